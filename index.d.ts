@@ -1,0 +1,286 @@
+/**
+ * Holdfast: the cache service of a Node.js application.
+ *
+ * Every function below is exported twice: as a method of a {@link Cache} made by {@link createCache}, and as a named
+ * export of this package, where it works on the default cache that the environment configures (`REDIS_URL` and the
+ * `HOLDFAST_*` variables). All functions are bound: `const { get, set } = require('holdfast')` works.
+ *
+ * Trouble with Redis never rejects a call: it falls back to the in-process tier. A call rejects only for a mistake of
+ * the caller, for what the caller's own function threw, and with `ERR_CLOSED` after `close()`.
+ */
+
+/** What happened, in a form that programs can rely on. See `HoldfastError.code`. */
+export type HoldfastErrorCode =
+  /** A key is not a string of 1 to 65,535 bytes of well-formed UTF-8. */
+  | 'ERR_INVALID_KEY'
+  /** A TTL is not a positive number of seconds (or `Infinity`), or lies beyond 9,007,199,254,740 seconds. */
+  | 'ERR_INVALID_TTL'
+  /** A value has no JSON form: `undefined`, a function, a symbol, a BigInt, a cycle. */
+  | 'ERR_UNSERIALIZABLE'
+  /** `increment` was given an amount that is not a safe integer. */
+  | 'ERR_INVALID_AMOUNT'
+  /** `increment` met a value that is not an integer, or the sum would not fit 64 bits. */
+  | 'ERR_NOT_AN_INTEGER'
+  /** Any other argument of the wrong type: a pattern, a list of keys, a function, an unknown option. */
+  | 'ERR_INVALID_ARGUMENT'
+  /** `clear()` of a cache without a namespace while a Redis is configured. */
+  | 'ERR_CLEAR_NEEDS_NAMESPACE'
+  /** The function given to `getOrCompute` did not settle within `hardTimeout`. */
+  | 'ERR_COMPUTE_TIMEOUT'
+  /** The function given to `getOrCompute` asked, before its first `await`, for the very key that it computes. */
+  | 'ERR_COMPUTE_DEADLOCK'
+  /** An option or an environment variable does not parse. Thrown by `createCache`, never by the default cache. */
+  | 'ERR_CONFIG'
+  /** The cache was closed. */
+  | 'ERR_CLOSED'
+  /** No native binary fits this platform. Thrown by `require('holdfast')`. */
+  | 'ERR_NATIVE_BINARY';
+
+/** The one class of error that Holdfast makes. Its message says what to do; it never holds a value, a URL or a password. */
+export class HoldfastError extends Error {
+  constructor(code: HoldfastErrorCode, message: string, options?: { cause?: unknown });
+  readonly name: 'HoldfastError';
+  readonly code: HoldfastErrorCode;
+}
+
+/**
+ * A time to live in seconds. Fractions are allowed and rounded to whole milliseconds, at least 1 ms. `Infinity` means no expiry.
+ * NaN, zero, negative numbers, strings and BigInt reject with `ERR_INVALID_TTL`: nothing ever silently means "for ever".
+ */
+export type Ttl = number;
+
+export interface SetOptions {
+  /** Seconds until the entry expires. Default: the cache's `ttl` (300). */
+  ttl?: Ttl;
+}
+
+export interface ComputeOptions {
+  /** Seconds until the computed entry expires. Default: the cache's `ttl` (300). */
+  ttl?: Ttl;
+  /**
+   * Seconds a caller waits for the function at most; then it rejects with `ERR_COMPUTE_TIMEOUT`. The function goes on, and what it
+   * returns is still stored. The next caller after the time-out starts the function anew. Default 30; `Infinity` turns it off.
+   */
+  hardTimeout?: number;
+}
+
+export interface IncrementOptions {
+  /** Seconds until the counter expires, applied only when this call creates it. Default: no expiry, as Redis' INCRBY. */
+  ttl?: Ttl;
+}
+
+export interface ClearOptions {
+  /** Allow a cache without a namespace to empty the whole Redis database (FLUSHDB). Default false. */
+  flushDb?: boolean;
+}
+
+/** `initializing` until the first connection is up or known to fail, `redis` while connected, else `memory`. */
+export type Mode = 'initializing' | 'redis' | 'memory';
+
+export interface Health {
+  /** `degraded`: calls are answered by the in-process tier although Redis is configured, or in production without a `REDIS_URL`. */
+  status: 'ok' | 'degraded';
+  mode: Mode;
+  /** When `mode` last changed, in milliseconds since 1970. */
+  since: number;
+  /** Why Redis is not used, or null. Never holds a URL or a password. */
+  lastError: { kind: ErrorKind; message: string; at: number } | null;
+  /** Keys whose state in Redis is unknown since an outage. 0 until the journal is built. */
+  journal: number;
+  /** Calls handed to the engine and not answered yet. */
+  inFlight: number;
+}
+
+/** What went wrong with Redis, as counted in `getStats().errors`. */
+export type ErrorKind =
+  | 'config'
+  | 'dns'
+  | 'connect'
+  | 'tls'
+  | 'auth'
+  | 'timeout'
+  | 'connection'
+  | 'protocol'
+  | 'readonly'
+  | 'loading'
+  | 'denied'
+  | 'oom'
+  | 'wrongtype'
+  | 'server';
+
+export interface Stats {
+  mode: Mode;
+  connected: boolean;
+  /** Keys of this cache in memory mode; in redis mode the keys of the whole database (DBSIZE). */
+  keys: number;
+  /** Reads that found a value, by the tier that had it. `total` is their sum. */
+  hits: { total: number; near: number; redis: number; memory: number };
+  misses: number;
+  /** hits / (hits + misses), 0 before the first read. */
+  hitRate: number;
+  sets: number;
+  deletes: number;
+  /** Functions run by `getOrCompute`. */
+  computes: number;
+  /** Callers of `getOrCompute` that shared another caller's computation. */
+  coalesced: number;
+  staleServed: number;
+  /** Failures by kind since the cache was made. */
+  errors: Partial<Record<ErrorKind, number>>;
+  /** Stored bytes that are no JSON text, each read as a miss. */
+  decodeErrors: number;
+  /** Entries pushed out of the in-process tier by its memory bound. */
+  evictions: number;
+  /** The in-process tier, which caches of one URL share. Bytes count keys, values and overhead. */
+  memory: { entries: number; bytes: number; maxBytes: number };
+  /** What the server says of itself, null while it is not connected. */
+  redis: {
+    version: string | null;
+    usedMemory: number | null;
+    maxMemory: number | null;
+    maxMemoryPolicy: string | null;
+    keys: number | null;
+    /** Round trips of the last 1,024 pipelines, in milliseconds. */
+    latencyMs: { p50: number; p99: number };
+    /** Connections made after the first. */
+    reconnects: number;
+  } | null;
+  /** `memory.bytes` under the name the older service had. */
+  memoryUsed: number;
+  /** Entries of the in-process tier dropped because their TTL had passed. */
+  expired: number;
+  sizeBytes: number;
+  /** `sizeBytes` / 1,024, rounded. */
+  sizeKB: number;
+}
+
+export interface Logger {
+  info(message: string): void;
+  warn(message: string): void;
+  error(message: string): void;
+}
+
+export interface TlsOptions {
+  /** PEM text of one or more certificates to trust besides the system's roots. */
+  ca?: string | Uint8Array | Array<string | Uint8Array>;
+  /** Accept any certificate. For tests, and for providers with self-signed certificates; warns once. Default false. */
+  insecure?: boolean;
+  /** The name the certificate must carry. Default: the host of the URL. */
+  servername?: string;
+}
+
+/** Options of {@link createCache}. What is not given comes from the same environment variable as for the default cache. */
+export interface CacheOptions {
+  /** Prefix `namespace:` of every key: `[A-Za-z0-9_.-]{1,64}`, or `''`, said on purpose, for raw keys. Required. */
+  namespace: string;
+  /**
+   * `redis://`, `rediss://`, `valkey://`, `valkeys://`, `unix:` or `redis+unix:`; user and password percent-encoded, the database
+   * number as the path. `''` or null: memory mode. Default: `REDIS_URL`.
+   */
+  url?: string | null;
+  /** Seconds for calls without a `ttl`. Default `HOLDFAST_TTL`, else 300. */
+  ttl?: Ttl;
+  /** Bound of the in-process tier: bytes, or a text such as `'64mb'`. Caches of one URL share it. Default `HOLDFAST_MAX_MEMORY`, else 64 MiB. */
+  maxMemory?: number | string;
+  /** Milliseconds that a call waits for Redis at most, 1 to 60,000. Default `HOLDFAST_TIMEOUT_MS`, else 250. */
+  timeoutMs?: number;
+  tls?: TlsOptions;
+  /** Told of state changes. Default: one `process.emitWarning` a change; `HOLDFAST_LOG=silent` none, `HOLDFAST_LOG=console` the console. */
+  logger?: Logger | null;
+}
+
+/** Given to a listener of `fallback`. */
+export interface FallbackEvent {
+  kind: ErrorKind;
+  message: string;
+}
+
+/** Given to a listener of `recovered`. */
+export interface RecoveredEvent {
+  /** How long the outage was, in milliseconds. */
+  outageMs: number;
+  /** Entries of the fallback tier that were dropped. */
+  dropped: number;
+}
+
+export interface CacheEvents {
+  /** The first connection is up. */
+  ready: () => void;
+  /** Redis is away: calls are answered by the in-process tier. */
+  fallback: (event: FallbackEvent) => void;
+  /** Redis is back. */
+  recovered: (event: RecoveredEvent) => void;
+  /** Something an operator should know. Without a listener it never throws. */
+  error: (error: Error) => void;
+}
+
+export interface Cache {
+  /** The value stored at `key`, a fresh copy each time, or null on a miss. */
+  get<T = unknown>(key: string): Promise<T | null>;
+  /** Stores the JSON form of `value`. Rejects with `ERR_UNSERIALIZABLE` where there is none, and what was stored stays. */
+  set(key: string, value: unknown, ttl?: Ttl | SetOptions): Promise<void>;
+  /** Removes one key or many; resolves to how many there were. */
+  del(key: string | readonly string[]): Promise<number>;
+  /**
+   * Removes the keys that match a Redis glob (`*`, `?`, `[a-c]`, `[^a]`, `\x`), by SCAN and UNLINK in batches. Resolves to how many there were.
+   * Keys written while it runs may or may not be removed.
+   */
+  delPattern(pattern: string): Promise<number>;
+  /**
+   * The value at `key`; on a miss runs `fn`, stores what it returns and resolves to that. All callers of this process that ask for one
+   * key at a time share one run, worker threads included; each gets its own copy. `fn` returning undefined stores nothing; what it throws reaches every waiter
+   * unchanged. A result whose key was written or deleted meanwhile is returned, but not stored.
+   */
+  getOrCompute<T>(key: string, fn: () => T | Promise<T>, ttl?: Ttl | ComputeOptions): Promise<T>;
+  /** Adds a safe integer (default 1, may be negative) to the integer at `key`, 0 where there is none; atomic. Resolves to the sum. */
+  increment(key: string, amount?: number, options?: IncrementOptions): Promise<number>;
+  exists(key: string): Promise<boolean>;
+  /** Seconds left (fractions, to the millisecond), `Infinity` without expiry, null where there is no such key. */
+  ttl(key: string): Promise<number | null>;
+  /** Sets a new TTL (`Infinity` removes it); false where there is no such key. */
+  expire(key: string, ttl: Ttl): Promise<boolean>;
+  /** The values in the order of the keys, null for a miss; duplicates allowed, any number. */
+  getMany<T = unknown>(keys: readonly string[]): Promise<Array<T | null>>;
+  /** Stores many: a Map, pairs, or a plain object. All are checked before the first is stored. */
+  setMany(
+    entries: Iterable<readonly [string, unknown]> | Record<string, unknown>,
+    ttl?: Ttl | SetOptions,
+  ): Promise<void>;
+  /**
+   * Removes this cache's keys and no others; resolves to how many there were. A cache without a namespace rejects with
+   * `ERR_CLEAR_NEEDS_NAMESPACE` where a Redis is configured, unless told `{ flushDb: true }`.
+   */
+  clear(options?: ClearOptions): Promise<number>;
+  getStats(): Promise<Stats>;
+  getMode(): Mode;
+  /** For a `/health` route: synchronous, no I/O. */
+  health(): Health;
+  /** Settles the calls in flight, then ends. Idempotent; later calls reject with `ERR_CLOSED`. Never needed for the process to exit. */
+  close(): Promise<void>;
+  on<E extends keyof CacheEvents>(event: E, listener: CacheEvents[E]): this;
+  once<E extends keyof CacheEvents>(event: E, listener: CacheEvents[E]): this;
+  off<E extends keyof CacheEvents>(event: E, listener: CacheEvents[E]): this;
+}
+
+/** Makes a further cache. Throws `ERR_CONFIG` for options that do not parse. Connecting begins at once, in the background. */
+export function createCache(options: CacheOptions): Cache;
+
+export const get: Cache['get'];
+export const set: Cache['set'];
+export const del: Cache['del'];
+export const delPattern: Cache['delPattern'];
+export const getOrCompute: Cache['getOrCompute'];
+export const increment: Cache['increment'];
+export const exists: Cache['exists'];
+export const ttl: Cache['ttl'];
+export const expire: Cache['expire'];
+export const getMany: Cache['getMany'];
+export const setMany: Cache['setMany'];
+export const clear: Cache['clear'];
+export const getStats: Cache['getStats'];
+export const getMode: Cache['getMode'];
+export const health: Cache['health'];
+export const close: Cache['close'];
+export const on: Cache['on'];
+export const once: Cache['once'];
+export const off: Cache['off'];
