@@ -1,0 +1,84 @@
+// Contract: increment.
+'use strict';
+
+const { expectCode } = require('../support/holdfast');
+
+module.exports = function increment(mode) {
+  let cache;
+  beforeEach(async () => {
+    cache = await mode.cache();
+  });
+
+  test('a counter begins at nothing and adds 1', async () => {
+    expect(await cache.increment('n')).toBe(1);
+    expect(await cache.increment('n')).toBe(2);
+    expect(await cache.increment('n', undefined, undefined)).toBe(3);
+    expect(await cache.get('n')).toBe(3);
+  });
+
+  test('the amount may be any safe integer', async () => {
+    expect(await cache.increment('n', 10)).toBe(10);
+    expect(await cache.increment('n', -25)).toBe(-15);
+    expect(await cache.increment('n', 0)).toBe(-15);
+    expect(await cache.increment('big', Number.MAX_SAFE_INTEGER)).toBe(Number.MAX_SAFE_INTEGER);
+    expect(await cache.increment('small', Number.MIN_SAFE_INTEGER)).toBe(Number.MIN_SAFE_INTEGER);
+  });
+
+  test('a number that was set can be counted on', async () => {
+    await cache.set('n', 41);
+    expect(await cache.increment('n')).toBe(42);
+  });
+
+  test('counts made at once are all counted', async () => {
+    const sums = await Promise.all(Array.from({ length: 500 }, () => cache.increment('n')));
+    expect(sums.sort((a, b) => a - b)).toEqual(Array.from({ length: 500 }, (_, i) => i + 1));
+  });
+
+  test('a counter has no expiry unless told', async () => {
+    await cache.increment('n');
+    expect(await cache.ttl('n')).toBe(Infinity);
+    await cache.increment('m', 1, { ttl: Infinity });
+    expect(await cache.ttl('m')).toBe(Infinity);
+  });
+
+  test('the ttl applies when the counter is created, not later', async () => {
+    await cache.increment('n', 1, { ttl: 1_000 });
+    await cache.increment('n', 1, { ttl: 50_000 });
+    const left = await cache.ttl('n');
+    expect(left).toBeLessThanOrEqual(1_000);
+    expect(left).toBeGreaterThan(900);
+    await cache.increment('eternal');
+    await cache.increment('eternal', 1, { ttl: 10 });
+    expect(await cache.ttl('eternal')).toBe(Infinity);
+  });
+
+  test('counting keeps the expiry of the entry', async () => {
+    await cache.set('n', 1, 1_000);
+    await cache.increment('n');
+    expect(await cache.ttl('n')).toBeLessThanOrEqual(1_000);
+  });
+
+  test('what is no integer is not counted on, and stays', async () => {
+    for (const value of ['text', '5', 1.5, 1e30, { n: 1 }, [1], true, null, '']) {
+      await cache.set('k', value);
+      await expectCode(() => cache.increment('k'), 'ERR_NOT_AN_INTEGER');
+      expect(await cache.get('k')).toEqual(value);
+    }
+  });
+
+  test('a sum beyond 64 bits is refused, and the counter stays', async () => {
+    const step = Number.MAX_SAFE_INTEGER; // 1,024 of them fit 64 bits, 1,025 do not
+    await Promise.all(Array.from({ length: 1_024 }, () => cache.increment('n', step)));
+    const before = await cache.get('n');
+    await expectCode(() => cache.increment('n', step), 'ERR_NOT_AN_INTEGER');
+    expect(await cache.get('n')).toBe(before);
+    expect(await cache.increment('n', -step)).toBeLessThan(before);
+  });
+
+  test('what is no amount is refused', async () => {
+    for (const amount of [1.5, NaN, Infinity, '1', 1n, null, {}, 2 ** 53]) {
+      await expectCode(() => cache.increment('n', amount), 'ERR_INVALID_AMOUNT');
+    }
+    expect(await cache.exists('n')).toBe(false);
+  });
+};

@@ -1,0 +1,159 @@
+// Faults 25, 26, 28 and 30: passwords that change, users who may not do everything, databases.
+'use strict';
+
+const { inspect } = require('node:util');
+const { closeCaches, makeCache, recorder, watch } = require('../support/holdfast');
+const { startRedis } = require('../support/redis-server');
+const { until, untilMode } = require('../support/until');
+
+let server;
+afterEach(async () => {
+  await closeCaches();
+  await server.stop();
+});
+
+async function connected(options) {
+  const cache = makeCache({ url: server.url(), ...options });
+  await untilMode(cache, 'redis');
+  return cache;
+}
+
+describe('passwords', () => {
+  const SECRET = 'hush-hush-7';
+
+  test('a password rotated live: memory mode, recovery, and no password in anything said', async () => {
+    server = await startRedis({ password: SECRET });
+    const logger = recorder();
+    const cache = await connected({ logger });
+    const { events } = watch(cache);
+    await cache.set('k', 1);
+    await server.cli('config', 'set', 'requirepass', 'other');
+    server.password = 'other';
+    await server.cli('client', 'kill', 'type', 'normal');
+    await untilMode(cache, 'memory');
+    await until(() => cache.health().lastError.kind === 'auth');
+    await cache.set('k', 2);
+    expect(await cache.get('k')).toBe(2);
+    const said = inspect([cache, cache.health(), await cache.getStats(), events, logger.lines], {
+      depth: 10,
+      showHidden: true,
+    });
+    expect(said).toContain('auth');
+    expect(said).not.toContain(SECRET);
+    expect(said).not.toContain('other');
+
+    await server.cli('config', 'set', 'requirepass', SECRET);
+    server.password = SECRET;
+    await untilMode(cache, 'redis');
+    await cache.set('k', 3);
+    expect(await cache.get('k')).toBe(3);
+  });
+
+  test('a wrong password, and none where one is needed', async () => {
+    server = await startRedis({ password: SECRET });
+    for (const password of ['wrong', null]) {
+      const cache = makeCache({ url: server.url({ password }) });
+      await untilMode(cache, 'memory');
+      expect(cache.health()).toMatchObject({ status: 'degraded', lastError: { kind: 'auth' } });
+      await cache.set('k', 1);
+      expect(await cache.get('k')).toBe(1);
+    }
+  });
+
+  test('a server that kills the connection again and again', async () => {
+    server = await startRedis();
+    const cache = await connected();
+    for (let n = 0; n < 5; n++) {
+      await server.cli('client', 'kill', 'type', 'normal');
+      await cache.set('k', n);
+    }
+    await until(async () => (await cache.getStats()).redis?.reconnects > 0);
+    await untilMode(cache, 'redis');
+    await cache.set('k', 'last');
+    expect(await cache.get('k')).toBe('last');
+  });
+});
+
+describe('users who may not do everything', () => {
+  const limited = async (rules) => {
+    server = await startRedis({ acl: [`user limited on >pass ~* &* +@all ${rules}`] });
+    const logger = recorder();
+    const cache = await connected({ url: server.url({ user: 'limited', password: 'pass' }), logger });
+    return { cache, said: () => logger.lines.map(([, message]) => message).join('\n') };
+  };
+
+  test.each([
+    ['EVALSHA', '-evalsha -eval'],
+    ['SCAN', '-scan'],
+    ['UNLINK', '-unlink'],
+    ['CLIENT', '-client'],
+    ['everything of these', '-evalsha -eval -scan -unlink -client'],
+  ])('without %s, what can work works', async (what, rules) => {
+    const { cache, said } = await limited(rules);
+    await cache.setMany({ a: 1, b: 2, c: 3 }, 100);
+    expect(await cache.getMany(['a', 'b', 'c'])).toEqual([1, 2, 3]);
+    expect(await cache.getOrCompute('d', () => 4)).toBe(4);
+    expect(await cache.exists('d')).toBe(true);
+    expect(await cache.expire('d', 50)).toBe(true);
+    expect(await cache.ttl('d')).toBeLessThanOrEqual(50);
+    expect(await cache.increment('n')).toBe(1);
+    await expect(cache.increment('with-ttl', 1, { ttl: 50 })).resolves.toEqual(expect.any(Number));
+    await cache.del('a');
+    expect(await cache.get('a')).toBeNull();
+    await expect(cache.delPattern('b*')).resolves.toEqual(expect.any(Number));
+    await expect(cache.clear()).resolves.toEqual(expect.any(Number));
+    await expect(cache.getStats()).resolves.toMatchObject({ mode: 'redis' });
+    if (what in { EVALSHA: 1, SCAN: 1, UNLINK: 1 }) await until(() => said().toUpperCase().includes(what));
+    expect(cache.getMode()).toBe('redis');
+  });
+
+  test('a user for one prefix: inside it all works, outside it writes are counted and fall back', async () => {
+    server = await startRedis({ acl: ['user app on >pass ~app:* &* +@all'] });
+    const url = server.url({ user: 'app', password: 'pass' });
+    const inside = await connected({ url, namespace: 'app' });
+    await inside.setMany({ a: 1, b: 2 });
+    expect(await inside.getMany(['a', 'b'])).toEqual([1, 2]);
+    expect(await inside.increment('n', 1, { ttl: 10 })).toBe(1);
+    expect(await inside.clear()).toBe(3);
+
+    const outside = await connected({ url, namespace: 'other' });
+    await outside.set('k', 1);
+    await outside.get('k');
+    expect(await outside.getOrCompute('c', () => 'computed')).toBe('computed');
+    await outside.del('k');
+    expect(outside.getMode()).toBe('redis');
+    expect((await outside.getStats()).errors.denied).toBeGreaterThan(0);
+    expect(await server.cli('dbsize')).toBe('0');
+  });
+});
+
+test('two databases of one server keep apart', async () => {
+  server = await startRedis();
+  const [zero, three] = await Promise.all(
+    ['0', '3'].map((db) => connected({ url: server.url({ db }), namespace: '' })),
+  );
+  await zero.set('k', 'zero');
+  await three.set('k', 'three');
+  expect([await zero.get('k'), await three.get('k')]).toEqual(['zero', 'three']);
+  expect(await server.cli('-n', '3', 'get', 'k')).toBe('"three"');
+  expect(await three.clear({ flushDb: true })).toBe(1);
+  expect(await zero.get('k')).toBe('zero');
+});
+
+test('a server without HELLO: RESP2 is spoken, and a loss is noticed without traffic', async () => {
+  server = await startRedis({ acl: ['user old on >pass ~* &* +@all -hello'] });
+  const cache = await connected({ url: server.url({ user: 'old', password: 'pass' }) });
+  await cache.set('k', 1);
+  expect(await cache.get('k')).toBe(1);
+  expect(await server.cli('client', 'list')).toMatch(/user=old .*resp=2/);
+  await server.kill('SIGKILL');
+  await untilMode(cache, 'memory');
+  await server.restart();
+  await untilMode(cache, 'redis');
+});
+
+test('a server with HELLO speaks RESP3', async () => {
+  server = await startRedis();
+  await connected();
+  expect(await server.cli('client', 'list')).toMatch(/resp=3/);
+});

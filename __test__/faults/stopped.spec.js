@@ -1,0 +1,127 @@
+// Fault 1: Redis stopped by SIGSTOP. TCP still acknowledges everything; only deadlines notice.
+'use strict';
+
+const { setImmediate: turn } = require('node:timers/promises');
+const { closeCaches, makeCache, watch } = require('../support/holdfast');
+const { startRedis } = require('../support/redis-server');
+const { until, untilMode } = require('../support/until');
+
+let server;
+beforeAll(async () => {
+  server = await startRedis();
+});
+afterAll(() => server.stop());
+afterEach(async () => {
+  await server.kill('SIGCONT');
+  await closeCaches();
+});
+
+// Calls that each waited for the deadline of 250 ms would need more than the time that Jest gives a test.
+const CALLS_WITHOUT_WAITING = 600;
+
+test('under 100 callers every call settles, later calls do not wait, and redis mode returns by itself', async () => {
+  const cache = makeCache({ url: server.url() });
+  const { events, count } = watch(cache);
+  await untilMode(cache, 'redis');
+  let begun = 0;
+  let settled = 0;
+  let done = false;
+  const caller = async (id) => {
+    for (let n = 0; !done; n++) {
+      begun++;
+      if (n % 3 === 0) await cache.set(`k${id}`, n);
+      else if (n % 3 === 1) await cache.get(`k${id}`);
+      else await cache.getOrCompute(`c${id}:${n}`, () => n);
+      settled++;
+      await turn();
+    }
+  };
+  const callers = Array.from({ length: 100 }, (_, id) => caller(id));
+  await until(() => settled > 1_000);
+
+  await server.kill('SIGSTOP');
+  await untilMode(cache, 'memory');
+  const known = settled;
+  await until(() => settled > known + 1_000);
+  done = true;
+  await Promise.all(callers);
+  expect(settled).toBe(begun);
+  expect(cache.health()).toMatchObject({
+    status: 'degraded',
+    mode: 'memory',
+    inFlight: 0,
+    lastError: { kind: 'timeout' },
+  });
+
+  const before = (await cache.getStats()).hits;
+  for (let n = 0; n < CALLS_WITHOUT_WAITING / 2; n++) {
+    await cache.set('outage', n);
+    expect(await cache.get('outage')).toBe(n);
+  }
+  const after = (await cache.getStats()).hits;
+  expect(after.memory - before.memory).toBe(CALLS_WITHOUT_WAITING / 2);
+  expect(after.redis).toBe(before.redis);
+  expect(count('fallback')).toBe(1);
+
+  await server.kill('SIGCONT');
+  await untilMode(cache, 'redis');
+  expect(cache.health()).toMatchObject({ status: 'ok', mode: 'redis' });
+  await cache.set('again', 1);
+  expect(await cache.get('again')).toBe(1);
+  expect((await cache.getStats()).hits.redis).toBeGreaterThan(after.redis);
+  await until(() => count('recovered') === 1);
+  const [, recovered] = events.find(([name]) => name === 'recovered');
+  expect(recovered).toEqual({ outageMs: expect.any(Number), dropped: expect.any(Number) });
+  expect(recovered.dropped).toBeGreaterThan(0);
+  expect(await cache.get('outage')).toBeNull(); // the fallback's values are never written back
+  expect(count('error')).toBe(0);
+});
+
+test('without traffic the outage is noticed, and calls do not wait', async () => {
+  const cache = makeCache({ url: server.url() });
+  await untilMode(cache, 'redis');
+  await server.kill('SIGSTOP');
+  await untilMode(cache, 'memory');
+  for (let n = 0; n < CALLS_WITHOUT_WAITING; n++) expect(await cache.get(`nothing${n}`)).toBeNull();
+  await server.kill('SIGCONT');
+  await untilMode(cache, 'redis');
+});
+
+test('every kind of call settles when the server stops under it', async () => {
+  const cache = makeCache({ url: server.url() });
+  await untilMode(cache, 'redis');
+  await server.kill('SIGSTOP');
+  const results = await Promise.all([
+    cache.get('k'),
+    cache.set('k', 1),
+    cache.del('k'),
+    cache.delPattern('k*'),
+    cache.getOrCompute('computed', () => 'value'),
+    cache.increment('n'),
+    cache.exists('k'),
+    cache.ttl('k'),
+    cache.expire('k', 1),
+    cache.getMany(['k', 'l']),
+    cache.setMany({ l: 1 }),
+    cache.clear(),
+    cache.getStats(),
+  ]);
+  expect(results).toHaveLength(13);
+  expect(results[4]).toBe('value');
+  expect(results[5]).toBe(1);
+});
+
+test('a cache made while the server is stopped serves from memory, then finds the server', async () => {
+  await server.kill('SIGSTOP');
+  const cache = makeCache({ url: server.url() });
+  const { count } = watch(cache);
+  await cache.set('k', 1);
+  await untilMode(cache, 'memory');
+  await cache.set('k', 2);
+  expect(await cache.get('k')).toBe(2);
+  await server.kill('SIGCONT');
+  await untilMode(cache, 'redis');
+  await cache.set('k', 3);
+  expect(await cache.get('k')).toBe(3);
+  await until(() => count('ready') === 1);
+});

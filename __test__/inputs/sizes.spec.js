@@ -1,0 +1,31 @@
+// Input 35: getMany of a million keys. (None and duplicates are in contract/many.js; 36 is in contract/compute.js, 37 in contract/glob.js.)
+'use strict';
+
+const { closeCaches } = require('../support/holdfast');
+const { MODES } = require('../support/modes');
+
+afterEach(closeCaches);
+
+test.each(MODES)('a million keys keep their order in $name', async (mode) => {
+  await mode.start();
+  const cache = await mode.cache({ timeoutMs: 60_000 });
+  const stored = Array.from({ length: 1_000 }, (_, i) => [`k${i * 1_000}`, i]);
+  await cache.setMany(stored);
+  const keys = Array.from({ length: 1_000_000 }, (_, i) => `k${i}`);
+  const values = await cache.getMany(keys);
+  expect(values).toHaveLength(keys.length);
+  expect(values.every((value, i) => value === (i % 1_000 === 0 ? i / 1_000 : null))).toBe(true);
+  expect(cache.getMode()).toBe(mode.mode);
+  await mode.stop();
+});
+
+test.each(MODES)('the small calls of others go on beside it in $name', async (mode) => {
+  await mode.start();
+  const cache = await mode.cache({ timeoutMs: 60_000 });
+  await cache.set('small', 1);
+  const large = cache.getMany(Array.from({ length: 200_000 }, (_, i) => `k${i}`));
+  const small = await Promise.all(Array.from({ length: 100 }, () => cache.get('small')));
+  expect(new Set(small)).toEqual(new Set([1]));
+  expect((await large).every((value) => value === null)).toBe(true);
+  await mode.stop();
+});

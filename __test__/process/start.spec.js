@@ -1,0 +1,195 @@
+// How the package starts: require and import, bad configuration, and no password in any output.
+'use strict';
+
+const { freePort, startRedis } = require('../support/redis-server');
+const { runForJson, runScript } = require('../support/run-script');
+
+const SECRET = 'hush-hush-7';
+
+let server;
+beforeAll(async () => {
+  server = await startRedis({ password: SECRET });
+});
+afterAll(() => server.stop());
+
+// Serves from the default cache until the first attempt to connect is over, then prints all that can be seen of the package.
+const TELL_ALL = `
+  const { inspect } = require('node:util');
+  const holdfast = require('holdfast');
+  const warnings = [];
+  const events = [];
+  process.on('warning', (warning) => warnings.push(warning));
+  for (const name of ['ready', 'fallback', 'recovered', 'error']) holdfast.on(name, (event) => events.push([name, event]));
+  const deep = { depth: 12, showHidden: true, getters: true };
+  (async () => {
+    await holdfast.set('k', 'served');
+    while (holdfast.getMode() === 'initializing') await new Promise((resolve) => setTimeout(resolve, 5));
+    await holdfast.set('k', 'served');
+    const value = await holdfast.get('k');
+    const errors = await Promise.allSettled([
+      holdfast.set('k', 10n),
+      holdfast.get(''),
+      holdfast.getOrCompute('t', () => new Promise(() => {}), { hardTimeout: 0.01 }),
+    ]);
+    let config = null;
+    try {
+      holdfast.createCache({ namespace: 'n' });
+    } catch (error) {
+      config = error;
+    }
+    const health = holdfast.health();
+    const everything = [holdfast, Object.entries(holdfast), errors, config, events, await holdfast.getStats(), health];
+    console.error(inspect(everything, deep));
+    console.error(JSON.stringify(everything, (_, each) => (typeof each === 'bigint' ? String(each) : each)));
+    await new Promise((resolve) => setTimeout(resolve, 50)); // warnings are told in a later turn
+    for (const warning of warnings) console.error(inspect(warning, deep));
+    console.log(JSON.stringify({ value, health, warnings: warnings.length, config: config?.code }));
+  })();
+`;
+
+async function tellAll(env) {
+  const result = await runScript(TELL_ALL, { env });
+  expect(result).toMatchObject({ code: 0, hung: false });
+  const output = result.stdout + result.stderr;
+  for (const form of [SECRET, encodeURIComponent(SECRET), Buffer.from(SECRET).toString('base64')]) {
+    expect(output).not.toContain(form);
+  }
+  return { ...JSON.parse(result.stdout.trimEnd().split('\n').at(-1)), output };
+}
+
+test('a URL that does not parse: the application starts, serves from memory, and health says why', async () => {
+  for (const url of [
+    'redis//bad',
+    `redis//user:${SECRET}@host`,
+    `redis://u:${SECRET}@host:99999`,
+    `http://u:${SECRET}@host`,
+  ]) {
+    const { value, health, warnings, config } = await tellAll({ REDIS_URL: url });
+    expect(value).toBe('served');
+    expect(health).toMatchObject({ status: 'degraded', mode: 'memory', lastError: { kind: 'config' } });
+    expect(health.lastError.message).toContain('REDIS_URL');
+    expect(warnings).toBe(1);
+    expect(config).toBe('ERR_CONFIG');
+  }
+});
+
+test('a wrong password: the same', async () => {
+  const { value, health, warnings } = await tellAll({ REDIS_URL: server.url({ password: `${SECRET}-wrong` }) });
+  expect(value).toBe('served');
+  expect(health).toMatchObject({ status: 'degraded', mode: 'memory', lastError: { kind: 'auth' } });
+  expect(warnings).toBeGreaterThanOrEqual(1);
+});
+
+test('a refused port: the same', async () => {
+  const port = await freePort('127.0.0.1');
+  const { value, health } = await tellAll({ REDIS_URL: server.url({ port }) });
+  expect(value).toBe('served');
+  expect(health).toMatchObject({ status: 'degraded', mode: 'memory', lastError: { kind: 'connect' } });
+});
+
+test('a right password is in no output either', async () => {
+  const { value, health, warnings } = await tellAll({ REDIS_URL: server.url() });
+  expect(value).toBe('served');
+  expect(health).toMatchObject({ status: 'ok', mode: 'redis', lastError: null });
+  expect(warnings).toBe(0);
+});
+
+test.each([{}, { REDIS_URL: '' }])('without a REDIS_URL (%j) it is memory mode by choice', async (env) => {
+  const { value, health, warnings } = await tellAll(env);
+  expect(value).toBe('served');
+  expect(health).toMatchObject({ status: 'ok', mode: 'memory', lastError: null });
+  expect(warnings).toBe(0);
+  const production = await tellAll({ ...env, NODE_ENV: 'production' });
+  expect(production.health).toMatchObject({ status: 'degraded', mode: 'memory' });
+});
+
+test('a variable that does not parse: memory mode, one warning, and health names the variable', async () => {
+  const bad = {
+    HOLDFAST_TTL: 'soon',
+    HOLDFAST_MAX_MEMORY: 'a lot',
+    HOLDFAST_TIMEOUT_MS: '0',
+    HOLDFAST_NAMESPACE: 'a:b',
+    HOLDFAST_TLS_CA: '/nowhere/ca.pem',
+  };
+  for (const [name, value] of Object.entries(bad)) {
+    const told = await tellAll({ REDIS_URL: server.url(), [name]: value });
+    expect(told.value).toBe('served');
+    expect(told.health).toMatchObject({
+      mode: 'memory',
+      lastError: { kind: 'config', message: expect.stringContaining(name) },
+    });
+    expect(told.warnings).toBe(1);
+  }
+});
+
+test('HOLDFAST_NAMESPACE and HOLDFAST_TTL configure the default cache', async () => {
+  const script = `
+    const { set, ttl } = require('holdfast');
+    set('k', 1).then(() => ttl('k')).then((left) => console.log(JSON.stringify(left)));`;
+  const env = { REDIS_URL: server.url(), HOLDFAST_NAMESPACE: 'shop', HOLDFAST_TTL: '1000' };
+  const left = await runForJson(script, { env });
+  expect(left).toBeGreaterThan(900);
+  expect(left).toBeLessThanOrEqual(1_000);
+  expect(await server.cli('get', 'shop:k')).toBe('1');
+});
+
+test('HOLDFAST_LOG says where state changes go', async () => {
+  const script = `
+    const { set } = require('holdfast');
+    process.on('warning', (warning) => console.log('warned: ' + warning.message));
+    set('k', 1).then(() => setTimeout(() => {}, 50));`;
+  const env = { REDIS_URL: server.url({ password: 'wrong' }) };
+  const by = async (log) => runScript(script, { env: { ...env, ...log } });
+  expect((await by({})).stdout).toContain('warned: ');
+  expect((await by({ HOLDFAST_LOG: 'silent' })).stdout + (await by({ HOLDFAST_LOG: 'silent' })).stderr).toBe('');
+  const console = await by({ HOLDFAST_LOG: 'console' });
+  expect(console.stdout).not.toContain('warned: ');
+  expect(console.stdout + console.stderr).not.toBe('');
+});
+
+test('import gives the named exports, and the same cache as require', async () => {
+  const script = `
+    import holdfast, { createCache, get, getOrCompute, HoldfastError, set } from 'holdfast';
+    import { createRequire } from 'node:module';
+    await set('k', { n: 1 });
+    const required = createRequire(import.meta.url)('holdfast');
+    console.log(JSON.stringify([
+      await get('k'), await required.get('k'), await holdfast.get('k'), await getOrCompute('k', () => 2),
+      typeof createCache, new HoldfastError('ERR_CLOSED', 'x').code,
+    ]));`;
+  const value = { n: 1 };
+  expect(await runForJson(script, { esm: true })).toEqual([value, value, value, value, 'function', 'ERR_CLOSED']);
+});
+
+test('import offers every name that index.d.ts declares', async () => {
+  const fs = require('node:fs');
+  const path = require('node:path');
+  const types = fs.readFileSync(path.join(__dirname, '..', '..', 'index.d.ts'), 'utf8');
+  const names = [...types.matchAll(/^export (?:const|function|class) (\w+)/gm)].map(([, name]) => name);
+  expect(names).toContain('getOrCompute');
+  const script = `
+    import * as holdfast from 'holdfast';
+    console.log(JSON.stringify(Object.keys(holdfast)));`;
+  expect(await runForJson(script, { esm: true })).toEqual(expect.arrayContaining(names));
+});
+
+test('functions taken out of the default cache work, events included', async () => {
+  const script = `
+    const { set, get, del, on, off, getMode, health } = require('holdfast');
+    const listener = () => {};
+    on('ready', listener);
+    off('ready', listener);
+    set('k', 1).then(() => get('k')).then(async (value) => {
+      console.log(JSON.stringify([value, await del('k'), getMode(), health().mode]));
+    });`;
+  expect(await runForJson(script)).toEqual([1, 1, 'memory', 'memory']);
+});
+
+test('module.exports = require("holdfast") is the whole migration', async () => {
+  const script = `
+    const fs = require('node:fs');
+    fs.writeFileSync('redis.js', "module.exports = require('holdfast');");
+    const { get, set } = require('./redis');
+    set('k', 1).then(() => get('k')).then((value) => console.log(JSON.stringify(value)));`;
+  expect(await runForJson(script, { env: { REDIS_URL: server.url() } })).toBe(1);
+});

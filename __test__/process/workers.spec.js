@@ -1,0 +1,189 @@
+// Process 38 and getOrCompute across worker threads: one engine, a bridge a thread.
+'use strict';
+
+const { Worker } = require('node:worker_threads');
+const { closeCaches, freshNamespace } = require('../support/holdfast');
+const { MODES } = require('../support/modes');
+const { startRedis } = require('../support/redis-server');
+const { runForJson } = require('../support/run-script');
+
+// HOLDFAST_TEST_TERMINATIONS=1000 for a long run.
+const TERMINATIONS = Number(process.env.HOLDFAST_TEST_TERMINATIONS ?? 50);
+const WORKER = require.resolve('../support/cache-worker');
+
+/** A worker with a cache of its own; `ask(task)` resolves to what the task returns there. */
+function startWorker(url, namespace) {
+  const worker = new Worker(WORKER, { workerData: { url, namespace } });
+  const waiting = new Map();
+  let asked = 0;
+  worker.on('message', ({ id, result, error }) => {
+    const { resolve, reject } = waiting.get(id);
+    waiting.delete(id);
+    if (error === undefined) resolve(result);
+    else reject(error);
+  });
+  return {
+    worker,
+    ask: (task, data) =>
+      new Promise((resolve, reject) => {
+        waiting.set(++asked, { resolve, reject });
+        worker.postMessage({ id: asked, task, data });
+      }),
+    stop: () => worker.terminate(),
+  };
+}
+
+describe.each(MODES)('$name', (mode) => {
+  let workers = [];
+  let namespace;
+  beforeAll(() => mode.start());
+  afterAll(() => mode.stop());
+  beforeEach(() => {
+    namespace = freshNamespace();
+  });
+  afterEach(async () => {
+    await Promise.all(workers.splice(0).map((worker) => worker.stop()));
+    await closeCaches();
+  });
+  const start = (count) => {
+    workers = Array.from({ length: count }, () => startWorker(mode.url, namespace));
+    return Promise.all(workers.map((worker) => worker.ask('mode', mode.mode)));
+  };
+
+  test('threads share what is stored', async () => {
+    const cache = await mode.cache({ namespace });
+    await start(2);
+    await cache.set('k', { from: 'main' });
+    expect(await workers[0].ask('get', 'k')).toEqual({ from: 'main' });
+    await workers[0].ask('set', 'k');
+    expect(await cache.get('k')).toBe('from a worker');
+    expect(await workers[1].ask('get', 'k')).toBe('from a worker');
+    await cache.del('k');
+    expect(await workers[1].ask('get', 'k')).toBeNull();
+  });
+
+  test('callers of all threads share one computation', async () => {
+    await start(4);
+    const runs = new SharedArrayBuffer(4);
+    const results = await Promise.all(workers.map((worker) => worker.ask('compute', { runs, callers: 50 })));
+    expect(Atomics.load(new Int32Array(runs), 0)).toBe(1);
+    expect(results.flat()).toEqual(Array(200).fill({ run: 1 }));
+  });
+
+  test('a function that throws in one thread leaves no caller of another without an answer', async () => {
+    await start(3);
+    const runs = new SharedArrayBuffer(4);
+    const results = await Promise.all(workers.map((worker) => worker.ask('computeFailing', { runs, callers: 5 })));
+    // The first run fails; who shared it is told why, who came later computes anew.
+    for (const result of results.flat()) expect(['failed on purpose', 'computed']).toContain(result);
+    expect(results.flat()).toContain('failed on purpose');
+  });
+
+  test('a thread that ends while it computes leaves the key to the others', async () => {
+    const cache = await mode.cache({ namespace });
+    await start(1);
+    const begun = new SharedArrayBuffer(4);
+    workers[0].ask('computeForEver', { begun }).catch(() => {});
+    await Atomics.waitAsync(new Int32Array(begun), 0, 0).value;
+    const result = cache.getOrCompute('k', () => 'computed by another');
+    await cache.get('k');
+    await workers[0].stop();
+    expect(await result).toBe('computed by another');
+    expect(await cache.get('k')).toBe('computed by another');
+  });
+
+  test('a del in one thread fences the computation of another', async () => {
+    const cache = await mode.cache({ namespace });
+    await start(1);
+    const begun = new SharedArrayBuffer(8);
+    const result = workers[0].ask('computeFenced', { begun });
+    await Atomics.waitAsync(new Int32Array(begun), 0, 0).value;
+    await cache.del('k');
+    Atomics.store(new Int32Array(begun), 1, 1);
+    expect(await result).toBe('old');
+    expect(await cache.get('k')).toBeNull();
+  });
+
+  test('increments of all threads are all counted', async () => {
+    await start(3);
+    await Promise.all(workers.map((worker) => worker.ask('increment', 200)));
+    const cache = await mode.cache({ namespace });
+    expect(await cache.get('n')).toBe(600);
+  });
+});
+
+// In a process of its own, as a crash would take Jest with it.
+const TERMINATE = `
+  const { Worker } = require('node:worker_threads');
+  const { createCache } = require('holdfast');
+  const cache = createCache({ namespace: 'main', logger: { info() {}, warn() {}, error() {} } });
+  const busy = \`
+    const { parentPort } = require('node:worker_threads');
+    const { createCache } = require('holdfast');
+    const cache = createCache({ namespace: 'w', logger: { info() {}, warn() {}, error() {} } });
+    let calls = 0;
+    const again = async (id) => {
+      for (;;) {
+        await Promise.all([
+          cache.set('k' + id, { id, text: 'x'.repeat(500) }), cache.get('k' + id), cache.increment('n'),
+          cache.getOrCompute('c' + (calls % 7), () => new Promise((resolve) => setTimeout(resolve, 1, id)), 0.01),
+        ]);
+        if (++calls === 20) parentPort.postMessage('busy');
+      }
+    };
+    for (let id = 0; id < 20; id++) again(id);
+  \`;
+  (async () => {
+    await cache.set('k', 'kept', Infinity);
+    for (let n = 0; n < Number(process.argv[2]); n++) {
+      const worker = new Worker(busy, { eval: true });
+      await new Promise((resolve, reject) => worker.once('message', resolve).once('error', reject));
+      // Some end at once, some a few turns later, in the middle of whatever they do then.
+      for (let turn = 0; turn < n % 5; turn++) await new Promise(setImmediate);
+      await worker.terminate();
+    }
+    const { inFlight, mode } = cache.health();
+    console.log(JSON.stringify({ value: await cache.get('k'), inFlight, mode }));
+  })();
+`;
+
+test.each(['', 'redis'])(
+  'threads ended in the middle of calls harm nobody (%j)',
+  async (kind) => {
+    const server = kind === 'redis' ? await startRedis() : null;
+    const result = await runForJson(TERMINATE, {
+      args: [String(TERMINATIONS)],
+      env: { REDIS_URL: server?.url() ?? '' },
+      boundMs: 50_000 + TERMINATIONS * 2_000,
+    });
+    expect(result).toEqual({ value: 'kept', inFlight: 0, mode: server ? 'redis' : 'memory' });
+    await server?.stop();
+  },
+  60_000 + TERMINATIONS * 2_000,
+);
+
+test('threads come and go and leave one connection', async () => {
+  const server = await startRedis();
+  const script = `
+    const { Worker } = require('node:worker_threads');
+    const { get, getMode } = require('holdfast');
+    const one = "const { set } = require('holdfast'); set('k', 1);";
+    (async () => {
+      for (let n = 0; n < 10; n++) {
+        const worker = new Worker(one, { eval: true });
+        await new Promise((resolve, reject) => worker.once('exit', resolve).once('error', reject));
+      }
+      console.log(JSON.stringify({ value: await get('k'), mode: getMode() }));
+      setTimeout(() => {}, 60_000);
+    })();`;
+  const { startScript } = require('../support/run-script');
+  const running = startScript(script, { env: { REDIS_URL: server.url() } });
+  await running.says('"mode":"redis"');
+  const clients = (await server.cli('client', 'list', 'type', 'normal'))
+    .split('\n')
+    .filter((line) => / addr=127/.test(line));
+  expect(clients).toHaveLength(1);
+  running.kill('SIGKILL');
+  await running.result;
+  await server.stop();
+});

@@ -1,0 +1,173 @@
+// A TCP proxy that misbehaves on command, for live connections as for new ones.
+//
+// Each connection is a link of two pumps, one a direction. A pump asks the proxy's present faults for every chunk, so a fault
+// can be switched while connections live. A held pump keeps its bytes, as a network does that comes back: after `heal()`
+// they arrive late. Dropped bytes are gone.
+'use strict';
+
+const net = require('node:net');
+const { setImmediate: turn, setTimeout: sleep } = require('node:timers/promises');
+
+const NO_FAULTS = {
+  hold: false, // forward nothing, in either direction
+  holdNew: false, // accept connections, but do not connect them to the target
+  dropReplies: false,
+  trickle: false, // replies travel one byte at a time
+  delayMs: 0, // before each chunk, in either direction
+  cutAfter: null, // destroy the link after so many further bytes of replies
+  rewrite: null, // (Buffer) => Buffer, applied to each chunk of a reply
+};
+
+class FaultProxy {
+  #target;
+  #server;
+  #links = new Set();
+  #faults = { ...NO_FAULTS };
+  #healed = [];
+
+  constructor(target) {
+    this.#target = target;
+    /** Connections accepted and bytes forwarded since the start. */
+    this.connections = 0;
+    this.bytesToServer = 0;
+    this.bytesToClient = 0;
+  }
+
+  async listen(port = 0) {
+    this.#server = net.createServer({ noDelay: true }, (client) => this.#link(client));
+    await new Promise((resolve, reject) => {
+      this.#server.once('error', reject).listen(port, '127.0.0.1', resolve);
+    });
+    this.port = this.#server.address().port;
+    return this;
+  }
+
+  url(db = '') {
+    return `redis://127.0.0.1:${this.port}/${db}`;
+  }
+
+  get live() {
+    return this.#links.size;
+  }
+
+  /** Switches faults on, named as in NO_FAULTS above; those not named stay as they are. */
+  inject(faults) {
+    for (const name of Object.keys(faults)) {
+      if (!(name in NO_FAULTS)) throw new Error(`no such fault: ${name}`);
+    }
+    Object.assign(this.#faults, faults);
+    this.#release();
+  }
+
+  /** Accepts connections and forwards nothing, as behind a firewall that lost its state. */
+  blackhole() {
+    this.inject({ hold: true, holdNew: true });
+  }
+
+  /** Ends all faults; what was held is forwarded. */
+  heal() {
+    this.#faults = { ...NO_FAULTS };
+    this.#release();
+  }
+
+  /** Resets (RST) every live connection. */
+  reset() {
+    for (const link of this.#links) link.reset();
+  }
+
+  /** Refuses new connections until `accept()`; live ones stay. */
+  refuse() {
+    this.#server.close();
+  }
+
+  accept() {
+    return this.listen(this.port);
+  }
+
+  async stop() {
+    this.#server.close();
+    this.reset();
+    this.heal();
+  }
+
+  async #link(client) {
+    this.connections++;
+    const ends = [client];
+    const link = {
+      reset: () => ends.forEach((end) => void end.resetAndDestroy()),
+      ended: () => ends.some((end) => end.destroyed),
+    };
+    const watch = (end) => {
+      end.on('error', () => {});
+      end.once('close', () => {
+        this.#links.delete(link);
+        for (const each of ends) each.destroy();
+      });
+    };
+    this.#links.add(link);
+    watch(client);
+    await this.#passable('holdNew', link);
+    if (link.ended()) return;
+    const server = net.connect({ noDelay: true, ...this.#target });
+    ends.push(server);
+    watch(server);
+    this.#pump(client, server, link, false);
+    this.#pump(server, client, link, true);
+  }
+
+  async #pump(from, to, link, reply) {
+    try {
+      for await (const chunk of from) {
+        if (this.#faults.delayMs > 0) await sleep(this.#faults.delayMs);
+        await this.#passable('hold', link);
+        if (link.ended()) return;
+        if (reply) await this.#forwardReply(chunk, to, link);
+        else {
+          this.bytesToServer += chunk.length;
+          to.write(chunk);
+        }
+      }
+      to.end();
+    } catch {
+      to.destroy(); // an end that breaks breaks the link
+    }
+  }
+
+  async #forwardReply(chunk, client, link) {
+    const faults = this.#faults;
+    if (faults.dropReplies) return;
+    let bytes = faults.rewrite ? faults.rewrite(chunk) : chunk;
+    if (faults.cutAfter !== null) {
+      bytes = bytes.subarray(0, faults.cutAfter);
+      faults.cutAfter -= bytes.length;
+    }
+    this.bytesToClient += bytes.length;
+    for (let at = 0; faults.trickle && at < bytes.length && !link.ended(); at++) {
+      client.write(bytes.subarray(at, at + 1));
+      await turn();
+    }
+    if (!faults.trickle) client.write(bytes);
+    if (faults.cutAfter === 0) {
+      faults.cutAfter = null;
+      client.end(() => link.reset());
+    }
+  }
+
+  /** Resolves once the fault `name` is off, or the link gone. */
+  async #passable(name, link) {
+    while (this.#faults[name] && !link.ended()) {
+      await new Promise((resolve) => this.#healed.push(resolve));
+    }
+  }
+
+  #release() {
+    for (const resolve of this.#healed.splice(0)) resolve();
+  }
+}
+
+/** A proxy in front of a server of `startRedis`. */
+function startProxy(server) {
+  return new FaultProxy({ host: server.host, port: server.port }).listen();
+}
+
+module.exports = { startProxy };

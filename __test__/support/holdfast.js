@@ -1,0 +1,92 @@
+// The one place where the tests load the package, and how they make caches and expect errors.
+'use strict';
+
+const { randomUUID } = require('node:crypto');
+const path = require('node:path');
+
+const ROOT = path.join(__dirname, '..', '..');
+const holdfast = require('../..');
+
+const open = new Set();
+
+/** A cache in a namespace of its own, told nothing on the console, closed by `closeCaches`. */
+function makeCache(options = {}) {
+  const cache = holdfast.createCache({ namespace: freshNamespace(), url: '', logger: silent(), ...options });
+  open.add(cache);
+  return cache;
+}
+
+function freshNamespace() {
+  return `t-${randomUUID().slice(0, 8)}`;
+}
+
+/** A logger that keeps what it is told: `lines` holds `[level, message]`. */
+function recorder() {
+  const lines = [];
+  return {
+    lines,
+    info: (message) => lines.push(['info', message]),
+    warn: (message) => lines.push(['warn', message]),
+    error: (message) => lines.push(['error', message]),
+  };
+}
+
+/** Records the events of a cache: `events` holds `[name, payload]`, `count(name)` how many there were. */
+function watch(cache) {
+  const events = [];
+  for (const name of ['ready', 'fallback', 'recovered', 'error'])
+    cache.on(name, (payload) => events.push([name, payload]));
+  return { events, count: (name) => events.filter(([each]) => each === name).length };
+}
+
+function silent() {
+  return { info() {}, warn() {}, error() {} };
+}
+
+async function closeCaches() {
+  const caches = [...open];
+  open.clear();
+  await Promise.all(caches.map((cache) => cache.close()));
+}
+
+/** Expects a call to reject, not throw, with a HoldfastError of this code; returns the error. */
+async function expectCode(call, code) {
+  const promise = call();
+  expect(promise).toBeInstanceOf(Promise);
+  const error = await promise.then(
+    (value) => {
+      throw new Error(`expected ${code}, but the call resolved to ${String(value)}`);
+    },
+    (reason) => reason,
+  );
+  expect(error).toBeInstanceOf(holdfast.HoldfastError);
+  expect(error).toMatchObject({ name: 'HoldfastError', code });
+  expect(error.message.length).toBeGreaterThan(10);
+  return error;
+}
+
+/** Expects a call to throw a HoldfastError of this code at once; returns the error. */
+function expectThrows(call, code) {
+  let error;
+  try {
+    call();
+  } catch (thrown) {
+    error = thrown;
+  }
+  expect(error).toBeInstanceOf(holdfast.HoldfastError);
+  expect(error).toMatchObject({ name: 'HoldfastError', code });
+  return error;
+}
+
+module.exports = {
+  holdfast,
+  ROOT,
+  makeCache,
+  closeCaches,
+  freshNamespace,
+  recorder,
+  watch,
+  silent,
+  expectCode,
+  expectThrows,
+};

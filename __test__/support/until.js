@@ -1,0 +1,22 @@
+// Waits for a condition by asking again and again, so that no test sleeps for a guessed time.
+'use strict';
+
+const { setTimeout: sleep } = require('node:timers/promises');
+
+/** Resolves to the first truthy value of `condition`; the bound is against hangs only. */
+async function until(condition, what = condition.toString(), boundMs = 30_000) {
+  const end = Date.now() + boundMs;
+  for (;;) {
+    const value = await condition();
+    if (value) return value;
+    if (Date.now() > end) throw new Error(`did not come true within ${boundMs} ms: ${what}`);
+    await sleep(10);
+  }
+}
+
+/** Waits until the cache is in `mode`. */
+function untilMode(cache, mode) {
+  return until(() => cache.getMode() === mode, `mode ${mode}`);
+}
+
+module.exports = { until, untilMode, sleep };

@@ -1,0 +1,173 @@
+// Type tests of index.d.ts: what an application writes compiles, and each `@ts-expect-error` is a mistake that must not.
+// Nothing here runs.
+
+import {
+  type Cache,
+  type CacheEvents,
+  type CacheOptions,
+  type ComputeOptions,
+  createCache,
+  del,
+  type ErrorKind,
+  expire,
+  get,
+  getMany,
+  type getMode,
+  getOrCompute,
+  getStats,
+  type Health,
+  HoldfastError,
+  type HoldfastErrorCode,
+  health,
+  increment,
+  type Mode,
+  on,
+  type Stats,
+  set,
+  setMany,
+  type Ttl,
+  type ttl,
+} from 'holdfast';
+
+interface Price {
+  symbol: string;
+  cents: number;
+}
+
+/** Compiles only where both types are the same one. */
+type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
+function same<A, B>(_proof: Same<A, B>): void {}
+
+export async function values(): Promise<void> {
+  const untyped = await get('price');
+  same<typeof untyped, unknown>(true);
+  const typed = await get<Price>('price');
+  same<typeof typed, Price | null>(true);
+  // @ts-expect-error a miss is null
+  typed.cents;
+  // @ts-expect-error a key is a string
+  await get(1);
+  // @ts-expect-error get takes one key
+  await get(['a', 'b']);
+
+  same<ReturnType<typeof set>, Promise<void>>(true);
+  await set('price', { symbol: 'AAPL', cents: 1 });
+  await set('price', null, 0.5);
+  await set('price', [1, 2], Number.POSITIVE_INFINITY);
+  await set('price', 'text', { ttl: 60 });
+  // @ts-expect-error a TTL is a number of seconds
+  await set('price', 1, '60');
+  // @ts-expect-error not a BigInt
+  await set('price', 1, 60n);
+  // @ts-expect-error the option is called ttl
+  await set('price', 1, { ttlMs: 60 });
+  // @ts-expect-error a value is needed
+  await set('price');
+}
+
+export async function computations(): Promise<void> {
+  const inferred = await getOrCompute('price', () => ({ symbol: 'AAPL', cents: 1 }));
+  same<typeof inferred, { symbol: string; cents: number }>(true);
+  const asynchronous = await getOrCompute('price', async (): Promise<Price> => ({ symbol: 'AAPL', cents: 1 }), 60);
+  same<typeof asynchronous, Price>(true);
+  const options: ComputeOptions = { ttl: 60, hardTimeout: Number.POSITIVE_INFINITY };
+  const nullable = await getOrCompute<Price | null>('price', () => null, options);
+  same<typeof nullable, Price | null>(true);
+  // @ts-expect-error the function comes second
+  await getOrCompute('price', 60, () => 1);
+  // @ts-expect-error the function is no value
+  await getOrCompute('price', 1);
+  // @ts-expect-error what the function makes is what the caller asked for
+  await getOrCompute<Price>('price', () => 'text');
+  // @ts-expect-error an option that does not exist
+  await getOrCompute('price', () => 1, { expires: 1 });
+}
+
+export async function keysAndCounters(): Promise<void> {
+  const frozenKeys = ['a', 'b'] as const;
+  same<Awaited<ReturnType<typeof del>>, number>(true);
+  await del('a');
+  await del(frozenKeys);
+  // @ts-expect-error keys are strings
+  await del([1]);
+
+  same<Awaited<ReturnType<typeof increment>>, number>(true);
+  await increment('hits');
+  await increment('hits', -2, { ttl: 60 });
+  // @ts-expect-error an amount is a number
+  await increment('hits', 1n);
+  // @ts-expect-error the TTL of a counter is an option
+  await increment('hits', 1, 60);
+
+  same<Awaited<ReturnType<typeof ttl>>, number | null>(true);
+  same<Awaited<ReturnType<typeof expire>>, boolean>(true);
+  // @ts-expect-error a TTL is needed
+  await expire('a');
+}
+
+export async function many(): Promise<void> {
+  const prices = await getMany<Price>(['a', 'b'] as const);
+  same<typeof prices, Array<Price | null>>(true);
+  await setMany(new Map([['a', 1]]));
+  await setMany([['a', 1] as const, ['b', 'text'] as const], 60);
+  await setMany({ a: 1, b: null }, { ttl: 60 });
+  // @ts-expect-error a list of values has no keys
+  await setMany([1, 2]);
+  // @ts-expect-error a key is a string
+  await setMany(new Map([[1, 'a']]));
+}
+
+export function states(): void {
+  same<Mode, 'initializing' | 'redis' | 'memory'>(true);
+  same<ReturnType<typeof getMode>, Mode>(true);
+  same<ReturnType<typeof health>, Health>(true);
+  same<Health['status'], 'ok' | 'degraded'>(true);
+  same<Awaited<ReturnType<typeof getStats>>, Stats>(true);
+  const kind: ErrorKind | undefined = health().lastError?.kind;
+  // @ts-expect-error Redis may be away
+  void getStats().then((stats) => stats.redis.version);
+  // @ts-expect-error health is synchronous
+  health().then();
+  void kind;
+}
+
+export function caches(): Cache {
+  const ttlOfAll: Ttl = 60;
+  const options: CacheOptions = { namespace: 'prices', url: null, ttl: ttlOfAll, maxMemory: '64mb', timeoutMs: 100 };
+  const cache = createCache(options);
+  same<typeof cache, Cache>(true);
+  createCache({ namespace: '', url: 'rediss://localhost', tls: { ca: [new Uint8Array()], servername: 'redis' } });
+  createCache({ namespace: 'a', logger: console });
+  createCache({ namespace: 'a', logger: null });
+  // @ts-expect-error options are needed
+  createCache();
+  // @ts-expect-error a namespace is needed, if only ''
+  createCache({ url: 'redis://localhost' });
+  // @ts-expect-error an option that does not exist
+  createCache({ namespace: 'a', timeout: 1 });
+  // @ts-expect-error a logger has three functions
+  createCache({ namespace: 'a', logger: { info() {} } });
+  return cache.on('ready', () => {}).once('fallback', (event) => event.message satisfies string);
+}
+
+export function events(cache: Cache): void {
+  same<keyof CacheEvents, 'ready' | 'fallback' | 'recovered' | 'error'>(true);
+  on('fallback', ({ kind }) => same<typeof kind, ErrorKind>(true));
+  on('recovered', ({ outageMs, dropped }) => same<typeof outageMs, typeof dropped>(true));
+  on('error', (error) => same<typeof error, Error>(true));
+  // @ts-expect-error an event that does not exist
+  cache.on('connect', () => {});
+  // @ts-expect-error `ready` brings nothing
+  cache.off('ready', (event: string) => event);
+}
+
+export function errors(error: unknown): string {
+  if (!(error instanceof HoldfastError)) return '';
+  same<typeof error.name, 'HoldfastError'>(true);
+  const code: HoldfastErrorCode = error.code;
+  // @ts-expect-error a code that does not exist
+  const wrong = error.code === 'ERR_TIMEOUT';
+  // @ts-expect-error a code stays what it is
+  error.code = 'ERR_CLOSED';
+  return wrong ? code : new HoldfastError('ERR_CLOSED', 'closed', { cause: error }).message;
+}

@@ -1,0 +1,131 @@
+// When should the bridge flush the calls of a turn? Three ways, measured in the pure caller loop and in an HTTP server.
+// The internal variable HOLDFAST_FLUSH selects the way in the process that is measured.
+
+const autocannon = require('autocannon');
+const { startLab, ask, measure, describe } = require('./lab');
+const { summarize, table, integer, fixed, writeFiles, whyNotForDocs } = require('./report');
+
+const WAYS = { nextTick: 'process.nextTick', microtask: 'queueMicrotask', immediate: 'setImmediate' };
+const CALLERS = [1, 64, 512];
+const CONNECTIONS = [50, 500];
+/** Windows of the HTTP server are longer by this: autocannon takes a part of a second to open its connections. */
+const HTTP_STRETCH = 3;
+
+async function run(options) {
+  const ways = options.only ?? Object.keys(WAYS);
+  const unknown = ways.find((way) => !(way in WAYS));
+  if (unknown) throw new Error(`no way is called «${unknown}»; there are ${Object.keys(WAYS).join(', ')}`);
+
+  const lab = await startLab(options);
+  try {
+    const machine = await describe(lab, ['holdfast', 'autocannon']);
+    console.log(`${machine.join('\n')}\n`);
+    const windows = await measureAll(lab, ways, options);
+    report(windows, machine, options);
+  } finally {
+    await lab.stop();
+  }
+}
+
+async function measureAll(lab, ways, { rounds, seconds }) {
+  const workers = {};
+  const servers = {};
+  for (const way of ways) {
+    const env = { HOLDFAST_FLUSH: way };
+    workers[way] = await lab.start('worker.js', ['holdfast', lab.url], env);
+    servers[way] = await lab.start('flush-server.js', [lab.url], env);
+    servers[way].url = await ask(servers[way], 'url');
+  }
+  const windows = [];
+  for (let round = 1; round <= rounds; round += 1) {
+    const turn = ways.map((_, i) => ways[(i + round) % ways.length]);
+    for (const callers of CALLERS) {
+      for (const way of turn) {
+        const work = (length) => ask(workers[way], { op: 'get', callers, seconds: length });
+        const result = await measure(
+          lab,
+          () => work(seconds / 2),
+          () => work(seconds),
+        );
+        windows.push({ round, load: 'loop', clients: callers, way, ...result });
+      }
+    }
+    for (const connections of CONNECTIONS) {
+      for (const way of turn) {
+        const work = (length) => shoot(servers[way], connections, length * HTTP_STRETCH);
+        const result = await measure(
+          lab,
+          () => work(seconds / 2),
+          () => work(seconds),
+        );
+        windows.push({ round, load: 'http', clients: connections, way, ...result });
+      }
+    }
+    console.log(`round ${round} of ${rounds}`);
+  }
+  return windows.sort((a, b) => a.clients - b.clients || ways.indexOf(a.way) - ways.indexOf(b.way));
+}
+
+/** Drives the server of a way with autocannon, which runs here, and returns what it cost the server's process. */
+async function shoot(server, connections, seconds) {
+  await ask(server, 'start');
+  const shots = await autocannon({ url: server.url, connections, duration: seconds });
+  const cost = await ask(server, 'stop');
+  const failed = shots.errors + shots.timeouts + shots.non2xx;
+  if (failed > 0) throw new Error(`${failed} of ${shots.requests.total} requests failed`);
+  return {
+    ...cost,
+    seconds: shots.duration,
+    calls: shots.requests.total,
+    p50: shots.latency.p50,
+    p99: shots.latency.p99,
+  };
+}
+
+function report(windows, machine, options) {
+  const rows = (load) =>
+    summarize(
+      windows.filter((window) => window.load === load),
+      ['clients', 'way'],
+    );
+  const loop = `## The caller loop\n\n${LOOP}\n\n${costs(rows('loop'), 'callers', 'get/s', 3)}`;
+  const http = `## An HTTP server\n\n${HTTP}\n\n${costs(rows('http'), 'connections', 'requests/s', 0)}`;
+  const figures = `${loop}\n\n${http}`;
+  console.log(`\n${figures}\n`);
+
+  const head = `# When to flush a batch\n\n${machine.join('  \n')}\n\n${INTRODUCTION.replace('ROUNDS', options.rounds)}`;
+  writeFiles(
+    {
+      'flush.md': `${head}\n\n${figures}\n`,
+      'flush.json': `${JSON.stringify({ machine, options, windows }, null, 1)}\n`,
+    },
+    whyNotForDocs(options, windows),
+  );
+}
+
+const INTRODUCTION = `\`npm run bench -- flush\` wrote this page; the raw numbers are in [flush.json](flush.json). The calls of one turn of the event loop
+travel as one batch, and these are three moments at which the turn could be called over. Medians of ROUNDS interleaved rounds.
+**Calls per read** is how many commands Redis got with one read of its socket: the batch as it arrived. Redis reads at most 16 KiB at a
+time, so that a batch beyond some 300 calls counts as more than one.`;
+
+const LOOP = 'Callers that await one `get` after another, as in [clients.md](clients.md).';
+
+const HTTP = `A \`node:http\` server whose route awaits three \`get\` one after another and then three together (\`Promise.all\`), under autocannon on the
+same machine. Costs are those of the server's process, per request of six calls.`;
+
+function costs(rows, clients, rate, digits) {
+  return table(rows, {
+    [clients]: (row) => row.clients,
+    flush: (row) => WAYS[row.way],
+    [rate]: (row) => integer(row.rate),
+    'slowest–fastest round': (row) => `${integer(row.slowest)}–${integer(row.fastest)}`,
+    'CPU µs': (row) => fixed(row.cpu),
+    'event loop µs': (row) => fixed(row.loop),
+    'main thread µs': (row) => fixed(row.main),
+    'p50 ms': (row) => fixed(row.p50, digits),
+    'p99 ms': (row) => fixed(row.p99, digits),
+    'calls per read': (row) => fixed(row.callsPerRead, 1),
+  });
+}
+
+module.exports = { run };

@@ -1,0 +1,120 @@
+// What a benchmark stands on: its own redis-server, child processes that measure, and the watch over the machine.
+
+const { fork } = require('node:child_process');
+const fs = require('node:fs');
+const os = require('node:os');
+const path = require('node:path');
+const { setTimeout: sleep } = require('node:timers/promises');
+const { startRedis } = require('../__test__/support/redis-server');
+const { keys, values } = require('./workload');
+
+/** A window in which others used more of the machine than this is measured again, so many times in a run. */
+const QUIET = 0.05;
+const REPEATS = 60;
+
+/** Starts redis-server on a free port of loopback, without persistence, and a control connection to it. */
+async function startLab({ quick }) {
+  const server = await startRedis();
+  const { Redis } = require('ioredis');
+  const control = new Redis(server.url());
+  const children = new Set();
+
+  /** Starts a script of this folder as a child that answers one message at a time; see `ask`. */
+  async function start(script, args, env = {}) {
+    const child = fork(path.resolve(__dirname, script), args, { env: { ...process.env, ...env } });
+    children.add(child);
+    child.once('exit', () => children.delete(child));
+    await answer(child);
+    return child;
+  }
+
+  async function stop() {
+    for (const child of children) child.disconnect();
+    control.disconnect();
+    await server.stop();
+  }
+
+  return { url: server.url(), control, repeats: quick ? 0 : REPEATS, start, stop };
+}
+
+/** Sends a request to a child and resolves to its result; its error, or its end, rejects. */
+function ask(child, request) {
+  child.send(request);
+  return answer(child);
+}
+
+function answer(child) {
+  return new Promise((resolve, reject) => {
+    const onExit = (code) => reject(new Error(`${path.basename(child.spawnargs[1])} ended with ${code}`));
+    child.once('exit', onExit);
+    child.once('message', ({ result, error }) => {
+      child.off('exit', onExit);
+      if (error) reject(new Error(error));
+      else resolve(result);
+    });
+  });
+}
+
+/**
+ * Runs `warmUp`, then `work`, on fresh keys; both resolve to a cost as meter.js gives it, and only that of `work` counts.
+ * Adds `callsPerRead`, how many commands the server got with one read of its socket: the batch on the wire. When
+ * something else used the machine meanwhile it is done again, or marked as disturbed once the run has repeated too much.
+ */
+async function measure(lab, warmUp, work) {
+  for (;;) {
+    await seed(lab.control);
+    await warmUp();
+    await lab.control.config('RESETSTAT');
+    const before = await machineUse(lab);
+    const result = await work();
+    const after = await machineUse(lab);
+
+    const spent = after.own - before.own + result.cpuMicros;
+    const others = (after.busy - before.busy - spent) / (after.at - before.at) / os.cpus().length;
+    const disturbed = others > QUIET;
+    const callsPerRead = after.commands / after.reads;
+    if (!disturbed || lab.repeats === 0) return { ...result, callsPerRead, commands: after.commands, disturbed };
+    lab.repeats -= 1;
+    await sleep(1000);
+  }
+}
+
+async function seed(control) {
+  const pipeline = control.pipeline();
+  for (const [i, key] of keys.entries()) pipeline.set(key, JSON.stringify(values[i]));
+  await pipeline.exec();
+}
+
+/** CPU of the whole machine and of the server and this process, in microseconds, with the server's own counts. */
+async function machineUse({ control }) {
+  const info = Object.fromEntries((await control.info('everything')).split('\r\n').map((line) => line.split(':', 2)));
+  const self = process.cpuUsage();
+  const busy = os.cpus().reduce((sum, { times }) => sum + times.user + times.nice + times.sys, 0) * 1000;
+  const server = (Number(info.used_cpu_user) + Number(info.used_cpu_sys)) * 1e6;
+  return {
+    at: performance.now() * 1000,
+    busy,
+    own: server + self.user + self.system,
+    commands: Number(info.total_commands_processed),
+    reads: Number(info.total_reads_processed),
+  };
+}
+
+/** Machine and versions, for the head of a report. */
+async function describe(lab, packages) {
+  const [, redis] = /redis_version:(\S+)/.exec(await lab.control.info('server'));
+  const version = (file) => JSON.parse(fs.readFileSync(path.join(__dirname, file), 'utf8')).version;
+  const versions = packages.map((name) =>
+    name === 'holdfast'
+      ? `holdfast ${version('../package.json')}`
+      : `${name} ${version(`node_modules/${name}/package.json`)}`,
+  );
+  const cpus = os.cpus();
+  const memory = Math.round(os.totalmem() / 2 ** 30);
+  return [
+    `${cpus.length} × ${cpus[0].model.trim()}, ${memory} GiB, ${os.type()} ${os.release().split('-')[0]} ${os.arch()}`,
+    `Node.js ${process.versions.node}, Redis ${redis} on loopback, ${versions.join(', ')}`,
+  ];
+}
+
+module.exports = { startLab, ask, measure, describe };

@@ -1,0 +1,80 @@
+// From the raw windows of a run to medians, ratios and Markdown tables.
+
+const fs = require('node:fs');
+const os = require('node:os');
+const path = require('node:path');
+
+const DOCS = path.join(__dirname, '../docs/benchmarks');
+
+function median(numbers) {
+  const sorted = [...numbers].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+}
+
+/**
+ * The medians over the rounds of every group of windows that agree in `by`, in order of appearance. Costs become
+ * microseconds per call, latencies stay milliseconds.
+ */
+function summarize(windows, by) {
+  const groups = new Map();
+  for (const window of windows) {
+    const name = by.map((field) => window[field]).join();
+    groups.set(name, [...(groups.get(name) ?? []), window]);
+  }
+  return [...groups.values()].map((group) => {
+    const over = (value) => median(group.map(value));
+    const rates = group.map((window) => window.calls / window.seconds);
+    return {
+      ...Object.fromEntries(by.map((field) => [field, group[0][field]])),
+      rate: median(rates),
+      slowest: Math.min(...rates),
+      fastest: Math.max(...rates),
+      cpu: over((window) => window.cpuMicros / window.calls),
+      loop: over((window) => window.loopMicros / window.calls),
+      main: group.some((window) => window.mainMicros === null)
+        ? null
+        : over((window) => window.mainMicros / window.calls),
+      p50: over((window) => window.p50),
+      p99: over((window) => window.p99),
+      callsPerRead: over((window) => window.callsPerRead),
+    };
+  });
+}
+
+/** A Markdown table: `columns` maps a heading to a function of a row that gives its text; numbers are set to the right. */
+function table(rows, columns) {
+  const headings = Object.keys(columns);
+  const cells = rows.map((row) => headings.map((heading) => String(columns[heading](row))));
+  const line = (texts) => `| ${texts.join(' | ')} |`;
+  const rules = headings.map((_, i) => (cells.every((texts) => /^[\d.,×–]+$/.test(texts[i])) ? '---:' : '---'));
+  return [line(headings), line(rules), ...cells.map(line)].join('\n');
+}
+
+function integer(number) {
+  return Math.round(number).toLocaleString('en-US');
+}
+
+function fixed(number, digits = 2) {
+  return number === null ? '–' : number.toFixed(digits);
+}
+
+/**
+ * Where the files of a run go: `docs/benchmarks` for a full run that nothing disturbed, else a fresh temporary folder. Says which, and why.
+ */
+function writeFiles(files, notForDocs) {
+  const folder = notForDocs ? fs.mkdtempSync(path.join(os.tmpdir(), 'holdfast-bench-')) : DOCS;
+  fs.mkdirSync(folder, { recursive: true });
+  for (const [name, text] of Object.entries(files)) fs.writeFileSync(path.join(folder, name), text);
+  console.log(`${Object.keys(files).join(', ')} written to ${folder}${notForDocs ? ` (${notForDocs})` : ''}`);
+}
+
+/** Why the figures of a run are not for the documentation, or undefined. */
+function whyNotForDocs(options, windows) {
+  if (options.quick) return 'a quick run proves nothing';
+  if (options.only) return 'only a part was run';
+  const disturbed = windows.filter((window) => window.disturbed).length;
+  if (disturbed > 0) return `other programs used the machine during ${disturbed} of ${windows.length} windows`;
+}
+
+module.exports = { summarize, table, integer, fixed, writeFiles, whyNotForDocs };

@@ -1,0 +1,2 @@
+// Owns the application's cache: one line in place of a hand-written redis.js.
+module.exports = require('holdfast');

@@ -1,0 +1,91 @@
+//! A cache as JavaScript holds it: opened with options, asked for its health.
+
+use std::sync::Arc;
+
+use napi::bindgen_prelude::{Buffer, Either};
+use napi_derive::napi;
+
+use super::bridge::Bridge;
+use super::text::Json;
+use crate::engine::cache::Cache;
+use crate::engine::error::CallError;
+use crate::engine::options::{Given, Options};
+use crate::engine::registry;
+use crate::engine::status::Mode;
+
+/// Options as `src/js/config.js` gathers them.
+#[napi(object, object_to_js = false)]
+pub struct GivenOptions {
+    pub url: Option<String>,
+    pub namespace: String,
+    pub max_memory: Option<String>,
+    pub timeout_ms: Option<f64>,
+    pub tls_ca: Option<Vec<Buffer>>,
+    pub tls_insecure: Option<bool>,
+    pub tls_servername: Option<String>,
+}
+
+/// Why something was refused: an error crosses as a value and becomes an exception in JavaScript.
+#[napi(object, object_from_js = false)]
+pub struct Failure {
+    pub code: String,
+    pub message: String,
+}
+
+impl From<CallError> for Failure {
+    fn from(error: CallError) -> Self {
+        Self { code: error.code.to_owned(), message: error.message.into_owned() }
+    }
+}
+
+/// A handle on a cache. The connection closes when the last handle on its engine is closed or collected.
+#[napi]
+pub struct CacheHandle {
+    pub(super) cache: Option<Arc<Cache>>,
+}
+
+#[napi]
+impl CacheHandle {
+    /// Names the engine in events.
+    #[napi(getter)]
+    pub fn engine(&self) -> u32 {
+        self.cache.as_ref().map_or(0, |c| c.shared().status.id())
+    }
+
+    #[napi(getter)]
+    pub fn mode(&self) -> &'static str {
+        self.cache.as_ref().map_or(Mode::Memory, |c| c.shared().status.mode()).name()
+    }
+
+    /// `health()` as JSON, undefined once closed.
+    #[napi]
+    pub fn health(&self, production: bool) -> Option<Json> {
+        self.cache.as_ref().map(|c| Json(c.health(production)))
+    }
+
+    #[napi]
+    pub fn close(&mut self) {
+        self.cache = None;
+    }
+}
+
+/// Opens a cache for an environment.
+#[napi(catch_unwind)]
+pub fn open(bridge: &Bridge, given: GivenOptions) -> Either<CacheHandle, Failure> {
+    let given = Given {
+        url: given.url,
+        namespace: given.namespace,
+        max_memory: given.max_memory,
+        timeout_ms: given.timeout_ms,
+        tls_ca: given.tls_ca.unwrap_or_default().iter().map(|pem| pem.to_vec()).collect(),
+        tls_insecure: given.tls_insecure.unwrap_or(false),
+        tls_servername: given.tls_servername,
+    };
+    match Options::check(given).and_then(registry::open) {
+        Ok(cache) => {
+            bridge.watch(&cache);
+            Either::A(CacheHandle { cache: Some(cache) })
+        }
+        Err(error) => Either::B(error.into()),
+    }
+}

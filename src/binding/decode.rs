@@ -1,0 +1,76 @@
+//! A turn of the event loop as `src/js/bridge.js` packs it: one text, and five numbers an operation.
+//!
+//! The numbers are: kind, length of the key, length of the value (in UTF-16 code units, behind each other in the text), and two of the kind's
+//! own: `a` (TTL in milliseconds; 0 for none given) and `b` (amount, waiter or token).
+
+use crate::engine::batch::{Batch, Op, Span};
+use crate::engine::clock::Ttl;
+
+use super::text::Text;
+
+/// Numbers an operation.
+pub const STRIDE: usize = 5;
+
+/// Unpacks a turn. Lengths that do not fit the text give empty keys, which the engine refuses one by one.
+pub fn batch(text: Text, numbers: &[f64]) -> Batch {
+    let mut cutter = match text {
+        Text::Ascii(text) => Cutter { wide: None, text, at: 0 },
+        Text::Utf16(units) => Cutter { text: String::with_capacity(units.len() * 2), wide: Some(units), at: 0 },
+    };
+    let ops = numbers
+        .chunks_exact(STRIDE)
+        .map(|n| {
+            let key = cutter.take(n[1] as usize);
+            // Values are JSON texts, which are well-formed; one that were not would be an empty text, and no value.
+            let value = cutter.take(n[2] as usize).unwrap_or_default();
+            key.map_or(Op::Malformed, |key| op(n, key, value))
+        })
+        .collect();
+    Batch { text: cutter.text, ops }
+}
+
+fn op(n: &[f64], key: Span, value: Span) -> Op {
+    let (a, b) = (n[3], n[4]);
+    let ttl = || Ttl::from_ms(a);
+    match n[0] as u8 {
+        0 => Op::Get { key },
+        1 => Op::Set { key, value, ttl: ttl() },
+        2 => Op::Del { key },
+        3 => Op::Increment { key, amount: b as i64, ttl: (a > 0.0).then(ttl) },
+        4 => Op::Exists { key },
+        5 => Op::Ttl { key },
+        6 => Op::Expire { key, ttl: ttl() },
+        7 => Op::Begin { key, waiter: b as u32 },
+        8 => Op::End { key, value, ttl: ttl(), token: b as u32 },
+        9 => Op::Abandon { key, token: b as u32, nothing: a > 0.0 },
+        10 => Op::Overdue { key, token: b as u32 },
+        _ => Op::Malformed,
+    }
+}
+
+/// Takes the text apart from front to back.
+struct Cutter {
+    text: String,
+    /// The code units still to be converted into `text`, where the text is not ASCII.
+    wide: Option<Vec<u16>>,
+    /// Where the next part begins: in `wide`, or in `text`.
+    at: usize,
+}
+
+impl Cutter {
+    fn take(&mut self, length: usize) -> Option<Span> {
+        let end = self.at.checked_add(length)?;
+        let span = match &self.wide {
+            None => Span { start: u32::try_from(self.at).ok()?, end: u32::try_from(end).ok()? },
+            Some(wide) => {
+                let start = self.text.len();
+                let part = wide.get(self.at..end).map(|units| char::decode_utf16(units.iter().copied()).collect::<Result<String, _>>());
+                self.at = end;
+                self.text.push_str(&part?.ok()?);
+                return Some(Span { start: u32::try_from(start).ok()?, end: u32::try_from(self.text.len()).ok()? });
+            }
+        };
+        self.at = end;
+        Some(span)
+    }
+}

@@ -1,0 +1,157 @@
+//! The way back: replies from any thread, gathered into one text and one wake-up of the event loop.
+//!
+//! A wake-up costs the event loop more than everything else a reply does. So replies are spliced where they arise, on the engine's thread, and only
+//! the first one since the last wake-up wakes; what comes until JavaScript runs travels with it. The function that JavaScript gets called
+//! with is weak: it keeps the process alive only while calls are under way.
+
+use std::sync::Arc;
+use std::sync::Weak;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+use napi::bindgen_prelude::Function;
+use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
+use napi::{Env, Result, Status, sys};
+use once_cell::sync::OnceCell;
+use parking_lot::Mutex;
+
+use super::text::Json;
+use crate::engine::batch::{Reply, Sink};
+use crate::engine::splice;
+
+type Wake = ThreadsafeFunction<(), (), Json, Status, false, true, 0>;
+
+/// The most text of one wake-up; V8's longest string is some 512 MiB. A single larger reply still travels alone.
+const MAX_TEXT: usize = 64 << 20;
+
+/// One environment of JavaScript as the engine sees it.
+pub struct EnvSink {
+    client: u32,
+    queue: Mutex<Queue>,
+    wake: OnceCell<Wake>,
+    /// Whether the environment is kept alive for what is under way.
+    alive: AtomicBool,
+    closed: AtomicBool,
+}
+
+#[derive(Default)]
+struct Queue {
+    /// Each begins with `[`, which becomes the array's or a comma.
+    frames: Vec<String>,
+    awake: bool,
+}
+
+impl EnvSink {
+    /// Makes the sink of an environment; `wake` gets the frames.
+    pub fn new(wake: &Function<'_, Json, ()>) -> Result<Arc<Self>> {
+        static NEXT_CLIENT: AtomicU32 = AtomicU32::new(1);
+        let sink = Arc::new(Self {
+            client: NEXT_CLIENT.fetch_add(1, Ordering::Relaxed),
+            queue: Mutex::default(),
+            wake: OnceCell::new(),
+            alive: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
+        });
+        let weak = Arc::downgrade(&sink);
+        let function = wake
+            .build_threadsafe_function::<()>()
+            .weak::<true>()
+            .callee_handled::<false>()
+            .build_callback(move |_| Ok(drain(&weak)))?;
+        let _ = sink.wake.set(function);
+        Ok(sink)
+    }
+
+    /// Keeps the environment alive, while calls are under way, or lets it end. On the environment's thread only.
+    pub fn keep_alive(&self, env: &Env, alive: bool) {
+        let Some(wake) = self.wake.get() else { return };
+        if self.alive.swap(alive, Ordering::SeqCst) == alive {
+            return;
+        }
+        let change = if alive { sys::napi_ref_threadsafe_function } else { sys::napi_unref_threadsafe_function };
+        // SAFETY: called on the environment's own thread, with its live `env`, while JavaScript runs; the threadsafe function lives as long as
+        // `wake`, which this sink holds. Both calls only flip libuv's reference flag.
+        let _ = unsafe { change(env.raw(), wake.raw()) };
+    }
+
+    /// The environment ends: nothing is delivered from here on.
+    pub fn close(&self) {
+        self.closed.store(true, Ordering::SeqCst);
+        self.queue.lock().frames.clear();
+    }
+
+    fn push(&self, frame: String) {
+        if self.closed.load(Ordering::SeqCst) {
+            return;
+        }
+        let first = {
+            let mut queue = self.queue.lock();
+            queue.frames.push(frame);
+            !std::mem::replace(&mut queue.awake, true)
+        };
+        if first {
+            self.ring();
+        }
+    }
+
+    fn ring(&self) {
+        if let Some(wake) = self.wake.get() {
+            // "Closing" means that the environment has ended: nobody waits for the answer any more.
+            wake.call((), ThreadsafeFunctionCallMode::NonBlocking);
+        }
+    }
+}
+
+impl Sink for EnvSink {
+    fn client(&self) -> u32 {
+        self.client
+    }
+
+    fn complete(&self, id: u32, replies: &[Reply]) {
+        let mut frame = String::from("[");
+        splice::frame(&mut frame, id, replies);
+        self.push(frame);
+    }
+
+    fn event(&self, json: String) {
+        self.push(format!("[0,{json},0"));
+    }
+}
+
+/// Takes what has gathered, as one array of frames. Runs on the environment's thread.
+fn drain(sink: &Weak<EnvSink>) -> Json {
+    let Some(sink) = sink.upgrade() else { return Json("[]".to_owned()) };
+    let (frames, more) = {
+        let mut queue = sink.queue.lock();
+        let mut size = 0;
+        let fits = queue
+            .frames
+            .iter()
+            .take_while(|frame| {
+                let fits = size == 0 || size + frame.len() <= MAX_TEXT;
+                size += frame.len();
+                fits
+            })
+            .count();
+        let rest = queue.frames.split_off(fits);
+        let frames = std::mem::replace(&mut queue.frames, rest);
+        // Cleared with the frames under one lock: whoever comes after that wakes again.
+        queue.awake = !queue.frames.is_empty();
+        (frames, queue.awake)
+    };
+    if more {
+        sink.ring();
+    }
+    Json(join(frames))
+}
+
+/// Joins frames that each begin with `[`: the first one's opens the array, the others' become commas.
+fn join(frames: Vec<String>) -> String {
+    let mut frames = frames.into_iter();
+    let Some(mut text) = frames.next() else { return "[]".to_owned() };
+    for frame in frames {
+        text.push(',');
+        text.push_str(&frame[1..]);
+    }
+    text.push(']');
+    text
+}

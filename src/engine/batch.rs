@@ -1,0 +1,150 @@
+//! One turn of the event loop: its calls as one text and a list of operations, and the replies that go back.
+//!
+//! The text holds every key and value of the turn, one behind the other; an operation names its parts by their place. So a
+//! turn of 500 calls is one string and one list, not a thousand small allocations.
+
+use std::sync::Arc;
+
+use super::clock::Ttl;
+use super::error::CallError;
+
+/// A part of the batch's text, as byte offsets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Span {
+    pub start: u32,
+    pub end: u32,
+}
+
+/// What a call asks for. Keys are as the caller gave them, without the prefix.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Op {
+    Get { key: Span },
+    Set { key: Span, value: Span, ttl: Ttl },
+    Del { key: Span },
+    /// `ttl` applies when the key is created.
+    Increment { key: Span, amount: i64, ttl: Option<Ttl> },
+    Exists { key: Span },
+    Ttl { key: Span },
+    Expire { key: Span, ttl: Ttl },
+    /// A read of `getOrCompute`. `waiter` is the id under which a late answer comes, where another thread computes the key.
+    Begin { key: Span, waiter: u32 },
+    /// The function of the flight `token` returned this: store it, unless the key was written meanwhile.
+    End { key: Span, value: Span, ttl: Ttl, token: u32 },
+    /// The function returned undefined (`nothing`), or threw: nothing to store.
+    Abandon { key: Span, token: u32, nothing: bool },
+    /// The callers of the flight `token` waited long enough: whoever asks next computes anew.
+    Overdue { key: Span, token: u32 },
+    /// The key was not valid text; the call alone is rejected.
+    Malformed,
+}
+
+impl Op {
+    pub fn key(&self) -> Option<Span> {
+        match *self {
+            Self::Get { key }
+            | Self::Set { key, .. }
+            | Self::Del { key }
+            | Self::Increment { key, .. }
+            | Self::Exists { key }
+            | Self::Ttl { key }
+            | Self::Expire { key, .. }
+            | Self::Begin { key, .. }
+            | Self::End { key, .. }
+            | Self::Abandon { key, .. }
+            | Self::Overdue { key, .. } => Some(key),
+            Self::Malformed => None,
+        }
+    }
+}
+
+/// The calls of one turn on one cache.
+#[derive(Debug, Default)]
+pub struct Batch {
+    pub text: String,
+    pub ops: Vec<Op>,
+}
+
+impl Batch {
+    /// A part of the text; empty where a span does not fit it, which the key check then refuses.
+    pub fn str(&self, span: Span) -> &str {
+        self.text.get(span.start as usize..span.end as usize).unwrap_or("")
+    }
+}
+
+/// Long work that answers by itself and does not hold up the calls beside it.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Task {
+    DelPattern(String),
+    Clear { flush_db: bool },
+    Stats,
+}
+
+/// A stored value whose bytes are known to be one JSON text: only [`Json::checked`] makes it from bytes that came from outside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Json {
+    Owned(String),
+    Shared(Arc<str>),
+}
+
+impl Json {
+    /// Takes bytes that anyone may have written. What is no JSON text is refused: spliced between other values, `1,2` or `"a` would give one
+    /// key's bytes to another key.
+    pub fn checked(bytes: Vec<u8>) -> Option<Self> {
+        let text = String::from_utf8(bytes).ok()?;
+        serde_json::from_str::<serde::de::IgnoredAny>(&text).ok()?;
+        Some(Self::Owned(text))
+    }
+
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Owned(text) => text,
+            Self::Shared(text) => text,
+        }
+    }
+}
+
+/// The answer to one operation.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Reply {
+    Value(Json),
+    Miss,
+    Done,
+    Number(i64),
+    Flag(bool),
+    /// Milliseconds left.
+    Left(Ttl),
+    /// `getOrCompute`: the value was there.
+    Hit(Json),
+    /// `getOrCompute`: this caller runs the function, for the flight `token`.
+    Lead(u32),
+    /// `getOrCompute`: the flight `token` of the same environment has it under way.
+    Follow(u32),
+    /// `getOrCompute`: another environment has it under way; the answer comes under the waiter's id.
+    Wait,
+    /// `getOrCompute`: the other environment's function returned undefined.
+    Nothing,
+    Error(CallError),
+}
+
+/// Where replies and events go: one for each environment of JavaScript. It must never block, and may be gone at any moment.
+pub trait Sink: Send + Sync {
+    /// Which environment this is.
+    fn client(&self) -> u32;
+    /// The replies of the batch, task or waiter `id`, in the order of its operations.
+    fn complete(&self, id: u32, replies: &[Reply]);
+    /// A change that listeners are told of, as a JSON object.
+    fn event(&self, json: String);
+}
+
+/// Where the replies of one batch go.
+#[derive(Clone)]
+pub struct ReplyTo {
+    pub sink: Arc<dyn Sink>,
+    pub id: u32,
+}
+
+impl ReplyTo {
+    pub fn complete(&self, replies: &[Reply]) {
+        self.sink.complete(self.id, replies);
+    }
+}

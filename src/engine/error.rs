@@ -1,0 +1,117 @@
+//! Errors. [`CallError`] is a mistake of the caller and rejects its call; [`Trouble`] is Redis', and never does: it is counted, told in
+//! `health()`, and the call falls back. Neither ever holds a value, a URL or a password.
+
+use std::borrow::Cow;
+
+/// A mistake of the caller, with its stable code.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct CallError {
+    pub code: &'static str,
+    pub message: Cow<'static, str>,
+}
+
+impl CallError {
+    pub fn new(code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
+        Self { code, message: message.into() }
+    }
+
+    pub fn invalid_key(message: &'static str) -> Self {
+        Self::new("ERR_INVALID_KEY", message)
+    }
+
+    pub fn config(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new("ERR_CONFIG", message)
+    }
+
+    pub fn not_an_integer() -> Self {
+        Self::new(
+            "ERR_NOT_AN_INTEGER",
+            "increment needs an integer at its key, and a sum that fits 64 bits; the key holds something else, and stays as it was",
+        )
+    }
+
+    pub fn needs_namespace() -> Self {
+        Self::new(
+            "ERR_CLEAR_NEEDS_NAMESPACE",
+            "clear() of a cache without a namespace would empty the whole Redis database; give the cache a namespace, or call clear({ flushDb: true })",
+        )
+    }
+}
+
+/// What kind of trouble Redis makes; the names are those of `getStats().errors`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Kind {
+    Config,
+    Dns,
+    Connect,
+    Tls,
+    Auth,
+    Timeout,
+    Connection,
+    Protocol,
+    Readonly,
+    Loading,
+    Denied,
+    Oom,
+    Wrongtype,
+    Server,
+}
+
+impl Kind {
+    pub const ALL: [Self; 14] = [
+        Self::Config,
+        Self::Dns,
+        Self::Connect,
+        Self::Tls,
+        Self::Auth,
+        Self::Timeout,
+        Self::Connection,
+        Self::Protocol,
+        Self::Readonly,
+        Self::Loading,
+        Self::Denied,
+        Self::Oom,
+        Self::Wrongtype,
+        Self::Server,
+    ];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Config => "config",
+            Self::Dns => "dns",
+            Self::Connect => "connect",
+            Self::Tls => "tls",
+            Self::Auth => "auth",
+            Self::Timeout => "timeout",
+            Self::Connection => "connection",
+            Self::Protocol => "protocol",
+            Self::Readonly => "readonly",
+            Self::Loading => "loading",
+            Self::Denied => "denied",
+            Self::Oom => "oom",
+            Self::Wrongtype => "wrongtype",
+            Self::Server => "server",
+        }
+    }
+
+    /// Whether it concerns the connection as a whole, or one command alone.
+    pub fn is_outage(self) -> bool {
+        !matches!(self, Self::Denied | Self::Oom | Self::Wrongtype | Self::Server)
+    }
+}
+
+/// Trouble with Redis: what it is and what to do, in words safe to show.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Trouble {
+    pub kind: Kind,
+    pub message: Cow<'static, str>,
+}
+
+impl Trouble {
+    pub fn new(kind: Kind, message: impl Into<Cow<'static, str>>) -> Self {
+        Self { kind, message: message.into() }
+    }
+}

@@ -1,0 +1,272 @@
+//! Computing once: which caller runs the function of a key, who waits for it, and whether its result may still be stored.
+//!
+//! The problem. A burst of callers that miss must cost one computation, whichever thread they are on; a delete that comes while the
+//! function runs must not be undone by its result (G4); and a function that throws, never settles, or whose thread dies
+//! must not leave anybody waiting for ever.
+//!
+//! The approach. Each key has a short list of flights. A flight begins `Reading` (one read of Redis serves all who ask meanwhile), and becomes
+//! `Computing` when the read missed: its first caller leads, callers of the same environment follow it in JavaScript (they share errors
+//! unchanged), callers of other environments wait here for the text. A write of the key *fences* every flight there is: nobody joins
+//! a fenced flight any more, and its result goes to those who already wait, but not into the store. The fence is set where the
+//! write is executed and checked where the result is executed, both in the order of the engine's queue, so there is no moment between.
+//!
+//! Every fate of a flight: `found` (the read hit), `end` (value, nothing, failed), `overdue` (callers stopped waiting; the next one leads anew,
+//! the old one may still store), `forget` (its environment ended: the next waiter leads).
+//!
+//! Rejected: coalescing in JavaScript alone, as worker threads would each compute, and as JavaScript does not see the deletes of other
+//! threads; a version per key kept for ever, as it grows with the number of keys. Flights live only as long as somebody computes.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use parking_lot::Mutex;
+
+use super::batch::{Json, Reply, ReplyTo};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Reading,
+    Computing,
+}
+
+struct Flight {
+    token: u32,
+    /// The environment that leads.
+    client: u32,
+    state: State,
+    fenced: bool,
+    overdue: bool,
+    waiters: Vec<ReplyTo>,
+}
+
+/// What a caller does.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Begin {
+    /// Read the key for the flight of this token, then call `found` or `lead`.
+    Read(u32),
+    /// Its own environment computes it.
+    Follow(u32),
+    /// The answer comes under the waiter's id.
+    Wait,
+}
+
+/// How a computation ended.
+pub enum Outcome {
+    Value(Arc<str>),
+    /// The function returned undefined.
+    Nothing,
+    /// It threw, or its environment is gone.
+    Failed,
+}
+
+/// The flights of one engine.
+#[derive(Default)]
+pub struct Flights {
+    table: Mutex<Table>,
+    /// How many keys have flights; spares writes the lock while nothing is computed.
+    keys: AtomicUsize,
+}
+
+#[derive(Default)]
+struct Table {
+    flights: HashMap<Box<str>, Vec<Flight>>,
+    next_token: u32,
+}
+
+/// Replies made under the lock, sent after it.
+type Answers = Vec<(ReplyTo, Reply)>;
+
+fn send(answers: Answers) {
+    for (to, reply) in answers {
+        to.complete(&[reply]);
+    }
+}
+
+impl Flights {
+    /// A caller asks for `key`; `waiter` is where a late answer would go.
+    pub fn begin(&self, key: &str, waiter: ReplyTo) -> Begin {
+        let mut table = self.table.lock();
+        let client = waiter.sink.client();
+        if let Some(flight) = table.flights.get_mut(key).and_then(|f| f.last_mut()).filter(|f| !f.fenced && !f.overdue) {
+            if flight.state == State::Computing && flight.client == client {
+                return Begin::Follow(flight.token);
+            }
+            flight.waiters.push(waiter);
+            return Begin::Wait;
+        }
+        let token = table.token();
+        let flight = Flight { token, client, state: State::Reading, fenced: false, overdue: false, waiters: Vec::new() };
+        table.flights.entry(key.into()).or_default().push(flight);
+        self.count(&table);
+        Begin::Read(token)
+    }
+
+    /// The read hit: all who wait get the value, nobody computes.
+    pub fn found(&self, key: &str, token: u32, value: &Json) {
+        let Some(flight) = self.take(key, token) else { return };
+        for to in flight.waiters {
+            to.complete(&[Reply::Hit(value.clone())]);
+        }
+    }
+
+    /// The read missed: the first caller computes, those of its environment follow it.
+    pub fn lead(&self, key: &str, token: u32) {
+        let mut answers = Answers::new();
+        if let Some(flight) = self.table.lock().find(key, token) {
+            flight.state = State::Computing;
+            flight.tell_followers(&mut answers);
+        }
+        send(answers);
+    }
+
+    /// Stores the result, unless the key was written since the read. The lock is held meanwhile: a write on another thread fences
+    /// either before, and nothing is stored, or after, and then removes what was.
+    pub fn store(&self, key: &str, token: u32, store: impl FnOnce()) -> bool {
+        let mut table = self.table.lock();
+        let allowed = table.find(key, token).is_some_and(|f| !f.fenced);
+        if allowed {
+            store();
+        }
+        allowed
+    }
+
+    /// Whether the result may be stored, for the engine's own thread, where no write comes between.
+    pub fn may_store(&self, key: &str, token: u32) -> bool {
+        self.table.lock().find(key, token).is_some_and(|f| !f.fenced)
+    }
+
+    /// The computation is over; the store, if there was one, is done.
+    pub fn end(&self, key: &str, token: u32, outcome: Outcome) {
+        let mut answers = Answers::new();
+        if let Some(flight) = self.take(key, token) {
+            match outcome {
+                Outcome::Value(text) => {
+                    answers.extend(flight.waiters.into_iter().map(|to| (to, Reply::Hit(Json::Shared(text.clone())))));
+                }
+                Outcome::Nothing => answers.extend(flight.waiters.into_iter().map(|to| (to, Reply::Nothing))),
+                Outcome::Failed => self.promote(&mut self.table.lock(), key, flight.waiters, &mut answers),
+            }
+        }
+        send(answers);
+    }
+
+    /// A write of `key`: nobody joins its flights any more, and none of them stores.
+    pub fn fence(&self, key: &str) {
+        if self.keys.load(Ordering::SeqCst) == 0 {
+            return;
+        }
+        if let Some(flights) = self.table.lock().flights.get_mut(key) {
+            flights.iter_mut().for_each(|f| f.fenced = true);
+        }
+    }
+
+    /// As `fence`, for all keys that satisfy `matches`.
+    pub fn fence_matching(&self, matches: impl Fn(&str) -> bool) {
+        for (key, flights) in &mut self.table.lock().flights {
+            if matches(key) {
+                flights.iter_mut().for_each(|f| f.fenced = true);
+            }
+        }
+    }
+
+    /// The callers of this flight stopped waiting: the next one computes anew.
+    pub fn overdue(&self, key: &str, token: u32) {
+        let mut answers = Answers::new();
+        {
+            let mut table = self.table.lock();
+            let waiters = table.find(key, token).map(|flight| {
+                flight.overdue = true;
+                std::mem::take(&mut flight.waiters)
+            });
+            if let Some(waiters) = waiters {
+                self.promote(&mut table, key, waiters, &mut answers);
+            }
+        }
+        send(answers);
+    }
+
+    /// An environment ended: it waits for nothing, and what it computed the next waiter computes.
+    pub fn forget(&self, client: u32) {
+        let mut answers = Answers::new();
+        {
+            let mut table = self.table.lock();
+            let mut orphans = Vec::new();
+            for (key, flights) in &mut table.flights {
+                for flight in flights.iter_mut() {
+                    flight.waiters.retain(|to| to.sink.client() != client);
+                }
+                // A read under way is answered all the same; its batch is with the engine.
+                for dead in flights.extract_if(.., |f| f.client == client && f.state == State::Computing) {
+                    orphans.push((key.clone(), dead.waiters));
+                }
+            }
+            table.flights.retain(|_, flights| !flights.is_empty());
+            for (key, waiters) in orphans {
+                self.promote(&mut table, &key, waiters, &mut answers);
+            }
+            self.count(&table);
+        }
+        send(answers);
+    }
+
+    /// The first of these waiters leads a new flight, the others wait for it.
+    fn promote(&self, table: &mut Table, key: &str, mut waiters: Vec<ReplyTo>, answers: &mut Answers) {
+        if waiters.is_empty() {
+            return;
+        }
+        let first = waiters.remove(0);
+        let token = table.token();
+        let client = first.sink.client();
+        let mut flight = Flight { token, client, state: State::Computing, fenced: false, overdue: false, waiters };
+        answers.push((first, Reply::Lead(token)));
+        flight.tell_followers(answers);
+        table.flights.entry(key.into()).or_default().push(flight);
+        self.count(table);
+    }
+
+    fn take(&self, key: &str, token: u32) -> Option<Flight> {
+        let mut table = self.table.lock();
+        let flights = table.flights.get_mut(key)?;
+        let at = flights.iter().position(|f| f.token == token)?;
+        let flight = flights.remove(at);
+        if flights.is_empty() {
+            table.flights.remove(key);
+        }
+        self.count(&table);
+        Some(flight)
+    }
+
+    fn count(&self, table: &Table) {
+        self.keys.store(table.flights.len(), Ordering::SeqCst);
+    }
+
+    /// How many keys are being read or computed.
+    pub fn len(&self) -> usize {
+        self.keys.load(Ordering::SeqCst)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl Table {
+    fn token(&mut self) -> u32 {
+        self.next_token = self.next_token.wrapping_add(1);
+        self.next_token
+    }
+
+    fn find(&mut self, key: &str, token: u32) -> Option<&mut Flight> {
+        self.flights.get_mut(key)?.iter_mut().find(|f| f.token == token)
+    }
+}
+
+impl Flight {
+    fn tell_followers(&mut self, answers: &mut Answers) {
+        let client = self.client;
+        for to in self.waiters.extract_if(.., |to| to.sink.client() == client) {
+            answers.push((to, Reply::Follow(self.token)));
+        }
+    }
+}

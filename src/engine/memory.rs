@@ -1,0 +1,221 @@
+//! The in-process tier: a bounded map from stored keys to JSON texts, shared by every environment of the process.
+//!
+//! quick_cache keeps it within its bound of bytes and decides what to evict (S3-FIFO); it knows no time, so each entry carries its
+//! deadline, is checked when read, and is swept by a task that walks the map a little at a time. The walk takes a shard's
+//! read lock for one entry, never for a shard: a caller on the event loop never waits for a sweep.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use quick_cache::sync::Cache;
+use quick_cache::{DefaultHashBuilder, Lifecycle, OptionsBuilder, Weighter};
+
+use super::clock::{Ttl, now_ms};
+
+/// Bytes an entry costs beside its key and value: the slot in quick_cache's slab and map (key pointer, value, links, hash table), and the headers
+/// and rounding of two heap blocks. Measured with 1 M entries of 230 bytes: see docs/memory.md.
+pub const ENTRY_OVERHEAD: u64 = 136;
+
+/// How many entries a step of the sweeper looks at, and how often it takes one: 200,000 entries a second at the most.
+const SWEEP_STEP: usize = 10_000;
+const SWEEP_PAUSE: Duration = Duration::from_millis(50);
+
+#[derive(Clone)]
+struct Entry {
+    value: Arc<str>,
+    /// Of the monotonic clock, in milliseconds; `u64::MAX` for never.
+    deadline: u64,
+}
+
+#[derive(Clone)]
+struct Bytes;
+
+impl Weighter<Arc<str>, Entry> for Bytes {
+    fn weight(&self, key: &Arc<str>, entry: &Entry) -> u64 {
+        (key.len() + entry.value.len()) as u64 + ENTRY_OVERHEAD
+    }
+}
+
+#[derive(Clone)]
+struct CountEvictions(Arc<AtomicU64>);
+
+impl Lifecycle<Arc<str>, Entry> for CountEvictions {
+    // Evicted entries are dropped with this list, after the shard's lock is released.
+    type RequestState = Vec<(Arc<str>, Entry)>;
+
+    fn on_evict(&self, state: &mut Self::RequestState, key: Arc<str>, entry: Entry) {
+        if entry.deadline > now_ms() {
+            self.0.fetch_add(1, Relaxed);
+        }
+        state.push((key, entry));
+    }
+}
+
+type Map = Cache<Arc<str>, Entry, Bytes, DefaultHashBuilder, CountEvictions>;
+
+/// The in-process tier of one engine.
+pub struct Memory {
+    map: Map,
+    /// Guards read-modify-write (increment, expire) against each other and against plain writes of the same key.
+    updates: parking_lot::Mutex<()>,
+    evictions: Arc<AtomicU64>,
+    expired: AtomicU64,
+}
+
+/// What `getStats().memory` tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Usage {
+    pub entries: usize,
+    pub bytes: u64,
+    pub max_bytes: u64,
+    pub evictions: u64,
+    pub expired: u64,
+}
+
+/// Why an increment could not be.
+#[derive(Debug, PartialEq, Eq)]
+pub struct NotAnInteger;
+
+impl Memory {
+    pub fn new(max_bytes: u64) -> Self {
+        let evictions = Arc::new(AtomicU64::new(0));
+        // Small tiers get fewer shards: a shard must hold the largest value that is to be kept, and has its share of the bound.
+        let shards = (max_bytes / (8 << 20)).clamp(1, 4);
+        let options = OptionsBuilder::new()
+            .shards(shards as usize)
+            .weight_capacity(max_bytes)
+            .estimated_items_capacity((max_bytes / 512).clamp(128, 4_000_000) as usize)
+            .build();
+        let Ok(options) = options else { unreachable!("capacity and items are set above") };
+        let map = Cache::with_options(options, Bytes, DefaultHashBuilder::default(), CountEvictions(evictions.clone()));
+        Self { map, updates: parking_lot::Mutex::new(()), evictions, expired: AtomicU64::new(0) }
+    }
+
+    /// Raises the bound to at least this; caches that share a tier get the largest that one of them asked for.
+    pub fn allow(&self, max_bytes: u64) {
+        if max_bytes > self.map.capacity() {
+            self.map.set_capacity(max_bytes);
+        }
+    }
+
+    fn live(&self, key: &str, now: u64) -> Option<Entry> {
+        let entry = self.map.get(key)?;
+        if entry.deadline > now {
+            return Some(entry);
+        }
+        if self.map.remove_if(key, |e| e.deadline <= now).is_some() {
+            self.expired.fetch_add(1, Relaxed);
+        }
+        None
+    }
+
+    pub fn get(&self, key: &str, now: u64) -> Option<Arc<str>> {
+        self.live(key, now).map(|e| e.value)
+    }
+
+    pub fn contains(&self, key: &str, now: u64) -> bool {
+        self.live(key, now).is_some()
+    }
+
+    pub fn ttl(&self, key: &str, now: u64) -> Option<Ttl> {
+        self.live(key, now).map(|e| match e.deadline {
+            u64::MAX => Ttl::Forever,
+            deadline => Ttl::Millis(deadline - now),
+        })
+    }
+
+    pub fn set(&self, key: &str, value: &str, ttl: Ttl, now: u64) {
+        let _guard = self.updates.lock();
+        self.map.insert(key.into(), Entry { value: value.into(), deadline: ttl.deadline(now) });
+    }
+
+    /// Whether there was something to remove.
+    pub fn remove(&self, key: &str, now: u64) -> bool {
+        let _guard = self.updates.lock();
+        self.map.remove(key).is_some_and(|(_, e)| e.deadline > now)
+    }
+
+    pub fn expire(&self, key: &str, ttl: Ttl, now: u64) -> bool {
+        let _guard = self.updates.lock();
+        let Some(entry) = self.live(key, now) else { return false };
+        self.map.insert(key.into(), Entry { value: entry.value, deadline: ttl.deadline(now) });
+        true
+    }
+
+    /// As Redis' INCRBY: the value must be a canonical 64-bit integer.
+    pub fn increment(&self, key: &str, amount: i64, ttl: Option<Ttl>, now: u64) -> Result<i64, NotAnInteger> {
+        let _guard = self.updates.lock();
+        let (old, deadline) = match self.live(key, now) {
+            Some(entry) => (canonical_integer(&entry.value).ok_or(NotAnInteger)?, entry.deadline),
+            None => (0, ttl.unwrap_or(Ttl::Forever).deadline(now)),
+        };
+        let new = old.checked_add(amount).ok_or(NotAnInteger)?;
+        self.map.insert(key.into(), Entry { value: new.to_string().into(), deadline });
+        Ok(new)
+    }
+
+    /// Removes the keys that satisfy `matches`; how many lived.
+    pub fn remove_matching(&self, now: u64, matches: impl Fn(&str) -> bool) -> u64 {
+        let mut removed = 0;
+        for (key, entry) in self.map.iter() {
+            if matches(&key) && self.map.remove(&*key).is_some() && entry.deadline > now {
+                removed += 1;
+            }
+        }
+        removed
+    }
+
+    pub fn count_matching(&self, now: u64, matches: impl Fn(&str) -> bool) -> usize {
+        self.map.iter().filter(|(key, entry)| entry.deadline > now && matches(key)).count()
+    }
+
+    /// Drops everything; how many entries there were.
+    pub fn clear(&self) -> usize {
+        let entries = self.map.len();
+        self.map.clear();
+        entries
+    }
+
+    pub fn usage(&self) -> Usage {
+        Usage {
+            entries: self.map.len(),
+            bytes: self.map.weight(),
+            max_bytes: self.map.capacity(),
+            evictions: self.evictions.load(Relaxed),
+            expired: self.expired.load(Relaxed),
+        }
+    }
+
+    /// Removes expired entries, for as long as the tier is in use.
+    pub async fn sweep(this: std::sync::Weak<Self>) {
+        loop {
+            tokio::time::sleep(SWEEP_PAUSE).await;
+            let Some(memory) = this.upgrade() else { return };
+            if memory.map.is_empty() {
+                continue;
+            }
+            let mut walk = memory.map.iter();
+            loop {
+                let now = now_ms();
+                let mut seen = 0;
+                for (key, entry) in walk.by_ref().take(SWEEP_STEP) {
+                    seen += 1;
+                    if entry.deadline <= now && memory.map.remove_if(&*key, |e| e.deadline <= now).is_some() {
+                        memory.expired.fetch_add(1, Relaxed);
+                    }
+                }
+                if seen < SWEEP_STEP {
+                    break;
+                }
+                tokio::time::sleep(SWEEP_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// Redis counts only what it would itself write: no sign but `-`, no leading zeros, no spaces.
+fn canonical_integer(text: &str) -> Option<i64> {
+    let n: i64 = text.parse().ok()?;
+    (n.to_string() == text).then_some(n)
+}

@@ -1,0 +1,26 @@
+//! The engine, in the order in which a call passes through it.
+//!
+//! A turn of the event loop arrives as a [`batch`]. [`cache`] gives it to the connection in [`redis`], or runs it on the
+//! in-process tier ([`local`] over [`memory`]) while Redis is away. [`flight`] makes each key computed once. The replies go
+//! back through a [`batch::Sink`], spliced into one JSON text by [`splice`].
+
+#![forbid(unsafe_code)]
+
+pub mod batch;
+pub mod cache;
+pub mod clock;
+pub mod error;
+pub mod flight;
+pub mod glob;
+pub mod key;
+pub mod local;
+pub mod memory;
+pub mod options;
+pub mod redis;
+pub mod registry;
+pub mod splice;
+pub mod stats;
+pub mod status;
+
+#[cfg(test)]
+mod tests;

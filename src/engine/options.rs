@@ -1,0 +1,74 @@
+//! What a cache is told: checked here, once, whether it comes from `createCache` or from the environment.
+
+use std::time::Duration;
+
+use super::error::CallError;
+use super::key;
+use super::redis::target::Target;
+
+/// A cache's options as the caller gave them; `None` is "not said".
+#[derive(Clone, Default)]
+pub struct Given {
+    /// Empty: memory mode.
+    pub url: Option<String>,
+    pub namespace: String,
+    pub max_memory: Option<String>,
+    pub timeout_ms: Option<f64>,
+    /// PEM texts.
+    pub tls_ca: Vec<Vec<u8>>,
+    pub tls_insecure: bool,
+    pub tls_servername: Option<String>,
+}
+
+/// The options of one cache, checked.
+#[derive(Clone)]
+pub struct Options {
+    /// `None`: memory mode.
+    pub target: Option<Target>,
+    pub namespace: String,
+    pub max_memory: u64,
+    pub timeout: Duration,
+}
+
+pub const DEFAULT_TIMEOUT: Duration = Duration::from_millis(250);
+pub const DEFAULT_MAX_MEMORY: u64 = 64 << 20;
+/// Below this not even quick_cache's own tables fit.
+const LEAST_MEMORY: u64 = 64 << 10;
+
+impl Options {
+    pub fn check(given: Given) -> Result<Self, CallError> {
+        if !given.namespace.is_empty() && !key::is_namespace(&given.namespace) {
+            return Err(CallError::config("namespace must be 1 to 64 characters of A-Z a-z 0-9 _ . - or the empty string for raw keys"));
+        }
+        let timeout = match given.timeout_ms {
+            None => DEFAULT_TIMEOUT,
+            Some(ms) if (1.0..=60_000.0).contains(&ms) => Duration::from_micros((ms * 1000.0) as u64),
+            Some(_) => return Err(CallError::config("timeoutMs must be a number of milliseconds from 1 to 60,000")),
+        };
+        let max_memory = given.max_memory.as_deref().map_or(Ok(DEFAULT_MAX_MEMORY), bytes)?;
+        let target = match given.url.as_deref().map(str::trim) {
+            None | Some("") => None,
+            Some(url) => Some(Target::parse(url, &given)?),
+        };
+        Ok(Self { target, namespace: given.namespace, max_memory, timeout })
+    }
+}
+
+/// Reads a size: a number of bytes, or one with `kb`, `mb` or `gb` (powers of 1,024, in any case).
+pub fn bytes(text: &str) -> Result<u64, CallError> {
+    let text = text.trim().to_ascii_lowercase();
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let factor = match text[digits.len()..].trim() {
+        "" | "b" => 1.0,
+        "k" | "kb" | "kib" => 1024.0,
+        "m" | "mb" | "mib" => 1024.0 * 1024.0,
+        "g" | "gb" | "gib" => 1024.0 * 1024.0 * 1024.0,
+        _ => f64::NAN,
+    };
+    let number = digits.trim().parse::<f64>().unwrap_or(f64::NAN) * factor;
+    if number >= LEAST_MEMORY as f64 && number <= (1u64 << 46) as f64 {
+        Ok(number as u64)
+    } else {
+        Err(CallError::config("maxMemory must be a size of at least 64kb, such as 67108864 or \"64mb\""))
+    }
+}

@@ -1,0 +1,348 @@
+//! A batch as one pipeline, and the pipeline's replies as the replies of the batch.
+//!
+//! Reads that stand beside each other travel as one MGET: the server, the parser and this thread each handle one command instead of
+//! hundreds. Writes keep their place between them, so the order within a batch is the order of the calls.
+
+use std::vec;
+
+use redis::{Cmd, Pipeline, Value, cmd};
+
+use super::dial::Denied;
+use super::reply::{classify, integer, out_of_step};
+use crate::engine::batch::{Batch, Json, Op, Reply, ReplyTo};
+use crate::engine::cache::Cache;
+use crate::engine::clock::{Ttl, now_ms};
+use crate::engine::error::{CallError, Kind, Trouble};
+use crate::engine::flight::{Begin, Outcome};
+use crate::engine::key;
+use crate::engine::local;
+use crate::engine::stats::add;
+
+/// The most reads in one MGET: enough to make its cost vanish, short enough not to hold up the server's other clients.
+const MAX_MGET: usize = 256;
+
+/// How one operation is answered.
+enum Step {
+    /// Without the server.
+    Answered(Reply),
+    /// By the next value of the MGET under way; `run` > 0 begins a new one of so many keys.
+    Read { run: usize, flight: Option<u32> },
+    /// By the next reply.
+    Write,
+    /// By the last of so many replies.
+    Last(usize),
+    /// By the second element of EXEC, the last of four replies.
+    Transaction,
+}
+
+/// A pipeline and how to read what comes back.
+pub struct Plan {
+    pub pipeline: Pipeline,
+    steps: Vec<Step>,
+}
+
+/// What the replies of a batch say beyond themselves.
+#[derive(Default)]
+pub struct Verdict {
+    /// The connection is of no more use.
+    pub outage: Option<Trouble>,
+    /// Writes that the server refused: what was stored before must not be read any more, so these keys are to be removed.
+    pub stale: Vec<String>,
+}
+
+/// Plans a batch. Registers its flights and fences, in the order of the engine's queue.
+pub fn plan(cache: &Cache, batch: &Batch, to: &ReplyTo, denied: Denied) -> Plan {
+    let mut planner = Planner { pipeline: Pipeline::with_capacity(16), steps: Vec::with_capacity(batch.ops.len()), run: None, denied };
+    let mut buffer = String::new();
+    for op in &batch.ops {
+        planner.add(cache, batch, op, to, &mut buffer);
+    }
+    planner.close_run();
+    Plan { pipeline: planner.pipeline, steps: planner.steps }
+}
+
+struct Planner {
+    pipeline: Pipeline,
+    steps: Vec<Step>,
+    /// The MGET under way: where it began among the steps, and the command so far.
+    run: Option<(usize, usize, Cmd)>,
+    denied: Denied,
+}
+
+impl Planner {
+    fn add(&mut self, cache: &Cache, batch: &Batch, op: &Op, to: &ReplyTo, buffer: &mut String) {
+        let given = op.key().map(|span| batch.str(span));
+        let key = match given.map(|k| key::check(k).map(|()| k)) {
+            Some(Ok(key)) => cache.prefix.join(key, buffer),
+            Some(Err(error)) => return self.steps.push(Step::Answered(Reply::Error(error))),
+            None => return self.steps.push(Step::Answered(Reply::Error(local::malformed()))),
+        };
+        let flights = &cache.shared().flights;
+        match *op {
+            Op::Get { .. } => self.read(key, None),
+            Op::Begin { waiter, .. } => match flights.begin(key, ReplyTo { sink: to.sink.clone(), id: waiter }) {
+                Begin::Read(token) => self.read(key, Some(token)),
+                Begin::Follow(token) => self.steps.push(Step::Answered(local::follow(cache, token))),
+                Begin::Wait => self.steps.push(Step::Answered(local::wait(cache))),
+            },
+            Op::Set { value, ttl, .. } => {
+                flights.fence(key);
+                self.command(set(key, batch.str(value), ttl), Step::Write);
+            }
+            Op::End { value, ttl, token, .. } => {
+                if flights.may_store(key, token) {
+                    self.command(set(key, batch.str(value), ttl), Step::Write);
+                } else {
+                    flights.end(key, token, Outcome::Value(batch.str(value).into()));
+                    self.steps.push(Step::Answered(Reply::Done));
+                }
+            }
+            Op::Del { .. } => {
+                flights.fence(key);
+                self.command(with_key(remove(self.denied), key), Step::Write);
+            }
+            Op::Increment { amount, ttl, .. } => {
+                flights.fence(key);
+                self.increment(key, amount, ttl);
+            }
+            Op::Exists { .. } => self.command(with_key("EXISTS", key), Step::Write),
+            Op::Ttl { .. } => self.command(with_key("PTTL", key), Step::Write),
+            Op::Expire { ttl: Ttl::Millis(ms), .. } => {
+                let mut command = with_key("PEXPIRE", key);
+                command.arg(ms);
+                self.command(command, Step::Write);
+            }
+            Op::Expire { ttl: Ttl::Forever, .. } => {
+                self.command(with_key("PERSIST", key), Step::Last(2));
+                self.pipeline.add_command(with_key("EXISTS", key));
+            }
+            Op::Abandon { token, nothing, .. } => {
+                flights.end(key, token, if nothing { Outcome::Nothing } else { Outcome::Failed });
+                self.steps.push(Step::Answered(Reply::Done));
+            }
+            Op::Overdue { token, .. } => {
+                flights.overdue(key, token);
+                self.steps.push(Step::Answered(Reply::Done));
+            }
+            Op::Malformed => self.steps.push(Step::Answered(Reply::Error(local::malformed()))),
+        }
+    }
+
+    fn read(&mut self, key: &str, flight: Option<u32>) {
+        let full = self.run.as_ref().is_some_and(|(_, keys, _)| *keys == MAX_MGET || self.denied.mget);
+        if full {
+            self.close_run();
+        }
+        match &mut self.run {
+            Some((_, keys, command)) => {
+                *keys += 1;
+                command.arg(key);
+            }
+            None => self.run = Some((self.steps.len(), 1, with_key(if self.denied.mget { "GET" } else { "MGET" }, key))),
+        }
+        self.steps.push(Step::Read { run: 0, flight });
+    }
+
+    /// Ends the MGET under way, so that what follows stands behind it.
+    fn close_run(&mut self) {
+        let Some((at, keys, command)) = self.run.take() else { return };
+        self.pipeline.add_command(command);
+        if let Some(Step::Read { run, .. }) = self.steps.get_mut(at) {
+            *run = keys;
+        }
+    }
+
+    fn command(&mut self, command: Cmd, step: Step) {
+        self.close_run();
+        self.pipeline.add_command(command);
+        self.steps.push(step);
+    }
+
+    fn increment(&mut self, key: &str, amount: i64, ttl: Option<Ttl>) {
+        let mut add = with_key("INCRBY", key);
+        add.arg(amount);
+        let Some(ms) = ttl.and_then(local::px) else { return self.command(add, Step::Write) };
+        // The counter is made with its TTL if it is not there, and added to, in one step: it can neither expire between the two, and come
+        // back without a TTL, nor get a new TTL with each call.
+        self.command(cmd("MULTI"), Step::Transaction);
+        let mut create = with_key("SET", key);
+        create.arg(0).arg("PX").arg(ms).arg("NX");
+        self.pipeline.add_command(create).add_command(add).add_command(cmd("EXEC"));
+    }
+}
+
+fn with_key(name: &str, key: &str) -> Cmd {
+    let mut command = cmd(name);
+    command.arg(key);
+    command
+}
+
+fn set(key: &str, value: &str, ttl: Ttl) -> Cmd {
+    let mut command = with_key("SET", key);
+    command.arg(value);
+    if let Some(ms) = local::px(ttl) {
+        command.arg("PX").arg(ms);
+    }
+    command
+}
+
+/// What removes a key here: UNLINK frees memory in the background, DEL is there where the ACL denies it.
+pub fn remove(denied: Denied) -> &'static str {
+    if denied.unlink { "DEL" } else { "UNLINK" }
+}
+
+impl Plan {
+    /// Reads what came back, `None` where nothing did. Whatever has no reply of the server is answered on the in-process tier.
+    pub fn settle(self, cache: &Cache, batch: &Batch, to: &ReplyTo, values: Option<Vec<Value>>) -> (Vec<Reply>, Verdict) {
+        let mut reader = Reader { values: values.unwrap_or_default().into_iter(), mget: Vec::new().into_iter(), verdict: Verdict::default() };
+        let mut buffer = String::new();
+        let now = now_ms();
+        let mut replies = Vec::with_capacity(self.steps.len());
+        for (op, step) in batch.ops.iter().zip(self.steps) {
+            let key = op.key().map_or("", |span| cache.prefix.join(batch.str(span), &mut buffer)).to_owned();
+            replies.push(reader.answer(cache, batch, op, step, to, now, &key));
+        }
+        (replies, reader.verdict)
+    }
+}
+
+struct Reader {
+    values: vec::IntoIter<Value>,
+    /// Of the MGET that is being read; empty where it failed.
+    mget: vec::IntoIter<Value>,
+    verdict: Verdict,
+}
+
+impl Reader {
+    #[expect(clippy::too_many_arguments, reason = "the parts of one call; a struct of them would live for this one call")]
+    fn answer(&mut self, cache: &Cache, batch: &Batch, op: &Op, step: Step, to: &ReplyTo, now: u64, key: &str) -> Reply {
+        let result = match step {
+            Step::Answered(reply) => return reply,
+            Step::Read { run, flight } => {
+                let value = self.next_read(run);
+                return self.read(cache, key, flight, value, now);
+            }
+            Step::Write => self.values.next(),
+            Step::Last(replies) => self.values.nth(replies - 1),
+            Step::Transaction => self.values.nth(3).map(|exec| match exec {
+                Value::Array(mut parts) if parts.len() == 2 => parts.pop().unwrap_or(Value::Nil),
+                other => other,
+            }),
+        };
+        let outcome = result.ok_or(None).and_then(|value| written(cache, op, value).map_err(Some));
+        let reply = match outcome {
+            Ok(reply) => reply,
+            Err(trouble) => {
+                if let Some(reply) = trouble.and_then(|t| self.refused(cache, op, key, t)) {
+                    reply
+                } else {
+                    let mut buffer = String::new();
+                    // `one` ends the flight of an `End` itself.
+                    return local::one(cache, batch, op, to, now, &mut buffer);
+                }
+            }
+        };
+        if let Op::End { value, token, .. } = *op {
+            cache.shared().flights.end(key, token, Outcome::Value(batch.str(value).into()));
+        }
+        reply
+    }
+
+    /// The server's word on one write: an answer, or `None` where the in-process tier must give one.
+    fn refused(&mut self, cache: &Cache, op: &Op, key: &str, trouble: Trouble) -> Option<Reply> {
+        cache.shared().errors.count(trouble.kind);
+        if trouble.kind.is_outage() {
+            self.verdict.outage.get_or_insert(trouble);
+            return None;
+        }
+        match op {
+            // Not stored; and what was there before must not be taken for it.
+            Op::Set { .. } | Op::End { .. } => {
+                self.verdict.stale.push(key.to_owned());
+                Some(Reply::Done)
+            }
+            Op::Del { .. } => Some(Reply::Number(0)),
+            Op::Increment { .. } if matches!(trouble.kind, Kind::Oom | Kind::Denied) => None,
+            Op::Increment { .. } => Some(Reply::Error(CallError::not_an_integer())),
+            Op::Ttl { .. } => Some(Reply::Miss),
+            _ => Some(Reply::Flag(false)),
+        }
+    }
+
+    fn next_read(&mut self, run: usize) -> Option<Value> {
+        if run > 0 {
+            self.mget = match self.values.next() {
+                Some(Value::Array(values)) if values.len() == run => values.into_iter(),
+                // One GET in place of an MGET, or an error that goes for all of them.
+                Some(value) => vec![value; run].into_iter(),
+                None => Vec::new().into_iter(),
+            };
+        }
+        self.mget.next()
+    }
+
+    fn read(&mut self, cache: &Cache, key: &str, flight: Option<u32>, value: Option<Value>, now: u64) -> Reply {
+        let counters = &cache.counters;
+        let found = match value {
+            Some(Value::BulkString(bytes)) => {
+                let json = Json::checked(bytes);
+                add(if json.is_some() { &counters.hits_redis } else { &counters.decode_errors }, 1);
+                json
+            }
+            Some(Value::Nil) => None,
+            Some(other) => {
+                let trouble = integer(other).err().unwrap_or_else(out_of_step);
+                cache.shared().errors.count(trouble.kind);
+                if trouble.kind.is_outage() {
+                    self.verdict.outage.get_or_insert(trouble);
+                    return read_locally(cache, key, flight, now);
+                }
+                None
+            }
+            None => return read_locally(cache, key, flight, now),
+        };
+        if found.is_none() {
+            add(&counters.misses, 1);
+        }
+        match (found, flight) {
+            (Some(json), None) => Reply::Value(json),
+            (None, None) => Reply::Miss,
+            (Some(json), Some(token)) => {
+                cache.shared().flights.found(key, token, &json);
+                Reply::Hit(json)
+            }
+            (None, Some(token)) => local::lead(cache, key, token),
+        }
+    }
+}
+
+fn read_locally(cache: &Cache, key: &str, flight: Option<u32>, now: u64) -> Reply {
+    match flight {
+        Some(token) => local::finish_read(cache, key, token, now),
+        None => local::read(cache, key, now).map_or(Reply::Miss, Reply::Value),
+    }
+}
+
+/// A write's reply as the call's.
+fn written(cache: &Cache, op: &Op, value: Value) -> Result<Reply, Trouble> {
+    match op {
+        Op::Set { .. } | Op::End { .. } => match value {
+            Value::Okay => {
+                add(&cache.counters.sets, 1);
+                Ok(Reply::Done)
+            }
+            Value::ServerError(error) => Err(classify(&error)),
+            _ => Err(out_of_step()),
+        },
+        Op::Del { .. } => {
+            add(&cache.counters.deletes, 1);
+            integer(value).map(Reply::Number)
+        }
+        Op::Increment { .. } => integer(value).map(Reply::Number),
+        Op::Ttl { .. } => integer(value).map(|ms| match ms {
+            -2 => Reply::Miss,
+            ms => Reply::Left(u64::try_from(ms).map_or(Ttl::Forever, Ttl::Millis)),
+        }),
+        _ => integer(value).map(|n| Reply::Flag(n > 0)),
+    }
+}

@@ -1,0 +1,200 @@
+//! One connection, made from scratch: resolve, connect, TLS, handshake, and what the server and its ACL allow.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use redis::aio::MultiplexedConnection;
+use redis::{AsyncConnectionConfig, ProtocolVersion, RedisConnectionInfo, Value};
+use socket2::{SockRef, TcpKeepalive};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream, lookup_host};
+use tokio::task::JoinHandle;
+use tokio_rustls::TlsConnector;
+
+use super::reply::{classify, explain};
+use super::target::{Address, Target, Trust};
+use super::tls;
+use crate::engine::error::{Kind, Trouble};
+use crate::engine::status::Server;
+
+/// How long one dial may take in all. Callers do not wait for it: a call has its own, shorter deadline.
+pub const DIAL_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Requests that the crate's driver may hold before they are written; the bridge bounds the calls in flight, so this is never reached.
+const QUEUE: usize = 1 << 16;
+
+trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
+
+/// What this user may not do here, found out when connecting.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Denied {
+    pub unlink: bool,
+    pub mget: bool,
+    pub scan: bool,
+    pub client: bool,
+}
+
+/// A connection that is up. Dropping it closes the socket at once, whatever is in flight.
+pub struct Connection {
+    pub redis: MultiplexedConnection,
+    /// Ends when the socket does.
+    pub driver: JoinHandle<()>,
+    pub server: Server,
+    pub denied: Denied,
+    pub resp3: bool,
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.driver.abort();
+    }
+}
+
+/// Dials until the server has answered the handshake.
+pub async fn dial(target: &Target) -> Result<Connection, Trouble> {
+    match tokio::time::timeout(DIAL_TIMEOUT, connect(target)).await {
+        Ok(result) => result,
+        Err(_) => Err(Trouble::new(Kind::Timeout, "the server did not answer while connecting")),
+    }
+}
+
+async fn connect(target: &Target) -> Result<Connection, Trouble> {
+    match handshake(target, ProtocolVersion::RESP3).await {
+        // An old server, or an ACL without HELLO: the older protocol has all but pushes.
+        Err(trouble) if matches!(trouble.kind, Kind::Denied | Kind::Server) => handshake(target, ProtocolVersion::RESP2).await,
+        result => result,
+    }
+}
+
+async fn handshake(target: &Target, protocol: ProtocolVersion) -> Result<Connection, Trouble> {
+    let stream = open(&target.address).await?;
+    let mut info = RedisConnectionInfo::default()
+        .set_protocol(protocol)
+        .set_db(target.database)
+        .set_lib_name("holdfast", env!("CARGO_PKG_VERSION"));
+    if let Some(user) = &target.user {
+        info = info.set_username(user);
+    }
+    if let Some(password) = &target.password {
+        info = info.set_password(password);
+    }
+    let config = AsyncConnectionConfig::new().set_response_timeout(None).set_pipeline_buffer_size(QUEUE);
+    let (redis, driver) =
+        MultiplexedConnection::new_with_config(&info, stream, config).await.map_err(|e| explain(&e))?;
+    let driver = tokio::spawn(driver);
+    let mut connection =
+        Connection { redis, driver, server: Server::default(), denied: Denied::default(), resp3: protocol == ProtocolVersion::RESP3 };
+    inspect(&mut connection).await?;
+    Ok(connection)
+}
+
+/// A key that nobody has.
+const PROBE: &str = "\0holdfast\0probe\0";
+
+/// Asks who the server is, and tries what later work relies on. The probes touch no key of anybody.
+async fn inspect(connection: &mut Connection) -> Result<(), Trouble> {
+    let mut pipe = redis::pipe();
+    pipe.cmd("CLIENT").arg("SETNAME").arg("holdfast");
+    pipe.cmd("INFO").arg("server");
+    pipe.cmd("ROLE");
+    pipe.cmd("SCAN").arg(0).arg("MATCH").arg(PROBE).arg("COUNT").arg(1);
+    pipe.cmd("UNLINK").arg(PROBE);
+    pipe.cmd("MGET").arg(PROBE);
+    let replies = connection.redis.send_packed_commands(&pipe, 0, pipe.len()).await.map_err(|e| explain(&e))?;
+    for reply in &replies {
+        if let Value::ServerError(error) = reply {
+            let trouble = classify(error);
+            if trouble.kind.is_outage() {
+                return Err(trouble);
+            }
+        }
+    }
+    let denied = |i: usize| matches!(replies.get(i), Some(Value::ServerError(e)) if command_denied(e));
+    connection.denied = Denied { client: denied(0), scan: denied(3), unlink: denied(4), mget: denied(5) };
+    if let Some(text) = replies.get(1).and_then(text) {
+        connection.server.version = field(&text, "redis_version").or_else(|| field(&text, "valkey_version"));
+        connection.server.run_id = field(&text, "run_id");
+    }
+    if let Some(Value::Array(role)) = replies.get(2)
+        && role.first().and_then(text).as_deref() == Some("slave")
+    {
+        return Err(Trouble::new(Kind::Readonly, "the server is a replica and takes no writes; the URL should name the master"));
+    }
+    Ok(())
+}
+
+/// Whether the command itself is denied, and not only the probe's key.
+fn command_denied(error: &redis::ServerError) -> bool {
+    error.code() == "NOPERM" && !error.details().is_some_and(|d| d.contains("the keys mentioned") || d.contains("access one of the keys"))
+        || error.details().is_some_and(|d| d.starts_with("unknown command"))
+}
+
+pub fn text(value: &Value) -> Option<String> {
+    match value {
+        Value::BulkString(bytes) => Some(String::from_utf8_lossy(bytes).into_owned()),
+        Value::SimpleString(text) | Value::VerbatimString { text, .. } => Some(text.clone()),
+        _ => None,
+    }
+}
+
+/// A line `name:value` of INFO.
+pub fn field(info: &str, name: &str) -> Option<String> {
+    info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::to_owned)
+}
+
+async fn open(address: &Address) -> Result<Box<dyn Stream>, Trouble> {
+    match address {
+        Address::Unix(path) => match UnixStream::connect(path).await {
+            Ok(stream) => Ok(Box::new(stream)),
+            Err(e) => Err(Trouble::new(Kind::Connect, format!("no connection to the unix socket: {}", e.kind()))),
+        },
+        Address::Tcp { host, port, tls } => {
+            let stream = tcp(host, *port).await?;
+            match tls {
+                None => Ok(Box::new(stream)),
+                Some(trust) => secure(stream, host, trust).await,
+            }
+        }
+    }
+}
+
+/// Tries every address of the name, the resolver's order first, each with its share of the time.
+async fn tcp(host: &str, port: u16) -> Result<TcpStream, Trouble> {
+    let found = lookup_host((host, port)).await;
+    let addresses: Vec<SocketAddr> = found.map_err(|_| Trouble::new(Kind::Dns, "the host name of the Redis URL does not resolve"))?.collect();
+    let share = DIAL_TIMEOUT / 2 / u32::try_from(addresses.len().max(1)).unwrap_or(1);
+    let mut last = Trouble::new(Kind::Dns, "the host name of the Redis URL has no address");
+    for address in addresses {
+        match tokio::time::timeout(share, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => {
+                tune(&stream).map_err(|e| Trouble::new(Kind::Connect, format!("the socket could not be set up: {}", e.kind())))?;
+                return Ok(stream);
+            }
+            Ok(Err(e)) => last = Trouble::new(Kind::Connect, format!("no connection to the server: {}", e.kind())),
+            Err(_) => last = Trouble::new(Kind::Timeout, "the server did not accept the connection in time"),
+        }
+    }
+    Err(last)
+}
+
+/// No delay for small pipelines; and three ways in which the kernel notices a dead peer, the last two for writes that nobody acknowledges.
+fn tune(stream: &TcpStream) -> std::io::Result<()> {
+    let socket = SockRef::from(stream);
+    socket.set_tcp_nodelay(true)?;
+    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(Duration::from_secs(10)).with_interval(Duration::from_secs(5)))?;
+    #[cfg(target_os = "linux")]
+    socket.set_tcp_user_timeout(Some(Duration::from_secs(5)))?;
+    Ok(())
+}
+
+async fn secure(stream: TcpStream, host: &str, trust: &Trust) -> Result<Box<dyn Stream>, Trouble> {
+    let name = trust.servername.as_deref().unwrap_or(host).to_owned();
+    let name = rustls::pki_types::ServerName::try_from(name)
+        .map_err(|_| Trouble::new(Kind::Tls, "the host of the URL (or tls.servername) is no name that a certificate could carry"))?;
+    let connector = TlsConnector::from(tls::config(trust)?);
+    match connector.connect(name, stream).await {
+        Ok(stream) => Ok(Box::new(stream)),
+        Err(e) => Err(tls::explain(&e)),
+    }
+}

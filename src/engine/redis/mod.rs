@@ -1,0 +1,100 @@
+//! The connection to Redis: [`supervisor`] owns it through its states, [`serve`] pumps batches through it while it is up.
+
+pub mod commands;
+pub mod dial;
+pub mod reply;
+pub mod serve;
+pub mod supervisor;
+pub mod target;
+pub mod tasks;
+pub mod tls;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::batch::{Batch, Reply, ReplyTo, Task};
+use super::cache::Cache;
+
+/// Where calls go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gate {
+    /// To the engine's thread: Redis is in use, or about to be.
+    Connection,
+    /// The in-process tier, on the caller's thread: Redis is away, or there is none.
+    Local,
+}
+
+impl Gate {
+    pub fn is_local(self) -> bool {
+        self == Self::Local
+    }
+}
+
+/// What is to be done.
+pub enum Work {
+    Batch(Batch),
+    Task(Task),
+}
+
+/// Work on its way through the engine's thread. Whatever becomes of it, it is answered exactly once: `finish` consumes it, and dropping it
+/// unanswered runs it on the in-process tier.
+pub struct Job {
+    pub cache: Arc<Cache>,
+    pub work: Work,
+    pub to: ReplyTo,
+    pub since: Instant,
+    answered: bool,
+}
+
+impl Job {
+    pub fn new(cache: Arc<Cache>, work: Work, to: ReplyTo) -> Self {
+        cache.shared().enter();
+        Self { cache, work, to, since: Instant::now(), answered: false }
+    }
+
+    pub fn deadline(&self) -> Instant {
+        self.since + self.cache.timeout
+    }
+
+    /// Answers with what Redis said.
+    pub fn finish(mut self, replies: &[Reply]) {
+        self.answer(replies);
+    }
+
+    /// Answers on the in-process tier.
+    pub fn fall_back(self) {
+        drop(self);
+    }
+
+    fn answer(&mut self, replies: &[Reply]) {
+        self.answered = true;
+        // First out of the queue, then answered: who reads the answer may run its next call at once.
+        self.cache.shared().leave();
+        self.to.complete(replies);
+    }
+}
+
+impl Drop for Job {
+    fn drop(&mut self) {
+        if !self.answered {
+            let replies = self.cache.run_locally(&self.work, &self.to);
+            self.answer(&replies);
+        }
+    }
+}
+
+/// The callers' end of the engine's queue.
+pub struct Link(UnboundedSender<Job>);
+
+impl Link {
+    pub fn new(jobs: UnboundedSender<Job>) -> Self {
+        Self(jobs)
+    }
+
+    /// Hands work over. Where nobody takes it any more the job is dropped, and so answered here.
+    pub fn send(&self, job: Job) {
+        let _ = self.0.send(job);
+    }
+}

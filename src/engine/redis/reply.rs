@@ -1,0 +1,74 @@
+//! What replies and errors of the server mean.
+
+use redis::{ErrorKind, RedisError, ServerError, Value};
+
+use crate::engine::error::{Kind, Trouble};
+
+/// What an error reply means for the call, or for the connection.
+pub fn classify(error: &ServerError) -> Trouble {
+    let (kind, message) = match error.code() {
+        "READONLY" => (Kind::Readonly, "the server takes no writes (a replica, or a failover under way)"),
+        "LOADING" => (Kind::Loading, "the server is loading its data"),
+        "MASTERDOWN" => (Kind::Loading, "the server is a replica without its master"),
+        "BUSY" => (Kind::Loading, "the server is busy with a script"),
+        "NOAUTH" => (Kind::Auth, "the server wants a password; put it into the URL"),
+        "WRONGPASS" => (Kind::Auth, "the server refused the user or password of the URL"),
+        "NOPERM" => (Kind::Denied, "the server's ACL denies this user a command or key"),
+        "OOM" => (Kind::Oom, "the server is out of memory (maxmemory reached, nothing to evict)"),
+        "WRONGTYPE" => (Kind::Wrongtype, "a key holds another type than a string"),
+        "ERR" if is_auth(error) => (Kind::Auth, "the server refused the password of the URL"),
+        "ERR" if error.details().is_some_and(|d| d.contains("max number of clients")) => {
+            (Kind::Connect, "the server has reached its maxclients")
+        }
+        _ => (Kind::Server, "the server refused a command"),
+    };
+    Trouble::new(kind, message)
+}
+
+fn is_auth(error: &ServerError) -> bool {
+    error.details().is_some_and(mentions_auth)
+}
+
+/// Old servers have no code for it, only words; an unknown command quotes its arguments, which may be any words.
+fn mentions_auth(message: &str) -> bool {
+    ["AUTH ", "Client sent AUTH", "invalid password", "invalid username-password"].iter().any(|m| message.starts_with(m))
+}
+
+/// What a failure of the connection, or of its handshake, means.
+pub fn explain(error: &RedisError) -> Trouble {
+    if let Some(code) = error.code() {
+        let message = error.detail().unwrap_or_default();
+        return match code {
+            "NOPERM" => Trouble::new(Kind::Denied, "the server's ACL denies this user the handshake"),
+            "WRONGPASS" => Trouble::new(Kind::Auth, "the server refused the user or password of the URL"),
+            "NOAUTH" => Trouble::new(Kind::Auth, "the server wants a password; put it into the URL"),
+            "LOADING" => Trouble::new(Kind::Loading, "the server is loading its data"),
+            "ERR" if message.contains("max number of clients") => Trouble::new(Kind::Connect, "the server has reached its maxclients"),
+            "ERR" if mentions_auth(message) => Trouble::new(Kind::Auth, "the server refused the password of the URL"),
+            _ => Trouble::new(Kind::Server, "the server refused the handshake"),
+        };
+    }
+    match error.kind() {
+        ErrorKind::AuthenticationFailed => Trouble::new(Kind::Auth, "the server refused the user or password of the URL"),
+        ErrorKind::RESP3NotSupported => Trouble::new(Kind::Server, "the server does not know RESP3"),
+        ErrorKind::Parse => Trouble::new(Kind::Protocol, "what answered does not speak the Redis protocol (a TLS port needs rediss://)"),
+        ErrorKind::Io if error.is_timeout() => Trouble::new(Kind::Timeout, "the server did not answer in time"),
+        ErrorKind::Io => Trouble::new(Kind::Connection, "the server closed the connection"),
+        _ => Trouble::new(Kind::Connection, "the connection failed"),
+    }
+}
+
+/// A reply of a kind that its command never gives: the stream is out of step, and nothing behind it can be trusted.
+pub fn out_of_step() -> Trouble {
+    Trouble::new(Kind::Protocol, "the server's replies do not fit the commands")
+}
+
+/// An integer reply.
+pub fn integer(value: Value) -> Result<i64, Trouble> {
+    match value {
+        Value::Int(n) => Ok(n),
+        Value::Boolean(b) => Ok(i64::from(b)),
+        Value::ServerError(error) => Err(classify(&error)),
+        _ => Err(out_of_step()),
+    }
+}

@@ -1,0 +1,240 @@
+//! The pump: while a connection is up, sends each batch as one pipeline and answers it when its replies are in.
+//!
+//! Replies come in the order of the pipelines, so one queue holds all that was sent, and an outage answers it from front to back on the
+//! in-process tier: the order of the calls survives. Every pipeline has a deadline; the first one missed is an outage, whatever
+//! TCP says, as a stopped server's kernel goes on acknowledging bytes. When nothing is in flight a PING a second does the same.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesOrdered;
+use redis::aio::MultiplexedConnection;
+use redis::{Pipeline, RedisResult, Value};
+use tokio::sync::mpsc::UnboundedReceiver;
+
+use super::commands::{self, Plan, Verdict};
+use super::dial::Connection;
+use super::reply::explain;
+use super::{Gate, Job, Work, tasks};
+use crate::engine::error::{Kind, Trouble};
+use crate::engine::registry::Shared;
+
+/// An idle connection is asked this often whether it lives.
+pub const HEARTBEAT: Duration = Duration::from_secs(1);
+/// And has so long to answer.
+pub const HEARTBEAT_TIMEOUT: Duration = Duration::from_millis(250);
+/// A timer that fires so much too late says that this process was stopped, not the server: the replies may be lying in the socket.
+const HELD_UP: Duration = Duration::from_millis(100);
+
+/// Why serving ended.
+pub enum End {
+    Outage,
+    /// No cache is left.
+    Closed,
+}
+
+/// A pipeline under way.
+enum Sent {
+    Batch(Box<InFlight>),
+    Ping(Instant),
+    /// Removes keys whose write the server refused.
+    Cleanup(Instant),
+}
+
+struct InFlight {
+    job: Option<Job>,
+    plan: Option<Plan>,
+    sent: Instant,
+}
+
+impl InFlight {
+    fn settle(&mut self, values: Option<Vec<Value>>) -> Verdict {
+        let (Some(job), Some(plan)) = (self.job.take(), self.plan.take()) else { return Verdict::default() };
+        let Work::Batch(batch) = &job.work else { return Verdict::default() };
+        let (replies, verdict) = plan.settle(&job.cache, batch, &job.to, values);
+        job.finish(&replies);
+        verdict
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        // Its flights are registered: it must be answered by its plan.
+        self.settle(None);
+    }
+}
+
+impl Sent {
+    fn deadline(&self) -> Instant {
+        match self {
+            Self::Batch(b) => b.job.as_ref().map_or(b.sent, Job::deadline),
+            Self::Ping(sent) | Self::Cleanup(sent) => *sent + HEARTBEAT_TIMEOUT,
+        }
+    }
+}
+
+async fn round_trip(mut redis: MultiplexedConnection, pipeline: Pipeline) -> RedisResult<Vec<Value>> {
+    redis.send_packed_commands(&pipeline, 0, pipeline.len()).await
+}
+
+/// Serves until the connection fails or the last cache is gone. What was in flight then has been answered, and the gate is local.
+pub async fn serve(
+    shared: &Arc<Shared>,
+    connection: &mut Connection,
+    jobs: &mut UnboundedReceiver<Job>,
+    waiting: VecDeque<Job>,
+) -> End {
+    let mut pump = Pump { connection, replies: FuturesOrdered::new(), sent: VecDeque::new() };
+    for job in waiting {
+        pump.start(job);
+    }
+    let trouble = match pump.run(shared, jobs).await {
+        Ok(()) => return End::Closed,
+        Err(trouble) => trouble,
+    };
+    shared.errors.count(trouble.kind);
+    shared.status.down(&trouble);
+    *shared.gate.write() = Gate::Local;
+    // Front to back; each answers its callers as it goes.
+    pump.sent.drain(..).for_each(drop);
+    End::Outage
+}
+
+struct Pump<'a, F: Future> {
+    connection: &'a mut Connection,
+    replies: FuturesOrdered<F>,
+    sent: VecDeque<Sent>,
+}
+
+impl Pump<'_, futures_util::future::BoxFuture<'static, RedisResult<Vec<Value>>>> {
+    fn send(&mut self, pipeline: Pipeline, sent: Sent) {
+        self.replies.push_back(Box::pin(round_trip(self.connection.redis.clone(), pipeline)));
+        self.sent.push_back(sent);
+    }
+
+    fn start(&mut self, job: Job) {
+        match &job.work {
+            Work::Batch(batch) => {
+                let mut plan = commands::plan(&job.cache, batch, &job.to, self.connection.denied);
+                let pipeline = std::mem::take(&mut plan.pipeline);
+                let mut flight = InFlight { job: Some(job), plan: Some(plan), sent: Instant::now() };
+                if pipeline.is_empty() {
+                    // All answered already: computations that end or wait, and keys that are none.
+                    flight.settle(None);
+                } else {
+                    self.send(pipeline, Sent::Batch(Box::new(flight)));
+                }
+            }
+            Work::Task(_) => {
+                tokio::spawn(tasks::run(job, self.connection.redis.clone(), self.connection.denied));
+            }
+        }
+    }
+
+    async fn run(&mut self, shared: &Shared, jobs: &mut UnboundedReceiver<Job>) -> Result<(), Trouble> {
+        let mut last_heard = Instant::now();
+        let mut held_up = false;
+        // Armed for the earliest deadline when it was set; later ones only move it when it fires, so a batch sets no timer.
+        let mut armed = Instant::now() + HEARTBEAT;
+        let timer = tokio::time::sleep_until(armed.into());
+        tokio::pin!(timer);
+        loop {
+            let next = self.sent.iter().map(Sent::deadline).min().unwrap_or(last_heard + HEARTBEAT);
+            if next < armed && !held_up {
+                armed = next;
+                timer.as_mut().reset(armed.into());
+            }
+            tokio::select! {
+                biased;
+                // First, as it also writes what was queued: the order of jobs is the order on the wire.
+                Some(result) = self.replies.next(), if !self.sent.is_empty() => {
+                    last_heard = Instant::now();
+                    held_up = false;
+                    let sent = self.sent.pop_front();
+                    let values = match result {
+                        Ok(values) => values,
+                        Err(error) => {
+                            // It stays at the front, to be answered with the others behind it.
+                            if let Some(sent) = sent {
+                                self.sent.push_front(sent);
+                            }
+                            return Err(explain(&error));
+                        }
+                    };
+                    self.heard(shared, sent, values)?;
+                }
+                job = jobs.recv() => match job {
+                    Some(job) => self.start(job),
+                    // In flight, with nobody left to send more: wait for the rest.
+                    None if self.sent.is_empty() => return Ok(()),
+                    None => self.drain(shared).await?,
+                },
+                _ = &mut self.connection.driver => {
+                    return Err(Trouble::new(Kind::Connection, "the server closed the connection"));
+                }
+                () = &mut timer => {
+                    let now = Instant::now();
+                    if next <= now {
+                        if self.sent.is_empty() {
+                            self.send(ping(), Sent::Ping(now));
+                        } else if now.duration_since(armed) > HELD_UP && !held_up {
+                            held_up = true;
+                            armed = now + HELD_UP;
+                            timer.as_mut().reset(armed.into());
+                            continue;
+                        } else if !held_up || now >= armed {
+                            return Err(Trouble::new(Kind::Timeout, "the server did not answer in time"));
+                        }
+                    }
+                    armed = self.sent.iter().map(Sent::deadline).min().unwrap_or(last_heard + HEARTBEAT).max(now);
+                    timer.as_mut().reset(armed.into());
+                }
+            }
+        }
+    }
+
+    fn heard(&mut self, shared: &Shared, sent: Option<Sent>, values: Vec<Value>) -> Result<(), Trouble> {
+        match sent {
+            Some(Sent::Batch(mut flight)) => {
+                shared.latency.record(flight.sent.elapsed());
+                let verdict = flight.settle(Some(values));
+                if !verdict.stale.is_empty() {
+                    let mut pipeline = Pipeline::new();
+                    pipeline.cmd(commands::remove(self.connection.denied)).arg(verdict.stale);
+                    self.send(pipeline, Sent::Cleanup(Instant::now()));
+                }
+                verdict.outage.map_or(Ok(()), Err)
+            }
+            Some(Sent::Ping(sent)) => {
+                shared.latency.record(sent.elapsed());
+                match values.into_iter().next() {
+                    Some(Value::ServerError(error)) => {
+                        let trouble = super::reply::classify(&error);
+                        if trouble.kind.is_outage() { Err(trouble) } else { Ok(()) }
+                    }
+                    _ => Ok(()),
+                }
+            }
+            Some(Sent::Cleanup(_)) | None => Ok(()),
+        }
+    }
+
+    async fn drain(&mut self, shared: &Shared) -> Result<(), Trouble> {
+        while let Some(sent) = self.sent.pop_front() {
+            let deadline = sent.deadline();
+            match tokio::time::timeout_at(deadline.into(), self.replies.next()).await {
+                Ok(Some(Ok(values))) => self.heard(shared, Some(sent), values)?,
+                _ => return Ok(()),
+            }
+        }
+        Ok(())
+    }
+}
+
+fn ping() -> Pipeline {
+    let mut pipeline = Pipeline::new();
+    pipeline.cmd("PING");
+    pipeline
+}

@@ -1,0 +1,168 @@
+//! The owner of the connection: `Connecting → Ready → Down (probing) → Recovering → Ready`, for as long as a cache is open.
+//!
+//! The problem. A cache must be faster than what it caches, above all while its server is away. So no caller ever waits for a connection
+//! that is known to be gone, the server's return is noticed without anyone's traffic, and what was done meanwhile must not leak
+//! into the time after.
+//!
+//! The approach. One task, this one, owns the connection and its state. Callers see the state through a gate: `Connection` hands their work
+//! to this task, `Local` runs it on their own thread. Work that arrives here while there is no connection is answered at once on
+//! the in-process tier; only before the first connection it waits, and no longer than its own deadline. Dialling goes on for ever, one dial
+//! at a time, the name resolved anew each time, with full jitter between tries so that a fleet does not return in step. When a dial succeeds the gate
+//! closes first (its write lock waits for batches that run on callers' threads), then the fallback tier is dropped, then work flows.
+//!
+//! Rejected: redis-rs' `ConnectionManager`. It queues callers behind its reconnect outside of their time-out, does not reconnect after time-outs,
+//! READONLY or refused credentials, and has no place for what must happen before the first command.
+
+use std::collections::VecDeque;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::time::{Instant, sleep_until};
+
+use super::dial::{Connection, Denied, dial};
+use super::serve::{End, serve};
+use super::target::Target;
+use super::{Gate, Job};
+use crate::engine::error::{Kind, Trouble};
+use crate::engine::registry::Shared;
+
+/// The first pause between two dials is up to this long.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+/// And each later one up to twice the one before, until this.
+const LONGEST_PAUSE: Duration = Duration::from_secs(3);
+/// A connection that lived so long was a good one: the next outage begins with short pauses again.
+const GOOD: Duration = Duration::from_secs(10);
+
+/// Runs until the last cache on this target is gone.
+pub async fn run(shared: Arc<Shared>, target: Target, mut jobs: UnboundedReceiver<Job>) {
+    let _exit = Exit(shared.clone());
+    let mut backoff = Backoff::default();
+    let mut told = Denied::default();
+    loop {
+        let mut waiting = VecDeque::new();
+        let Some(mut connection) = connect(&shared, &target, &mut jobs, &mut waiting, &mut backoff).await else { return };
+        recover(&shared, &connection, &mut told);
+        let since = Instant::now();
+        if let End::Closed = serve(&shared, &mut connection, &mut jobs, waiting).await {
+            return;
+        }
+        if since.elapsed() > GOOD {
+            backoff = Backoff::default();
+        }
+    }
+}
+
+/// Dials until a connection is up; `None` when no cache is left. Work that comes meanwhile is answered, or waits for the first connection.
+async fn connect(
+    shared: &Shared,
+    target: &Target,
+    jobs: &mut UnboundedReceiver<Job>,
+    waiting: &mut VecDeque<Job>,
+    backoff: &mut Backoff,
+) -> Option<Connection> {
+    loop {
+        let dialling = dial(target);
+        tokio::pin!(dialling);
+        let trouble = loop {
+            let patience = waiting.front().map_or_else(|| Instant::now() + LONGEST_PAUSE, |job| job.deadline().into());
+            tokio::select! {
+                biased;
+                result = &mut dialling => match result {
+                    Ok(connection) => return Some(connection),
+                    Err(trouble) => break trouble,
+                },
+                job = jobs.recv() => hold_or_answer(shared, job?, waiting),
+                () = sleep_until(patience), if !waiting.is_empty() => {
+                    down(shared, &Trouble::new(Kind::Timeout, "the server did not answer while connecting"), waiting);
+                }
+            }
+        };
+        down(shared, &trouble, waiting);
+        let pause = sleep_until(Instant::now() + backoff.pause(trouble.kind));
+        tokio::pin!(pause);
+        loop {
+            tokio::select! {
+                () = &mut pause => break,
+                job = jobs.recv() => hold_or_answer(shared, job?, waiting),
+            }
+        }
+    }
+}
+
+fn hold_or_answer(shared: &Shared, job: Job, waiting: &mut VecDeque<Job>) {
+    if shared.gate.read().is_local() {
+        job.fall_back();
+    } else {
+        waiting.push_back(job);
+    }
+}
+
+/// Redis is not to be had: nobody waits for it from here on.
+fn down(shared: &Shared, trouble: &Trouble, waiting: &mut VecDeque<Job>) {
+    shared.errors.count(trouble.kind);
+    shared.status.down(trouble);
+    *shared.gate.write() = Gate::Local;
+    waiting.drain(..).for_each(Job::fall_back);
+}
+
+/// Before any work is admitted: no caller runs on the fallback tier any more, and nothing of it is left.
+fn recover(shared: &Shared, connection: &Connection, told: &mut Denied) {
+    *shared.gate.write() = Gate::Connection;
+    let dropped = shared.memory.clear();
+    shared.status.up(connection.server.clone(), dropped);
+    if connection.denied != *told {
+        *told = connection.denied;
+        tell_denied(shared, connection.denied);
+    }
+}
+
+/// Says once what the ACL denies and what that means.
+fn tell_denied(shared: &Shared, denied: Denied) {
+    let parts: Vec<&str> = [
+        (denied.scan, "SCAN (delPattern and clear cannot remove keys in Redis)"),
+        (denied.unlink, "UNLINK (DEL is used)"),
+        (denied.mget, "MGET (GET is used)"),
+        (denied.client, "CLIENT (the connection has no name)"),
+    ]
+    .into_iter()
+    .filter_map(|(is, what)| is.then_some(what))
+    .collect();
+    if !parts.is_empty() {
+        shared.errors.count(Kind::Denied);
+        shared.status.notice(&Trouble::new(Kind::Denied, format!("the server's ACL denies this user: {}", parts.join(", "))));
+    }
+}
+
+/// Pauses between dials: full jitter below a limit that doubles.
+#[derive(Default)]
+pub struct Backoff {
+    tries: u32,
+}
+
+impl Backoff {
+    pub fn pause(&mut self, kind: Kind) -> Duration {
+        let limit = match kind {
+            // A refused password or certificate is refused again: no haste, and no flood in the server's log.
+            Kind::Auth | Kind::Tls => LONGEST_PAUSE,
+            _ => FIRST_PAUSE.saturating_mul(1 << self.tries.min(16)).min(LONGEST_PAUSE),
+        };
+        self.tries = self.tries.saturating_add(1);
+        // The standard library's hasher keys are random; jitter needs no better source.
+        let random = RandomState::new().build_hasher().finish();
+        limit.mul_f64((random % 1_000_000) as f64 / 1_000_000.0)
+    }
+}
+
+/// However the task ends, even by a panic, callers are not left in front of a closed gate.
+struct Exit(Arc<Shared>);
+
+impl Drop for Exit {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.status.down(&Trouble::new(Kind::Connection, "the connection's task failed; please report this"));
+        }
+        *self.0.gate.write() = Gate::Local;
+    }
+}

@@ -1,0 +1,104 @@
+//! Replies as JSON, for the one `JSON.parse` that turns a whole group of them into values.
+//!
+//! A frame is `id,[reply,…],errors`: the replies in the order of the operations, then 0 or `[[index,"CODE","message"],…]`. Frames stand one behind
+//! the other in one array. Replies of `getOrCompute` are arrays themselves, so that a stored `null` differs from a miss.
+
+use super::batch::Reply;
+use super::clock::Ttl;
+
+/// Appends one frame, without a separator.
+pub fn frame(out: &mut String, id: u32, replies: &[Reply]) {
+    number(out, i64::from(id));
+    out.push(',');
+    body(out, replies);
+}
+
+/// Appends `[reply,…],errors`.
+pub fn body(out: &mut String, replies: &[Reply]) {
+    let values: usize = replies
+        .iter()
+        .map(|r| match r {
+            Reply::Value(json) | Reply::Hit(json) => json.as_str().len() + 5,
+            _ => 5,
+        })
+        .sum();
+    out.reserve(values + 16);
+    out.push('[');
+    let mut failed = false;
+    for (i, reply) in replies.iter().enumerate() {
+        if i > 0 {
+            out.push(',');
+        }
+        failed |= matches!(reply, Reply::Error(_));
+        one(out, reply);
+    }
+    out.push_str("],");
+    if failed {
+        errors(out, replies);
+    } else {
+        out.push('0');
+    }
+}
+
+fn one(out: &mut String, reply: &Reply) {
+    match reply {
+        Reply::Value(json) => out.push_str(json.as_str()),
+        Reply::Miss | Reply::Error(_) => out.push_str("null"),
+        Reply::Done => out.push('0'),
+        Reply::Number(n) => number(out, *n),
+        Reply::Flag(true) => out.push_str("true"),
+        Reply::Flag(false) => out.push_str("false"),
+        // JSON has no infinity; no time left is ever negative.
+        Reply::Left(Ttl::Forever) => out.push_str("-1"),
+        Reply::Left(Ttl::Millis(ms)) => number(out, i64::try_from(*ms).unwrap_or(i64::MAX)),
+        Reply::Hit(json) => {
+            out.push_str("[0,");
+            out.push_str(json.as_str());
+            out.push(']');
+        }
+        Reply::Lead(token) => tagged(out, 1, *token),
+        Reply::Follow(token) => tagged(out, 2, *token),
+        Reply::Wait => out.push_str("[3]"),
+        Reply::Nothing => out.push_str("[4]"),
+    }
+}
+
+fn tagged(out: &mut String, tag: i64, token: u32) {
+    out.push('[');
+    number(out, tag);
+    out.push(',');
+    number(out, i64::from(token));
+    out.push(']');
+}
+
+fn errors(out: &mut String, replies: &[Reply]) {
+    out.push('[');
+    let mut first = true;
+    for (i, reply) in replies.iter().enumerate() {
+        let Reply::Error(error) = reply else { continue };
+        if !first {
+            out.push(',');
+        }
+        first = false;
+        out.push('[');
+        number(out, i64::try_from(i).unwrap_or(i64::MAX));
+        out.push(',');
+        string(out, error.code);
+        out.push(',');
+        string(out, &error.message);
+        out.push(']');
+    }
+    out.push(']');
+}
+
+/// Appends an integer.
+pub fn number(out: &mut String, n: i64) {
+    use std::fmt::Write;
+    // Writing to a String cannot fail.
+    let _ = write!(out, "{n}");
+}
+
+/// Appends a JSON string.
+pub fn string(out: &mut String, text: &str) {
+    out.push_str(&serde_json::Value::from(text).to_string());
+}

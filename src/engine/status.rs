@@ -1,0 +1,169 @@
+//! What the engine is doing, as `getMode()` and `health()` tell it without I/O, and who is told when it changes.
+
+use std::sync::Weak;
+
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+
+use super::batch::Sink;
+use super::clock::wall_ms;
+use super::error::Trouble;
+
+/// The mode as callers see it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    Initializing,
+    Redis,
+    Memory,
+}
+
+impl Mode {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Initializing => "initializing",
+            Self::Redis => "redis",
+            Self::Memory => "memory",
+        }
+    }
+}
+
+/// What the server said of itself when the connection was made.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Server {
+    pub version: Option<String>,
+    pub run_id: Option<String>,
+}
+
+struct Inner {
+    mode: Mode,
+    since: u64,
+    last_error: Option<(Trouble, u64)>,
+    server: Server,
+    connections: u64,
+    outage_since: Option<u64>,
+    listeners: Vec<Weak<dyn Sink>>,
+}
+
+/// The status of one engine.
+pub struct Status {
+    /// Names the engine in events.
+    id: u32,
+    inner: Mutex<Inner>,
+}
+
+impl Status {
+    pub fn new(id: u32, mode: Mode) -> Self {
+        let inner = Inner {
+            mode,
+            since: wall_ms(),
+            last_error: None,
+            server: Server::default(),
+            connections: 0,
+            outage_since: None,
+            listeners: Vec::new(),
+        };
+        Self { id, inner: Mutex::new(inner) }
+    }
+
+    pub fn id(&self) -> u32 {
+        self.id
+    }
+
+    pub fn mode(&self) -> Mode {
+        self.inner.lock().mode
+    }
+
+    pub fn server(&self) -> Server {
+        self.inner.lock().server.clone()
+    }
+
+    /// Connections made after the first.
+    pub fn reconnects(&self) -> u64 {
+        self.inner.lock().connections.saturating_sub(1)
+    }
+
+    /// Tells an environment of changes, once however often it asks. One that comes after the first connection is told `ready` at once.
+    pub fn subscribe(&self, sink: Weak<dyn Sink>) {
+        let mut inner = self.inner.lock();
+        if inner.listeners.iter().any(|known| known.ptr_eq(&sink)) {
+            return;
+        }
+        if inner.mode == Mode::Redis
+            && let Some(sink) = sink.upgrade()
+        {
+            sink.event(self.message("ready", json!({})));
+        }
+        inner.listeners.push(sink);
+    }
+
+    /// Something to know that changes nothing.
+    pub fn notice(&self, trouble: &Trouble) {
+        let mut inner = self.inner.lock();
+        inner.last_error = Some((trouble.clone(), wall_ms()));
+        self.tell(&mut inner, "error", describe(trouble));
+    }
+
+    /// Why Redis cannot be had, for `health()`, while nothing changes.
+    pub fn remember(&self, trouble: &Trouble) {
+        self.inner.lock().last_error = Some((trouble.clone(), wall_ms()));
+    }
+
+    /// Redis is away.
+    pub fn down(&self, trouble: &Trouble) {
+        let mut inner = self.inner.lock();
+        inner.last_error = Some((trouble.clone(), wall_ms()));
+        if inner.mode == Mode::Memory {
+            return;
+        }
+        inner.mode = Mode::Memory;
+        inner.since = wall_ms();
+        inner.outage_since = Some(inner.since);
+        self.tell(&mut inner, "fallback", describe(trouble));
+    }
+
+    /// Redis is there; `dropped` entries of the fallback tier went.
+    pub fn up(&self, server: Server, dropped: usize) {
+        let mut inner = self.inner.lock();
+        let first = inner.connections == 0;
+        inner.connections += 1;
+        inner.server = server;
+        inner.mode = Mode::Redis;
+        inner.since = wall_ms();
+        let outage = inner.outage_since.take();
+        if first {
+            self.tell(&mut inner, "ready", json!({}));
+        }
+        if let Some(began) = outage {
+            let outage_ms = inner.since.saturating_sub(began);
+            self.tell(&mut inner, "recovered", json!({ "outageMs": outage_ms, "dropped": dropped }));
+        }
+    }
+
+    /// What `health()` needs of it.
+    pub fn health(&self) -> Value {
+        let inner = self.inner.lock();
+        let last_error = inner.last_error.as_ref().map(|(trouble, at)| {
+            json!({ "kind": trouble.kind.name(), "message": trouble.message, "at": at })
+        });
+        json!({ "mode": inner.mode.name(), "since": inner.since, "lastError": last_error })
+    }
+
+    fn message(&self, event: &str, detail: Value) -> String {
+        json!({ "engine": self.id, "event": event, "detail": detail }).to_string()
+    }
+
+    fn tell(&self, inner: &mut Inner, event: &str, detail: Value) {
+        let message = self.message(event, detail);
+        inner.listeners.retain(|sink| match sink.upgrade() {
+            Some(sink) => {
+                sink.event(message.clone());
+                true
+            }
+            None => false,
+        });
+    }
+}
+
+fn describe(trouble: &Trouble) -> Value {
+    json!({ "kind": trouble.kind.name(), "message": trouble.message })
+}

@@ -1,0 +1,348 @@
+// The batched bridge: the calls of one turn of the event loop travel to Rust as one call, and many replies come back as one text.
+//
+// What a call costs is what crosses the boundary. A native promise per call costs some 10 µs of event loop; here a call only appends to a
+// text and to an array of numbers, and the first one of a turn schedules the flush. Rust answers with frames `id,[reply,…],errors`, any
+// number of them in one text, which one JSON.parse turns into values.
+//
+// The flush runs by process.nextTick: behind the promise jobs of the turn, so that callers that a group of replies has just woken have
+// all made their next calls, and before the event loop goes to look for I/O. How it compares: docs/benchmarks/flush.md.
+'use strict';
+
+const { HoldfastError } = require('./errors');
+const { Events } = require('./events');
+const native = require('./native');
+
+// The kinds of operation; src/binding/decode.rs reads them.
+const Op = Object.freeze({
+  GET: 0, SET: 1, DEL: 2, INCREMENT: 3, EXISTS: 4, TTL: 5, EXPIRE: 6, BEGIN: 7, END: 8, ABANDON: 9, OVERDUE: 10,
+}); // biome-ignore format: one line reads better
+const Task = Object.freeze({ DEL_PATTERN: 0, CLEAR: 1, FLUSH_DB: 2, STATS: 3 });
+
+const STRIDE = 5;
+// The first element of a reply of BEGIN that comes later; src/engine/splice.rs writes it.
+const WAIT = 3;
+// A turn with more than this goes as several batches: a pipeline of bounded length each, and strings of bounded size.
+const MAX_OPS = 4096;
+const MAX_TEXT = 8 * 1024 * 1024;
+// Operations that may be under way; further batches wait here, in order, until replies come. Bounds the memory of a burst, and keeps a burst from
+// missing its own deadlines, which begin when a batch is handed over. An outage answers what is under way, and so what waits.
+const WINDOW = 16384;
+
+const schedule = flushBy(process.env.HOLDFAST_FLUSH);
+
+/**
+ * @param {string | undefined} name for benchmarks only
+ * @returns {(flush: () => void) => void}
+ */
+function flushBy(name) {
+  if (name === 'microtask') return queueMicrotask;
+  if (name === 'immediate') return setImmediate;
+  return process.nextTick;
+}
+
+/**
+ * Who waits for an answer. `many`: for the array of the next `count` replies, else for one.
+ * `waiter`: the id of an answer that may come instead. `quiet`: the reply says nothing.
+ * @typedef {{ resolve: (value: any) => void, reject: (error: unknown) => void, count: number, many: boolean,
+ *   waiter: number, quiet: boolean }} Slot
+ * @typedef {{ text: string, numbers: Float64Array, count: number, slots: Slot[], task?: number }} Batch
+ * @typedef {{ channel: Channel, slots: Slot[], count: number }} Sent
+ */
+
+/** The bridge of this environment: numbers what is sent and finds who waits for what comes. */
+class Bridge {
+  constructor() {
+    // Rust holds the function for ever. Weak, so that a module registry that drops this module (Jest) drops the bridge with it; but held while calls are
+    // under way, which must settle even if their cache is forgotten.
+    const self = new WeakRef(this);
+    /** @type {{ bridge: Bridge | null }} */
+    const busy = { bridge: null };
+    this.busy = busy;
+    this.native = new native.Bridge((/** @type {string} */ text) => (busy.bridge ?? self.deref())?.wake(text));
+    /** @type {Map<number, Sent>} */
+    this.sent = new Map();
+    this.lastId = 0;
+    this.events = new Events();
+  }
+
+  nextId() {
+    // 0 means an event.
+    this.lastId = this.lastId === 0xffffffff ? 1 : this.lastId + 1;
+    return this.lastId;
+  }
+
+  /** @param {string} text frames, as the engine's splice.rs writes them */
+  wake(text) {
+    const frames = JSON.parse(text);
+    for (let i = 0; i < frames.length; i += 3) {
+      const id = frames[i];
+      if (id === 0) this.events.tell(frames[i + 1]);
+      else this.finish(id, frames[i + 1], frames[i + 2]);
+    }
+    if (this.sent.size === 0) {
+      this.busy.bridge = null;
+      this.native.rest();
+    }
+  }
+
+  /**
+   * @param {number} id
+   * @param {any[]} replies
+   * @param {0 | [number, string, string][]} errors
+   */
+  finish(id, replies, errors) {
+    const sent = this.sent.get(id);
+    // A waiter that was answered otherwise.
+    if (sent === undefined) return;
+    this.sent.delete(id);
+    settle(this, sent.slots, replies, errors);
+    sent.channel.settled(sent.count);
+  }
+}
+
+/** The calls of one cache. */
+class Channel {
+  /**
+   * @param {Bridge} bridge
+   * @param {any} handle the native cache
+   */
+  constructor(bridge, handle) {
+    this.bridge = bridge;
+    this.handle = handle;
+    /** @type {Batch} */
+    this.open = newBatch();
+    /** @type {Batch[]} full, waiting for the window */
+    this.sealed = [];
+    this.scheduled = false;
+    this.underWay = 0;
+    this.flush = this.flush.bind(this);
+    /** @type {(() => void)[]} */
+    this.whenIdle = [];
+    /** @type {HoldfastError | null} why nothing can be called any more */
+    this.closed = null;
+  }
+
+  /**
+   * Adds an operation to this turn. `slot` is null where it shares the slot of the one before.
+   * @param {number} kind
+   * @param {string} key
+   * @param {string} value
+   * @param {number} a
+   * @param {number} b
+   * @param {Slot | null} slot
+   */
+  push(kind, key, value, a, b, slot) {
+    if (this.closed !== null) throw this.closed;
+    let batch = this.open;
+    // A group (getMany, setMany) stays in one batch: it is chunked where it is made.
+    if (slot !== null && batch.count > 0 && (batch.count + slot.count > MAX_OPS || batch.text.length + value.length > MAX_TEXT)) {
+      this.sealed.push(batch);
+      batch = this.open = newBatch();
+    }
+    let at = batch.count * STRIDE;
+    if (at === batch.numbers.length) batch.numbers = grown(batch.numbers);
+    const numbers = batch.numbers;
+    numbers[at] = kind;
+    numbers[++at] = key.length;
+    numbers[++at] = value.length;
+    numbers[++at] = a;
+    numbers[++at] = b;
+    batch.text += key;
+    if (value !== '') batch.text += value;
+    batch.count++;
+    if (slot !== null) batch.slots.push(slot);
+    if (!this.scheduled) {
+      this.scheduled = true;
+      schedule(this.flush);
+    }
+  }
+
+  /**
+   * One operation and the promise of its reply.
+   * @param {number} kind
+   * @param {string} key
+   * @param {string} value
+   * @param {number} a
+   * @param {number} b
+   * @param {boolean} [quiet] resolves to undefined
+   * @returns {Promise<any>}
+   */
+  call(kind, key, value, a, b, quiet = false) {
+    return new Promise((resolve, reject) => {
+      this.push(kind, key, value, a, b, { resolve, reject, count: 1, many: false, waiter: 0, quiet });
+    });
+  }
+
+  /**
+   * A read of getOrCompute: resolves to its reply, `[0,value]`, `[1,token]` (lead), `[2,token]` (follow) or `[4]` (nothing). Where another thread
+   * computes the key, the reply comes later, under the waiter's id; it may even overtake the batch.
+   * @param {string} key
+   * @returns {Promise<[number, any]>}
+   */
+  begin(key) {
+    return new Promise((resolve, reject) => {
+      const waiter = this.bridge.nextId();
+      const slot = { resolve, reject, count: 1, many: false, waiter, quiet: false };
+      this.bridge.sent.set(waiter, { channel: this, slots: [slot], count: 0 });
+      this.push(Op.BEGIN, key, '', 0, waiter, slot);
+    });
+  }
+
+  /**
+   * Many operations of one kind, and the promise of the array of their replies.
+   * @param {number} count
+   * @param {(push: (kind: number, key: string, value: string, a: number) => void) => void} fill calls push `count` times
+   * @returns {Promise<any[]>}
+   */
+  group(count, fill) {
+    return new Promise((resolve, reject) => {
+      /** @type {Slot | null} */
+      let slot = { resolve, reject, count, many: true, waiter: 0, quiet: false };
+      fill((kind, key, value, a) => {
+        this.push(kind, key, value, a, 0, slot);
+        slot = null;
+      });
+    });
+  }
+
+  /**
+   * Long work.
+   * @param {number} task
+   * @param {string} pattern
+   * @returns {Promise<any>}
+   */
+  run(task, pattern) {
+    return new Promise((resolve, reject) => {
+      const slots = [{ resolve, reject, count: 1, many: false, waiter: 0, quiet: false }];
+      const batch = { text: pattern, numbers: newBatch().numbers, count: 1, slots, task };
+      this.sealOpen();
+      this.sealed.push(batch);
+      this.release();
+    });
+  }
+
+  /** Hands over what has gathered, as far as the window allows. */
+  flush() {
+    this.scheduled = false;
+    const batch = this.open;
+    if (batch.count > 0 && this.sealed.length === 0 && this.admits(batch)) {
+      // Rust copies the numbers: the next turn may write over them.
+      this.open = { text: '', numbers: batch.numbers, count: 0, slots: [] };
+      this.submit(batch);
+    } else {
+      this.sealOpen();
+      this.release();
+    }
+  }
+
+  sealOpen() {
+    if (this.open.count === 0) return;
+    this.sealed.push(this.open);
+    this.open = newBatch();
+  }
+
+  /** @param {Batch} batch */
+  admits(batch) {
+    return this.underWay === 0 || this.underWay + batch.count <= WINDOW;
+  }
+
+  release() {
+    let done = 0;
+    while (done < this.sealed.length && this.admits(this.sealed[done])) this.submit(this.sealed[done++]);
+    if (done > 0) this.sealed.splice(0, done);
+  }
+
+  /** @param {Batch} batch */
+  submit(batch) {
+    const { bridge, handle } = this;
+    const { text, numbers, count, slots } = batch;
+    const id = bridge.nextId();
+    const answer =
+      batch.task === undefined
+        ? bridge.native.submit(handle, id, text, numbers, count)
+        : bridge.native.run(handle, id, batch.task, text);
+    if (answer === null || answer === undefined) {
+      this.underWay += count;
+      bridge.busy.bridge = bridge;
+      bridge.sent.set(id, { channel: this, slots, count });
+    } else {
+      const [replies, errors] = JSON.parse(answer);
+      settle(bridge, slots, replies, errors);
+      this.wakeIdle();
+    }
+  }
+
+  /** @param {number} count operations that have been answered */
+  settled(count) {
+    this.underWay -= count;
+    if (this.sealed.length > 0) this.release();
+    this.wakeIdle();
+  }
+
+  get idle() {
+    return this.underWay === 0 && this.open.count === 0 && this.sealed.length === 0;
+  }
+
+  wakeIdle() {
+    if (this.whenIdle.length > 0 && this.idle) for (const resolve of this.whenIdle.splice(0)) resolve();
+  }
+
+  /** Resolves once everything that was called is answered. */
+  async drained() {
+    while (!this.idle) await new Promise((resolve) => this.whenIdle.push(() => resolve(undefined)));
+  }
+}
+
+/**
+ * Gives replies to those who wait for them.
+ * @param {Bridge} bridge
+ * @param {Slot[]} slots
+ * @param {any[]} replies
+ * @param {0 | [number, string, string][]} errors
+ */
+function settle(bridge, slots, replies, errors) {
+  const failed = errors === 0 ? null : new Map(errors.map(([at, code, message]) => [at, new HoldfastError(/** @type {any} */ (code), message)]));
+  let at = 0;
+  for (const slot of slots) {
+    if (failed !== null && fail(slot, failed, at)) {
+      if (slot.waiter !== 0) bridge.sent.delete(slot.waiter);
+    } else if (slot.many) {
+      slot.resolve(slots.length === 1 ? replies : replies.slice(at, at + slot.count));
+    } else if (slot.waiter === 0) {
+      slot.resolve(slot.quiet ? undefined : replies[at]);
+    } else if (replies[at][0] !== WAIT) {
+      bridge.sent.delete(slot.waiter);
+      slot.resolve(replies[at]);
+    }
+    at += slot.count;
+  }
+}
+
+/**
+ * @param {Slot} slot
+ * @param {Map<number, HoldfastError>} failed
+ * @param {number} at
+ */
+function fail(slot, failed, at) {
+  for (let i = at; i < at + slot.count; i++) {
+    const error = failed.get(i);
+    if (error !== undefined) {
+      slot.reject(error);
+      return true;
+    }
+  }
+  return false;
+}
+
+function newBatch() {
+  return { text: '', numbers: new Float64Array(64 * STRIDE), count: 0, slots: [] };
+}
+
+/** @param {Float64Array} numbers */
+function grown(numbers) {
+  const larger = new Float64Array(numbers.length * 2);
+  larger.set(numbers);
+  return larger;
+}
+
+module.exports = { Bridge, Channel, Op, Task };

@@ -1,0 +1,333 @@
+// A cache as callers see it: checks what they pass, and turns each function into operations of the bridge.
+'use strict';
+
+const { EventEmitter } = require('node:events');
+const { inspect } = require('node:util');
+const { Bridge, Channel, Op, Task } = require('./bridge');
+const { checkKey, checkKeys, checkOptions, describe, encode, invalid, pairsOf, toMs } = require('./codec');
+const { Computer } = require('./compute');
+const config = require('./config');
+const { HoldfastError } = require('./errors');
+const native = require('./native');
+
+// Keys of one group of getMany, setMany or del, and how many groups go at once: each has its own deadline, and a million keys are no burst.
+const CHUNK = 2048;
+const CHUNKS_AT_ONCE = 4;
+const EVENTS = ['ready', 'fallback', 'recovered', 'error'];
+const FUNCTIONS = /** @type {const} */ ([
+  'get', 'set', 'del', 'delPattern', 'getOrCompute', 'increment', 'exists', 'ttl', 'expire', 'getMany', 'setMany',
+  'clear', 'getStats', 'getMode', 'health', 'close', 'on', 'once', 'off',
+]); // biome-ignore format: a list of names
+
+/** @type {Bridge | undefined} */
+let bridge;
+
+/**
+ * What a cache has once it is open.
+ * @typedef {{ handle: any, channel: Channel, computer: Computer, ttl: number, unlisten: () => void,
+ *   problem: { kind: 'config', message: string, at: number } | null }} State
+ */
+
+class Cache {
+  /**
+   * @param {() => import('./config').Config} configure
+   * @param {boolean} tolerant a configuration that does not parse is warned of, and memory mode it is; else it throws
+   */
+  constructor(configure, tolerant) {
+    this.configure = configure;
+    this.tolerant = tolerant;
+    /** @type {State | null} */
+    this.state = null;
+    /** @type {Promise<void> | null} */
+    this.closing = null;
+    this.closedAt = 0;
+    this.emitter = new EventEmitter();
+    // Nothing of it is for callers to print, or to change.
+    for (const name of Object.keys(this)) Object.defineProperty(this, name, { enumerable: false });
+    // Bound, so that destructured functions work.
+    for (const name of FUNCTIONS) Object.defineProperty(this, name, { value: this[name].bind(this), enumerable: true });
+  }
+
+  /** Opens the cache: connecting begins, in the background. */
+  open() {
+    bridge ??= new Bridge();
+    /** @type {State['problem']} */
+    let problem = null;
+    let settings;
+    let handle;
+    try {
+      settings = this.configure();
+      handle = openHandle(settings);
+    } catch (error) {
+      if (!this.tolerant || !(error instanceof HoldfastError) || error.code !== 'ERR_CONFIG') throw error;
+      problem = { kind: 'config', message: error.message, at: Date.now() };
+      settings = config.inMemory();
+      handle = openHandle(settings);
+    }
+    const { logger, ttl } = settings;
+    const channel = new Channel(bridge, handle);
+    if (problem !== null) logger?.warn(`holdfast runs in memory mode: ${problem.message}`);
+    if (settings.acceptsAnyCertificate) {
+      logger?.warn('holdfast accepts any TLS certificate (tls.insecure): whoever is between can read and change the cache');
+    }
+    const unlisten = bridge.events.add(handle, this.emitter, logger);
+    this.state = { handle, channel, computer: new Computer(channel, ttl), ttl, unlisten, problem };
+    return this.state;
+  }
+
+  /** @returns {State} */
+  use() {
+    if (this.closing !== null) throw closed();
+    return this.state ?? this.open();
+  }
+
+  /** @param {string} key */
+  get(key) {
+    try {
+      return this.use().channel.call(Op.GET, checkKey(key), '', 0, 0);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  /**
+   * @param {string} key
+   * @param {unknown} value
+   * @param {number | { ttl?: number }} [ttl]
+   * @returns {Promise<void>}
+   */
+  set(key, value, ttl) {
+    try {
+      const { channel, ttl: byDefault } = this.use();
+      return channel.call(Op.SET, checkKey(key), encode(value), ttlOf(ttl, byDefault), 0, true);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  /** @param {string | readonly string[]} key */
+  async del(key) {
+    const { channel } = this.use();
+    if (typeof key === 'string') return channel.call(Op.DEL, key, '', 0, 0);
+    if (!Array.isArray(key)) checkKey(key);
+    const removed = await inChunks(checkKeys(key), (keys) =>
+      channel.group(keys.length, (push) => {
+        for (const one of keys) push(Op.DEL, one, '', 0);
+      }),
+    );
+    return removed.reduce((sum, n) => sum + n, 0);
+  }
+
+  /** @param {string} pattern */
+  async delPattern(pattern) {
+    const { channel } = this.use();
+    if (typeof pattern !== 'string') throw invalid(`a pattern must be a string, not ${describe(pattern)}`);
+    return channel.run(Task.DEL_PATTERN, pattern);
+  }
+
+  /**
+   * @param {string} key
+   * @param {() => unknown} fn
+   * @param {number | import('../../index').ComputeOptions} [options]
+   * @returns {Promise<any>}
+   */
+  getOrCompute(key, fn, options) {
+    try {
+      return this.use().computer.getOrCompute(checkKey(key), fn, options);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  /**
+   * @param {string} key
+   * @param {number} [amount]
+   * @param {import('../../index').IncrementOptions} [options]
+   */
+  async increment(key, amount = 1, options) {
+    const { channel } = this.use();
+    checkKey(key);
+    if (!Number.isSafeInteger(amount)) {
+      throw new HoldfastError('ERR_INVALID_AMOUNT', `an amount must be a safe integer; got ${describe(amount)}`);
+    }
+    if (options !== undefined && (options === null || typeof options !== 'object')) {
+      throw invalid(`increment takes its ttl as an object, { ttl: 60 }; got ${describe(options)}`);
+    }
+    const { ttl } = checkOptions(options, ['ttl']);
+    return channel.call(Op.INCREMENT, key, '', ttl === undefined ? 0 : toMs(ttl), amount);
+  }
+
+  /** @param {string} key */
+  async exists(key) {
+    return this.use().channel.call(Op.EXISTS, checkKey(key), '', 0, 0);
+  }
+
+  /** @param {string} key */
+  async ttl(key) {
+    const ms = await this.use().channel.call(Op.TTL, checkKey(key), '', 0, 0);
+    if (ms === null) return null;
+    return ms === -1 ? Infinity : ms / 1000;
+  }
+
+  /**
+   * @param {string} key
+   * @param {number} ttl
+   */
+  async expire(key, ttl) {
+    return this.use().channel.call(Op.EXPIRE, checkKey(key), '', toMs(ttl), 0);
+  }
+
+  /**
+   * @param {readonly string[]} keys
+   * @returns {Promise<any[]>}
+   */
+  async getMany(keys) {
+    const { channel } = this.use();
+    return inChunks(checkKeys(keys), (chunk) =>
+      channel.group(chunk.length, (push) => {
+        for (const key of chunk) push(Op.GET, key, '', 0);
+      }),
+    );
+  }
+
+  /**
+   * @param {Iterable<readonly [string, unknown]> | Record<string, unknown>} entries
+   * @param {number | { ttl?: number }} [ttl]
+   */
+  async setMany(entries, ttl) {
+    const { channel, ttl: byDefault } = this.use();
+    const ms = ttlOf(ttl, byDefault);
+    // All are checked before the first is stored.
+    const texts = pairsOf(entries).map(([key, value]) => /** @type {const} */ ([checkKey(key), encode(value)]));
+    await inChunks(texts, (chunk) =>
+      channel.group(chunk.length, (push) => {
+        for (const [key, text] of chunk) push(Op.SET, key, text, ms);
+      }),
+    );
+  }
+
+  /** @param {import('../../index').ClearOptions} [options] */
+  async clear(options) {
+    const { channel } = this.use();
+    const { flushDb } = checkOptions(options, ['flushDb']);
+    return channel.run(flushDb === true ? Task.FLUSH_DB : Task.CLEAR, '');
+  }
+
+  /** @returns {Promise<import('../../index').Stats>} */
+  async getStats() {
+    return this.use().channel.run(Task.STATS, '');
+  }
+
+  /** @returns {import('../../index').Mode} */
+  getMode() {
+    return this.closing === null ? this.use().handle.mode : 'memory';
+  }
+
+  /** @returns {import('../../index').Health} */
+  health() {
+    if (this.closing !== null) {
+      return { status: 'degraded', mode: 'memory', since: this.closedAt, lastError: null, journal: 0, inFlight: 0 };
+    }
+    const { handle, problem } = this.use();
+    const health = JSON.parse(handle.health(process.env.NODE_ENV === 'production'));
+    return problem === null ? health : { ...health, status: 'degraded', lastError: problem };
+  }
+
+  /** @returns {Promise<void>} */
+  close() {
+    this.closing ??= this.end();
+    return this.closing;
+  }
+
+  async end() {
+    this.closedAt = Date.now();
+    const { state } = this;
+    if (state === null) return;
+    // Calls under way settle first, those that wait for a function included.
+    await state.channel.drained();
+    await state.computer.drained();
+    await state.channel.drained();
+    state.channel.closed = closed();
+    state.unlisten();
+    state.handle.close();
+  }
+
+  /**
+   * @param {string} event
+   * @param {(...args: any[]) => void} listener
+   */
+  on(event, listener) {
+    this.emitter.on(checkEvent(event), listener);
+    return this;
+  }
+
+  /**
+   * @param {string} event
+   * @param {(...args: any[]) => void} listener
+   */
+  once(event, listener) {
+    this.emitter.once(checkEvent(event), listener);
+    return this;
+  }
+
+  /**
+   * @param {string} event
+   * @param {(...args: any[]) => void} listener
+   */
+  off(event, listener) {
+    this.emitter.off(checkEvent(event), listener);
+    return this;
+  }
+
+  [inspect.custom]() {
+    return `HoldfastCache { mode: '${this.closing === null ? (this.state?.handle.mode ?? 'initializing') : 'closed'}' }`;
+  }
+}
+
+/** @param {import('./config').Config} settings */
+function openHandle(settings) {
+  const handle = native.open(/** @type {Bridge} */ (bridge).native, settings.given);
+  if (handle instanceof native.CacheHandle) return handle;
+  throw new HoldfastError(handle.code, handle.message);
+}
+
+function closed() {
+  return new HoldfastError('ERR_CLOSED', 'the cache was closed; close it when nothing needs it any more');
+}
+
+/**
+ * @param {unknown} given a TTL, or options that have one
+ * @param {number} byDefault milliseconds
+ */
+function ttlOf(given, byDefault) {
+  if (given === undefined) return byDefault;
+  if (typeof given === 'number') return toMs(given);
+  const { ttl } = checkOptions(given, ['ttl']);
+  return ttl === undefined ? byDefault : toMs(ttl);
+}
+
+/** @param {string} event */
+function checkEvent(event) {
+  if (!EVENTS.includes(event)) throw invalid(`there is no such event; listen to ${EVENTS.join(', ')}`);
+  return event;
+}
+
+/**
+ * @template T
+ * @param {T[]} items
+ * @param {(chunk: T[]) => Promise<any[]>} send
+ * @returns {Promise<any[]>}
+ */
+async function inChunks(items, send) {
+  if (items.length === 0) return [];
+  if (items.length <= CHUNK) return send(items);
+  const results = [];
+  for (let at = 0; at < items.length; ) {
+    const wave = [];
+    for (; wave.length < CHUNKS_AT_ONCE && at < items.length; at += CHUNK) wave.push(send(items.slice(at, at + CHUNK)));
+    for (const chunk of await Promise.all(wave)) results.push(chunk);
+  }
+  return results.flat(1);
+}
+
+module.exports = { Cache };

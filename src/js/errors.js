@@ -1,0 +1,19 @@
+// The one class of error that callers see, with its stable codes.
+'use strict';
+
+class HoldfastError extends Error {
+  /**
+   * @param {import('../../index').HoldfastErrorCode} code
+   * @param {string} message what happened and what to do; never a value, a URL or a password
+   * @param {{ cause?: unknown }} [options]
+   */
+  constructor(code, message, options) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
+// On the prototype, as with the built-in errors: `name` is no own property that a log would print.
+Object.defineProperty(HoldfastError.prototype, 'name', { value: 'HoldfastError', configurable: true, writable: true });
+
+module.exports = { HoldfastError };

@@ -1,0 +1,73 @@
+// Changes of an engine's state, from Rust to the listeners of each cache and, once each, to their loggers.
+'use strict';
+
+/** @typedef {{ emitter: import('node:events').EventEmitter, logger: import('../../index').Logger | null, ready: boolean }} Listener */
+
+class Events {
+  constructor() {
+    /** @type {Map<number, Set<Listener>>} by engine */
+    this.listeners = new Map();
+  }
+
+  /**
+   * @param {any} handle the native cache
+   * @param {import('node:events').EventEmitter} emitter
+   * @param {import('../../index').Logger | null} logger
+   * @returns {() => void} forgets the listener
+   */
+  add(handle, emitter, logger) {
+    /** @type {Listener} */
+    const listener = { emitter, logger, ready: false };
+    const { engine } = handle;
+    const known = this.listeners.get(engine) ?? new Set();
+    this.listeners.set(engine, known.add(listener));
+    // A further cache on a connection that is up.
+    if (handle.mode === 'redis') deliver(listener, 'ready', {});
+    return () => {
+      known.delete(listener);
+      if (known.size === 0) this.listeners.delete(engine);
+    };
+  }
+
+  /** @param {{ engine: number, event: string, detail: any }} message */
+  tell({ engine, event, detail }) {
+    const listeners = this.listeners.get(engine) ?? [];
+    // Caches of one engine share its changes: a logger that several of them have is told once.
+    const loggers = new Set(Array.from(listeners, (listener) => listener.logger));
+    for (const logger of loggers) if (logger !== null) log(logger, event, detail);
+    for (const listener of listeners) deliver(listener, event, detail);
+  }
+}
+
+/**
+ * @param {Listener} listener
+ * @param {string} event
+ * @param {any} detail
+ */
+function deliver(listener, event, detail) {
+  if (event === 'ready') {
+    if (listener.ready) return;
+    listener.ready = true;
+  }
+  // In a tick of its own: what a listener throws is its own uncaught exception, and keeps no reply from its caller.
+  process.nextTick(() => {
+    const { emitter } = listener;
+    if (event !== 'error') emitter.emit(event, detail);
+    else if (emitter.listenerCount('error') > 0) emitter.emit('error', Object.assign(new Error(detail.message), { kind: detail.kind }));
+  });
+}
+
+/**
+ * @param {import('../../index').Logger} logger
+ * @param {string} event
+ * @param {any} detail
+ */
+function log(logger, event, detail) {
+  if (event === 'fallback') logger.warn(`holdfast: Redis is away (${detail.kind}: ${detail.message}); the in-process tier answers`);
+  else if (event === 'recovered') logger.info(`holdfast: Redis is back after ${detail.outageMs} ms`);
+  else if (event === 'error') logger.error(`holdfast: ${detail.message}`);
+  // A start that went well is no news for process warnings.
+  else if (event === 'ready' && !(/** @type {any} */ (logger).warningsOnly)) logger.info('holdfast: connected to Redis');
+}
+
+module.exports = { Events };
