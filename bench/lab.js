@@ -1,6 +1,7 @@
 // What a benchmark stands on: its own redis-server, child processes that measure, and the watch over the machine.
 
 const { fork } = require('node:child_process');
+const { once } = require('node:events');
 const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
@@ -30,6 +31,7 @@ async function startLab({ quick }) {
 
   async function stop() {
     for (const child of children) child.disconnect();
+    await Promise.all([...children].map((child) => once(child, 'exit')));
     control.disconnect();
     await server.stop();
   }
@@ -57,8 +59,8 @@ function answer(child) {
 
 /**
  * Runs `warmUp`, then `work`, on fresh keys; both resolve to a cost as meter.js gives it, and only that of `work` counts.
- * Adds `callsPerRead`, how many commands the server got with one read of its socket: the batch on the wire. When
- * something else used the machine meanwhile it is done again, or marked as disturbed once the run has repeated too much.
+ * Adds `asked`, for how many calls the server worked (an MGET is as many as it has keys), and `askedPerRead`, for how many of them
+ * by one read of its socket: the batch as it arrived. When something else used the machine meanwhile it is done again, or marked as disturbed once the run has repeated too much.
  */
 async function measure(lab, warmUp, work) {
   for (;;) {
@@ -72,8 +74,8 @@ async function measure(lab, warmUp, work) {
     const spent = after.own - before.own + result.cpuMicros;
     const others = (after.busy - before.busy - spent) / (after.at - before.at) / os.cpus().length;
     const disturbed = others > QUIET;
-    const callsPerRead = after.commands / after.reads;
-    if (!disturbed || lab.repeats === 0) return { ...result, callsPerRead, commands: after.commands, disturbed };
+    const asked = Math.max(after.commands, after.lookups);
+    if (!disturbed || lab.repeats === 0) return { ...result, asked, askedPerRead: asked / after.reads, disturbed };
     lab.repeats -= 1;
     await sleep(1000);
   }
@@ -96,6 +98,7 @@ async function machineUse({ control }) {
     busy,
     own: server + self.user + self.system,
     commands: Number(info.total_commands_processed),
+    lookups: Number(info.keyspace_hits) + Number(info.keyspace_misses),
     reads: Number(info.total_reads_processed),
   };
 }

@@ -37,7 +37,7 @@ function summarize(windows, by) {
         : over((window) => window.mainMicros / window.calls),
       p50: over((window) => window.p50),
       p99: over((window) => window.p99),
-      callsPerRead: over((window) => window.callsPerRead),
+      askedPerRead: over((window) => window.askedPerRead),
     };
   });
 }

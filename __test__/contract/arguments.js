@@ -57,7 +57,7 @@ module.exports = function badArguments(mode) {
       { timeoutMs: 60_001 },
       { timeoutMs: '250' },
       { tls: true },
-      { tls: { ca: 'no certificate' } },
+      { url: 'rediss://localhost', tls: { ca: 'no certificate' } },
       { tls: { insecure: 'yes' } },
       { logger: {} },
       { logger: 'console' },

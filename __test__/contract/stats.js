@@ -61,7 +61,7 @@ module.exports = function stats(mode) {
 
   test('deletes and computations are counted', async () => {
     await cache.setMany({ a: 1, b: 1 });
-    await cache.del(['a', 'b', 'c']);
+    await cache.del(['a', 'b']);
     await Promise.all([1, 2, 3].map(() => cache.getOrCompute('k', () => 1)));
     await cache.getOrCompute('k', () => 1);
     const { deletes, computes, coalesced, hits } = await cache.getStats();

@@ -83,12 +83,13 @@ describe('users who may not do everything', () => {
   };
 
   test.each([
-    ['EVALSHA', '-evalsha -eval'],
-    ['SCAN', '-scan'],
-    ['UNLINK', '-unlink'],
-    ['CLIENT', '-client'],
-    ['everything of these', '-evalsha -eval -scan -unlink -client'],
-  ])('without %s, what can work works', async (what, rules) => {
+    ['EVALSHA', '-evalsha -eval', []],
+    ['SCAN', '-scan', ['SCAN']],
+    ['UNLINK', '-unlink', ['UNLINK']],
+    ['MGET', '-mget', ['MGET']],
+    ['CLIENT', '-client', ['CLIENT']],
+    ['all of these', '-evalsha -eval -scan -unlink -mget -client', ['SCAN', 'UNLINK', 'MGET', 'CLIENT']],
+  ])('without %s, what can work works, and what cannot is said', async (_, rules, missed) => {
     const { cache, said } = await limited(rules);
     await cache.setMany({ a: 1, b: 2, c: 3 }, 100);
     expect(await cache.getMany(['a', 'b', 'c'])).toEqual([1, 2, 3]);
@@ -97,13 +98,14 @@ describe('users who may not do everything', () => {
     expect(await cache.expire('d', 50)).toBe(true);
     expect(await cache.ttl('d')).toBeLessThanOrEqual(50);
     expect(await cache.increment('n')).toBe(1);
-    await expect(cache.increment('with-ttl', 1, { ttl: 50 })).resolves.toEqual(expect.any(Number));
-    await cache.del('a');
+    expect(await cache.increment('with-ttl', 1, { ttl: 50 })).toBe(1);
+    expect(await cache.ttl('with-ttl')).toBeLessThanOrEqual(50);
+    expect(await cache.del('a')).toBe(1);
     expect(await cache.get('a')).toBeNull();
     await expect(cache.delPattern('b*')).resolves.toEqual(expect.any(Number));
     await expect(cache.clear()).resolves.toEqual(expect.any(Number));
     await expect(cache.getStats()).resolves.toMatchObject({ mode: 'redis' });
-    if (what in { EVALSHA: 1, SCAN: 1, UNLINK: 1 }) await until(() => said().toUpperCase().includes(what));
+    for (const command of missed) await until(() => said().includes(command), `${command} is said`);
     expect(cache.getMode()).toBe('redis');
   });
 
@@ -114,9 +116,10 @@ describe('users who may not do everything', () => {
     await inside.setMany({ a: 1, b: 2 });
     expect(await inside.getMany(['a', 'b'])).toEqual([1, 2]);
     expect(await inside.increment('n', 1, { ttl: 10 })).toBe(1);
-    expect(await inside.clear()).toBe(3);
 
     const outside = await connected({ url, namespace: 'other' });
+    expect(await Promise.all([inside.get('a'), outside.get('k'), inside.get('b')])).toEqual([1, null, 2]);
+    expect(await inside.clear()).toBe(3);
     await outside.set('k', 1);
     await outside.get('k');
     expect(await outside.getOrCompute('c', () => 'computed')).toBe('computed');
@@ -141,11 +144,12 @@ test('two databases of one server keep apart', async () => {
 });
 
 test('a server without HELLO: RESP2 is spoken, and a loss is noticed without traffic', async () => {
-  server = await startRedis({ acl: ['user old on >pass ~* &* +@all -hello'] });
-  const cache = await connected({ url: server.url({ user: 'old', password: 'pass' }) });
+  // As those before Redis 6: the command is unknown. (A HELLO denied by ACL is a mode of the contract suite.)
+  server = await startRedis({ password: 'pass', config: ['rename-command HELLO ""'] });
+  const cache = await connected();
   await cache.set('k', 1);
   expect(await cache.get('k')).toBe(1);
-  expect(await server.cli('client', 'list')).toMatch(/user=old .*resp=2/);
+  expect(await server.cli('client', 'list')).not.toMatch(/resp=3/);
   await server.kill('SIGKILL');
   await untilMode(cache, 'memory');
   await server.restart();

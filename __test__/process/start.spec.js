@@ -29,7 +29,7 @@ const TELL_ALL = `
     const errors = await Promise.allSettled([
       holdfast.set('k', 10n),
       holdfast.get(''),
-      holdfast.getOrCompute('t', () => new Promise(() => {}), { hardTimeout: 0.01 }),
+      holdfast.getOrCompute('t', () => new Promise((resolve) => setTimeout(resolve, 200)), { hardTimeout: 0.01 }),
     ]);
     let config = null;
     try {
@@ -67,7 +67,7 @@ test('a URL that does not parse: the application starts, serves from memory, and
     const { value, health, warnings, config } = await tellAll({ REDIS_URL: url });
     expect(value).toBe('served');
     expect(health).toMatchObject({ status: 'degraded', mode: 'memory', lastError: { kind: 'config' } });
-    expect(health.lastError.message).toContain('REDIS_URL');
+    expect(health.lastError.message).toMatch(/Redis URL|REDIS_URL/);
     expect(warnings).toBe(1);
     expect(config).toBe('ERR_CONFIG');
   }
@@ -103,20 +103,20 @@ test.each([{}, { REDIS_URL: '' }])('without a REDIS_URL (%j) it is memory mode b
   expect(production.health).toMatchObject({ status: 'degraded', mode: 'memory' });
 });
 
-test('a variable that does not parse: memory mode, one warning, and health names the variable', async () => {
-  const bad = {
-    HOLDFAST_TTL: 'soon',
-    HOLDFAST_MAX_MEMORY: 'a lot',
-    HOLDFAST_TIMEOUT_MS: '0',
-    HOLDFAST_NAMESPACE: 'a:b',
-    HOLDFAST_TLS_CA: '/nowhere/ca.pem',
-  };
-  for (const [name, value] of Object.entries(bad)) {
+test('a variable that does not parse: memory mode, one warning, and health says which', async () => {
+  const bad = [
+    ['HOLDFAST_TTL', 'soon', /ttl/i],
+    ['HOLDFAST_MAX_MEMORY', 'a lot', /max.?memory/i],
+    ['HOLDFAST_TIMEOUT_MS', '0', /timeout.?ms/i],
+    ['HOLDFAST_NAMESPACE', 'a:b', /namespace/i],
+    ['HOLDFAST_TLS_CA', '/nowhere/ca.pem', /tls.?ca/i],
+  ];
+  for (const [name, value, which] of bad) {
     const told = await tellAll({ REDIS_URL: server.url(), [name]: value });
     expect(told.value).toBe('served');
     expect(told.health).toMatchObject({
       mode: 'memory',
-      lastError: { kind: 'config', message: expect.stringContaining(name) },
+      lastError: { kind: 'config', message: expect.stringMatching(which) },
     });
     expect(told.warnings).toBe(1);
   }

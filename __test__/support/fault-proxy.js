@@ -92,44 +92,44 @@ class FaultProxy {
 
   async #link(client) {
     this.connections++;
-    const ends = [client];
+    const server = new net.Socket().setNoDelay();
+    const ends = [client, server];
     const link = {
       reset: () => ends.forEach((end) => void end.resetAndDestroy()),
       ended: () => ends.some((end) => end.destroyed),
     };
-    const watch = (end) => {
+    this.#links.add(link);
+    for (const end of ends) {
       end.on('error', () => {});
       end.once('close', () => {
         this.#links.delete(link);
+        this.#release();
         for (const each of ends) each.destroy();
       });
-    };
-    this.#links.add(link);
-    watch(client);
-    await this.#passable('holdNew', link);
-    if (link.ended()) return;
-    const server = net.connect({ noDelay: true, ...this.#target });
-    ends.push(server);
-    watch(server);
+    }
     this.#pump(client, server, link, false);
     this.#pump(server, client, link, true);
+    await this.#passable('holdNew', link);
+    if (!link.ended()) server.connect(this.#target);
   }
 
-  async #pump(from, to, link, reply) {
-    try {
-      for await (const chunk of from) {
-        if (this.#faults.delayMs > 0) await sleep(this.#faults.delayMs);
-        await this.#passable('hold', link);
-        if (link.ended()) return;
-        if (reply) await this.#forwardReply(chunk, to, link);
-        else {
-          this.bytesToServer += chunk.length;
-          to.write(chunk);
-        }
-      }
-      to.end();
-    } catch {
-      to.destroy(); // an end that breaks breaks the link
+  /** Reads on while chunks are held: else nobody would notice that an end hung up. */
+  #pump(from, to, link, reply) {
+    let sent = Promise.resolve();
+    from.on('data', (chunk) => {
+      sent = sent.then(() => this.#forward(chunk, to, link, reply)).catch(() => to.destroy());
+    });
+    from.once('end', () => sent.then(() => to.end()));
+  }
+
+  async #forward(chunk, to, link, reply) {
+    if (this.#faults.delayMs > 0) await sleep(this.#faults.delayMs);
+    await this.#passable('hold', link);
+    if (link.ended()) return;
+    if (reply) await this.#forwardReply(chunk, to, link);
+    else {
+      this.bytesToServer += chunk.length;
+      to.write(chunk);
     }
   }
 

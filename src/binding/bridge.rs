@@ -34,7 +34,15 @@ impl Bridge {
     /// Hands over the calls of one turn: `count` operations in `numbers`, their keys and values in `text`. Returns `[[reply,…],errors]` where they
     /// could be answered at once, else the answer comes as the frame `id`.
     #[napi(catch_unwind)]
-    pub fn submit(&self, env: Env, cache: &CacheHandle, id: u32, text: Text, numbers: &[f64], count: u32) -> Option<Json> {
+    pub fn submit(
+        &self,
+        env: Env,
+        cache: &CacheHandle,
+        id: u32,
+        text: Text,
+        numbers: &[f64],
+        count: u32,
+    ) -> Option<Json> {
         let cache = cache.cache.as_ref()?;
         let numbers = &numbers[..numbers.len().min(count as usize * STRIDE)];
         let replies = cache.submit(decode::batch(text, numbers), &self.reply_to(id));
@@ -94,7 +102,7 @@ impl Drop for Bridge {
     fn drop(&mut self) {
         self.sink.close();
         for engine in self.engines.lock().iter().filter_map(Weak::upgrade) {
-            engine.shared.flights.forget(self.sink.client());
+            engine.shared.flights.forget(self.sink.client()).send();
         }
     }
 }

@@ -64,7 +64,9 @@ impl Cutter {
             None => Span { start: u32::try_from(self.at).ok()?, end: u32::try_from(end).ok()? },
             Some(wide) => {
                 let start = self.text.len();
-                let part = wide.get(self.at..end).map(|units| char::decode_utf16(units.iter().copied()).collect::<Result<String, _>>());
+                let part = wide
+                    .get(self.at..end)
+                    .map(|units| char::decode_utf16(units.iter().copied()).collect::<Result<String, _>>());
                 self.at = end;
                 self.text.push_str(&part?.ok()?);
                 return Some(Span { start: u32::try_from(start).ok()?, end: u32::try_from(self.text.len()).ok()? });

@@ -42,7 +42,10 @@ impl FromNapiValue for Text {
     unsafe fn from_napi_value(env: sys::napi_env, value: sys::napi_value) -> Result<Self> {
         let mut units = 0;
         // SAFETY: `env` and `value` are live, as napi-rs passes them from the running call; a null buffer asks for the length only.
-        check(unsafe { sys::napi_get_value_string_utf16(env, value, ptr::null_mut(), 0, &mut units) }, "expected a string")?;
+        check(
+            unsafe { sys::napi_get_value_string_utf16(env, value, ptr::null_mut(), 0, &mut units) },
+            "expected a string",
+        )?;
         let mut bytes: Vec<u8> = Vec::with_capacity(units + 1);
         let mut copied = 0;
         // SAFETY: the buffer has room for `units` bytes and the terminating zero, and napi writes no more than it is told there is.
@@ -91,7 +94,10 @@ impl ToNapiValue for Json {
         let create = if text.is_ascii() { sys::napi_create_string_latin1 } else { sys::napi_create_string_utf8 };
         // SAFETY: `env` is live, as napi-rs passes it from the running call; the pointer and length are those of `text`, which lives until
         // the call returns, and which V8 copies.
-        check(unsafe { create(env, text.as_ptr().cast(), length, &mut value) }, "the replies are too long for one string")?;
+        check(
+            unsafe { create(env, text.as_ptr().cast(), length, &mut value) },
+            "the replies are too long for one string",
+        )?;
         Ok(value)
     }
 }

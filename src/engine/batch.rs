@@ -18,22 +18,56 @@ pub struct Span {
 /// What a call asks for. Keys are as the caller gave them, without the prefix.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Op {
-    Get { key: Span },
-    Set { key: Span, value: Span, ttl: Ttl },
-    Del { key: Span },
+    Get {
+        key: Span,
+    },
+    Set {
+        key: Span,
+        value: Span,
+        ttl: Ttl,
+    },
+    Del {
+        key: Span,
+    },
     /// `ttl` applies when the key is created.
-    Increment { key: Span, amount: i64, ttl: Option<Ttl> },
-    Exists { key: Span },
-    Ttl { key: Span },
-    Expire { key: Span, ttl: Ttl },
+    Increment {
+        key: Span,
+        amount: i64,
+        ttl: Option<Ttl>,
+    },
+    Exists {
+        key: Span,
+    },
+    Ttl {
+        key: Span,
+    },
+    Expire {
+        key: Span,
+        ttl: Ttl,
+    },
     /// A read of `getOrCompute`. `waiter` is the id under which a late answer comes, where another thread computes the key.
-    Begin { key: Span, waiter: u32 },
+    Begin {
+        key: Span,
+        waiter: u32,
+    },
     /// The function of the flight `token` returned this: store it, unless the key was written meanwhile.
-    End { key: Span, value: Span, ttl: Ttl, token: u32 },
+    End {
+        key: Span,
+        value: Span,
+        ttl: Ttl,
+        token: u32,
+    },
     /// The function returned undefined (`nothing`), or threw: nothing to store.
-    Abandon { key: Span, token: u32, nothing: bool },
+    Abandon {
+        key: Span,
+        token: u32,
+        nothing: bool,
+    },
     /// The callers of the flight `token` waited long enough: whoever asks next computes anew.
-    Overdue { key: Span, token: u32 },
+    Overdue {
+        key: Span,
+        token: u32,
+    },
     /// The key was not valid text; the call alone is rejected.
     Malformed,
 }

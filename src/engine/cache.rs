@@ -95,8 +95,12 @@ pub fn stats_json(cache: &Cache, server: Option<&ServerStats>) -> String {
     let (redis_hits, memory_hits, misses) = (read(&c.hits_redis), read(&c.hits_memory), read(&c.misses));
     let hits = redis_hits + memory_hits;
     let reads = hits + misses;
-    let errors: serde_json::Map<String, Value> =
-        shared.errors.iter().filter(|(_, n)| *n > 0).map(|(kind, n)| (kind.name().to_owned(), Value::from(n))).collect();
+    let errors: serde_json::Map<String, Value> = shared
+        .errors
+        .iter()
+        .filter(|(_, n)| *n > 0)
+        .map(|(kind, n)| (kind.name().to_owned(), Value::from(n)))
+        .collect();
     let local_keys = || {
         let prefix = cache.prefix.as_str();
         shared.memory.count_matching(now_ms(), |key| key.starts_with(prefix)) as u64

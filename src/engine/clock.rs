@@ -13,9 +13,7 @@ pub fn now_ms() -> u64 {
 
 /// Milliseconds since 1970, for people to read (`health().since`); nothing is decided by it.
 pub fn wall_ms() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX))
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX))
 }
 
 /// How long an entry lives.
@@ -28,11 +26,7 @@ pub enum Ttl {
 impl Ttl {
     /// The bridge passes milliseconds as a number, infinity for no expiry.
     pub fn from_ms(ms: f64) -> Self {
-        if ms.is_finite() {
-            Self::Millis((ms as u64).max(1))
-        } else {
-            Self::Forever
-        }
+        if ms.is_finite() { Self::Millis((ms as u64).max(1)) } else { Self::Forever }
     }
 
     /// The moment of the monotonic clock at which it ends; `u64::MAX` for never.

@@ -74,12 +74,24 @@ struct Table {
     next_token: u32,
 }
 
-/// Replies made under the lock, sent after it.
-type Answers = Vec<(ReplyTo, Reply)>;
+/// Replies to waiters: made under the lock, sent after it, and after the reply of the caller that brought them about.
+#[must_use = "waiters that are not told wait for ever"]
+#[derive(Default)]
+pub struct Answers(Vec<(ReplyTo, Reply)>);
 
-fn send(answers: Answers) {
-    for (to, reply) in answers {
-        to.complete(&[reply]);
+impl Answers {
+    pub fn send(self) {
+        for (to, reply) in self.0 {
+            to.complete(&[reply]);
+        }
+    }
+
+    pub fn append(&mut self, mut other: Self) {
+        self.0.append(&mut other.0);
+    }
+
+    fn all(waiters: Vec<ReplyTo>, reply: &Reply) -> Self {
+        Self(waiters.into_iter().map(|to| (to, reply.clone())).collect())
     }
 }
 
@@ -88,7 +100,8 @@ impl Flights {
     pub fn begin(&self, key: &str, waiter: ReplyTo) -> Begin {
         let mut table = self.table.lock();
         let client = waiter.sink.client();
-        if let Some(flight) = table.flights.get_mut(key).and_then(|f| f.last_mut()).filter(|f| !f.fenced && !f.overdue) {
+        if let Some(flight) = table.flights.get_mut(key).and_then(|f| f.last_mut()).filter(|f| !f.fenced && !f.overdue)
+        {
             if flight.state == State::Computing && flight.client == client {
                 return Begin::Follow(flight.token);
             }
@@ -96,28 +109,26 @@ impl Flights {
             return Begin::Wait;
         }
         let token = table.token();
-        let flight = Flight { token, client, state: State::Reading, fenced: false, overdue: false, waiters: Vec::new() };
+        let flight =
+            Flight { token, client, state: State::Reading, fenced: false, overdue: false, waiters: Vec::new() };
         table.flights.entry(key.into()).or_default().push(flight);
         self.count(&table);
         Begin::Read(token)
     }
 
     /// The read hit: all who wait get the value, nobody computes.
-    pub fn found(&self, key: &str, token: u32, value: &Json) {
-        let Some(flight) = self.take(key, token) else { return };
-        for to in flight.waiters {
-            to.complete(&[Reply::Hit(value.clone())]);
-        }
+    pub fn found(&self, key: &str, token: u32, value: &Json) -> Answers {
+        self.take(key, token).map_or_else(Answers::default, |f| Answers::all(f.waiters, &Reply::Hit(value.clone())))
     }
 
     /// The read missed: the first caller computes, those of its environment follow it.
-    pub fn lead(&self, key: &str, token: u32) {
-        let mut answers = Answers::new();
+    pub fn lead(&self, key: &str, token: u32) -> Answers {
+        let mut answers = Answers::default();
         if let Some(flight) = self.table.lock().find(key, token) {
             flight.state = State::Computing;
             flight.tell_followers(&mut answers);
         }
-        send(answers);
+        answers
     }
 
     /// Stores the result, unless the key was written since the read. The lock is held meanwhile: a write on another thread fences
@@ -137,18 +148,17 @@ impl Flights {
     }
 
     /// The computation is over; the store, if there was one, is done.
-    pub fn end(&self, key: &str, token: u32, outcome: Outcome) {
-        let mut answers = Answers::new();
-        if let Some(flight) = self.take(key, token) {
-            match outcome {
-                Outcome::Value(text) => {
-                    answers.extend(flight.waiters.into_iter().map(|to| (to, Reply::Hit(Json::Shared(text.clone())))));
-                }
-                Outcome::Nothing => answers.extend(flight.waiters.into_iter().map(|to| (to, Reply::Nothing))),
-                Outcome::Failed => self.promote(&mut self.table.lock(), key, flight.waiters, &mut answers),
+    pub fn end(&self, key: &str, token: u32, outcome: Outcome) -> Answers {
+        let Some(flight) = self.take(key, token) else { return Answers::default() };
+        match outcome {
+            Outcome::Value(text) => Answers::all(flight.waiters, &Reply::Hit(Json::Shared(text))),
+            Outcome::Nothing => Answers::all(flight.waiters, &Reply::Nothing),
+            Outcome::Failed => {
+                let mut answers = Answers::default();
+                self.promote(&mut self.table.lock(), key, flight.waiters, &mut answers);
+                answers
             }
         }
-        send(answers);
     }
 
     /// A write of `key`: nobody joins its flights any more, and none of them stores.
@@ -171,43 +181,39 @@ impl Flights {
     }
 
     /// The callers of this flight stopped waiting: the next one computes anew.
-    pub fn overdue(&self, key: &str, token: u32) {
-        let mut answers = Answers::new();
-        {
-            let mut table = self.table.lock();
-            let waiters = table.find(key, token).map(|flight| {
-                flight.overdue = true;
-                std::mem::take(&mut flight.waiters)
-            });
-            if let Some(waiters) = waiters {
-                self.promote(&mut table, key, waiters, &mut answers);
-            }
+    pub fn overdue(&self, key: &str, token: u32) -> Answers {
+        let mut answers = Answers::default();
+        let mut table = self.table.lock();
+        let waiters = table.find(key, token).map(|flight| {
+            flight.overdue = true;
+            std::mem::take(&mut flight.waiters)
+        });
+        if let Some(waiters) = waiters {
+            self.promote(&mut table, key, waiters, &mut answers);
         }
-        send(answers);
+        answers
     }
 
     /// An environment ended: it waits for nothing, and what it computed the next waiter computes.
-    pub fn forget(&self, client: u32) {
-        let mut answers = Answers::new();
-        {
-            let mut table = self.table.lock();
-            let mut orphans = Vec::new();
-            for (key, flights) in &mut table.flights {
-                for flight in flights.iter_mut() {
-                    flight.waiters.retain(|to| to.sink.client() != client);
-                }
-                // A read under way is answered all the same; its batch is with the engine.
-                for dead in flights.extract_if(.., |f| f.client == client && f.state == State::Computing) {
-                    orphans.push((key.clone(), dead.waiters));
-                }
+    pub fn forget(&self, client: u32) -> Answers {
+        let mut answers = Answers::default();
+        let mut table = self.table.lock();
+        let mut orphans = Vec::new();
+        for (key, flights) in &mut table.flights {
+            for flight in flights.iter_mut() {
+                flight.waiters.retain(|to| to.sink.client() != client);
             }
-            table.flights.retain(|_, flights| !flights.is_empty());
-            for (key, waiters) in orphans {
-                self.promote(&mut table, &key, waiters, &mut answers);
+            // Of a read under way too: its reply goes to nobody. Whoever waited for it computes, at worst once more than needed.
+            for dead in flights.extract_if(.., |f| f.client == client) {
+                orphans.push((key.clone(), dead.waiters));
             }
-            self.count(&table);
         }
-        send(answers);
+        table.flights.retain(|_, flights| !flights.is_empty());
+        for (key, waiters) in orphans {
+            self.promote(&mut table, &key, waiters, &mut answers);
+        }
+        self.count(&table);
+        answers
     }
 
     /// The first of these waiters leads a new flight, the others wait for it.
@@ -219,7 +225,7 @@ impl Flights {
         let token = table.token();
         let client = first.sink.client();
         let mut flight = Flight { token, client, state: State::Computing, fenced: false, overdue: false, waiters };
-        answers.push((first, Reply::Lead(token)));
+        answers.0.push((first, Reply::Lead(token)));
         flight.tell_followers(answers);
         table.flights.entry(key.into()).or_default().push(flight);
         self.count(table);
@@ -266,7 +272,7 @@ impl Flight {
     fn tell_followers(&mut self, answers: &mut Answers) {
         let client = self.client;
         for to in self.waiters.extract_if(.., |to| to.sink.client() == client) {
-            answers.push((to, Reply::Follow(self.token)));
+            answers.0.push((to, Reply::Follow(self.token)));
         }
     }
 }

@@ -9,9 +9,9 @@ pub const MAX_KEY_BYTES: usize = 65_535;
 pub fn check(key: &str) -> Result<(), CallError> {
     match key.len() {
         0 => Err(CallError::invalid_key("a key must not be empty")),
-        n if n > MAX_KEY_BYTES => Err(CallError::invalid_key(
-            "a key may have 65,535 bytes at most; hash long keys before you use them",
-        )),
+        n if n > MAX_KEY_BYTES => {
+            Err(CallError::invalid_key("a key may have 65,535 bytes at most; hash long keys before you use them"))
+        }
         _ => Ok(()),
     }
 }
@@ -23,11 +23,7 @@ pub struct Prefix(Box<str>);
 impl Prefix {
     /// The prefix of a namespace that [`is_namespace`] accepts.
     pub fn new(namespace: &str) -> Self {
-        if namespace.is_empty() {
-            Self("".into())
-        } else {
-            Self(format!("{namespace}:").into())
-        }
+        if namespace.is_empty() { Self("".into()) } else { Self(format!("{namespace}:").into()) }
     }
 
     pub fn as_str(&self) -> &str {

@@ -4,7 +4,7 @@ use super::batch::{Batch, Json, Op, Reply, ReplyTo, Task};
 use super::cache::Cache;
 use super::clock::{Ttl, now_ms};
 use super::error::CallError;
-use super::flight::{Begin, Outcome};
+use super::flight::{Answers, Begin, Outcome};
 use super::glob;
 use super::key;
 use super::stats::add;
@@ -53,7 +53,11 @@ pub fn one(cache: &Cache, batch: &Batch, op: &Op, to: &ReplyTo, now: u64, buffer
         Op::Ttl { .. } => memory.ttl(key, now).map_or(Reply::Miss, Reply::Left),
         Op::Expire { ttl, .. } => Reply::Flag(memory.expire(key, ttl, now)),
         Op::Begin { waiter, .. } => match flights.begin(key, ReplyTo { sink: to.sink.clone(), id: waiter }) {
-            Begin::Read(token) => finish_read(cache, key, token, now),
+            Begin::Read(token) => {
+                let (reply, answers) = finish_read(cache, key, token, now);
+                answers.send();
+                reply
+            }
             Begin::Follow(token) => follow(cache, token),
             Begin::Wait => wait(cache),
         },
@@ -62,15 +66,15 @@ pub fn one(cache: &Cache, batch: &Batch, op: &Op, to: &ReplyTo, now: u64, buffer
             if flights.store(key, token, || memory.set(key, &text, ttl, now)) {
                 add(&cache.counters.sets, 1);
             }
-            flights.end(key, token, Outcome::Value(text));
+            flights.end(key, token, Outcome::Value(text)).send();
             Reply::Done
         }
         Op::Abandon { token, nothing, .. } => {
-            flights.end(key, token, if nothing { Outcome::Nothing } else { Outcome::Failed });
+            flights.end(key, token, if nothing { Outcome::Nothing } else { Outcome::Failed }).send();
             Reply::Done
         }
         Op::Overdue { token, .. } => {
-            flights.overdue(key, token);
+            flights.overdue(key, token).send();
             Reply::Done
         }
         Op::Malformed => Reply::Error(malformed()),
@@ -78,22 +82,20 @@ pub fn one(cache: &Cache, batch: &Batch, op: &Op, to: &ReplyTo, now: u64, buffer
 }
 
 /// The read of a flight on this tier: a hit for all who wait, or the caller leads.
-pub fn finish_read(cache: &Cache, key: &str, token: u32, now: u64) -> Reply {
-    let flights = &cache.shared().flights;
+pub fn finish_read(cache: &Cache, key: &str, token: u32, now: u64) -> (Reply, Answers) {
     match read(cache, key, now) {
         Some(value) => {
-            flights.found(key, token, &value);
-            Reply::Hit(value)
+            let answers = cache.shared().flights.found(key, token, &value);
+            (Reply::Hit(value), answers)
         }
         None => lead(cache, key, token),
     }
 }
 
 /// Counts and answers the caller that runs the function.
-pub fn lead(cache: &Cache, key: &str, token: u32) -> Reply {
+pub fn lead(cache: &Cache, key: &str, token: u32) -> (Reply, Answers) {
     add(&cache.counters.computes, 1);
-    cache.shared().flights.lead(key, token);
-    Reply::Lead(token)
+    (Reply::Lead(token), cache.shared().flights.lead(key, token))
 }
 
 pub fn follow(cache: &Cache, token: u32) -> Reply {

@@ -38,28 +38,25 @@ impl Weighter<Arc<str>, Entry> for Bytes {
 }
 
 #[derive(Clone)]
-struct CountEvictions(Arc<AtomicU64>);
+struct Collect;
 
-impl Lifecycle<Arc<str>, Entry> for CountEvictions {
-    // Evicted entries are dropped with this list, after the shard's lock is released.
+impl Lifecycle<Arc<str>, Entry> for Collect {
+    // What an insertion pushed out: counted, and dropped, after the shard's lock is released. What it replaced is among it.
     type RequestState = Vec<(Arc<str>, Entry)>;
 
-    fn on_evict(&self, state: &mut Self::RequestState, key: Arc<str>, entry: Entry) {
-        if entry.deadline > now_ms() {
-            self.0.fetch_add(1, Relaxed);
-        }
-        state.push((key, entry));
+    fn on_evict(&self, pushed_out: &mut Self::RequestState, key: Arc<str>, entry: Entry) {
+        pushed_out.push((key, entry));
     }
 }
 
-type Map = Cache<Arc<str>, Entry, Bytes, DefaultHashBuilder, CountEvictions>;
+type Map = Cache<Arc<str>, Entry, Bytes, DefaultHashBuilder, Collect>;
 
 /// The in-process tier of one engine.
 pub struct Memory {
     map: Map,
     /// Guards read-modify-write (increment, expire) against each other and against plain writes of the same key.
     updates: parking_lot::Mutex<()>,
-    evictions: Arc<AtomicU64>,
+    evictions: AtomicU64,
     expired: AtomicU64,
 }
 
@@ -79,7 +76,6 @@ pub struct NotAnInteger;
 
 impl Memory {
     pub fn new(max_bytes: u64) -> Self {
-        let evictions = Arc::new(AtomicU64::new(0));
         // Small tiers get fewer shards: a shard must hold the largest value that is to be kept, and has its share of the bound.
         let shards = (max_bytes / (8 << 20)).clamp(1, 4);
         let options = OptionsBuilder::new()
@@ -88,14 +84,23 @@ impl Memory {
             .estimated_items_capacity((max_bytes / 512).clamp(128, 4_000_000) as usize)
             .build();
         let Ok(options) = options else { unreachable!("capacity and items are set above") };
-        let map = Cache::with_options(options, Bytes, DefaultHashBuilder::default(), CountEvictions(evictions.clone()));
-        Self { map, updates: parking_lot::Mutex::new(()), evictions, expired: AtomicU64::new(0) }
+        let map = Cache::with_options(options, Bytes, DefaultHashBuilder::default(), Collect);
+        Self { map, updates: parking_lot::Mutex::new(()), evictions: AtomicU64::new(0), expired: AtomicU64::new(0) }
     }
 
     /// Raises the bound to at least this; caches that share a tier get the largest that one of them asked for.
     pub fn allow(&self, max_bytes: u64) {
         if max_bytes > self.map.capacity() {
             self.map.set_capacity(max_bytes);
+        }
+    }
+
+    fn insert(&self, key: &str, entry: Entry, now: u64) {
+        let mut pushed_out = Vec::new();
+        self.map.insert_with_lifecycle(key.into(), entry, &mut pushed_out);
+        let evicted = pushed_out.iter().filter(|(other, e)| **other != *key && e.deadline > now).count();
+        if evicted > 0 {
+            self.evictions.fetch_add(evicted as u64, Relaxed);
         }
     }
 
@@ -127,7 +132,7 @@ impl Memory {
 
     pub fn set(&self, key: &str, value: &str, ttl: Ttl, now: u64) {
         let _guard = self.updates.lock();
-        self.map.insert(key.into(), Entry { value: value.into(), deadline: ttl.deadline(now) });
+        self.insert(key, Entry { value: value.into(), deadline: ttl.deadline(now) }, now);
     }
 
     /// Whether there was something to remove.
@@ -139,7 +144,7 @@ impl Memory {
     pub fn expire(&self, key: &str, ttl: Ttl, now: u64) -> bool {
         let _guard = self.updates.lock();
         let Some(entry) = self.live(key, now) else { return false };
-        self.map.insert(key.into(), Entry { value: entry.value, deadline: ttl.deadline(now) });
+        self.insert(key, Entry { value: entry.value, deadline: ttl.deadline(now) }, now);
         true
     }
 
@@ -151,7 +156,7 @@ impl Memory {
             None => (0, ttl.unwrap_or(Ttl::Forever).deadline(now)),
         };
         let new = old.checked_add(amount).ok_or(NotAnInteger)?;
-        self.map.insert(key.into(), Entry { value: new.to_string().into(), deadline });
+        self.insert(key, Entry { value: new.to_string().into(), deadline }, now);
         Ok(new)
     }
 

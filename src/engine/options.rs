@@ -38,7 +38,9 @@ const LEAST_MEMORY: u64 = 64 << 10;
 impl Options {
     pub fn check(given: Given) -> Result<Self, CallError> {
         if !given.namespace.is_empty() && !key::is_namespace(&given.namespace) {
-            return Err(CallError::config("namespace must be 1 to 64 characters of A-Z a-z 0-9 _ . - or the empty string for raw keys"));
+            return Err(CallError::config(
+                "namespace must be 1 to 64 characters of A-Z a-z 0-9 _ . - or the empty string for raw keys",
+            ));
         }
         let timeout = match given.timeout_ms {
             None => DEFAULT_TIMEOUT,

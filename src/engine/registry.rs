@@ -68,7 +68,8 @@ pub struct Engine {
 impl Engine {
     fn start(target: Option<Target>, max_memory: u64) -> Result<Arc<Self>, CallError> {
         let runtime = runtime()?;
-        let (gate, mode) = if target.is_some() { (Gate::Connection, Mode::Initializing) } else { (Gate::Local, Mode::Memory) };
+        let (gate, mode) =
+            if target.is_some() { (Gate::Connection, Mode::Initializing) } else { (Gate::Local, Mode::Memory) };
         let shared = Shared::new(max_memory, gate, mode);
         runtime.spawn(Memory::sweep(Arc::downgrade(&shared.memory)));
         let link = target.map(|target| {
@@ -125,7 +126,9 @@ fn runtime() -> Result<Handle, CallError> {
             .map_err(|e| e.kind().to_string())?;
         Ok(handle)
     });
-    RUNTIME
-        .clone()
-        .map_err(|why| CallError::config(format!("the engine's thread could not be started ({why}); is the process out of file descriptors?")))
+    RUNTIME.clone().map_err(|why| {
+        CallError::config(format!(
+            "the engine's thread could not be started ({why}); is the process out of file descriptors?"
+        ))
+    })
 }

@@ -142,9 +142,10 @@ impl Status {
     /// What `health()` needs of it.
     pub fn health(&self) -> Value {
         let inner = self.inner.lock();
-        let last_error = inner.last_error.as_ref().map(|(trouble, at)| {
-            json!({ "kind": trouble.kind.name(), "message": trouble.message, "at": at })
-        });
+        let last_error = inner
+            .last_error
+            .as_ref()
+            .map(|(trouble, at)| json!({ "kind": trouble.kind.name(), "message": trouble.message, "at": at }));
         json!({ "mode": inner.mode.name(), "since": inner.since, "lastError": last_error })
     }
 

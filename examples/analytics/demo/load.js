@@ -1,6 +1,7 @@
 // Owns the load: autocannon against the proxy, and what each part of a run looked like to the clients.
 'use strict';
 
+const { setTimeout: sleep } = require('node:timers/promises');
 const autocannon = require('autocannon');
 
 const CONNECTIONS = 20;
@@ -37,6 +38,12 @@ function startLoad(url, paths) {
     parts.push({ name, outage, beganAt, endedAt: null, latencies: [], errors: 0 });
   }
 
+  /** Resolves once the part that was marked last has its first answer: those who wait from an earlier one have theirs. */
+  async function answered() {
+    const part = parts.at(-1);
+    while (part.latencies.length + part.errors === 0) await sleep(20);
+  }
+
   async function stop() {
     parts.at(-1).endedAt = performance.now();
     run.stop();
@@ -44,7 +51,7 @@ function startLoad(url, paths) {
     return Object.fromEntries(parts.map((part) => [part.name, summarize(part)]));
   }
 
-  return { mark, stop };
+  return { mark, answered, stop };
 }
 
 function summarize({ beganAt, endedAt, latencies, errors }) {

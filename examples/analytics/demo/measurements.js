@@ -91,6 +91,7 @@ async function outage(instances, proxy, redis) {
   await redis.kill('SIGCONT');
   load.mark('after');
   const returned = await Promise.all(recoveries);
+  await load.answered();
   await sleep(AFTER_MS);
   const parts = await load.stop();
   queries.push(await figures(instances));

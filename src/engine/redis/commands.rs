@@ -13,7 +13,7 @@ use crate::engine::batch::{Batch, Json, Op, Reply, ReplyTo};
 use crate::engine::cache::Cache;
 use crate::engine::clock::{Ttl, now_ms};
 use crate::engine::error::{CallError, Kind, Trouble};
-use crate::engine::flight::{Begin, Outcome};
+use crate::engine::flight::{Answers, Begin, Outcome};
 use crate::engine::key;
 use crate::engine::local;
 use crate::engine::stats::add;
@@ -39,6 +39,7 @@ enum Step {
 pub struct Plan {
     pub pipeline: Pipeline,
     steps: Vec<Step>,
+    answers: Answers,
 }
 
 /// What the replies of a batch say beyond themselves.
@@ -48,17 +49,25 @@ pub struct Verdict {
     pub outage: Option<Trouble>,
     /// Writes that the server refused: what was stored before must not be read any more, so these keys are to be removed.
     pub stale: Vec<String>,
+    /// For those who waited, behind the batch's own replies: who is told to follow a computation must find it begun.
+    pub answers: Answers,
 }
 
 /// Plans a batch. Registers its flights and fences, in the order of the engine's queue.
 pub fn plan(cache: &Cache, batch: &Batch, to: &ReplyTo, denied: Denied) -> Plan {
-    let mut planner = Planner { pipeline: Pipeline::with_capacity(16), steps: Vec::with_capacity(batch.ops.len()), run: None, denied };
+    let mut planner = Planner {
+        pipeline: Pipeline::with_capacity(16),
+        steps: Vec::with_capacity(batch.ops.len()),
+        run: None,
+        denied,
+        answers: Answers::default(),
+    };
     let mut buffer = String::new();
     for op in &batch.ops {
         planner.add(cache, batch, op, to, &mut buffer);
     }
     planner.close_run();
-    Plan { pipeline: planner.pipeline, steps: planner.steps }
+    Plan { pipeline: planner.pipeline, steps: planner.steps, answers: planner.answers }
 }
 
 struct Planner {
@@ -67,6 +76,7 @@ struct Planner {
     /// The MGET under way: where it began among the steps, and the command so far.
     run: Option<(usize, usize, Cmd)>,
     denied: Denied,
+    answers: Answers,
 }
 
 impl Planner {
@@ -93,7 +103,7 @@ impl Planner {
                 if flights.may_store(key, token) {
                     self.command(set(key, batch.str(value), ttl), Step::Write);
                 } else {
-                    flights.end(key, token, Outcome::Value(batch.str(value).into()));
+                    self.answers.append(flights.end(key, token, Outcome::Value(batch.str(value).into())));
                     self.steps.push(Step::Answered(Reply::Done));
                 }
             }
@@ -117,11 +127,11 @@ impl Planner {
                 self.pipeline.add_command(with_key("EXISTS", key));
             }
             Op::Abandon { token, nothing, .. } => {
-                flights.end(key, token, if nothing { Outcome::Nothing } else { Outcome::Failed });
+                self.answers.append(flights.end(key, token, if nothing { Outcome::Nothing } else { Outcome::Failed }));
                 self.steps.push(Step::Answered(Reply::Done));
             }
             Op::Overdue { token, .. } => {
-                flights.overdue(key, token);
+                self.answers.append(flights.overdue(key, token));
                 self.steps.push(Step::Answered(Reply::Done));
             }
             Op::Malformed => self.steps.push(Step::Answered(Reply::Error(local::malformed()))),
@@ -138,7 +148,9 @@ impl Planner {
                 *keys += 1;
                 command.arg(key);
             }
-            None => self.run = Some((self.steps.len(), 1, with_key(if self.denied.mget { "GET" } else { "MGET" }, key))),
+            None => {
+                self.run = Some((self.steps.len(), 1, with_key(if self.denied.mget { "GET" } else { "MGET" }, key)))
+            }
         }
         self.steps.push(Step::Read { run: 0, flight });
     }
@@ -193,8 +205,18 @@ pub fn remove(denied: Denied) -> &'static str {
 
 impl Plan {
     /// Reads what came back, `None` where nothing did. Whatever has no reply of the server is answered on the in-process tier.
-    pub fn settle(self, cache: &Cache, batch: &Batch, to: &ReplyTo, values: Option<Vec<Value>>) -> (Vec<Reply>, Verdict) {
-        let mut reader = Reader { values: values.unwrap_or_default().into_iter(), mget: Vec::new().into_iter(), verdict: Verdict::default() };
+    pub fn settle(
+        self,
+        cache: &Cache,
+        batch: &Batch,
+        to: &ReplyTo,
+        values: Option<Vec<Value>>,
+    ) -> (Vec<Reply>, Verdict) {
+        let mut reader = Reader {
+            values: values.unwrap_or_default().into_iter(),
+            mget: Vec::new().into_iter(),
+            verdict: Verdict { answers: self.answers, ..Verdict::default() },
+        };
         let mut buffer = String::new();
         let now = now_ms();
         let mut replies = Vec::with_capacity(self.steps.len());
@@ -214,8 +236,20 @@ struct Reader {
 }
 
 impl Reader {
-    #[expect(clippy::too_many_arguments, reason = "the parts of one call; a struct of them would live for this one call")]
-    fn answer(&mut self, cache: &Cache, batch: &Batch, op: &Op, step: Step, to: &ReplyTo, now: u64, key: &str) -> Reply {
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the parts of one call; a struct of them would live for this one call"
+    )]
+    fn answer(
+        &mut self,
+        cache: &Cache,
+        batch: &Batch,
+        op: &Op,
+        step: Step,
+        to: &ReplyTo,
+        now: u64,
+        key: &str,
+    ) -> Reply {
         let result = match step {
             Step::Answered(reply) => return reply,
             Step::Read { run, flight } => {
@@ -243,7 +277,11 @@ impl Reader {
             }
         };
         if let Op::End { value, token, .. } = *op {
-            cache.shared().flights.end(key, token, Outcome::Value(batch.str(value).into()));
+            self.verdict.answers.append(cache.shared().flights.end(
+                key,
+                token,
+                Outcome::Value(batch.str(value).into()),
+            ));
         }
         reply
     }
@@ -295,11 +333,11 @@ impl Reader {
                 cache.shared().errors.count(trouble.kind);
                 if trouble.kind.is_outage() {
                     self.verdict.outage.get_or_insert(trouble);
-                    return read_locally(cache, key, flight, now);
+                    return self.read_locally(cache, key, flight, now);
                 }
                 None
             }
-            None => return read_locally(cache, key, flight, now),
+            None => return self.read_locally(cache, key, flight, now),
         };
         if found.is_none() {
             add(&counters.misses, 1);
@@ -308,18 +346,23 @@ impl Reader {
             (Some(json), None) => Reply::Value(json),
             (None, None) => Reply::Miss,
             (Some(json), Some(token)) => {
-                cache.shared().flights.found(key, token, &json);
+                self.verdict.answers.append(cache.shared().flights.found(key, token, &json));
                 Reply::Hit(json)
             }
-            (None, Some(token)) => local::lead(cache, key, token),
+            (None, Some(token)) => self.then(local::lead(cache, key, token)),
         }
     }
-}
 
-fn read_locally(cache: &Cache, key: &str, flight: Option<u32>, now: u64) -> Reply {
-    match flight {
-        Some(token) => local::finish_read(cache, key, token, now),
-        None => local::read(cache, key, now).map_or(Reply::Miss, Reply::Value),
+    fn read_locally(&mut self, cache: &Cache, key: &str, flight: Option<u32>, now: u64) -> Reply {
+        match flight {
+            Some(token) => self.then(local::finish_read(cache, key, token, now)),
+            None => local::read(cache, key, now).map_or(Reply::Miss, Reply::Value),
+        }
+    }
+
+    fn then(&mut self, (reply, answers): (Reply, Answers)) -> Reply {
+        self.verdict.answers.append(answers);
+        reply
     }
 }
 

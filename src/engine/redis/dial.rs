@@ -62,7 +62,9 @@ pub async fn dial(target: &Target) -> Result<Connection, Trouble> {
 async fn connect(target: &Target) -> Result<Connection, Trouble> {
     match handshake(target, ProtocolVersion::RESP3).await {
         // An old server, or an ACL without HELLO: the older protocol has all but pushes.
-        Err(trouble) if matches!(trouble.kind, Kind::Denied | Kind::Server) => handshake(target, ProtocolVersion::RESP2).await,
+        Err(trouble) if matches!(trouble.kind, Kind::Denied | Kind::Server) => {
+            handshake(target, ProtocolVersion::RESP2).await
+        }
         result => result,
     }
 }
@@ -83,8 +85,13 @@ async fn handshake(target: &Target, protocol: ProtocolVersion) -> Result<Connect
     let (redis, driver) =
         MultiplexedConnection::new_with_config(&info, stream, config).await.map_err(|e| explain(&e))?;
     let driver = tokio::spawn(driver);
-    let mut connection =
-        Connection { redis, driver, server: Server::default(), denied: Denied::default(), resp3: protocol == ProtocolVersion::RESP3 };
+    let mut connection = Connection {
+        redis,
+        driver,
+        server: Server::default(),
+        denied: Denied::default(),
+        resp3: protocol == ProtocolVersion::RESP3,
+    };
     inspect(&mut connection).await?;
     Ok(connection)
 }
@@ -119,14 +126,18 @@ async fn inspect(connection: &mut Connection) -> Result<(), Trouble> {
     if let Some(Value::Array(role)) = replies.get(2)
         && role.first().and_then(text).as_deref() == Some("slave")
     {
-        return Err(Trouble::new(Kind::Readonly, "the server is a replica and takes no writes; the URL should name the master"));
+        return Err(Trouble::new(
+            Kind::Readonly,
+            "the server is a replica and takes no writes; the URL should name the master",
+        ));
     }
     Ok(())
 }
 
 /// Whether the command itself is denied, and not only the probe's key.
 fn command_denied(error: &redis::ServerError) -> bool {
-    error.code() == "NOPERM" && !error.details().is_some_and(|d| d.contains("the keys mentioned") || d.contains("access one of the keys"))
+    error.code() == "NOPERM"
+        && !error.details().is_some_and(|d| d.contains("the keys mentioned") || d.contains("access one of the keys"))
         || error.details().is_some_and(|d| d.starts_with("unknown command"))
 }
 
@@ -162,13 +173,16 @@ async fn open(address: &Address) -> Result<Box<dyn Stream>, Trouble> {
 /// Tries every address of the name, the resolver's order first, each with its share of the time.
 async fn tcp(host: &str, port: u16) -> Result<TcpStream, Trouble> {
     let found = lookup_host((host, port)).await;
-    let addresses: Vec<SocketAddr> = found.map_err(|_| Trouble::new(Kind::Dns, "the host name of the Redis URL does not resolve"))?.collect();
+    let addresses: Vec<SocketAddr> =
+        found.map_err(|_| Trouble::new(Kind::Dns, "the host name of the Redis URL does not resolve"))?.collect();
     let share = DIAL_TIMEOUT / 2 / u32::try_from(addresses.len().max(1)).unwrap_or(1);
     let mut last = Trouble::new(Kind::Dns, "the host name of the Redis URL has no address");
     for address in addresses {
         match tokio::time::timeout(share, TcpStream::connect(address)).await {
             Ok(Ok(stream)) => {
-                tune(&stream).map_err(|e| Trouble::new(Kind::Connect, format!("the socket could not be set up: {}", e.kind())))?;
+                tune(&stream).map_err(|e| {
+                    Trouble::new(Kind::Connect, format!("the socket could not be set up: {}", e.kind()))
+                })?;
                 return Ok(stream);
             }
             Ok(Err(e)) => last = Trouble::new(Kind::Connect, format!("no connection to the server: {}", e.kind())),
@@ -182,7 +196,9 @@ async fn tcp(host: &str, port: u16) -> Result<TcpStream, Trouble> {
 fn tune(stream: &TcpStream) -> std::io::Result<()> {
     let socket = SockRef::from(stream);
     socket.set_tcp_nodelay(true)?;
-    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(Duration::from_secs(10)).with_interval(Duration::from_secs(5)))?;
+    socket.set_tcp_keepalive(
+        &TcpKeepalive::new().with_time(Duration::from_secs(10)).with_interval(Duration::from_secs(5)),
+    )?;
     #[cfg(target_os = "linux")]
     socket.set_tcp_user_timeout(Some(Duration::from_secs(5)))?;
     Ok(())
@@ -190,8 +206,9 @@ fn tune(stream: &TcpStream) -> std::io::Result<()> {
 
 async fn secure(stream: TcpStream, host: &str, trust: &Trust) -> Result<Box<dyn Stream>, Trouble> {
     let name = trust.servername.as_deref().unwrap_or(host).to_owned();
-    let name = rustls::pki_types::ServerName::try_from(name)
-        .map_err(|_| Trouble::new(Kind::Tls, "the host of the URL (or tls.servername) is no name that a certificate could carry"))?;
+    let name = rustls::pki_types::ServerName::try_from(name).map_err(|_| {
+        Trouble::new(Kind::Tls, "the host of the URL (or tls.servername) is no name that a certificate could carry")
+    })?;
     let connector = TlsConnector::from(tls::config(trust)?);
     match connector.connect(name, stream).await {
         Ok(stream) => Ok(Box::new(stream)),

@@ -31,7 +31,9 @@ fn is_auth(error: &ServerError) -> bool {
 
 /// Old servers have no code for it, only words; an unknown command quotes its arguments, which may be any words.
 fn mentions_auth(message: &str) -> bool {
-    ["AUTH ", "Client sent AUTH", "invalid password", "invalid username-password"].iter().any(|m| message.starts_with(m))
+    ["AUTH ", "Client sent AUTH", "invalid password", "invalid username-password"]
+        .iter()
+        .any(|m| message.starts_with(m))
 }
 
 /// What a failure of the connection, or of its handshake, means.
@@ -43,15 +45,21 @@ pub fn explain(error: &RedisError) -> Trouble {
             "WRONGPASS" => Trouble::new(Kind::Auth, "the server refused the user or password of the URL"),
             "NOAUTH" => Trouble::new(Kind::Auth, "the server wants a password; put it into the URL"),
             "LOADING" => Trouble::new(Kind::Loading, "the server is loading its data"),
-            "ERR" if message.contains("max number of clients") => Trouble::new(Kind::Connect, "the server has reached its maxclients"),
+            "ERR" if message.contains("max number of clients") => {
+                Trouble::new(Kind::Connect, "the server has reached its maxclients")
+            }
             "ERR" if mentions_auth(message) => Trouble::new(Kind::Auth, "the server refused the password of the URL"),
             _ => Trouble::new(Kind::Server, "the server refused the handshake"),
         };
     }
     match error.kind() {
-        ErrorKind::AuthenticationFailed => Trouble::new(Kind::Auth, "the server refused the user or password of the URL"),
+        ErrorKind::AuthenticationFailed => {
+            Trouble::new(Kind::Auth, "the server refused the user or password of the URL")
+        }
         ErrorKind::RESP3NotSupported => Trouble::new(Kind::Server, "the server does not know RESP3"),
-        ErrorKind::Parse => Trouble::new(Kind::Protocol, "what answered does not speak the Redis protocol (a TLS port needs rediss://)"),
+        ErrorKind::Parse => {
+            Trouble::new(Kind::Protocol, "what answered does not speak the Redis protocol (a TLS port needs rediss://)")
+        }
         ErrorKind::Io if error.is_timeout() => Trouble::new(Kind::Timeout, "the server did not answer in time"),
         ErrorKind::Io => Trouble::new(Kind::Connection, "the server closed the connection"),
         _ => Trouble::new(Kind::Connection, "the connection failed"),

@@ -53,8 +53,9 @@ impl InFlight {
     fn settle(&mut self, values: Option<Vec<Value>>) -> Verdict {
         let (Some(job), Some(plan)) = (self.job.take(), self.plan.take()) else { return Verdict::default() };
         let Work::Batch(batch) = &job.work else { return Verdict::default() };
-        let (replies, verdict) = plan.settle(&job.cache, batch, &job.to, values);
+        let (replies, mut verdict) = plan.settle(&job.cache, batch, &job.to, values);
         job.finish(&replies);
+        std::mem::take(&mut verdict.answers).send();
         verdict
     }
 }

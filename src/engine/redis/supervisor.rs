@@ -42,7 +42,9 @@ pub async fn run(shared: Arc<Shared>, target: Target, mut jobs: UnboundedReceive
     let mut told = Denied::default();
     loop {
         let mut waiting = VecDeque::new();
-        let Some(mut connection) = connect(&shared, &target, &mut jobs, &mut waiting, &mut backoff).await else { return };
+        let Some(mut connection) = connect(&shared, &target, &mut jobs, &mut waiting, &mut backoff).await else {
+            return;
+        };
         recover(&shared, &connection, &mut told);
         let since = Instant::now();
         if let End::Closed = serve(&shared, &mut connection, &mut jobs, waiting).await {
@@ -131,7 +133,9 @@ fn tell_denied(shared: &Shared, denied: Denied) {
     .collect();
     if !parts.is_empty() {
         shared.errors.count(Kind::Denied);
-        shared.status.notice(&Trouble::new(Kind::Denied, format!("the server's ACL denies this user: {}", parts.join(", "))));
+        shared
+            .status
+            .notice(&Trouble::new(Kind::Denied, format!("the server's ACL denies this user: {}", parts.join(", "))));
     }
 }
 

@@ -41,12 +41,14 @@ impl fmt::Debug for Target {
             Address::Tcp { tls: Some(_), .. } => "tls",
             Address::Unix(_) => "unix",
         };
-        f.debug_struct("Target").field("kind", &kind).field("password", &self.password.is_some()).finish_non_exhaustive()
+        f.debug_struct("Target")
+            .field("kind", &kind)
+            .field("password", &self.password.is_some())
+            .finish_non_exhaustive()
     }
 }
 
-const FORMS: &str =
-    "it must look like redis://user:password@host:6379/0 (or rediss://, valkey://, valkeys://, unix:/path), with special characters percent-encoded";
+const FORMS: &str = "it must look like redis://user:password@host:6379/0 (or rediss://, valkey://, valkeys://, unix:/path), with special characters percent-encoded";
 
 fn refuse(what: &str) -> CallError {
     CallError::config(format!("the Redis URL {what}: {FORMS}"))

@@ -77,7 +77,9 @@ impl Steps<'_> {
             let mut scan = cmd("SCAN");
             scan.arg(&cursor).arg("MATCH").arg(&full).arg("COUNT").arg(SCAN_COUNT);
             let Value::Array(mut page) = self.command(scan).await? else { return Err(out_of_step()) };
-            let (Some(Value::Array(keys)), Some(Value::BulkString(next))) = (page.pop(), page.pop()) else { return Err(out_of_step()) };
+            let (Some(Value::Array(keys)), Some(Value::BulkString(next))) = (page.pop(), page.pop()) else {
+                return Err(out_of_step());
+            };
             let mut unlink = cmd(commands::remove(self.denied));
             let mut found = false;
             for key in keys {

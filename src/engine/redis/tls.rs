@@ -38,7 +38,10 @@ pub fn config(trust: &Trust) -> Result<Arc<ClientConfig>, Trouble> {
         }
     }
     if roots.is_empty() {
-        return Err(Trouble::new(Kind::Tls, "this system has no trusted certificates; install ca-certificates, or set tls.ca (HOLDFAST_TLS_CA)"));
+        return Err(Trouble::new(
+            Kind::Tls,
+            "this system has no trusted certificates; install ca-certificates, or set tls.ca (HOLDFAST_TLS_CA)",
+        ));
     }
     Ok(Arc::new(builder.with_root_certificates(roots).with_no_client_auth()))
 }
@@ -48,8 +51,12 @@ pub fn explain(error: &std::io::Error) -> Trouble {
     let inner = error.get_ref().and_then(|e| e.downcast_ref::<Error>());
     let why = match inner {
         Some(Error::InvalidCertificate(certificate)) => match certificate {
-            CertificateError::Expired | CertificateError::ExpiredContext { .. } => "the server's certificate has expired",
-            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => "the server's certificate is not valid yet",
+            CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+                "the server's certificate has expired"
+            }
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+                "the server's certificate is not valid yet"
+            }
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
                 "the server's certificate is for another host; set tls.servername if the name in the URL is not the server's own"
             }

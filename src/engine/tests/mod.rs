@@ -1,1 +1,9 @@
-//! The engine's tests, by feature.
+//! The engine's tests, by feature. Those that need a server start a real one of their own.
+
+mod connection;
+mod flight;
+mod glob;
+mod memory;
+mod options;
+mod splice;
+mod support;

@@ -1,0 +1,172 @@
+//! The connection to a real Redis: batches, fallback, recovery.
+
+use super::support::{Calls, Client, Server, cache, in_mode, until};
+use crate::engine::batch::{Json, Op, Reply, Task};
+use crate::engine::clock::Ttl;
+use crate::engine::status::Mode;
+
+fn value(text: &str) -> Reply {
+    Reply::Value(Json::Owned(text.to_owned()))
+}
+
+#[test]
+fn a_batch_comes_back_in_the_order_of_its_calls() {
+    let server = Server::start();
+    let cache = cache(server.url(), "");
+    let client = Client::new();
+    let calls = Calls::default()
+        .get("a")
+        .set("a", "1")
+        .get("a")
+        .get("a")
+        .del("a")
+        .get("a")
+        .set("n", "41")
+        .add("n", "", |key, _| Op::Increment { key, amount: 1, ttl: Some(Ttl::Millis(5_000)) })
+        .add("n", "", |key, _| Op::Exists { key })
+        .add("n", "", |key, _| Op::Expire { key, ttl: Ttl::Forever })
+        .add("n", "", |key, _| Op::Ttl { key })
+        .add("", "", |key, _| Op::Get { key })
+        .get("n");
+    let replies = client.run(&cache, calls.0);
+    let expected = [
+        Reply::Miss,
+        Reply::Done,
+        value("1"),
+        value("1"),
+        Reply::Number(1),
+        Reply::Miss,
+        Reply::Done,
+        Reply::Number(42),
+        Reply::Flag(true),
+        Reply::Flag(true),
+        Reply::Left(Ttl::Forever),
+    ];
+    assert_eq!(&replies[..11], &expected);
+    assert!(matches!(&replies[11], Reply::Error(e) if e.code == "ERR_INVALID_KEY"), "{:?}", replies[11]);
+    assert_eq!(replies[12], value("42"));
+}
+
+#[test]
+fn foreign_bytes_are_a_miss_for_their_key_alone() {
+    let server = Server::start();
+    let mut foreign = server.connection();
+    for (key, bytes) in [
+        ("good", &b"{\"a\":1}"[..]),
+        ("comma", b"1,2"),
+        ("quote", b"\"a"),
+        ("utf8", b"\"\xff\""),
+        ("empty", b""),
+        ("last", b"[2]"),
+    ] {
+        let () = redis::cmd("SET").arg(key).arg(bytes).query(&mut foreign).expect("set");
+    }
+    let () = redis::cmd("HSET").arg("hash").arg("f").arg(1).query(&mut foreign).expect("hset");
+    let cache = cache(server.url(), "");
+    let calls =
+        ["good", "comma", "quote", "hash", "utf8", "empty", "last"].iter().fold(Calls::default(), |c, key| c.get(key));
+    let replies = Client::new().run(&cache, calls.0);
+    let miss = Reply::Miss;
+    assert_eq!(
+        replies,
+        [value("{\"a\":1}"), miss.clone(), miss.clone(), miss.clone(), miss.clone(), miss, value("[2]")]
+    );
+    assert_eq!(crate::engine::stats::read(&cache.counters.decode_errors), 4);
+}
+
+#[test]
+fn a_stopped_server_is_an_outage_by_the_deadline_and_its_return_needs_nobody() {
+    let server = Server::start();
+    let cache = cache(server.url(), "");
+    let client = Client::new();
+    assert_eq!(client.run(&cache, Calls::default().set("a", "1").0), [Reply::Done]);
+    server.signal("-STOP");
+    // In flight when the outage begins: answered by falling back, in order.
+    let replies = client.run(&cache, Calls::default().set("b", "1").set("b", "2").get("b").0);
+    assert_eq!(replies, [Reply::Done, Reply::Done, Reply::Value(Json::Shared("2".into()))]);
+    assert_eq!(cache.shared().status.mode(), Mode::Memory);
+    // Known now: answered on this thread, without the engine's.
+    assert!(cache.submit(Calls::default().get("b").0, &client.to(1)).is_some());
+    server.signal("-CONT");
+    in_mode(&cache, Mode::Redis);
+    assert_eq!(cache.shared().memory.usage().entries, 0, "the fallback tier is dropped");
+}
+
+#[test]
+fn an_idle_connection_that_dies_is_noticed_without_traffic() {
+    let server = Server::start();
+    let cache = cache(server.url(), "");
+    in_mode(&cache, Mode::Redis);
+    server.signal("-STOP");
+    in_mode(&cache, Mode::Memory);
+    server.signal("-CONT");
+    in_mode(&cache, Mode::Redis);
+    let port = server.end();
+    in_mode(&cache, Mode::Memory);
+    let _server = Server::on(port);
+    in_mode(&cache, Mode::Redis);
+    assert_eq!(cache.shared().status.reconnects(), 2);
+}
+
+#[test]
+fn a_server_that_was_never_there_costs_no_call_its_patience_twice() {
+    let port = Server::start().end();
+    let cache = cache(Some(format!("redis://127.0.0.1:{port}")), "");
+    let client = Client::new();
+    assert_eq!(client.run(&cache, Calls::default().set("a", "1").0), [Reply::Done]);
+    in_mode(&cache, Mode::Memory);
+    for _ in 0..100 {
+        assert!(cache.submit(Calls::default().get("a").0, &client.to(1)).is_some());
+    }
+}
+
+#[test]
+fn a_pattern_removes_keys_of_its_namespace_alone() {
+    let server = Server::start();
+    let ours = cache(server.url(), "ours");
+    let client = Client::new();
+    let mut foreign = server.connection();
+    for key in ["ours", "ours2:a", "our", "other:a", "xours:a"] {
+        let () = redis::cmd("SET").arg(key).arg(1).query(&mut foreign).expect("set");
+    }
+    let calls = (0..2_500).fold(Calls::default(), |c, i| c.set(&format!("k{i}"), "1"));
+    client.run(&ours, calls.0);
+    for (id, task, removed) in [(1, Task::DelPattern("k1?".into()), 10), (2, Task::Clear { flush_db: false }, 2_490)] {
+        let reply = ours.run(task, &client.to(id)).unwrap_or_else(|| until("the task", || client.reply(id)));
+        assert_eq!(reply, [Reply::Number(removed)]);
+    }
+    let left: usize = redis::cmd("DBSIZE").query(&mut foreign).expect("dbsize");
+    assert_eq!(left, 5);
+}
+
+#[test]
+fn a_refused_write_does_not_leave_the_older_value() {
+    let server = Server::start();
+    let cache = cache(server.url(), "");
+    let client = Client::new();
+    client.run(&cache, Calls::default().set("a", "\"old\"").0);
+    let mut admin = server.connection();
+    let () = redis::cmd("CONFIG").arg("SET").arg("maxmemory").arg(1).query(&mut admin).expect("config");
+    assert_eq!(client.run(&cache, Calls::default().set("a", "\"new\"").0), [Reply::Done]);
+    assert_eq!(client.run(&cache, Calls::default().get("a").0), [Reply::Miss]);
+    assert_eq!(cache.shared().status.mode(), Mode::Redis, "no outage");
+    let oom = cache.shared().errors.iter().find(|(kind, _)| kind.name() == "oom").map(|(_, n)| n);
+    assert_eq!(oom, Some(1));
+}
+
+#[test]
+fn dropping_the_last_cache_closes_the_connection() {
+    let server = Server::start();
+    let mut admin = server.connection();
+    let mut clients = || -> usize {
+        let list: String = redis::cmd("CLIENT").arg("LIST").query(&mut admin).expect("client list");
+        list.lines().filter(|l| l.contains("name=holdfast")).count()
+    };
+    let (one, two) = (cache(server.url(), "one"), cache(server.url(), "two"));
+    in_mode(&one, Mode::Redis);
+    assert!(std::sync::Arc::ptr_eq(&one.engine, &two.engine));
+    assert_eq!(clients(), 1, "shared");
+    drop(one);
+    drop(two);
+    until("the connection to close", || (clients() == 0).then_some(()));
+}

@@ -1,0 +1,193 @@
+//! What the tests share: a sink that keeps replies, batches from readable calls, and real Redis servers.
+
+use std::collections::HashMap;
+use std::net::TcpListener;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+
+use crate::engine::batch::{Batch, Op, Reply, ReplyTo, Sink, Span};
+use crate::engine::cache::Cache;
+use crate::engine::options::{Given, Options};
+use crate::engine::registry;
+use crate::engine::status::Mode;
+
+/// A client of the engine that remembers what it was told.
+pub struct Client {
+    id: u32,
+    pub replies: Mutex<HashMap<u32, Vec<Reply>>>,
+    pub events: Mutex<Vec<String>>,
+}
+
+impl Client {
+    pub fn new() -> Arc<Self> {
+        static NEXT: AtomicU32 = AtomicU32::new(1_000);
+        Arc::new(Self { id: NEXT.fetch_add(1, Ordering::Relaxed), replies: Mutex::default(), events: Mutex::default() })
+    }
+
+    pub fn to(self: &Arc<Self>, id: u32) -> ReplyTo {
+        ReplyTo { sink: self.clone(), id }
+    }
+
+    pub fn reply(&self, id: u32) -> Option<Vec<Reply>> {
+        self.replies.lock().get(&id).cloned()
+    }
+
+    /// Runs a batch and waits for its replies, however they come.
+    pub fn run(self: &Arc<Self>, cache: &Arc<Cache>, batch: Batch) -> Vec<Reply> {
+        static NEXT: AtomicU32 = AtomicU32::new(10_000);
+        let id = NEXT.fetch_add(1, Ordering::Relaxed);
+        match cache.submit(batch, &self.to(id)) {
+            Some(replies) => replies,
+            None => until("the batch to be answered", || self.reply(id)),
+        }
+    }
+}
+
+impl Sink for Client {
+    fn client(&self) -> u32 {
+        self.id
+    }
+
+    fn complete(&self, id: u32, replies: &[Reply]) {
+        let before = self.replies.lock().insert(id, replies.to_vec());
+        assert!(before.is_none(), "answered twice: {id}");
+    }
+
+    fn event(&self, json: String) {
+        self.events.lock().push(json);
+    }
+}
+
+/// Waits for something to be there; the bound is only against hanging.
+pub fn until<T>(what: &str, mut there: impl FnMut() -> Option<T>) -> T {
+    let begun = Instant::now();
+    loop {
+        if let Some(value) = there() {
+            return value;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(20), "waited in vain for {what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// A batch from operations on spans: `b.add("key", "value", |key, value| Op::Set { .. })`.
+#[derive(Default)]
+pub struct Calls(pub Batch);
+
+impl Calls {
+    pub fn add(mut self, key: &str, value: &str, op: impl FnOnce(Span, Span) -> Op) -> Self {
+        let key = self.span(key);
+        let value = self.span(value);
+        self.0.ops.push(op(key, value));
+        self
+    }
+
+    pub fn get(self, key: &str) -> Self {
+        self.add(key, "", |key, _| Op::Get { key })
+    }
+
+    pub fn set(self, key: &str, value: &str) -> Self {
+        self.add(key, value, |key, value| Op::Set { key, value, ttl: crate::engine::clock::Ttl::Millis(60_000) })
+    }
+
+    pub fn del(self, key: &str) -> Self {
+        self.add(key, "", |key, _| Op::Del { key })
+    }
+
+    fn span(&mut self, part: &str) -> Span {
+        let start = self.0.text.len() as u32;
+        self.0.text.push_str(part);
+        Span { start, end: self.0.text.len() as u32 }
+    }
+}
+
+/// A cache, in memory mode or on a URL; its engine is its own as long as nobody else opens the same URL.
+pub fn cache(url: Option<String>, namespace: &str) -> Arc<Cache> {
+    let given = Given { url, namespace: namespace.to_owned(), ..Given::default() };
+    let cache = Options::check(given).and_then(registry::open);
+    cache.unwrap_or_else(|e| panic!("{e}"))
+}
+
+pub fn in_mode(cache: &Cache, mode: Mode) {
+    until(mode.name(), || (cache.shared().status.mode() == mode).then_some(()));
+}
+
+/// A real `redis-server` on a free port, ended with the test.
+pub struct Server {
+    child: Child,
+    pub port: u16,
+}
+
+impl Server {
+    pub fn start() -> Self {
+        let port = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").port();
+        Self::on(port)
+    }
+
+    pub fn on(port: u16) -> Self {
+        let child = Command::new("redis-server")
+            .args([
+                "--port",
+                &port.to_string(),
+                "--save",
+                "",
+                "--appendonly",
+                "no",
+                "--bind",
+                "127.0.0.1",
+                "--daemonize",
+                "no",
+            ])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("redis-server must be installed for these tests");
+        let server = Self { child, port };
+        until("redis-server to answer", || server.try_cli(&["PING"]).filter(|out| out == "PONG"));
+        server
+    }
+
+    pub fn url(&self) -> Option<String> {
+        Some(format!("redis://127.0.0.1:{}", self.port))
+    }
+
+    pub fn connection(&self) -> redis::Connection {
+        let client = redis::Client::open(format!("redis://127.0.0.1:{}", self.port)).expect("a valid URL");
+        client.get_connection().expect("the server is up")
+    }
+
+    fn try_cli(&self, args: &[&str]) -> Option<String> {
+        let client = redis::Client::open(format!("redis://127.0.0.1:{}", self.port)).ok()?;
+        let mut connection = client.get_connection().ok()?;
+        let mut command = redis::cmd(args[0]);
+        for arg in &args[1..] {
+            command.arg(arg);
+        }
+        command.query(&mut connection).ok()
+    }
+
+    pub fn signal(&self, signal: &str) {
+        let done = Command::new("kill").args([signal, &self.child.id().to_string()]).status().expect("kill runs");
+        assert!(done.success());
+    }
+
+    pub fn end(mut self) -> u16 {
+        self.kill();
+        self.port
+    }
+
+    fn kill(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
