@@ -10,6 +10,9 @@ import { fileURLToPath } from 'node:url';
 
 export const root = fileURLToPath(new URL('..', import.meta.url));
 
+/** The folders with dependencies of their own: the package has none at run time, what is compared with it and what shows it does. */
+export const packageFolders = [root, join(root, 'bench'), join(root, 'examples/analytics')];
+
 export class SetupError extends Error {}
 
 /** The programs that the build and the tests start, and the package that has each for each package manager. */
@@ -134,7 +137,7 @@ function readJson(path) {
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   try {
     checkRust();
-    installDependencies();
+    for (const folder of packageFolders) installDependencies(folder);
     ensurePrograms(...Object.keys(programs));
     buildAddon();
     console.log('holdfast: set up, `npm test` and `npm run demo` can run');

@@ -5,7 +5,15 @@ import { spawn } from 'node:child_process';
 import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { buildAddon, checkRust, ensurePrograms, installDependencies, root, SetupError } from './setup.mjs';
+import {
+  buildAddon,
+  checkRust,
+  ensurePrograms,
+  installDependencies,
+  packageFolders,
+  root,
+  SetupError,
+} from './setup.mjs';
 
 const usage = `npm test [-- options] [-- arguments of the one selected step]
   --only STEP    run this step and what it needs; may be repeated
@@ -56,7 +64,7 @@ const steps = {
 
 function setup() {
   checkRust();
-  installDependencies();
+  for (const folder of packageFolders) installDependencies(folder);
   ensurePrograms('cc', 'redis-server', 'openssl');
 }
 

@@ -80,7 +80,7 @@ impl EnvSink {
     }
 
     fn push(&self, frame: String) {
-        if self.closed.load(Ordering::SeqCst) {
+        if self.closed() {
             return;
         }
         let first = {
@@ -104,6 +104,10 @@ impl EnvSink {
 impl Sink for EnvSink {
     fn client(&self) -> u32 {
         self.client
+    }
+
+    fn closed(&self) -> bool {
+        self.closed.load(Ordering::SeqCst)
     }
 
     fn complete(&self, id: u32, replies: &[Reply]) {

@@ -164,6 +164,8 @@ pub enum Reply {
 pub trait Sink: Send + Sync {
     /// Which environment this is.
     fn client(&self) -> u32;
+    /// Whether the environment has ended. Set before its flights are forgotten, so that none begins behind that.
+    fn closed(&self) -> bool;
     /// The replies of the batch, task or waiter `id`, in the order of its operations.
     fn complete(&self, id: u32, replies: &[Reply]);
     /// A change that listeners are told of, as a JSON object.

@@ -137,7 +137,7 @@ pub fn stats_json(cache: &Cache, server: Option<&ServerStats>) -> String {
         "memoryUsed": usage.bytes,
         "expired": usage.expired,
         "sizeBytes": usage.bytes,
-        "sizeKB": usage.bytes.div_ceil(1024),
+        "sizeKB": (usage.bytes + 512) / 1024,
     })
     .to_string()
 }

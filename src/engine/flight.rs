@@ -99,6 +99,10 @@ impl Flights {
     /// A caller asks for `key`; `waiter` is where a late answer would go.
     pub fn begin(&self, key: &str, waiter: ReplyTo) -> Begin {
         let mut table = self.table.lock();
+        if waiter.sink.closed() {
+            // Its batch was still queued when its environment ended. A flight that it led would never land.
+            return Begin::Wait;
+        }
         let client = waiter.sink.client();
         if let Some(flight) = table.flights.get_mut(key).and_then(|f| f.last_mut()).filter(|f| !f.fenced && !f.overdue)
         {

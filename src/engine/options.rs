@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::error::CallError;
 use super::key;
 use super::redis::target::Target;
+use super::redis::tls;
 
 /// A cache's options as the caller gave them; `None` is "not said".
 #[derive(Clone, Default)]
@@ -48,6 +49,11 @@ impl Options {
             Some(_) => return Err(CallError::config("timeoutMs must be a number of milliseconds from 1 to 60,000")),
         };
         let max_memory = given.max_memory.as_deref().map_or(Ok(DEFAULT_MAX_MEMORY), bytes)?;
+        if given.tls_ca.iter().any(|pem| tls::certificates(pem).is_none()) {
+            return Err(CallError::config(
+                "tls.ca (HOLDFAST_TLS_CA) holds no certificate in PEM form that can be used",
+            ));
+        }
         let target = match given.url.as_deref().map(str::trim) {
             None | Some("") => None,
             Some(url) => Some(Target::parse(url, &given)?),

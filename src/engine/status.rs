@@ -41,6 +41,8 @@ struct Inner {
     server: Server,
     connections: u64,
     outage_since: Option<u64>,
+    /// What this connection cannot do, for those who come after it was found out.
+    notice: Option<Trouble>,
     listeners: Vec<Weak<dyn Sink>>,
 }
 
@@ -60,6 +62,7 @@ impl Status {
             server: Server::default(),
             connections: 0,
             outage_since: None,
+            notice: None,
             listeners: Vec::new(),
         };
         Self { id, inner: Mutex::new(inner) }
@@ -92,20 +95,19 @@ impl Status {
             && let Some(sink) = sink.upgrade()
         {
             sink.event(self.message("ready", json!({})));
+            if let Some(notice) = &inner.notice {
+                sink.event(self.message("error", describe(notice)));
+            }
         }
         inner.listeners.push(sink);
     }
 
-    /// Something to know that changes nothing.
+    /// Something to know that changes nothing, while this connection lasts.
     pub fn notice(&self, trouble: &Trouble) {
         let mut inner = self.inner.lock();
+        inner.notice = Some(trouble.clone());
         inner.last_error = Some((trouble.clone(), wall_ms()));
         self.tell(&mut inner, "error", describe(trouble));
-    }
-
-    /// Why Redis cannot be had, for `health()`, while nothing changes.
-    pub fn remember(&self, trouble: &Trouble) {
-        self.inner.lock().last_error = Some((trouble.clone(), wall_ms()));
     }
 
     /// Redis is away.
@@ -127,6 +129,8 @@ impl Status {
         let first = inner.connections == 0;
         inner.connections += 1;
         inner.server = server;
+        inner.last_error = None;
+        inner.notice = None;
         inner.mode = Mode::Redis;
         inner.since = wall_ms();
         let outage = inner.outage_since.take();

@@ -4,7 +4,7 @@
 const { EventEmitter } = require('node:events');
 const { inspect } = require('node:util');
 const { Bridge, Channel, Op, Task } = require('./bridge');
-const { checkKey, checkKeys, checkOptions, describe, encode, invalid, pairsOf, toMs } = require('./codec');
+const { checkKey, checkKeys, checkOptions, checkStorable, describe, encode, invalid, pairsOf, toMs } = require('./codec');
 const { Computer } = require('./compute');
 const config = require('./config');
 const { HoldfastError } = require('./errors');
@@ -150,9 +150,6 @@ class Cache {
     if (!Number.isSafeInteger(amount)) {
       throw new HoldfastError('ERR_INVALID_AMOUNT', `an amount must be a safe integer; got ${describe(amount)}`);
     }
-    if (options !== undefined && (options === null || typeof options !== 'object')) {
-      throw invalid(`increment takes its ttl as an object, { ttl: 60 }; got ${describe(options)}`);
-    }
     const { ttl } = checkOptions(options, ['ttl']);
     return channel.call(Op.INCREMENT, key, '', ttl === undefined ? 0 : toMs(ttl), amount);
   }
@@ -198,7 +195,7 @@ class Cache {
     const { channel, ttl: byDefault } = this.use();
     const ms = ttlOf(ttl, byDefault);
     // All are checked before the first is stored.
-    const texts = pairsOf(entries).map(([key, value]) => /** @type {const} */ ([checkKey(key), encode(value)]));
+    const texts = pairsOf(entries).map(([key, value]) => /** @type {const} */ ([checkStorable(key), encode(value)]));
     await inChunks(texts, (chunk) =>
       channel.group(chunk.length, (push) => {
         for (const [key, text] of chunk) push(Op.SET, key, text, ms);
@@ -209,8 +206,9 @@ class Cache {
   /** @param {import('../../index').ClearOptions} [options] */
   async clear(options) {
     const { channel } = this.use();
-    const { flushDb } = checkOptions(options, ['flushDb']);
-    return channel.run(flushDb === true ? Task.FLUSH_DB : Task.CLEAR, '');
+    const { flushDb = false } = checkOptions(options, ['flushDb']);
+    if (typeof flushDb !== 'boolean') throw invalid(`flushDb must be true or false, not ${describe(flushDb)}`);
+    return channel.run(flushDb ? Task.FLUSH_DB : Task.CLEAR, '');
   }
 
   /** @returns {Promise<import('../../index').Stats>} */
@@ -302,7 +300,7 @@ function closed() {
 function ttlOf(given, byDefault) {
   if (given === undefined) return byDefault;
   if (typeof given === 'number') return toMs(given);
-  const { ttl } = checkOptions(given, ['ttl']);
+  const { ttl } = checkOptions(given, ['ttl'], true);
   return ttl === undefined ? byDefault : toMs(ttl);
 }
 

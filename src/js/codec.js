@@ -42,6 +42,20 @@ function checkKey(key) {
 }
 
 /**
+ * The whole of the engine's check, for what must be known before anything is sent.
+ * @param {unknown} key
+ * @returns {string}
+ */
+function checkStorable(key) {
+  const text = checkKey(key);
+  if (text === '') throw new HoldfastError('ERR_INVALID_KEY', 'a key must not be empty');
+  if (Buffer.byteLength(text) > 65_535) throw new HoldfastError('ERR_INVALID_KEY', 'a key may have 65,535 bytes at most');
+  // Node 20 has it; the types of its standard library are older.
+  if (!(/** @type {any} */ (text).isWellFormed())) throw new HoldfastError('ERR_INVALID_KEY', 'a key must be well-formed text');
+  return text;
+}
+
+/**
  * @param {unknown} keys
  * @returns {string[]} a copy: the caller's array may change before the turn is over
  */
@@ -67,9 +81,10 @@ function pairsOf(entries) {
 /**
  * Seconds as the milliseconds of a TTL, whole and at least 1; `Infinity` stays.
  * @param {unknown} seconds
+ * @param {string} [name]
  * @returns {number}
  */
-function toMs(seconds) {
+function toMs(seconds, name = 'a ttl') {
   if (typeof seconds === 'number' && seconds > 0) {
     if (seconds === Infinity) return seconds;
     const ms = Math.max(1, Math.round(seconds * 1000));
@@ -77,19 +92,23 @@ function toMs(seconds) {
   }
   throw new HoldfastError(
     'ERR_INVALID_TTL',
-    `a ttl must be a positive number of seconds, at most 9,007,199,254,740, or Infinity for no expiry; got ${describe(seconds)}`,
+    `${name} must be a positive number of seconds, at most 9,007,199,254,740, or Infinity for no expiry; got ${describe(seconds)}`,
   );
 }
 
 /**
- * The options of a call: none, a bare TTL, or an object with the names that the call knows.
+ * The options of a call: none, an object with the names that the call knows, or a bare TTL where it takes one.
  * @param {unknown} given
  * @param {readonly string[]} known
+ * @param {boolean} [bareTtl]
  * @returns {Record<string, unknown>}
  */
-function checkOptions(given, known) {
+function checkOptions(given, known, bareTtl = false) {
   if (given === undefined) return {};
-  if (given === null || typeof given !== 'object' || Array.isArray(given)) return { ttl: given };
+  if (given === null || typeof given !== 'object' || Array.isArray(given)) {
+    if (bareTtl) return { ttl: given };
+    throw invalid(`expected an object with ${known.join(', ')}, not ${describe(given)}`);
+  }
   for (const name of Object.keys(given)) {
     if (!known.includes(name)) throw invalid(`unknown option ${JSON.stringify(name)}; known here: ${known.join(', ')}`);
   }
@@ -103,4 +122,4 @@ function describe(value) {
   return Array.isArray(value) ? 'an array' : `a value of type ${typeof value}`;
 }
 
-module.exports = { encode, checkKey, checkKeys, checkOptions, describe, invalid, pairsOf, toMs };
+module.exports = { encode, checkKey, checkKeys, checkStorable, checkOptions, describe, invalid, pairsOf, toMs };

@@ -44,9 +44,9 @@ class Computer {
    */
   async getOrCompute(key, fn, given) {
     if (typeof fn !== 'function') throw invalid(`getOrCompute needs a function that computes the value, not ${describe(fn)}`);
-    const options = checkOptions(given, OPTIONS);
+    const options = checkOptions(given, OPTIONS, true);
     const ttl = options.ttl === undefined ? this.defaultTtl : toMs(options.ttl);
-    const patience = toMs(options.hardTimeout ?? DEFAULT_HARD_TIMEOUT);
+    const patience = toMs(options.hardTimeout === undefined ? DEFAULT_HARD_TIMEOUT : options.hardTimeout, 'hardTimeout');
     if (running.some((outer) => outer.computer === this && outer.key === key)) {
       throw new HoldfastError(
         'ERR_COMPUTE_DEADLOCK',
@@ -73,6 +73,7 @@ class Computer {
     let late = false;
     /** @type {NodeJS.Timeout | undefined} */
     let timer;
+    // Keeps the process alive, as every call under way does until it is settled.
     const timedOut = new Promise((_, reject) => {
       if (patience > LONGEST_TIMER) return;
       timer = setTimeout(() => {
@@ -85,8 +86,6 @@ class Computer {
           ),
         );
       }, patience);
-      // A function that never settles must not keep the process from ending.
-      timer.unref();
     });
     const result = (async () => {
       for (let answer = first; ; answer = await this.channel.begin(key)) {

@@ -114,6 +114,7 @@ fn recover(shared: &Shared, connection: &Connection, told: &mut Denied) {
     *shared.gate.write() = Gate::Connection;
     let dropped = shared.memory.clear();
     shared.status.up(connection.server.clone(), dropped);
+    // A reconnect tells it again only where it is another.
     if connection.denied != *told {
         *told = connection.denied;
         tell_denied(shared, connection.denied);

@@ -24,18 +24,8 @@ pub fn config(trust: &Trust) -> Result<Arc<ClientConfig>, Trouble> {
     let mut roots = RootCertStore::empty();
     // A broken certificate of the system is the system's matter; the others still count.
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    for pem in &trust.ca {
-        let mut found = false;
-        for certificate in CertificateDer::pem_slice_iter(pem) {
-            let added = certificate.ok().and_then(|c| roots.add(c).ok());
-            found = added.is_some();
-            if !found {
-                break;
-            }
-        }
-        if !found {
-            return Err(Trouble::new(Kind::Tls, "tls.ca (HOLDFAST_TLS_CA) holds no readable PEM certificate"));
-        }
+    for certificate in trust.ca.iter().flat_map(|pem| certificates(pem).unwrap_or_default()) {
+        let _ = roots.add(certificate);
     }
     if roots.is_empty() {
         return Err(Trouble::new(
@@ -44,6 +34,13 @@ pub fn config(trust: &Trust) -> Result<Arc<ClientConfig>, Trouble> {
         ));
     }
     Ok(Arc::new(builder.with_root_certificates(roots).with_no_client_auth()))
+}
+
+/// The certificates of a PEM text; `None` where there is none, or one that cannot be used.
+pub fn certificates(pem: &[u8]) -> Option<Vec<CertificateDer<'static>>> {
+    let found: Vec<_> = CertificateDer::pem_slice_iter(pem).collect::<Result<_, _>>().ok()?;
+    let usable = !found.is_empty() && found.iter().all(|c| RootCertStore::empty().add(c.clone()).is_ok());
+    usable.then_some(found)
 }
 
 /// What a failed handshake means for the operator.

@@ -135,3 +135,13 @@ fn nothing_and_values_reach_waiters_as_what_they_are() {
         assert_eq!(two.reply(id), Some(vec![expected]));
     }
 }
+
+#[test]
+fn a_call_that_was_queued_when_its_environment_ended_begins_no_flight() {
+    let flights = Flights::default();
+    let (dead, alive) = (Client::new(), Client::new());
+    dead.ended.store(true, std::sync::atomic::Ordering::SeqCst);
+    flights.forget(dead.to(0).sink.client()).send();
+    flights.begin("k", dead.to(1));
+    assert!(matches!(flights.begin("k", alive.to(2)), Begin::Read(_)), "nobody else has the key");
+}

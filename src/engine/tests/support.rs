@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -18,6 +18,7 @@ use crate::engine::status::Mode;
 /// A client of the engine that remembers what it was told.
 pub struct Client {
     id: u32,
+    pub ended: AtomicBool,
     pub replies: Mutex<HashMap<u32, Vec<Reply>>>,
     pub events: Mutex<Vec<String>>,
 }
@@ -25,7 +26,12 @@ pub struct Client {
 impl Client {
     pub fn new() -> Arc<Self> {
         static NEXT: AtomicU32 = AtomicU32::new(1_000);
-        Arc::new(Self { id: NEXT.fetch_add(1, Ordering::Relaxed), replies: Mutex::default(), events: Mutex::default() })
+        Arc::new(Self {
+            id: NEXT.fetch_add(1, Ordering::Relaxed),
+            ended: AtomicBool::new(false),
+            replies: Mutex::default(),
+            events: Mutex::default(),
+        })
     }
 
     pub fn to(self: &Arc<Self>, id: u32) -> ReplyTo {
@@ -50,6 +56,10 @@ impl Client {
 impl Sink for Client {
     fn client(&self) -> u32 {
         self.id
+    }
+
+    fn closed(&self) -> bool {
+        self.ended.load(Ordering::SeqCst)
     }
 
     fn complete(&self, id: u32, replies: &[Reply]) {
