@@ -1,5 +1,6 @@
 // The clients side by side, each set up as its own documentation recommends and asked for the same two commands.
 // Both peers speak RESP3 by default since their version 6; told to speak RESP2, neither was faster.
+'use strict';
 
 /** What holdfast's `set` applies by default; the peers send the same expiry so that the server does the same work. */
 const TTL_MS = 300_000;

@@ -1,4 +1,5 @@
 // Draws the figures of clients.js as a plain SVG of bars: throughput and event-loop time, `get` and `set` side by side.
+'use strict';
 
 const WIDTH = 960;
 const PANEL = { width: 460, left: 150, bar: 11, step: 15, gap: 26, head: 34 };

@@ -1,4 +1,5 @@
 // Holdfast beside the Redis clients of Node.js: the same calls, each client in its own process, in interleaved rounds.
+'use strict';
 
 const { adapters } = require('./adapters');
 const { chart } = require('./chart');

@@ -1,4 +1,5 @@
 // The HTTP server that flush.js puts under load: six cache reads a request, three in a row and three at once.
+'use strict';
 
 const http = require('node:http');
 const { adapters } = require('./adapters');

@@ -1,5 +1,6 @@
 // When should the bridge flush the calls of a turn? Three ways, measured in the pure caller loop and in an HTTP server.
 // The internal variable HOLDFAST_FLUSH selects the way in the process that is measured.
+'use strict';
 
 const autocannon = require('autocannon');
 const { startLab, ask, measure, describe } = require('./lab');

@@ -1,4 +1,5 @@
 // What a benchmark stands on: its own redis-server, child processes that measure, and the watch over the machine.
+'use strict';
 
 const { fork } = require('node:child_process');
 const { once } = require('node:events');
@@ -22,7 +23,7 @@ async function startLab({ quick }) {
 
   /** Starts a script of this folder as a child that answers one message at a time; see `ask`. */
   async function start(script, args, env = {}) {
-    const child = fork(path.resolve(__dirname, script), args, { env: { ...process.env, ...env } });
+    const child = fork(path.join(__dirname, script), args, { env: { ...process.env, ...env } });
     children.add(child);
     child.once('exit', () => children.delete(child));
     await answer(child);

@@ -1,4 +1,5 @@
 // What a stretch of work cost this process: wall time, CPU of all threads, event-loop time, CPU of the main thread.
+'use strict';
 
 const fs = require('node:fs');
 const { performance } = require('node:perf_hooks');

@@ -1,4 +1,5 @@
 // From the raw windows of a run to medians, ratios and Markdown tables.
+'use strict';
 
 const fs = require('node:fs');
 const os = require('node:os');

@@ -1,4 +1,5 @@
 // `npm run bench`: reads the options, sees to the set-up, and runs one of the two benchmarks.
+'use strict';
 
 const { parseArgs } = require('node:util');
 

@@ -1,4 +1,5 @@
 // One client in a process of its own: measures the caller loop whenever the parent asks. Started by lab.js.
+'use strict';
 
 const assert = require('node:assert');
 const { adapters } = require('./adapters');

@@ -1,4 +1,5 @@
 // The work every client does: 1,000 keys, 200-byte JSON objects, and callers that await one call after another.
+'use strict';
 
 const { performance } = require('node:perf_hooks');
 

@@ -105,7 +105,7 @@ describe('users who may not do everything', () => {
     await expect(cache.delPattern('b*')).resolves.toEqual(expect.any(Number));
     await expect(cache.clear()).resolves.toEqual(expect.any(Number));
     await expect(cache.getStats()).resolves.toMatchObject({ mode: 'redis' });
-    for (const command of missed) await until(() => said().includes(command), `${command} is said`);
+    for (const command of missed) await until(() => said().includes(command), `it is said that ${command} is denied`);
     expect(cache.getMode()).toBe('redis');
   });
 

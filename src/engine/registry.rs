@@ -1,8 +1,9 @@
 //! Engines: one for each Redis that this process uses, shared by all its caches and threads, on one thread of ours.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use once_cell::sync::Lazy;
 use parking_lot::{Mutex, RwLock};
@@ -13,7 +14,7 @@ use super::cache::Cache;
 use super::error::CallError;
 use super::flight::Flights;
 use super::memory::Memory;
-use super::options::Options;
+use super::options::{DEFAULT_TIMEOUT, Options};
 use super::redis::target::Target;
 use super::redis::{Gate, Link, supervisor};
 use super::stats::{Errors, Latency};
@@ -28,8 +29,10 @@ pub struct Shared {
     pub latency: Latency,
     /// Held for reading by a batch that runs on its caller's thread, for writing by a change of mode.
     pub gate: RwLock<Gate>,
-    /// Batches and tasks handed over and not answered yet.
+    /// Calls handed over and not answered yet.
     queued: AtomicUsize,
+    /// The longest `timeoutMs` of the caches, in microseconds; see `patience`.
+    patience: AtomicU64,
 }
 
 impl Shared {
@@ -43,6 +46,7 @@ impl Shared {
             latency: Latency::default(),
             gate: RwLock::new(gate),
             queued: AtomicUsize::new(0),
+            patience: AtomicU64::new(0),
         })
     }
 
@@ -50,12 +54,24 @@ impl Shared {
         self.queued.load(Ordering::SeqCst)
     }
 
-    pub fn enter(&self) {
-        self.queued.fetch_add(1, Ordering::SeqCst);
+    pub fn enter(&self, calls: usize) {
+        self.queued.fetch_add(calls, Ordering::SeqCst);
     }
 
-    pub fn leave(&self) {
-        self.queued.fetch_sub(1, Ordering::SeqCst);
+    pub fn leave(&self, calls: usize) {
+        self.queued.fetch_sub(calls, Ordering::SeqCst);
+    }
+
+    /// How long the server may take over what no caller waits for, such as a heartbeat: as long as the most patient cache allows, since a network that needs
+    /// a `timeoutMs` of seconds is no outage to a PING either; never less than the default.
+    pub fn patience(&self) -> Duration {
+        Duration::from_micros(self.patience.load(Ordering::Relaxed)).max(DEFAULT_TIMEOUT)
+    }
+
+    fn allow(&self, options: &Options) {
+        self.memory.allow(options.max_memory);
+        let micros = u64::try_from(options.timeout.as_micros()).unwrap_or(u64::MAX);
+        self.patience.fetch_max(micros, Ordering::Relaxed);
     }
 }
 
@@ -96,16 +112,14 @@ pub fn open(options: Options) -> Result<Arc<Cache>, CallError> {
     let mut engines = ENGINES.lock();
     engines.retain(|_, engine| engine.strong_count() > 0);
     let engine = match engines.get(&options.target).and_then(Weak::upgrade) {
-        Some(engine) => {
-            engine.shared.memory.allow(options.max_memory);
-            engine
-        }
+        Some(engine) => engine,
         None => {
             let engine = Engine::start(options.target.clone(), options.max_memory)?;
-            engines.insert(options.target, Arc::downgrade(&engine));
+            engines.insert(options.target.clone(), Arc::downgrade(&engine));
             engine
         }
     };
+    engine.shared.allow(&options);
     Ok(Cache::new(engine, &options.namespace, options.timeout))
 }
 

@@ -14,11 +14,22 @@ const native = require('./native');
 
 // The kinds of operation; src/binding/decode.rs reads them.
 const Op = Object.freeze({
-  GET: 0, SET: 1, DEL: 2, INCREMENT: 3, EXISTS: 4, TTL: 5, EXPIRE: 6, BEGIN: 7, END: 8, ABANDON: 9, OVERDUE: 10,
-}); // biome-ignore format: one line reads better
+  GET: 0,
+  SET: 1,
+  DEL: 2,
+  INCREMENT: 3,
+  EXISTS: 4,
+  TTL: 5,
+  EXPIRE: 6,
+  BEGIN: 7,
+  END: 8,
+  ABANDON: 9,
+  OVERDUE: 10,
+});
 const Task = Object.freeze({ DEL_PATTERN: 0, CLEAR: 1, FLUSH_DB: 2, STATS: 3 });
 
 const STRIDE = 5;
+const NONE = new Float64Array(0);
 // The first element of a reply of BEGIN that comes later; src/engine/splice.rs writes it.
 const WAIT = 3;
 // A turn with more than this goes as several batches: a pipeline of bounded length each, and strings of bounded size.
@@ -135,7 +146,11 @@ class Channel {
     if (this.closed !== null) throw this.closed;
     let batch = this.open;
     // A group (getMany, setMany) stays in one batch: it is chunked where it is made.
-    if (slot !== null && batch.count > 0 && (batch.count + slot.count > MAX_OPS || batch.text.length + value.length > MAX_TEXT)) {
+    if (
+      slot !== null &&
+      batch.count > 0 &&
+      (batch.count + slot.count > MAX_OPS || batch.text.length + value.length > MAX_TEXT)
+    ) {
       this.sealed.push(batch);
       batch = this.open = newBatch();
     }
@@ -214,7 +229,7 @@ class Channel {
   run(task, pattern) {
     return new Promise((resolve, reject) => {
       const slots = [{ resolve, reject, count: 1, many: false, waiter: 0, quiet: false }];
-      const batch = { text: pattern, numbers: newBatch().numbers, count: 1, slots, task };
+      const batch = { text: pattern, numbers: NONE, count: 1, slots, task };
       this.sealOpen();
       this.sealed.push(batch);
       this.release();
@@ -301,7 +316,10 @@ class Channel {
  * @param {0 | [number, string, string][]} errors
  */
 function settle(bridge, slots, replies, errors) {
-  const failed = errors === 0 ? null : new Map(errors.map(([at, code, message]) => [at, new HoldfastError(/** @type {any} */ (code), message)]));
+  const failed =
+    errors === 0
+      ? null
+      : new Map(errors.map(([at, code, message]) => [at, new HoldfastError(/** @type {any} */ (code), message)]));
   let at = 0;
   for (const slot of slots) {
     if (failed !== null && fail(slot, failed, at)) {

@@ -4,7 +4,17 @@
 const { EventEmitter } = require('node:events');
 const { inspect } = require('node:util');
 const { Bridge, Channel, Op, Task } = require('./bridge');
-const { checkKey, checkKeys, checkOptions, checkStorable, describe, encode, invalid, pairsOf, toMs } = require('./codec');
+const {
+  checkKey,
+  checkKeys,
+  checkOptions,
+  checkStorable,
+  describe,
+  encode,
+  invalid,
+  pairsOf,
+  toMs,
+} = require('./codec');
 const { Computer } = require('./compute');
 const config = require('./config');
 const { HoldfastError } = require('./errors');
@@ -15,9 +25,26 @@ const CHUNK = 2048;
 const CHUNKS_AT_ONCE = 4;
 const EVENTS = ['ready', 'fallback', 'recovered', 'error'];
 const FUNCTIONS = /** @type {const} */ ([
-  'get', 'set', 'del', 'delPattern', 'getOrCompute', 'increment', 'exists', 'ttl', 'expire', 'getMany', 'setMany',
-  'clear', 'getStats', 'getMode', 'health', 'close', 'on', 'once', 'off',
-]); // biome-ignore format: a list of names
+  'get',
+  'set',
+  'del',
+  'delPattern',
+  'getOrCompute',
+  'increment',
+  'exists',
+  'ttl',
+  'expire',
+  'getMany',
+  'setMany',
+  'clear',
+  'getStats',
+  'getMode',
+  'health',
+  'close',
+  'on',
+  'once',
+  'off',
+]);
 
 /** @type {Bridge | undefined} */
 let bridge;
@@ -68,7 +95,9 @@ class Cache {
     const channel = new Channel(bridge, handle);
     if (problem !== null) logger?.warn(`holdfast runs in memory mode: ${problem.message}`);
     if (settings.acceptsAnyCertificate) {
-      logger?.warn('holdfast accepts any TLS certificate (tls.insecure): whoever is between can read and change the cache');
+      logger?.warn(
+        'holdfast accepts any TLS certificate (tls.insecure): whoever is between can read and change the cache',
+      );
     }
     const unlisten = bridge.events.add(handle, this.emitter, logger);
     this.state = { handle, channel, computer: new Computer(channel, ttl), ttl, unlisten, problem };

@@ -37,7 +37,8 @@ function invalid(message) {
  * @returns {string}
  */
 function checkKey(key) {
-  if (typeof key !== 'string') throw new HoldfastError('ERR_INVALID_KEY', `a key must be a string, not ${describe(key)}`);
+  if (typeof key !== 'string')
+    throw new HoldfastError('ERR_INVALID_KEY', `a key must be a string, not ${describe(key)}`);
   return key;
 }
 
@@ -49,9 +50,11 @@ function checkKey(key) {
 function checkStorable(key) {
   const text = checkKey(key);
   if (text === '') throw new HoldfastError('ERR_INVALID_KEY', 'a key must not be empty');
-  if (Buffer.byteLength(text) > 65_535) throw new HoldfastError('ERR_INVALID_KEY', 'a key may have 65,535 bytes at most');
+  if (Buffer.byteLength(text) > 65_535)
+    throw new HoldfastError('ERR_INVALID_KEY', 'a key may have 65,535 bytes at most');
   // Node 20 has it; the types of its standard library are older.
-  if (!(/** @type {any} */ (text).isWellFormed())) throw new HoldfastError('ERR_INVALID_KEY', 'a key must be well-formed text');
+  if (!(/** @type {any} */ (text).isWellFormed()))
+    throw new HoldfastError('ERR_INVALID_KEY', 'a key must be well-formed text');
   return text;
 }
 

@@ -43,10 +43,14 @@ class Computer {
    * @param {unknown} given a TTL or options
    */
   async getOrCompute(key, fn, given) {
-    if (typeof fn !== 'function') throw invalid(`getOrCompute needs a function that computes the value, not ${describe(fn)}`);
+    if (typeof fn !== 'function')
+      throw invalid(`getOrCompute needs a function that computes the value, not ${describe(fn)}`);
     const options = checkOptions(given, OPTIONS, true);
     const ttl = options.ttl === undefined ? this.defaultTtl : toMs(options.ttl);
-    const patience = toMs(options.hardTimeout === undefined ? DEFAULT_HARD_TIMEOUT : options.hardTimeout, 'hardTimeout');
+    const patience = toMs(
+      options.hardTimeout === undefined ? DEFAULT_HARD_TIMEOUT : options.hardTimeout,
+      'hardTimeout',
+    );
     if (running.some((outer) => outer.computer === this && outer.key === key)) {
       throw new HoldfastError(
         'ERR_COMPUTE_DEADLOCK',

@@ -43,7 +43,9 @@ function defaultTtl(seconds) {
   try {
     return toMs(seconds);
   } catch (cause) {
-    throw new HoldfastError('ERR_CONFIG', 'ttl (HOLDFAST_TTL) must be a positive number of seconds, or Infinity', { cause });
+    throw new HoldfastError('ERR_CONFIG', 'ttl (HOLDFAST_TTL) must be a positive number of seconds, or Infinity', {
+      cause,
+    });
   }
 }
 
@@ -105,7 +107,8 @@ function caOption(ca) {
 function checkNames(options, known, where) {
   if (options === null || typeof options !== 'object') throw refuse(`${where} must be an object`);
   for (const name of Object.keys(options)) {
-    if (!known.includes(name)) throw refuse(`unknown option ${JSON.stringify(name)} of ${where}; known: ${known.join(', ')}`);
+    if (!known.includes(name))
+      throw refuse(`unknown option ${JSON.stringify(name)} of ${where}; known: ${known.join(', ')}`);
   }
 }
 
@@ -130,7 +133,6 @@ function urlOption(url) {
  * @param {'string' | 'boolean' | 'number'} type
  */
 function typed(value, name, type) {
-  // biome-ignore lint/suspicious/useValidTypeof: the type is a parameter
   if (value !== undefined && typeof value !== type) throw refuse(`${name} must be a ${type}`);
   return /** @type {any} */ (value);
 }
@@ -140,7 +142,8 @@ function loggerOption(logger) {
   if (logger === undefined) return loggerOf(process.env.HOLDFAST_LOG);
   if (logger === null) return null;
   for (const level of /** @type {const} */ (['info', 'warn', 'error'])) {
-    if (typeof (/** @type {any} */ (logger)[level]) !== 'function') throw refuse('logger must have the functions info, warn and error');
+    if (typeof (/** @type {any} */ (logger)[level]) !== 'function')
+      throw refuse('logger must have the functions info, warn and error');
   }
   return /** @type {import('../../index').Logger} */ (logger);
 }
@@ -152,12 +155,14 @@ function loggerOption(logger) {
  */
 function fromOptions(options) {
   checkNames(options, OPTIONS, 'createCache');
-  if (typeof options.namespace !== 'string') throw refuse("createCache needs a namespace (or '' for raw keys, said on purpose)");
+  if (typeof options.namespace !== 'string')
+    throw refuse("createCache needs a namespace (or '' for raw keys, said on purpose)");
   const tls = options.tls ?? {};
   checkNames(tls, TLS_OPTIONS, 'tls');
   const { env } = process;
   const url = urlOption(options.url);
-  const insecure = typed(tls.insecure, 'tls.insecure', 'boolean') ?? flag(env.HOLDFAST_TLS_INSECURE, 'HOLDFAST_TLS_INSECURE');
+  const insecure =
+    typed(tls.insecure, 'tls.insecure', 'boolean') ?? flag(env.HOLDFAST_TLS_INSECURE, 'HOLDFAST_TLS_INSECURE');
   return {
     acceptsAnyCertificate: insecure && /^(rediss|valkeys):/.test(url ?? ''),
     ttl: defaultTtl(options.ttl ?? number(env.HOLDFAST_TTL, 'HOLDFAST_TTL') ?? 300),
@@ -166,7 +171,8 @@ function fromOptions(options) {
       url,
       namespace: options.namespace,
       maxMemory: sizeOption(options.maxMemory),
-      timeoutMs: typed(options.timeoutMs, 'timeoutMs', 'number') ?? number(env.HOLDFAST_TIMEOUT_MS, 'HOLDFAST_TIMEOUT_MS'),
+      timeoutMs:
+        typed(options.timeoutMs, 'timeoutMs', 'number') ?? number(env.HOLDFAST_TIMEOUT_MS, 'HOLDFAST_TIMEOUT_MS'),
       tlsCa: caOption(tls.ca),
       tlsInsecure: insecure,
       tlsServername: typed(tls.servername, 'tls.servername', 'string'),
@@ -189,8 +195,14 @@ function inMemory() {
   return {
     acceptsAnyCertificate: false,
     ttl: 300_000,
-    logger: process.env.HOLDFAST_LOG === 'silent' ? null : process.env.HOLDFAST_LOG === 'console' ? toConsole : warnings,
-    given: { url: '', namespace: /^[A-Za-z0-9_.-]{0,64}$/.test(namespace) ? namespace : '', tlsCa: [], tlsInsecure: false },
+    logger:
+      process.env.HOLDFAST_LOG === 'silent' ? null : process.env.HOLDFAST_LOG === 'console' ? toConsole : warnings,
+    given: {
+      url: '',
+      namespace: /^[A-Za-z0-9_.-]{0,64}$/.test(namespace) ? namespace : '',
+      tlsCa: [],
+      tlsInsecure: false,
+    },
   };
 }
 

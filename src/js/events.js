@@ -53,7 +53,8 @@ function deliver(listener, event, detail) {
   process.nextTick(() => {
     const { emitter } = listener;
     if (event !== 'error') emitter.emit(event, detail);
-    else if (emitter.listenerCount('error') > 0) emitter.emit('error', Object.assign(new Error(detail.message), { kind: detail.kind }));
+    else if (emitter.listenerCount('error') > 0)
+      emitter.emit('error', Object.assign(new Error(detail.message), { kind: detail.kind }));
   });
 }
 
@@ -63,11 +64,13 @@ function deliver(listener, event, detail) {
  * @param {any} detail
  */
 function log(logger, event, detail) {
-  if (event === 'fallback') logger.warn(`holdfast: Redis is away (${detail.kind}: ${detail.message}); the in-process tier answers`);
+  if (event === 'fallback')
+    logger.warn(`holdfast: Redis is away (${detail.kind}: ${detail.message}); the in-process tier answers`);
   else if (event === 'recovered') logger.info(`holdfast: Redis is back after ${detail.outageMs} ms`);
   else if (event === 'error') logger.error(`holdfast: ${detail.message}`);
   // A start that went well is no news for process warnings.
-  else if (event === 'ready' && !(/** @type {any} */ (logger).warningsOnly)) logger.info('holdfast: connected to Redis');
+  else if (event === 'ready' && !(/** @type {any} */ (logger).warningsOnly))
+    logger.info('holdfast: connected to Redis');
 }
 
 module.exports = { Events };

@@ -51,9 +51,9 @@ impl Drop for Connection {
     }
 }
 
-/// Dials until the server has answered the handshake.
-pub async fn dial(target: &Target) -> Result<Connection, Trouble> {
-    match tokio::time::timeout(DIAL_TIMEOUT, connect(target)).await {
+/// Dials until the server has answered the handshake; longer than usual where calls are allowed to take longer.
+pub async fn dial(target: &Target, patience: Duration) -> Result<Connection, Trouble> {
+    match tokio::time::timeout(DIAL_TIMEOUT.max(patience * 2), connect(target)).await {
         Ok(result) => result,
         Err(_) => Err(Trouble::new(Kind::Timeout, "the server did not answer while connecting")),
     }

@@ -38,6 +38,16 @@ pub enum Work {
     Task(Task),
 }
 
+impl Work {
+    /// How many calls it answers.
+    pub fn calls(&self) -> usize {
+        match self {
+            Self::Batch(batch) => batch.ops.len(),
+            Self::Task(_) => 1,
+        }
+    }
+}
+
 /// Work on its way through the engine's thread. Whatever becomes of it, it is answered exactly once: `finish` consumes it, and dropping it
 /// unanswered runs it on the in-process tier.
 pub struct Job {
@@ -50,7 +60,7 @@ pub struct Job {
 
 impl Job {
     pub fn new(cache: Arc<Cache>, work: Work, to: ReplyTo) -> Self {
-        cache.shared().enter();
+        cache.shared().enter(work.calls());
         Self { cache, work, to, since: Instant::now(), answered: false }
     }
 
@@ -71,7 +81,7 @@ impl Job {
     fn answer(&mut self, replies: &[Reply]) {
         self.answered = true;
         // First out of the queue, then answered: who reads the answer may run its next call at once.
-        self.cache.shared().leave();
+        self.cache.shared().leave(self.work.calls());
         self.to.complete(replies);
     }
 }

@@ -23,8 +23,6 @@ use crate::engine::registry::Shared;
 
 /// An idle connection is asked this often whether it lives.
 pub const HEARTBEAT: Duration = Duration::from_secs(1);
-/// And has so long to answer.
-pub const HEARTBEAT_TIMEOUT: Duration = Duration::from_millis(250);
 /// A timer that fires so much too late says that this process was stopped, not the server: the replies may be lying in the socket.
 const HELD_UP: Duration = Duration::from_millis(100);
 
@@ -38,7 +36,8 @@ pub enum End {
 /// A pipeline under way.
 enum Sent {
     Batch(Box<InFlight>),
-    Ping(Instant),
+    /// Since when, and until when it must be answered.
+    Ping(Instant, Instant),
     /// Removes keys whose write the server refused.
     Cleanup(Instant),
 }
@@ -71,7 +70,7 @@ impl Sent {
     fn deadline(&self) -> Instant {
         match self {
             Self::Batch(b) => b.job.as_ref().map_or(b.sent, Job::deadline),
-            Self::Ping(sent) | Self::Cleanup(sent) => *sent + HEARTBEAT_TIMEOUT,
+            Self::Ping(_, deadline) | Self::Cleanup(deadline) => *deadline,
         }
     }
 }
@@ -179,7 +178,7 @@ impl Pump<'_, futures_util::future::BoxFuture<'static, RedisResult<Vec<Value>>>>
                     let now = Instant::now();
                     if next <= now {
                         if self.sent.is_empty() {
-                            self.send(ping(), Sent::Ping(now));
+                            self.send(ping(), Sent::Ping(now, now + shared.patience()));
                         } else if now.duration_since(armed) > HELD_UP && !held_up {
                             held_up = true;
                             armed = now + HELD_UP;
@@ -204,11 +203,11 @@ impl Pump<'_, futures_util::future::BoxFuture<'static, RedisResult<Vec<Value>>>>
                 if !verdict.stale.is_empty() {
                     let mut pipeline = Pipeline::new();
                     pipeline.cmd(commands::remove(self.connection.denied)).arg(verdict.stale);
-                    self.send(pipeline, Sent::Cleanup(Instant::now()));
+                    self.send(pipeline, Sent::Cleanup(Instant::now() + shared.patience()));
                 }
                 verdict.outage.map_or(Ok(()), Err)
             }
-            Some(Sent::Ping(sent)) => {
+            Some(Sent::Ping(sent, _)) => {
                 shared.latency.record(sent.elapsed());
                 match values.into_iter().next() {
                     Some(Value::ServerError(error)) => {

@@ -65,7 +65,7 @@ async fn connect(
     backoff: &mut Backoff,
 ) -> Option<Connection> {
     loop {
-        let dialling = dial(target);
+        let dialling = dial(target, shared.patience());
         tokio::pin!(dialling);
         let trouble = loop {
             let patience = waiting.front().map_or_else(|| Instant::now() + LONGEST_PAUSE, |job| job.deadline().into());
