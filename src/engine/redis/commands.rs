@@ -25,8 +25,9 @@ const MAX_MGET: usize = 256;
 enum Step {
     /// Without the server.
     Answered(Reply),
-    /// By the next value of the MGET under way; `run` > 0 begins a new one of so many keys.
-    Read { run: usize, flight: Option<u32> },
+    /// By the next value of the MGET under way, or by the first of a new one.
+    /// `ticket`: it may fill the near cache, with the next PTTL behind the MGET.
+    Read { run: Run, flight: Option<u32>, ticket: Option<u64> },
     /// By the next reply.
     Write,
     /// By the last of so many replies.
@@ -35,11 +36,20 @@ enum Step {
     Transaction,
 }
 
+/// An MGET: how many keys it has, and how many PTTL stand behind it. No keys: the one under way goes on.
+#[derive(Debug, Clone, Copy, Default)]
+struct Run {
+    keys: usize,
+    fills: usize,
+}
+
 /// A pipeline and how to read what comes back.
 pub struct Plan {
     pub pipeline: Pipeline,
     steps: Vec<Step>,
     answers: Answers,
+    /// When it was made, which is before the server sees it.
+    now: u64,
 }
 
 /// What the replies of a batch say beyond themselves.
@@ -67,16 +77,23 @@ pub fn plan(cache: &Cache, batch: &Batch, to: &ReplyTo, denied: Denied) -> Plan 
         planner.add(cache, batch, op, to, &mut buffer);
     }
     planner.close_run();
-    Plan { pipeline: planner.pipeline, steps: planner.steps, answers: planner.answers }
+    Plan { pipeline: planner.pipeline, steps: planner.steps, answers: planner.answers, now: now_ms() }
 }
 
 struct Planner {
     pipeline: Pipeline,
     steps: Vec<Step>,
-    /// The MGET under way: where it began among the steps, and the command so far.
-    run: Option<(usize, usize, Cmd)>,
+    run: Option<OpenRun>,
     denied: Denied,
     answers: Answers,
+}
+
+/// The MGET under way: where it began among the steps, its keys so far, and the PTTL that will follow.
+struct OpenRun {
+    at: usize,
+    keys: usize,
+    command: Cmd,
+    ttls: Vec<Cmd>,
 }
 
 impl Planner {
@@ -85,13 +102,18 @@ impl Planner {
         let key = match given.map(|k| key::check(k).map(|()| k)) {
             Some(Ok(key)) => cache.prefix.join(key, buffer),
             Some(Err(error)) => return self.steps.push(Step::Answered(Reply::Error(error))),
-            None => return self.steps.push(Step::Answered(Reply::Error(local::malformed()))),
+            None => return self.steps.push(Step::Answered(local::keyless(batch, op))),
         };
         let flights = &cache.shared().flights;
+        let near = &cache.shared().near;
+        if matches!(op, Op::Set { .. } | Op::End { .. } | Op::Del { .. } | Op::Increment { .. } | Op::Expire { .. }) {
+            // Again, behind the reads that were queued before it: see the essay in near.rs, race 3.
+            near.invalidate(key);
+        }
         match *op {
-            Op::Get { .. } => self.read(key, None),
+            Op::Get { .. } => self.read(cache, key, None),
             Op::Begin { waiter, .. } => match flights.begin(key, ReplyTo { sink: to.sink.clone(), id: waiter }) {
-                Begin::Read(token) => self.read(key, Some(token)),
+                Begin::Read(token) => self.read(cache, key, Some(token)),
                 Begin::Follow(token) => self.steps.push(Step::Answered(local::follow(cache, token))),
                 Begin::Wait => self.steps.push(Step::Answered(local::wait(cache))),
             },
@@ -134,33 +156,38 @@ impl Planner {
                 self.answers.append(flights.overdue(key, token));
                 self.steps.push(Step::Answered(Reply::Done));
             }
-            Op::Malformed => self.steps.push(Step::Answered(Reply::Error(local::malformed()))),
+            Op::Malformed | Op::Answered | Op::Known(_) => self.steps.push(Step::Answered(local::keyless(batch, op))),
         }
     }
 
-    fn read(&mut self, key: &str, flight: Option<u32>) {
-        let full = self.run.as_ref().is_some_and(|(_, keys, _)| *keys == MAX_MGET || self.denied.mget);
-        if full {
+    fn read(&mut self, cache: &Cache, key: &str, flight: Option<u32>) {
+        if self.run.as_ref().is_some_and(|run| run.keys == MAX_MGET || self.denied.mget) {
             self.close_run();
         }
-        match &mut self.run {
-            Some((_, keys, command)) => {
-                *keys += 1;
-                command.arg(key);
-            }
-            None => {
-                self.run = Some((self.steps.len(), 1, with_key(if self.denied.mget { "GET" } else { "MGET" }, key)))
-            }
+        let run = self.run.get_or_insert_with(|| OpenRun {
+            at: self.steps.len(),
+            keys: 0,
+            command: cmd(if self.denied.mget { "GET" } else { "MGET" }),
+            ttls: Vec::new(),
+        });
+        run.keys += 1;
+        run.command.arg(key);
+        let ticket = cache.near.and_then(|_| cache.shared().near.expect(key));
+        if ticket.is_some() {
+            run.ttls.push(with_key("PTTL", key));
         }
-        self.steps.push(Step::Read { run: 0, flight });
+        self.steps.push(Step::Read { run: Run::default(), flight, ticket });
     }
 
     /// Ends the MGET under way, so that what follows stands behind it.
     fn close_run(&mut self) {
-        let Some((at, keys, command)) = self.run.take() else { return };
-        self.pipeline.add_command(command);
-        if let Some(Step::Read { run, .. }) = self.steps.get_mut(at) {
-            *run = keys;
+        let Some(open) = self.run.take() else { return };
+        self.pipeline.add_command(open.command);
+        if let Some(Step::Read { run, .. }) = self.steps.get_mut(open.at) {
+            *run = Run { keys: open.keys, fills: open.ttls.len() };
+        }
+        for ttl in open.ttls {
+            self.pipeline.add_command(ttl);
         }
     }
 
@@ -215,14 +242,16 @@ impl Plan {
         let mut reader = Reader {
             values: values.unwrap_or_default().into_iter(),
             mget: Vec::new().into_iter(),
+            ttls: Vec::new().into_iter(),
+            sent: self.now,
             verdict: Verdict { answers: self.answers, ..Verdict::default() },
         };
         let mut buffer = String::new();
         let now = now_ms();
         let mut replies = Vec::with_capacity(self.steps.len());
         for (op, step) in batch.ops.iter().zip(self.steps) {
-            let key = op.key().map_or("", |span| cache.prefix.join(batch.str(span), &mut buffer)).to_owned();
-            replies.push(reader.answer(cache, batch, op, step, to, now, &key));
+            let key = op.key().map_or("", |span| cache.prefix.join(batch.str(span), &mut buffer));
+            replies.push(reader.answer(cache, batch, op, step, to, now, key));
         }
         (replies, reader.verdict)
     }
@@ -232,6 +261,10 @@ struct Reader {
     values: vec::IntoIter<Value>,
     /// Of the MGET that is being read; empty where it failed.
     mget: vec::IntoIter<Value>,
+    /// The PTTL behind it.
+    ttls: vec::IntoIter<Value>,
+    /// When the batch was sent.
+    sent: u64,
     verdict: Verdict,
 }
 
@@ -252,9 +285,13 @@ impl Reader {
     ) -> Reply {
         let result = match step {
             Step::Answered(reply) => return reply,
-            Step::Read { run, flight } => {
+            Step::Read { run, flight, ticket } => {
                 let value = self.next_read(run);
-                return self.read(cache, key, flight, value, now);
+                let (reply, json) = self.read(cache, key, flight, value, now);
+                if let Some(ticket) = ticket {
+                    self.fill(cache, key, ticket, json.as_ref());
+                }
+                return reply;
             }
             Step::Write => self.values.next(),
             Step::Last(replies) => self.values.nth(replies - 1),
@@ -307,19 +344,21 @@ impl Reader {
         }
     }
 
-    fn next_read(&mut self, run: usize) -> Option<Value> {
-        if run > 0 {
+    fn next_read(&mut self, run: Run) -> Option<Value> {
+        if run.keys > 0 {
             self.mget = match self.values.next() {
-                Some(Value::Array(values)) if values.len() == run => values.into_iter(),
+                Some(Value::Array(values)) if values.len() == run.keys => values.into_iter(),
                 // One GET in place of an MGET, or an error that goes for all of them.
-                Some(value) => vec![value; run].into_iter(),
+                Some(value) => vec![value; run.keys].into_iter(),
                 None => Vec::new().into_iter(),
             };
+            self.ttls = self.values.by_ref().take(run.fills).collect::<Vec<_>>().into_iter();
         }
         self.mget.next()
     }
 
-    fn read(&mut self, cache: &Cache, key: &str, flight: Option<u32>, value: Option<Value>, now: u64) -> Reply {
+    /// A read's reply, and the value that came with it from Redis.
+    fn read(&mut self, cache: &Cache, key: &str, flight: Option<u32>, value: Option<Value>, now: u64) -> (Reply, Option<Json>) {
         let counters = &cache.counters;
         let found = match value {
             Some(Value::BulkString(bytes)) => {
@@ -333,23 +372,40 @@ impl Reader {
                 cache.shared().errors.count(trouble.kind);
                 if trouble.kind.is_outage() {
                     self.verdict.outage.get_or_insert(trouble);
-                    return self.read_locally(cache, key, flight, now);
+                    return (self.read_locally(cache, key, flight, now), None);
                 }
                 None
             }
-            None => return self.read_locally(cache, key, flight, now),
+            None => return (self.read_locally(cache, key, flight, now), None),
         };
         if found.is_none() {
             add(&counters.misses, 1);
         }
-        match (found, flight) {
-            (Some(json), None) => Reply::Value(json),
+        let reply = match (&found, flight) {
+            (Some(json), None) => Reply::Value(json.clone()),
             (None, None) => Reply::Miss,
             (Some(json), Some(token)) => {
-                self.verdict.answers.append(cache.shared().flights.found(key, token, &json));
-                Reply::Hit(json)
+                self.verdict.answers.append(cache.shared().flights.found(key, token, json));
+                Reply::Hit(json.clone())
             }
             (None, Some(token)) => self.then(local::lead(cache, key, token)),
+        };
+        (reply, found)
+    }
+
+    /// Keeps what a read found, if its placeholder still stands.
+    fn fill(&mut self, cache: &Cache, key: &str, ticket: u64, json: Option<&Json>) {
+        let near = &cache.shared().near;
+        let left = self.ttls.next().and_then(|value| integer(value).ok());
+        let most = cache.near.map_or(0, |age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX));
+        let ttl = match left {
+            Some(-1) => Some(most),
+            Some(ms) => u64::try_from(ms).ok().filter(|ms| *ms > 0).map(|ms| ms.min(most)),
+            None => None,
+        };
+        match (json, ttl) {
+            (Some(json), Some(ms)) => near.fill(key, ticket, json.as_str(), Ttl::Millis(ms), self.sent),
+            _ => near.forget(key, ticket),
         }
     }
 

@@ -94,6 +94,8 @@ pub async fn serve(
         Ok(()) => return End::Closed,
         Err(trouble) => trouble,
     };
+    // First: what is served behind this line is no longer vouched for.
+    shared.near.disarm();
     shared.errors.count(trouble.kind);
     shared.status.down(&trouble);
     *shared.gate.write() = Gate::Local;
