@@ -33,7 +33,12 @@ impl Bridge {
     #[napi(constructor)]
     pub fn new(wake: Function<'_, Json, ()>, versions: Int32Array) -> Result<Self> {
         let shared: Arc<dyn Versions> = Arc::new(SharedVersions::new(&versions)?);
-        Ok(Self { sink: EnvSink::new(&wake, shared.clone())?, versions: shared, engines: Mutex::default(), _memory: versions })
+        Ok(Self {
+            sink: EnvSink::new(&wake, shared.clone())?,
+            versions: shared,
+            engines: Mutex::default(),
+            _memory: versions,
+        })
     }
 
     /// How many counters `versions` must have.
@@ -45,7 +50,15 @@ impl Bridge {
     /// Hands over the calls of one turn: `count` operations in `numbers`, their keys and values in `text`. Returns `[[reply,…],errors,hot,later]` where
     /// something could be answered at once; what could not comes as the frame `id`.
     #[napi(catch_unwind)]
-    pub fn submit(&self, env: Env, cache: &CacheHandle, id: u32, text: Text, numbers: &[f64], count: u32) -> Option<Json> {
+    pub fn submit(
+        &self,
+        env: Env,
+        cache: &CacheHandle,
+        id: u32,
+        text: Text,
+        numbers: &[f64],
+        count: u32,
+    ) -> Option<Json> {
         let cache = cache.cache.as_ref()?;
         let numbers = &numbers[..numbers.len().min(count as usize * STRIDE)];
         match cache.submit(decode::batch(text, numbers), &self.reply_to(id)) {

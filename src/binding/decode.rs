@@ -41,7 +41,8 @@ fn op(n: &[f64], key: Span, value: Span) -> Op {
         4 => Op::Exists { key },
         5 => Op::Ttl { key },
         6 => Op::Expire { key, ttl: ttl() },
-        7 => Op::Begin { key, waiter: b as u32 },
+        // `a`: 1 with the lock across processes.
+        7 => Op::Begin { key, waiter: b as u32, lock: a >= 1.0 },
         8 => Op::End { key, value, ttl: ttl(), token: b as u32 },
         9 => Op::Abandon { key, token: b as u32, nothing: a > 0.0 },
         10 => Op::Overdue { key, token: b as u32 },

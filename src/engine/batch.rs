@@ -20,7 +20,11 @@ pub struct Span {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Op {
     /// `early`: what the near cache holds may be answered before the rest of the batch. `hot`: and may be kept in JavaScript.
-    Get { key: Span, early: bool, hot: bool },
+    Get {
+        key: Span,
+        early: bool,
+        hot: bool,
+    },
     /// Answered early: nothing is left to do.
     Answered,
     /// Found in the near cache, but its caller waits for its neighbours: the answer is `known[…]`.
@@ -50,10 +54,8 @@ pub enum Op {
         ttl: Ttl,
     },
     /// A read of `getOrCompute`. `waiter` is the id under which a late answer comes, where another thread computes the key.
-    Begin {
-        key: Span,
-        waiter: u32,
-    },
+    /// `lock`: one computation across processes.
+    Begin { key: Span, waiter: u32, lock: bool },
     /// The function of the flight `token` returned this: store it, unless the key was written meanwhile.
     End {
         key: Span,
@@ -186,6 +188,8 @@ pub enum Reply {
     Wait,
     /// `getOrCompute`: the other environment's function returned undefined.
     Nothing,
+    /// `getOrCompute`: whoever computed it failed or is gone. Ask again.
+    Again,
     Error(CallError),
 }
 

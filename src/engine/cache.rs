@@ -97,10 +97,13 @@ impl Cache {
             let reply = match op {
                 Op::Get { early, hot, .. } if self.near.is_some() => {
                     // Noted before the look-up: see the essay in near.rs, race 6.
-                    let noted = hot.then(|| versions.get_or_insert_with(|| to.sink.versions())).and_then(|v| v.as_ref()).map(|v| {
-                        let slot = near.slot(key);
-                        (slot, v.counters()[slot].load(Ordering::SeqCst))
-                    });
+                    let noted = hot
+                        .then(|| versions.get_or_insert_with(|| to.sink.versions()))
+                        .and_then(|v| v.as_ref())
+                        .map(|v| {
+                            let slot = near.slot(key);
+                            (slot, v.counters()[slot].load(Ordering::SeqCst))
+                        });
                     match (near.get(key, now), noted) {
                         (None, _) => Reply::Later,
                         (Some(hit), _) if !early => {
@@ -109,9 +112,12 @@ impl Cache {
                             batch.ops[i] = Op::Known(batch.known.len() - 1);
                             Reply::Later
                         }
-                        (Some(hit), Some((slot, version))) => {
-                            Reply::Hot(Hot { text: hit.value, slot, version, ttl: Ttl::Millis(hit.deadline.saturating_sub(now)) })
-                        }
+                        (Some(hit), Some((slot, version))) => Reply::Hot(Hot {
+                            text: hit.value,
+                            slot,
+                            version,
+                            ttl: Ttl::Millis(hit.deadline.saturating_sub(now)),
+                        }),
                         (Some(hit), None) => Reply::Value(Json::Shared(hit.value)),
                     }
                 }

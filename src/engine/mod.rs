@@ -13,6 +13,7 @@ pub mod error;
 pub mod flight;
 pub mod glob;
 pub mod key;
+pub mod lease;
 pub mod local;
 pub mod memory;
 pub mod near;

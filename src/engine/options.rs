@@ -74,7 +74,9 @@ impl Options {
         let max_age = match given.near_max_age {
             None => DEFAULT_MAX_AGE,
             Some(seconds) if seconds > 0.0 && seconds <= 86_400.0 => Duration::from_secs_f64(seconds),
-            Some(_) => return Err(CallError::config("nearCache.maxAge must be a number of seconds above 0, at most 86,400")),
+            Some(_) => {
+                return Err(CallError::config("nearCache.maxAge must be a number of seconds above 0, at most 86,400"));
+            }
         };
         let near = given.near.then_some(NearOptions { max_memory: near_max_memory, max_age });
         let target = match given.url.as_deref().map(str::trim) {

@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 use super::cache::Cache;
 use super::error::CallError;
 use super::flight::Flights;
+use super::lease::Waiting;
 use super::memory::{Memory, Usage};
 use super::near::Near;
 use super::options::{DEFAULT_TIMEOUT, Options};
@@ -25,6 +26,8 @@ use super::status::{Mode, Status};
 pub struct Shared {
     pub memory: Arc<Memory>,
     pub near: Near,
+    /// Those who wait for another process's computation.
+    pub waiting: Waiting,
     pub flights: Flights,
     pub status: Status,
     pub errors: Errors,
@@ -43,6 +46,7 @@ impl Shared {
         Arc::new(Self {
             memory: Arc::new(Memory::new(max_memory)),
             near: Near::new(max_memory),
+            waiting: Waiting::default(),
             flights: Flights::default(),
             status: Status::new(NEXT_ID.fetch_add(1, Ordering::Relaxed), mode),
             errors: Errors::default(),

@@ -61,6 +61,7 @@ fn one(out: &mut String, reply: &Reply) {
         Reply::Follow(token) => tagged(out, 2, *token),
         Reply::Wait => out.push_str("[3]"),
         Reply::Nothing => out.push_str("[4]"),
+        Reply::Again => out.push_str("[5]"),
     }
 }
 
@@ -113,7 +114,12 @@ pub fn at_once(out: &mut String, replies: &[Reply]) {
 }
 
 /// Appends a comma, and 0 or the list of what `each` writes for the replies that `which` picks.
-fn list(out: &mut String, replies: &[Reply], which: impl Fn(&Reply) -> bool, each: impl Fn(&mut String, usize, &Reply)) {
+fn list(
+    out: &mut String,
+    replies: &[Reply],
+    which: impl Fn(&Reply) -> bool,
+    each: impl Fn(&mut String, usize, &Reply),
+) {
     let before = out.len();
     for (i, reply) in replies.iter().enumerate().filter(|(_, r)| which(r)) {
         out.push_str(if out.len() == before { ",[" } else { "," });

@@ -215,14 +215,15 @@ class Channel {
    * A read of getOrCompute: resolves to its reply, `[0,value]`, `[1,token]` (lead), `[2,token]` (follow) or `[4]` (nothing). Where another thread
    * computes the key, the reply comes later, under the waiter's id; it may even overtake the batch.
    * @param {string} key
+   * @param {boolean} lock one computation across processes
    * @returns {Promise<[number, any]>}
    */
-  begin(key) {
+  begin(key, lock) {
     return new Promise((resolve, reject) => {
       const waiter = this.bridge.nextId();
       const slot = { resolve, reject, key, count: 1, many: false, waiter, quiet: false, done: false };
       this.bridge.sent.set(waiter, { channel: this, slots: [slot], count: 0 });
-      this.push(Op.BEGIN, key, '', 0, waiter, slot);
+      this.push(Op.BEGIN, key, '', lock ? 1 : 0, waiter, slot);
     });
   }
 

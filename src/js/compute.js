@@ -10,8 +10,8 @@ const { frozenCopy } = require('./hot');
 const { Op } = require('./bridge');
 
 // The first element of a reply to BEGIN; src/engine/splice.rs writes it.
-const Answer = Object.freeze({ HIT: 0, LEAD: 1, FOLLOW: 2, NOTHING: 4 });
-const OPTIONS = ['ttl', 'hardTimeout'];
+const Answer = Object.freeze({ HIT: 0, LEAD: 1, FOLLOW: 2, NOTHING: 4, AGAIN: 5 });
+const OPTIONS = ['ttl', 'hardTimeout', 'lock'];
 const DEFAULT_HARD_TIMEOUT = 30;
 // Node's timers hold a signed 32-bit number of milliseconds; beyond that is as good as never.
 const LONGEST_TIMER = 0x7fffffff;
@@ -54,6 +54,7 @@ class Computer {
       options.hardTimeout === undefined ? DEFAULT_HARD_TIMEOUT : options.hardTimeout,
       'hardTimeout',
     );
+    if (options.lock !== undefined && typeof options.lock !== 'boolean') throw invalid('lock must be true or false');
     if (running.some((outer) => outer.computer === this && outer.key === key)) {
       throw new HoldfastError(
         'ERR_COMPUTE_DEADLOCK',
@@ -63,9 +64,10 @@ class Computer {
     // Most calls hit: what follows is only set up for those that do not.
     const hot = this.channel.hot?.get(key);
     if (hot !== undefined) return hot;
-    const answer = await this.channel.begin(key);
+    const lock = options.lock !== false;
+    const answer = await this.channel.begin(key, lock);
     if (answer[0] === Answer.HIT) return this.frozen ? frozenCopy(answer[1]) : answer[1];
-    return this.wait(key, fn, ttl, patience, answer);
+    return this.wait(key, fn, ttl, patience, lock, answer);
   }
 
   /**
@@ -73,9 +75,10 @@ class Computer {
    * @param {() => unknown} fn
    * @param {number} ttl
    * @param {number} patience
+   * @param {boolean} lock
    * @param {[number, any]} first
    */
-  async wait(key, fn, ttl, patience, first) {
+  async wait(key, fn, ttl, patience, lock, first) {
     this.waiting++;
     /** @type {number | null} */
     let leading = null;
@@ -97,7 +100,7 @@ class Computer {
       }, patience);
     });
     const result = (async () => {
-      for (let answer = first; ; answer = await this.channel.begin(key)) {
+      for (let answer = first; ; answer = await this.channel.begin(key, lock)) {
         switch (answer[0]) {
           case Answer.HIT:
             return answer[1];
@@ -108,6 +111,9 @@ class Computer {
             if (late) return void this.channel.call(Op.ABANDON, key, '', 0, answer[1]).catch(ignore);
             leading = answer[1];
             return await this.lead(key, fn, ttl, answer[1]);
+          case Answer.AGAIN:
+            if (late) return undefined;
+            break;
           default: {
             const flight = this.flights.get(answer[1]);
             // It ended while the answer was on its way: ask again.

@@ -15,6 +15,7 @@ use crate::engine::clock::{Ttl, now_ms};
 use crate::engine::error::{CallError, Kind, Trouble};
 use crate::engine::flight::{Answers, Begin, Outcome};
 use crate::engine::key;
+use crate::engine::lease;
 use crate::engine::local;
 use crate::engine::stats::add;
 
@@ -27,11 +28,16 @@ enum Step {
     Answered(Reply),
     /// By the next value of the MGET under way, or by the first of a new one.
     /// `ticket`: it may fill the near cache, with the next PTTL behind the MGET.
-    Read { run: Run, flight: Option<u32>, ticket: Option<u64> },
+    /// `lock`: under which id the caller waits while the key's lease is asked for.
+    Read { run: Run, flight: Option<u32>, lock: Option<u32>, ticket: Option<u64> },
     /// By the next reply.
     Write,
     /// By the last of so many replies.
     Last(usize),
+    /// Answered; a reply that says nothing is to be passed over.
+    Passed,
+    /// By the second reply, unless the first is a marker's first byte.
+    UnlessMarked,
     /// By the second element of EXEC, the last of four replies.
     Transaction,
 }
@@ -59,6 +65,10 @@ pub struct Verdict {
     pub outage: Option<Trouble>,
     /// Writes that the server refused: what was stored before must not be read any more, so these keys are to be removed.
     pub stale: Vec<String>,
+    /// Computations for which the key's lease is to be asked for.
+    pub leases: Vec<(String, u32)>,
+    /// Sent behind the batch; nobody waits for it.
+    pub behind: Vec<Cmd>,
     /// For those who waited, behind the batch's own replies: who is told to follow a computation must find it begun.
     pub answers: Answers,
 }
@@ -111,9 +121,12 @@ impl Planner {
             near.invalidate(key);
         }
         match *op {
-            Op::Get { .. } => self.read(cache, key, None),
-            Op::Begin { waiter, .. } => match flights.begin(key, ReplyTo { sink: to.sink.clone(), id: waiter }) {
-                Begin::Read(token) => self.read(cache, key, Some(token)),
+            Op::Get { .. } => self.read(cache, key, None, None),
+            Op::Begin { waiter, lock, .. } => match flights.begin(key, ReplyTo { sink: to.sink.clone(), id: waiter }) {
+                Begin::Read(token) => {
+                    let lock = (lock && !self.denied.scripts).then_some(waiter);
+                    self.read(cache, key, Some(token), lock);
+                }
                 Begin::Follow(token) => self.steps.push(Step::Answered(local::follow(cache, token))),
                 Begin::Wait => self.steps.push(Step::Answered(local::wait(cache))),
             },
@@ -122,7 +135,9 @@ impl Planner {
                 self.command(set(key, batch.str(value), ttl), Step::Write);
             }
             Op::End { value, ttl, token, .. } => {
-                if flights.may_store(key, token) {
+                if flights.leased(key, token) && flights.may_store(key, token) {
+                    self.command(lease::store(key, token, batch.str(value), ttl), Step::Write);
+                } else if flights.may_store(key, token) {
                     self.command(set(key, batch.str(value), ttl), Step::Write);
                 } else {
                     self.answers.append(flights.end(key, token, Outcome::Value(batch.str(value).into())));
@@ -137,8 +152,8 @@ impl Planner {
                 flights.fence(key);
                 self.increment(key, amount, ttl);
             }
-            Op::Exists { .. } => self.command(with_key("EXISTS", key), Step::Write),
-            Op::Ttl { .. } => self.command(with_key("PTTL", key), Step::Write),
+            Op::Exists { .. } => self.unless_marked("EXISTS", key),
+            Op::Ttl { .. } => self.unless_marked("PTTL", key),
             Op::Expire { ttl: Ttl::Millis(ms), .. } => {
                 let mut command = with_key("PEXPIRE", key);
                 command.arg(ms);
@@ -149,8 +164,13 @@ impl Planner {
                 self.pipeline.add_command(with_key("EXISTS", key));
             }
             Op::Abandon { token, nothing, .. } => {
+                let leased = flights.leased(key, token);
                 self.answers.append(flights.end(key, token, if nothing { Outcome::Nothing } else { Outcome::Failed }));
-                self.steps.push(Step::Answered(Reply::Done));
+                if leased {
+                    self.command(lease::release(key, token), Step::Passed);
+                } else {
+                    self.steps.push(Step::Answered(Reply::Done));
+                }
             }
             Op::Overdue { token, .. } => {
                 self.answers.append(flights.overdue(key, token));
@@ -160,7 +180,7 @@ impl Planner {
         }
     }
 
-    fn read(&mut self, cache: &Cache, key: &str, flight: Option<u32>) {
+    fn read(&mut self, cache: &Cache, key: &str, flight: Option<u32>, lock: Option<u32>) {
         if self.run.as_ref().is_some_and(|run| run.keys == MAX_MGET || self.denied.mget) {
             self.close_run();
         }
@@ -176,7 +196,7 @@ impl Planner {
         if ticket.is_some() {
             run.ttls.push(with_key("PTTL", key));
         }
-        self.steps.push(Step::Read { run: Run::default(), flight, ticket });
+        self.steps.push(Step::Read { run: Run::default(), flight, lock, ticket });
     }
 
     /// Ends the MGET under way, so that what follows stands behind it.
@@ -189,6 +209,14 @@ impl Planner {
         for ttl in open.ttls {
             self.pipeline.add_command(ttl);
         }
+    }
+
+    /// A question about a key, with its first byte: what is only being computed is not there.
+    fn unless_marked(&mut self, name: &str, key: &str) {
+        let mut first = with_key("GETRANGE", key);
+        first.arg(0).arg(0);
+        self.command(first, Step::UnlessMarked);
+        self.pipeline.add_command(with_key(name, key));
     }
 
     fn command(&mut self, command: Cmd, step: Step) {
@@ -285,13 +313,25 @@ impl Reader {
     ) -> Reply {
         let result = match step {
             Step::Answered(reply) => return reply,
-            Step::Read { run, flight, ticket } => {
+            Step::Read { run, flight, lock, ticket } => {
                 let value = self.next_read(run);
-                let (reply, json) = self.read(cache, key, flight, value, now);
+                let lock = lock.map(|id| ReplyTo { sink: to.sink.clone(), id });
+                let (reply, json) = self.read(cache, key, flight, lock, value, now);
                 if let Some(ticket) = ticket {
                     self.fill(cache, key, ticket, json.as_ref());
                 }
                 return reply;
+            }
+            Step::Passed => {
+                self.values.next();
+                return Reply::Done;
+            }
+            Step::UnlessMarked => {
+                let first = self.values.next();
+                let answer = self.values.next();
+                let marked = matches!(&first, Some(Value::BulkString(bytes)) if lease::is_marker(bytes));
+                // -2 is PTTL's "no such key", and no number of keys that exist.
+                answer.map(|value| if marked { Value::Int(-2) } else { value })
             }
             Step::Write => self.values.next(),
             Step::Last(replies) => self.values.nth(replies - 1),
@@ -300,6 +340,14 @@ impl Reader {
                 other => other,
             }),
         };
+        if let (Op::End { value, ttl, token, .. }, Some(Value::ServerError(error))) = (op, &result)
+            && error.code() == "NOSCRIPT"
+        {
+            // The server forgot its scripts (SCRIPT FLUSH): once more, with the text, before anything that is sent from here on.
+            self.verdict.behind.push(lease::store_by_text(key, *token, batch.str(*value), *ttl));
+            self.verdict.answers.append(cache.shared().flights.end(key, *token, Outcome::Value(batch.str(*value).into())));
+            return Reply::Done;
+        }
         let outcome = result.ok_or(None).and_then(|value| written(cache, op, value).map_err(Some));
         let reply = match outcome {
             Ok(reply) => reply,
@@ -358,9 +406,20 @@ impl Reader {
     }
 
     /// A read's reply, and the value that came with it from Redis.
-    fn read(&mut self, cache: &Cache, key: &str, flight: Option<u32>, value: Option<Value>, now: u64) -> (Reply, Option<Json>) {
+    #[expect(clippy::too_many_arguments, reason = "as above")]
+    fn read(
+        &mut self,
+        cache: &Cache,
+        key: &str,
+        flight: Option<u32>,
+        lock: Option<ReplyTo>,
+        value: Option<Value>,
+        now: u64,
+    ) -> (Reply, Option<Json>) {
         let counters = &cache.counters;
         let found = match value {
+            // Somebody computes it.
+            Some(Value::BulkString(bytes)) if lease::is_marker(&bytes) => None,
             Some(Value::BulkString(bytes)) => {
                 let json = Json::checked(bytes);
                 add(if json.is_some() { &counters.hits_redis } else { &counters.decode_errors }, 1);
@@ -388,7 +447,14 @@ impl Reader {
                 self.verdict.answers.append(cache.shared().flights.found(key, token, json));
                 Reply::Hit(json.clone())
             }
-            (None, Some(token)) => self.then(local::lead(cache, key, token)),
+            (None, Some(token)) => match lock {
+                Some(first) => {
+                    cache.shared().flights.hold(key, token, first);
+                    self.verdict.leases.push((key.to_owned(), token));
+                    Reply::Wait
+                }
+                None => self.then(local::lead(cache, key, token)),
+            },
         };
         (reply, found)
     }
@@ -426,10 +492,12 @@ impl Reader {
 fn written(cache: &Cache, op: &Op, value: Value) -> Result<Reply, Trouble> {
     match op {
         Op::Set { .. } | Op::End { .. } => match value {
-            Value::Okay => {
+            Value::Okay | Value::Int(1) => {
                 add(&cache.counters.sets, 1);
                 Ok(Reply::Done)
             }
+            // The lease was lost: somebody wrote or deleted the key meanwhile.
+            Value::Int(0) => Ok(Reply::Done),
             Value::ServerError(error) => Err(classify(&error)),
             _ => Err(out_of_step()),
         },

@@ -17,7 +17,7 @@ use super::reply::{classify, explain};
 use super::target::{Address, Target, Trust};
 use super::tls;
 use crate::engine::error::{Kind, Trouble};
-use crate::engine::near::Near;
+use crate::engine::lease;
 use crate::engine::registry::Shared;
 use crate::engine::status::Server;
 
@@ -37,6 +37,7 @@ pub struct Denied {
     pub mget: bool,
     pub scan: bool,
     pub client: bool,
+    pub scripts: bool,
 }
 
 /// A connection that is up. Dropping it closes the socket at once, whatever is in flight.
@@ -91,7 +92,7 @@ async fn handshake(target: &Target, protocol: ProtocolVersion, shared: &Arc<Shar
         let shared = shared.clone();
         // Called by the driver as it reads, each push before the replies behind it.
         config = config.set_push_sender(move |push: PushInfo| -> Result<(), Infallible> {
-            invalidated(&shared.near, push);
+            invalidated(&shared, push);
             Ok(())
         });
     }
@@ -121,6 +122,8 @@ async fn inspect(connection: &mut Connection) -> Result<(), Trouble> {
     pipe.cmd("SCAN").arg(0).arg("MATCH").arg(PROBE).arg("COUNT").arg(1);
     pipe.cmd("UNLINK").arg(PROBE);
     pipe.cmd("MGET").arg(PROBE);
+    lease::load(&mut pipe);
+    pipe.add_command(lease::renew(false, PROBE, 0));
     if connection.tracking {
         pipe.cmd("CLIENT").arg("TRACKING").arg("ON");
     }
@@ -134,8 +137,15 @@ async fn inspect(connection: &mut Connection) -> Result<(), Trouble> {
         }
     }
     let denied = |i: usize| matches!(replies.get(i), Some(Value::ServerError(e)) if command_denied(e));
-    connection.denied = Denied { client: denied(0), scan: denied(3), unlink: denied(4), mget: denied(5) };
-    connection.tracking &= matches!(replies.get(6), Some(Value::Okay));
+    // A user who may load scripts may still not be allowed to run them: one that changes nothing tells.
+    connection.denied = Denied {
+        client: denied(0),
+        scan: denied(3),
+        unlink: denied(4),
+        mget: denied(5),
+        scripts: (6..=9).any(|i| matches!(replies.get(i), Some(Value::ServerError(_)))),
+    };
+    connection.tracking &= matches!(replies.last(), Some(Value::Okay));
     if let Some(text) = replies.get(1).and_then(text) {
         connection.server.version = field(&text, "redis_version").or_else(|| field(&text, "valkey_version"));
         connection.server.run_id = field(&text, "run_id");
@@ -152,7 +162,7 @@ async fn inspect(connection: &mut Connection) -> Result<(), Trouble> {
 }
 
 /// A push about keys that changed; a null one means all of them.
-fn invalidated(near: &Near, push: PushInfo) {
+fn invalidated(shared: &Shared, push: PushInfo) {
     if push.kind != PushKind::Invalidate {
         return;
     }
@@ -164,11 +174,15 @@ fn invalidated(near: &Near, push: PushInfo) {
                     if let Value::BulkString(bytes) = key
                         && let Ok(key) = std::str::from_utf8(&bytes)
                     {
-                        near.invalidate(key);
+                        shared.near.invalidate(key);
+                        shared.waiting.wake(key);
                     }
                 }
             }
-            _ => near.flush(),
+            _ => {
+                shared.near.flush();
+                shared.waiting.wake_all();
+            }
         }
     }
 }

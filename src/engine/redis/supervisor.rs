@@ -129,6 +129,7 @@ fn tell_denied(shared: &Shared, denied: Denied) {
     let parts: Vec<&str> = [
         (denied.scan, "SCAN (delPattern and clear cannot remove keys in Redis)"),
         (denied.unlink, "UNLINK (DEL is used)"),
+        (denied.scripts, "scripts (getOrCompute computes once a process, not once in all)"),
         (denied.mget, "MGET (GET is used)"),
         (denied.client, "CLIENT (the connection has no name, and nothing is kept in process while Redis is up)"),
     ]

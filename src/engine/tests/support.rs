@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 
 use crate::engine::batch::{Batch, Op, Reply, ReplyTo, Sink, Span, Submitted};
-use crate::engine::near::Versions;
 use crate::engine::cache::Cache;
+use crate::engine::near::Versions;
 use crate::engine::options::{Given, Options};
 use crate::engine::registry;
 use crate::engine::status::Mode;
@@ -52,7 +52,11 @@ impl Client {
             Submitted::Later => until("the batch to be answered", || self.reply(id)),
             Submitted::Partly(early) => {
                 let late = until("the rest of the batch", || self.reply(id));
-                early.into_iter().zip(late).map(|(early, late)| if early == Reply::Later { late } else { early }).collect()
+                early
+                    .into_iter()
+                    .zip(late)
+                    .map(|(early, late)| if early == Reply::Later { late } else { early })
+                    .collect()
             }
         }
     }
