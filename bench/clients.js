@@ -41,7 +41,8 @@ async function measureAll(lab, names, { rounds, seconds }) {
             () => work(seconds / 2),
             () => work(seconds),
           );
-          if (result.asked < result.calls) throw new Error(`${name} answered calls without asking Redis`);
+          if (result.asked < result.calls && !result.disturbed)
+            throw new Error(`${name} answered without asking Redis`);
           windows.push({ round, op, callers, client: name, ...result });
         }
       }

@@ -73,11 +73,11 @@ async function shoot(server, connections, seconds) {
   const shots = await autocannon({ url: server.url, connections, duration: seconds });
   const cost = await ask(server, 'stop');
   const failed = shots.errors + shots.timeouts + shots.non2xx;
-  if (failed > 0) throw new Error(`${failed} of ${shots.requests.total} requests failed`);
   return {
     ...cost,
     seconds: shots.duration,
     calls: shots.requests.total,
+    failed,
     p50: shots.latency.p50,
     p99: shots.latency.p99,
   };

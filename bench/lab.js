@@ -59,7 +59,7 @@ function answer(child) {
 }
 
 /**
- * Runs `warmUp`, then `work`, on fresh keys; both resolve to a cost as meter.js gives it, and only that of `work` counts.
+ * Runs `warmUp`, then `work`, on fresh keys; both resolve to a cost as meter.js gives it with `failed`, a count, and only that of `work` counts.
  * Adds `asked`, for how many calls the server worked (an MGET is as many as it has keys), and `askedPerRead`, for how many of them
  * by one read of its socket: the batch as it arrived. When something else used the machine meanwhile it is done again, or marked as disturbed once the run has repeated too much.
  */
@@ -75,6 +75,7 @@ async function measure(lab, warmUp, work) {
     const spent = after.own - before.own + result.cpuMicros;
     const others = (after.busy - before.busy - spent) / (after.at - before.at) / os.cpus().length;
     const disturbed = others > QUIET;
+    if (result.failed > 0 && !disturbed) throw new Error(`${result.failed} calls failed on a quiet machine`);
     const asked = Math.max(after.commands, after.lookups);
     if (!disturbed || lab.repeats === 0) return { ...result, asked, askedPerRead: asked / after.reads, disturbed };
     lab.repeats -= 1;

@@ -121,7 +121,6 @@ module.exports = function stats(mode) {
         url: mode.url,
         namespace: freshNamespace(),
         logger: silent(),
-        timeoutMs: 300,
       });
       let ready = 0;
       other.on('ready', () => ready++);

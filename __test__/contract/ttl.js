@@ -137,6 +137,21 @@ module.exports = function ttl(mode) {
 
   if (!mode.shared) return;
 
+  test('Redis is told whole milliseconds, at least one', async () => {
+    await mode.server.cli('config', 'set', 'slowlog-log-slower-than', '0'); // the log then holds every command, newest first
+    for (const [seconds, ms] of [
+      [1_000.0004, 1_000_000],
+      [1_000.0006, 1_000_001],
+      [0.0015, 2],
+      [1e-9, 1],
+      [9_007_199_254_740, 9_007_199_254_740_000],
+    ]) {
+      await cache.set('k', 1, seconds);
+      expect(/\nPX\n(\d+)\n/i.exec(await mode.server.cli('slowlog', 'get', '20'))[1]).toBe(String(ms));
+    }
+    await mode.server.cli('config', 'set', 'slowlog-log-slower-than', '-1');
+  });
+
   test('Redis holds the same ttl, in milliseconds', async () => {
     const raw = await mode.cache({ namespace: '' });
     await raw.set('px', 1, 1_000.25);

@@ -29,7 +29,7 @@ async function redis(options) {
 // Says what one call was answered by, then each change of mode. `getMode` alone tells: no call is needed to notice.
 const WATCHER = `
   const { createCache } = require('holdfast');
-  const cache = createCache({ namespace: 'n', logger: { info() {}, warn() {}, error() {} } });
+  const cache = createCache({ namespace: 'n', timeoutMs: 2_000, logger: { info() {}, warn() {}, error() {} } });
   cache.set('k', 1).then(() => cache.get('k')).then((value) => console.log('answered ' + value + ' in ' + cache.getMode()));
   let said;
   setInterval(() => {
@@ -57,7 +57,7 @@ test('a name that does not exist: memory mode says so, and the name is asked for
 
 test('nobody waits for a slow resolver', async () => {
   const server = await redis();
-  resolver.answer({ 'slow.test': 'slow=3 127.0.0.1' });
+  resolver.answer({ 'slow.test': 'slow=5 127.0.0.1' });
   const script = watcher(`redis://slow.test:${server.port}`);
   await script.says('answered 1');
   expect(script.stdout).not.toContain('mode redis');

@@ -89,7 +89,7 @@ test('a server restarted empty: misses, scripts are loaded again, computations r
 });
 
 test('a blackhole on an idle connection is noticed without traffic, and left by itself', async () => {
-  const cache = await connected(proxy.url());
+  const cache = await connected(proxy.url(), { timeoutMs: 250 });
   const { events, count } = watch(cache);
   proxy.blackhole();
   await untilMode(cache, 'memory');
@@ -103,7 +103,7 @@ test('a blackhole on an idle connection is noticed without traffic, and left by 
 });
 
 test('during an outage there is one dial at a time', async () => {
-  const cache = await connected(proxy.url());
+  const cache = await connected(proxy.url(), { timeoutMs: 250 });
   proxy.blackhole();
   await untilMode(cache, 'memory');
   const { connections } = proxy;
@@ -127,7 +127,7 @@ test('a refused port is tried for ever, until somebody listens', async () => {
 });
 
 test('replies that come one byte at a time are right', async () => {
-  const cache = await connected(proxy.url(), { timeoutMs: 10_000 });
+  const cache = await connected(proxy.url());
   proxy.inject({ trickle: true });
   await cache.setMany({ a: { n: 1 }, b: 'text', c: null });
   expect(await cache.getMany(['a', 'nothing', 'b', 'c'])).toEqual([{ n: 1 }, null, 'text', null]);

@@ -4,7 +4,10 @@
 const { closeCaches } = require('../support/holdfast');
 const { MODES } = require('../support/modes');
 
-afterEach(closeCaches);
+afterEach(async () => {
+  await closeCaches();
+  await Promise.all(MODES.map((mode) => mode.stop()));
+});
 
 test.each(MODES)('a million keys keep their order in $name', async (mode) => {
   await mode.start();
@@ -16,7 +19,6 @@ test.each(MODES)('a million keys keep their order in $name', async (mode) => {
   expect(values).toHaveLength(keys.length);
   expect(values.every((value, i) => value === (i % 1_000 === 0 ? i / 1_000 : null))).toBe(true);
   expect(cache.getMode()).toBe(mode.mode);
-  await mode.stop();
 });
 
 test.each(MODES)('the small calls of others go on beside it in $name', async (mode) => {
@@ -27,5 +29,4 @@ test.each(MODES)('the small calls of others go on beside it in $name', async (mo
   const small = await Promise.all(Array.from({ length: 100 }, () => cache.get('small')));
   expect(new Set(small)).toEqual(new Set([1]));
   expect((await large).every((value) => value === null)).toBe(true);
-  await mode.stop();
 });

@@ -69,7 +69,7 @@ const FORKS = {
 
 test.each(Object.keys(FORKS))('processes of %s have their own connections and share Redis', async (kind) => {
   await server.cli('flushall');
-  const script = startScript(FORKS[kind], { env: { REDIS_URL: server.url() } });
+  const script = startScript(FORKS[kind], { env: { REDIS_URL: server.url(), HOLDFAST_TIMEOUT_MS: '5000' } });
   await script.says(']\n');
   const clients = await server.cli('client', 'list', 'type', 'normal');
   expect(clients.split('\n').filter((line) => / addr=127/.test(line))).toHaveLength(4);

@@ -41,14 +41,14 @@ const TELL_ALL = `
     const everything = [holdfast, Object.entries(holdfast), errors, config, events, await holdfast.getStats(), health];
     console.error(inspect(everything, deep));
     console.error(JSON.stringify(everything, (_, each) => (typeof each === 'bigint' ? String(each) : each)));
-    await new Promise((resolve) => setTimeout(resolve, 50)); // warnings are told in a later turn
+    await new Promise((resolve) => setTimeout(resolve, 200)); // warnings are told in a later turn
     for (const warning of warnings) console.error(inspect(warning, deep));
     console.log(JSON.stringify({ value, health, warnings: warnings.length, config: config?.code }));
   })();
 `;
 
 async function tellAll(env) {
-  const result = await runScript(TELL_ALL, { env });
+  const result = await runScript(TELL_ALL, { env: { HOLDFAST_TIMEOUT_MS: '5000', ...env } });
   expect(result).toMatchObject({ code: 0, hung: false });
   const output = result.stdout + result.stderr;
   for (const form of [SECRET, encodeURIComponent(SECRET), Buffer.from(SECRET).toString('base64')]) {
@@ -126,7 +126,12 @@ test('HOLDFAST_NAMESPACE and HOLDFAST_TTL configure the default cache', async ()
   const script = `
     const { set, ttl } = require('holdfast');
     set('k', 1).then(() => ttl('k')).then((left) => console.log(JSON.stringify(left)));`;
-  const env = { REDIS_URL: server.url(), HOLDFAST_NAMESPACE: 'shop', HOLDFAST_TTL: '1000' };
+  const env = {
+    REDIS_URL: server.url(),
+    HOLDFAST_NAMESPACE: 'shop',
+    HOLDFAST_TTL: '1000',
+    HOLDFAST_TIMEOUT_MS: '5000',
+  };
   const left = await runForJson(script, { env });
   expect(left).toBeGreaterThan(900);
   expect(left).toBeLessThanOrEqual(1_000);

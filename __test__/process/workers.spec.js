@@ -4,8 +4,7 @@
 const { Worker } = require('node:worker_threads');
 const { closeCaches, freshNamespace } = require('../support/holdfast');
 const { MODES } = require('../support/modes');
-const { startRedis } = require('../support/redis-server');
-const { runForJson } = require('../support/run-script');
+const { runForJson, startScript } = require('../support/run-script');
 
 // HOLDFAST_TEST_TERMINATIONS=1000 for a long run.
 const TERMINATIONS = Number(process.env.HOLDFAST_TEST_TERMINATIONS ?? 50);
@@ -142,29 +141,34 @@ const TERMINATE = `
       for (let turn = 0; turn < n % 5; turn++) await new Promise(setImmediate);
       await worker.terminate();
     }
-    const { inFlight, mode } = cache.health();
-    console.log(JSON.stringify({ value: await cache.get('k'), inFlight, mode }));
+    // The calls of the last one are under way in the engine until they settle for nobody.
+    while (cache.health().inFlight > 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    console.log(JSON.stringify({ value: await cache.get('k'), mode: cache.getMode() }));
   })();
 `;
 
-test.each(['', 'redis'])(
-  'threads ended in the middle of calls harm nobody (%j)',
-  async (kind) => {
-    const server = kind === 'redis' ? await startRedis() : null;
-    const result = await runForJson(TERMINATE, {
-      args: [String(TERMINATIONS)],
-      env: { REDIS_URL: server?.url() ?? '' },
-      boundMs: 50_000 + TERMINATIONS * 2_000,
-    });
-    expect(result).toEqual({ value: 'kept', inFlight: 0, mode: server ? 'redis' : 'memory' });
-    await server?.stop();
-  },
-  60_000 + TERMINATIONS * 2_000,
-);
+describe('in a process of its own', () => {
+  // What a test of one mode started ends with it, also where it fails.
+  afterEach(() => Promise.all(MODES.map((mode) => mode.stop())));
 
-test('threads come and go and leave one connection', async () => {
-  const server = await startRedis();
-  const script = `
+  test.each(MODES)(
+    'threads ended in the middle of calls harm nobody, and leave no call in flight: $name',
+    async (mode) => {
+      await mode.start();
+      const result = await runForJson(TERMINATE, {
+        args: [String(TERMINATIONS)],
+        env: { REDIS_URL: mode.url, HOLDFAST_TIMEOUT_MS: '5000' },
+        boundMs: 50_000 + TERMINATIONS * 2_000,
+      });
+      expect(result).toEqual({ value: 'kept', mode: mode.mode });
+    },
+    60_000 + TERMINATIONS * 2_000,
+  );
+
+  test('threads come and go and leave one connection', async () => {
+    const mode = MODES[1];
+    await mode.start();
+    const script = `
     const { Worker } = require('node:worker_threads');
     const { get, getMode } = require('holdfast');
     const one = "const { set } = require('holdfast'); set('k', 1);";
@@ -176,14 +180,13 @@ test('threads come and go and leave one connection', async () => {
       console.log(JSON.stringify({ value: await get('k'), mode: getMode() }));
       setTimeout(() => {}, 60_000);
     })();`;
-  const { startScript } = require('../support/run-script');
-  const running = startScript(script, { env: { REDIS_URL: server.url() } });
-  await running.says('"mode":"redis"');
-  const clients = (await server.cli('client', 'list', 'type', 'normal'))
-    .split('\n')
-    .filter((line) => / addr=127/.test(line));
-  expect(clients).toHaveLength(1);
-  running.kill('SIGKILL');
-  await running.result;
-  await server.stop();
+    const running = startScript(script, { env: { REDIS_URL: mode.url, HOLDFAST_TIMEOUT_MS: '5000' } });
+    await running.says('"mode":"redis"');
+    const clients = (await mode.server.cli('client', 'list', 'type', 'normal'))
+      .split('\n')
+      .filter((line) => / addr=127/.test(line));
+    expect(clients).toHaveLength(1);
+    running.kill('SIGKILL');
+    await running.result;
+  });
 });

@@ -6,7 +6,7 @@ const { setTimeout: sleep } = require('node:timers/promises');
 const { createCache } = require('../..');
 
 const { url, namespace } = workerData;
-const cache = createCache({ url, namespace, logger: { info() {}, warn() {}, error() {} } });
+const cache = createCache({ url, namespace, timeoutMs: 5_000, logger: { info() {}, warn() {}, error() {} } });
 
 const tasks = {
   async mode(expected) {

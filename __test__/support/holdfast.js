@@ -9,9 +9,13 @@ const holdfast = require('../..');
 
 const open = new Set();
 
+// A test of an outage waits this long for it; any other has the patience for a busy machine.
+const PATIENCE_MS = 5_000;
+
 /** A cache in a namespace of its own, told nothing on the console, closed by `closeCaches`. */
 function makeCache(options = {}) {
-  const cache = holdfast.createCache({ namespace: freshNamespace(), url: '', logger: silent(), ...options });
+  const defaults = { namespace: freshNamespace(), url: '', logger: silent(), timeoutMs: PATIENCE_MS };
+  const cache = holdfast.createCache({ ...defaults, ...options });
   open.add(cache);
   return cache;
 }

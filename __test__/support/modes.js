@@ -32,8 +32,9 @@ class RedisMode extends MemoryMode {
     this.url = this.server.url();
   }
 
-  stop() {
-    return this.server.stop();
+  async stop() {
+    await this.server?.stop();
+    this.server = null;
   }
 }
 

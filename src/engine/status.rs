@@ -85,14 +85,21 @@ impl Status {
         self.inner.lock().connections.saturating_sub(1)
     }
 
-    /// Tells an environment of changes, once however often it asks. One that comes after the first connection is told `ready` at once.
+    /// Tells an environment of changes, once however often it asks; and of what it missed, as the first dial may end before anybody listens.
     pub fn subscribe(&self, sink: Weak<dyn Sink>) {
         let mut inner = self.inner.lock();
         if inner.listeners.iter().any(|known| known.ptr_eq(&sink)) {
             return;
         }
+        let missed = sink.upgrade();
+        if inner.outage_since.is_some()
+            && let Some(sink) = &missed
+            && let Some((trouble, _)) = &inner.last_error
+        {
+            sink.event(self.message("fallback", describe(trouble)));
+        }
         if inner.mode == Mode::Redis
-            && let Some(sink) = sink.upgrade()
+            && let Some(sink) = &missed
         {
             sink.event(self.message("ready", json!({})));
             if let Some(notice) = &inner.notice {

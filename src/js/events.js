@@ -7,6 +7,8 @@ class Events {
   constructor() {
     /** @type {Map<number, Set<Listener>>} by engine */
     this.listeners = new Map();
+    /** @type {Map<number, any>} what each engine's connection cannot do, for caches that are made later */
+    this.notices = new Map();
   }
 
   /**
@@ -23,6 +25,12 @@ class Events {
     this.listeners.set(engine, known.add(listener));
     // A further cache on a connection that is up.
     if (handle.mode === 'redis') deliver(listener, 'ready', {});
+    const notice = this.notices.get(engine);
+    if (notice !== undefined) {
+      const told = Array.from(known, (other) => (other === listener ? null : other.logger));
+      if (logger !== null && !told.includes(logger)) log(logger, 'error', notice);
+      deliver(listener, 'error', notice);
+    }
     return () => {
       known.delete(listener);
       if (known.size === 0) this.listeners.delete(engine);
@@ -31,6 +39,8 @@ class Events {
 
   /** @param {{ engine: number, event: string, detail: any }} message */
   tell({ engine, event, detail }) {
+    if (event === 'error') this.notices.set(engine, detail);
+    else this.notices.delete(engine);
     const listeners = this.listeners.get(engine) ?? [];
     // Caches of one engine share its changes: a logger that several of them have is told once.
     const loggers = new Set(Array.from(listeners, (listener) => listener.logger));
