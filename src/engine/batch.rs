@@ -55,7 +55,11 @@ pub enum Op {
     },
     /// A read of `getOrCompute`. `waiter` is the id under which a late answer comes, where another thread computes the key.
     /// `lock`: one computation across processes.
-    Begin { key: Span, waiter: u32, lock: bool },
+    Begin {
+        key: Span,
+        waiter: u32,
+        lock: bool,
+    },
     /// The function of the flight `token` returned this: store it, unless the key was written meanwhile.
     End {
         key: Span,

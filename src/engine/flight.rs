@@ -116,8 +116,15 @@ impl Flights {
             return Begin::Wait;
         }
         let token = table.token();
-        let flight =
-            Flight { token, client, state: State::Reading, fenced: false, overdue: false, leased: false, waiters: Vec::new() };
+        let flight = Flight {
+            token,
+            client,
+            state: State::Reading,
+            fenced: false,
+            overdue: false,
+            leased: false,
+            waiters: Vec::new(),
+        };
         table.flights.entry(key.into()).or_default().push(flight);
         self.count(&table);
         Begin::Read(token)
@@ -251,7 +258,9 @@ impl Flights {
                 flight.waiters.retain(|to| to.sink.client() != client);
             }
             // A flight that still reads is answered by its read, for those of other environments who wait for it.
-            for dead in flights.extract_if(.., |f| f.client == client && (f.state == State::Computing || f.waiters.is_empty())) {
+            for dead in
+                flights.extract_if(.., |f| f.client == client && (f.state == State::Computing || f.waiters.is_empty()))
+            {
                 orphans.extend(dead.waiters);
             }
         }

@@ -135,13 +135,14 @@ impl Planner {
                 self.command(set(key, batch.str(value), ttl), Step::Write);
             }
             Op::End { value, ttl, token, .. } => {
-                if flights.leased(key, token) && flights.may_store(key, token) {
-                    self.command(lease::store(key, token, batch.str(value), ttl), Step::Write);
-                } else if flights.may_store(key, token) {
-                    self.command(set(key, batch.str(value), ttl), Step::Write);
+                let leased = flights.leased(key, token);
+                if flights.may_store(key, token) {
+                    let text = batch.str(value);
+                    let command = if leased { lease::store(key, token, text, ttl) } else { set(key, text, ttl) };
+                    self.command(command, Step::Write);
                 } else {
                     self.answers.append(flights.end(key, token, Outcome::Value(batch.str(value).into())));
-                    self.steps.push(Step::Answered(Reply::Done));
+                    self.over(key, token, leased);
                 }
             }
             Op::Del { .. } => {
@@ -166,11 +167,7 @@ impl Planner {
             Op::Abandon { token, nothing, .. } => {
                 let leased = flights.leased(key, token);
                 self.answers.append(flights.end(key, token, if nothing { Outcome::Nothing } else { Outcome::Failed }));
-                if leased {
-                    self.command(lease::release(key, token), Step::Passed);
-                } else {
-                    self.steps.push(Step::Answered(Reply::Done));
-                }
+                self.over(key, token, leased);
             }
             Op::Overdue { token, .. } => {
                 self.answers.append(flights.overdue(key, token));
@@ -208,6 +205,15 @@ impl Planner {
         }
         for ttl in open.ttls {
             self.pipeline.add_command(ttl);
+        }
+    }
+
+    /// A computation that stores nothing: its lease goes.
+    fn over(&mut self, key: &str, token: u32, leased: bool) {
+        if leased {
+            self.command(lease::release(key, token), Step::Passed);
+        } else {
+            self.steps.push(Step::Answered(Reply::Done));
         }
     }
 
@@ -345,7 +351,11 @@ impl Reader {
         {
             // The server forgot its scripts (SCRIPT FLUSH): once more, with the text, before anything that is sent from here on.
             self.verdict.behind.push(lease::store_by_text(key, *token, batch.str(*value), *ttl));
-            self.verdict.answers.append(cache.shared().flights.end(key, *token, Outcome::Value(batch.str(*value).into())));
+            self.verdict.answers.append(cache.shared().flights.end(
+                key,
+                *token,
+                Outcome::Value(batch.str(*value).into()),
+            ));
             return Reply::Done;
         }
         let outcome = result.ok_or(None).and_then(|value| written(cache, op, value).map_err(Some));
@@ -406,7 +416,6 @@ impl Reader {
     }
 
     /// A read's reply, and the value that came with it from Redis.
-    #[expect(clippy::too_many_arguments, reason = "as above")]
     fn read(
         &mut self,
         cache: &Cache,

@@ -1,19 +1,17 @@
 //! The task behind each computation that needs the key's lease: asks for it, waits while another process computes, renews it while this one does.
 
-use std::time::{Duration, Instant};
-
 use std::sync::Arc;
+use std::time::Instant;
 
 use redis::aio::MultiplexedConnection;
 use redis::{Cmd, Pipeline, Value};
 
 use super::reply::{classify, explain, out_of_step};
-use crate::engine::batch::{Json, Reply};
+use crate::engine::batch::Json;
 use crate::engine::cache::Cache;
-use crate::engine::clock::now_ms;
 use crate::engine::error::{Kind, Trouble};
+use crate::engine::flight::Outcome;
 use crate::engine::lease::{self, LONGEST, POLL, RENEWAL};
-use crate::engine::local;
 use crate::engine::stats::add;
 
 /// What the key holds when its lease is asked for.
@@ -61,10 +59,13 @@ impl Task {
             // Before the key is read: a push that comes at once is not missed.
             changed.as_mut().enable();
             let found = self.ask().await?;
-            let flights = &self.cache.shared().flights;
             match found {
                 Found::Value(json) => {
-                    flights.found(&self.key, self.token, &json).send();
+                    self.cache.shared().flights.found(&self.key, self.token, &json).send();
+                    return Ok(false);
+                }
+                Found::Lease if self.unwanted() => {
+                    let _ = self.command(lease::release(&self.key, self.token)).await;
                     return Ok(false);
                 }
                 Found::Lease => return Ok(self.lead(true).await),
@@ -73,21 +74,31 @@ impl Task {
                     return Ok(false);
                 }
                 Found::Computing(Some(own)) if self.cache.shared().flights.is_overdue(&self.key, own) => {
-                    if self.eval(|by_text, key, token| lease::take_over(by_text, key, own, token)).await? == Value::Int(1) {
+                    if self.eval(|by_text, key, token| lease::take_over(by_text, key, own, token)).await?
+                        == Value::Int(1)
+                    {
                         return Ok(self.lead(true).await);
                     }
                 }
                 Found::Computing(_) => {
                     let _ = tokio::time::timeout(POLL, changed).await;
                     self.cache.shared().waiting.forget(&self.key);
-                    if !self.cache.shared().flights.wanted(&self.key, self.token) {
-                        // Fenced by a write, or all who waited are gone: those who are left ask anew.
-                        self.cache.shared().flights.end(&self.key, self.token, crate::engine::flight::Outcome::Failed).send();
+                    if self.unwanted() {
                         return Ok(false);
                     }
                 }
             }
         }
+    }
+
+    /// Fenced by a write while it waited, or left by all who did: whoever is there still asks anew.
+    fn unwanted(&self) -> bool {
+        let flights = &self.cache.shared().flights;
+        let unwanted = !flights.wanted(&self.key, self.token);
+        if unwanted {
+            flights.end(&self.key, self.token, Outcome::Failed).send();
+        }
+        unwanted
     }
 
     async fn lead(&mut self, leased: bool) -> bool {
@@ -120,7 +131,9 @@ impl Task {
             Value::BulkString(bytes) if lease::is_marker(&bytes) => Ok(Found::Computing(lease::own_token(&bytes))),
             Value::BulkString(bytes) => Ok(Json::checked(bytes).map_or(Found::Foreign, Found::Value)),
             // Another type than a string lies there.
-            Value::ServerError(error) if matches!(classify(&error).kind, Kind::Wrongtype | Kind::Server) => Ok(Found::Foreign),
+            Value::ServerError(error) if matches!(classify(&error).kind, Kind::Wrongtype | Kind::Server) => {
+                Ok(Found::Foreign)
+            }
             Value::ServerError(error) => Err(classify(&error)),
             _ => Err(out_of_step()),
         }
@@ -128,7 +141,9 @@ impl Task {
 
     async fn eval(&mut self, call: impl Fn(bool, &str, u32) -> Cmd) -> Result<Value, Trouble> {
         match self.command(call(false, &self.key, self.token)).await? {
-            Value::ServerError(error) if error.code() == "NOSCRIPT" => self.command(call(true, &self.key, self.token)).await,
+            Value::ServerError(error) if error.code() == "NOSCRIPT" => {
+                self.command(call(true, &self.key, self.token)).await
+            }
             value => Ok(value),
         }
     }
