@@ -109,7 +109,10 @@ test('another process gets the value of this one', async () => {
   const here = cache.getOrCompute('k', fn);
   await begun();
   const there = elsewhere();
-  await until(async () => Number(await server.cli('client', 'list').then((list) => list.match(/name=holdfast/g).length)) > 1, 'both');
+  await until(
+    async () => Number(await server.cli('client', 'list').then((list) => list.match(/name=holdfast/g).length)) > 1,
+    'both',
+  );
   release();
   expect(await here).toBe('here');
   expect(await there).toEqual({ value: 'here', runs: 0 });
@@ -118,7 +121,13 @@ test('another process gets the value of this one', async () => {
 test('what throws here is computed there', async () => {
   const cache = await connected();
   let fail;
-  const here = cache.getOrCompute('k', () => new Promise((_, reject) => { fail = reject; }));
+  const here = cache.getOrCompute(
+    'k',
+    () =>
+      new Promise((_, reject) => {
+        fail = reject;
+      }),
+  );
   const rejected = expect(here).rejects.toThrow('on purpose');
   await until(() => fail, 'the function runs');
   const there = elsewhere();

@@ -138,7 +138,11 @@ test('two namespaces and the raw keys of one connection keep to themselves', asy
   const raw = await connected({ namespace: '' });
   await one.set('k', 1);
   await two.set('k', 2);
-  for (const [cache, key, value] of [[one, 'k', 1], [two, 'k', 2], [raw, 'one:k', 1]]) {
+  for (const [cache, key, value] of [
+    [one, 'k', 1],
+    [two, 'k', 2],
+    [raw, 'one:k', 1],
+  ]) {
     await heat(cache, key);
     expect(await cache.get(key)).toBe(value);
   }
@@ -149,7 +153,16 @@ test('two namespaces and the raw keys of one connection keep to themselves', asy
 });
 
 test('options of the near cache that do not parse are refused', () => {
-  for (const nearCache of [1, 'yes', null, { size: 1 }, { maxAge: 0 }, { maxAge: '1' }, { maxMemory: '1 banana' }, { values: 'shared' }]) {
+  for (const nearCache of [
+    1,
+    'yes',
+    null,
+    { size: 1 },
+    { maxAge: 0 },
+    { maxAge: '1' },
+    { maxMemory: '1 banana' },
+    { values: 'shared' },
+  ]) {
     expect(() => makeCache({ url: server.url(), nearCache })).toThrow(expect.objectContaining({ code: 'ERR_CONFIG' }));
   }
 });

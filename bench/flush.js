@@ -6,7 +6,12 @@ const autocannon = require('autocannon');
 const { startLab, ask, measure, describe } = require('./lab');
 const { summarize, table, integer, fixed, writeFiles, whyNotForDocs } = require('./report');
 
-const WAYS = { nextTick: 'process.nextTick', microtask: 'queueMicrotask', immediate: 'setImmediate' };
+const WAYS = {
+  adaptive: 'adaptive (as shipped)',
+  nextTick: 'process.nextTick',
+  microtask: 'queueMicrotask',
+  immediate: 'setImmediate',
+};
 const CALLERS = [1, 64, 512];
 const CONNECTIONS = [50, 500];
 /** Windows of the HTTP server are longer by this: autocannon takes a part of a second to open its connections. */

@@ -4,13 +4,13 @@
 // text and to an array of numbers, and the first one of a turn schedules the flush. Rust answers with frames `id,[reply,…],errors`, any
 // number of them in one text, which one JSON.parse turns into values.
 //
-// The flush runs by process.nextTick: behind the promise jobs of the turn, so that callers that a group of replies has just woken have
-// all made their next calls, and before the event loop goes to look for I/O. How it compares: docs/benchmarks/flush.md.
+// When a turn is over: src/js/turn.js.
 'use strict';
 
 const { HoldfastError } = require('./errors');
 const { Events } = require('./events');
 const native = require('./native');
+const { afterWake, laterBy } = require('./turn');
 
 // The kinds of operation; src/binding/decode.rs reads them.
 const Op = Object.freeze({
@@ -41,18 +41,6 @@ const MAX_TEXT = 8 * 1024 * 1024;
 // Operations that may be under way; further batches wait here, in order, until replies come. Bounds the memory of a burst, and keeps a burst from
 // missing its own deadlines, which begin when a batch is handed over. An outage answers what is under way, and so what waits.
 const WINDOW = 16384;
-
-const schedule = flushBy(process.env.HOLDFAST_FLUSH);
-
-/**
- * @param {string | undefined} name for benchmarks only
- * @returns {(flush: () => void) => void}
- */
-function flushBy(name) {
-  if (name === 'microtask') return queueMicrotask;
-  if (name === 'immediate') return setImmediate;
-  return process.nextTick;
-}
 
 /**
  * Who waits for an answer. `many`: for the array of the next `count` replies, else for one.
@@ -93,11 +81,15 @@ class Bridge {
   /** @param {string} text frames, as the engine's splice.rs writes them */
   wake(text) {
     const frames = JSON.parse(text);
+    const woken = new Set();
     for (let i = 0; i < frames.length; i += 3) {
       const id = frames[i];
       if (id === 0) this.events.tell(frames[i + 1]);
-      else this.finish(id, frames[i + 1], frames[i + 2]);
+      else woken.add(this.finish(id, frames[i + 1], frames[i + 2]));
     }
+    afterWake(() => {
+      for (const channel of woken) channel?.flush();
+    });
     if (this.sent.size === 0) {
       this.busy.bridge = null;
       this.native.rest();
@@ -108,14 +100,16 @@ class Bridge {
    * @param {number} id
    * @param {any[]} replies
    * @param {0 | [number, string, string][]} errors
+   * @returns {Channel | undefined} whose callers were woken
    */
   finish(id, replies, errors) {
     const sent = this.sent.get(id);
     // A waiter that was answered otherwise.
-    if (sent === undefined) return;
+    if (sent === undefined) return undefined;
     this.sent.delete(id);
     settle(this, sent.slots, replies, errors, null);
     sent.channel.settled(sent.count);
+    return sent.channel;
   }
 }
 
@@ -135,6 +129,8 @@ class Channel {
     /** @type {Batch[]} full, waiting for the window */
     this.sealed = [];
     this.scheduled = false;
+    /** How the flush of a turn is scheduled: by whether the last one crossed to another thread. */
+    this.later = laterBy(false);
     this.underWay = 0;
     this.flush = this.flush.bind(this);
     /** @type {(() => void)[]} */
@@ -180,7 +176,7 @@ class Channel {
     if (slot !== null) batch.slots.push(slot);
     if (!this.scheduled) {
       this.scheduled = true;
-      schedule(this.flush);
+      this.later(this.flush);
     }
   }
 
@@ -308,10 +304,12 @@ class Channel {
       if (rest !== 0) later = new Set(rest);
       settle(bridge, slots, replies, errors, later);
       if (later === null) {
+        this.later = laterBy(true);
         this.wakeIdle();
         return;
       }
     }
+    this.later = laterBy(false);
     this.underWay += count;
     bridge.busy.bridge = bridge;
     bridge.sent.set(id, { channel: this, slots, count });
