@@ -1,23 +1,25 @@
 // getOrCompute across processes: one computation, whoever dies, whoever deletes.
 'use strict';
 
-const { closeCaches, makeCache, recorder } = require('./support/holdfast');
+const { closeCaches, freshNamespace, makeCache, recorder } = require('./support/holdfast');
 const { startRedis } = require('./support/redis-server');
 const { runForJson } = require('./support/run-script');
 const { until } = require('./support/until');
 
 let server;
+// A new one for each test: what the last one left may be near until its push has come.
+let namespace;
+beforeEach(() => {
+  namespace = freshNamespace();
+});
 beforeAll(async () => {
   server = await startRedis();
 });
-afterEach(async () => {
-  await closeCaches();
-  await server.cli('flushall');
-});
+afterEach(() => closeCaches());
 afterAll(() => server.stop());
 
 async function connected(options) {
-  const cache = makeCache({ url: server.url(), namespace: 'leases', ...options });
+  const cache = makeCache({ url: server.url(), namespace, ...options });
   await until(() => cache.getMode() === 'redis', 'redis mode');
   return cache;
 }
@@ -40,7 +42,7 @@ const STAMPEDE = `
   const { fork } = require('node:child_process');
   const { createCache } = require('holdfast');
   const { setTimeout: sleep } = require('node:timers/promises');
-  const cache = createCache({ namespace: 'stampede', timeoutMs: 10000 });
+  const cache = createCache({ namespace: process.env.STAMPEDE, timeoutMs: 10000 });
   const [, , role, processes, callers, kill] = process.argv;
   async function ask() {
     const compute = async () => {
@@ -73,13 +75,13 @@ const STAMPEDE = `
 `;
 
 test('10,000 callers in 4 processes: one computation', async () => {
-  const env = { REDIS_URL: server.url() };
+  const env = { REDIS_URL: server.url(), STAMPEDE: namespace };
   const { runs, right } = await runForJson(STAMPEDE, { env, args: ['lead', '4', '2500'], boundMs: 60_000 });
   expect({ runs, right }).toEqual({ runs: 1, right: [2500, 2500, 2500, 2500] });
 }, 70_000);
 
 test('its owner killed halfway: two, and every other caller gets the value', async () => {
-  const env = { REDIS_URL: server.url() };
+  const env = { REDIS_URL: server.url(), STAMPEDE: namespace };
   const { runs, right } = await runForJson(STAMPEDE, { env, args: ['lead', '4', '100', 'kill'], boundMs: 60_000 });
   expect(runs).toBe(2);
   expect(right.filter((n) => n === null)).toHaveLength(1);
@@ -89,7 +91,7 @@ test('its owner killed halfway: two, and every other caller gets the value', asy
 // A second process, for those who wait elsewhere: its caller's function must not run.
 const ELSEWHERE = `
   const { createCache } = require('holdfast');
-  const cache = createCache({ namespace: 'leases', timeoutMs: 10000 });
+  const cache = createCache({ namespace: process.argv[2], timeoutMs: 10000 });
   let runs = 0;
   const asked = cache.getOrCompute('k', () => { runs++; return 'elsewhere'; });
   cache.get('other').then(() => console.log('asked'));
@@ -100,7 +102,7 @@ const ELSEWHERE = `
 `;
 
 function elsewhere() {
-  return runForJson(ELSEWHERE, { env: { REDIS_URL: server.url() }, boundMs: 30_000 });
+  return runForJson(ELSEWHERE, { env: { REDIS_URL: server.url() }, args: [namespace], boundMs: 30_000 });
 }
 
 test('another process gets the value of this one', async () => {
@@ -146,7 +148,7 @@ test.each([
   const { fn, release, begun } = held('computed before');
   const result = cache.getOrCompute('k', fn);
   await begun();
-  await write('leases:k');
+  await write(`${namespace}:k`);
   release();
   expect(await result).toBe('computed before');
   await until(async () => (await cache.get('k')) === left, 'what the other client left');
@@ -175,7 +177,7 @@ test('a lease is renewed while the function runs', async () => {
   await begun();
   // Longer than a lease lasts by itself.
   await new Promise((resolve) => setTimeout(resolve, 4_000));
-  expect(await server.cli('exists', 'leases:k')).toBe('1');
+  expect(await server.cli('exists', `${namespace}:k`)).toBe('1');
   release();
   expect(await result).toBe('slow');
   expect(await cache.get('k')).toBe('slow');
@@ -189,7 +191,7 @@ test('a server that forgets its scripts is taught them again', async () => {
   await server.cli('script', 'flush');
   release();
   expect(await result).toBe('kept');
-  await until(async () => (await server.cli('get', 'leases:k')) === '"kept"', 'the value in Redis');
+  await until(async () => (await server.cli('get', `${namespace}:k`)) === '"kept"', 'the value in Redis');
   await server.cli('script', 'flush');
   expect(await cache.getOrCompute('k2', () => 2)).toBe(2);
   expect(await cache.get('k2')).toBe(2);
@@ -200,7 +202,7 @@ test('with lock: false nothing is put at the key', async () => {
   const { fn, release, begun } = held(1);
   const result = cache.getOrCompute('k', fn, { lock: false });
   await begun();
-  expect(await server.cli('exists', 'leases:k')).toBe('0');
+  expect(await server.cli('exists', `${namespace}:k`)).toBe('0');
   release();
   expect(await result).toBe(1);
   expect(await cache.get('k')).toBe(1);
@@ -222,7 +224,7 @@ test('where scripts are denied it computes per process, and that is said', async
 
 test('bytes that are no value do not keep a key from being computed', async () => {
   const cache = await connected();
-  await server.cli('set', 'leases:k', 'no json');
+  await server.cli('set', `${namespace}:k`, 'no json');
   expect(await cache.getOrCompute('k', () => 'computed')).toBe('computed');
   expect(await cache.get('k')).toBe('computed');
 });

@@ -368,7 +368,7 @@ function settle(bridge, slots, replies, errors, later) {
       : new Map(errors.map(([at, code, message]) => [at, new HoldfastError(/** @type {any} */ (code), message)]));
   let at = 0;
   for (const slot of slots) {
-    if (slot.done || (later !== null && later.has(at))) {
+    if (slot.done || later?.has(at)) {
       // Answered before, or to be answered.
     } else if (failed !== null && fail(slot, failed, at)) {
       if (slot.waiter !== 0) bridge.sent.delete(slot.waiter);
