@@ -222,13 +222,16 @@ impl Flights {
     }
 
     /// A write of `key`: nobody joins its flights any more, and none of them stores.
-    pub fn fence(&self, key: &str) {
+    ///
+    /// Returns the flight that holds the key's lease in Redis, if one of them does.
+    pub fn fence(&self, key: &str) -> Option<u32> {
         if self.keys.load(Ordering::SeqCst) == 0 {
-            return;
+            return None;
         }
-        if let Some(flights) = self.table.lock().flights.get_mut(key) {
-            flights.iter_mut().for_each(|f| f.fenced = true);
-        }
+        let mut table = self.table.lock();
+        let flights = table.flights.get_mut(key)?;
+        flights.iter_mut().for_each(|f| f.fenced = true);
+        flights.iter().rev().find(|f| f.leased).map(|f| f.token)
     }
 
     /// As `fence`, for all keys that satisfy `matches`.

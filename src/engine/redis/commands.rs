@@ -38,8 +38,8 @@ enum Step {
     Passed,
     /// By the second reply, unless the first is a marker's first byte.
     UnlessMarked,
-    /// By the second element of EXEC, the last of four replies.
-    Transaction,
+    /// By the second element of EXEC, the last of so many replies.
+    Transaction(usize),
 }
 
 /// An MGET: how many keys it has, and how many PTTL stand behind it. No keys: the one under way goes on.
@@ -150,8 +150,8 @@ impl Planner {
                 self.command(with_key(remove(self.denied), key), Step::Write);
             }
             Op::Increment { amount, ttl, .. } => {
-                flights.fence(key);
-                self.increment(key, amount, ttl);
+                let computing = flights.fence(key);
+                self.increment(key, amount, ttl, computing);
             }
             Op::Exists { .. } => self.unless_marked("EXISTS", key),
             Op::Ttl { .. } => self.unless_marked("PTTL", key),
@@ -231,13 +231,19 @@ impl Planner {
         self.steps.push(step);
     }
 
-    fn increment(&mut self, key: &str, amount: i64, ttl: Option<Ttl>) {
+    fn increment(&mut self, key: &str, amount: i64, ttl: Option<Ttl>, computing: Option<u32>) {
+        // A number cannot be added to the marker of a computation, which this write ends in any case.
+        let before = usize::from(computing.is_some());
+        if let Some(token) = computing {
+            self.close_run();
+            self.pipeline.add_command(lease::release(key, token));
+        }
         let mut add = with_key("INCRBY", key);
         add.arg(amount);
-        let Some(ms) = ttl.and_then(local::px) else { return self.command(add, Step::Write) };
+        let Some(ms) = ttl.and_then(local::px) else { return self.command(add, Step::Last(before + 1)) };
         // The counter is made with its TTL if it is not there, and added to, in one step: it can neither expire between the two, and come
         // back without a TTL, nor get a new TTL with each call.
-        self.command(cmd("MULTI"), Step::Transaction);
+        self.command(cmd("MULTI"), Step::Transaction(before + 4));
         let mut create = with_key("SET", key);
         create.arg(0).arg("PX").arg(ms).arg("NX");
         self.pipeline.add_command(create).add_command(add).add_command(cmd("EXEC"));
@@ -341,7 +347,7 @@ impl Reader {
             }
             Step::Write => self.values.next(),
             Step::Last(replies) => self.values.nth(replies - 1),
-            Step::Transaction => self.values.nth(3).map(|exec| match exec {
+            Step::Transaction(replies) => self.values.nth(replies - 1).map(|exec| match exec {
                 Value::Array(mut parts) if parts.len() == 2 => parts.pop().unwrap_or(Value::Nil),
                 other => other,
             }),
