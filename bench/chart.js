@@ -17,17 +17,13 @@ const FIGURES = [
   },
 ];
 
-/** Without a background of its own: the colours hold on white and on black, and the text follows the reader's scheme. */
+/** Without a background of its own, and in tones that can be read on white and on black, whatever a page makes of its scheme. */
 const STYLE = `
-  text { font: 12px system-ui, sans-serif; fill: #24292f; }
+  text { font: 12px system-ui, sans-serif; fill: #7d8590; }
   .title { font-weight: 600; font-size: 13px; }
-  .note { fill: #57606a; font-size: 11px; }
+  .note { font-size: 11px; }
   .own { fill: #d9730d; }
-  .peer { fill: #8b949e; }
-  @media (prefers-color-scheme: dark) {
-    text { fill: #e6edf3; }
-    .note { fill: #9da7b3; }
-  }`;
+  .peer { fill: #8b949e; }`;
 
 function chart(rows, names) {
   const groups = [...new Set(rows.map((row) => row.callers))];

@@ -111,8 +111,7 @@ function report(windows, machine, options) {
 
 const INTRODUCTION = `\`npm run bench -- flush\` wrote this page; the raw numbers are in [flush.json](flush.json). The calls of one turn of the event loop
 travel as one batch, and these are three moments at which the turn could be called over. Medians of ROUNDS interleaved rounds.
-**Calls per read** is for how many calls Redis worked by one read of its socket: the batch as it arrived. Redis reads at most 16 KiB
-at a time, so that a batch beyond some 400 calls counts as more than one.`;
+**Calls per read** is for how many calls Redis worked by one read of its socket: the batch as it arrived.`;
 
 const LOOP = 'Callers that await one `get` after another, as in [clients.md](clients.md).';
 

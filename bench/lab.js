@@ -59,9 +59,10 @@ function answer(child) {
 }
 
 /**
- * Runs `warmUp`, then `work`, on fresh keys; both resolve to a cost as meter.js gives it with `failed`, a count, and only that of `work` counts.
- * Adds `asked`, for how many calls the server worked (an MGET is as many as it has keys), and `askedPerRead`, for how many of them
- * by one read of its socket: the batch as it arrived. When something else used the machine meanwhile it is done again, or marked as disturbed once the run has repeated too much.
+ * Runs `warmUp`, then `work`, on fresh keys. Both resolve to a cost as meter.js gives it with `failed`, a count of calls; only that of
+ * `work` counts. Adds `asked`, for how many calls the server worked (an MGET is as many as it has keys), and `askedPerRead`,
+ * for how many of them by one read of its socket: the batch as it arrived. When something else used the machine meanwhile it
+ * is done again, or marked as disturbed once the run has repeated too much.
  */
 async function measure(lab, warmUp, work) {
   for (;;) {
