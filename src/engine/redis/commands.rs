@@ -389,6 +389,10 @@ impl Reader {
 
     /// The server's word on one write: an answer, or `None` where the in-process tier must give one.
     fn refused(&mut self, cache: &Cache, op: &Op, key: &str, trouble: Trouble) -> Option<Reply> {
+        if matches!(op, Op::Increment { .. }) && trouble.kind == Kind::Server {
+            // The caller's mistake, and no trouble with Redis.
+            return Some(Reply::Error(CallError::not_an_integer()));
+        }
         cache.shared().errors.count(trouble.kind);
         if trouble.kind.is_outage() {
             self.verdict.outage.get_or_insert(trouble);

@@ -29,7 +29,7 @@ enum Found {
 pub async fn run(cache: Arc<Cache>, redis: MultiplexedConnection, key: String, token: u32) {
     let mut task = Task { cache, redis, key, token };
     match task.wait_for_lease().await {
-        Ok(true) => task.renew().await,
+        Ok(true) => renew(task).await,
         Ok(false) => {}
         // Redis is away: this process computes for itself.
         Err(trouble) => {
@@ -38,6 +38,22 @@ pub async fn run(cache: Arc<Cache>, redis: MultiplexedConnection, key: String, t
             let (_, answers) = shared.flights.lead_first(&task.key, token, false);
             add(&task.cache.counters.computes, 1);
             answers.send();
+        }
+    }
+}
+
+/// Renews the lease for as long as the function runs. Between two renewals it holds no cache: one that is closed need not wait for it.
+async fn renew(task: Task) {
+    let Task { cache, redis, key, token } = task;
+    let weak = Arc::downgrade(&cache);
+    drop(cache);
+    let since = Instant::now();
+    while since.elapsed() < LONGEST {
+        tokio::time::sleep(RENEWAL).await;
+        let Some(cache) = weak.upgrade().filter(|c| c.shared().flights.alive(&key, token)) else { return };
+        let mut task = Task { cache, redis: redis.clone(), key: key.clone(), token };
+        if task.eval(lease::renew).await.is_ok_and(|reply| reply == Value::Int(0)) {
+            return;
         }
     }
 }
@@ -111,18 +127,6 @@ impl Task {
             let _ = self.command(release).await;
         }
         leads && leased
-    }
-
-    /// Renews the lease for as long as the function runs.
-    async fn renew(&mut self) {
-        let since = Instant::now();
-        while since.elapsed() < LONGEST {
-            tokio::time::sleep(RENEWAL).await;
-            let alive = self.cache.shared().flights.alive(&self.key, self.token);
-            if !alive || self.eval(lease::renew).await.is_ok_and(|reply| reply == Value::Int(0)) {
-                return;
-            }
-        }
     }
 
     async fn ask(&mut self) -> Result<Found, Trouble> {

@@ -224,7 +224,9 @@ impl Pump<'_, futures_util::future::BoxFuture<'static, RedisResult<Vec<Value>>>>
     /// What a batch leaves behind: keys to remove, commands to repeat, leases to ask for.
     fn follow_up(&mut self, cache: Option<Arc<Cache>>, verdict: Verdict) -> Result<(), Trouble> {
         let mut pipeline = Pipeline::new();
-        if !verdict.stale.is_empty() {
+        if let (Some(cache), false) = (&cache, verdict.stale.is_empty()) {
+            // A read that was sent between the refused write and this removal must not fill the near cache with what it found.
+            verdict.stale.iter().for_each(|key| cache.shared().near.invalidate(key));
             pipeline.cmd(commands::remove(self.connection.denied)).arg(verdict.stale);
         }
         for command in verdict.behind {
