@@ -59,9 +59,12 @@ export interface ComputeOptions {
   ttl?: Ttl;
   /**
    * Seconds a caller waits for the function at most; then it rejects with `ERR_COMPUTE_TIMEOUT`. The function goes on, and what it
-   * returns is still stored. The next caller after the time-out starts the function anew. Default 30; `Infinity` turns it off.
+   * returns is still stored, unless another computation of the key has begun. The next caller of this process after the time-out starts
+   * the function anew. Default 30; `Infinity` turns it off.
    */
   hardTimeout?: number;
+  /** One computation across all processes that share the Redis, by a lease at the key. Default true; false: one per process. */
+  lock?: boolean;
 }
 
 export interface IncrementOptions {
@@ -113,7 +116,7 @@ export interface Stats {
   connected: boolean;
   /** Keys of this cache in memory mode; in redis mode the keys of the whole database (DBSIZE). */
   keys: number;
-  /** Reads that found a value, by the tier that had it. `total` is their sum. */
+  /** Reads that found a value, by where: `near` in this process while Redis vouched for it, `redis`, `memory` the in-process tier without Redis. */
   hits: { total: number; near: number; redis: number; memory: number };
   misses: number;
   /** hits / (hits + misses), 0 before the first read. */
@@ -131,7 +134,7 @@ export interface Stats {
   decodeErrors: number;
   /** Entries pushed out of the in-process tier by its memory bound. */
   evictions: number;
-  /** The in-process tier, which caches of one URL share. Bytes count keys, values and overhead. */
+  /** What is kept in process, by all caches of one URL: the near cache, or the tier that answers without Redis. Bytes count keys, values and overhead. */
   memory: { entries: number; bytes: number; maxBytes: number };
   /** What the server says of itself, null while it is not connected. */
   redis: {
@@ -160,6 +163,16 @@ export interface Logger {
   error(message: string): void;
 }
 
+/** How reads are kept in process while Redis vouches for them; see docs/near-cache.md. */
+export interface NearCacheOptions {
+  /** Bound of the entries in Rust: bytes, or a text such as `'64mb'`. Caches of one URL share it. Default: the cache's `maxMemory`. */
+  maxMemory?: number | string;
+  /** Seconds an entry is kept at most without asking Redis again, up to 86,400. Default 60. */
+  maxAge?: number;
+  /** `copied`: each read gives a fresh copy. `frozen`: hits give the same, deeply frozen object. Default `HOLDFAST_VALUES`, else `copied`. */
+  values?: 'copied' | 'frozen';
+}
+
 export interface TlsOptions {
   /** PEM text of one or more certificates to trust besides the system's roots. */
   ca?: string | Uint8Array | Array<string | Uint8Array>;
@@ -184,6 +197,8 @@ export interface CacheOptions {
   maxMemory?: number | string;
   /** Milliseconds that a call waits for Redis at most, 1 to 60,000. Default `HOLDFAST_TIMEOUT_MS`, else 250. */
   timeoutMs?: number;
+  /** Keeps what is read in process, coherent by client tracking; false turns it off. Default `HOLDFAST_NEAR_CACHE`, else true. */
+  nearCache?: boolean | NearCacheOptions;
   tls?: TlsOptions;
   /** Told of state changes. Default: one `process.emitWarning` a change; `HOLDFAST_LOG=silent` none, `HOLDFAST_LOG=console` the console. */
   logger?: Logger | null;
@@ -215,7 +230,7 @@ export interface CacheEvents {
 }
 
 export interface Cache {
-  /** The value stored at `key`, a fresh copy each time, or null on a miss. */
+  /** The value stored at `key`, or null on a miss: a fresh copy each time, or a frozen object with `nearCache.values: 'frozen'`. */
   get<T = unknown>(key: string): Promise<T | null>;
   /** Stores the JSON form of `value`. Rejects with `ERR_UNSERIALIZABLE` where there is none, and what was stored stays. */
   set(key: string, value: unknown, ttl?: Ttl | SetOptions): Promise<void>;
@@ -227,9 +242,9 @@ export interface Cache {
    */
   delPattern(pattern: string): Promise<number>;
   /**
-   * The value at `key`; on a miss runs `fn`, stores what it returns and resolves to that. All callers of this process that ask for one
-   * key at a time share one run, worker threads included; each gets its own copy. `fn` returning undefined stores nothing; what it throws reaches every waiter
-   * unchanged. A result whose key was written or deleted meanwhile is returned, but not stored.
+   * The value at `key`; on a miss runs `fn`, stores what it returns and resolves to that. All callers that ask for one key at a time share one
+   * run, in all threads and, while Redis is up, all processes; each gets its own copy. `fn` returning undefined stores nothing; what it throws reaches every
+   * waiter of its thread unchanged. A result whose key was written or deleted meanwhile, by anybody, is returned, but not stored.
    */
   getOrCompute<T>(key: string, fn: () => T | Promise<T>, ttl?: Ttl | ComputeOptions): Promise<T>;
   /** Adds a safe integer (default 1, may be negative) to the integer at `key`, 0 where there is none; atomic. Resolves to the sum. */

@@ -2,37 +2,53 @@
 
 use std::sync::{Arc, Weak};
 
-use napi::bindgen_prelude::Function;
+use napi::bindgen_prelude::{Function, Int32Array};
 use napi::{Env, Result};
 use napi_derive::napi;
 use parking_lot::Mutex;
 
 use super::cache::CacheHandle;
 use super::decode::{self, STRIDE};
-use super::sink::EnvSink;
+use super::sink::{EnvSink, SharedVersions};
 use super::text::{Json, Text};
-use crate::engine::batch::{Reply, ReplyTo, Sink, Task};
+use crate::engine::batch::{Reply, ReplyTo, Sink, Submitted, Task};
 use crate::engine::cache::Cache;
-use crate::engine::registry::Engine;
+use crate::engine::near::{SLOTS, Versions};
+use crate::engine::registry::Shared;
 use crate::engine::splice;
 
 #[napi]
 pub struct Bridge {
     sink: Arc<EnvSink>,
+    versions: Arc<dyn Versions>,
     /// Whom to tell when the environment ends.
-    engines: Mutex<Vec<Weak<Engine>>>,
+    engines: Mutex<Vec<Weak<Shared>>>,
+    /// Keeps the memory of `versions` alive; the last field, so that it goes last.
+    _memory: Int32Array,
 }
 
 #[napi]
 impl Bridge {
-    /// `wake` is called with `[id,[reply,…],errors,…]` whenever replies have come; see the engine's `splice`.
+    /// `wake` is called with `[id,[reply,…],errors,…]` whenever replies have come; see the engine's `splice`. `versions` lies on a SharedArrayBuffer.
     #[napi(constructor)]
-    pub fn new(wake: Function<'_, Json, ()>) -> Result<Self> {
-        Ok(Self { sink: EnvSink::new(&wake)?, engines: Mutex::default() })
+    pub fn new(wake: Function<'_, Json, ()>, versions: Int32Array) -> Result<Self> {
+        let shared: Arc<dyn Versions> = Arc::new(SharedVersions::new(&versions)?);
+        Ok(Self {
+            sink: EnvSink::new(&wake, shared.clone())?,
+            versions: shared,
+            engines: Mutex::default(),
+            _memory: versions,
+        })
     }
 
-    /// Hands over the calls of one turn: `count` operations in `numbers`, their keys and values in `text`. Returns `[[reply,…],errors]` where they
-    /// could be answered at once, else the answer comes as the frame `id`.
+    /// How many counters `versions` must have.
+    #[napi]
+    pub fn slots() -> u32 {
+        u32::try_from(SLOTS).unwrap_or(u32::MAX)
+    }
+
+    /// Hands over the calls of one turn: `count` operations in `numbers`, their keys and values in `text`. Returns `[[reply,…],errors,hot,later]` where
+    /// something could be answered at once; what could not comes as the frame `id`.
     #[napi(catch_unwind)]
     pub fn submit(
         &self,
@@ -45,8 +61,14 @@ impl Bridge {
     ) -> Option<Json> {
         let cache = cache.cache.as_ref()?;
         let numbers = &numbers[..numbers.len().min(count as usize * STRIDE)];
-        let replies = cache.submit(decode::batch(text, numbers), &self.reply_to(id));
-        self.answer(&env, replies)
+        match cache.submit(decode::batch(text, numbers), &self.reply_to(id)) {
+            Submitted::Answered(replies) => self.answer(&env, &replies),
+            Submitted::Partly(replies) => self.answer(&env, &replies),
+            Submitted::Later => {
+                self.sink.keep_alive(&env, true);
+                None
+            }
+        }
     }
 
     /// Hands over long work: 0 `delPattern`, 1 `clear`, 2 `clear` with FLUSHDB, 3 `getStats`.
@@ -59,8 +81,13 @@ impl Bridge {
             2 => Task::Clear { flush_db: true },
             _ => Task::Stats,
         };
-        let replies = cache.run(task, &self.reply_to(id));
-        self.answer(&env, replies)
+        match cache.run(task, &self.reply_to(id)) {
+            Some(reply) => self.answer(&env, &[reply]),
+            None => {
+                self.sink.keep_alive(&env, true);
+                None
+            }
+        }
     }
 
     /// Nothing is under way any more: the environment may end.
@@ -73,13 +100,12 @@ impl Bridge {
         ReplyTo { sink: self.sink.clone(), id }
     }
 
-    fn answer(&self, env: &Env, replies: Option<Vec<Reply>>) -> Option<Json> {
-        if replies.as_ref().is_none_or(|r| r.contains(&Reply::Wait)) {
+    fn answer(&self, env: &Env, replies: &[Reply]) -> Option<Json> {
+        if replies.iter().any(|r| matches!(r, Reply::Wait | Reply::Later)) {
             self.sink.keep_alive(env, true);
         }
-        let replies = replies?;
         let mut text = String::from("[");
-        splice::body(&mut text, &replies);
+        splice::at_once(&mut text, replies);
         text.push(']');
         Some(Json(text))
     }
@@ -88,9 +114,10 @@ impl Bridge {
     pub(super) fn watch(&self, cache: &Cache) {
         let sink: Arc<dyn Sink> = self.sink.clone();
         cache.shared().status.subscribe(Arc::downgrade(&sink));
+        cache.shared().near.share(self.versions.clone());
         let mut engines = self.engines.lock();
         engines.retain(|engine| engine.strong_count() > 0);
-        let engine = Arc::downgrade(&cache.engine);
+        let engine = Arc::downgrade(&cache.engine.shared);
         if !engines.iter().any(|known| known.ptr_eq(&engine)) {
             engines.push(engine);
         }
@@ -102,7 +129,8 @@ impl Drop for Bridge {
     fn drop(&mut self) {
         self.sink.close();
         for engine in self.engines.lock().iter().filter_map(Weak::upgrade) {
-            engine.shared.flights.forget(self.sink.client()).send();
+            engine.near.unshare(&self.versions);
+            engine.flights.forget(self.sink.client()).send();
         }
     }
 }

@@ -23,6 +23,9 @@ pub struct GivenOptions {
     pub tls_ca: Option<Vec<Buffer>>,
     pub tls_insecure: Option<bool>,
     pub tls_servername: Option<String>,
+    pub near: bool,
+    pub near_max_memory: Option<String>,
+    pub near_max_age: Option<f64>,
 }
 
 /// Why something was refused: an error crosses as a value and becomes an exception in JavaScript.
@@ -80,6 +83,9 @@ pub fn open(bridge: &Bridge, given: GivenOptions) -> Either<CacheHandle, Failure
         tls_ca: given.tls_ca.unwrap_or_default().iter().map(|pem| pem.to_vec()).collect(),
         tls_insecure: given.tls_insecure.unwrap_or(false),
         tls_servername: given.tls_servername,
+        near: given.near,
+        near_max_memory: given.near_max_memory,
+        near_max_age: given.near_max_age,
     };
     match Options::check(given).and_then(registry::open) {
         Ok(cache) => {

@@ -1,7 +1,7 @@
 //! A turn of the event loop as `src/js/bridge.js` packs it: one text, and five numbers an operation.
 //!
 //! The numbers are: kind, length of the key, length of the value (in UTF-16 code units, behind each other in the text), and two of the kind's
-//! own: `a` (TTL in milliseconds; 0 for none given) and `b` (amount, waiter or token).
+//! own: `a` (TTL in milliseconds; 0 for none given; how a `get` may be answered) and `b` (amount, waiter or token).
 
 use crate::engine::batch::{Batch, Op, Span};
 use crate::engine::clock::Ttl;
@@ -26,21 +26,23 @@ pub fn batch(text: Text, numbers: &[f64]) -> Batch {
             key.map_or(Op::Malformed, |key| op(n, key, value))
         })
         .collect();
-    Batch { text: cutter.text, ops }
+    Batch { text: cutter.text, ops, known: Vec::new() }
 }
 
 fn op(n: &[f64], key: Span, value: Span) -> Op {
     let (a, b) = (n[3], n[4]);
     let ttl = || Ttl::from_ms(a);
     match n[0] as u8 {
-        0 => Op::Get { key },
+        // `a`: 0 answered with its neighbours, 1 as soon as may be, 2 and kept in JavaScript.
+        0 => Op::Get { key, early: a >= 1.0, hot: a >= 2.0 },
         1 => Op::Set { key, value, ttl: ttl() },
         2 => Op::Del { key },
         3 => Op::Increment { key, amount: b as i64, ttl: (a > 0.0).then(ttl) },
         4 => Op::Exists { key },
         5 => Op::Ttl { key },
         6 => Op::Expire { key, ttl: ttl() },
-        7 => Op::Begin { key, waiter: b as u32 },
+        // `a`: 1 with the lock across processes.
+        7 => Op::Begin { key, waiter: b as u32, lock: a >= 1.0 },
         8 => Op::End { key, value, ttl: ttl(), token: b as u32 },
         9 => Op::Abandon { key, token: b as u32, nothing: a > 0.0 },
         10 => Op::Overdue { key, token: b as u32 },

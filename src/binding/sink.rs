@@ -4,18 +4,20 @@
 //! the first one since the last wake-up wakes; what comes until JavaScript runs travels with it. The function that JavaScript gets called
 //! with is weak: it keeps the process alive only while calls are under way.
 
+use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::Weak;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering};
 
-use napi::bindgen_prelude::Function;
+use napi::bindgen_prelude::{Function, Int32Array};
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
-use napi::{Env, Result, Status, sys};
+use napi::{Env, Error, Result, Status, sys};
 use once_cell::sync::OnceCell;
 use parking_lot::Mutex;
 
 use super::text::Json;
 use crate::engine::batch::{Reply, Sink};
+use crate::engine::near::{SLOTS, Versions};
 use crate::engine::splice;
 
 type Wake = ThreadsafeFunction<(), (), Json, Status, false, true, 0>;
@@ -31,6 +33,39 @@ pub struct EnvSink {
     /// Whether the environment is kept alive for what is under way.
     alive: AtomicBool,
     closed: AtomicBool,
+    versions: Arc<dyn Versions>,
+}
+
+/// The counters that hot values are checked against: memory of a SharedArrayBuffer that JavaScript made.
+pub struct SharedVersions {
+    first: NonNull<AtomicI32>,
+    count: usize,
+}
+
+// SAFETY: the memory is a SharedArrayBuffer's, made to be used by several threads, and is only ever accessed by atomic operations: here through
+// `AtomicI32`, in JavaScript through `Atomics`.
+unsafe impl Send for SharedVersions {}
+// SAFETY: as above.
+unsafe impl Sync for SharedVersions {}
+
+impl SharedVersions {
+    /// The caller keeps `array` alive, and unshares these versions from every engine before it lets go of it.
+    pub fn new(array: &Int32Array) -> Result<Self> {
+        let (first, count) = (array.as_ptr().cast_mut(), array.len());
+        match NonNull::new(first.cast::<AtomicI32>()) {
+            // An Int32Array is aligned to 4 bytes, as an AtomicI32 must be.
+            Some(first) if count >= SLOTS => Ok(Self { first, count }),
+            _ => Err(Error::new(Status::InvalidArg, "the versions are too few".to_owned())),
+        }
+    }
+}
+
+impl Versions for SharedVersions {
+    fn counters(&self) -> &[AtomicI32] {
+        // SAFETY: `first` points to `count` aligned 32-bit integers that live as long as the array, which `Bridge` holds until it has unshared this;
+        // a SharedArrayBuffer's memory neither moves nor shrinks.
+        unsafe { std::slice::from_raw_parts(self.first.as_ptr(), self.count) }
+    }
 }
 
 #[derive(Default)]
@@ -42,7 +77,7 @@ struct Queue {
 
 impl EnvSink {
     /// Makes the sink of an environment; `wake` gets the frames.
-    pub fn new(wake: &Function<'_, Json, ()>) -> Result<Arc<Self>> {
+    pub fn new(wake: &Function<'_, Json, ()>, versions: Arc<dyn Versions>) -> Result<Arc<Self>> {
         static NEXT_CLIENT: AtomicU32 = AtomicU32::new(1);
         let sink = Arc::new(Self {
             client: NEXT_CLIENT.fetch_add(1, Ordering::Relaxed),
@@ -50,6 +85,7 @@ impl EnvSink {
             wake: OnceCell::new(),
             alive: AtomicBool::new(false),
             closed: AtomicBool::new(false),
+            versions,
         });
         let weak = Arc::downgrade(&sink);
         let function = wake
@@ -114,6 +150,10 @@ impl Sink for EnvSink {
         let mut frame = String::from("[");
         splice::frame(&mut frame, id, replies);
         self.push(frame);
+    }
+
+    fn versions(&self) -> Option<Arc<dyn Versions>> {
+        Some(self.versions.clone())
     }
 
     fn event(&self, json: String) {

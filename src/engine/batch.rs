@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::clock::Ttl;
 use super::error::CallError;
+use super::near::Versions;
 
 /// A part of the batch's text, as byte offsets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -18,9 +19,16 @@ pub struct Span {
 /// What a call asks for. Keys are as the caller gave them, without the prefix.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Op {
+    /// `early`: what the near cache holds may be answered before the rest of the batch. `hot`: and may be kept in JavaScript.
     Get {
         key: Span,
+        early: bool,
+        hot: bool,
     },
+    /// Answered early: nothing is left to do.
+    Answered,
+    /// Found in the near cache, but its caller waits for its neighbours: the answer is `known[…]`.
+    Known(usize),
     Set {
         key: Span,
         value: Span,
@@ -46,9 +54,11 @@ pub enum Op {
         ttl: Ttl,
     },
     /// A read of `getOrCompute`. `waiter` is the id under which a late answer comes, where another thread computes the key.
+    /// `lock`: one computation across processes.
     Begin {
         key: Span,
         waiter: u32,
+        lock: bool,
     },
     /// The function of the flight `token` returned this: store it, unless the key was written meanwhile.
     End {
@@ -75,7 +85,7 @@ pub enum Op {
 impl Op {
     pub fn key(&self) -> Option<Span> {
         match *self {
-            Self::Get { key }
+            Self::Get { key, .. }
             | Self::Set { key, .. }
             | Self::Del { key }
             | Self::Increment { key, .. }
@@ -86,7 +96,7 @@ impl Op {
             | Self::End { key, .. }
             | Self::Abandon { key, .. }
             | Self::Overdue { key, .. } => Some(key),
-            Self::Malformed => None,
+            Self::Malformed | Self::Answered | Self::Known(_) => None,
         }
     }
 }
@@ -96,6 +106,8 @@ impl Op {
 pub struct Batch {
     pub text: String,
     pub ops: Vec<Op>,
+    /// Values found in the near cache that travel with the rest.
+    pub known: Vec<Json>,
 }
 
 impl Batch {
@@ -137,10 +149,33 @@ impl Json {
     }
 }
 
+/// What a batch got when it was submitted.
+pub enum Submitted {
+    /// All replies.
+    Answered(Vec<Reply>),
+    /// Replies to some, `Reply::Later` for the others, which come through the sink.
+    Partly(Vec<Reply>),
+    /// All come through the sink.
+    Later,
+}
+
+/// A value that JavaScript may keep, for as long as `version` stands in its counter and for `ttl` at most.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hot {
+    pub text: Arc<str>,
+    pub slot: usize,
+    pub version: i32,
+    pub ttl: Ttl,
+}
+
 /// The answer to one operation.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Reply {
     Value(Json),
+    /// A value from the near cache, with what JavaScript needs to keep it.
+    Hot(Hot),
+    /// Not answered yet.
+    Later,
     Miss,
     Done,
     Number(i64),
@@ -157,6 +192,8 @@ pub enum Reply {
     Wait,
     /// `getOrCompute`: the other environment's function returned undefined.
     Nothing,
+    /// `getOrCompute`: whoever computed it failed or is gone. Ask again.
+    Again,
     Error(CallError),
 }
 
@@ -170,6 +207,8 @@ pub trait Sink: Send + Sync {
     fn complete(&self, id: u32, replies: &[Reply]);
     /// A change that listeners are told of, as a JSON object.
     fn event(&self, json: String);
+    /// The counters that this environment's hot values are checked against, if it keeps any.
+    fn versions(&self) -> Option<Arc<dyn Versions>>;
 }
 
 /// Where the replies of one batch go.

@@ -11,7 +11,8 @@
 //! write is executed and checked where the result is executed, both in the order of the engine's queue, so there is no moment between.
 //!
 //! Every fate of a flight: `found` (the read hit), `end` (value, nothing, failed), `overdue` (callers stopped waiting; the next one leads anew,
-//! the old one may still store), `forget` (its environment ended: the next waiter leads).
+//! the old one may still store), `forget` (its environment ended). Who waits for a flight that ends without a word asks again.
+//! Between processes the lease of `lease.rs` does what this table does between threads; a flight that holds one is `leased`.
 //!
 //! Rejected: coalescing in JavaScript alone, as worker threads would each compute, and as JavaScript does not see the deletes of other
 //! threads; a version per key kept for ever, as it grows with the number of keys. Flights live only as long as somebody computes.
@@ -37,6 +38,8 @@ struct Flight {
     state: State,
     fenced: bool,
     overdue: bool,
+    /// It holds the key's lease in Redis.
+    leased: bool,
     waiters: Vec<ReplyTo>,
 }
 
@@ -113,8 +116,15 @@ impl Flights {
             return Begin::Wait;
         }
         let token = table.token();
-        let flight =
-            Flight { token, client, state: State::Reading, fenced: false, overdue: false, waiters: Vec::new() };
+        let flight = Flight {
+            token,
+            client,
+            state: State::Reading,
+            fenced: false,
+            overdue: false,
+            leased: false,
+            waiters: Vec::new(),
+        };
         table.flights.entry(key.into()).or_default().push(flight);
         self.count(&table);
         Begin::Read(token)
@@ -133,6 +143,56 @@ impl Flights {
             flight.tell_followers(&mut answers);
         }
         answers
+    }
+
+    /// The read missed, and the key's lease is asked for: its first caller waits with the others, in front of them.
+    pub fn hold(&self, key: &str, token: u32, first: ReplyTo) {
+        if let Some(flight) = self.table.lock().find(key, token) {
+            flight.waiters.insert(0, first);
+        }
+    }
+
+    /// The lease is had (`leased`), or cannot be: the first who still waits computes, those of its environment follow. False where nobody waits any more.
+    pub fn lead_first(&self, key: &str, token: u32, leased: bool) -> (bool, Answers) {
+        let mut answers = Answers::default();
+        let mut table = self.table.lock();
+        let leads = match table.find(key, token) {
+            Some(flight) if !flight.waiters.is_empty() => {
+                let first = flight.waiters.remove(0);
+                flight.client = first.sink.client();
+                flight.state = State::Computing;
+                flight.leased = leased;
+                answers.0.push((first, Reply::Lead(token)));
+                flight.tell_followers(&mut answers);
+                true
+            }
+            _ => false,
+        };
+        drop(table);
+        if !leads {
+            self.take(key, token);
+        }
+        (leads, answers)
+    }
+
+    /// Whether it holds a lease.
+    pub fn leased(&self, key: &str, token: u32) -> bool {
+        self.table.lock().find(key, token).is_some_and(|f| f.leased)
+    }
+
+    /// Whether it is under way, and may store what it computes.
+    pub fn alive(&self, key: &str, token: u32) -> bool {
+        self.table.lock().find(key, token).is_some_and(|f| !f.fenced)
+    }
+
+    /// Whether somebody still waits for it, and may.
+    pub fn wanted(&self, key: &str, token: u32) -> bool {
+        self.table.lock().find(key, token).is_some_and(|f| !f.fenced && !f.waiters.is_empty())
+    }
+
+    /// Whether its callers stopped waiting for it.
+    pub fn is_overdue(&self, key: &str, token: u32) -> bool {
+        self.table.lock().find(key, token).is_some_and(|f| f.overdue)
     }
 
     /// Stores the result, unless the key was written since the read. The lock is held meanwhile: a write on another thread fences
@@ -157,22 +217,21 @@ impl Flights {
         match outcome {
             Outcome::Value(text) => Answers::all(flight.waiters, &Reply::Hit(Json::Shared(text))),
             Outcome::Nothing => Answers::all(flight.waiters, &Reply::Nothing),
-            Outcome::Failed => {
-                let mut answers = Answers::default();
-                self.promote(&mut self.table.lock(), key, flight.waiters, &mut answers);
-                answers
-            }
+            Outcome::Failed => Answers::all(flight.waiters, &Reply::Again),
         }
     }
 
     /// A write of `key`: nobody joins its flights any more, and none of them stores.
-    pub fn fence(&self, key: &str) {
+    ///
+    /// Returns the flight that holds the key's lease in Redis, if one of them does.
+    pub fn fence(&self, key: &str) -> Option<u32> {
         if self.keys.load(Ordering::SeqCst) == 0 {
-            return;
+            return None;
         }
-        if let Some(flights) = self.table.lock().flights.get_mut(key) {
-            flights.iter_mut().for_each(|f| f.fenced = true);
-        }
+        let mut table = self.table.lock();
+        let flights = table.flights.get_mut(key)?;
+        flights.iter_mut().for_each(|f| f.fenced = true);
+        flights.iter().rev().find(|f| f.leased).map(|f| f.token)
     }
 
     /// As `fence`, for all keys that satisfy `matches`.
@@ -186,53 +245,32 @@ impl Flights {
 
     /// The callers of this flight stopped waiting: the next one computes anew.
     pub fn overdue(&self, key: &str, token: u32) -> Answers {
-        let mut answers = Answers::default();
-        let mut table = self.table.lock();
-        let waiters = table.find(key, token).map(|flight| {
+        let waiters = self.table.lock().find(key, token).map(|flight| {
             flight.overdue = true;
             std::mem::take(&mut flight.waiters)
         });
-        if let Some(waiters) = waiters {
-            self.promote(&mut table, key, waiters, &mut answers);
-        }
-        answers
+        Answers::all(waiters.unwrap_or_default(), &Reply::Again)
     }
 
-    /// An environment ended: it waits for nothing, and what it computed the next waiter computes.
+    /// An environment ended: it waits for nothing, and what it computed its waiters ask for again.
     pub fn forget(&self, client: u32) -> Answers {
-        let mut answers = Answers::default();
-        let mut table = self.table.lock();
         let mut orphans = Vec::new();
-        for (key, flights) in &mut table.flights {
+        let mut table = self.table.lock();
+        for flights in table.flights.values_mut() {
             for flight in flights.iter_mut() {
                 flight.waiters.retain(|to| to.sink.client() != client);
             }
-            // Of a read under way too: its reply goes to nobody. Whoever waited for it computes, at worst once more than needed.
-            for dead in flights.extract_if(.., |f| f.client == client) {
-                orphans.push((key.clone(), dead.waiters));
+            // A flight that still reads is answered by its read, for those of other environments who wait for it.
+            for dead in
+                flights.extract_if(.., |f| f.client == client && (f.state == State::Computing || f.waiters.is_empty()))
+            {
+                orphans.extend(dead.waiters);
             }
         }
         table.flights.retain(|_, flights| !flights.is_empty());
-        for (key, waiters) in orphans {
-            self.promote(&mut table, &key, waiters, &mut answers);
-        }
         self.count(&table);
-        answers
-    }
-
-    /// The first of these waiters leads a new flight, the others wait for it.
-    fn promote(&self, table: &mut Table, key: &str, mut waiters: Vec<ReplyTo>, answers: &mut Answers) {
-        if waiters.is_empty() {
-            return;
-        }
-        let first = waiters.remove(0);
-        let token = table.token();
-        let client = first.sink.client();
-        let mut flight = Flight { token, client, state: State::Computing, fenced: false, overdue: false, waiters };
-        answers.0.push((first, Reply::Lead(token)));
-        flight.tell_followers(answers);
-        table.flights.entry(key.into()).or_default().push(flight);
-        self.count(table);
+        drop(table);
+        Answers::all(orphans, &Reply::Again)
     }
 
     fn take(&self, key: &str, token: u32) -> Option<Flight> {

@@ -18,7 +18,7 @@ pub fn run(cache: &Cache, batch: &Batch, to: &ReplyTo) -> Vec<Reply> {
 
 /// Answers one operation.
 pub fn one(cache: &Cache, batch: &Batch, op: &Op, to: &ReplyTo, now: u64, buffer: &mut String) -> Reply {
-    let Some(span) = op.key() else { return Reply::Error(malformed()) };
+    let Some(span) = op.key() else { return keyless(batch, op) };
     let given = batch.str(span);
     if let Err(error) = key::check(given) {
         return Reply::Error(error);
@@ -77,7 +77,16 @@ pub fn one(cache: &Cache, batch: &Batch, op: &Op, to: &ReplyTo, now: u64, buffer
             flights.overdue(key, token).send();
             Reply::Done
         }
-        Op::Malformed => Reply::Error(malformed()),
+        Op::Malformed | Op::Answered | Op::Known(_) => keyless(batch, op),
+    }
+}
+
+/// The reply of an operation that names no key.
+pub fn keyless(batch: &Batch, op: &Op) -> Reply {
+    match *op {
+        Op::Known(at) => batch.known.get(at).map_or(Reply::Miss, |value| Reply::Value(value.clone())),
+        Op::Answered => Reply::Later,
+        _ => Reply::Error(malformed()),
     }
 }
 
@@ -114,7 +123,7 @@ pub fn read(cache: &Cache, key: &str, now: u64) -> Option<Json> {
     found.map(Json::Shared)
 }
 
-pub fn malformed() -> CallError {
+fn malformed() -> CallError {
     CallError::invalid_key("a key must be well-formed text: this one holds half of a surrogate pair")
 }
 
@@ -139,6 +148,7 @@ pub fn remove_pattern(cache: &Cache, pattern: &str, now: u64) -> u64 {
     let matches =
         |key: &str| key.strip_prefix(prefix).is_some_and(|rest| glob::matches(pattern.as_bytes(), rest.as_bytes()));
     cache.shared().flights.fence_matching(matches);
+    cache.shared().near.invalidate_matching(matches);
     let removed = cache.shared().memory.remove_matching(now, matches);
     add(&cache.counters.deletes, removed);
     removed

@@ -121,6 +121,11 @@ impl Memory {
         self.live(key, now).map(|e| e.value)
     }
 
+    /// As `get`, with the deadline.
+    pub fn entry(&self, key: &str, now: u64) -> Option<(Arc<str>, u64)> {
+        self.live(key, now).map(|e| (e.value, e.deadline))
+    }
+
     pub fn contains(&self, key: &str, now: u64) -> bool {
         self.live(key, now).is_some()
     }

@@ -1,6 +1,6 @@
 //! The engine, in the order in which a call passes through it.
 //!
-//! A turn of the event loop arrives as a [`batch`]. [`cache`] gives it to the connection in [`redis`], or runs it on the
+//! A turn of the event loop arrives as a [`batch`]. [`cache`] answers what the [`near`] cache holds, gives the rest to the connection in [`redis`], or runs it on the
 //! in-process tier ([`local`] over [`memory`]) while Redis is away. [`flight`] makes each key computed once. The replies go
 //! back through a [`batch::Sink`], spliced into one JSON text by [`splice`].
 
@@ -13,8 +13,10 @@ pub mod error;
 pub mod flight;
 pub mod glob;
 pub mod key;
+pub mod lease;
 pub mod local;
 pub mod memory;
+pub mod near;
 pub mod options;
 pub mod redis;
 pub mod registry;

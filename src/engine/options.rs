@@ -19,6 +19,11 @@ pub struct Given {
     pub tls_ca: Vec<Vec<u8>>,
     pub tls_insecure: bool,
     pub tls_servername: Option<String>,
+    /// Whether reads are kept in process while Redis vouches for them.
+    pub near: bool,
+    pub near_max_memory: Option<String>,
+    /// Seconds.
+    pub near_max_age: Option<f64>,
 }
 
 /// The options of one cache, checked.
@@ -29,9 +34,20 @@ pub struct Options {
     pub namespace: String,
     pub max_memory: u64,
     pub timeout: Duration,
+    pub near: Option<NearOptions>,
+}
+
+/// How the near cache is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NearOptions {
+    pub max_memory: u64,
+    /// The longest an entry is kept without asking again, whatever its TTL.
+    pub max_age: Duration,
 }
 
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_millis(250);
+/// Bounds how long a push that never came (a proxy that drops them) could mislead.
+pub const DEFAULT_MAX_AGE: Duration = Duration::from_secs(60);
 pub const DEFAULT_MAX_MEMORY: u64 = 64 << 20;
 /// Below this not even quick_cache's own tables fit.
 const LEAST_MEMORY: u64 = 64 << 10;
@@ -54,11 +70,20 @@ impl Options {
                 "tls.ca (HOLDFAST_TLS_CA) holds no certificate in PEM form that can be used",
             ));
         }
+        let near_max_memory = given.near_max_memory.as_deref().map_or(Ok(max_memory), bytes)?;
+        let max_age = match given.near_max_age {
+            None => DEFAULT_MAX_AGE,
+            Some(seconds) if seconds > 0.0 && seconds <= 86_400.0 => Duration::from_secs_f64(seconds),
+            Some(_) => {
+                return Err(CallError::config("nearCache.maxAge must be a number of seconds above 0, at most 86,400"));
+            }
+        };
+        let near = given.near.then_some(NearOptions { max_memory: near_max_memory, max_age });
         let target = match given.url.as_deref().map(str::trim) {
             None | Some("") => None,
             Some(url) => Some(Target::parse(url, &given)?),
         };
-        Ok(Self { target, namespace: given.namespace, max_memory, timeout })
+        Ok(Self { target, namespace: given.namespace, max_memory, timeout, near })
     }
 }
 

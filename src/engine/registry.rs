@@ -13,7 +13,9 @@ use tokio::sync::mpsc;
 use super::cache::Cache;
 use super::error::CallError;
 use super::flight::Flights;
-use super::memory::Memory;
+use super::lease::Waiting;
+use super::memory::{Memory, Usage};
+use super::near::Near;
 use super::options::{DEFAULT_TIMEOUT, Options};
 use super::redis::target::Target;
 use super::redis::{Gate, Link, supervisor};
@@ -23,6 +25,9 @@ use super::status::{Mode, Status};
 /// What the callers' threads and the engine's thread share.
 pub struct Shared {
     pub memory: Arc<Memory>,
+    pub near: Near,
+    /// Those who wait for another process's computation.
+    pub waiting: Waiting,
     pub flights: Flights,
     pub status: Status,
     pub errors: Errors,
@@ -40,6 +45,8 @@ impl Shared {
         static NEXT_ID: AtomicU32 = AtomicU32::new(1);
         Arc::new(Self {
             memory: Arc::new(Memory::new(max_memory)),
+            near: Near::new(max_memory),
+            waiting: Waiting::default(),
             flights: Flights::default(),
             status: Status::new(NEXT_ID.fetch_add(1, Ordering::Relaxed), mode),
             errors: Errors::default(),
@@ -48,6 +55,18 @@ impl Shared {
             queued: AtomicUsize::new(0),
             patience: AtomicU64::new(0),
         })
+    }
+
+    /// What both in-process tiers hold; one of them is empty at any time.
+    pub fn usage(&self) -> Usage {
+        let (memory, near) = (self.memory.usage(), self.near.store().usage());
+        Usage {
+            entries: memory.entries + near.entries,
+            bytes: memory.bytes + near.bytes,
+            max_bytes: memory.max_bytes,
+            evictions: memory.evictions + near.evictions,
+            expired: memory.expired + near.expired,
+        }
     }
 
     pub fn in_flight(&self) -> usize {
@@ -70,6 +89,9 @@ impl Shared {
 
     fn allow(&self, options: &Options) {
         self.memory.allow(options.max_memory);
+        if let Some(near) = options.near {
+            self.near.store().allow(near.max_memory);
+        }
         let micros = u64::try_from(options.timeout.as_micros()).unwrap_or(u64::MAX);
         self.patience.fetch_max(micros, Ordering::Relaxed);
     }
@@ -88,6 +110,7 @@ impl Engine {
             if target.is_some() { (Gate::Connection, Mode::Initializing) } else { (Gate::Local, Mode::Memory) };
         let shared = Shared::new(max_memory, gate, mode);
         runtime.spawn(Memory::sweep(Arc::downgrade(&shared.memory)));
+        runtime.spawn(Memory::sweep(Arc::downgrade(shared.near.store())));
         let link = target.map(|target| {
             let (sender, jobs) = mpsc::unbounded_channel();
             runtime.spawn(supervisor::run(shared.clone(), target, jobs));
@@ -120,7 +143,7 @@ pub fn open(options: Options) -> Result<Arc<Cache>, CallError> {
         }
     };
     engine.shared.allow(&options);
-    Ok(Cache::new(engine, &options.namespace, options.timeout))
+    Ok(Cache::new(engine, &options))
 }
 
 /// The process's one thread for connections: a current-thread runtime, which was measured a third faster here than a work-stealing one, as

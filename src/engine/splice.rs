@@ -43,8 +43,9 @@ pub fn body(out: &mut String, replies: &[Reply]) {
 fn one(out: &mut String, reply: &Reply) {
     match reply {
         Reply::Value(json) => out.push_str(json.as_str()),
-        Reply::Miss | Reply::Error(_) => out.push_str("null"),
-        Reply::Done => out.push('0'),
+        // What is hot stands in a list of its own, as a text.
+        Reply::Miss | Reply::Error(_) | Reply::Hot(_) => out.push_str("null"),
+        Reply::Done | Reply::Later => out.push('0'),
         Reply::Number(n) => number(out, *n),
         Reply::Flag(true) => out.push_str("true"),
         Reply::Flag(false) => out.push_str("false"),
@@ -60,6 +61,7 @@ fn one(out: &mut String, reply: &Reply) {
         Reply::Follow(token) => tagged(out, 2, *token),
         Reply::Wait => out.push_str("[3]"),
         Reply::Nothing => out.push_str("[4]"),
+        Reply::Again => out.push_str("[5]"),
     }
 }
 
@@ -89,6 +91,45 @@ fn errors(out: &mut String, replies: &[Reply]) {
         out.push(']');
     }
     out.push(']');
+}
+
+/// Appends `[reply,…],errors,hot,later`, for replies that are given at once: `hot` is 0 or `[index,slot,version,milliseconds,"text",…]`, `later` is 0 or the
+/// indexes of those whose reply comes as a frame.
+pub fn at_once(out: &mut String, replies: &[Reply]) {
+    body(out, replies);
+    let hot = |r: &Reply| matches!(r, Reply::Hot(_));
+    list(out, replies, hot, |out, i, reply| {
+        let Reply::Hot(hot) = reply else { return };
+        let ms = match hot.ttl {
+            Ttl::Millis(ms) => i64::try_from(ms).unwrap_or(i64::MAX),
+            Ttl::Forever => i64::MAX,
+        };
+        for n in [index(i), index(hot.slot), i64::from(hot.version), ms] {
+            number(out, n);
+            out.push(',');
+        }
+        string(out, &hot.text);
+    });
+    list(out, replies, |r| matches!(r, Reply::Later), |out, i, _| number(out, index(i)));
+}
+
+/// Appends a comma, and 0 or the list of what `each` writes for the replies that `which` picks.
+fn list(
+    out: &mut String,
+    replies: &[Reply],
+    which: impl Fn(&Reply) -> bool,
+    each: impl Fn(&mut String, usize, &Reply),
+) {
+    let before = out.len();
+    for (i, reply) in replies.iter().enumerate().filter(|(_, r)| which(r)) {
+        out.push_str(if out.len() == before { ",[" } else { "," });
+        each(out, i, reply);
+    }
+    out.push_str(if out.len() == before { ",0" } else { "]" });
+}
+
+fn index(i: usize) -> i64 {
+    i64::try_from(i).unwrap_or(i64::MAX)
 }
 
 /// Appends an integer.

@@ -10,6 +10,7 @@ use super::error::Kind;
 /// Counters of one cache. Relaxed: they are read for people, never to decide.
 #[derive(Debug, Default)]
 pub struct Counters {
+    pub hits_near: AtomicU64,
     pub hits_redis: AtomicU64,
     pub hits_memory: AtomicU64,
     pub misses: AtomicU64,

@@ -26,6 +26,9 @@ const Op = Object.freeze({
   ABANDON: 9,
   OVERDUE: 10,
 });
+// How a GET may be answered: with its neighbours, as soon as may be, and so that it may be kept.
+const Early = Object.freeze({ NO: 0, YES: 1, HOT: 2 });
+const WRITES = new Set(/** @type {number[]} */ ([Op.SET, Op.DEL, Op.INCREMENT, Op.EXPIRE, Op.END]));
 const Task = Object.freeze({ DEL_PATTERN: 0, CLEAR: 1, FLUSH_DB: 2, STATS: 3 });
 
 const STRIDE = 5;
@@ -41,9 +44,9 @@ const WINDOW = 16384;
 
 /**
  * Who waits for an answer. `many`: for the array of the next `count` replies, else for one.
- * `waiter`: the id of an answer that may come instead. `quiet`: the reply says nothing.
- * @typedef {{ resolve: (value: any) => void, reject: (error: unknown) => void, count: number, many: boolean,
- *   waiter: number, quiet: boolean }} Slot
+ * `waiter`: the id of an answer that may come instead. `quiet`: the reply says nothing. `done`: answered before the rest of its batch.
+ * @typedef {{ resolve: (value: any) => void, reject: (error: unknown) => void, key: string, count: number, many: boolean,
+ *   waiter: number, quiet: boolean, done: boolean }} Slot
  * @typedef {{ text: string, numbers: Float64Array, count: number, slots: Slot[], task?: number }} Batch
  * @typedef {{ channel: Channel, slots: Slot[], count: number }} Sent
  */
@@ -57,7 +60,12 @@ class Bridge {
     /** @type {{ bridge: Bridge | null }} */
     const busy = { bridge: null };
     this.busy = busy;
-    this.native = new native.Bridge((/** @type {string} */ text) => (busy.bridge ?? self.deref())?.wake(text));
+    // Counters that hot values are checked against; a page of it costs memory once it is written.
+    this.versions = new Int32Array(new SharedArrayBuffer(native.Bridge.slots() * Int32Array.BYTES_PER_ELEMENT));
+    this.native = new native.Bridge(
+      (/** @type {string} */ text) => (busy.bridge ?? self.deref())?.wake(text),
+      this.versions,
+    );
     /** @type {Map<number, Sent>} */
     this.sent = new Map();
     this.lastId = 0;
@@ -99,7 +107,7 @@ class Bridge {
     // A waiter that was answered otherwise.
     if (sent === undefined) return undefined;
     this.sent.delete(id);
-    settle(this, sent.slots, replies, errors);
+    settle(this, sent.slots, replies, errors, null);
     sent.channel.settled(sent.count);
     return sent.channel;
   }
@@ -110,10 +118,12 @@ class Channel {
   /**
    * @param {Bridge} bridge
    * @param {any} handle the native cache
+   * @param {import('./hot').Hot | null} hot
    */
-  constructor(bridge, handle) {
+  constructor(bridge, handle, hot) {
     this.bridge = bridge;
     this.handle = handle;
+    this.hot = hot;
     /** @type {Batch} */
     this.open = newBatch();
     /** @type {Batch[]} full, waiting for the window */
@@ -140,6 +150,8 @@ class Channel {
    */
   push(kind, key, value, a, b, slot) {
     if (this.closed !== null) throw this.closed;
+    // Not only when Rust sees it, at the end of the turn: a read behind a write goes behind it.
+    if (this.hot !== null && WRITES.has(kind)) this.hot.forget(key);
     let batch = this.open;
     // A group (getMany, setMany) stays in one batch: it is chunked where it is made.
     if (
@@ -180,22 +192,34 @@ class Channel {
    */
   call(kind, key, value, a, b, quiet = false) {
     return new Promise((resolve, reject) => {
-      this.push(kind, key, value, a, b, { resolve, reject, count: 1, many: false, waiter: 0, quiet });
+      const slot = { resolve, reject, key, count: 1, many: false, waiter: 0, quiet, done: false };
+      this.push(kind, key, value, a, b, slot);
     });
+  }
+
+  /**
+   * A read.
+   * @param {string} key
+   * @returns {Promise<any>}
+   */
+  get(key) {
+    const hot = this.hot?.wants() === true;
+    return this.call(Op.GET, key, '', hot ? Early.HOT : Early.YES, 0);
   }
 
   /**
    * A read of getOrCompute: resolves to its reply, `[0,value]`, `[1,token]` (lead), `[2,token]` (follow) or `[4]` (nothing). Where another thread
    * computes the key, the reply comes later, under the waiter's id; it may even overtake the batch.
    * @param {string} key
+   * @param {boolean} lock one computation across processes
    * @returns {Promise<[number, any]>}
    */
-  begin(key) {
+  begin(key, lock) {
     return new Promise((resolve, reject) => {
       const waiter = this.bridge.nextId();
-      const slot = { resolve, reject, count: 1, many: false, waiter, quiet: false };
+      const slot = { resolve, reject, key, count: 1, many: false, waiter, quiet: false, done: false };
       this.bridge.sent.set(waiter, { channel: this, slots: [slot], count: 0 });
-      this.push(Op.BEGIN, key, '', 0, waiter, slot);
+      this.push(Op.BEGIN, key, '', lock ? 1 : 0, waiter, slot);
     });
   }
 
@@ -208,7 +232,7 @@ class Channel {
   group(count, fill) {
     return new Promise((resolve, reject) => {
       /** @type {Slot | null} */
-      let slot = { resolve, reject, count, many: true, waiter: 0, quiet: false };
+      let slot = { resolve, reject, key: '', count, many: true, waiter: 0, quiet: false, done: false };
       fill((kind, key, value, a) => {
         this.push(kind, key, value, a, 0, slot);
         slot = null;
@@ -224,7 +248,8 @@ class Channel {
    */
   run(task, pattern) {
     return new Promise((resolve, reject) => {
-      const slots = [{ resolve, reject, count: 1, many: false, waiter: 0, quiet: false }];
+      this.hot?.clear();
+      const slots = [{ resolve, reject, key: '', count: 1, many: false, waiter: 0, quiet: false, done: false }];
       const batch = { text: pattern, numbers: NONE, count: 1, slots, task };
       this.sealOpen();
       this.sealed.push(batch);
@@ -272,16 +297,38 @@ class Channel {
       batch.task === undefined
         ? bridge.native.submit(handle, id, text, numbers, count)
         : bridge.native.run(handle, id, batch.task, text);
-    const atOnce = answer !== null && answer !== undefined;
-    this.later = laterBy(atOnce);
-    if (!atOnce) {
-      this.underWay += count;
-      bridge.busy.bridge = bridge;
-      bridge.sent.set(id, { channel: this, slots, count });
-    } else {
-      const [replies, errors] = JSON.parse(answer);
-      settle(bridge, slots, replies, errors);
-      this.wakeIdle();
+    let later = null;
+    if (answer !== null && answer !== undefined) {
+      const [replies, errors, hot, rest] = JSON.parse(answer);
+      if (hot !== 0) this.admit(hot, slots, replies);
+      if (rest !== 0) later = new Set(rest);
+      settle(bridge, slots, replies, errors, later);
+      if (later === null) {
+        this.later = laterBy(true);
+        this.wakeIdle();
+        return;
+      }
+    }
+    this.later = laterBy(false);
+    this.underWay += count;
+    bridge.busy.bridge = bridge;
+    bridge.sent.set(id, { channel: this, slots, count });
+  }
+
+  /**
+   * Takes hot values, and puts them in their places among the replies.
+   * @param {any[]} found index, slot, version, milliseconds and text of each, in the order of the replies
+   * @param {Slot[]} slots
+   * @param {any[]} replies
+   */
+  admit(found, slots, replies) {
+    if (this.hot === null) return;
+    let at = 0;
+    let next = 0;
+    for (let i = 0; i < found.length; i += 5) {
+      const index = found[i];
+      while (at < index) at += slots[next++].count;
+      replies[index] = this.hot.admit(slots[next].key, found[i + 4], found[i + 1], found[i + 2], found[i + 3]);
     }
   }
 
@@ -312,15 +359,18 @@ class Channel {
  * @param {Slot[]} slots
  * @param {any[]} replies
  * @param {0 | [number, string, string][]} errors
+ * @param {Set<number> | null} later indexes of replies that are still to come
  */
-function settle(bridge, slots, replies, errors) {
+function settle(bridge, slots, replies, errors, later) {
   const failed =
     errors === 0
       ? null
       : new Map(errors.map(([at, code, message]) => [at, new HoldfastError(/** @type {any} */ (code), message)]));
   let at = 0;
   for (const slot of slots) {
-    if (failed !== null && fail(slot, failed, at)) {
+    if (slot.done || later?.has(at)) {
+      // Answered before, or to be answered.
+    } else if (failed !== null && fail(slot, failed, at)) {
       if (slot.waiter !== 0) bridge.sent.delete(slot.waiter);
     } else if (slot.many) {
       slot.resolve(slots.length === 1 ? replies : replies.slice(at, at + slot.count));
@@ -330,6 +380,7 @@ function settle(bridge, slots, replies, errors) {
       bridge.sent.delete(slot.waiter);
       slot.resolve(replies[at]);
     }
+    if (later !== null && !later.has(at)) slot.done = true;
     at += slot.count;
   }
 }

@@ -18,6 +18,7 @@ const {
 const { Computer } = require('./compute');
 const config = require('./config');
 const { HoldfastError } = require('./errors');
+const { Hot, frozenCopy } = require('./hot');
 const native = require('./native');
 
 // Keys of one group of getMany, setMany or del, and how many groups go at once: each has its own deadline, and a million keys are no burst.
@@ -51,7 +52,7 @@ let bridge;
 
 /**
  * What a cache has once it is open.
- * @typedef {{ handle: any, channel: Channel, computer: Computer, ttl: number, unlisten: () => void,
+ * @typedef {{ handle: any, channel: Channel, computer: Computer, hot: Hot | null, frozen: boolean, ttl: number, unlisten: () => void,
  *   problem: { kind: 'config', message: string, at: number } | null }} State
  */
 
@@ -92,7 +93,9 @@ class Cache {
       handle = openHandle(settings);
     }
     const { logger, ttl } = settings;
-    const channel = new Channel(bridge, handle);
+    const { near, frozen } = settings;
+    const hot = near ? new Hot(bridge.versions, frozen) : null;
+    const channel = new Channel(bridge, handle, hot);
     if (problem !== null) logger?.warn(`holdfast runs in memory mode: ${problem.message}`);
     if (settings.acceptsAnyCertificate) {
       logger?.warn(
@@ -100,7 +103,7 @@ class Cache {
       );
     }
     const unlisten = bridge.events.add(handle, this.emitter, logger);
-    this.state = { handle, channel, computer: new Computer(channel, ttl), ttl, unlisten, problem };
+    this.state = { handle, channel, computer: new Computer(channel, ttl, frozen), hot, frozen, ttl, unlisten, problem };
     return this.state;
   }
 
@@ -113,7 +116,11 @@ class Cache {
   /** @param {string} key */
   get(key) {
     try {
-      return this.use().channel.call(Op.GET, checkKey(key), '', 0, 0);
+      const { channel, hot, frozen } = this.use();
+      const value = hot?.get(key);
+      if (value !== undefined) return Promise.resolve(value);
+      const reply = channel.get(checkKey(key));
+      return frozen ? reply.then(frozenCopy) : reply;
     } catch (error) {
       return Promise.reject(error);
     }
@@ -208,12 +215,13 @@ class Cache {
    * @returns {Promise<any[]>}
    */
   async getMany(keys) {
-    const { channel } = this.use();
-    return inChunks(checkKeys(keys), (chunk) =>
+    const { channel, frozen } = this.use();
+    const values = await inChunks(checkKeys(keys), (chunk) =>
       channel.group(chunk.length, (push) => {
         for (const key of chunk) push(Op.GET, key, '', 0);
       }),
     );
+    return frozen ? values.map(frozenCopy) : values;
   }
 
   /**
@@ -242,7 +250,14 @@ class Cache {
 
   /** @returns {Promise<import('../../index').Stats>} */
   async getStats() {
-    return this.use().channel.run(Task.STATS, '');
+    const { channel, hot } = this.use();
+    const stats = await channel.run(Task.STATS, '');
+    // Hits that Rust did not see.
+    const { hits } = stats;
+    hits.near += hot?.hits ?? 0;
+    hits.total += hot?.hits ?? 0;
+    if (hits.total > 0) stats.hitRate = hits.total / (hits.total + stats.misses);
+    return stats;
   }
 
   /** @returns {import('../../index').Mode} */

@@ -6,11 +6,12 @@
 
 const { checkOptions, describe, encode, invalid, toMs } = require('./codec');
 const { HoldfastError } = require('./errors');
+const { frozenCopy } = require('./hot');
 const { Op } = require('./bridge');
 
 // The first element of a reply to BEGIN; src/engine/splice.rs writes it.
-const Answer = Object.freeze({ HIT: 0, LEAD: 1, FOLLOW: 2, NOTHING: 4 });
-const OPTIONS = ['ttl', 'hardTimeout'];
+const Answer = Object.freeze({ HIT: 0, LEAD: 1, FOLLOW: 2, NOTHING: 4, AGAIN: 5 });
+const OPTIONS = ['ttl', 'hardTimeout', 'lock'];
 const DEFAULT_HARD_TIMEOUT = 30;
 // Node's timers hold a signed 32-bit number of milliseconds; beyond that is as good as never.
 const LONGEST_TIMER = 0x7fffffff;
@@ -25,10 +26,12 @@ class Computer {
   /**
    * @param {import('./bridge').Channel} channel
    * @param {number} defaultTtl milliseconds
+   * @param {boolean} frozen
    */
-  constructor(channel, defaultTtl) {
+  constructor(channel, defaultTtl, frozen) {
     this.channel = channel;
     this.defaultTtl = defaultTtl;
+    this.frozen = frozen;
     /** @type {Map<number, Flight>} what this environment computes, by token */
     this.flights = new Map();
     /** Callers that wait for a function. */
@@ -51,6 +54,7 @@ class Computer {
       options.hardTimeout === undefined ? DEFAULT_HARD_TIMEOUT : options.hardTimeout,
       'hardTimeout',
     );
+    if (options.lock !== undefined && typeof options.lock !== 'boolean') throw invalid('lock must be true or false');
     if (running.some((outer) => outer.computer === this && outer.key === key)) {
       throw new HoldfastError(
         'ERR_COMPUTE_DEADLOCK',
@@ -58,9 +62,12 @@ class Computer {
       );
     }
     // Most calls hit: what follows is only set up for those that do not.
-    const answer = await this.channel.begin(key);
-    if (answer[0] === Answer.HIT) return answer[1];
-    return this.wait(key, fn, ttl, patience, answer);
+    const hot = this.channel.hot?.get(key);
+    if (hot !== undefined) return hot;
+    const lock = options.lock !== false;
+    const answer = await this.channel.begin(key, lock);
+    if (answer[0] === Answer.HIT) return this.frozen ? frozenCopy(answer[1]) : answer[1];
+    return this.wait(key, fn, ttl, patience, lock, answer);
   }
 
   /**
@@ -68,9 +75,10 @@ class Computer {
    * @param {() => unknown} fn
    * @param {number} ttl
    * @param {number} patience
+   * @param {boolean} lock
    * @param {[number, any]} first
    */
-  async wait(key, fn, ttl, patience, first) {
+  async wait(key, fn, ttl, patience, lock, first) {
     this.waiting++;
     /** @type {number | null} */
     let leading = null;
@@ -92,7 +100,7 @@ class Computer {
       }, patience);
     });
     const result = (async () => {
-      for (let answer = first; ; answer = await this.channel.begin(key)) {
+      for (let answer = first; ; answer = await this.channel.begin(key, lock)) {
         switch (answer[0]) {
           case Answer.HIT:
             return answer[1];
@@ -103,6 +111,9 @@ class Computer {
             if (late) return void this.channel.call(Op.ABANDON, key, '', 0, answer[1]).catch(ignore);
             leading = answer[1];
             return await this.lead(key, fn, ttl, answer[1]);
+          case Answer.AGAIN:
+            if (late) return undefined;
+            break;
           default: {
             const flight = this.flights.get(answer[1]);
             // It ended while the answer was on its way: ask again.

@@ -5,11 +5,12 @@ const fs = require('node:fs');
 const { HoldfastError } = require('./errors');
 const { toMs } = require('./codec');
 
-const OPTIONS = ['url', 'namespace', 'ttl', 'maxMemory', 'timeoutMs', 'tls', 'logger'];
+const OPTIONS = ['url', 'namespace', 'ttl', 'maxMemory', 'timeoutMs', 'nearCache', 'tls', 'logger'];
+const NEAR_OPTIONS = ['maxMemory', 'maxAge', 'values'];
 const TLS_OPTIONS = ['ca', 'insecure', 'servername'];
 
 /**
- * @typedef {{ ttl: number, logger: import('../../index').Logger | null, acceptsAnyCertificate: boolean, given: any }} Config
+ * @typedef {{ ttl: number, logger: import('../../index').Logger | null, acceptsAnyCertificate: boolean, near: boolean, frozen: boolean, given: any }} Config
  */
 
 /** @param {string} message */
@@ -119,6 +120,28 @@ function sizeOption(size) {
   throw refuse('maxMemory must be a number of bytes, or a text such as "64mb"');
 }
 
+/**
+ * @param {any} given true, false, or an object that tunes it
+ * @returns {{ near: boolean, frozen: boolean, nearMaxMemory?: string, nearMaxAge?: number }}
+ */
+function nearOption(given) {
+  const { HOLDFAST_NEAR_CACHE: byDefault, HOLDFAST_VALUES } = process.env;
+  const values = given?.values ?? (HOLDFAST_VALUES || 'copied');
+  if (values !== 'copied' && values !== 'frozen')
+    throw refuse("nearCache.values (HOLDFAST_VALUES) must be 'copied' or 'frozen'");
+  const frozen = values === 'frozen';
+  const on = byDefault === undefined || byDefault === '' || flag(byDefault, 'HOLDFAST_NEAR_CACHE');
+  if (given === undefined) return { near: on, frozen };
+  if (typeof given === 'boolean') return { near: given, frozen };
+  checkNames(given, NEAR_OPTIONS, 'nearCache');
+  return {
+    near: true,
+    frozen,
+    nearMaxMemory: given.maxMemory === undefined ? undefined : sizeOption(given.maxMemory),
+    nearMaxAge: typed(given.maxAge, 'nearCache.maxAge', 'number'),
+  };
+}
+
 /** @param {unknown} url */
 function urlOption(url) {
   if (url === undefined) return process.env.REDIS_URL;
@@ -163,13 +186,19 @@ function fromOptions(options) {
   const url = urlOption(options.url);
   const insecure =
     typed(tls.insecure, 'tls.insecure', 'boolean') ?? flag(env.HOLDFAST_TLS_INSECURE, 'HOLDFAST_TLS_INSECURE');
+  const { near, frozen, nearMaxMemory, nearMaxAge } = nearOption(options.nearCache);
   return {
+    near,
+    frozen,
     acceptsAnyCertificate: insecure && /^(rediss|valkeys):/.test(url ?? ''),
     ttl: defaultTtl(options.ttl ?? number(env.HOLDFAST_TTL, 'HOLDFAST_TTL') ?? 300),
     logger: loggerOption(options.logger),
     given: {
       url,
       namespace: options.namespace,
+      near,
+      nearMaxMemory,
+      nearMaxAge,
       maxMemory: sizeOption(options.maxMemory),
       timeoutMs:
         typed(options.timeoutMs, 'timeoutMs', 'number') ?? number(env.HOLDFAST_TIMEOUT_MS, 'HOLDFAST_TIMEOUT_MS'),
@@ -182,7 +211,6 @@ function fromOptions(options) {
 
 /** The configuration of the default cache. */
 function fromEnvironment() {
-  flag(process.env.HOLDFAST_NEAR_CACHE, 'HOLDFAST_NEAR_CACHE');
   return fromOptions({ namespace: process.env.HOLDFAST_NAMESPACE ?? '' });
 }
 
@@ -193,6 +221,8 @@ function fromEnvironment() {
 function inMemory() {
   const namespace = process.env.HOLDFAST_NAMESPACE ?? '';
   return {
+    near: false,
+    frozen: process.env.HOLDFAST_VALUES === 'frozen',
     acceptsAnyCertificate: false,
     ttl: 300_000,
     logger:
@@ -200,6 +230,7 @@ function inMemory() {
     given: {
       url: '',
       namespace: /^[A-Za-z0-9_.-]{0,64}$/.test(namespace) ? namespace : '',
+      near: false,
       tlsCa: [],
       tlsInsecure: false,
     },

@@ -15,6 +15,7 @@ use crate::engine::clock::{Ttl, now_ms};
 use crate::engine::error::{CallError, Kind, Trouble};
 use crate::engine::flight::{Answers, Begin, Outcome};
 use crate::engine::key;
+use crate::engine::lease;
 use crate::engine::local;
 use crate::engine::stats::add;
 
@@ -25,14 +26,27 @@ const MAX_MGET: usize = 256;
 enum Step {
     /// Without the server.
     Answered(Reply),
-    /// By the next value of the MGET under way; `run` > 0 begins a new one of so many keys.
-    Read { run: usize, flight: Option<u32> },
+    /// By the next value of the MGET under way, or by the first of a new one.
+    /// `ticket`: it may fill the near cache, with the next PTTL behind the MGET.
+    /// `lock`: under which id the caller waits while the key's lease is asked for.
+    Read { run: Run, flight: Option<u32>, lock: Option<u32>, ticket: Option<u64> },
     /// By the next reply.
     Write,
     /// By the last of so many replies.
     Last(usize),
-    /// By the second element of EXEC, the last of four replies.
-    Transaction,
+    /// Answered; a reply that says nothing is to be passed over.
+    Passed,
+    /// By the second reply, unless the first is a marker's first byte.
+    UnlessMarked,
+    /// By the second element of EXEC, the last of so many replies.
+    Transaction(usize),
+}
+
+/// An MGET: how many keys it has, and how many PTTL stand behind it. No keys: the one under way goes on.
+#[derive(Debug, Clone, Copy, Default)]
+struct Run {
+    keys: usize,
+    fills: usize,
 }
 
 /// A pipeline and how to read what comes back.
@@ -40,6 +54,8 @@ pub struct Plan {
     pub pipeline: Pipeline,
     steps: Vec<Step>,
     answers: Answers,
+    /// When it was made, which is before the server sees it.
+    now: u64,
 }
 
 /// What the replies of a batch say beyond themselves.
@@ -49,6 +65,10 @@ pub struct Verdict {
     pub outage: Option<Trouble>,
     /// Writes that the server refused: what was stored before must not be read any more, so these keys are to be removed.
     pub stale: Vec<String>,
+    /// Computations for which the key's lease is to be asked for.
+    pub leases: Vec<(String, u32)>,
+    /// Sent behind the batch; nobody waits for it.
+    pub behind: Vec<Cmd>,
     /// For those who waited, behind the batch's own replies: who is told to follow a computation must find it begun.
     pub answers: Answers,
 }
@@ -67,16 +87,23 @@ pub fn plan(cache: &Cache, batch: &Batch, to: &ReplyTo, denied: Denied) -> Plan 
         planner.add(cache, batch, op, to, &mut buffer);
     }
     planner.close_run();
-    Plan { pipeline: planner.pipeline, steps: planner.steps, answers: planner.answers }
+    Plan { pipeline: planner.pipeline, steps: planner.steps, answers: planner.answers, now: now_ms() }
 }
 
 struct Planner {
     pipeline: Pipeline,
     steps: Vec<Step>,
-    /// The MGET under way: where it began among the steps, and the command so far.
-    run: Option<(usize, usize, Cmd)>,
+    run: Option<OpenRun>,
     denied: Denied,
     answers: Answers,
+}
+
+/// The MGET under way: where it began among the steps, its keys so far, and the PTTL that will follow.
+struct OpenRun {
+    at: usize,
+    keys: usize,
+    command: Cmd,
+    ttls: Vec<Cmd>,
 }
 
 impl Planner {
@@ -85,13 +112,21 @@ impl Planner {
         let key = match given.map(|k| key::check(k).map(|()| k)) {
             Some(Ok(key)) => cache.prefix.join(key, buffer),
             Some(Err(error)) => return self.steps.push(Step::Answered(Reply::Error(error))),
-            None => return self.steps.push(Step::Answered(Reply::Error(local::malformed()))),
+            None => return self.steps.push(Step::Answered(local::keyless(batch, op))),
         };
         let flights = &cache.shared().flights;
+        let near = &cache.shared().near;
+        if matches!(op, Op::Set { .. } | Op::End { .. } | Op::Del { .. } | Op::Increment { .. } | Op::Expire { .. }) {
+            // Again, behind the reads that were queued before it: see the essay in near.rs, race 3.
+            near.invalidate(key);
+        }
         match *op {
-            Op::Get { .. } => self.read(key, None),
-            Op::Begin { waiter, .. } => match flights.begin(key, ReplyTo { sink: to.sink.clone(), id: waiter }) {
-                Begin::Read(token) => self.read(key, Some(token)),
+            Op::Get { .. } => self.read(cache, key, None, None),
+            Op::Begin { waiter, lock, .. } => match flights.begin(key, ReplyTo { sink: to.sink.clone(), id: waiter }) {
+                Begin::Read(token) => {
+                    let lock = (lock && !self.denied.scripts).then_some(waiter);
+                    self.read(cache, key, Some(token), lock);
+                }
                 Begin::Follow(token) => self.steps.push(Step::Answered(local::follow(cache, token))),
                 Begin::Wait => self.steps.push(Step::Answered(local::wait(cache))),
             },
@@ -100,11 +135,14 @@ impl Planner {
                 self.command(set(key, batch.str(value), ttl), Step::Write);
             }
             Op::End { value, ttl, token, .. } => {
+                let leased = flights.leased(key, token);
                 if flights.may_store(key, token) {
-                    self.command(set(key, batch.str(value), ttl), Step::Write);
+                    let text = batch.str(value);
+                    let command = if leased { lease::store(key, token, text, ttl) } else { set(key, text, ttl) };
+                    self.command(command, Step::Write);
                 } else {
                     self.answers.append(flights.end(key, token, Outcome::Value(batch.str(value).into())));
-                    self.steps.push(Step::Answered(Reply::Done));
+                    self.over(key, token, leased);
                 }
             }
             Op::Del { .. } => {
@@ -112,11 +150,11 @@ impl Planner {
                 self.command(with_key(remove(self.denied), key), Step::Write);
             }
             Op::Increment { amount, ttl, .. } => {
-                flights.fence(key);
-                self.increment(key, amount, ttl);
+                let computing = flights.fence(key);
+                self.increment(key, amount, ttl, computing);
             }
-            Op::Exists { .. } => self.command(with_key("EXISTS", key), Step::Write),
-            Op::Ttl { .. } => self.command(with_key("PTTL", key), Step::Write),
+            Op::Exists { .. } => self.unless_marked("EXISTS", key),
+            Op::Ttl { .. } => self.unless_marked("PTTL", key),
             Op::Expire { ttl: Ttl::Millis(ms), .. } => {
                 let mut command = with_key("PEXPIRE", key);
                 command.arg(ms);
@@ -127,41 +165,64 @@ impl Planner {
                 self.pipeline.add_command(with_key("EXISTS", key));
             }
             Op::Abandon { token, nothing, .. } => {
+                let leased = flights.leased(key, token);
                 self.answers.append(flights.end(key, token, if nothing { Outcome::Nothing } else { Outcome::Failed }));
-                self.steps.push(Step::Answered(Reply::Done));
+                self.over(key, token, leased);
             }
             Op::Overdue { token, .. } => {
                 self.answers.append(flights.overdue(key, token));
                 self.steps.push(Step::Answered(Reply::Done));
             }
-            Op::Malformed => self.steps.push(Step::Answered(Reply::Error(local::malformed()))),
+            Op::Malformed | Op::Answered | Op::Known(_) => self.steps.push(Step::Answered(local::keyless(batch, op))),
         }
     }
 
-    fn read(&mut self, key: &str, flight: Option<u32>) {
-        let full = self.run.as_ref().is_some_and(|(_, keys, _)| *keys == MAX_MGET || self.denied.mget);
-        if full {
+    fn read(&mut self, cache: &Cache, key: &str, flight: Option<u32>, lock: Option<u32>) {
+        if self.run.as_ref().is_some_and(|run| run.keys == MAX_MGET || self.denied.mget) {
             self.close_run();
         }
-        match &mut self.run {
-            Some((_, keys, command)) => {
-                *keys += 1;
-                command.arg(key);
-            }
-            None => {
-                self.run = Some((self.steps.len(), 1, with_key(if self.denied.mget { "GET" } else { "MGET" }, key)))
-            }
+        let run = self.run.get_or_insert_with(|| OpenRun {
+            at: self.steps.len(),
+            keys: 0,
+            command: cmd(if self.denied.mget { "GET" } else { "MGET" }),
+            ttls: Vec::new(),
+        });
+        run.keys += 1;
+        run.command.arg(key);
+        let ticket = cache.near.and_then(|_| cache.shared().near.expect(key));
+        if ticket.is_some() {
+            run.ttls.push(with_key("PTTL", key));
         }
-        self.steps.push(Step::Read { run: 0, flight });
+        self.steps.push(Step::Read { run: Run::default(), flight, lock, ticket });
     }
 
     /// Ends the MGET under way, so that what follows stands behind it.
     fn close_run(&mut self) {
-        let Some((at, keys, command)) = self.run.take() else { return };
-        self.pipeline.add_command(command);
-        if let Some(Step::Read { run, .. }) = self.steps.get_mut(at) {
-            *run = keys;
+        let Some(open) = self.run.take() else { return };
+        self.pipeline.add_command(open.command);
+        if let Some(Step::Read { run, .. }) = self.steps.get_mut(open.at) {
+            *run = Run { keys: open.keys, fills: open.ttls.len() };
         }
+        for ttl in open.ttls {
+            self.pipeline.add_command(ttl);
+        }
+    }
+
+    /// A computation that stores nothing: its lease goes.
+    fn over(&mut self, key: &str, token: u32, leased: bool) {
+        if leased {
+            self.command(lease::release(key, token), Step::Passed);
+        } else {
+            self.steps.push(Step::Answered(Reply::Done));
+        }
+    }
+
+    /// A question about a key, with its first byte: what is only being computed is not there.
+    fn unless_marked(&mut self, name: &str, key: &str) {
+        let mut first = with_key("GETRANGE", key);
+        first.arg(0).arg(0);
+        self.command(first, Step::UnlessMarked);
+        self.pipeline.add_command(with_key(name, key));
     }
 
     fn command(&mut self, command: Cmd, step: Step) {
@@ -170,13 +231,19 @@ impl Planner {
         self.steps.push(step);
     }
 
-    fn increment(&mut self, key: &str, amount: i64, ttl: Option<Ttl>) {
+    fn increment(&mut self, key: &str, amount: i64, ttl: Option<Ttl>, computing: Option<u32>) {
+        // A number cannot be added to the marker of a computation, which this write ends in any case.
+        let before = usize::from(computing.is_some());
+        if let Some(token) = computing {
+            self.close_run();
+            self.pipeline.add_command(lease::release(key, token));
+        }
         let mut add = with_key("INCRBY", key);
         add.arg(amount);
-        let Some(ms) = ttl.and_then(local::px) else { return self.command(add, Step::Write) };
+        let Some(ms) = ttl.and_then(local::px) else { return self.command(add, Step::Last(before + 1)) };
         // The counter is made with its TTL if it is not there, and added to, in one step: it can neither expire between the two, and come
         // back without a TTL, nor get a new TTL with each call.
-        self.command(cmd("MULTI"), Step::Transaction);
+        self.command(cmd("MULTI"), Step::Transaction(before + 4));
         let mut create = with_key("SET", key);
         create.arg(0).arg("PX").arg(ms).arg("NX");
         self.pipeline.add_command(create).add_command(add).add_command(cmd("EXEC"));
@@ -215,14 +282,16 @@ impl Plan {
         let mut reader = Reader {
             values: values.unwrap_or_default().into_iter(),
             mget: Vec::new().into_iter(),
+            ttls: Vec::new().into_iter(),
+            sent: self.now,
             verdict: Verdict { answers: self.answers, ..Verdict::default() },
         };
         let mut buffer = String::new();
         let now = now_ms();
         let mut replies = Vec::with_capacity(self.steps.len());
         for (op, step) in batch.ops.iter().zip(self.steps) {
-            let key = op.key().map_or("", |span| cache.prefix.join(batch.str(span), &mut buffer)).to_owned();
-            replies.push(reader.answer(cache, batch, op, step, to, now, &key));
+            let key = op.key().map_or("", |span| cache.prefix.join(batch.str(span), &mut buffer));
+            replies.push(reader.answer(cache, batch, op, step, to, now, key));
         }
         (replies, reader.verdict)
     }
@@ -232,6 +301,10 @@ struct Reader {
     values: vec::IntoIter<Value>,
     /// Of the MGET that is being read; empty where it failed.
     mget: vec::IntoIter<Value>,
+    /// The PTTL behind it.
+    ttls: vec::IntoIter<Value>,
+    /// When the batch was sent.
+    sent: u64,
     verdict: Verdict,
 }
 
@@ -252,17 +325,45 @@ impl Reader {
     ) -> Reply {
         let result = match step {
             Step::Answered(reply) => return reply,
-            Step::Read { run, flight } => {
+            Step::Read { run, flight, lock, ticket } => {
                 let value = self.next_read(run);
-                return self.read(cache, key, flight, value, now);
+                let lock = lock.map(|id| ReplyTo { sink: to.sink.clone(), id });
+                let (reply, json) = self.read(cache, key, flight, lock, value, now);
+                if let Some(ticket) = ticket {
+                    self.fill(cache, key, ticket, json.as_ref());
+                }
+                return reply;
+            }
+            Step::Passed => {
+                self.values.next();
+                return Reply::Done;
+            }
+            Step::UnlessMarked => {
+                let first = self.values.next();
+                let answer = self.values.next();
+                let marked = matches!(&first, Some(Value::BulkString(bytes)) if lease::is_marker(bytes));
+                // -2 is PTTL's "no such key", and no number of keys that exist.
+                answer.map(|value| if marked { Value::Int(-2) } else { value })
             }
             Step::Write => self.values.next(),
             Step::Last(replies) => self.values.nth(replies - 1),
-            Step::Transaction => self.values.nth(3).map(|exec| match exec {
+            Step::Transaction(replies) => self.values.nth(replies - 1).map(|exec| match exec {
                 Value::Array(mut parts) if parts.len() == 2 => parts.pop().unwrap_or(Value::Nil),
                 other => other,
             }),
         };
+        if let (Op::End { value, ttl, token, .. }, Some(Value::ServerError(error))) = (op, &result)
+            && error.code() == "NOSCRIPT"
+        {
+            // The server forgot its scripts (SCRIPT FLUSH): once more, with the text, before anything that is sent from here on.
+            self.verdict.behind.push(lease::store_by_text(key, *token, batch.str(*value), *ttl));
+            self.verdict.answers.append(cache.shared().flights.end(
+                key,
+                *token,
+                Outcome::Value(batch.str(*value).into()),
+            ));
+            return Reply::Done;
+        }
         let outcome = result.ok_or(None).and_then(|value| written(cache, op, value).map_err(Some));
         let reply = match outcome {
             Ok(reply) => reply,
@@ -288,6 +389,10 @@ impl Reader {
 
     /// The server's word on one write: an answer, or `None` where the in-process tier must give one.
     fn refused(&mut self, cache: &Cache, op: &Op, key: &str, trouble: Trouble) -> Option<Reply> {
+        if matches!(op, Op::Increment { .. }) && trouble.kind == Kind::Server {
+            // The caller's mistake, and no trouble with Redis.
+            return Some(Reply::Error(CallError::not_an_integer()));
+        }
         cache.shared().errors.count(trouble.kind);
         if trouble.kind.is_outage() {
             self.verdict.outage.get_or_insert(trouble);
@@ -307,21 +412,33 @@ impl Reader {
         }
     }
 
-    fn next_read(&mut self, run: usize) -> Option<Value> {
-        if run > 0 {
+    fn next_read(&mut self, run: Run) -> Option<Value> {
+        if run.keys > 0 {
             self.mget = match self.values.next() {
-                Some(Value::Array(values)) if values.len() == run => values.into_iter(),
+                Some(Value::Array(values)) if values.len() == run.keys => values.into_iter(),
                 // One GET in place of an MGET, or an error that goes for all of them.
-                Some(value) => vec![value; run].into_iter(),
+                Some(value) => vec![value; run.keys].into_iter(),
                 None => Vec::new().into_iter(),
             };
+            self.ttls = self.values.by_ref().take(run.fills).collect::<Vec<_>>().into_iter();
         }
         self.mget.next()
     }
 
-    fn read(&mut self, cache: &Cache, key: &str, flight: Option<u32>, value: Option<Value>, now: u64) -> Reply {
+    /// A read's reply, and the value that came with it from Redis.
+    fn read(
+        &mut self,
+        cache: &Cache,
+        key: &str,
+        flight: Option<u32>,
+        lock: Option<ReplyTo>,
+        value: Option<Value>,
+        now: u64,
+    ) -> (Reply, Option<Json>) {
         let counters = &cache.counters;
         let found = match value {
+            // Somebody computes it.
+            Some(Value::BulkString(bytes)) if lease::is_marker(&bytes) => None,
             Some(Value::BulkString(bytes)) => {
                 let json = Json::checked(bytes);
                 add(if json.is_some() { &counters.hits_redis } else { &counters.decode_errors }, 1);
@@ -333,23 +450,47 @@ impl Reader {
                 cache.shared().errors.count(trouble.kind);
                 if trouble.kind.is_outage() {
                     self.verdict.outage.get_or_insert(trouble);
-                    return self.read_locally(cache, key, flight, now);
+                    return (self.read_locally(cache, key, flight, now), None);
                 }
                 None
             }
-            None => return self.read_locally(cache, key, flight, now),
+            None => return (self.read_locally(cache, key, flight, now), None),
         };
         if found.is_none() {
             add(&counters.misses, 1);
         }
-        match (found, flight) {
-            (Some(json), None) => Reply::Value(json),
+        let reply = match (&found, flight) {
+            (Some(json), None) => Reply::Value(json.clone()),
             (None, None) => Reply::Miss,
             (Some(json), Some(token)) => {
-                self.verdict.answers.append(cache.shared().flights.found(key, token, &json));
-                Reply::Hit(json)
+                self.verdict.answers.append(cache.shared().flights.found(key, token, json));
+                Reply::Hit(json.clone())
             }
-            (None, Some(token)) => self.then(local::lead(cache, key, token)),
+            (None, Some(token)) => match lock {
+                Some(first) => {
+                    cache.shared().flights.hold(key, token, first);
+                    self.verdict.leases.push((key.to_owned(), token));
+                    Reply::Wait
+                }
+                None => self.then(local::lead(cache, key, token)),
+            },
+        };
+        (reply, found)
+    }
+
+    /// Keeps what a read found, if its placeholder still stands.
+    fn fill(&mut self, cache: &Cache, key: &str, ticket: u64, json: Option<&Json>) {
+        let near = &cache.shared().near;
+        let left = self.ttls.next().and_then(|value| integer(value).ok());
+        let most = cache.near.map_or(0, |age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX));
+        let ttl = match left {
+            Some(-1) => Some(most),
+            Some(ms) => u64::try_from(ms).ok().filter(|ms| *ms > 0).map(|ms| ms.min(most)),
+            None => None,
+        };
+        match (json, ttl) {
+            (Some(json), Some(ms)) => near.fill(key, ticket, json.as_str(), Ttl::Millis(ms), self.sent),
+            _ => near.forget(key, ticket),
         }
     }
 
@@ -370,10 +511,12 @@ impl Reader {
 fn written(cache: &Cache, op: &Op, value: Value) -> Result<Reply, Trouble> {
     match op {
         Op::Set { .. } | Op::End { .. } => match value {
-            Value::Okay => {
+            Value::Okay | Value::Int(1) => {
                 add(&cache.counters.sets, 1);
                 Ok(Reply::Done)
             }
+            // The lease was lost: somebody wrote or deleted the key meanwhile.
+            Value::Int(0) => Ok(Reply::Done),
             Value::ServerError(error) => Err(classify(&error)),
             _ => Err(out_of_step()),
         },

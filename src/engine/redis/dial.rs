@@ -1,10 +1,12 @@
 //! One connection, made from scratch: resolve, connect, TLS, handshake, and what the server and its ACL allow.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, ProtocolVersion, RedisConnectionInfo, Value};
+use redis::{AsyncConnectionConfig, ProtocolVersion, PushInfo, PushKind, RedisConnectionInfo, Value};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream, lookup_host};
@@ -15,6 +17,8 @@ use super::reply::{classify, explain};
 use super::target::{Address, Target, Trust};
 use super::tls;
 use crate::engine::error::{Kind, Trouble};
+use crate::engine::lease;
+use crate::engine::registry::Shared;
 use crate::engine::status::Server;
 
 /// How long one dial may take in all. Callers do not wait for it: a call has its own, shorter deadline.
@@ -33,6 +37,7 @@ pub struct Denied {
     pub mget: bool,
     pub scan: bool,
     pub client: bool,
+    pub scripts: bool,
 }
 
 /// A connection that is up. Dropping it closes the socket at once, whatever is in flight.
@@ -42,7 +47,8 @@ pub struct Connection {
     pub driver: JoinHandle<()>,
     pub server: Server,
     pub denied: Denied,
-    pub resp3: bool,
+    /// Reads are tracked: the near cache may be armed.
+    pub tracking: bool,
 }
 
 impl Drop for Connection {
@@ -52,24 +58,24 @@ impl Drop for Connection {
 }
 
 /// Dials until the server has answered the handshake; longer than usual where calls are allowed to take longer.
-pub async fn dial(target: &Target, patience: Duration) -> Result<Connection, Trouble> {
-    match tokio::time::timeout(DIAL_TIMEOUT.max(patience * 2), connect(target)).await {
+pub async fn dial(target: &Target, shared: &Arc<Shared>) -> Result<Connection, Trouble> {
+    match tokio::time::timeout(DIAL_TIMEOUT.max(shared.patience() * 2), connect(target, shared)).await {
         Ok(result) => result,
         Err(_) => Err(Trouble::new(Kind::Timeout, "the server did not answer while connecting")),
     }
 }
 
-async fn connect(target: &Target) -> Result<Connection, Trouble> {
-    match handshake(target, ProtocolVersion::RESP3).await {
+async fn connect(target: &Target, shared: &Arc<Shared>) -> Result<Connection, Trouble> {
+    match handshake(target, ProtocolVersion::RESP3, shared).await {
         // An old server, or an ACL without HELLO: the older protocol has all but pushes.
         Err(trouble) if matches!(trouble.kind, Kind::Denied | Kind::Server) => {
-            handshake(target, ProtocolVersion::RESP2).await
+            handshake(target, ProtocolVersion::RESP2, shared).await
         }
         result => result,
     }
 }
 
-async fn handshake(target: &Target, protocol: ProtocolVersion) -> Result<Connection, Trouble> {
+async fn handshake(target: &Target, protocol: ProtocolVersion, shared: &Arc<Shared>) -> Result<Connection, Trouble> {
     let stream = open(&target.address).await?;
     let mut info = RedisConnectionInfo::default()
         .set_protocol(protocol)
@@ -81,7 +87,15 @@ async fn handshake(target: &Target, protocol: ProtocolVersion) -> Result<Connect
     if let Some(password) = &target.password {
         info = info.set_password(password);
     }
-    let config = AsyncConnectionConfig::new().set_response_timeout(None).set_pipeline_buffer_size(QUEUE);
+    let mut config = AsyncConnectionConfig::new().set_response_timeout(None).set_pipeline_buffer_size(QUEUE);
+    if protocol == ProtocolVersion::RESP3 {
+        let shared = shared.clone();
+        // Called by the driver as it reads, each push before the replies behind it.
+        config = config.set_push_sender(move |push: PushInfo| -> Result<(), Infallible> {
+            invalidated(&shared, push);
+            Ok(())
+        });
+    }
     let (redis, driver) =
         MultiplexedConnection::new_with_config(&info, stream, config).await.map_err(|e| explain(&e))?;
     let driver = tokio::spawn(driver);
@@ -90,7 +104,7 @@ async fn handshake(target: &Target, protocol: ProtocolVersion) -> Result<Connect
         driver,
         server: Server::default(),
         denied: Denied::default(),
-        resp3: protocol == ProtocolVersion::RESP3,
+        tracking: protocol == ProtocolVersion::RESP3,
     };
     inspect(&mut connection).await?;
     Ok(connection)
@@ -108,6 +122,11 @@ async fn inspect(connection: &mut Connection) -> Result<(), Trouble> {
     pipe.cmd("SCAN").arg(0).arg("MATCH").arg(PROBE).arg("COUNT").arg(1);
     pipe.cmd("UNLINK").arg(PROBE);
     pipe.cmd("MGET").arg(PROBE);
+    lease::load(&mut pipe);
+    pipe.add_command(lease::renew(false, PROBE, 0));
+    if connection.tracking {
+        pipe.cmd("CLIENT").arg("TRACKING").arg("ON");
+    }
     let replies = connection.redis.send_packed_commands(&pipe, 0, pipe.len()).await.map_err(|e| explain(&e))?;
     for reply in &replies {
         if let Value::ServerError(error) = reply {
@@ -118,7 +137,15 @@ async fn inspect(connection: &mut Connection) -> Result<(), Trouble> {
         }
     }
     let denied = |i: usize| matches!(replies.get(i), Some(Value::ServerError(e)) if command_denied(e));
-    connection.denied = Denied { client: denied(0), scan: denied(3), unlink: denied(4), mget: denied(5) };
+    // A user who may load scripts may still not be allowed to run them: one that changes nothing tells.
+    connection.denied = Denied {
+        client: denied(0),
+        scan: denied(3),
+        unlink: denied(4),
+        mget: denied(5),
+        scripts: (6..=9).any(|i| matches!(replies.get(i), Some(Value::ServerError(_)))),
+    };
+    connection.tracking &= matches!(replies.last(), Some(Value::Okay));
     if let Some(text) = replies.get(1).and_then(text) {
         connection.server.version = field(&text, "redis_version").or_else(|| field(&text, "valkey_version"));
         connection.server.run_id = field(&text, "run_id");
@@ -132,6 +159,32 @@ async fn inspect(connection: &mut Connection) -> Result<(), Trouble> {
         ));
     }
     Ok(())
+}
+
+/// A push about keys that changed; a null one means all of them.
+fn invalidated(shared: &Shared, push: PushInfo) {
+    if push.kind != PushKind::Invalidate {
+        return;
+    }
+    for part in push.data {
+        match part {
+            Value::Array(keys) => {
+                for key in keys {
+                    // What is no UTF-8 is no key of ours.
+                    if let Value::BulkString(bytes) = key
+                        && let Ok(key) = std::str::from_utf8(&bytes)
+                    {
+                        shared.near.invalidate(key);
+                        shared.waiting.wake(key);
+                    }
+                }
+            }
+            _ => {
+                shared.near.flush();
+                shared.waiting.wake_all();
+            }
+        }
+    }
 }
 
 /// Whether the command itself is denied, and not only the probe's key.

@@ -2,6 +2,7 @@
 
 pub mod commands;
 pub mod dial;
+pub mod leases;
 pub mod reply;
 pub mod serve;
 pub mod supervisor;

@@ -17,7 +17,8 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use super::commands::{self, Plan, Verdict};
 use super::dial::Connection;
 use super::reply::explain;
-use super::{Gate, Job, Work, tasks};
+use super::{Gate, Job, Work, leases, tasks};
+use crate::engine::cache::Cache;
 use crate::engine::error::{Kind, Trouble};
 use crate::engine::registry::Shared;
 
@@ -94,6 +95,9 @@ pub async fn serve(
         Ok(()) => return End::Closed,
         Err(trouble) => trouble,
     };
+    // First: what is served behind this line is no longer vouched for.
+    shared.near.disarm();
+    shared.waiting.wake_all();
     shared.errors.count(trouble.kind);
     shared.status.down(&trouble);
     *shared.gate.write() = Gate::Local;
@@ -199,13 +203,9 @@ impl Pump<'_, futures_util::future::BoxFuture<'static, RedisResult<Vec<Value>>>>
         match sent {
             Some(Sent::Batch(mut flight)) => {
                 shared.latency.record(flight.sent.elapsed());
+                let cache = flight.job.as_ref().map(|job| job.cache.clone());
                 let verdict = flight.settle(Some(values));
-                if !verdict.stale.is_empty() {
-                    let mut pipeline = Pipeline::new();
-                    pipeline.cmd(commands::remove(self.connection.denied)).arg(verdict.stale);
-                    self.send(pipeline, Sent::Cleanup(Instant::now() + shared.patience()));
-                }
-                verdict.outage.map_or(Ok(()), Err)
+                self.follow_up(cache, verdict)
             }
             Some(Sent::Ping(sent, _)) => {
                 shared.latency.record(sent.elapsed());
@@ -219,6 +219,28 @@ impl Pump<'_, futures_util::future::BoxFuture<'static, RedisResult<Vec<Value>>>>
             }
             Some(Sent::Cleanup(_)) | None => Ok(()),
         }
+    }
+
+    /// What a batch leaves behind: keys to remove, commands to repeat, leases to ask for.
+    fn follow_up(&mut self, cache: Option<Arc<Cache>>, verdict: Verdict) -> Result<(), Trouble> {
+        let mut pipeline = Pipeline::new();
+        if let (Some(cache), false) = (&cache, verdict.stale.is_empty()) {
+            // A read that was sent between the refused write and this removal must not fill the near cache with what it found.
+            verdict.stale.iter().for_each(|key| cache.shared().near.invalidate(key));
+            pipeline.cmd(commands::remove(self.connection.denied)).arg(verdict.stale);
+        }
+        for command in verdict.behind {
+            pipeline.add_command(command);
+        }
+        if let Some(cache) = cache {
+            for (key, token) in verdict.leases {
+                tokio::spawn(leases::run(cache.clone(), self.connection.redis.clone(), key, token));
+            }
+            if !pipeline.is_empty() {
+                self.send(pipeline, Sent::Cleanup(Instant::now() + cache.shared().patience()));
+            }
+        }
+        verdict.outage.map_or(Ok(()), Err)
     }
 
     async fn drain(&mut self, shared: &Shared) -> Result<(), Trouble> {

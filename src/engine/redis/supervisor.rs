@@ -58,14 +58,14 @@ pub async fn run(shared: Arc<Shared>, target: Target, mut jobs: UnboundedReceive
 
 /// Dials until a connection is up; `None` when no cache is left. Work that comes meanwhile is answered, or waits for the first connection.
 async fn connect(
-    shared: &Shared,
+    shared: &Arc<Shared>,
     target: &Target,
     jobs: &mut UnboundedReceiver<Job>,
     waiting: &mut VecDeque<Job>,
     backoff: &mut Backoff,
 ) -> Option<Connection> {
     loop {
-        let dialling = dial(target, shared.patience());
+        let dialling = dial(target, shared);
         tokio::pin!(dialling);
         let trouble = loop {
             let patience = waiting.front().map_or_else(|| Instant::now() + LONGEST_PAUSE, |job| job.deadline().into());
@@ -113,6 +113,9 @@ fn down(shared: &Shared, trouble: &Trouble, waiting: &mut VecDeque<Job>) {
 fn recover(shared: &Shared, connection: &Connection, told: &mut Denied) {
     *shared.gate.write() = Gate::Connection;
     let dropped = shared.memory.clear();
+    if connection.tracking {
+        shared.near.arm();
+    }
     shared.status.up(connection.server.clone(), dropped);
     // A reconnect tells it again only where it is another.
     if connection.denied != *told {
@@ -126,8 +129,9 @@ fn tell_denied(shared: &Shared, denied: Denied) {
     let parts: Vec<&str> = [
         (denied.scan, "SCAN (delPattern and clear cannot remove keys in Redis)"),
         (denied.unlink, "UNLINK (DEL is used)"),
+        (denied.scripts, "scripts (getOrCompute computes once a process, not once in all)"),
         (denied.mget, "MGET (GET is used)"),
-        (denied.client, "CLIENT (the connection has no name)"),
+        (denied.client, "CLIENT (the connection has no name, and nothing is kept in process while Redis is up)"),
     ]
     .into_iter()
     .filter_map(|(is, what)| is.then_some(what))

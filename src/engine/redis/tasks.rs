@@ -87,6 +87,10 @@ impl Steps<'_> {
                 if let Value::BulkString(key) = key
                     && key.strip_prefix(prefix.as_bytes()).is_some_and(|rest| glob::matches(pattern.as_bytes(), rest))
                 {
+                    if let Ok(key) = std::str::from_utf8(&key) {
+                        // With the UNLINK that is sent next: a read planned before it fills nothing, one planned behind it reads what is left.
+                        self.cache.shared().near.invalidate(key);
+                    }
                     unlink.arg(key);
                     found = true;
                 }
@@ -103,6 +107,7 @@ impl Steps<'_> {
 
     async fn flush_db(&mut self) -> Reply {
         let locally = local::remove_pattern(self.cache, "*", now_ms());
+        self.cache.shared().near.flush();
         let mut pipeline = Pipeline::with_capacity(2);
         pipeline.cmd("DBSIZE").cmd("FLUSHDB");
         let flushed = match self.pipeline(&pipeline).await {

@@ -8,7 +8,7 @@ use crate::engine::clock::Ttl;
 use crate::engine::flight::{Begin, Flights, Outcome};
 
 fn begin(key: &str, waiter: u32) -> crate::engine::batch::Batch {
-    Calls::default().add(key, "", |key, _| Op::Begin { key, waiter }).0
+    Calls::default().add(key, "", |key, _| Op::Begin { key, waiter, lock: true }).0
 }
 
 fn end(key: &str, value: &str, token: u32) -> crate::engine::batch::Batch {
@@ -60,28 +60,28 @@ fn a_set_during_the_computation_wins() {
 }
 
 #[test]
-fn after_a_failure_the_next_environment_leads_and_the_rest_of_it_follows() {
+fn after_a_failure_those_who_waited_ask_again_and_one_of_them_leads() {
     let cache = cache(None, "flight-fail");
     let (one, two) = (Client::new(), Client::new());
     let lead = token(&one.run(&cache, begin("k", 1)));
     two.run(&cache, begin("k", 2));
     two.run(&cache, begin("k", 3));
     one.run(&cache, Calls::default().add("k", "", |key, _| Op::Abandon { key, token: lead, nothing: false }).0);
-    let next = token(&two.reply(2).expect("promoted"));
-    assert_eq!(two.reply(3), Some(vec![Reply::Follow(next)]));
+    assert_eq!((two.reply(2), two.reply(3)), (Some(vec![Reply::Again]), Some(vec![Reply::Again])));
+    let next = token(&two.run(&cache, begin("k", 4)));
+    assert_eq!(two.run(&cache, begin("k", 5)), [Reply::Follow(next)]);
 }
 
 #[test]
-fn when_an_environment_ends_its_computation_goes_to_who_waits() {
+fn when_an_environment_ends_those_who_waited_for_it_ask_again() {
     let flights = Flights::default();
     let (one, two) = (Client::new(), Client::new());
     let Begin::Read(lead) = flights.begin("k", one.to(1)) else { panic!("the first one reads") };
     flights.lead("k", lead).send();
     assert_eq!(flights.begin("k", two.to(2)), Begin::Wait);
     flights.forget(one.to(0).sink.client()).send();
-    let next = token(&two.reply(2).expect("promoted"));
-    flights.forget(two.to(0).sink.client()).send();
-    assert!(!flights.may_store("k", next));
+    assert_eq!(two.reply(2), Some(vec![Reply::Again]));
+    assert!(!flights.may_store("k", lead));
     assert!(flights.is_empty());
 }
 

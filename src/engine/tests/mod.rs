@@ -4,6 +4,7 @@ mod connection;
 mod flight;
 mod glob;
 mod memory;
+mod near;
 mod options;
 mod splice;
 mod support;

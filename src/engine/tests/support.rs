@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-use crate::engine::batch::{Batch, Op, Reply, ReplyTo, Sink, Span};
+use crate::engine::batch::{Batch, Op, Reply, ReplyTo, Sink, Span, Submitted};
 use crate::engine::cache::Cache;
+use crate::engine::near::Versions;
 use crate::engine::options::{Given, Options};
 use crate::engine::registry;
 use crate::engine::status::Mode;
@@ -47,8 +48,16 @@ impl Client {
         static NEXT: AtomicU32 = AtomicU32::new(10_000);
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
         match cache.submit(batch, &self.to(id)) {
-            Some(replies) => replies,
-            None => until("the batch to be answered", || self.reply(id)),
+            Submitted::Answered(replies) => replies,
+            Submitted::Later => until("the batch to be answered", || self.reply(id)),
+            Submitted::Partly(early) => {
+                let late = until("the rest of the batch", || self.reply(id));
+                early
+                    .into_iter()
+                    .zip(late)
+                    .map(|(early, late)| if early == Reply::Later { late } else { early })
+                    .collect()
+            }
         }
     }
 }
@@ -65,6 +74,10 @@ impl Sink for Client {
     fn complete(&self, id: u32, replies: &[Reply]) {
         let before = self.replies.lock().insert(id, replies.to_vec());
         assert!(before.is_none(), "answered twice: {id}");
+    }
+
+    fn versions(&self) -> Option<Arc<dyn Versions>> {
+        None
     }
 
     fn event(&self, json: String) {
@@ -97,7 +110,7 @@ impl Calls {
     }
 
     pub fn get(self, key: &str) -> Self {
-        self.add(key, "", |key, _| Op::Get { key })
+        self.add(key, "", |key, _| Op::Get { key, early: true, hot: false })
     }
 
     pub fn set(self, key: &str, value: &str) -> Self {

@@ -1,0 +1,230 @@
+// getOrCompute across processes: one computation, whoever dies, whoever deletes.
+'use strict';
+
+const { closeCaches, freshNamespace, makeCache, recorder } = require('./support/holdfast');
+const { startRedis } = require('./support/redis-server');
+const { runForJson } = require('./support/run-script');
+const { until } = require('./support/until');
+
+let server;
+// A new one for each test: what the last one left may be near until its push has come.
+let namespace;
+beforeEach(() => {
+  namespace = freshNamespace();
+});
+beforeAll(async () => {
+  server = await startRedis();
+});
+afterEach(() => closeCaches());
+afterAll(() => server.stop());
+
+async function connected(options) {
+  const cache = makeCache({ url: server.url(), namespace, ...options });
+  await until(() => cache.getMode() === 'redis', 'redis mode');
+  return cache;
+}
+
+/** A function that runs until it is told to end. */
+function held(value) {
+  let release;
+  const released = new Promise((resolve) => {
+    release = resolve;
+  });
+  const fn = jest.fn(async () => {
+    await released;
+    return value;
+  });
+  return { fn, release, begun: () => until(() => fn.mock.calls.length > 0, 'the function runs') };
+}
+
+// Several processes ask for one key; what ran is counted in Redis by a client of its own.
+const STAMPEDE = `
+  const { fork } = require('node:child_process');
+  const { createCache } = require('holdfast');
+  const { setTimeout: sleep } = require('node:timers/promises');
+  const cache = createCache({ namespace: process.env.STAMPEDE, timeoutMs: 10000 });
+  const [, , role, processes, callers, kill] = process.argv;
+  async function ask() {
+    const compute = async () => {
+      await cache.increment('runs');
+      if (process.send) process.send('runs');
+      await sleep(200);
+      return { made: true };
+    };
+    const results = await Promise.all(Array.from({ length: Number(callers) }, () => cache.getOrCompute('k', compute, 60)));
+    process.send({ right: results.filter((result) => result.made === true).length }, () => process.disconnect());
+    await cache.close();
+  }
+  async function lead() {
+    let killed = false;
+    const children = Array.from({ length: Number(processes) }, () => fork(__filename, ['ask', processes, callers]));
+    const right = await Promise.all(children.map((child) => new Promise((resolve) => {
+      child.on('message', (message) => {
+        if (message !== 'runs') resolve(message.right);
+        else if (kill && !killed) {
+          killed = true;
+          setTimeout(() => child.kill('SIGKILL'), 100);
+        }
+      });
+      child.once('exit', () => resolve(null));
+    })));
+    console.log(JSON.stringify({ runs: await cache.get('runs'), right }));
+  }
+  if (role === 'ask') ask();
+  else lead();
+`;
+
+test('10,000 callers in 4 processes: one computation', async () => {
+  const env = { REDIS_URL: server.url(), STAMPEDE: namespace };
+  const { runs, right } = await runForJson(STAMPEDE, { env, args: ['lead', '4', '2500'], boundMs: 60_000 });
+  expect({ runs, right }).toEqual({ runs: 1, right: [2500, 2500, 2500, 2500] });
+}, 70_000);
+
+test('its owner killed halfway: two, and every other caller gets the value', async () => {
+  const env = { REDIS_URL: server.url(), STAMPEDE: namespace };
+  const { runs, right } = await runForJson(STAMPEDE, { env, args: ['lead', '4', '100', 'kill'], boundMs: 60_000 });
+  expect(runs).toBe(2);
+  expect(right.filter((n) => n === null)).toHaveLength(1);
+  expect(right.filter((n) => n === 100)).toHaveLength(3);
+}, 70_000);
+
+// A second process, for those who wait elsewhere: its caller's function must not run.
+const ELSEWHERE = `
+  const { createCache } = require('holdfast');
+  const cache = createCache({ namespace: process.argv[2], timeoutMs: 10000 });
+  let runs = 0;
+  const asked = cache.getOrCompute('k', () => { runs++; return 'elsewhere'; });
+  cache.get('other').then(() => console.log('asked'));
+  asked.then(async (value) => {
+    console.log(JSON.stringify({ value, runs }));
+    await cache.close();
+  });
+`;
+
+function elsewhere() {
+  return runForJson(ELSEWHERE, { env: { REDIS_URL: server.url() }, args: [namespace], boundMs: 30_000 });
+}
+
+test('another process gets the value of this one', async () => {
+  const cache = await connected();
+  const { fn, release, begun } = held('here');
+  const here = cache.getOrCompute('k', fn);
+  await begun();
+  const there = elsewhere();
+  await until(
+    async () => Number(await server.cli('client', 'list').then((list) => list.match(/name=holdfast/g).length)) > 1,
+    'both',
+  );
+  release();
+  expect(await here).toBe('here');
+  expect(await there).toEqual({ value: 'here', runs: 0 });
+});
+
+test('what throws here is computed there', async () => {
+  const cache = await connected();
+  let fail;
+  const here = cache.getOrCompute(
+    'k',
+    () =>
+      new Promise((_, reject) => {
+        fail = reject;
+      }),
+  );
+  const rejected = expect(here).rejects.toThrow('on purpose');
+  await until(() => fail, 'the function runs');
+  const there = elsewhere();
+  await until(async () => (await server.cli('client', 'list')).match(/name=holdfast/g).length > 1, 'both');
+  fail(new Error('on purpose'));
+  await rejected;
+  expect(await there).toEqual({ value: 'elsewhere', runs: 1 });
+});
+
+test.each([
+  ['DEL', (key) => server.cli('del', key), null],
+  ['SET', (key) => server.cli('set', key, '"theirs"'), 'theirs'],
+  ['FLUSHALL', () => server.cli('flushall'), null],
+])('%s by another client during the computation: the result is returned and not stored', async (_, write, left) => {
+  const cache = await connected();
+  const { fn, release, begun } = held('computed before');
+  const result = cache.getOrCompute('k', fn);
+  await begun();
+  await write(`${namespace}:k`);
+  release();
+  expect(await result).toBe('computed before');
+  await until(async () => (await cache.get('k')) === left, 'what the other client left');
+});
+
+test('while it is computed the key is not there', async () => {
+  const cache = await connected();
+  const { fn, release, begun } = held(1);
+  const result = cache.getOrCompute('k', fn, 60);
+  await begun();
+  expect(await cache.get('k')).toBeNull();
+  expect(await cache.getMany(['k', 'k'])).toEqual([null, null]);
+  expect(await cache.exists('k')).toBe(false);
+  expect(await cache.ttl('k')).toBeNull();
+  expect((await cache.getStats()).decodeErrors).toBe(0);
+  release();
+  expect(await result).toBe(1);
+  expect(await cache.exists('k')).toBe(true);
+  expect(await cache.ttl('k')).toBeGreaterThan(50);
+});
+
+test('a lease is renewed while the function runs', async () => {
+  const cache = await connected();
+  const { fn, release, begun } = held('slow');
+  const result = cache.getOrCompute('k', fn);
+  await begun();
+  // Longer than a lease lasts by itself.
+  await new Promise((resolve) => setTimeout(resolve, 4_000));
+  expect(await server.cli('exists', `${namespace}:k`)).toBe('1');
+  release();
+  expect(await result).toBe('slow');
+  expect(await cache.get('k')).toBe('slow');
+});
+
+test('a server that forgets its scripts is taught them again', async () => {
+  const cache = await connected();
+  const { fn, release, begun } = held('kept');
+  const result = cache.getOrCompute('k', fn);
+  await begun();
+  await server.cli('script', 'flush');
+  release();
+  expect(await result).toBe('kept');
+  await until(async () => (await server.cli('get', `${namespace}:k`)) === '"kept"', 'the value in Redis');
+  await server.cli('script', 'flush');
+  expect(await cache.getOrCompute('k2', () => 2)).toBe(2);
+  expect(await cache.get('k2')).toBe(2);
+});
+
+test('with lock: false nothing is put at the key', async () => {
+  const cache = await connected();
+  const { fn, release, begun } = held(1);
+  const result = cache.getOrCompute('k', fn, { lock: false });
+  await begun();
+  expect(await server.cli('exists', `${namespace}:k`)).toBe('0');
+  release();
+  expect(await result).toBe(1);
+  expect(await cache.get('k')).toBe(1);
+});
+
+test('where scripts are denied it computes per process, and that is said', async () => {
+  const denied = await startRedis({ acl: ['user plain on >pass ~* &* +@all -@scripting'] });
+  const logger = recorder();
+  const cache = makeCache({ url: denied.url({ user: 'plain', password: 'pass' }), logger });
+  await until(() => cache.getMode() === 'redis', 'redis mode');
+  const fn = jest.fn(async () => 'value');
+  expect(await Promise.all([1, 2, 3].map(() => cache.getOrCompute('k', fn)))).toEqual(['value', 'value', 'value']);
+  expect(fn).toHaveBeenCalledTimes(1);
+  expect(await cache.get('k')).toBe('value');
+  await until(() => logger.lines.some(([, line]) => line.includes('scripts')), 'it is said');
+  await closeCaches();
+  await denied.stop();
+});
+
+test('bytes that are no value do not keep a key from being computed', async () => {
+  const cache = await connected();
+  await server.cli('set', `${namespace}:k`, 'no json');
+  expect(await cache.getOrCompute('k', () => 'computed')).toBe('computed');
+  expect(await cache.get('k')).toBe('computed');
+});

@@ -1,0 +1,180 @@
+//! Computing once across processes: who may compute a key that nobody has, and whether the result may still be stored.
+//!
+//! **The problem.** Many processes miss the same key at once. One of them shall compute it, the others shall wait for that value and not compute it too. The one that
+//! computes may be killed, and must then not hold up the others; and a delete of the key while it is being computed, by whichever client, must not be
+//! undone by the result (G4).
+//!
+//! **The approach.** The lease lies *at the key itself*: on a miss a script puts a marker there, the owner's name behind a byte that no stored value begins
+//! with, for a few seconds. Whoever reads the key sees the marker, which is a miss to `get` and "wait" to `getOrCompute`. The owner renews it while its function runs, and
+//! a second script replaces it by the value, if it is still there. So every DEL, SET or FLUSHALL of anybody, `redis-cli` included, ends the lease by itself;
+//! a dead owner's lease ends by its own expiry; and those who wait are woken by the invalidation push of the key, because they have read it.
+//!
+//! **Rejected.** *A lock at a key of its own*: every write would have to delete it too, and a foreign client would not. *Redlock*: a lease guards work that may
+//! safely be done twice; a lease that was lost must only not store.
+//!
+//! **The limits.** While a key is being computed, other clients see the marker. Where scripts are denied, each process computes for itself.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::sync::Arc;
+use std::time::Duration;
+
+use once_cell::sync::Lazy;
+use parking_lot::Mutex;
+use redis::{Cmd, Pipeline, cmd};
+use tokio::sync::Notify;
+
+use super::clock::Ttl;
+use super::local;
+
+/// How long a lease lasts if its owner does not renew it: what the death of an owner costs those who wait.
+pub const LEASE: Duration = Duration::from_secs(3);
+/// How often the owner renews it.
+pub const RENEWAL: Duration = Duration::from_secs(1);
+/// A function that runs for so long is taken for one that never ends: its lease is not renewed any more.
+pub const LONGEST: Duration = Duration::from_secs(300);
+/// Those who wait ask again after this long, should no push come: a RESP2 connection has none.
+pub const POLL: Duration = Duration::from_millis(100);
+
+/// The first byte of a marker; no UTF-8 text begins with it, and no header of ours.
+const MARK: u8 = 0xFE;
+
+/// Takes the lease of KEYS[1] for the marker ARGV[1] and ARGV[2] milliseconds, where there is nothing; returns what is there then.
+const ACQUIRE_TEXT: &str = "local v = redis.call('GET', KEYS[1]) \
+    if not v then redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2]) return ARGV[1] end \
+    return v";
+/// Stores ARGV[2] at KEYS[1] for ARGV[3] milliseconds (0: for ever), where the marker ARGV[1] still is.
+const STORE_TEXT: &str = "if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end \
+    if ARGV[3] == '0' then redis.call('SET', KEYS[1], ARGV[2]) else redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3]) end \
+    return 1";
+/// Renews the lease of the marker ARGV[1] for ARGV[2] milliseconds, or with 0 gives it up.
+const RENEW_TEXT: &str = "if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end \
+    if ARGV[2] == '0' then redis.call('DEL', KEYS[1]) else redis.call('PEXPIRE', KEYS[1], ARGV[2]) end \
+    return 1";
+
+static ACQUIRE: Lazy<Script> = Lazy::new(|| Script::new(ACQUIRE_TEXT));
+static STORE: Lazy<Script> = Lazy::new(|| Script::new(STORE_TEXT));
+static RENEW: Lazy<Script> = Lazy::new(|| Script::new(RENEW_TEXT));
+
+/// A script and its text, known to the server by its hash once it has seen it.
+struct Script {
+    hash: String,
+    text: &'static str,
+}
+
+impl Script {
+    fn new(text: &'static str) -> Self {
+        Self { hash: redis::Script::new(text).get_hash().to_owned(), text }
+    }
+
+    fn call(&self, by_text: bool, key: &str, marker: &[u8]) -> Cmd {
+        let mut command = cmd(if by_text { "EVAL" } else { "EVALSHA" });
+        command.arg(if by_text { self.text } else { &self.hash }).arg(1).arg(key).arg(marker);
+        command
+    }
+}
+
+/// Loads the scripts; where the server refuses, there are no leases.
+pub fn load(pipeline: &mut Pipeline) {
+    for script in [&ACQUIRE, &STORE, &RENEW] {
+        pipeline.cmd("SCRIPT").arg("LOAD").arg(script.text);
+    }
+}
+
+/// Stores the result of the flight `token`, if its lease stands.
+pub fn store(key: &str, token: u32, value: &str, ttl: Ttl) -> Cmd {
+    store_call(false, key, token, value, ttl)
+}
+
+/// As `store`, on a server that has forgotten the script.
+pub fn store_by_text(key: &str, token: u32, value: &str, ttl: Ttl) -> Cmd {
+    store_call(true, key, token, value, ttl)
+}
+
+fn store_call(by_text: bool, key: &str, token: u32, value: &str, ttl: Ttl) -> Cmd {
+    let mut command = STORE.call(by_text, key, &marker(token));
+    command.arg(value).arg(local::px(ttl).unwrap_or(0));
+    command
+}
+
+/// Gives up the lease of the flight `token`. By its text: it is rare, and must not fail for a forgotten script.
+pub fn release(key: &str, token: u32) -> Cmd {
+    let mut command = RENEW.call(true, key, &marker(token));
+    command.arg(0);
+    command
+}
+
+/// The marker of this process's flight `token`: random, as another process has the same tokens.
+pub fn marker(token: u32) -> Vec<u8> {
+    static OWNER: Lazy<u64> = Lazy::new(|| RandomState::new().build_hasher().finish());
+    let mut marker = vec![MARK];
+    marker.extend_from_slice(format!("holdfast:lease:{:016x}:{token}", *OWNER).as_bytes());
+    marker
+}
+
+/// The flight of this process that a marker names, if it is this process's.
+pub fn own_token(bytes: &[u8]) -> Option<u32> {
+    let prefix = marker(0);
+    let name = bytes.strip_prefix(&prefix[..prefix.len() - 1])?;
+    std::str::from_utf8(name).ok()?.parse().ok()
+}
+
+/// Asks for the lease of `key` for the flight `token`; the reply is the marker, or what is there instead.
+pub fn acquire(by_text: bool, key: &str, token: u32) -> Cmd {
+    let mut command = ACQUIRE.call(by_text, key, &marker(token));
+    command.arg(millis(LEASE));
+    command
+}
+
+/// Renews the lease of the flight `token`; the reply is 0 where it is lost.
+pub fn renew(by_text: bool, key: &str, token: u32) -> Cmd {
+    let mut command = RENEW.call(by_text, key, &marker(token));
+    command.arg(millis(LEASE));
+    command
+}
+
+/// Takes the lease over from this process's flight `from`, whose callers stopped waiting; the reply is 0 where it is lost.
+pub fn take_over(by_text: bool, key: &str, from: u32, token: u32) -> Cmd {
+    let mut command = STORE.call(by_text, key, &marker(from));
+    command.arg(marker(token)).arg(millis(LEASE));
+    command
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Whether stored bytes are somebody's marker.
+pub fn is_marker(bytes: &[u8]) -> bool {
+    bytes.first() == Some(&MARK)
+}
+
+/// Those of this process who wait for another process's computation, by key.
+#[derive(Default)]
+pub struct Waiting(Mutex<HashMap<Box<str>, Arc<Notify>>>);
+
+impl Waiting {
+    /// What wakes when `key` changes.
+    pub fn on(&self, key: &str) -> Arc<Notify> {
+        self.0.lock().entry(key.into()).or_default().clone()
+    }
+
+    /// Nobody waits for `key` any more.
+    pub fn forget(&self, key: &str) {
+        self.0.lock().remove(key);
+    }
+
+    /// `key` changed.
+    pub fn wake(&self, key: &str) {
+        if let Some(notify) = self.0.lock().remove(key) {
+            notify.notify_waiters();
+        }
+    }
+
+    /// Everything may have changed.
+    pub fn wake_all(&self) {
+        for (_, notify) in self.0.lock().drain() {
+            notify.notify_waiters();
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! The near cache: what was read from Redis, kept in this process for as long as Redis vouches for it.
+//!
+//! **The problem.** A hot key costs a round trip for each read. Keeping its value here is easy; knowing when it is no longer true is not. Redis
+//! tells (RESP3 client tracking: whoever reads a key is sent a push when somebody changes it), but the push and the reply that it makes untrue are
+//! on their way at the same time, and callers on several threads read and write meanwhile.
+//!
+//! **The races, and the fence that closes each.**
+//!
+//! 1. *Reply against push.* A read is sent, another client writes, the push arrives, and only then is the reply put away: stale for ever, as Redis
+//!    pushes once. So a *placeholder* is set before the read is sent. A push removes placeholder and entry; a reply fills its placeholder only
+//!    while that stands. Pushes are handled by the connection's driver in the order in which they are read, each before the replies behind it
+//!    reach the pump.
+//! 2. *Own write against own entry.* A write removes the entry when it is submitted, on the caller's thread, so that nothing served after it is
+//!    older (read your writes, before the server has even seen it).
+//! 3. *Own write against a read that was queued before it.* That read sets its placeholder when the engine plans it, after (2). So the write
+//!    removes the placeholder again when it is planned itself. Reads planned behind the write go to Redis behind it, on the same connection.
+//! 4. *Lost pushes.* A connection that is lost has lost its pushes, and a null push (FLUSHALL, FLUSHDB) names no keys: everything goes.
+//! 5. *Expiry.* Redis expires lazily, so its push may be late. The read fetches the time left (PTTL) beside the value; the deadline counts from when
+//!    the read was *sent*, which is before Redis counted.
+//! 6. *Hot values in JavaScript* (`src/js/hot.js`) are checked against a version in shared memory. Removing an entry removes it from the map first and
+//!    bumps the version then; a reader notes the version first and looks into the map then. Either it sees the bump, or its note is outdated by it.
+//!
+//! **Rejected.** *Pub/sub of changed keys*: every writer must take part, `redis-cli` does not, and a message lost is a stale key. *Broadcast tracking*:
+//! every instance hears of every write under its prefix, read or not. *The redis crate's own cache*: it fills after the reply without a
+//! placeholder (race 1), ignores the null push (4), is bounded by keys and not by bytes. *Invalidate, then write*: a reader between the two puts
+//! the old value back.
+//!
+//! **The limit.** An instance that Redis cannot reach hears no push. It finds out by its heartbeat, and then drops everything.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
+
+use parking_lot::{Mutex, RwLock};
+
+use super::clock::Ttl;
+use super::memory::Memory;
+
+/// Versions that JavaScript checks hot values against: 2^17 counters, 512 KiB in each environment. Keys share counters; a shared one makes a hot
+/// value be fetched anew too often, never too seldom.
+pub const SLOTS: usize = 1 << 17;
+
+/// The version counters of one environment, in memory that it shares with JavaScript.
+pub trait Versions: Send + Sync {
+    /// `SLOTS` counters.
+    fn counters(&self) -> &[AtomicI32];
+}
+
+/// The near cache of one engine.
+pub struct Near {
+    store: Arc<Memory>,
+    /// Reads under way that may fill the cache, each with its ticket.
+    placeholders: Mutex<HashMap<Box<str>, u64>>,
+    tickets: AtomicU64,
+    /// Whether the connection tracks what is read.
+    armed: AtomicBool,
+    versions: RwLock<Vec<Arc<dyn Versions>>>,
+    hasher: RandomState,
+}
+
+/// A near hit: the value, and until when it may be served (of the monotonic clock, in milliseconds).
+pub struct Hit {
+    pub value: Arc<str>,
+    pub deadline: u64,
+}
+
+impl Near {
+    pub fn new(max_bytes: u64) -> Self {
+        Self {
+            store: Arc::new(Memory::new(max_bytes)),
+            placeholders: Mutex::default(),
+            tickets: AtomicU64::new(0),
+            armed: AtomicBool::new(false),
+            versions: RwLock::default(),
+            hasher: RandomState::new(),
+        }
+    }
+
+    /// The entries, for the sweeper and for `getStats()`.
+    pub fn store(&self) -> &Arc<Memory> {
+        &self.store
+    }
+
+    /// The connection tracks reads from here on.
+    pub fn arm(&self) {
+        self.armed.store(true, Ordering::SeqCst);
+    }
+
+    pub fn is_armed(&self) -> bool {
+        self.armed.load(Ordering::SeqCst)
+    }
+
+    /// A read on any thread.
+    pub fn get(&self, key: &str, now: u64) -> Option<Hit> {
+        if !self.is_armed() {
+            return None;
+        }
+        self.store.entry(key, now).map(|(value, deadline)| Hit { value, deadline })
+    }
+
+    /// Before a read of `key` is sent: its ticket, unless another read of it is under way, which will fill.
+    pub fn expect(&self, key: &str) -> Option<u64> {
+        if !self.is_armed() {
+            return None;
+        }
+        let mut placeholders = self.placeholders.lock();
+        if placeholders.contains_key(key) {
+            return None;
+        }
+        let ticket = self.tickets.fetch_add(1, Ordering::Relaxed);
+        placeholders.insert(key.into(), ticket);
+        Some(ticket)
+    }
+
+    /// The reply of that read: kept, if nothing has touched the key since.
+    pub fn fill(&self, key: &str, ticket: u64, value: &str, ttl: Ttl, sent: u64) {
+        let mut placeholders = self.placeholders.lock();
+        if placeholders.get(key) == Some(&ticket) {
+            placeholders.remove(key);
+            // Under the lock: a push that comes now removes the entry behind it.
+            self.store.set(key, value, ttl, sent);
+        }
+    }
+
+    /// That read found nothing to keep.
+    pub fn forget(&self, key: &str, ticket: u64) {
+        let mut placeholders = self.placeholders.lock();
+        if placeholders.get(key) == Some(&ticket) {
+            placeholders.remove(key);
+        }
+    }
+
+    /// Somebody changed `key`: another client, as the server pushed, or this process, before its write is sent and again when it is planned.
+    pub fn invalidate(&self, key: &str) {
+        if !self.is_armed() {
+            return;
+        }
+        {
+            let mut placeholders = self.placeholders.lock();
+            placeholders.remove(key);
+            self.store.remove(key, 0);
+        }
+        let slot = self.slot(key);
+        for versions in self.versions.read().iter() {
+            versions.counters()[slot].fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    /// As `invalidate`, for all keys that satisfy `matches`.
+    pub fn invalidate_matching(&self, matches: impl Fn(&str) -> bool) {
+        let mut placeholders = self.placeholders.lock();
+        placeholders.retain(|key, _| !matches(key));
+        self.store.remove_matching(0, matches);
+        drop(placeholders);
+        self.bump_all();
+    }
+
+    /// A null push: everything may have changed.
+    pub fn flush(&self) {
+        {
+            let mut placeholders = self.placeholders.lock();
+            placeholders.clear();
+            self.store.clear();
+        }
+        self.bump_all();
+    }
+
+    /// The connection is lost, and its pushes with it.
+    pub fn disarm(&self) {
+        // First, so that nothing is served or expected behind the flush.
+        self.armed.store(false, Ordering::SeqCst);
+        self.flush();
+    }
+
+    fn bump_all(&self) {
+        for versions in self.versions.read().iter() {
+            versions.counters().iter().for_each(|v| _ = v.fetch_add(1, Ordering::SeqCst));
+        }
+    }
+
+    /// Which counter a key has.
+    pub fn slot(&self, key: &str) -> usize {
+        let mut hasher = self.hasher.build_hasher();
+        hasher.write(key.as_bytes());
+        // The modulus is a power of two; the cast keeps the low bits, which is all it looks at.
+        hasher.finish() as usize % SLOTS
+    }
+
+    /// Shares versions with an environment.
+    pub fn share(&self, versions: Arc<dyn Versions>) {
+        let mut all = self.versions.write();
+        if !all.iter().any(|known| Arc::ptr_eq(known, &versions)) {
+            all.push(versions);
+        }
+    }
+
+    /// The environment ends: its memory is not touched any more once this returns.
+    pub fn unshare(&self, versions: &Arc<dyn Versions>) {
+        self.versions.write().retain(|known| !Arc::ptr_eq(known, versions));
+    }
+}

@@ -1,0 +1,278 @@
+//! The near cache: each race of its essay, in the order that loses without the fence; then all of it on a real Redis.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
+
+use super::support::{Calls, Client, Server, cache, in_mode, until};
+use crate::engine::batch::{Json, Op, Reply, Submitted};
+use crate::engine::cache::Cache;
+use crate::engine::clock::Ttl;
+use crate::engine::near::{Near, SLOTS, Versions};
+use crate::engine::redis::commands;
+use crate::engine::redis::dial::Denied;
+use crate::engine::stats::read;
+use crate::engine::status::Mode;
+
+const TTL: Ttl = Ttl::Millis(60_000);
+
+fn armed() -> Near {
+    let near = Near::new(1 << 20);
+    near.arm();
+    near
+}
+
+fn value(near: &Near, key: &str) -> Option<Arc<str>> {
+    near.get(key, 1).map(|hit| hit.value)
+}
+
+#[test]
+fn a_reply_fills_its_placeholder_and_nothing_else() {
+    let near = armed();
+    let ticket = near.expect("k").expect("the first read fills");
+    assert_eq!(near.expect("k"), None, "the second one of the same key does not");
+    near.fill("k", ticket, "1", TTL, 0);
+    assert_eq!(value(&near, "k").as_deref(), Some("1"));
+    near.fill("other", ticket, "2", TTL, 0);
+    assert_eq!(value(&near, "other"), None, "nobody expected it");
+}
+
+#[test]
+fn a_push_before_the_reply_keeps_the_reply_out() {
+    let near = armed();
+    let old = near.expect("k").expect("fills");
+    near.invalidate("k");
+    let new = near.expect("k").expect("a later read has a ticket of its own");
+    near.fill("k", old, "\"old\"", TTL, 0);
+    assert_eq!(value(&near, "k"), None);
+    near.fill("k", new, "\"new\"", TTL, 0);
+    assert_eq!(value(&near, "k").as_deref(), Some("\"new\""));
+}
+
+#[test]
+fn a_null_push_and_a_lost_connection_end_entries_and_placeholders() {
+    for end in [Near::flush, Near::disarm] {
+        let near = armed();
+        let ticket = near.expect("kept").expect("fills");
+        near.fill("kept", ticket, "1", TTL, 0);
+        let under_way = near.expect("under way").expect("fills");
+        end(&near);
+        near.fill("under way", under_way, "1", TTL, 0);
+        assert_eq!((value(&near, "kept"), value(&near, "under way")), (None, None));
+    }
+}
+
+#[test]
+fn without_tracking_nothing_is_kept() {
+    let near = Near::new(1 << 20);
+    assert_eq!(near.expect("k"), None);
+    near.arm();
+    let ticket = near.expect("k").expect("fills");
+    near.fill("k", ticket, "1", TTL, 0);
+    near.disarm();
+    assert_eq!(value(&near, "k"), None);
+}
+
+#[test]
+fn the_deadline_counts_from_when_the_read_was_sent() {
+    let near = armed();
+    let ticket = near.expect("k").expect("fills");
+    near.fill("k", ticket, "1", Ttl::Millis(100), 1_000);
+    assert!(near.get("k", 1_099).is_some());
+    assert!(near.get("k", 1_100).is_none());
+}
+
+struct Counters(Vec<AtomicI32>);
+
+impl Versions for Counters {
+    fn counters(&self) -> &[AtomicI32] {
+        &self.0
+    }
+}
+
+#[test]
+fn every_way_to_lose_an_entry_raises_its_version() {
+    let near = armed();
+    let versions: Arc<dyn Versions> = Arc::new(Counters((0..SLOTS).map(|_| AtomicI32::new(0)).collect()));
+    near.share(versions.clone());
+    let version = || versions.counters()[near.slot("k")].load(Ordering::SeqCst);
+    near.invalidate("k");
+    assert_eq!(version(), 1);
+    near.invalidate_matching(|key| key == "k");
+    assert_eq!(version(), 2);
+    near.flush();
+    assert_eq!(version(), 3);
+    near.disarm();
+    assert_eq!(version(), 4);
+    near.unshare(&versions);
+    near.flush();
+    assert_eq!(version(), 4, "an environment that has ended is left alone");
+}
+
+fn get(client: &Arc<Client>, cache: &Arc<Cache>, key: &str) -> Option<String> {
+    match client.run(cache, Calls::default().get(key).0).as_slice() {
+        [Reply::Value(json)] => Some(json.as_str().to_owned()),
+        [Reply::Miss] => None,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn near_cache(server: &Server) -> Arc<Cache> {
+    let given = crate::engine::options::Given { url: server.url(), near: true, ..Default::default() };
+    let cache = crate::engine::options::Options::check(given).and_then(crate::engine::registry::open);
+    let cache = cache.unwrap_or_else(|e| panic!("{e}"));
+    in_mode(&cache, Mode::Redis);
+    cache
+}
+
+fn set(connection: &mut redis::Connection, key: &str, value: &str) {
+    let () = redis::cmd("SET").arg(key).arg(value).query(connection).expect("set");
+}
+
+#[test]
+fn the_second_read_is_a_near_hit_until_somebody_else_writes() {
+    let server = Server::start();
+    let cache = near_cache(&server);
+    let client = Client::new();
+    let mut other = server.connection();
+    set(&mut other, "k", "1");
+    assert_eq!(get(&client, &cache, "k").as_deref(), Some("1"));
+    assert_eq!(get(&client, &cache, "k").as_deref(), Some("1"));
+    assert_eq!((read(&cache.counters.hits_redis), read(&cache.counters.hits_near)), (1, 1));
+    set(&mut other, "k", "2");
+    until("the push", || (get(&client, &cache, "k").as_deref() == Some("2")).then_some(()));
+    let () = redis::cmd("FLUSHALL").query(&mut other).expect("flushall");
+    until("the null push", || get(&client, &cache, "k").is_none().then_some(()));
+}
+
+#[test]
+fn own_writes_are_read_at_once_by_every_client_of_the_process() {
+    let server = Server::start();
+    let cache = near_cache(&server);
+    let (one, two) = (Client::new(), Client::new());
+    for round in 0..500 {
+        one.run(&cache, Calls::default().set("k", &round.to_string()).0);
+        for client in [&two, &one, &two] {
+            assert_eq!(get(client, &cache, "k"), Some(round.to_string()));
+        }
+    }
+    one.run(&cache, Calls::default().del("k").0);
+    assert_eq!(get(&two, &cache, "k"), None);
+    assert!(read(&cache.counters.hits_near) > 0, "some were near hits");
+}
+
+#[test]
+fn a_read_behind_a_write_of_one_batch_is_no_near_hit() {
+    let server = Server::start();
+    let cache = near_cache(&server);
+    let client = Client::new();
+    client.run(&cache, Calls::default().set("k", "1").0);
+    assert_eq!(get(&client, &cache, "k").as_deref(), Some("1"));
+    let replies = client.run(&cache, Calls::default().get("k").set("k", "2").get("k").0);
+    assert_eq!(replies[2], Reply::Value(Json::Owned("2".into())));
+}
+
+#[test]
+fn what_is_near_is_answered_before_the_rest_of_its_batch() {
+    let server = Server::start();
+    let cache = near_cache(&server);
+    let client = Client::new();
+    client.run(&cache, Calls::default().set("near", "1").set("far", "2").0);
+    get(&client, &cache, "near");
+    let together =
+        Calls::default().get("near").get("far").add("near", "", |key, _| Op::Get { key, early: false, hot: false });
+    match cache.submit(together.0, &client.to(1)) {
+        Submitted::Partly(early) => {
+            assert_eq!(early, [Reply::Value(Json::Shared("1".into())), Reply::Later, Reply::Later])
+        }
+        _ => panic!("the far one needs Redis"),
+    }
+    let late = until("the rest", || client.reply(1));
+    assert_eq!(late[1..], [Reply::Value(Json::Owned("2".into())), Reply::Value(Json::Shared("1".into()))]);
+}
+
+#[test]
+fn nothing_near_is_served_after_its_ttl_although_redis_expires_lazily() {
+    let server = Server::start();
+    let cache = near_cache(&server);
+    let client = Client::new();
+    let mut other = server.connection();
+    let () = redis::cmd("SET").arg("k").arg(1).arg("PX").arg(150).query(&mut other).expect("set");
+    assert_eq!(get(&client, &cache, "k").as_deref(), Some("1"));
+    let until_when = std::time::Instant::now() + std::time::Duration::from_millis(200);
+    while std::time::Instant::now() < until_when {
+        get(&client, &cache, "k");
+    }
+    assert_eq!(get(&client, &cache, "k"), None);
+}
+
+#[test]
+fn a_connection_that_is_killed_ends_what_it_vouched_for() {
+    let server = Server::start();
+    let cache = near_cache(&server);
+    let client = Client::new();
+    let mut other = server.connection();
+    set(&mut other, "k", "1");
+    get(&client, &cache, "k");
+    let () = redis::cmd("CLIENT")
+        .arg("KILL")
+        .arg("TYPE")
+        .arg("normal")
+        .arg("SKIPME")
+        .arg("yes")
+        .query(&mut other)
+        .expect("kill");
+    set(&mut other, "k", "2");
+    until("the new value", || {
+        in_mode(&cache, Mode::Redis);
+        (get(&client, &cache, "k").as_deref() == Some("2")).then_some(())
+    });
+    for _ in 0..100 {
+        assert_ne!(get(&client, &cache, "k").as_deref(), Some("1"));
+    }
+}
+
+#[test]
+fn a_tracking_table_that_overflows_costs_hits_and_no_truth() {
+    let server = Server::start();
+    let mut other = server.connection();
+    let () = redis::cmd("CONFIG").arg("SET").arg("tracking-table-max-keys").arg(10).query(&mut other).expect("config");
+    let cache = near_cache(&server);
+    let client = Client::new();
+    let keys: Vec<String> = (0..100).map(|i| format!("k{i}")).collect();
+    for round in 0..5 {
+        for key in &keys {
+            set(&mut other, key, &round.to_string());
+        }
+        until("all pushes", || keys.iter().all(|k| get(&client, &cache, k) == Some(round.to_string())).then_some(()));
+    }
+}
+
+#[test]
+fn without_the_near_cache_every_read_goes_to_redis() {
+    let server = Server::start();
+    let cache = cache(server.url(), "");
+    let client = Client::new();
+    client.run(&cache, Calls::default().set("k", "1").0);
+    for _ in 0..3 {
+        get(&client, &cache, "k");
+    }
+    assert_eq!((read(&cache.counters.hits_redis), read(&cache.counters.hits_near)), (3, 0));
+}
+
+#[test]
+fn a_read_that_was_queued_before_a_write_and_planned_after_its_first_fence_fills_nothing() {
+    let server = Server::start();
+    let cache = near_cache(&server);
+    let client = Client::new();
+    let near = &cache.shared().near;
+    let (read, write) = (Calls::default().get("k").0, Calls::default().set("k", "2").0);
+    // The write is submitted while the read is queued, …
+    near.invalidate("k");
+    let plan = commands::plan(&cache, &read, &client.to(1), Denied::default());
+    // … and planned behind it, before the read's reply is in.
+    drop(commands::plan(&cache, &write, &client.to(2), Denied::default()));
+    let old = vec![redis::Value::Array(vec![redis::Value::BulkString(b"1".to_vec())]), redis::Value::Int(60_000)];
+    let (replies, _) = plan.settle(&cache, &read, &client.to(1), Some(old));
+    assert_eq!(replies, [Reply::Value(Json::Owned("1".into()))], "the read itself was before the write");
+    assert!(near.get("k", 1).is_none());
+}

@@ -1,0 +1,118 @@
+// Hot values: what a read of a hot key costs when nothing changed is a look-up in a Map, not a call into Rust.
+//
+// The problem. A near hit in Rust copies the key in and the text out, and waits for the end of the turn; that is ten times what a Map costs. A Map in
+// JavaScript alone would be stale: invalidations arrive on Rust's thread, and must be seen by the very next read, even in a loop that never
+// yields to the event loop.
+//
+// The approach. Each key has a counter in memory shared with Rust (src/engine/near.rs), which Rust raises when the key changes. A hot entry holds
+// the version that its counter had before Rust looked the value up. A hit is a look-up, an atomic load, and a look at the clock for the TTL.
+//
+// A hit gives a fresh copy by default: the entry holds the text, and each hit parses it. With frozen values it holds the object, deeply frozen, and every hit
+// is that object. Primitives need neither.
+'use strict';
+
+const MAX_ENTRIES = 131072;
+const MAX_TEXT = 32 * 1024 * 1024;
+// Larger ones cost so much to parse that the call into Rust no longer matters.
+const MAX_ONE = 16 * 1024;
+// While the map is full, one near hit in so many takes the place of the oldest entry: the hottest keys come to stay, and a scan does not sweep them out at once.
+const ADMIT_ONE_IN = 16;
+
+/**
+ * @typedef {{ text: string, value: any, copied: boolean, slot: number, version: number, deadline: number }} Entry
+ */
+
+class Hot {
+  /**
+   * @param {Int32Array} versions
+   * @param {boolean} frozen
+   */
+  constructor(versions, frozen) {
+    this.versions = versions;
+    this.frozen = frozen;
+    /** @type {Map<string, Entry>} */
+    this.map = new Map();
+    this.size = 0;
+    this.asked = 0;
+    this.hits = 0;
+  }
+
+  /**
+   * The value, or undefined, which no stored value is.
+   * @param {string} key
+   */
+  get(key) {
+    const entry = this.map.get(key);
+    if (entry === undefined) return undefined;
+    if (Atomics.load(this.versions, entry.slot) !== entry.version || performance.now() >= entry.deadline) {
+      this.forget(key);
+      return undefined;
+    }
+    this.hits++;
+    return entry.copied ? JSON.parse(entry.text) : entry.value;
+  }
+
+  /** Whether a near hit may become hot. */
+  wants() {
+    return (this.map.size < MAX_ENTRIES && this.size < MAX_TEXT) || ++this.asked % ADMIT_ONE_IN === 0;
+  }
+
+  /**
+   * Takes a value that Rust found in the near cache, and gives it to its caller.
+   * @param {string} key
+   * @param {string} text
+   * @param {number} slot
+   * @param {number} version as it was before the look-up
+   * @param {number} ms
+   */
+  admit(key, text, slot, version, ms) {
+    const value = JSON.parse(text);
+    const object = value !== null && typeof value === 'object';
+    if (object && this.frozen) freeze(value);
+    if (text.length <= MAX_ONE) {
+      this.forget(key);
+      const copied = object && !this.frozen;
+      this.map.set(key, {
+        text,
+        value: copied ? null : value,
+        copied,
+        slot,
+        version,
+        deadline: performance.now() + ms,
+      });
+      this.size += text.length;
+      while (this.map.size > MAX_ENTRIES || this.size > MAX_TEXT)
+        this.forget(/** @type {string} */ (this.map.keys().next().value));
+    }
+    return value;
+  }
+
+  /** @param {string} key */
+  forget(key) {
+    const entry = this.map.get(key);
+    if (entry === undefined) return;
+    this.map.delete(key);
+    this.size -= entry.text.length;
+  }
+
+  clear() {
+    this.map.clear();
+    this.size = 0;
+  }
+}
+
+/** @param {object} value what JSON.parse made: a tree, without cycles */
+function freeze(value) {
+  for (const part of Object.values(value)) if (part !== null && typeof part === 'object') freeze(part);
+  return Object.freeze(value);
+}
+
+/**
+ * A value of a cache with frozen values that was not hot, as if it were.
+ * @param {any} value
+ */
+function frozenCopy(value) {
+  return value !== null && typeof value === 'object' ? freeze(value) : value;
+}
+
+module.exports = { Hot, frozenCopy };
