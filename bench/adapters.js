@@ -13,7 +13,8 @@ const asIs = (value) => value;
 const adapters = {
   async holdfast(url) {
     const { createCache } = require('holdfast');
-    const cache = createCache({ url, namespace: '' });
+    // Without the near cache: what is compared here is the way to Redis and back.
+    const cache = createCache({ url, namespace: '', nearCache: false });
     if (cache.getMode() !== 'redis') await new Promise((resolve) => cache.once('ready', resolve));
     return { get: cache.get, set: cache.set, encode: asIs, decode: asIs };
   },
