@@ -35,9 +35,9 @@ const STRIDE = 5;
 const NONE = new Float64Array(0);
 // The first element of a reply of BEGIN that comes later; src/engine/splice.rs writes it.
 const WAIT = 3;
-// A turn with more calls than this goes in parts, each handed over as soon as it is full: Rust and Redis work on the first ones while the event loop makes
-// the rest. Measured with 512 callers: 1.6 times the throughput of a turn that goes whole; parts of 32 to 128 differ by less than the noise.
-const PART = 48;
+// A turn with more calls than this goes in parts, each handed over as soon as it is full: Rust and Redis work on the first one while the event loop makes
+// the rest. Smaller parts gain little more, and wake the event loop more often: docs/bridge.md.
+const PART = 256;
 // Groups (getMany) may make a batch longer, up to this: a pipeline of bounded length each, and strings of bounded size.
 const MAX_OPS = 4096;
 const MAX_TEXT = 8 * 1024 * 1024;

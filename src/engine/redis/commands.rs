@@ -257,8 +257,9 @@ fn with_key(name: &str, key: &str) -> Cmd {
 }
 
 fn set(key: &str, value: &str, ttl: Ttl) -> Cmd {
-    let mut command = with_key("SET", key);
-    command.arg(value);
+    // Its parts and their bytes, so that a burst of them does not grow two lists each.
+    let mut command = Cmd::with_capacity(5, key.len() + value.len() + 32);
+    command.arg("SET").arg(key).arg(value);
     if let Some(ms) = local::px(ttl) {
         command.arg("PX").arg(ms);
     }
