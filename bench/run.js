@@ -1,20 +1,21 @@
-// `npm run bench`: reads the options, sees to the set-up, and runs one of the two benchmarks.
+// `npm run bench`: reads the options, sees to the set-up, and runs one of the benchmarks.
 'use strict';
 
 const { parseArgs } = require('node:util');
 
-const USAGE = `npm run bench [-- [clients | flush] [options]]
+const USAGE = `npm run bench [-- [clients | flush | tiered] [options]]
 
   clients            holdfast beside ioredis and node-redis (the default)
   flush              three ways to schedule the flush of a batch
+  tiered             a hot key: holdfast beside the caches that keep values in process and in Redis
 
   --rounds <n>       interleaved rounds, of which the median counts (7)
   --seconds <s>      length of a measured window (1)
-  --only <names>     some of the clients or ways, separated by commas
+  --only <names>     some of the clients, ways or caches, separated by commas
   --quick            one round of short windows, for a smoke test
 `;
 
-const BENCHMARKS = { clients: './clients', flush: './flush' };
+const BENCHMARKS = { clients: './clients', flush: './flush', tiered: './tiered' };
 
 async function main() {
   const { values, positionals } = parseArgs({

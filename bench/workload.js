@@ -10,8 +10,13 @@ const CALLS_PER_LOOK = 256;
 /** With many callers one call in eight is timed, because two looks at the clock cost a tenth of the fastest call. */
 const TIMED_OF_MANY = 8;
 
-const keys = Array.from({ length: KEYS }, (_, i) => `bench:performance:tenant-${1000 + i}`);
+const keys = keysFrom(0, KEYS);
 const values = keys.map((_, i) => valueFor(i));
+
+/** The names of the values from `first` on. */
+function keysFrom(first, count) {
+  return Array.from({ length: count }, (_, i) => `bench:performance:tenant-${1000 + first + i}`);
+}
 
 /** An object as an analytics route caches it, filled up so that its JSON text has exactly VALUE_BYTES bytes. */
 function valueFor(i) {
@@ -77,4 +82,4 @@ function percentile(sorted, p) {
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * p))];
 }
 
-module.exports = { keys, values, runCallers, percentile, VALUE_BYTES };
+module.exports = { keys, values, keysFrom, valueFor, runCallers, percentile, VALUE_BYTES };

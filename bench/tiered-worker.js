@@ -1,0 +1,104 @@
+// One tiered cache in a process of its own: reads hot keys whenever the parent asks. Started by lab.js.
+'use strict';
+
+const assert = require('node:assert');
+const { performance } = require('node:perf_hooks');
+const meter = require('./meter');
+const { adapters, readInTurns } = require('./tiered-adapters');
+const { keys: parsed, values, keysFrom, valueFor } = require('./workload');
+
+/** A prime that divides no number of keys: its multiples visit every key, and neighbours in memory never one after the other. */
+const STRIDE = 65_537;
+/** The clock is asked once per so many reads. */
+const READS_PER_LOOK = 512;
+const PASSES = 3;
+
+const texts = values.map((value) => JSON.stringify(value));
+
+async function main() {
+  const [name, url, count] = process.argv.slice(2);
+  const cache = await adapters[name](url);
+  const keys = keysFrom(0, Number(count));
+  const crowd = keysFrom(keys.length, cache.crowd ?? 0);
+  await fill(cache, [...keys, ...crowd]);
+  const subject = { cache, keys, crowd, expected: 0, before: (await cache.nearHits?.()) ?? 0 };
+  const work = cache.crowd === undefined ? readHot : readOnce;
+  process.on('message', (request) => {
+    work(subject, request).then(
+      (result) => process.send({ result }),
+      (error) => process.send({ error: error.stack }),
+    );
+  });
+  process.send({ result: 'ready' });
+}
+
+/** Writes every key to both tiers and reads it several times: the first read may go to Redis, and no later one has to. */
+async function fill({ get, set }, keys) {
+  for (let i = 0; i < keys.length; i += 1000) {
+    await Promise.all(keys.slice(i, i + 1000).map((key, n) => set(key, valueFor(i + n))));
+  }
+  for (let pass = 0; pass < PASSES; pass += 1) await readInTurns(get, keys);
+}
+
+/** Reads one key after another for so many seconds. */
+async function readHot(subject, { seconds }) {
+  const { cache, keys } = subject;
+  const started = meter.start();
+  const end = performance.now() + seconds * 1000;
+  const reads = { calls: 0, failed: 0, at: 0 };
+  while (performance.now() < end) await read(cache, keys, READS_PER_LOOK, reads);
+  return finish(subject, reads, meter.stop(started));
+}
+
+/** Reads keys that are not hot, each once, since a second read might be of a hot value: first a quarter of them to warm up, then the others. */
+async function readOnce(subject, { warmUp }) {
+  const { cache, keys, crowd } = subject;
+  const quarter = keys.length / 4;
+  if (warmUp) {
+    await cache.crowdOut(crowd);
+    subject.expected = crowd.length;
+    subject.before = 0;
+  }
+  const part = warmUp ? keys.slice(0, quarter) : keys.slice(quarter);
+  const started = meter.start();
+  const reads = { calls: 0, failed: 0, at: 0 };
+  await read(cache, part, part.length, reads);
+  const cost = meter.stop(started);
+  if (!warmUp) return finish(subject, reads, cost);
+  subject.expected += reads.calls;
+}
+
+async function read({ get }, keys, calls, reads) {
+  let { failed, at } = reads;
+  for (let i = 0; i < calls; i += 1) {
+    const value = await get(keys[at]);
+    if (value?.period !== 'week') failed += 1;
+    at = (at + STRIDE) % keys.length;
+  }
+  reads.calls += calls;
+  reads.failed = failed;
+  reads.at = at;
+}
+
+/** A cache that answered fast but wrong must not win, nor holdfast by what it does not count as a near hit. */
+async function finish(subject, { calls, failed }, cost) {
+  const { cache, keys } = subject;
+  assert.deepStrictEqual(await cache.get(keys[7]), valueFor(7));
+  subject.expected += calls + 1;
+  if (cache.nearHits) assert.strictEqual((await cache.nearHits()) - subject.before, subject.expected);
+  return { calls, failed, ...cost, parseMicros: parseMicros() };
+}
+
+/** What JSON.parse of one value costs in this process, now: the speed of the machine, by which to judge the absolute figures. */
+function parseMicros() {
+  const passes = 20;
+  const began = performance.now();
+  let weeks = 0;
+  for (let i = 0; i < passes; i += 1) for (const text of texts) if (JSON.parse(text).period === 'week') weeks += 1;
+  assert.strictEqual(weeks, passes * parsed.length);
+  return ((performance.now() - began) * 1000) / weeks;
+}
+
+// The parent ends this process by closing the channel; then nothing is left to measure and nothing worth a farewell.
+process.on('disconnect', () => process.exit(0));
+main().catch((error) => process.send({ error: error.stack }));
