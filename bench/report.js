@@ -78,4 +78,4 @@ function whyNotForDocs(options, windows) {
   if (disturbed > 0) return `other programs used the machine during ${disturbed} of ${windows.length} windows`;
 }
 
-module.exports = { summarize, table, integer, fixed, writeFiles, whyNotForDocs };
+module.exports = { median, summarize, table, integer, fixed, writeFiles, whyNotForDocs };

@@ -41,7 +41,7 @@ const adapters = {
 
   async cacheable(url) {
     const { Cacheable } = require('cacheable');
-    const { KeyvRedis } = await import('@keyv/redis');
+    const { default: KeyvRedis } = require('@keyv/redis');
     const cache = new Cacheable({ secondary: new KeyvRedis(url, { namespace: 'cacheable' }), ttl: TTL_SECONDS * 1000 });
     cache.on('error', fail);
     return { get: (key) => cache.get(key), set: (key, value) => cache.set(key, value) };
@@ -51,7 +51,7 @@ const adapters = {
     const { createCache } = require('cache-manager');
     const { CacheableMemory } = require('cacheable');
     const { Keyv } = require('keyv');
-    const { KeyvRedis } = await import('@keyv/redis');
+    const { default: KeyvRedis } = require('@keyv/redis');
     const ttl = TTL_SECONDS * 1000;
     const memory = new Keyv({ store: new CacheableMemory({ ttl }) });
     const redis = new Keyv({ store: new KeyvRedis(url), namespace: 'cache-manager' });
