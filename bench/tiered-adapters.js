@@ -9,7 +9,7 @@ const HOT_VALUES = 131_072;
 /**
  * Every adapter connects to `url` and resolves to `{ get, set }`. Holdfast's also have `nearHits`, its own count of them, and the one that
  * measures hits in Rust has `crowd`, the number of keys that `crowdOut` reads to keep all others out of the hot values.
- * No two share keys, so that all have one Redis. All load their package when asked.
+ * All load their package when asked.
  */
 const adapters = {
   holdfast: (url) => holdfast(url, 'copied'),
@@ -18,10 +18,10 @@ const adapters = {
 
   /** Hot values belong to a cache, what is kept in Rust to all caches of one URL: each new cache begins with no hot value, but with every near hit. */
   async 'holdfast not hot'(url) {
-    let cache = await openHoldfast(url, { namespace: 'near', maxMemory: '1gb' });
+    let cache = await openHoldfast(url, { maxMemory: '1gb' });
     const crowdOut = async (keys) => {
       const old = cache;
-      cache = await openHoldfast(url, { namespace: 'near', maxMemory: '1gb' });
+      cache = await openHoldfast(url, { maxMemory: '1gb' });
       await old.close();
       await readInTurns(cache.get, keys);
     };
@@ -42,7 +42,7 @@ const adapters = {
   async cacheable(url) {
     const { Cacheable } = require('cacheable');
     const { default: KeyvRedis } = require('@keyv/redis');
-    const cache = new Cacheable({ secondary: new KeyvRedis(url, { namespace: 'cacheable' }), ttl: TTL_SECONDS * 1000 });
+    const cache = new Cacheable({ secondary: new KeyvRedis(url), ttl: TTL_SECONDS * 1000 });
     cache.on('error', fail);
     return { get: (key) => cache.get(key), set: (key, value) => cache.set(key, value) };
   },
@@ -54,7 +54,7 @@ const adapters = {
     const { default: KeyvRedis } = require('@keyv/redis');
     const ttl = TTL_SECONDS * 1000;
     const memory = new Keyv({ store: new CacheableMemory({ ttl }) });
-    const redis = new Keyv({ store: new KeyvRedis(url), namespace: 'cache-manager' });
+    const redis = new Keyv({ store: new KeyvRedis(url) });
     redis.on('error', fail);
     const cache = createCache({ stores: [memory, redis], ttl });
     return { get: (key) => cache.get(key), set: (key, value) => cache.set(key, value) };
@@ -69,13 +69,13 @@ const adapters = {
 };
 
 async function holdfast(url, values) {
-  const cache = await openHoldfast(url, { namespace: values, nearCache: { values, maxAge: TTL_SECONDS } });
+  const cache = await openHoldfast(url, { nearCache: { values, maxAge: TTL_SECONDS } });
   return { get: cache.get, set: cache.set, nearHits: async () => (await cache.getStats()).hits.near };
 }
 
 async function openHoldfast(url, options) {
   const { createCache } = require('holdfast');
-  const cache = createCache({ url, ttl: TTL_SECONDS, nearCache: { maxAge: TTL_SECONDS }, ...options });
+  const cache = createCache({ url, namespace: '', ttl: TTL_SECONDS, nearCache: { maxAge: TTL_SECONDS }, ...options });
   if (cache.getMode() !== 'redis') await new Promise((resolve) => cache.once('ready', resolve));
   return cache;
 }
@@ -88,8 +88,7 @@ async function bentocache(url, serialize) {
   const store = bentostore()
     .useL1Layer(memoryDriver({ maxItems: 1_000_000, serialize }))
     .useL2Layer(redisDriver({ connection: { host: hostname, port: Number(port) } }));
-  const prefix = serialize ? 'bentocache' : 'bentocache-objects';
-  const bento = new BentoCache({ default: 'tiered', ttl: `${TTL_SECONDS}s`, prefix, stores: { tiered: store } });
+  const bento = new BentoCache({ default: 'tiered', ttl: `${TTL_SECONDS}s`, stores: { tiered: store } });
   return { get: (key) => bento.get({ key }), set: (key, value) => bento.set({ key, value }) };
 }
 

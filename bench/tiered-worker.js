@@ -16,12 +16,12 @@ const PASSES = 3;
 const texts = values.map((value) => JSON.stringify(value));
 
 async function main() {
-  const [name, url, count] = process.argv.slice(2);
+  const [name, url, first, count] = process.argv.slice(2);
   const cache = await adapters[name](url);
-  const keys = keysFrom(0, Number(count));
-  const crowd = keysFrom(keys.length, cache.crowd ?? 0);
+  const keys = keysFrom(Number(first), Number(count));
+  const crowd = keysFrom(Number(first) + keys.length, cache.crowd ?? 0);
   await fill(cache, [...keys, ...crowd]);
-  const subject = { cache, keys, crowd, expected: 0, before: (await cache.nearHits?.()) ?? 0 };
+  const subject = { cache, keys, crowd, expected: 0, before: 0 };
   const work = cache.crowd === undefined ? readHot : readOnce;
   process.on('message', (request) => {
     work(subject, request).then(
@@ -40,12 +40,14 @@ async function fill({ get, set }, keys) {
   for (let pass = 0; pass < PASSES; pass += 1) await readInTurns(get, keys);
 }
 
-/** Reads one key after another for so many seconds; to warm up, begins with all of them. */
+/** Reads one key after another for so many seconds; to warm up, begins with all of them, in case something was dropped meanwhile. */
 async function readHot(subject, { warmUp, seconds }) {
   const { cache, keys } = subject;
   if (warmUp) {
     await readInTurns(cache.get, keys);
-    subject.expected += keys.length;
+    subject.before = (await cache.nearHits?.()) ?? 0;
+    await readInTurns(cache.get, keys);
+    subject.expected = keys.length;
   }
   const started = meter.start();
   const end = performance.now() + seconds * 1000;

@@ -6,12 +6,18 @@ const { median, summarize, table, integer, fixed, writeFiles, whyNotForDocs } = 
 const { adapters } = require('./tiered-adapters');
 const { VALUE_BYTES } = require('./workload');
 
+const FROZEN = 'holdfast frozen';
 const NOT_HOT = 'holdfast not hot';
-const OWN = ['holdfast', 'holdfast frozen', NOT_HOT];
+const OWN = ['holdfast', FROZEN, NOT_HOT];
+/** The peer whose hits are all one object, as frozen values are. */
+const SHARED = 'bentocache, serialize: false';
 const LRU = 'lru-cache';
+/** Stands in for a cache that `--only` left out. */
+const NOBODY = { cache: '–', rate: NaN };
 const KEYS = [1_000, 100_000];
 /** Each is read once in a round: to find enough of them, more are needed than a cache has hot values. */
 const NOT_HOT_KEYS = [400_000];
+const KEYS_APART = 1_000_000;
 /** Commands that may reach Redis in a window though nothing is read from it: the heartbeats of idle caches, and our own INFO. */
 const STRAY_COMMANDS = 100;
 
@@ -36,7 +42,9 @@ async function measureAll(lab, names, { rounds, seconds, quick }) {
   for (const name of names) {
     const counts = name === NOT_HOT ? NOT_HOT_KEYS : KEYS;
     for (const keys of quick ? [1_000] : counts) {
-      subjects.push({ cache: name, keys, worker: await lab.start('tiered-worker.js', [name, lab.url, keys]) });
+      // No two have a key in common: what one writes would be news to the other.
+      const first = subjects.length * KEYS_APART;
+      subjects.push({ cache: name, keys, worker: await lab.start('tiered-worker.js', [name, lab.url, first, keys]) });
       console.log(`${name} has read ${integer(keys)} keys`);
     }
   }
@@ -94,7 +102,7 @@ function costs(rows) {
   return table(rows, {
     keys: (row) => integer(row.keys),
     cache: (row) => row.cache,
-    'µs': (row) => fixed(1e6 / row.rate),
+    µs: (row) => fixed(1e6 / row.rate),
     'fastest–slowest round': (row) => `${fixed(1e6 / row.fastest)}–${fixed(1e6 / row.slowest)}`,
     'get/s': (row) => integer(row.rate),
     'CPU µs': (row) => fixed(row.cpu),
@@ -102,7 +110,25 @@ function costs(rows) {
 }
 
 function compare(rows) {
-  return '';
+  const own = rows.filter((row) => OWN.includes(row.cache) && row.cache !== NOT_HOT);
+  const peersOf = (row) =>
+    rows.filter(
+      (peer) =>
+        peer.keys === row.keys &&
+        peer.cache !== LRU &&
+        !OWN.includes(peer.cache) &&
+        (row.cache === FROZEN || peer.cache !== SHARED),
+    );
+  const best = (row) => peersOf(row).reduce((a, b) => (a.rate > b.rate ? a : b), NOBODY);
+  const lru = (row) => rows.find((peer) => peer.keys === row.keys && peer.cache === LRU) ?? NOBODY;
+  const times = (ratio) => (Number.isNaN(ratio) ? '–' : `${fixed(ratio)} ×`);
+  return table(own, {
+    keys: (row) => integer(row.keys),
+    cache: (row) => row.cache,
+    'fastest peer': (row) => best(row).cache,
+    'faster than it': (row) => times(row.rate / best(row).rate),
+    'slower than lru-cache': (row) => times(lru(row).rate / row.rate),
+  });
 }
 
 module.exports = { run };

@@ -190,9 +190,9 @@ impl Flights {
         self.table.lock().find(key, token).is_some_and(|f| !f.fenced && !f.waiters.is_empty())
     }
 
-    /// Whether its callers stopped waiting for it.
-    pub fn is_overdue(&self, key: &str, token: u32) -> bool {
-        self.table.lock().find(key, token).is_some_and(|f| f.overdue)
+    /// Whether it is there, and its callers still wait for it.
+    pub fn runs(&self, key: &str, token: u32) -> bool {
+        self.table.lock().find(key, token).is_some_and(|f| !f.overdue)
     }
 
     /// Stores the result, unless the key was written since the read. The lock is held meanwhile: a write on another thread fences

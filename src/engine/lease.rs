@@ -81,62 +81,76 @@ pub fn load(pipeline: &mut Pipeline) {
     }
 }
 
-/// Stores the result of the flight `token`, if its lease stands.
-pub fn store(key: &str, token: u32, value: &str, ttl: Ttl) -> Cmd {
-    store_call(false, key, token, value, ttl)
+/// Stores the result of `holder`, if its lease stands.
+pub fn store(key: &str, holder: Holder, value: &str, ttl: Ttl) -> Cmd {
+    store_call(false, key, holder, value, ttl)
 }
 
 /// As `store`, on a server that has forgotten the script.
-pub fn store_by_text(key: &str, token: u32, value: &str, ttl: Ttl) -> Cmd {
-    store_call(true, key, token, value, ttl)
+pub fn store_by_text(key: &str, holder: Holder, value: &str, ttl: Ttl) -> Cmd {
+    store_call(true, key, holder, value, ttl)
 }
 
-fn store_call(by_text: bool, key: &str, token: u32, value: &str, ttl: Ttl) -> Cmd {
-    let mut command = STORE.call(by_text, key, &marker(token));
+fn store_call(by_text: bool, key: &str, holder: Holder, value: &str, ttl: Ttl) -> Cmd {
+    let mut command = STORE.call(by_text, key, &holder.marker());
     command.arg(value).arg(local::px(ttl).unwrap_or(0));
     command
 }
 
-/// Gives up the lease of the flight `token`. By its text: it is rare, and must not fail for a forgotten script.
-pub fn release(key: &str, token: u32) -> Cmd {
-    let mut command = RENEW.call(true, key, &marker(token));
+/// Gives up the lease of `holder`. By its text: it is rare, and must not fail for a forgotten script.
+pub fn release(key: &str, holder: Holder) -> Cmd {
+    let mut command = RENEW.call(true, key, &holder.marker());
     command.arg(0);
     command
 }
 
-/// The marker of this process's flight `token`: random, as another process has the same tokens.
-pub fn marker(token: u32) -> Vec<u8> {
-    static OWNER: Lazy<u64> = Lazy::new(|| RandomState::new().build_hasher().finish());
-    let mut marker = vec![MARK];
-    marker.extend_from_slice(format!("holdfast:lease:{:016x}:{token}", *OWNER).as_bytes());
-    marker
+/// Who holds a lease: a flight, of an engine, of this process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Holder {
+    pub engine: u32,
+    pub token: u32,
 }
 
-/// The flight of this process that a marker names, if it is this process's.
-pub fn own_token(bytes: &[u8]) -> Option<u32> {
-    let prefix = marker(0);
-    let name = bytes.strip_prefix(&prefix[..prefix.len() - 1])?;
-    std::str::from_utf8(name).ok()?.parse().ok()
+impl Holder {
+    /// What lies at the key while it is held. The process has a random name, as another one has the same numbers.
+    pub fn marker(self) -> Vec<u8> {
+        let mut marker = self.prefix();
+        marker.extend_from_slice(self.token.to_string().as_bytes());
+        marker
+    }
+
+    fn prefix(self) -> Vec<u8> {
+        static PROCESS: Lazy<u64> = Lazy::new(|| RandomState::new().build_hasher().finish());
+        let mut prefix = vec![MARK];
+        prefix.extend_from_slice(format!("holdfast:lease:{:016x}:{}:", *PROCESS, self.engine).as_bytes());
+        prefix
+    }
+
+    /// The flight of the same engine that a marker names, if it names one.
+    pub fn sibling(self, marker: &[u8]) -> Option<Self> {
+        let token = std::str::from_utf8(marker.strip_prefix(self.prefix().as_slice())?).ok()?.parse().ok()?;
+        Some(Self { token, ..self })
+    }
 }
 
-/// Asks for the lease of `key` for the flight `token`; the reply is the marker, or what is there instead.
-pub fn acquire(by_text: bool, key: &str, token: u32) -> Cmd {
-    let mut command = ACQUIRE.call(by_text, key, &marker(token));
+/// Asks for the lease of `key` for `holder`; the reply is the marker, or what is there instead.
+pub fn acquire(by_text: bool, key: &str, holder: Holder) -> Cmd {
+    let mut command = ACQUIRE.call(by_text, key, &holder.marker());
     command.arg(millis(LEASE));
     command
 }
 
-/// Renews the lease of the flight `token`; the reply is 0 where it is lost.
-pub fn renew(by_text: bool, key: &str, token: u32) -> Cmd {
-    let mut command = RENEW.call(by_text, key, &marker(token));
+/// Renews the lease of `holder`; the reply is 0 where it is lost.
+pub fn renew(by_text: bool, key: &str, holder: Holder) -> Cmd {
+    let mut command = RENEW.call(by_text, key, &holder.marker());
     command.arg(millis(LEASE));
     command
 }
 
-/// Takes the lease over from this process's flight `from`, whose callers stopped waiting; the reply is 0 where it is lost.
-pub fn take_over(by_text: bool, key: &str, from: u32, token: u32) -> Cmd {
-    let mut command = STORE.call(by_text, key, &marker(from));
-    command.arg(marker(token)).arg(millis(LEASE));
+/// Takes the lease over from `from`, for which nobody waits any more; the reply is 0 where it is lost.
+pub fn take_over(by_text: bool, key: &str, from: Holder, holder: Holder) -> Cmd {
+    let mut command = STORE.call(by_text, key, &from.marker());
+    command.arg(holder.marker()).arg(millis(LEASE));
     command
 }
 

@@ -15,7 +15,7 @@ use crate::engine::clock::{Ttl, now_ms};
 use crate::engine::error::{CallError, Kind, Trouble};
 use crate::engine::flight::{Answers, Begin, Outcome};
 use crate::engine::key;
-use crate::engine::lease;
+use crate::engine::lease::{self, Holder};
 use crate::engine::local;
 use crate::engine::stats::add;
 
@@ -138,11 +138,12 @@ impl Planner {
                 let leased = flights.leased(key, token);
                 if flights.may_store(key, token) {
                     let text = batch.str(value);
-                    let command = if leased { lease::store(key, token, text, ttl) } else { set(key, text, ttl) };
+                    let command =
+                        if leased { lease::store(key, holder(cache, token), text, ttl) } else { set(key, text, ttl) };
                     self.command(command, Step::Write);
                 } else {
                     self.answers.append(flights.end(key, token, Outcome::Value(batch.str(value).into())));
-                    self.over(key, token, leased);
+                    self.over(cache, key, token, leased);
                 }
             }
             Op::Del { .. } => {
@@ -150,7 +151,7 @@ impl Planner {
                 self.command(with_key(remove(self.denied), key), Step::Write);
             }
             Op::Increment { amount, ttl, .. } => {
-                let computing = flights.fence(key);
+                let computing = flights.fence(key).map(|token| holder(cache, token));
                 self.increment(key, amount, ttl, computing);
             }
             Op::Exists { .. } => self.unless_marked("EXISTS", key),
@@ -167,7 +168,7 @@ impl Planner {
             Op::Abandon { token, nothing, .. } => {
                 let leased = flights.leased(key, token);
                 self.answers.append(flights.end(key, token, if nothing { Outcome::Nothing } else { Outcome::Failed }));
-                self.over(key, token, leased);
+                self.over(cache, key, token, leased);
             }
             Op::Overdue { token, .. } => {
                 self.answers.append(flights.overdue(key, token));
@@ -209,9 +210,9 @@ impl Planner {
     }
 
     /// A computation that stores nothing: its lease goes.
-    fn over(&mut self, key: &str, token: u32, leased: bool) {
+    fn over(&mut self, cache: &Cache, key: &str, token: u32, leased: bool) {
         if leased {
-            self.command(lease::release(key, token), Step::Passed);
+            self.command(lease::release(key, holder(cache, token)), Step::Passed);
         } else {
             self.steps.push(Step::Answered(Reply::Done));
         }
@@ -231,12 +232,12 @@ impl Planner {
         self.steps.push(step);
     }
 
-    fn increment(&mut self, key: &str, amount: i64, ttl: Option<Ttl>, computing: Option<u32>) {
+    fn increment(&mut self, key: &str, amount: i64, ttl: Option<Ttl>, computing: Option<Holder>) {
         // A number cannot be added to the marker of a computation, which this write ends in any case.
         let before = usize::from(computing.is_some());
-        if let Some(token) = computing {
+        if let Some(holder) = computing {
             self.close_run();
-            self.pipeline.add_command(lease::release(key, token));
+            self.pipeline.add_command(lease::release(key, holder));
         }
         let mut add = with_key("INCRBY", key);
         add.arg(amount);
@@ -248,6 +249,10 @@ impl Planner {
         create.arg(0).arg("PX").arg(ms).arg("NX");
         self.pipeline.add_command(create).add_command(add).add_command(cmd("EXEC"));
     }
+}
+
+fn holder(cache: &Cache, token: u32) -> Holder {
+    Holder { engine: cache.shared().status.id(), token }
 }
 
 fn with_key(name: &str, key: &str) -> Cmd {
@@ -357,7 +362,7 @@ impl Reader {
             && error.code() == "NOSCRIPT"
         {
             // The server forgot its scripts (SCRIPT FLUSH): once more, with the text, before anything that is sent from here on.
-            self.verdict.behind.push(lease::store_by_text(key, *token, batch.str(*value), *ttl));
+            self.verdict.behind.push(lease::store_by_text(key, holder(cache, *token), batch.str(*value), *ttl));
             self.verdict.answers.append(cache.shared().flights.end(
                 key,
                 *token,

@@ -17,7 +17,7 @@ use super::reply::{classify, explain};
 use super::target::{Address, Target, Trust};
 use super::tls;
 use crate::engine::error::{Kind, Trouble};
-use crate::engine::lease;
+use crate::engine::lease::{self, Holder};
 use crate::engine::registry::Shared;
 use crate::engine::status::Server;
 
@@ -123,7 +123,7 @@ async fn inspect(connection: &mut Connection) -> Result<(), Trouble> {
     pipe.cmd("UNLINK").arg(PROBE);
     pipe.cmd("MGET").arg(PROBE);
     lease::load(&mut pipe);
-    pipe.add_command(lease::renew(false, PROBE, 0));
+    pipe.add_command(lease::renew(false, PROBE, Holder { engine: 0, token: 0 }));
     if connection.tracking {
         pipe.cmd("CLIENT").arg("TRACKING").arg("ON");
     }

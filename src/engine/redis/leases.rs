@@ -11,15 +11,15 @@ use crate::engine::batch::Json;
 use crate::engine::cache::Cache;
 use crate::engine::error::{Kind, Trouble};
 use crate::engine::flight::Outcome;
-use crate::engine::lease::{self, LONGEST, POLL, RENEWAL};
+use crate::engine::lease::{self, Holder, LONGEST, POLL, RENEWAL};
 use crate::engine::stats::add;
 
 /// What the key holds when its lease is asked for.
 enum Found {
     /// The lease is ours.
     Lease,
-    /// Another flight has it; ours and overdue, where its token is given.
-    Computing(Option<u32>),
+    /// Another flight has it; one of this engine, where it is given.
+    Computing(Option<Holder>),
     Value(Json),
     /// Bytes that are no value: they are in the way, and no lease can be had.
     Foreign,
@@ -81,7 +81,7 @@ impl Task {
                     return Ok(false);
                 }
                 Found::Lease if self.unwanted() => {
-                    let _ = self.command(lease::release(&self.key, self.token)).await;
+                    let _ = self.command(lease::release(&self.key, self.holder())).await;
                     return Ok(false);
                 }
                 Found::Lease => return Ok(self.lead(true).await),
@@ -89,10 +89,10 @@ impl Task {
                     self.lead(false).await;
                     return Ok(false);
                 }
-                Found::Computing(Some(own)) if self.cache.shared().flights.is_overdue(&self.key, own) => {
-                    if self.eval(|by_text, key, token| lease::take_over(by_text, key, own, token)).await?
-                        == Value::Int(1)
-                    {
+                // Of a flight whose callers stopped waiting, or of a thread that has ended.
+                Found::Computing(Some(from)) if !self.cache.shared().flights.runs(&self.key, from.token) => {
+                    let taken = self.eval(|by_text, key, holder| lease::take_over(by_text, key, from, holder)).await?;
+                    if taken == Value::Int(1) {
                         return Ok(self.lead(true).await);
                     }
                 }
@@ -123,16 +123,20 @@ impl Task {
         if leads {
             add(&self.cache.counters.computes, 1);
         } else if leased {
-            let release = lease::release(&self.key, self.token);
+            let release = lease::release(&self.key, self.holder());
             let _ = self.command(release).await;
         }
         leads && leased
     }
 
+    fn holder(&self) -> Holder {
+        Holder { engine: self.cache.shared().status.id(), token: self.token }
+    }
+
     async fn ask(&mut self) -> Result<Found, Trouble> {
         match self.eval(lease::acquire).await? {
-            Value::BulkString(bytes) if bytes == lease::marker(self.token) => Ok(Found::Lease),
-            Value::BulkString(bytes) if lease::is_marker(&bytes) => Ok(Found::Computing(lease::own_token(&bytes))),
+            Value::BulkString(bytes) if bytes == self.holder().marker() => Ok(Found::Lease),
+            Value::BulkString(bytes) if lease::is_marker(&bytes) => Ok(Found::Computing(self.holder().sibling(&bytes))),
             Value::BulkString(bytes) => Ok(Json::checked(bytes).map_or(Found::Foreign, Found::Value)),
             // Another type than a string lies there.
             Value::ServerError(error) if matches!(classify(&error).kind, Kind::Wrongtype | Kind::Server) => {
@@ -143,10 +147,10 @@ impl Task {
         }
     }
 
-    async fn eval(&mut self, call: impl Fn(bool, &str, u32) -> Cmd) -> Result<Value, Trouble> {
-        match self.command(call(false, &self.key, self.token)).await? {
+    async fn eval(&mut self, call: impl Fn(bool, &str, Holder) -> Cmd) -> Result<Value, Trouble> {
+        match self.command(call(false, &self.key, self.holder())).await? {
             Value::ServerError(error) if error.code() == "NOSCRIPT" => {
-                self.command(call(true, &self.key, self.token)).await
+                self.command(call(true, &self.key, self.holder())).await
             }
             value => Ok(value),
         }

@@ -6,6 +6,7 @@ use super::support::{Calls, Client, cache};
 use crate::engine::batch::{Json, Op, Reply};
 use crate::engine::clock::Ttl;
 use crate::engine::flight::{Begin, Flights, Outcome};
+use crate::engine::lease::{Holder, is_marker};
 
 fn begin(key: &str, waiter: u32) -> crate::engine::batch::Batch {
     Calls::default().add(key, "", |key, _| Op::Begin { key, waiter, lock: true }).0
@@ -144,4 +145,14 @@ fn a_call_that_was_queued_when_its_environment_ended_begins_no_flight() {
     flights.forget(dead.to(0).sink.client()).send();
     flights.begin("k", dead.to(1));
     assert!(matches!(flights.begin("k", alive.to(2)), Begin::Read(_)), "nobody else has the key");
+}
+
+#[test]
+fn a_marker_names_its_holder_to_flights_of_the_same_engine_alone() {
+    let holder = Holder { engine: 3, token: 7 };
+    let marker = holder.marker();
+    assert!(is_marker(&marker) && std::str::from_utf8(&marker).is_err(), "no text begins so");
+    assert_eq!(Holder { engine: 3, token: 1 }.sibling(&marker), Some(holder));
+    assert_eq!(Holder { engine: 33, token: 1 }.sibling(&marker), None);
+    assert_eq!(holder.sibling(b"\xfeholdfast:lease:0000000000000000:3:7"), None, "another process");
 }
