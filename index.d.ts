@@ -63,6 +63,11 @@ export interface ComputeOptions {
    * the function anew. Default 30; `Infinity` turns it off.
    */
   hardTimeout?: number;
+  /**
+   * Spreads expiries, so that keys that were computed together do not expire together: the TTL is shortened at random by up to this part
+   * of it, 0 to 1. Default 0.
+   */
+  jitter?: number;
   /** One computation across all processes that share the Redis, by a lease at the key. Default true; false: one per process. */
   lock?: boolean;
 }

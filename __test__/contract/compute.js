@@ -163,6 +163,20 @@ module.exports = function compute(mode) {
     expect(runs).toBe(0);
   });
 
+  test('jitter shortens TTLs by at most its part, and not all alike', async () => {
+    const keys = Array.from({ length: 20 }, (_, i) => `jitter:${i}`);
+    await Promise.all(keys.map((key) => cache.getOrCompute(key, () => 1, { ttl: 1_000, jitter: 0.5 })));
+    const left = await Promise.all(keys.map((key) => cache.ttl(key)));
+    expect(Math.max(...left)).toBeLessThanOrEqual(1_000);
+    expect(Math.min(...left)).toBeGreaterThan(400);
+    expect(new Set(left.map((seconds) => Math.round(seconds / 10))).size).toBeGreaterThan(3);
+    expect(await cache.getOrCompute('for ever', () => 1, { ttl: Infinity, jitter: 1 })).toBe(1);
+    expect(await cache.ttl('for ever')).toBe(Infinity);
+    for (const jitter of [-0.1, 1.1, NaN, '0.1', null]) {
+      await expectCode(() => cache.getOrCompute('k', counted(1), { jitter }), 'ERR_INVALID_ARGUMENT');
+    }
+  });
+
   test('a function that asks for its own key is told so, not left waiting', async () => {
     const outer = () => cache.getOrCompute('k', () => 'inner');
     await expectCode(() => cache.getOrCompute('k', outer), 'ERR_COMPUTE_DEADLOCK');

@@ -1,4 +1,4 @@
-//! A turn of the event loop as `src/js/bridge.js` packs it: one text, and five numbers an operation.
+//! A turn of the event loop as `src/js/channel.js` packs it: one text, and five numbers an operation.
 //!
 //! The numbers are: kind, length of the key, length of the value (in UTF-16 code units, behind each other in the text), and two of the kind's
 //! own: `a` (TTL in milliseconds; 0 for none given; how a `get` may be answered) and `b` (amount, waiter or token).

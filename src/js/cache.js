@@ -3,7 +3,8 @@
 
 const { EventEmitter } = require('node:events');
 const { inspect } = require('node:util');
-const { Bridge, Channel, Op, Task } = require('./bridge');
+const { Bridge } = require('./bridge');
+const { Channel, inChunks } = require('./channel');
 const {
   checkKey,
   checkKeys,
@@ -14,16 +15,15 @@ const {
   invalid,
   pairsOf,
   toMs,
+  ttlOf,
 } = require('./codec');
 const { Computer } = require('./compute');
 const config = require('./config');
 const { HoldfastError } = require('./errors');
 const { Hot, frozenCopy } = require('./hot');
 const native = require('./native');
+const { Op, Task } = require('./ops');
 
-// Keys of one group of getMany, setMany or del, and how many groups go at once: each has its own deadline, and a million keys are no burst.
-const CHUNK = 2048;
-const CHUNKS_AT_ONCE = 4;
 const EVENTS = ['ready', 'fallback', 'recovered', 'error'];
 const FUNCTIONS = /** @type {const} */ ([
   'get',
@@ -337,39 +337,10 @@ function closed() {
   return new HoldfastError('ERR_CLOSED', 'the cache was closed; close it when nothing needs it any more');
 }
 
-/**
- * @param {unknown} given a TTL, or options that have one
- * @param {number} byDefault milliseconds
- */
-function ttlOf(given, byDefault) {
-  if (given === undefined) return byDefault;
-  if (typeof given === 'number') return toMs(given);
-  const { ttl } = checkOptions(given, ['ttl'], true);
-  return ttl === undefined ? byDefault : toMs(ttl);
-}
-
 /** @param {string} event */
 function checkEvent(event) {
   if (!EVENTS.includes(event)) throw invalid(`there is no such event; listen to ${EVENTS.join(', ')}`);
   return event;
-}
-
-/**
- * @template T
- * @param {T[]} items
- * @param {(chunk: T[]) => Promise<any[]>} send
- * @returns {Promise<any[]>}
- */
-async function inChunks(items, send) {
-  if (items.length === 0) return [];
-  if (items.length <= CHUNK) return send(items);
-  const results = [];
-  for (let at = 0; at < items.length; ) {
-    const wave = [];
-    for (; wave.length < CHUNKS_AT_ONCE && at < items.length; at += CHUNK) wave.push(send(items.slice(at, at + CHUNK)));
-    for (const chunk of await Promise.all(wave)) results.push(chunk);
-  }
-  return results.flat(1);
 }
 
 module.exports = { Cache };

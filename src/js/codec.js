@@ -118,6 +118,17 @@ function checkOptions(given, known, bareTtl = false) {
   return /** @type {Record<string, unknown>} */ (given);
 }
 
+/**
+ * @param {unknown} given a TTL, or options that have one
+ * @param {number} byDefault milliseconds
+ */
+function ttlOf(given, byDefault) {
+  if (given === undefined) return byDefault;
+  if (typeof given === 'number') return toMs(given);
+  const { ttl } = checkOptions(given, ['ttl'], true);
+  return ttl === undefined ? byDefault : toMs(ttl);
+}
+
 /** @param {unknown} value names a wrong argument without showing it, unless it is a number */
 function describe(value) {
   if (value === null) return 'null';
@@ -125,4 +136,4 @@ function describe(value) {
   return Array.isArray(value) ? 'an array' : `a value of type ${typeof value}`;
 }
 
-module.exports = { encode, checkKey, checkKeys, checkStorable, checkOptions, describe, invalid, pairsOf, toMs };
+module.exports = { encode, checkKey, checkKeys, checkStorable, checkOptions, describe, invalid, pairsOf, toMs, ttlOf };

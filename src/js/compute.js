@@ -7,11 +7,11 @@
 const { checkOptions, describe, encode, invalid, toMs } = require('./codec');
 const { HoldfastError } = require('./errors');
 const { frozenCopy } = require('./hot');
-const { Op } = require('./bridge');
+const { Op } = require('./ops');
 
 // The first element of a reply to BEGIN; src/engine/splice.rs writes it.
 const Answer = Object.freeze({ HIT: 0, LEAD: 1, FOLLOW: 2, NOTHING: 4, AGAIN: 5 });
-const OPTIONS = ['ttl', 'hardTimeout', 'lock'];
+const OPTIONS = ['ttl', 'hardTimeout', 'jitter', 'lock'];
 const DEFAULT_HARD_TIMEOUT = 30;
 // Node's timers hold a signed 32-bit number of milliseconds; beyond that is as good as never.
 const LONGEST_TIMER = 0x7fffffff;
@@ -24,7 +24,7 @@ const running = /** @type {{ computer: Computer, key: string }[]} */ ([]);
 
 class Computer {
   /**
-   * @param {import('./bridge').Channel} channel
+   * @param {import('./channel').Channel} channel
    * @param {number} defaultTtl milliseconds
    * @param {boolean} frozen
    */
@@ -49,7 +49,7 @@ class Computer {
     if (typeof fn !== 'function')
       throw invalid(`getOrCompute needs a function that computes the value, not ${describe(fn)}`);
     const options = checkOptions(given, OPTIONS, true);
-    const ttl = options.ttl === undefined ? this.defaultTtl : toMs(options.ttl);
+    const ttl = spread(options.ttl === undefined ? this.defaultTtl : toMs(options.ttl), options.jitter);
     const patience = toMs(
       options.hardTimeout === undefined ? DEFAULT_HARD_TIMEOUT : options.hardTimeout,
       'hardTimeout',
@@ -195,6 +195,18 @@ class Computer {
 function copyOf(outcome) {
   if ('error' in outcome) throw outcome.error;
   return 'text' in outcome ? JSON.parse(outcome.text) : undefined;
+}
+
+/**
+ * A TTL shortened at random by up to the part `jitter` of it.
+ * @param {number} ttl milliseconds
+ * @param {unknown} jitter
+ */
+function spread(ttl, jitter) {
+  if (jitter === undefined || jitter === 0) return ttl;
+  if (typeof jitter !== 'number' || !(jitter > 0 && jitter <= 1))
+    throw invalid(`jitter must be a number from 0 to 1, not ${describe(jitter)}`);
+  return ttl === Infinity ? ttl : Math.max(1, Math.round(ttl * (1 - jitter * Math.random())));
 }
 
 function ignore() {}

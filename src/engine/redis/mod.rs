@@ -5,6 +5,7 @@ pub mod dial;
 pub mod leases;
 pub mod reply;
 pub mod serve;
+pub mod settle;
 pub mod supervisor;
 pub mod target;
 pub mod tasks;

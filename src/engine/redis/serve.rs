@@ -14,9 +14,10 @@ use redis::aio::MultiplexedConnection;
 use redis::{Pipeline, RedisResult, Value};
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use super::commands::{self, Plan, Verdict};
+use super::commands::{self, Plan};
 use super::dial::Connection;
 use super::reply::explain;
+use super::settle::Verdict;
 use super::{Gate, Job, Work, leases, tasks};
 use crate::engine::cache::Cache;
 use crate::engine::error::{Kind, Trouble};

@@ -1,0 +1,365 @@
+// The calls of one cache: gathered into batches, handed over when the turn is over, and given their replies. The bridge's essay says why: bridge.js.
+'use strict';
+
+const { HoldfastError } = require('./errors');
+const { Early, Op, WRITES } = require('./ops');
+const { laterBy } = require('./turn');
+
+const STRIDE = 5;
+const NONE = new Float64Array(0);
+// The first element of a reply of BEGIN that comes later; src/engine/splice.rs writes it.
+const WAIT = 3;
+// A turn with more calls than this goes in parts, each handed over as soon as it is full: Rust and Redis work on the first one while the event loop makes
+// the rest. Smaller parts gain little more, and wake the event loop more often: docs/bridge.md.
+const PART = 256;
+// Groups (getMany) may make a batch longer, up to this: a pipeline of bounded length each, and strings of bounded size.
+const MAX_OPS = 4096;
+const MAX_TEXT = 8 * 1024 * 1024;
+// Operations that may be under way; further batches wait here, in order, until replies come. Bounds the memory of a burst, and keeps a burst from
+// missing its own deadlines, which begin when a batch is handed over. An outage answers what is under way, and so what waits.
+const WINDOW = 16384;
+// Keys of one group of getMany, setMany or del, and how many groups go at once: each has its own deadline, and a million keys are no burst.
+const CHUNK = 2048;
+const CHUNKS_AT_ONCE = 4;
+
+/**
+ * Who waits for an answer. `many`: for the array of the next `count` replies, else for one.
+ * `waiter`: the id of an answer that may come instead. `quiet`: the reply says nothing. `done`: answered before the rest of its batch.
+ * @typedef {{ resolve: (value: any) => void, reject: (error: unknown) => void, key: string, count: number, many: boolean,
+ *   waiter: number, quiet: boolean, done: boolean }} Slot
+ * @typedef {{ text: string, numbers: Float64Array, count: number, slots: Slot[], task?: number }} Batch
+ * @typedef {{ channel: Channel, slots: Slot[], count: number }} Sent
+ */
+
+/** @typedef {import('./bridge').Bridge} Bridge */
+
+/** The calls of one cache. */
+class Channel {
+  /**
+   * @param {Bridge} bridge
+   * @param {any} handle the native cache
+   * @param {import('./hot').Hot | null} hot
+   */
+  constructor(bridge, handle, hot) {
+    this.bridge = bridge;
+    this.handle = handle;
+    this.hot = hot;
+    /** @type {Batch} */
+    this.open = newBatch();
+    /** @type {Batch[]} full, waiting for the window */
+    this.sealed = [];
+    this.scheduled = false;
+    /** How the flush of a turn is scheduled: by whether the last one crossed to another thread. */
+    this.later = laterBy(false);
+    this.underWay = 0;
+    this.flush = this.flush.bind(this);
+    /** @type {(() => void)[]} */
+    this.whenIdle = [];
+    /** @type {HoldfastError | null} why nothing can be called any more */
+    this.closed = null;
+  }
+
+  /**
+   * Adds an operation to this turn. `slot` is null where it shares the slot of the one before.
+   * @param {number} kind
+   * @param {string} key
+   * @param {string} value
+   * @param {number} a
+   * @param {number} b
+   * @param {Slot | null} slot
+   */
+  push(kind, key, value, a, b, slot) {
+    if (this.closed !== null) throw this.closed;
+    // Not only when Rust sees it, at the end of the turn: a read behind a write goes behind it.
+    if (this.hot !== null && WRITES.has(kind)) this.hot.forget(key);
+    let batch = this.open;
+    // A group (getMany, setMany) stays in one batch: it is chunked where it is made.
+    if (
+      slot !== null &&
+      batch.count > 0 &&
+      (batch.count + slot.count > MAX_OPS || batch.text.length + value.length > MAX_TEXT)
+    ) {
+      this.sealed.push(batch);
+      batch = this.open = newBatch();
+    }
+    let at = batch.count * STRIDE;
+    if (at === batch.numbers.length) batch.numbers = grown(batch.numbers);
+    const numbers = batch.numbers;
+    numbers[at] = kind;
+    numbers[++at] = key.length;
+    numbers[++at] = value.length;
+    numbers[++at] = a;
+    numbers[++at] = b;
+    batch.text += key;
+    if (value !== '') batch.text += value;
+    batch.count++;
+    if (slot !== null) batch.slots.push(slot);
+    if (batch.count >= PART && slot?.many === false) {
+      this.flush();
+    } else if (!this.scheduled) {
+      this.scheduled = true;
+      this.later(this.flush);
+    }
+  }
+
+  /**
+   * One operation and the promise of its reply.
+   * @param {number} kind
+   * @param {string} key
+   * @param {string} value
+   * @param {number} a
+   * @param {number} b
+   * @param {boolean} [quiet] resolves to undefined
+   * @returns {Promise<any>}
+   */
+  call(kind, key, value, a, b, quiet = false) {
+    return new Promise((resolve, reject) => {
+      const slot = { resolve, reject, key, count: 1, many: false, waiter: 0, quiet, done: false };
+      this.push(kind, key, value, a, b, slot);
+    });
+  }
+
+  /**
+   * A read.
+   * @param {string} key
+   * @returns {Promise<any>}
+   */
+  get(key) {
+    const hot = this.hot?.wants() === true;
+    return this.call(Op.GET, key, '', hot ? Early.HOT : Early.YES, 0);
+  }
+
+  /**
+   * A read of getOrCompute: resolves to its reply, `[0,value]`, `[1,token]` (lead), `[2,token]` (follow) or `[4]` (nothing). Where another thread
+   * computes the key, the reply comes later, under the waiter's id; it may even overtake the batch.
+   * @param {string} key
+   * @param {boolean} lock one computation across processes
+   * @returns {Promise<[number, any]>}
+   */
+  begin(key, lock) {
+    return new Promise((resolve, reject) => {
+      const waiter = this.bridge.nextId();
+      const slot = { resolve, reject, key, count: 1, many: false, waiter, quiet: false, done: false };
+      this.bridge.sent.set(waiter, { channel: this, slots: [slot], count: 0 });
+      this.push(Op.BEGIN, key, '', lock ? 1 : 0, waiter, slot);
+    });
+  }
+
+  /**
+   * Many operations of one kind, and the promise of the array of their replies.
+   * @param {number} count
+   * @param {(push: (kind: number, key: string, value: string, a: number) => void) => void} fill calls push `count` times
+   * @returns {Promise<any[]>}
+   */
+  group(count, fill) {
+    return new Promise((resolve, reject) => {
+      /** @type {Slot | null} */
+      let slot = { resolve, reject, key: '', count, many: true, waiter: 0, quiet: false, done: false };
+      fill((kind, key, value, a) => {
+        this.push(kind, key, value, a, 0, slot);
+        slot = null;
+      });
+    });
+  }
+
+  /**
+   * Long work.
+   * @param {number} task
+   * @param {string} pattern
+   * @returns {Promise<any>}
+   */
+  run(task, pattern) {
+    return new Promise((resolve, reject) => {
+      this.hot?.clear();
+      const slots = [{ resolve, reject, key: '', count: 1, many: false, waiter: 0, quiet: false, done: false }];
+      const batch = { text: pattern, numbers: NONE, count: 1, slots, task };
+      this.sealOpen();
+      this.sealed.push(batch);
+      this.release();
+    });
+  }
+
+  /** Hands over what has gathered, as far as the window allows. */
+  flush() {
+    this.scheduled = false;
+    const batch = this.open;
+    if (batch.count > 0 && this.sealed.length === 0 && this.admits(batch)) {
+      // Rust copies the numbers: the next turn may write over them.
+      this.open = { text: '', numbers: batch.numbers, count: 0, slots: [] };
+      this.submit(batch);
+    } else {
+      this.sealOpen();
+      this.release();
+    }
+  }
+
+  sealOpen() {
+    if (this.open.count === 0) return;
+    this.sealed.push(this.open);
+    this.open = newBatch();
+  }
+
+  /** @param {Batch} batch */
+  admits(batch) {
+    return this.underWay === 0 || this.underWay + batch.count <= WINDOW;
+  }
+
+  release() {
+    let done = 0;
+    while (done < this.sealed.length && this.admits(this.sealed[done])) this.submit(this.sealed[done++]);
+    if (done > 0) this.sealed.splice(0, done);
+  }
+
+  /** @param {Batch} batch */
+  submit(batch) {
+    const { bridge, handle } = this;
+    const { text, numbers, count, slots } = batch;
+    const id = bridge.nextId();
+    const answer =
+      batch.task === undefined
+        ? bridge.native.submit(handle, id, text, numbers, count)
+        : bridge.native.run(handle, id, batch.task, text);
+    let later = null;
+    if (answer !== null && answer !== undefined) {
+      const [replies, errors, hot, rest] = JSON.parse(answer);
+      if (hot !== 0) this.admit(hot, slots, replies);
+      if (rest !== 0) later = new Set(rest);
+      settle(bridge, slots, replies, errors, later);
+      if (later === null) {
+        this.later = laterBy(true);
+        this.wakeIdle();
+        return;
+      }
+    }
+    this.later = laterBy(false);
+    this.underWay += count;
+    bridge.busy.bridge = bridge;
+    bridge.sent.set(id, { channel: this, slots, count });
+  }
+
+  /**
+   * Takes hot values, and puts them in their places among the replies.
+   * @param {any[]} found index, slot, version, milliseconds and text of each, in the order of the replies
+   * @param {Slot[]} slots
+   * @param {any[]} replies
+   */
+  admit(found, slots, replies) {
+    if (this.hot === null) return;
+    let at = 0;
+    let next = 0;
+    for (let i = 0; i < found.length; i += 5) {
+      const index = found[i];
+      while (at < index) at += slots[next++].count;
+      replies[index] = this.hot.admit(slots[next].key, found[i + 4], found[i + 1], found[i + 2], found[i + 3]);
+    }
+  }
+
+  /**
+   * Replies that came as a frame.
+   * @param {Slot[]} slots
+   * @param {any[]} replies
+   * @param {0 | [number, string, string][]} errors
+   */
+  answer(slots, replies, errors) {
+    settle(this.bridge, slots, replies, errors, null);
+  }
+
+  /** @param {number} count operations that have been answered */
+  settled(count) {
+    this.underWay -= count;
+    if (this.sealed.length > 0) this.release();
+    this.wakeIdle();
+  }
+
+  get idle() {
+    return this.underWay === 0 && this.open.count === 0 && this.sealed.length === 0;
+  }
+
+  wakeIdle() {
+    if (this.whenIdle.length > 0 && this.idle) for (const resolve of this.whenIdle.splice(0)) resolve();
+  }
+
+  /** Resolves once everything that was called is answered. */
+  async drained() {
+    while (!this.idle) await new Promise((resolve) => this.whenIdle.push(() => resolve(undefined)));
+  }
+}
+
+/**
+ * Gives replies to those who wait for them.
+ * @param {Bridge} bridge
+ * @param {Slot[]} slots
+ * @param {any[]} replies
+ * @param {0 | [number, string, string][]} errors
+ * @param {Set<number> | null} later indexes of replies that are still to come
+ */
+function settle(bridge, slots, replies, errors, later) {
+  const failed =
+    errors === 0
+      ? null
+      : new Map(errors.map(([at, code, message]) => [at, new HoldfastError(/** @type {any} */ (code), message)]));
+  let at = 0;
+  for (const slot of slots) {
+    if (slot.done || later?.has(at)) {
+      // Answered before, or to be answered.
+    } else if (failed !== null && fail(slot, failed, at)) {
+      if (slot.waiter !== 0) bridge.sent.delete(slot.waiter);
+    } else if (slot.many) {
+      slot.resolve(slots.length === 1 ? replies : replies.slice(at, at + slot.count));
+    } else if (slot.waiter === 0) {
+      slot.resolve(slot.quiet ? undefined : replies[at]);
+    } else if (replies[at][0] !== WAIT) {
+      bridge.sent.delete(slot.waiter);
+      slot.resolve(replies[at]);
+    }
+    if (later !== null && !later.has(at)) slot.done = true;
+    at += slot.count;
+  }
+}
+
+/**
+ * @param {Slot} slot
+ * @param {Map<number, HoldfastError>} failed
+ * @param {number} at
+ */
+function fail(slot, failed, at) {
+  for (let i = at; i < at + slot.count; i++) {
+    const error = failed.get(i);
+    if (error !== undefined) {
+      slot.reject(error);
+      return true;
+    }
+  }
+  return false;
+}
+
+function newBatch() {
+  return { text: '', numbers: new Float64Array(64 * STRIDE), count: 0, slots: [] };
+}
+
+/** @param {Float64Array} numbers */
+function grown(numbers) {
+  const larger = new Float64Array(numbers.length * 2);
+  larger.set(numbers);
+  return larger;
+}
+
+/**
+ * @template T
+ * @param {T[]} items
+ * @param {(chunk: T[]) => Promise<any[]>} send
+ * @returns {Promise<any[]>}
+ */
+async function inChunks(items, send) {
+  if (items.length === 0) return [];
+  if (items.length <= CHUNK) return send(items);
+  const results = [];
+  for (let at = 0; at < items.length; ) {
+    const wave = [];
+    for (; wave.length < CHUNKS_AT_ONCE && at < items.length; at += CHUNK) wave.push(send(items.slice(at, at + CHUNK)));
+    for (const chunk of await Promise.all(wave)) results.push(chunk);
+  }
+  return results.flat(1);
+}
+
+module.exports = { Channel, inChunks };
