@@ -215,6 +215,8 @@ class Channel {
     const { bridge, handle } = this;
     const { text, numbers, count, slots } = batch;
     const id = bridge.nextId();
+    // Before Rust looks at its clock: what is left of a TTL must not count from later than that.
+    const now = this.hot === null ? 0 : performance.now();
     const answer =
       batch.task === undefined
         ? bridge.native.submit(handle, id, text, numbers, count)
@@ -222,7 +224,7 @@ class Channel {
     let later = null;
     if (answer !== null && answer !== undefined) {
       const [replies, errors, hot, rest] = JSON.parse(answer);
-      if (hot !== 0) this.admit(hot, slots, replies);
+      if (hot !== 0) this.admit(hot, slots, replies, now);
       if (rest !== 0) later = new Set(rest);
       settle(bridge, slots, replies, errors, later);
       if (later === null) {
@@ -242,15 +244,16 @@ class Channel {
    * @param {any[]} found index, slot, version, milliseconds and text of each, in the order of the replies
    * @param {Slot[]} slots
    * @param {any[]} replies
+   * @param {number} now of `performance.now()`, when they were looked up
    */
-  admit(found, slots, replies) {
+  admit(found, slots, replies, now) {
     if (this.hot === null) return;
     let at = 0;
     let next = 0;
     for (let i = 0; i < found.length; i += 5) {
       const index = found[i];
       while (at < index) at += slots[next++].count;
-      replies[index] = this.hot.admit(slots[next].key, found[i + 4], found[i + 1], found[i + 2], found[i + 3]);
+      replies[index] = this.hot.admit(slots[next].key, found[i + 4], found[i + 1], found[i + 2], now + found[i + 3]);
     }
   }
 

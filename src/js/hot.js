@@ -7,19 +7,21 @@
 // The approach. Each key has a counter in memory shared with Rust (src/engine/near.rs), which Rust raises when the key changes. A hot entry holds
 // the version that its counter had before Rust looked the value up. A hit is a look-up, an atomic load, and a look at the clock for the TTL.
 //
-// A hit gives a fresh copy by default: the entry holds the text, and each hit parses it. With frozen values it holds the object, deeply frozen, and every hit
-// is that object. Primitives need neither.
+// A hit gives a fresh copy by default (copy.js). With frozen values every hit is the same object, deeply frozen. Primitives need neither.
 'use strict';
+
+const { copyBy, planOf } = require('./copy');
 
 const MAX_ENTRIES = 131072;
 const MAX_TEXT = 32 * 1024 * 1024;
-// Larger ones cost so much to parse that the call into Rust no longer matters.
+// Larger ones cost so much to copy that the call into Rust no longer matters.
 const MAX_ONE = 16 * 1024;
 // While the map is full, one near hit in so many takes the place of the oldest entry: the hottest keys come to stay, and a scan does not sweep them out at once.
 const ADMIT_ONE_IN = 16;
 
 /**
- * @typedef {{ text: string, value: any, copied: boolean, slot: number, version: number, deadline: number }} Entry
+ * `plan`: how to copy the value for each hit; null where every hit may have the value itself. `size`: the length of its text.
+ * @typedef {{ value: any, plan: import('./copy').Plan | null, size: number, slot: number, version: number, deadline: number }} Entry
  */
 
 class Hot {
@@ -49,7 +51,7 @@ class Hot {
       return undefined;
     }
     this.hits++;
-    return entry.copied ? JSON.parse(entry.text) : entry.value;
+    return entry.plan === null ? entry.value : copyBy(entry.value, entry.plan);
   }
 
   /** Whether a near hit may become hot. */
@@ -63,23 +65,18 @@ class Hot {
    * @param {string} text
    * @param {number} slot
    * @param {number} version as it was before the look-up
-   * @param {number} ms
+   * @param {number} deadline of `performance.now()`
    */
-  admit(key, text, slot, version, ms) {
+  admit(key, text, slot, version, deadline) {
     const value = JSON.parse(text);
     const object = value !== null && typeof value === 'object';
     if (object && this.frozen) freeze(value);
-    if (text.length <= MAX_ONE) {
+    const plan = object && !this.frozen ? planOf(value) : null;
+    if (text.length <= MAX_ONE && plan !== undefined) {
       this.forget(key);
-      const copied = object && !this.frozen;
-      this.map.set(key, {
-        text,
-        value: copied ? null : value,
-        copied,
-        slot,
-        version,
-        deadline: performance.now() + ms,
-      });
+      // The caller may change its value: what is kept is a copy already.
+      const kept = plan === null ? value : copyBy(value, plan);
+      this.map.set(key, { value: kept, plan, size: text.length, slot, version, deadline });
       this.size += text.length;
       while (this.map.size > MAX_ENTRIES || this.size > MAX_TEXT)
         this.forget(/** @type {string} */ (this.map.keys().next().value));
@@ -92,7 +89,7 @@ class Hot {
     const entry = this.map.get(key);
     if (entry === undefined) return;
     this.map.delete(key);
-    this.size -= entry.text.length;
+    this.size -= entry.size;
   }
 
   clear() {

@@ -1,0 +1,52 @@
+// Fresh copies of what JSON.parse made, for less than parsing the text again.
+//
+// A copy differs from its original only in its objects and arrays: strings and numbers cannot be changed, so they are shared. V8 copies the properties of an object
+// of known shape (`{ ...object }`) and the elements of an array (`slice`) in one go, several times faster than a parser reads them from a text. What must
+// still be walked are the objects within: their places are written down once, when the value is kept.
+'use strict';
+
+// Deeper values are parsed each time: the walk is recursive.
+const DEEPEST = 64;
+
+/**
+ * Whether a value is an array, and where the objects within it are.
+ * @typedef {{ array: boolean, within: { key: string | number, plan: Plan }[] }} Plan
+ */
+
+/**
+ * How to copy a value that JSON.parse made; undefined where it had better be parsed.
+ * @param {any} value an object or array
+ * @param {number} [depth]
+ * @returns {Plan | undefined}
+ */
+function planOf(value, depth = 0) {
+  if (depth > DEEPEST) return undefined;
+  const array = Array.isArray(value);
+  const within = [];
+  for (const key of array ? value.keys() : Object.keys(value)) {
+    const part = value[key];
+    if (part === null || typeof part !== 'object') continue;
+    // An own property of that name is copied by `{ ...object }`, but an assignment would set the prototype.
+    const plan = key === '__proto__' ? undefined : planOf(part, depth + 1);
+    if (plan === undefined) return undefined;
+    within.push({ key, plan });
+  }
+  return { array, within };
+}
+
+/**
+ * A copy that shares no object with the value.
+ * @param {any} value
+ * @param {Plan} plan the value's own
+ */
+function copyBy(value, plan) {
+  const copy = plan.array ? value.slice() : { ...value };
+  const { within } = plan;
+  for (let i = 0; i < within.length; i++) {
+    const { key, plan: inner } = within[i];
+    copy[key] = copyBy(value[key], inner);
+  }
+  return copy;
+}
+
+module.exports = { copyBy, planOf };
