@@ -10,11 +10,9 @@ const { cleanEnv } = require('./support/run-script');
 const RUN = path.join(__dirname, '../bench/run.js');
 
 test('a quick run compares holdfast with a peer and leaves the documentation alone', async () => {
-  const args = [RUN, '--quick', '--only', 'holdfast,ioredis'];
-  const { stdout } = await promisify(execFile)(process.execPath, args, { env: cleanEnv({}) });
-  const [, names, folder] = /^(.*) written to (\S+) \(a quick run proves nothing\)$/m.exec(stdout);
+  const { stdout, files, folder } = await quickRun('--only', 'holdfast,ioredis');
   try {
-    expect(names.split(', ')).toEqual(['clients.md', 'clients.svg', 'clients.json']);
+    expect(files).toEqual(['clients.md', 'clients.svg', 'clients.json']);
     const { windows } = JSON.parse(fs.readFileSync(path.join(folder, 'clients.json'), 'utf8'));
     // Two clients, get and set, at 1, 64 and 512 callers.
     expect(windows).toHaveLength(12);
@@ -23,3 +21,22 @@ test('a quick run compares holdfast with a peer and leaves the documentation alo
     fs.rmSync(folder, { recursive: true });
   }
 });
+
+test('a quick run reads hot keys of the tiered caches, none of them from Redis', async () => {
+  const names = ['holdfast', 'holdfast frozen', 'holdfast not hot', 'cacheable', 'lru-cache'];
+  const { stdout, folder } = await quickRun('tiered', '--only', names.join());
+  try {
+    const { windows } = JSON.parse(fs.readFileSync(path.join(folder, 'tiered.json'), 'utf8'));
+    expect(windows.map((window) => window.cache)).toEqual(names);
+    expect(stdout).toContain('## Ratios');
+  } finally {
+    fs.rmSync(folder, { recursive: true });
+  }
+});
+
+/** Runs a benchmark of it with `args`; resolves to its output, and the files and folder that it says it wrote. */
+async function quickRun(...args) {
+  const { stdout } = await promisify(execFile)(process.execPath, [RUN, ...args, '--quick'], { env: cleanEnv({}) });
+  const [, files, folder] = /^(.*) written to (\S+) \(a quick run proves nothing\)$/m.exec(stdout);
+  return { stdout, files: files.split(', '), folder };
+}

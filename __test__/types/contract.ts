@@ -73,6 +73,7 @@ export async function computations(): Promise<void> {
   const options: ComputeOptions = { ttl: 60, hardTimeout: Number.POSITIVE_INFINITY };
   const nullable = await getOrCompute<Price | null>('price', () => null, options);
   same<typeof nullable, Price | null>(true);
+  await getOrCompute('price', () => 1, { ttl: 60, hardTimeout: 5, jitter: 0.1, lock: false });
   // @ts-expect-error the function comes second
   await getOrCompute('price', 60, () => 1);
   // @ts-expect-error the function is no value
@@ -139,6 +140,10 @@ export function caches(): Cache {
   createCache({ namespace: '', url: 'rediss://localhost', tls: { ca: [new Uint8Array()], servername: 'redis' } });
   createCache({ namespace: 'a', logger: console });
   createCache({ namespace: 'a', logger: null });
+  createCache({ namespace: 'a', nearCache: false });
+  createCache({ namespace: 'a', nearCache: { maxMemory: '16mb', maxAge: 10, values: 'frozen' } });
+  // @ts-expect-error values are copied or frozen
+  createCache({ namespace: 'a', nearCache: { values: 'shared' } });
   // @ts-expect-error options are needed
   createCache();
   // @ts-expect-error a namespace is needed, if only ''

@@ -122,7 +122,7 @@ function sizeOption(size) {
 
 /**
  * @param {any} given true, false, or an object that tunes it
- * @returns {{ near: boolean, frozen: boolean, nearMaxMemory?: string, nearMaxAge?: number }}
+ * @returns {{ near: boolean, frozen: boolean, nearMaxMemory?: string | undefined, nearMaxAge?: number | undefined }}
  */
 function nearOption(given) {
   const { HOLDFAST_NEAR_CACHE: byDefault, HOLDFAST_VALUES } = process.env;
