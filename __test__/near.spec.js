@@ -31,6 +31,15 @@ test('reads of a key go to Redis once', async () => {
   expect((await cache.getStats()).hits).toMatchObject({ redis: 1, near: 9, total: 10 });
 });
 
+test('asking for the stats ends no hot value', async () => {
+  const cache = await connected({ nearCache: { values: 'frozen' } });
+  await cache.set('k', { a: 1 });
+  await heat(cache, 'k');
+  const hot = await cache.get('k');
+  await cache.getStats();
+  expect(await cache.get('k')).toBe(hot);
+});
+
 test('without the near cache they all do', async () => {
   const cache = await connected({ nearCache: false });
   await cache.set('k', 1);

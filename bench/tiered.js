@@ -84,8 +84,8 @@ function report(windows, machine, options) {
 
 const INTRODUCTION = `\`npm run bench -- tiered\` wrote this page; the raw numbers are in [tiered.json](tiered.json). One Redis of its own, one process for each cache
 and number of keys, JSON objects of ${VALUE_BYTES} bytes, one caller that awaits one \`get\` after another, in a scattered order. Every key was written and read several
-times before. Medians of ROUNDS rounds, in which the caches take turns; a window of SECONDS s follows half as long a warm-up. A window in which a
-read reached Redis would end the run, and so would one whose reads holdfast did not count as near hits.
+times before. Medians of ROUNDS rounds, in which the caches take turns; a window of SECONDS s follows half as long a warm-up. A window in which
+Redis had more than 100 commands to answer, heartbeats included, would end the run, and so would one whose reads holdfast did not count as near hits.
 
 - **holdfast**: each hit is a fresh copy, the default. **frozen**: \`nearCache: { values: 'frozen' }\`, each hit is the same frozen object.
 - **not hot**: held in Rust, but not among the hot values of JavaScript ([near-cache.md](../near-cache.md)), because 131,072 other keys are; each key is

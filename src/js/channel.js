@@ -2,7 +2,7 @@
 'use strict';
 
 const { HoldfastError } = require('./errors');
-const { Early, Op, WRITES } = require('./ops');
+const { Early, Op, Task, WRITES } = require('./ops');
 const { laterBy } = require('./turn');
 
 const STRIDE = 5;
@@ -170,7 +170,7 @@ class Channel {
    */
   run(task, pattern) {
     return new Promise((resolve, reject) => {
-      this.hot?.clear();
+      if (task !== Task.STATS) this.hot?.clear();
       const slots = [{ resolve, reject, key: '', count: 1, many: false, waiter: 0, quiet: false, done: false }];
       const batch = { text: pattern, numbers: NONE, count: 1, slots, task };
       this.sealOpen();
