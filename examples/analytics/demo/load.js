@@ -41,7 +41,12 @@ function startLoad(url, paths) {
   /** Resolves once the part that was marked last has its first answer: those who wait from an earlier one have theirs. */
   async function answered() {
     const part = parts.at(-1);
-    while (part.latencies.length + part.errors === 0) await sleep(20);
+    const giveUp = performance.now() + 60_000;
+    while (part.latencies.length + part.errors === 0) {
+      if (performance.now() > giveUp)
+        throw new Error(`no request of the part «${part.name}» was answered within a minute`);
+      await sleep(20);
+    }
   }
 
   async function stop() {
