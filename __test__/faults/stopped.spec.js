@@ -4,6 +4,7 @@
 const { setImmediate: turn } = require('node:timers/promises');
 const { closeCaches, makeCache, watch } = require('../support/holdfast');
 const { startRedis } = require('../support/redis-server');
+const { startScript } = require('../support/run-script');
 const { until, untilMode } = require('../support/until');
 
 let server;
@@ -78,6 +79,34 @@ test('under 100 callers every call settles, later calls do not wait, and redis m
   expect(recovered.dropped).toBeGreaterThan(0);
   expect(await cache.get('outage')).toBeNull(); // the fallback's values are never written back
   expect(count('error')).toBe(0);
+});
+
+// The engine gives up on the server, and lets this thread compute, while this thread is busy: it learns so from its next wake-up. What it asks
+// until then is answered at once, on the in-process tier, and must not keep it from that wake-up.
+const BUSY = `
+  const { createCache } = require('holdfast');
+  const cache = createCache({ namespace: 'busy', timeoutMs: 100, nearCache: false, logger: console });
+  process.stdin.once('data', async () => {
+    let runs = 0;
+    const compute = () => cache.getOrCompute('k', async () => ++runs);
+    const first = compute();
+    await new Promise(setImmediate);
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1000);
+    // As many as are handed over at once, before the event loop turns.
+    const others = Array.from({ length: 256 }, compute);
+    console.log(JSON.stringify([...new Set(await Promise.all([first, ...others])), runs, cache.getMode()]));
+    process.exit();
+  });
+  cache.set('before', 1).then(() => console.log(cache.getMode()));
+`;
+
+test('an outage that begins while the event loop is busy does not keep it busy', async () => {
+  const script = startScript(BUSY, { env: { REDIS_URL: server.url() }, input: true, boundMs: 15_000 });
+  await script.says('redis');
+  await server.kill('SIGSTOP');
+  script.child.stdin.write('go');
+  const { stdout, hung } = await script.result;
+  expect({ hung, answer: stdout.trimEnd().split('\n').at(-1) }).toEqual({ hung: false, answer: '[1,1,"memory"]' });
 });
 
 test('without traffic the outage is noticed, and calls do not wait', async () => {

@@ -29,14 +29,17 @@ function cleanEnv(env) {
  * Starts `source` as a script. `script.result` resolves to { code, signal, stdout, stderr, ms, hung } when it has ended, at the
  * latest after `boundMs`, when it is killed and `hung` is true. `script.says(text)` waits until it has printed the text.
  */
-function startScript(source, { env = {}, args = [], esm = false, boundMs = 30_000, nodeArgs = [] } = {}) {
+function startScript(
+  source,
+  { env = {}, args = [], esm = false, input = false, boundMs = 30_000, nodeArgs = [] } = {},
+) {
   const name = esm ? 'main.mjs' : 'main.js';
   const project = makeProject({ [name]: source });
   const began = Date.now();
   const child = spawn(process.execPath, [...nodeArgs, name, ...args], {
     cwd: project.dir,
     env: cleanEnv(env),
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: [input ? 'pipe' : 'ignore', 'pipe', 'pipe'],
   });
   const script = { child, stdout: '', stderr: '', kill: (signal) => child.kill(signal) };
   for (const stream of ['stdout', 'stderr']) {

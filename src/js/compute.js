@@ -4,6 +4,7 @@
 // follower of this environment unchanged, and the time-outs of those who wait.
 'use strict';
 
+const { setImmediate: turn } = require('node:timers/promises');
 const { checkOptions, describe, encode, invalid, toMs } = require('./codec');
 const { HoldfastError } = require('./errors');
 const { frozenCopy } = require('./hot');
@@ -116,8 +117,10 @@ class Computer {
             break;
           default: {
             const flight = this.flights.get(answer[1]);
-            // It ended while the answer was on its way: ask again.
             if (flight !== undefined) return copyOf(await flight.outcome);
+            // It has ended, or the answer that begins it is still on its way here: an answer given at once overtakes a wake-up. Asked again at once,
+            // in memory mode, the event loop would turn on the spot and never get to that wake-up.
+            await turn();
           }
         }
       }
