@@ -13,19 +13,30 @@
 export type HoldfastErrorCode =
   /** A key is not a string of 1 to 65,535 bytes of well-formed UTF-8. */
   | 'ERR_INVALID_KEY'
-  /** A TTL is not a positive number of seconds (or `Infinity`), or lies beyond 9,007,199,254,740 seconds. */
+  /**
+   * A TTL, or another time of `getOrCompute`, is not a positive number of seconds (or `Infinity`), or lies beyond 9,007,199,254,740 seconds.
+   * `swr` and `grace` may be 0.
+   */
   | 'ERR_INVALID_TTL'
-  /** A value has no JSON form: `undefined`, a function, a symbol, a BigInt, a cycle. */
+  /**
+   * The cache's codec cannot carry a value. `json`: `undefined`, a function, a symbol, a BigInt, a cycle. `structured`: a function, a symbol, a proxy.
+   * `raw`: anything but bytes and well-formed strings.
+   */
   | 'ERR_UNSERIALIZABLE'
+  /** A value has more than `maxValueBytes` bytes in the form in which it would be stored, before compression. What was stored stays. */
+  | 'ERR_VALUE_TOO_LARGE'
   /** `increment` was given an amount that is not a safe integer. */
   | 'ERR_INVALID_AMOUNT'
   /** `increment` met a value that is not an integer, or the sum would not fit 64 bits. */
   | 'ERR_NOT_AN_INTEGER'
-  /** Any other argument of the wrong type: a pattern, a list of keys, a function, an unknown option. */
+  /**
+   * Any other argument of the wrong type or size: a pattern, a list of keys, tags, a function, an unknown option; or what the function of
+   * `getOrComputeMany` returned is no array of as many values as it was given keys.
+   */
   | 'ERR_INVALID_ARGUMENT'
   /** `clear()` of a cache without a namespace while a Redis is configured. */
   | 'ERR_CLEAR_NEEDS_NAMESPACE'
-  /** The function given to `getOrCompute` did not settle within `hardTimeout`. */
+  /** The function given to `getOrCompute` did not settle within `hardTimeout`, and there was no old value within `grace`. */
   | 'ERR_COMPUTE_TIMEOUT'
   /** The function given to `getOrCompute` asked, before its first `await`, for the very key that it computes. */
   | 'ERR_COMPUTE_DEADLOCK'
@@ -49,18 +60,41 @@ export class HoldfastError extends Error {
  */
 export type Ttl = number;
 
+/**
+ * Names of what an entry depends on, so that {@link Cache.invalidateTags} can end it: 1 to 64 non-empty, well-formed texts of at most 512 bytes
+ * of UTF-8 each, else `ERR_INVALID_ARGUMENT`. Duplicates count once. Tags belong to the cache's namespace.
+ */
+export type Tags = readonly string[];
+
 export interface SetOptions {
   /** Seconds until the entry expires. Default: the cache's `ttl` (300). */
   ttl?: Ttl;
+  /** The entry's tags, instead of those that it had. Default: none. */
+  tags?: Tags;
 }
 
 export interface ComputeOptions {
   /** Seconds until the computed entry expires. Default: the cache's `ttl` (300). */
   ttl?: Ttl;
   /**
-   * Seconds a caller waits for the function at most; then it rejects with `ERR_COMPUTE_TIMEOUT`. The function goes on, and what it
-   * returns is still stored, unless another computation of the key has begun. The next caller of this process after the time-out starts
-   * the function anew. Default 30; `Infinity` turns it off.
+   * Stale while revalidate: for so many seconds after the TTL a caller gets the old value at once, and the function runs once in the background
+   * to replace it; what it throws then reaches nobody. 0 to `Infinity` (kept 31 years); default 0, which is off. The
+   * call that computes a value keeps it for that long, so give all calls of a key the same options.
+   */
+  swr?: number;
+  /**
+   * For so many seconds after the TTL the old value is what a caller gets if the function throws, or outlives `timeout` or `hardTimeout`; a slow
+   * function goes on, and what it returns is stored. The value must be young enough when its key is asked for. 0 to `Infinity` (kept 31 years);
+   * default 0, which is off. Counted from the TTL, as `swr` is: with both, `swr` goes first. While another thread or process
+   * computes, its callers with `grace` get the old value at once.
+   */
+  grace?: number;
+  /** Seconds a caller that has an old value within `grace` waits for the function, before it gets that value. Default `Infinity`: until `hardTimeout`. */
+  timeout?: number;
+  /**
+   * Seconds a caller waits for the function at most; then it gets an old value within `grace`, or rejects with `ERR_COMPUTE_TIMEOUT`. The function
+   * goes on, and what it returns is still stored, unless another computation of the key has begun. The next caller of this process after
+   * the time-out starts the function anew. Default 30; `Infinity` turns it off.
    */
   hardTimeout?: number;
   /**
@@ -68,6 +102,14 @@ export interface ComputeOptions {
    * of it, 0 to 1. Default 0.
    */
   jitter?: number;
+  /**
+   * Refreshes a popular entry before it expires (XFetch): the slower the function was and the nearer the end of the TTL, the likelier a call refreshes it in the
+   * background, while it gets the value that is still fresh. The number is the eagerness, `beta`: finite, 0 or more; 1 is customary. Default 0, which is off.
+   * The call that computes a value stores how long that took, so give all calls of a key the same options.
+   */
+  earlyRefresh?: number;
+  /** The computed entry's tags. A result whose tag was invalidated while the function ran is returned, but not stored. Default: none. */
+  tags?: Tags;
   /** One computation across all processes that share the Redis, by a lease at the key. Default true; false: one per process. */
   lock?: boolean;
 }
@@ -132,10 +174,11 @@ export interface Stats {
   computes: number;
   /** Callers of `getOrCompute` that shared another caller's computation. */
   coalesced: number;
+  /** Values that `getOrCompute` gave after their TTL, for `swr` or `grace`. */
   staleServed: number;
   /** Failures by kind since the cache was made. */
   errors: Partial<Record<ErrorKind, number>>;
-  /** Stored bytes that are no JSON text, each read as a miss. */
+  /** Stored bytes that are no value of this cache's codec, each read as a miss. */
   decodeErrors: number;
   /** Entries pushed out of the in-process tier by its memory bound. */
   evictions: number;
@@ -174,8 +217,28 @@ export interface NearCacheOptions {
   maxMemory?: number | string;
   /** Seconds an entry is kept at most without asking Redis again, up to 86,400. Default 60. */
   maxAge?: number;
-  /** `copied`: each read gives a fresh copy. `frozen`: hits give the same, deeply frozen object. Default `HOLDFAST_VALUES`, else `copied`. */
+  /**
+   * `copied`: each read gives a fresh copy. `frozen`: hits give the same, deeply frozen object; of codec `json` only, else `ERR_CONFIG`. Default
+   * `HOLDFAST_VALUES`, which other codecs ignore, else `copied`.
+   */
   values?: 'copied' | 'frozen';
+}
+
+/**
+ * How values are stored.
+ *
+ * - `json`: as their plain JSON text, which `redis-cli` and other clients read and write. What JSON carries comes back.
+ * - `structured`: by V8's structured clone, which also carries Date, Map, Set, BigInt, RegExp, Error, typed arrays, Buffer, cycles and `undefined`. A value
+ *   written by a later version of Node may not be readable by an earlier one: it is a miss there, and a decode error.
+ * - `raw`: bytes as they are. Takes Buffer, any other view of an ArrayBuffer, and strings (as UTF-8); always gives a Buffer.
+ *
+ * What `increment` made is an integer with each: `structured` gives the number, `raw` its decimal digits.
+ */
+export type Codec = 'json' | 'structured' | 'raw';
+
+export interface CompressionOptions {
+  /** Bytes of a value above which it is compressed, 0 to 268,435,456. Default 1,024. */
+  threshold?: number;
 }
 
 export interface TlsOptions {
@@ -200,6 +263,18 @@ export interface CacheOptions {
   ttl?: Ttl;
   /** Bound of the in-process tier: bytes, or a text such as `'64mb'`. Caches of one URL share it. Default `HOLDFAST_MAX_MEMORY`, else 64 MiB. */
   maxMemory?: number | string;
+  /**
+   * The most bytes that a value may have as it is stored, before compression: 1,024 to 268,435,456, else `ERR_CONFIG`. Default 33,554,432 (32 MiB). A
+   * larger one rejects with `ERR_VALUE_TOO_LARGE`; one that lies in Redis is a miss.
+   */
+  maxValueBytes?: number;
+  /** How values are stored. Caches that share keys must have the same. Default `json`. */
+  codec?: Codec;
+  /**
+   * `'zstd'` compresses values of more than 1,024 bytes, off the event loop; an object sets another threshold. Any cache reads what is compressed;
+   * `redis-cli` and other clients do not. Default false.
+   */
+  compression?: false | 'zstd' | CompressionOptions;
   /** Milliseconds that a call waits for Redis at most, 1 to 60,000. Default `HOLDFAST_TIMEOUT_MS`, else 250. */
   timeoutMs?: number;
   /** Keeps what is read in process, coherent by client tracking; false turns it off. Default `HOLDFAST_NEAR_CACHE`, else true. */
@@ -237,7 +312,10 @@ export interface CacheEvents {
 export interface Cache {
   /** The value stored at `key`, or null on a miss: a fresh copy each time, or a frozen object with `nearCache.values: 'frozen'`. */
   get<T = unknown>(key: string): Promise<T | null>;
-  /** Stores the JSON form of `value`. Rejects with `ERR_UNSERIALIZABLE` where there is none, and what was stored stays. */
+  /**
+   * Stores `value` in the form of the cache's codec. Rejects with `ERR_UNSERIALIZABLE` where there is none, with `ERR_VALUE_TOO_LARGE` above
+   * `maxValueBytes`, and what was stored stays.
+   */
   set(key: string, value: unknown, ttl?: Ttl | SetOptions): Promise<void>;
   /** Removes one key or many; resolves to how many there were. */
   del(key: string | readonly string[]): Promise<number>;
@@ -252,6 +330,20 @@ export interface Cache {
    * waiter of its thread unchanged. A result whose key was written or deleted meanwhile, by anybody, is returned, but not stored.
    */
   getOrCompute<T>(key: string, fn: () => T | Promise<T>, ttl?: Ttl | ComputeOptions): Promise<T>;
+  /**
+   * The values at `keys`, in their order, duplicates allowed, any number; `fn` is called once with the distinct keys that this caller is to compute, and
+   * must return as many values in the order of those keys (else `ERR_INVALID_ARGUMENT`, and nothing is stored). Each value is stored; for an element
+   * `undefined` nothing is stored, and it is what the caller gets. Keys that others compute are waited for, in all threads and processes, and single calls
+   * of `getOrCompute` share what is computed here. Where such a computation elsewhere comes to nothing, `fn` is called again with that key alone.
+   *
+   * The options are those of `getOrCompute`. Old values within `swr` are returned, and one more call of `fn` in the background replaces them all. Old
+   * values within `grace` stand in when `fn` throws or is slow; if any key has none, the call waits (until `hardTimeout`) and rejects.
+   */
+  getOrComputeMany<T>(
+    keys: readonly string[],
+    fn: (missing: string[]) => readonly T[] | Promise<readonly T[]>,
+    ttl?: Ttl | ComputeOptions,
+  ): Promise<T[]>;
   /** Adds a safe integer (default 1, may be negative) to the integer at `key`, 0 where there is none; atomic. Resolves to the sum. */
   increment(key: string, amount?: number, options?: IncrementOptions): Promise<number>;
   exists(key: string): Promise<boolean>;
@@ -261,11 +353,16 @@ export interface Cache {
   expire(key: string, ttl: Ttl): Promise<boolean>;
   /** The values in the order of the keys, null for a miss; duplicates allowed, any number. */
   getMany<T = unknown>(keys: readonly string[]): Promise<Array<T | null>>;
-  /** Stores many: a Map, pairs, or a plain object. All are checked before the first is stored. */
+  /** Stores many: a Map, pairs, or a plain object; options are those of each. All are checked before the first is stored. */
   setMany(
     entries: Iterable<readonly [string, unknown]> | Record<string, unknown>,
     ttl?: Ttl | SetOptions,
   ): Promise<void>;
+  /**
+   * Makes every entry that was stored with one of these tags a miss, at whatever process it was stored: constant work a tag, however many entries carry it.
+   * One tag or any number of them; each must be a tag that an entry may have. A computation with such a tag that is under way does not store its result.
+   */
+  invalidateTags(tags: string | Tags): Promise<void>;
   /**
    * Removes this cache's keys and no others; resolves to how many there were. A cache without a namespace rejects with
    * `ERR_CLEAR_NEEDS_NAMESPACE` where a Redis is configured, unless told `{ flushDb: true }`.
@@ -290,12 +387,14 @@ export const set: Cache['set'];
 export const del: Cache['del'];
 export const delPattern: Cache['delPattern'];
 export const getOrCompute: Cache['getOrCompute'];
+export const getOrComputeMany: Cache['getOrComputeMany'];
 export const increment: Cache['increment'];
 export const exists: Cache['exists'];
 export const ttl: Cache['ttl'];
 export const expire: Cache['expire'];
 export const getMany: Cache['getMany'];
 export const setMany: Cache['setMany'];
+export const invalidateTags: Cache['invalidateTags'];
 export const clear: Cache['clear'];
 export const getStats: Cache['getStats'];
 export const getMode: Cache['getMode'];

@@ -54,6 +54,7 @@ const steps = {
     commands: [['cargo', 'test', '--no-default-features', '--no-fail-fast']],
     count: countCargoTests,
   },
+  mutants: { needs: ['setup'], commands: [['node', 'scripts/mutants.mjs']] },
   addon: { needs: ['setup'], run: buildAddon },
   jest: {
     needs: ['setup', 'addon'],

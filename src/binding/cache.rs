@@ -6,7 +6,7 @@ use napi::bindgen_prelude::{Buffer, Either};
 use napi_derive::napi;
 
 use super::bridge::Bridge;
-use super::text::Json;
+use super::text::{Json, Text};
 use crate::engine::cache::Cache;
 use crate::engine::error::CallError;
 use crate::engine::options::{Given, Options};
@@ -26,6 +26,9 @@ pub struct GivenOptions {
     pub near: bool,
     pub near_max_memory: Option<String>,
     pub near_max_age: Option<f64>,
+    pub codec: Option<String>,
+    pub compress_above: Option<f64>,
+    pub max_value_bytes: Option<f64>,
 }
 
 /// Why something was refused: an error crosses as a value and becomes an exception in JavaScript.
@@ -66,6 +69,13 @@ impl CacheHandle {
         self.cache.as_ref().map(|c| Json(c.health(production)))
     }
 
+    /// The JSON text of what the near cache holds at `key`, for a lone read: it crosses once, and nothing is gathered for it.
+    #[napi(catch_unwind)]
+    pub fn peek(&self, key: Text) -> Option<Json<Arc<str>>> {
+        let Text::Ascii(key) = key else { return None };
+        self.cache.as_ref()?.peek(&key).map(Json)
+    }
+
     #[napi]
     pub fn close(&mut self) {
         self.cache = None;
@@ -86,6 +96,9 @@ pub fn open(bridge: &Bridge, given: GivenOptions) -> Either<CacheHandle, Failure
         near: given.near,
         near_max_memory: given.near_max_memory,
         near_max_age: given.near_max_age,
+        codec: given.codec,
+        compress_above: given.compress_above,
+        max_value_bytes: given.max_value_bytes,
     };
     match Options::check(given).and_then(registry::open) {
         Ok(cache) => {

@@ -1,15 +1,17 @@
-//! A turn of the event loop as `src/js/channel.js` packs it: one text, and five numbers an operation.
+//! A turn of the event loop as `src/js/channel.js` packs it: one text, and six numbers an operation.
 //!
-//! The numbers are: kind, length of the key, length of the value (in UTF-16 code units, behind each other in the text), and two of the kind's
-//! own: `a` (TTL in milliseconds; 0 for none given; how a `get` may be answered) and `b` (amount, waiter or token).
+//! The numbers are: kind, length of the key, length of the value, two of the kind's own, `a` (TTL in milliseconds; 0 for none given; how a read may be
+//! answered) and `b` (amount, waiter or token), and the length of the options. Key, value and options, a JSON object or nothing, stand behind each other in the
+//! text; lengths are in UTF-16 code units.
 
-use crate::engine::batch::{Batch, Op, Span};
+use crate::engine::batch::{Batch, More, Op, Span};
 use crate::engine::clock::Ttl;
+use crate::engine::extras::Extras;
 
 use super::text::Text;
 
 /// Numbers an operation.
-pub const STRIDE: usize = 5;
+pub const STRIDE: usize = 6;
 
 /// Unpacks a turn. Lengths that do not fit the text give empty keys, which the engine refuses one by one.
 pub fn batch(text: Text, numbers: &[f64]) -> Batch {
@@ -17,33 +19,42 @@ pub fn batch(text: Text, numbers: &[f64]) -> Batch {
         Text::Ascii(text) => Cutter { wide: None, text, at: 0 },
         Text::Utf16(units) => Cutter { text: String::with_capacity(units.len() * 2), wide: Some(units), at: 0 },
     };
+    let mut extras = Vec::new();
     let ops = numbers
         .chunks_exact(STRIDE)
         .map(|n| {
             let key = cutter.take(n[1] as usize);
             // Values are JSON texts, which are well-formed; one that were not would be an empty text, and no value.
             let value = cutter.take(n[2] as usize).unwrap_or_default();
-            key.map_or(Op::Malformed, |key| op(n, key, value))
+            let more = (n[5] > 0.0).then(|| {
+                let span = cutter.take(n[5] as usize).unwrap_or_default();
+                extras.push(Extras::parse(cutter.text.get(span.start as usize..span.end as usize).unwrap_or("")));
+                u32::try_from(extras.len() - 1).unwrap_or(u32::MAX)
+            });
+            key.map_or(Op::Malformed, |key| op(n, key, value, more))
         })
         .collect();
-    Batch { text: cutter.text, ops, known: Vec::new() }
+    Batch { text: cutter.text, ops, known: Vec::new(), extras }
 }
 
-fn op(n: &[f64], key: Span, value: Span) -> Op {
+fn op(n: &[f64], key: Span, value: Span, more: More) -> Op {
     let (a, b) = (n[3], n[4]);
     let ttl = || Ttl::from_ms(a);
     match n[0] as u8 {
         // `a`: 0 answered with its neighbours, 1 as soon as may be, 2 and kept in JavaScript.
         0 => Op::Get { key, early: a >= 1.0, hot: a >= 2.0 },
-        1 => Op::Set { key, value, ttl: ttl() },
+        1 => Op::Set { key, value, ttl: ttl(), more },
         2 => Op::Del { key },
         3 => Op::Increment { key, amount: b as i64, ttl: (a > 0.0).then(ttl) },
         4 => Op::Exists { key },
         5 => Op::Ttl { key },
         6 => Op::Expire { key, ttl: ttl() },
-        // `a`: 1 with the lock across processes.
-        7 => Op::Begin { key, waiter: b as u32, lock: a >= 1.0 },
-        8 => Op::End { key, value, ttl: ttl(), token: b as u32 },
+        // `a`: 1 with the lock across processes, 2 to be told of other computations.
+        7 => {
+            let flags = a as u8;
+            Op::Begin { key, waiter: b as u32, lock: flags & 1 != 0, many: flags & 2 != 0, early: false, more }
+        }
+        8 => Op::End { key, value, ttl: ttl(), token: b as u32, more },
         9 => Op::Abandon { key, token: b as u32, nothing: a > 0.0 },
         10 => Op::Overdue { key, token: b as u32 },
         _ => Op::Malformed,

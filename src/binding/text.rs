@@ -74,9 +74,9 @@ impl FromNapiValue for Text {
 }
 
 /// A JSON text on its way to `JSON.parse`.
-pub struct Json(pub String);
+pub struct Json<T: AsRef<str> = String>(pub T);
 
-impl TypeName for Json {
+impl<T: AsRef<str>> TypeName for Json<T> {
     fn type_name() -> &'static str {
         "String"
     }
@@ -86,8 +86,9 @@ impl TypeName for Json {
     }
 }
 
-impl ToNapiValue for Json {
+impl<T: AsRef<str>> ToNapiValue for Json<T> {
     unsafe fn to_napi_value(env: sys::napi_env, Json(text): Self) -> Result<sys::napi_value> {
+        let text = text.as_ref();
         let mut value = ptr::null_mut();
         let length = isize::try_from(text.len()).map_err(|_| Error::new(Status::InvalidArg, "too long".to_owned()))?;
         // ASCII is Latin-1 too: V8 copies it into a one-byte string without looking at each character, and parses that faster.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::clock::Ttl;
 use super::error::CallError;
+use super::extras::{self, Extras};
 use super::near::Versions;
 
 /// A part of the batch's text, as byte offsets.
@@ -15,6 +16,9 @@ pub struct Span {
     pub start: u32,
     pub end: u32,
 }
+
+/// Where in `Batch::extras` a call's options are, if it has any.
+pub type More = Option<u32>;
 
 /// What a call asks for. Keys are as the caller gave them, without the prefix.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -33,6 +37,7 @@ pub enum Op {
         key: Span,
         value: Span,
         ttl: Ttl,
+        more: More,
     },
     Del {
         key: Span,
@@ -54,11 +59,14 @@ pub enum Op {
         ttl: Ttl,
     },
     /// A read of `getOrCompute`. `waiter` is the id under which a late answer comes, where another thread computes the key.
-    /// `lock`: one computation across processes.
+    /// `lock`: one computation across processes. `many`: the caller is to be told if somebody else computes it. `early`: the entry is to be refreshed early.
     Begin {
         key: Span,
         waiter: u32,
         lock: bool,
+        many: bool,
+        early: bool,
+        more: More,
     },
     /// The function of the flight `token` returned this: store it, unless the key was written meanwhile.
     End {
@@ -66,6 +74,7 @@ pub enum Op {
         value: Span,
         ttl: Ttl,
         token: u32,
+        more: More,
     },
     /// The function returned undefined (`nothing`), or threw: nothing to store.
     Abandon {
@@ -108,12 +117,17 @@ pub struct Batch {
     pub ops: Vec<Op>,
     /// Values found in the near cache that travel with the rest.
     pub known: Vec<Json>,
+    pub extras: Vec<Extras>,
 }
 
 impl Batch {
     /// A part of the text; empty where a span does not fit it, which the key check then refuses.
     pub fn str(&self, span: Span) -> &str {
         self.text.get(span.start as usize..span.end as usize).unwrap_or("")
+    }
+
+    pub fn more(&self, more: More) -> &Extras {
+        more.and_then(|at| self.extras.get(at as usize)).unwrap_or(&extras::NONE)
     }
 }
 
@@ -147,6 +161,13 @@ impl Json {
             Self::Shared(text) => text,
         }
     }
+
+    pub fn share(&self) -> Arc<str> {
+        match self {
+            Self::Owned(text) => text.as_str().into(),
+            Self::Shared(text) => text.clone(),
+        }
+    }
 }
 
 /// What a batch got when it was submitted.
@@ -159,12 +180,12 @@ pub enum Submitted {
     Later,
 }
 
-/// A value that JavaScript may keep, for as long as `version` stands in its counter and for `ttl` at most.
+/// A value that JavaScript may keep, for as long as its versions stand and for `ttl` at most.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hot {
     pub text: Arc<str>,
-    pub slot: usize,
-    pub version: i32,
+    /// Counters and the versions that they must still have: the key's own, and one for each tag.
+    pub versions: Vec<(usize, i32)>,
     pub ttl: Ttl,
 }
 
@@ -186,6 +207,8 @@ pub enum Reply {
     Hit(Json),
     /// `getOrCompute`: this caller runs the function, for the flight `token`.
     Lead(u32),
+    /// As `Lead`, with a value in hand whose age in milliseconds this is; negative while it is still fresh.
+    LeadOver(u32, i64, Arc<str>),
     /// `getOrCompute`: the flight `token` of the same environment has it under way.
     Follow(u32),
     /// `getOrCompute`: another environment has it under way; the answer comes under the waiter's id.
@@ -194,6 +217,10 @@ pub enum Reply {
     Nothing,
     /// `getOrCompute`: whoever computed it failed or is gone. Ask again.
     Again,
+    /// `getOrCompute`: a stale value that is of use to this caller; somebody else computes its successor.
+    Stale(Json),
+    /// `getOrComputeMany`: somebody else computes it.
+    Elsewhere,
     Error(CallError),
 }
 

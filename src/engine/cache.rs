@@ -8,13 +8,25 @@ use serde_json::{Value, json};
 
 use super::batch::{Batch, Hot, Json, Op, Reply, ReplyTo, Submitted, Task};
 use super::clock::{Ttl, now_ms};
+use super::entry::{Format, Meta};
 use super::key::Prefix;
+use super::life;
 use super::local;
+use super::near::Versions;
 use super::options::Options;
 use super::redis::{Job, Work};
 use super::registry::{Engine, Shared};
 use super::stats::{Counters, add, read};
 use super::status::Mode;
+use super::tags;
+
+/// What the near cache has of a key.
+enum Looked {
+    Nothing,
+    Reply(Reply),
+    /// A value for a caller that waits for its neighbours.
+    Known(Arc<str>),
+}
 
 pub struct Cache {
     pub engine: Arc<Engine>,
@@ -23,6 +35,7 @@ pub struct Cache {
     pub timeout: Duration,
     /// The longest the near cache keeps what this cache reads; none where it keeps nothing.
     pub near: Option<Duration>,
+    pub format: Format,
 }
 
 impl Cache {
@@ -33,6 +46,7 @@ impl Cache {
             counters: Counters::default(),
             timeout: options.timeout,
             near: options.near.map(|near| near.max_age),
+            format: options.format,
         })
     }
 
@@ -96,36 +110,37 @@ impl Cache {
             let key = self.prefix.join(batch.str(span), &mut buffer);
             let reply = match op {
                 Op::Get { early, hot, .. } if self.near.is_some() => {
-                    // Noted before the look-up: see the essay in near.rs, race 6.
-                    let noted = hot
-                        .then(|| versions.get_or_insert_with(|| to.sink.versions()))
-                        .and_then(|v| v.as_ref())
-                        .map(|v| {
-                            let slot = near.slot(key);
-                            (slot, v.counters()[slot].load(Ordering::SeqCst))
-                        });
-                    match (near.get(key, now), noted) {
-                        (None, _) => Reply::Later,
-                        (Some(hit), _) if !early => {
+                    let versions = hot.then(|| versions.get_or_insert_with(|| to.sink.versions()).clone()).flatten();
+                    match self.look_up(key, now, early, versions.as_deref()) {
+                        Looked::Reply(reply) => reply,
+                        Looked::Nothing => Reply::Later,
+                        Looked::Known(value) => {
                             add(&self.counters.hits_near, 1);
-                            batch.known.push(Json::Shared(hit.value));
+                            batch.known.push(Json::Shared(value));
                             batch.ops[i] = Op::Known(batch.known.len() - 1);
                             Reply::Later
                         }
-                        (Some(hit), Some((slot, version))) => Reply::Hot(Hot {
-                            text: hit.value,
-                            slot,
-                            version,
-                            ttl: Ttl::Millis(hit.deadline.saturating_sub(now)),
-                        }),
-                        (Some(hit), None) => Reply::Value(Json::Shared(hit.value)),
                     }
                 }
-                Op::Begin { .. } if self.near.is_some() => {
-                    near.get(key, now).map_or(Reply::Later, |hit| Reply::Hit(Json::Shared(hit.value)))
-                }
+                Op::Begin { more, .. } if self.near.is_some() => match near.get(key, now) {
+                    Some(hit) if !self.is_valid(hit.meta.as_deref(), now) => Reply::Later,
+                    Some(hit) => {
+                        let left = hit.deadline.saturating_sub(now);
+                        let delta = hit.meta.as_ref().map_or(0, |meta| meta.delta_ms);
+                        if life::early(left, delta, batch.more(more).beta) {
+                            // Decided here: Redis' answer is not asked a second time.
+                            if let Op::Begin { early, .. } = &mut batch.ops[i] {
+                                *early = true;
+                            }
+                            Reply::Later
+                        } else {
+                            Reply::Hit(Json::Shared(hit.value))
+                        }
+                    }
+                    None => Reply::Later,
+                },
                 Op::Set { .. } | Op::Del { .. } | Op::Increment { .. } | Op::Expire { .. } | Op::End { .. } => {
-                    near.invalidate(key);
+                    near.own_write(key);
                     Reply::Later
                 }
                 _ => Reply::Later,
@@ -138,6 +153,53 @@ impl Cache {
             replies.push(reply);
         }
         any.then_some(replies)
+    }
+
+    /// What the near cache holds at a key, for a read with nothing before it.
+    pub fn peek(&self, key: &str) -> Option<Arc<str>> {
+        self.near?;
+        let mut buffer = String::new();
+        match self.look_up(self.prefix.join(key, &mut buffer), now_ms(), false, None) {
+            Looked::Known(value) => {
+                add(&self.counters.hits_near, 1);
+                Some(value)
+            }
+            _ => None,
+        }
+    }
+
+    /// A read of the near cache.
+    fn look_up(&self, key: &str, now: u64, early: bool, versions: Option<&dyn Versions>) -> Looked {
+        let near = &self.shared().near;
+        let note = |versions: &dyn Versions, key: &str| {
+            let slot = near.slot(key);
+            (slot, versions.counters()[slot].load(Ordering::SeqCst))
+        };
+        // Noted before the look-up: see the essay in near.rs, race 6.
+        let own = versions.map(|v| note(v, key));
+        let Some(hit) = near.get(key, now) else { return Looked::Nothing };
+        let tags = hit.meta.as_ref().map_or(&[][..], |meta| &meta.tags);
+        let mut noted: Vec<(usize, i32)> = own.into_iter().collect();
+        if let Some(v) = versions {
+            noted.extend(tags.iter().map(|tag| note(v, &tags::key(&self.prefix, &tag.name))));
+        }
+        if !self.is_valid(hit.meta.as_deref(), now) {
+            return Looked::Nothing;
+        }
+        if !early {
+            return Looked::Known(hit.value);
+        }
+        // What may be refreshed early is asked for each time.
+        if versions.is_none() || hit.meta.is_some_and(|meta| meta.delta_ms > 0) {
+            return Looked::Reply(Reply::Value(Json::Shared(hit.value)));
+        }
+        let ttl = Ttl::Millis(hit.deadline.saturating_sub(now));
+        Looked::Reply(Reply::Hot(Hot { text: hit.value, versions: noted, ttl }))
+    }
+
+    /// Whether an entry's tags are what they were, as far as the near cache knows.
+    fn is_valid(&self, meta: Option<&Meta>, now: u64) -> bool {
+        tags::valid(meta, &self.prefix, |key| tags::near_token(&self.shared().near, key, now))
     }
 
     /// Answers on the in-process tier.

@@ -18,49 +18,21 @@
 //! threads; a version per key kept for ever, as it grows with the number of keys. Flights live only as long as somebody computes.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 
-use super::batch::{Json, Reply, ReplyTo};
+use super::batch::{Json, Reply};
+use super::entry::Tag;
+use super::mutant;
+use super::tags;
+use super::waiters::{Answers, Begin, Caller, Flight, Lease, Outcome, Over, State};
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
-    Reading,
-    Computing,
-}
-
-struct Flight {
-    token: u32,
-    /// The environment that leads.
-    client: u32,
-    state: State,
-    fenced: bool,
-    overdue: bool,
-    /// It holds the key's lease in Redis.
-    leased: bool,
-    waiters: Vec<ReplyTo>,
-}
-
-/// What a caller does.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Begin {
-    /// Read the key for the flight of this token, then call `found` or `lead`.
-    Read(u32),
-    /// Its own environment computes it.
-    Follow(u32),
-    /// The answer comes under the waiter's id.
-    Wait,
-}
-
-/// How a computation ended.
-pub enum Outcome {
-    Value(Arc<str>),
-    /// The function returned undefined.
-    Nothing,
-    /// It threw, or its environment is gone.
-    Failed,
+/// How a flight's result may be stored.
+pub struct Landing {
+    pub lease: Lease,
+    pub over: Option<Over>,
+    pub tags: Vec<Tag>,
 }
 
 /// The flights of one engine.
@@ -77,57 +49,30 @@ struct Table {
     next_token: u32,
 }
 
-/// Replies to waiters: made under the lock, sent after it, and after the reply of the caller that brought them about.
-#[must_use = "waiters that are not told wait for ever"]
-#[derive(Default)]
-pub struct Answers(Vec<(ReplyTo, Reply)>);
-
-impl Answers {
-    pub fn send(self) {
-        for (to, reply) in self.0 {
-            to.complete(&[reply]);
-        }
-    }
-
-    pub fn append(&mut self, mut other: Self) {
-        self.0.append(&mut other.0);
-    }
-
-    fn all(waiters: Vec<ReplyTo>, reply: &Reply) -> Self {
-        Self(waiters.into_iter().map(|to| (to, reply.clone())).collect())
-    }
-}
-
 impl Flights {
-    /// A caller asks for `key`; `waiter` is where a late answer would go.
-    pub fn begin(&self, key: &str, waiter: ReplyTo) -> Begin {
+    /// A caller asks for `key`.
+    pub fn begin(&self, key: &str, caller: Caller, now: u64) -> Begin {
         let mut table = self.table.lock();
-        if waiter.sink.closed() {
+        if caller.to.sink.closed() {
             // Its batch was still queued when its environment ended. A flight that it led would never land.
             return Begin::Wait;
         }
-        let client = waiter.sink.client();
+        let client = caller.client();
         if let Some(flight) = table.flights.get_mut(key).and_then(|f| f.last_mut()).filter(|f| !f.fenced && !f.overdue)
         {
-            if flight.state == State::Computing && flight.client == client {
-                return Begin::Follow(flight.token);
-            }
-            flight.waiters.push(waiter);
-            return Begin::Wait;
+            return flight.join(caller, now);
         }
         let token = table.token();
-        let flight = Flight {
-            token,
-            client,
-            state: State::Reading,
-            fenced: false,
-            overdue: false,
-            leased: false,
-            waiters: Vec::new(),
-        };
-        table.flights.entry(key.into()).or_default().push(flight);
+        table.flights.entry(key.into()).or_default().push(Flight::new(token, client));
         self.count(&table);
         Begin::Read(token)
+    }
+
+    /// The tokens of the tags that its result will have.
+    pub fn tag(&self, key: &str, token: u32, tags: Vec<Tag>) {
+        if let Some(flight) = self.table.lock().find(key, token) {
+            flight.tags = tags;
+        }
     }
 
     /// The read hit: all who wait get the value, nobody computes.
@@ -135,35 +80,41 @@ impl Flights {
         self.take(key, token).map_or_else(Answers::default, |f| Answers::all(f.waiters, &Reply::Hit(value.clone())))
     }
 
-    /// The read missed: the first caller computes, those of its environment follow it.
-    pub fn lead(&self, key: &str, token: u32) -> Answers {
+    /// The read missed, or what it found is to be replaced: the first caller computes, those of its environment follow it.
+    pub fn lead(&self, key: &str, token: u32, over: Option<Over>, now: u64) -> Answers {
         let mut answers = Answers::default();
         if let Some(flight) = self.table.lock().find(key, token) {
-            flight.state = State::Computing;
-            flight.tell_followers(&mut answers);
+            flight.over = over;
+            flight.take_off(&mut answers, now);
         }
         answers
     }
 
-    /// The read missed, and the key's lease is asked for: its first caller waits with the others, in front of them.
-    pub fn hold(&self, key: &str, token: u32, first: ReplyTo) {
+    /// As `lead`, but first the lease is asked for: the first caller waits with the others, in front of them.
+    pub fn hold(&self, key: &str, token: u32, first: Caller, over: Option<Over>) {
         if let Some(flight) = self.table.lock().find(key, token) {
+            flight.over = over;
             flight.waiters.insert(0, first);
         }
     }
 
-    /// The lease is had (`leased`), or cannot be: the first who still waits computes, those of its environment follow. False where nobody waits any more.
-    pub fn lead_first(&self, key: &str, token: u32, leased: bool) -> (bool, Answers) {
+    /// The lease is had, or cannot be: the first who still waits computes, those of its environment follow. False where nobody waits any more.
+    pub fn lead_first(&self, key: &str, token: u32, lease: Lease, now: u64) -> (bool, Answers) {
         let mut answers = Answers::default();
         let mut table = self.table.lock();
         let leads = match table.find(key, token) {
             Some(flight) if !flight.waiters.is_empty() => {
                 let first = flight.waiters.remove(0);
-                flight.client = first.sink.client();
-                flight.state = State::Computing;
-                flight.leased = leased;
-                answers.0.push((first, Reply::Lead(token)));
-                flight.tell_followers(&mut answers);
+                flight.client = first.client();
+                flight.lease = lease;
+                let reply = match &flight.over {
+                    Some(over) if over.stale.serves(first.window, now) => {
+                        Reply::LeadOver(token, over.stale.age(now), over.stale.json.clone())
+                    }
+                    _ => Reply::Lead(token),
+                };
+                answers.push(first, reply);
+                flight.take_off(&mut answers, now);
                 true
             }
             _ => false,
@@ -175,9 +126,32 @@ impl Flights {
         (leads, answers)
     }
 
-    /// Whether it holds a lease.
+    /// Another process computes the key: those who wanted to know are told.
+    pub fn elsewhere(&self, key: &str, token: u32) -> Answers {
+        let mut answers = Answers::default();
+        if let Some(flight) = self.table.lock().find(key, token) {
+            flight.elsewhere = true;
+            for caller in flight.waiters.extract_if(.., |caller| caller.many) {
+                answers.push(caller, Reply::Elsewhere);
+            }
+        }
+        answers
+    }
+
+    /// Another process refreshes the entry: those for whom the old value is of use get it, the others ask again.
+    pub fn serve_stale(&self, key: &str, token: u32, now: u64) -> Answers {
+        let Some(mut flight) = self.take(key, token) else { return Answers::default() };
+        let mut answers = Answers::default();
+        if let Some(over) = &flight.over {
+            answers.serve(&mut flight.waiters, &over.stale, now);
+        }
+        answers.append(Answers::all(flight.waiters, &Reply::Again));
+        answers
+    }
+
+    /// Whether its marker lies at the key.
     pub fn leased(&self, key: &str, token: u32) -> bool {
-        self.table.lock().find(key, token).is_some_and(|f| f.leased)
+        self.table.lock().find(key, token).is_some_and(|f| f.lease == Lease::Key)
     }
 
     /// Whether it is under way, and may store what it computes.
@@ -197,18 +171,20 @@ impl Flights {
 
     /// Stores the result, unless the key was written since the read. The lock is held meanwhile: a write on another thread fences
     /// either before, and nothing is stored, or after, and then removes what was.
-    pub fn store(&self, key: &str, token: u32, store: impl FnOnce()) -> bool {
+    pub fn store(&self, key: &str, token: u32, store: impl FnOnce(&[Tag])) -> bool {
         let mut table = self.table.lock();
-        let allowed = table.find(key, token).is_some_and(|f| !f.fenced);
-        if allowed {
-            store();
+        let flight = table.find(key, token).filter(|f| !f.fenced);
+        if let Some(flight) = &flight {
+            store(&flight.tags);
         }
-        allowed
+        flight.is_some()
     }
 
-    /// Whether the result may be stored, for the engine's own thread, where no write comes between.
-    pub fn may_store(&self, key: &str, token: u32) -> bool {
-        self.table.lock().find(key, token).is_some_and(|f| !f.fenced)
+    /// How the result may be stored, if it may, for the engine's own thread, where no write comes between.
+    pub fn landing(&self, key: &str, token: u32) -> Option<Landing> {
+        let mut table = self.table.lock();
+        let flight = table.find(key, token).filter(|f| !f.fenced)?;
+        Some(Landing { lease: flight.lease, over: flight.over.clone(), tags: flight.tags.clone() })
     }
 
     /// The computation is over; the store, if there was one, is done.
@@ -225,13 +201,13 @@ impl Flights {
     ///
     /// Returns the flight that holds the key's lease in Redis, if one of them does.
     pub fn fence(&self, key: &str) -> Option<u32> {
-        if self.keys.load(Ordering::SeqCst) == 0 {
+        if self.keys.load(Ordering::SeqCst) == 0 || mutant::lacks("flight") {
             return None;
         }
         let mut table = self.table.lock();
         let flights = table.flights.get_mut(key)?;
         flights.iter_mut().for_each(|f| f.fenced = true);
-        flights.iter().rev().find(|f| f.leased).map(|f| f.token)
+        flights.iter().rev().find(|f| f.lease == Lease::Key).map(|f| f.token)
     }
 
     /// As `fence`, for all keys that satisfy `matches`.
@@ -240,6 +216,17 @@ impl Flights {
             if matches(key) {
                 flights.iter_mut().for_each(|f| f.fenced = true);
             }
+        }
+    }
+
+    /// As `fence`, for the flights whose result would have the tag of this stored key.
+    pub fn fence_tag(&self, key: &str) {
+        if self.is_empty() {
+            return;
+        }
+        let Some((_, name)) = key.split_once(tags::TAG) else { return };
+        for flight in self.table.lock().flights.values_mut().flatten() {
+            flight.fenced |= flight.tags.iter().any(|tag| *tag.name == *name);
         }
     }
 
@@ -258,7 +245,7 @@ impl Flights {
         let mut table = self.table.lock();
         for flights in table.flights.values_mut() {
             for flight in flights.iter_mut() {
-                flight.waiters.retain(|to| to.sink.client() != client);
+                flight.waiters.retain(|caller| caller.client() != client);
             }
             // A flight that still reads is answered by its read, for those of other environments who wait for it.
             for dead in
@@ -307,14 +294,5 @@ impl Table {
 
     fn find(&mut self, key: &str, token: u32) -> Option<&mut Flight> {
         self.flights.get_mut(key)?.iter_mut().find(|f| f.token == token)
-    }
-}
-
-impl Flight {
-    fn tell_followers(&mut self, answers: &mut Answers) {
-        let client = self.client;
-        for to in self.waiters.extract_if(.., |to| to.sink.client() == client) {
-            answers.0.push((to, Reply::Follow(self.token)));
-        }
     }
 }

@@ -15,7 +15,6 @@
 //! **The limits.** While a key is being computed, other clients see the marker. Where scripts are denied, each process computes for itself.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,6 +25,7 @@ use tokio::sync::Notify;
 
 use super::clock::Ttl;
 use super::local;
+use super::random;
 
 /// How long a lease lasts if its owner does not renew it: what the death of an owner costs those who wait.
 pub const LEASE: Duration = Duration::from_secs(3);
@@ -39,10 +39,12 @@ pub const POLL: Duration = Duration::from_millis(100);
 /// The first byte of a marker; no UTF-8 text begins with it, and no header of ours.
 const MARK: u8 = 0xFE;
 
-/// Takes the lease of KEYS[1] for the marker ARGV[1] and ARGV[2] milliseconds, where there is nothing; returns what is there then.
+/// Takes the lease of KEYS[1] for the marker ARGV[1] and ARGV[2] milliseconds, where there is nothing, or an entry that is nothing to this caller: one that
+/// begins with ARGV[3]. Returns what is there then, and its time left.
 const ACQUIRE_TEXT: &str = "local v = redis.call('GET', KEYS[1]) \
-    if not v then redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2]) return ARGV[1] end \
-    return v";
+    if not v or (ARGV[3] ~= '' and string.sub(v, 1, #ARGV[3]) == ARGV[3]) then \
+    redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2]) return {ARGV[1], ARGV[2] + 0} end \
+    return {v, redis.call('PTTL', KEYS[1])}";
 /// Stores ARGV[2] at KEYS[1] for ARGV[3] milliseconds (0: for ever), where the marker ARGV[1] still is.
 const STORE_TEXT: &str = "if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end \
     if ARGV[3] == '0' then redis.call('SET', KEYS[1], ARGV[2]) else redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3]) end \
@@ -52,6 +54,13 @@ const RENEW_TEXT: &str = "if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0
     if ARGV[2] == '0' then redis.call('DEL', KEYS[1]) else redis.call('PEXPIRE', KEYS[1], ARGV[2]) end \
     return 1";
 
+/// Replaces the entry at KEYS[1] that begins with ARGV[1] by ARGV[2] for ARGV[3] milliseconds (0: for ever), and ends the lock at KEYS[2] if it is ARGV[4].
+const REPLACE_TEXT: &str = "if redis.call('GET', KEYS[2]) == ARGV[4] then redis.call('DEL', KEYS[2]) end \
+    if redis.call('GETRANGE', KEYS[1], 0, #ARGV[1] - 1) ~= ARGV[1] then return 0 end \
+    if ARGV[3] == '0' then redis.call('SET', KEYS[1], ARGV[2]) else redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3]) end \
+    return 1";
+
+static REPLACE: Lazy<Script> = Lazy::new(|| Script::new(REPLACE_TEXT));
 static ACQUIRE: Lazy<Script> = Lazy::new(|| Script::new(ACQUIRE_TEXT));
 static STORE: Lazy<Script> = Lazy::new(|| Script::new(STORE_TEXT));
 static RENEW: Lazy<Script> = Lazy::new(|| Script::new(RENEW_TEXT));
@@ -67,39 +76,37 @@ impl Script {
         Self { hash: redis::Script::new(text).get_hash().to_owned(), text }
     }
 
-    fn call(&self, by_text: bool, key: &str, marker: &[u8]) -> Cmd {
+    fn call(&self, by_text: bool, keys: &[&str], first: &[u8]) -> Cmd {
         let mut command = cmd(if by_text { "EVAL" } else { "EVALSHA" });
-        command.arg(if by_text { self.text } else { &self.hash }).arg(1).arg(key).arg(marker);
+        command.arg(if by_text { self.text } else { &self.hash }).arg(keys.len()).arg(keys).arg(first);
         command
     }
 }
 
 /// Loads the scripts; where the server refuses, there are no leases.
 pub fn load(pipeline: &mut Pipeline) {
-    for script in [&ACQUIRE, &STORE, &RENEW] {
+    for script in [&ACQUIRE, &STORE, &RENEW, &REPLACE] {
         pipeline.cmd("SCRIPT").arg("LOAD").arg(script.text);
     }
 }
 
-/// Stores the result of `holder`, if its lease stands.
-pub fn store(key: &str, holder: Holder, value: &str, ttl: Ttl) -> Cmd {
-    store_call(false, key, holder, value, ttl)
-}
-
-/// As `store`, on a server that has forgotten the script.
-pub fn store_by_text(key: &str, holder: Holder, value: &str, ttl: Ttl) -> Cmd {
-    store_call(true, key, holder, value, ttl)
-}
-
-fn store_call(by_text: bool, key: &str, holder: Holder, value: &str, ttl: Ttl) -> Cmd {
-    let mut command = STORE.call(by_text, key, &holder.marker());
+/// Stores a result where its marker stands. `by_text`: for a server that has forgotten the script.
+pub fn store(by_text: bool, key: &str, marker: &[u8], value: &[u8], ttl: Ttl) -> Cmd {
+    let mut command = STORE.call(by_text, &[key], marker);
     command.arg(value).arg(local::px(ttl).unwrap_or(0));
+    command
+}
+
+/// Stores a result in place of the entry that begins with `identity`, and ends the refresh's lock.
+pub fn replace(by_text: bool, key: &str, lock: &str, identity: &[u8], marker: &[u8], value: &[u8], ttl: Ttl) -> Cmd {
+    let mut command = REPLACE.call(by_text, &[key, lock], identity);
+    command.arg(value).arg(local::px(ttl).unwrap_or(0)).arg(marker);
     command
 }
 
 /// Gives up the lease of `holder`. By its text: it is rare, and must not fail for a forgotten script.
 pub fn release(key: &str, holder: Holder) -> Cmd {
-    let mut command = RENEW.call(true, key, &holder.marker());
+    let mut command = RENEW.call(true, &[key], &holder.marker());
     command.arg(0);
     command
 }
@@ -120,7 +127,7 @@ impl Holder {
     }
 
     fn prefix(self) -> Vec<u8> {
-        static PROCESS: Lazy<u64> = Lazy::new(|| RandomState::new().build_hasher().finish());
+        static PROCESS: Lazy<u64> = Lazy::new(random::bits);
         let mut prefix = vec![MARK];
         prefix.extend_from_slice(format!("holdfast:lease:{:016x}:{}:", *PROCESS, self.engine).as_bytes());
         prefix
@@ -133,23 +140,24 @@ impl Holder {
     }
 }
 
-/// Asks for the lease of `key` for `holder`; the reply is the marker, or what is there instead.
-pub fn acquire(by_text: bool, key: &str, holder: Holder) -> Cmd {
-    let mut command = ACQUIRE.call(by_text, key, &holder.marker());
-    command.arg(millis(LEASE));
+/// Asks for the lease of `key` for `holder`; the reply is the marker, or what is there instead, and its time left. An entry that begins with `void` counts as
+/// nothing; an empty one stands for none.
+pub fn acquire(by_text: bool, key: &str, holder: Holder, void: &[u8]) -> Cmd {
+    let mut command = ACQUIRE.call(by_text, &[key], &holder.marker());
+    command.arg(millis(LEASE)).arg(void);
     command
 }
 
 /// Renews the lease of `holder`; the reply is 0 where it is lost.
 pub fn renew(by_text: bool, key: &str, holder: Holder) -> Cmd {
-    let mut command = RENEW.call(by_text, key, &holder.marker());
+    let mut command = RENEW.call(by_text, &[key], &holder.marker());
     command.arg(millis(LEASE));
     command
 }
 
 /// Takes the lease over from `from`, for which nobody waits any more; the reply is 0 where it is lost.
 pub fn take_over(by_text: bool, key: &str, from: Holder, holder: Holder) -> Cmd {
-    let mut command = STORE.call(by_text, key, &from.marker());
+    let mut command = STORE.call(by_text, &[key], &from.marker());
     command.arg(holder.marker()).arg(millis(LEASE));
     command
 }

@@ -1,13 +1,21 @@
 //! Runs calls on the in-process tier: memory mode, and the fallback of every call that Redis did not answer.
 
+use std::sync::Arc;
+
 use super::batch::{Batch, Json, Op, Reply, ReplyTo, Task};
 use super::cache::Cache;
 use super::clock::{Ttl, now_ms};
+use super::entry::{Meta, Tag};
 use super::error::CallError;
-use super::flight::{Answers, Begin, Outcome};
+use super::extras::Extras;
 use super::glob;
 use super::key;
+use super::life::{self, Ask, Life, Stale};
+use super::memory::Entry;
+use super::random;
 use super::stats::add;
+use super::tags;
+use super::waiters::{Answers, Begin, Caller, Outcome, Over};
 
 /// Answers a whole batch.
 pub fn run(cache: &Cache, batch: &Batch, to: &ReplyTo) -> Vec<Reply> {
@@ -31,15 +39,21 @@ pub fn one(cache: &Cache, batch: &Batch, op: &Op, to: &ReplyTo, now: u64, buffer
             Some(value) => Reply::Value(value),
             None => Reply::Miss,
         },
-        Op::Set { value, ttl, .. } => {
+        Op::Set { value, ttl, more, .. } => {
             flights.fence(key);
-            memory.set(key, batch.str(value), ttl, now);
+            let names = &batch.more(more).tags;
+            let meta = (!names.is_empty()).then(|| meta(0, 0, tags::local_tokens(cache, names, now)));
+            memory.put(key, batch.str(value), meta, ttl, now);
             add(&cache.counters.sets, 1);
             Reply::Done
         }
         Op::Del { .. } => {
             flights.fence(key);
-            add(&cache.counters.deletes, 1);
+            if tags::is_internal(given.as_bytes()) {
+                flights.fence_tag(key);
+            } else {
+                add(&cache.counters.deletes, 1);
+            }
             Reply::Number(i64::from(memory.remove(key, now)))
         }
         Op::Increment { amount, ttl, .. } => {
@@ -49,21 +63,35 @@ pub fn one(cache: &Cache, batch: &Batch, op: &Op, to: &ReplyTo, now: u64, buffer
                 Err(_) => Reply::Error(CallError::not_an_integer()),
             }
         }
-        Op::Exists { .. } => Reply::Flag(memory.contains(key, now)),
-        Op::Ttl { .. } => memory.ttl(key, now).map_or(Reply::Miss, Reply::Left),
-        Op::Expire { ttl, .. } => Reply::Flag(memory.expire(key, ttl, now)),
-        Op::Begin { waiter, .. } => match flights.begin(key, ReplyTo { sink: to.sink.clone(), id: waiter }) {
-            Begin::Read(token) => {
-                let (reply, answers) = finish_read(cache, key, token, now);
-                answers.send();
-                reply
-            }
-            Begin::Follow(token) => follow(cache, token),
-            Begin::Wait => wait(cache),
+        Op::Exists { .. } => Reply::Flag(fresh(cache, key, now).is_some()),
+        Op::Ttl { .. } => match fresh(cache, key, now).and_then(|_| memory.ttl(key, now)) {
+            Some(left) => Reply::Left(left),
+            None => Reply::Miss,
         },
-        Op::End { value, ttl, token, .. } => {
-            let text: std::sync::Arc<str> = batch.str(value).into();
-            if flights.store(key, token, || memory.set(key, &text, ttl, now)) {
+        Op::Expire { ttl, .. } => Reply::Flag(fresh(cache, key, now).is_some() && memory.expire(key, ttl, now)),
+        Op::Begin { waiter, many, early, more, .. } => {
+            let extras = batch.more(more);
+            let caller = Caller { to: ReplyTo { sink: to.sink.clone(), id: waiter }, window: extras.window, many };
+            let ask = Ask { window: extras.window, beta: extras.beta, early };
+            match flights.begin(key, caller, now) {
+                Begin::Read(token) => {
+                    if !extras.tags.is_empty() {
+                        flights.tag(key, token, tags::local_tokens(cache, &extras.tags, now));
+                    }
+                    let (reply, answers) = finish_read(cache, key, token, ask, now);
+                    answers.send();
+                    reply
+                }
+                other => joined(cache, other),
+            }
+        }
+        Op::End { value, ttl, token, more, .. } => {
+            let text: Arc<str> = batch.str(value).into();
+            let extras = batch.more(more);
+            let stored = flights.store(key, token, |known| {
+                memory.put(key, &text, end_meta(extras, known, ttl), ttl, now);
+            });
+            if stored {
                 add(&cache.counters.sets, 1);
             }
             flights.end(key, token, Outcome::Value(text)).send();
@@ -90,37 +118,77 @@ pub fn keyless(batch: &Batch, op: &Op) -> Reply {
     }
 }
 
-/// The read of a flight on this tier: a hit for all who wait, or the caller leads.
-pub fn finish_read(cache: &Cache, key: &str, token: u32, now: u64) -> (Reply, Answers) {
-    match read(cache, key, now) {
-        Some(value) => {
-            let answers = cache.shared().flights.found(key, token, &value);
-            (Reply::Hit(value), answers)
+/// The read of a flight on this tier: a hit for all who wait, or the caller leads, with a stale value in hand where there is one.
+pub fn finish_read(cache: &Cache, key: &str, token: u32, ask: Ask, now: u64) -> (Reply, Answers) {
+    let found = valid(cache, key, now);
+    let life = found.as_ref().map_or(Life::Over, |e| life::judge(e.meta.as_deref(), Some(e.left(now)), ask));
+    count(cache, matches!(life, Life::Fresh(_)));
+    match (found, life) {
+        (Some(entry), Life::Fresh(_)) => {
+            let json = Json::Shared(entry.value);
+            let answers = cache.shared().flights.found(key, token, &json);
+            (Reply::Hit(json), answers)
         }
-        None => lead(cache, key, token),
+        (Some(entry), life) => {
+            let over = Stale::new(entry.value, life, now).map(|stale| Over { stale, identity: Box::default() });
+            lead(cache, key, token, over, now)
+        }
+        (None, _) => lead(cache, key, token, None, now),
     }
 }
 
 /// Counts and answers the caller that runs the function.
-pub fn lead(cache: &Cache, key: &str, token: u32) -> (Reply, Answers) {
+pub fn lead(cache: &Cache, key: &str, token: u32, over: Option<Over>, now: u64) -> (Reply, Answers) {
     add(&cache.counters.computes, 1);
-    (Reply::Lead(token), cache.shared().flights.lead(key, token))
+    let reply = match &over {
+        Some(over) => Reply::LeadOver(token, over.stale.age(now), over.stale.json.clone()),
+        None => Reply::Lead(token),
+    };
+    (reply, cache.shared().flights.lead(key, token, over, now))
 }
 
-pub fn follow(cache: &Cache, token: u32) -> Reply {
+/// Answers a caller that need not read.
+pub fn joined(cache: &Cache, begin: Begin) -> Reply {
     add(&cache.counters.coalesced, 1);
-    Reply::Follow(token)
+    match begin {
+        Begin::Follow(token) => Reply::Follow(token),
+        Begin::Stale(json) => Reply::Stale(Json::Shared(json)),
+        Begin::Elsewhere => Reply::Elsewhere,
+        Begin::Read(_) | Begin::Wait => Reply::Wait,
+    }
 }
 
-pub fn wait(cache: &Cache) -> Reply {
-    add(&cache.counters.coalesced, 1);
-    Reply::Wait
+/// What is there, stale or not, and whose tags stand.
+fn valid(cache: &Cache, key: &str, now: u64) -> Option<Entry> {
+    let memory = &cache.shared().memory;
+    memory.entry(key, now).filter(|e| tags::valid(e.meta.as_deref(), &cache.prefix, |key| memory.get(key, now)))
+}
+
+fn fresh(cache: &Cache, key: &str, now: u64) -> Option<Entry> {
+    valid(cache, key, now).filter(|e| e.fresh_until() > now)
 }
 
 pub fn read(cache: &Cache, key: &str, now: u64) -> Option<Json> {
-    let found = cache.shared().memory.get(key, now);
-    add(if found.is_some() { &cache.counters.hits_memory } else { &cache.counters.misses }, 1);
-    found.map(Json::Shared)
+    let found = fresh(cache, key, now);
+    count(cache, found.is_some());
+    found.map(|e| Json::Shared(e.value))
+}
+
+fn count(cache: &Cache, hit: bool) {
+    add(if hit { &cache.counters.hits_memory } else { &cache.counters.misses }, 1);
+}
+
+/// What a computed entry has beside its value. `known`: the tokens of its tags when its computation began.
+pub fn end_meta(extras: &Extras, known: &[Tag], ttl: Ttl) -> Option<Arc<Meta>> {
+    let extra = if ttl == Ttl::Forever { 0 } else { extras.extra };
+    let token = |name: &str| known.iter().find(|tag| *tag.name == *name).map(|tag| tag.token.clone());
+    let tags = tags::with_tokens(&extras.tags, token);
+    (extra > 0 || extras.delta > 0 || !tags.is_empty()).then(|| meta(extra, extras.delta, tags))
+}
+
+/// What an entry with options has beside its value.
+pub fn meta(extra_ms: u64, delta_ms: u32, tags: Vec<Tag>) -> Arc<Meta> {
+    Arc::new(Meta { nonce: random::bits(), extra_ms, delta_ms, tags })
 }
 
 fn malformed() -> CallError {
@@ -136,7 +204,7 @@ pub fn task(cache: &Cache, task: &Task) -> Reply {
             if cache.prefix.is_raw() && cache.engine.has_redis() && !flush_db {
                 return Reply::Error(CallError::needs_namespace());
             }
-            Reply::Number(to_i64(remove_pattern(cache, "*", now)))
+            Reply::Number(to_i64(clear(cache, now)))
         }
         Task::Stats => Reply::Value(Json::Owned(super::cache::stats_json(cache, None))),
     }
@@ -144,9 +212,21 @@ pub fn task(cache: &Cache, task: &Task) -> Reply {
 
 /// Removes what matches from this tier, and keeps computations of such keys from storing.
 pub fn remove_pattern(cache: &Cache, pattern: &str, now: u64) -> u64 {
+    remove_where(cache, now, |rest| {
+        !tags::is_internal(rest.as_bytes()) && glob::matches(pattern.as_bytes(), rest.as_bytes())
+    })
+}
+
+/// As `remove_pattern`, for all that is the cache's; how many keys of the caller's there were.
+pub fn clear(cache: &Cache, now: u64) -> u64 {
+    let removed = remove_pattern(cache, "*", now);
+    remove_where(cache, now, |_| true);
+    removed
+}
+
+fn remove_where(cache: &Cache, now: u64, which: impl Fn(&str) -> bool) -> u64 {
     let prefix = cache.prefix.as_str();
-    let matches =
-        |key: &str| key.strip_prefix(prefix).is_some_and(|rest| glob::matches(pattern.as_bytes(), rest.as_bytes()));
+    let matches = |key: &str| key.strip_prefix(prefix).is_some_and(&which);
     cache.shared().flights.fence_matching(matches);
     cache.shared().near.invalidate_matching(matches);
     let removed = cache.shared().memory.remove_matching(now, matches);

@@ -12,10 +12,15 @@ use quick_cache::sync::Cache;
 use quick_cache::{DefaultHashBuilder, Lifecycle, OptionsBuilder, Weighter};
 
 use super::clock::{Ttl, now_ms};
+use super::entry::Meta;
 
 /// Bytes an entry costs beside its key and value: the slot in quick_cache's slab and map (key pointer, value, links, hash table), and the headers
 /// and rounding of two heap blocks. Measured: see docs/memory.md.
 pub const ENTRY_OVERHEAD: u64 = 170;
+
+/// What an entry with options costs beside that, about: its heap block, and a name and a token for each tag.
+const META: usize = 64;
+const TAG: usize = 120;
 
 /// How many entries a step of the sweeper looks at, and the pause between two steps: 200,000 entries a second at the most.
 const SWEEP_STEP: usize = 10_000;
@@ -23,11 +28,32 @@ const STEP_PAUSE: Duration = Duration::from_millis(50);
 /// And between two walks: an idle process wakes once a second for it.
 const WALK_PAUSE: Duration = Duration::from_secs(1);
 
+/// What is kept at a key.
 #[derive(Clone)]
-struct Entry {
-    value: Arc<str>,
-    /// Of the monotonic clock, in milliseconds; `u64::MAX` for never.
-    deadline: u64,
+pub struct Entry {
+    pub value: Arc<str>,
+    /// When it goes, of the monotonic clock in milliseconds; `u64::MAX` for never. An entry with grace is stale before that.
+    pub deadline: u64,
+    pub meta: Option<Arc<Meta>>,
+}
+
+impl Entry {
+    /// Until when it is fresh.
+    pub fn fresh_until(&self) -> u64 {
+        match self.deadline {
+            u64::MAX => u64::MAX,
+            deadline => deadline.saturating_sub(self.extra()),
+        }
+    }
+
+    /// Milliseconds until it goes, `u64::MAX` for never.
+    pub fn left(&self, now: u64) -> u64 {
+        if self.deadline == u64::MAX { u64::MAX } else { self.deadline.saturating_sub(now) }
+    }
+
+    fn extra(&self) -> u64 {
+        self.meta.as_ref().map_or(0, |meta| meta.extra_ms)
+    }
 }
 
 #[derive(Clone)]
@@ -35,7 +61,8 @@ struct Bytes;
 
 impl Weighter<Arc<str>, Entry> for Bytes {
     fn weight(&self, key: &Arc<str>, entry: &Entry) -> u64 {
-        (key.len() + entry.value.len()) as u64 + ENTRY_OVERHEAD
+        let meta = entry.meta.as_ref().map_or(0, |meta| META + meta.tags.len() * TAG);
+        (key.len() + entry.value.len() + meta) as u64 + ENTRY_OVERHEAD
     }
 }
 
@@ -117,29 +144,51 @@ impl Memory {
         None
     }
 
-    pub fn get(&self, key: &str, now: u64) -> Option<Arc<str>> {
-        self.live(key, now).map(|e| e.value)
+    /// What is there, stale or not.
+    pub fn entry(&self, key: &str, now: u64) -> Option<Entry> {
+        self.live(key, now)
     }
 
-    /// As `get`, with the deadline.
-    pub fn entry(&self, key: &str, now: u64) -> Option<(Arc<str>, u64)> {
-        self.live(key, now).map(|e| (e.value, e.deadline))
+    fn fresh(&self, key: &str, now: u64) -> Option<Entry> {
+        self.live(key, now).filter(|e| e.fresh_until() > now)
+    }
+
+    pub fn get(&self, key: &str, now: u64) -> Option<Arc<str>> {
+        self.fresh(key, now).map(|e| e.value)
     }
 
     pub fn contains(&self, key: &str, now: u64) -> bool {
-        self.live(key, now).is_some()
+        self.fresh(key, now).is_some()
     }
 
     pub fn ttl(&self, key: &str, now: u64) -> Option<Ttl> {
-        self.live(key, now).map(|e| match e.deadline {
+        self.fresh(key, now).map(|e| match e.fresh_until() {
             u64::MAX => Ttl::Forever,
             deadline => Ttl::Millis(deadline - now),
         })
     }
 
     pub fn set(&self, key: &str, value: &str, ttl: Ttl, now: u64) {
+        self.put(key, value, None, ttl, now);
+    }
+
+    /// As `set`; an entry with grace is kept longer than its TTL.
+    pub fn put(&self, key: &str, value: &str, meta: Option<Arc<Meta>>, ttl: Ttl, now: u64) {
+        let extra = meta.as_ref().map_or(0, |meta| meta.extra_ms);
         let _guard = self.updates.lock();
-        self.insert(key, Entry { value: value.into(), deadline: ttl.deadline(now) }, now);
+        let deadline = ttl.deadline(now).saturating_add(extra);
+        self.insert(key, Entry { value: value.into(), deadline, meta }, now);
+    }
+
+    /// The value at `key`, or, where there is none, the one that `make` makes, which stays.
+    pub fn get_or_insert(&self, key: &str, make: impl FnOnce() -> Arc<str>, now: u64) -> Arc<str> {
+        let _guard = self.updates.lock();
+        if let Some(entry) = self.live(key, now) {
+            return entry.value;
+        }
+        let value = make();
+        self.insert(key, Entry { value: value.clone(), deadline: u64::MAX, meta: None }, now);
+        value
     }
 
     /// Whether there was something to remove.
@@ -150,20 +199,22 @@ impl Memory {
 
     pub fn expire(&self, key: &str, ttl: Ttl, now: u64) -> bool {
         let _guard = self.updates.lock();
-        let Some(entry) = self.live(key, now) else { return false };
-        self.insert(key, Entry { value: entry.value, deadline: ttl.deadline(now) }, now);
+        let Some(entry) = self.fresh(key, now) else { return false };
+        let deadline = ttl.deadline(now).saturating_add(entry.extra());
+        self.insert(key, Entry { deadline, ..entry }, now);
         true
     }
 
-    /// As Redis' INCRBY: the value must be a canonical 64-bit integer.
+    /// As Redis' INCRBY: the value must be a canonical 64-bit integer, and have nothing beside it.
     pub fn increment(&self, key: &str, amount: i64, ttl: Option<Ttl>, now: u64) -> Result<i64, NotAnInteger> {
         let _guard = self.updates.lock();
         let (old, deadline) = match self.live(key, now) {
+            Some(Entry { meta: Some(_), .. }) => return Err(NotAnInteger),
             Some(entry) => (canonical_integer(&entry.value).ok_or(NotAnInteger)?, entry.deadline),
             None => (0, ttl.unwrap_or(Ttl::Forever).deadline(now)),
         };
         let new = old.checked_add(amount).ok_or(NotAnInteger)?;
-        self.insert(key, Entry { value: new.to_string().into(), deadline }, now);
+        self.insert(key, Entry { value: new.to_string().into(), deadline, meta: None }, now);
         Ok(new)
     }
 

@@ -9,20 +9,27 @@
 pub mod batch;
 pub mod cache;
 pub mod clock;
+pub mod entry;
 pub mod error;
+pub mod extras;
 pub mod flight;
 pub mod glob;
 pub mod key;
 pub mod lease;
+pub mod life;
 pub mod local;
 pub mod memory;
+pub mod mutant;
 pub mod near;
 pub mod options;
+pub mod random;
 pub mod redis;
 pub mod registry;
 pub mod splice;
 pub mod stats;
 pub mod status;
+pub mod tags;
+pub mod waiters;
 
 #[cfg(test)]
 mod tests;

@@ -35,7 +35,9 @@ use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 use parking_lot::{Mutex, RwLock};
 
 use super::clock::Ttl;
+use super::entry::Meta;
 use super::memory::Memory;
+use super::mutant;
 
 /// Versions that JavaScript checks hot values against: 2^17 counters, 512 KiB in each environment. Keys share counters; a shared one makes a hot
 /// value be fetched anew too often, never too seldom.
@@ -63,6 +65,7 @@ pub struct Near {
 pub struct Hit {
     pub value: Arc<str>,
     pub deadline: u64,
+    pub meta: Option<Arc<Meta>>,
 }
 
 impl Near {
@@ -96,7 +99,7 @@ impl Near {
         if !self.is_armed() {
             return None;
         }
-        self.store.entry(key, now).map(|(value, deadline)| Hit { value, deadline })
+        self.store.entry(key, now).map(|e| Hit { value: e.value, deadline: e.deadline, meta: e.meta })
     }
 
     /// Before a read of `key` is sent: its ticket, unless another read of it is under way, which will fill.
@@ -114,12 +117,16 @@ impl Near {
     }
 
     /// The reply of that read: kept, if nothing has touched the key since.
-    pub fn fill(&self, key: &str, ticket: u64, value: &str, ttl: Ttl, sent: u64) {
+    pub fn fill(&self, key: &str, ticket: u64, value: &str, meta: Option<&Meta>, ttl: Ttl, sent: u64) {
+        // What is stale is not kept here: it is only of use while its successor is computed.
+        let meta = meta.filter(|meta| meta.delta_ms > 0 || !meta.tags.is_empty());
+        let meta =
+            meta.map(|meta| Arc::new(Meta { nonce: 0, extra_ms: 0, delta_ms: meta.delta_ms, tags: meta.tags.clone() }));
         let mut placeholders = self.placeholders.lock();
-        if placeholders.get(key) == Some(&ticket) {
+        if placeholders.get(key) == Some(&ticket) || mutant::lacks("placeholder") {
             placeholders.remove(key);
             // Under the lock: a push that comes now removes the entry behind it.
-            self.store.set(key, value, ttl, sent);
+            self.store.put(key, value, meta, ttl, sent);
         }
     }
 
@@ -131,7 +138,14 @@ impl Near {
         }
     }
 
-    /// Somebody changed `key`: another client, as the server pushed, or this process, before its write is sent and again when it is planned.
+    /// This process is about to change `key`: before its write is sent, and again when it is planned.
+    pub fn own_write(&self, key: &str) {
+        if !mutant::lacks("own-write") {
+            self.invalidate(key);
+        }
+    }
+
+    /// Somebody changed `key`: another client, as the server pushed, or this process.
     pub fn invalidate(&self, key: &str) {
         if !self.is_armed() {
             return;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::entry::{Codec, Format};
 use super::error::CallError;
 use super::key;
 use super::redis::target::Target;
@@ -24,6 +25,12 @@ pub struct Given {
     pub near_max_memory: Option<String>,
     /// Seconds.
     pub near_max_age: Option<f64>,
+    /// `json` (also where it is not said), `structured` or `raw`.
+    pub codec: Option<String>,
+    /// Bytes above which values are compressed; none for never.
+    pub compress_above: Option<f64>,
+    /// The most bytes of one value.
+    pub max_value_bytes: Option<f64>,
 }
 
 /// The options of one cache, checked.
@@ -35,6 +42,7 @@ pub struct Options {
     pub max_memory: u64,
     pub timeout: Duration,
     pub near: Option<NearOptions>,
+    pub format: Format,
 }
 
 /// How the near cache is used.
@@ -49,6 +57,7 @@ pub const DEFAULT_TIMEOUT: Duration = Duration::from_millis(250);
 /// Bounds how long a push that never came (a proxy that drops them) could mislead.
 pub const DEFAULT_MAX_AGE: Duration = Duration::from_secs(60);
 pub const DEFAULT_MAX_MEMORY: u64 = 64 << 20;
+pub const DEFAULT_MAX_VALUE: usize = 32 << 20;
 /// Below this not even quick_cache's own tables fit.
 const LEAST_MEMORY: u64 = 64 << 10;
 
@@ -83,8 +92,20 @@ impl Options {
             None | Some("") => None,
             Some(url) => Some(Target::parse(url, &given)?),
         };
-        Ok(Self { target, namespace: given.namespace, max_memory, timeout, near })
+        let format = format(&given)?;
+        Ok(Self { target, namespace: given.namespace, max_memory, timeout, near, format })
     }
+}
+
+fn format(given: &Given) -> Result<Format, CallError> {
+    let codec = match given.codec.as_deref() {
+        None | Some("json") => Codec::Json,
+        Some("structured") => Codec::Structured,
+        Some("raw") => Codec::Raw,
+        Some(_) => return Err(CallError::config("codec must be json, structured or raw")),
+    };
+    let max_bytes = given.max_value_bytes.map_or(DEFAULT_MAX_VALUE, |bytes| bytes as usize);
+    Ok(Format { codec, compress_above: given.compress_above.map(|bytes| bytes as usize), max_bytes })
 }
 
 /// Reads a size: a number of bytes, or one with `kb`, `mb` or `gb` (powers of 1,024, in any case).

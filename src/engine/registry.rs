@@ -1,7 +1,7 @@
 //! Engines: one for each Redis that this process uses, shared by all its caches and threads, on one thread of ours.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -38,6 +38,8 @@ pub struct Shared {
     queued: AtomicUsize,
     /// The longest `timeoutMs` of the caches, in microseconds; see `patience`.
     patience: AtomicU64,
+    /// Whether an entry that outlives its TTL has been seen.
+    grace: AtomicBool,
 }
 
 impl Shared {
@@ -54,6 +56,7 @@ impl Shared {
             gate: RwLock::new(gate),
             queued: AtomicUsize::new(0),
             patience: AtomicU64::new(0),
+            grace: AtomicBool::new(false),
         })
     }
 
@@ -85,6 +88,15 @@ impl Shared {
     /// a `timeoutMs` of seconds is no outage to a PING either; never less than the default.
     pub fn patience(&self) -> Duration {
         Duration::from_micros(self.patience.load(Ordering::Relaxed)).max(DEFAULT_TIMEOUT)
+    }
+
+    /// An entry that outlives its TTL was stored or read: from here on each read asks for the time left. The first such entry of another process, read without, is a miss.
+    pub fn note_grace(&self) {
+        self.grace.store(true, Ordering::Relaxed);
+    }
+
+    pub fn has_grace(&self) -> bool {
+        self.grace.load(Ordering::Relaxed)
     }
 
     fn allow(&self, options: &Options) {

@@ -18,7 +18,8 @@ pub fn body(out: &mut String, replies: &[Reply]) {
     let values: usize = replies
         .iter()
         .map(|r| match r {
-            Reply::Value(json) | Reply::Hit(json) => json.as_str().len() + 5,
+            Reply::Value(json) | Reply::Hit(json) | Reply::Stale(json) => json.as_str().len() + 5,
+            Reply::LeadOver(.., text) => text.len() + 32,
             _ => 5,
         })
         .sum();
@@ -52,24 +53,28 @@ fn one(out: &mut String, reply: &Reply) {
         // JSON has no infinity; no time left is ever negative.
         Reply::Left(Ttl::Forever) => out.push_str("-1"),
         Reply::Left(Ttl::Millis(ms)) => number(out, i64::try_from(*ms).unwrap_or(i64::MAX)),
-        Reply::Hit(json) => {
-            out.push_str("[0,");
-            out.push_str(json.as_str());
-            out.push(']');
-        }
-        Reply::Lead(token) => tagged(out, 1, *token),
-        Reply::Follow(token) => tagged(out, 2, *token),
+        Reply::Hit(json) => list_of(out, &[0], Some(json.as_str())),
+        Reply::Lead(token) => list_of(out, &[1, i64::from(*token)], None),
+        // How long it stays fresh is nothing to the caller.
+        Reply::LeadOver(token, age, text) => list_of(out, &[1, i64::from(*token), (*age).max(-1)], Some(text)),
+        Reply::Follow(token) => list_of(out, &[2, i64::from(*token)], None),
         Reply::Wait => out.push_str("[3]"),
         Reply::Nothing => out.push_str("[4]"),
         Reply::Again => out.push_str("[5]"),
+        Reply::Stale(json) => list_of(out, &[6], Some(json.as_str())),
+        Reply::Elsewhere => out.push_str("[7]"),
     }
 }
 
-fn tagged(out: &mut String, tag: i64, token: u32) {
-    out.push('[');
-    number(out, tag);
-    out.push(',');
-    number(out, i64::from(token));
+fn list_of(out: &mut String, numbers: &[i64], value: Option<&str>) {
+    for (i, n) in numbers.iter().enumerate() {
+        out.push(if i == 0 { '[' } else { ',' });
+        number(out, *n);
+    }
+    if let Some(value) = value {
+        out.push(',');
+        out.push_str(value);
+    }
     out.push(']');
 }
 
@@ -93,7 +98,7 @@ fn errors(out: &mut String, replies: &[Reply]) {
     out.push(']');
 }
 
-/// Appends `[reply,…],errors,hot,later`, for replies that are given at once: `hot` is 0 or `[index,slot,version,milliseconds,"text",…]`, `later` is 0 or the
+/// Appends `[reply,…],errors,hot,later`, for replies that are given at once: `hot` is 0 or `[index,milliseconds,"text",[slot,version,…],…]`, `later` is 0 or the
 /// indexes of those whose reply comes as a frame.
 pub fn at_once(out: &mut String, replies: &[Reply]) {
     body(out, replies);
@@ -104,11 +109,18 @@ pub fn at_once(out: &mut String, replies: &[Reply]) {
             Ttl::Millis(ms) => i64::try_from(ms).unwrap_or(i64::MAX),
             Ttl::Forever => i64::MAX,
         };
-        for n in [index(i), index(hot.slot), i64::from(hot.version), ms] {
+        for n in [index(i), ms] {
             number(out, n);
             out.push(',');
         }
         string(out, &hot.text);
+        for (n, (slot, version)) in hot.versions.iter().enumerate() {
+            out.push_str(if n == 0 { ",[" } else { "," });
+            number(out, index(*slot));
+            out.push(',');
+            number(out, i64::from(*version));
+        }
+        out.push(']');
     });
     list(out, replies, |r| matches!(r, Reply::Later), |out, i, _| number(out, index(i)));
 }

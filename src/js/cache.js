@@ -3,24 +3,16 @@
 
 const { EventEmitter } = require('node:events');
 const { inspect } = require('node:util');
+const { checkKey, checkKeys, checkOptions, describe, extrasOf, invalid, toMs, ttlOf } = require('./arguments');
 const { Bridge } = require('./bridge');
-const { Channel, inChunks } = require('./channel');
-const {
-  checkKey,
-  checkKeys,
-  checkOptions,
-  checkStorable,
-  describe,
-  encode,
-  invalid,
-  pairsOf,
-  toMs,
-  ttlOf,
-} = require('./codec');
+const { Channel } = require('./channel');
+const { codecOf } = require('./codec');
 const { Computer } = require('./compute');
+const { getOrComputeMany } = require('./compute-many');
 const config = require('./config');
 const { HoldfastError } = require('./errors');
-const { Hot, frozenCopy } = require('./hot');
+const { Hot } = require('./hot');
+const { delMany, getMany, invalidateTags, setMany } = require('./many');
 const native = require('./native');
 const { Op, Task } = require('./ops');
 
@@ -31,12 +23,14 @@ const FUNCTIONS = /** @type {const} */ ([
   'del',
   'delPattern',
   'getOrCompute',
+  'getOrComputeMany',
   'increment',
   'exists',
   'ttl',
   'expire',
   'getMany',
   'setMany',
+  'invalidateTags',
   'clear',
   'getStats',
   'getMode',
@@ -52,8 +46,8 @@ let bridge;
 
 /**
  * What a cache has once it is open.
- * @typedef {{ handle: any, channel: Channel, computer: Computer, hot: Hot | null, frozen: boolean, ttl: number, unlisten: () => void,
- *   problem: { kind: 'config', message: string, at: number } | null }} State
+ * @typedef {{ handle: any, channel: Channel, codec: import('./codec').Codec, computer: Computer, hot: Hot | null, ttl: number,
+ *   unlisten: () => void, problem: { kind: 'config', message: string, at: number } | null }} State
  */
 
 class Cache {
@@ -92,9 +86,9 @@ class Cache {
       settings = config.inMemory();
       handle = openHandle(settings);
     }
-    const { logger, ttl } = settings;
-    const { near, frozen } = settings;
-    const hot = near ? new Hot(bridge.versions, frozen) : null;
+    const { logger, ttl, frozen } = settings;
+    const codec = codecOf(settings.codec, settings.maxValueBytes, frozen);
+    const hot = settings.hot ? new Hot(bridge.versions, frozen) : null;
     const channel = new Channel(bridge, handle, hot);
     if (problem !== null) logger?.warn(`holdfast runs in memory mode: ${problem.message}`);
     if (settings.acceptsAnyCertificate) {
@@ -103,7 +97,8 @@ class Cache {
       );
     }
     const unlisten = bridge.events.add(handle, this.emitter, logger);
-    this.state = { handle, channel, computer: new Computer(channel, ttl, frozen), hot, frozen, ttl, unlisten, problem };
+    const computer = new Computer(channel, codec, ttl);
+    this.state = { handle, channel, codec, computer, hot, ttl, unlisten, problem };
     return this.state;
   }
 
@@ -116,11 +111,11 @@ class Cache {
   /** @param {string} key */
   get(key) {
     try {
-      const { channel, hot, frozen } = this.use();
+      const { channel, codec, hot } = this.use();
       const value = hot?.get(key);
       if (value !== undefined) return Promise.resolve(value);
       const reply = channel.get(checkKey(key));
-      return frozen ? reply.then(frozenCopy) : reply;
+      return codec.read === null ? reply : reply.then(codec.read);
     } catch (error) {
       return Promise.reject(error);
     }
@@ -129,13 +124,15 @@ class Cache {
   /**
    * @param {string} key
    * @param {unknown} value
-   * @param {number | { ttl?: number }} [ttl]
+   * @param {number | import('../../index').SetOptions} [options] a TTL or options
    * @returns {Promise<void>}
    */
-  set(key, value, ttl) {
+  set(key, value, options) {
     try {
-      const { channel, ttl: byDefault } = this.use();
-      return channel.call(Op.SET, checkKey(key), encode(value), ttlOf(ttl, byDefault), 0, true);
+      const { channel, codec, ttl } = this.use();
+      checkKey(key);
+      const text = codec.encode(value);
+      return channel.call(Op.SET, key, text, ttlOf(options, ttl), 0, true, extrasOf(options));
     } catch (error) {
       return Promise.reject(error);
     }
@@ -146,12 +143,7 @@ class Cache {
     const { channel } = this.use();
     if (typeof key === 'string') return channel.call(Op.DEL, key, '', 0, 0);
     if (!Array.isArray(key)) checkKey(key);
-    const removed = await inChunks(checkKeys(key), (keys) =>
-      channel.group(keys.length, (push) => {
-        for (const one of keys) push(Op.DEL, one, '', 0);
-      }),
-    );
-    return removed.reduce((sum, n) => sum + n, 0);
+    return delMany(channel, checkKeys(key));
   }
 
   /** @param {string} pattern */
@@ -173,6 +165,16 @@ class Cache {
     } catch (error) {
       return Promise.reject(error);
     }
+  }
+
+  /**
+   * @param {readonly string[]} keys
+   * @param {(missing: string[]) => unknown} fn
+   * @param {number | import('../../index').ComputeOptions} [options]
+   * @returns {Promise<any[]>}
+   */
+  async getOrComputeMany(keys, fn, options) {
+    return getOrComputeMany(this.use().computer, keys, fn, options);
   }
 
   /**
@@ -215,29 +217,22 @@ class Cache {
    * @returns {Promise<any[]>}
    */
   async getMany(keys) {
-    const { channel, frozen } = this.use();
-    const values = await inChunks(checkKeys(keys), (chunk) =>
-      channel.group(chunk.length, (push) => {
-        for (const key of chunk) push(Op.GET, key, '', 0);
-      }),
-    );
-    return frozen ? values.map(frozenCopy) : values;
+    const { channel, codec } = this.use();
+    return getMany(channel, codec, keys);
   }
 
   /**
    * @param {Iterable<readonly [string, unknown]> | Record<string, unknown>} entries
-   * @param {number | { ttl?: number }} [ttl]
+   * @param {number | import('../../index').SetOptions} [options] a TTL or options
    */
-  async setMany(entries, ttl) {
-    const { channel, ttl: byDefault } = this.use();
-    const ms = ttlOf(ttl, byDefault);
-    // All are checked before the first is stored.
-    const texts = pairsOf(entries).map(([key, value]) => /** @type {const} */ ([checkStorable(key), encode(value)]));
-    await inChunks(texts, (chunk) =>
-      channel.group(chunk.length, (push) => {
-        for (const [key, text] of chunk) push(Op.SET, key, text, ms);
-      }),
-    );
+  async setMany(entries, options) {
+    const { channel, codec, ttl } = this.use();
+    return setMany(channel, codec, entries, ttlOf(options, ttl), extrasOf(options));
+  }
+
+  /** @param {string | readonly string[]} tags */
+  async invalidateTags(tags) {
+    return invalidateTags(this.use().channel, tags);
   }
 
   /** @param {import('../../index').ClearOptions} [options] */
@@ -250,9 +245,11 @@ class Cache {
 
   /** @returns {Promise<import('../../index').Stats>} */
   async getStats() {
-    const { channel, hot } = this.use();
+    const { channel, codec, computer, hot } = this.use();
     const stats = await channel.run(Task.STATS, '');
-    // Hits that Rust did not see.
+    // What Rust did not see.
+    stats.staleServed += computer.staleServed;
+    stats.decodeErrors += codec.unreadable;
     const { hits } = stats;
     hits.near += hot?.hits ?? 0;
     hits.total += hot?.hits ?? 0;

@@ -1,14 +1,11 @@
 // The calls of one cache: gathered into batches, handed over when the turn is over, and given their replies. The bridge's essay says why: bridge.js.
 'use strict';
 
-const { HoldfastError } = require('./errors');
+const { append, newBatch, settle } = require('./batch');
 const { Early, Op, Task, WRITES } = require('./ops');
 const { laterBy } = require('./turn');
 
-const STRIDE = 5;
 const NONE = new Float64Array(0);
-// The first element of a reply of BEGIN that comes later; src/engine/splice.rs writes it.
-const WAIT = 3;
 // A turn with more calls than this goes in parts, each handed over as soon as it is full: Rust and Redis work on the first one while the event loop makes
 // the rest. Smaller parts gain little more, and wake the event loop more often: docs/bridge.md.
 const PART = 256;
@@ -18,20 +15,12 @@ const MAX_TEXT = 8 * 1024 * 1024;
 // Operations that may be under way; further batches wait here, in order, until replies come. Bounds the memory of a burst, and keeps a burst from
 // missing its own deadlines, which begin when a batch is handed over. An outage answers what is under way, and so what waits.
 const WINDOW = 16384;
-// Keys of one group of getMany, setMany or del, and how many groups go at once: each has its own deadline, and a million keys are no burst.
-const CHUNK = 2048;
-const CHUNKS_AT_ONCE = 4;
 
-/**
- * Who waits for an answer. `many`: for the array of the next `count` replies, else for one.
- * `waiter`: the id of an answer that may come instead. `quiet`: the reply says nothing. `done`: answered before the rest of its batch.
- * @typedef {{ resolve: (value: any) => void, reject: (error: unknown) => void, key: string, count: number, many: boolean,
- *   waiter: number, quiet: boolean, done: boolean }} Slot
- * @typedef {{ text: string, numbers: Float64Array, count: number, slots: Slot[], task?: number }} Batch
- * @typedef {{ channel: Channel, slots: Slot[], count: number }} Sent
- */
-
+/** @typedef {import('./batch').Batch} Batch */
+/** @typedef {import('./batch').Slot} Slot */
 /** @typedef {import('./bridge').Bridge} Bridge */
+/** @typedef {import('./errors').HoldfastError} HoldfastError */
+/** @typedef {{ channel: Channel, slots: Slot[], count: number }} Sent */
 
 /** The calls of one cache. */
 class Channel {
@@ -67,8 +56,9 @@ class Channel {
    * @param {number} a
    * @param {number} b
    * @param {Slot | null} slot
+   * @param {string} extras a JSON object, or ''
    */
-  push(kind, key, value, a, b, slot) {
+  push(kind, key, value, a, b, slot, extras) {
     if (this.closed !== null) throw this.closed;
     // Not only when Rust sees it, at the end of the turn: a read behind a write goes behind it.
     if (this.hot !== null && WRITES.has(kind)) this.hot.forget(key);
@@ -82,17 +72,7 @@ class Channel {
       this.sealed.push(batch);
       batch = this.open = newBatch();
     }
-    let at = batch.count * STRIDE;
-    if (at === batch.numbers.length) batch.numbers = grown(batch.numbers);
-    const numbers = batch.numbers;
-    numbers[at] = kind;
-    numbers[++at] = key.length;
-    numbers[++at] = value.length;
-    numbers[++at] = a;
-    numbers[++at] = b;
-    batch.text += key;
-    if (value !== '') batch.text += value;
-    batch.count++;
+    append(batch, kind, key, value, a, b, extras);
     if (slot !== null) batch.slots.push(slot);
     if (batch.count >= PART && slot?.many === false) {
       this.flush();
@@ -110,12 +90,13 @@ class Channel {
    * @param {number} a
    * @param {number} b
    * @param {boolean} [quiet] resolves to undefined
+   * @param {string} [extras]
    * @returns {Promise<any>}
    */
-  call(kind, key, value, a, b, quiet = false) {
+  call(kind, key, value, a, b, quiet = false, extras = '') {
     return new Promise((resolve, reject) => {
       const slot = { resolve, reject, key, count: 1, many: false, waiter: 0, quiet, done: false };
-      this.push(kind, key, value, a, b, slot);
+      this.push(kind, key, value, a, b, slot, extras);
     });
   }
 
@@ -130,18 +111,20 @@ class Channel {
   }
 
   /**
-   * A read of getOrCompute: resolves to its reply, `[0,value]`, `[1,token]` (lead), `[2,token]` (follow) or `[4]` (nothing). Where another thread
-   * computes the key, the reply comes later, under the waiter's id; it may even overtake the batch.
+   * A read of getOrCompute: resolves to its reply, which begins with an `Answer`. Where another thread computes the key, that is `[WAIT, promise]`,
+   * and the promise of the real reply: it comes under the waiter's id, and may even overtake the batch.
    * @param {string} key
-   * @param {boolean} lock one computation across processes
-   * @returns {Promise<[number, any]>}
+   * @param {number} flags of `Ask`
+   * @param {string} extras
+   * @returns {Promise<any[]>}
    */
-  begin(key, lock) {
+  begin(key, flags, extras) {
     return new Promise((resolve, reject) => {
+      if (this.closed !== null) throw this.closed;
       const waiter = this.bridge.nextId();
       const slot = { resolve, reject, key, count: 1, many: false, waiter, quiet: false, done: false };
       this.bridge.sent.set(waiter, { channel: this, slots: [slot], count: 0 });
-      this.push(Op.BEGIN, key, '', lock ? 1 : 0, waiter, slot);
+      this.push(Op.BEGIN, key, '', flags, waiter, slot, extras);
     });
   }
 
@@ -149,14 +132,15 @@ class Channel {
    * Many operations of one kind, and the promise of the array of their replies.
    * @param {number} count
    * @param {(push: (kind: number, key: string, value: string, a: number) => void) => void} fill calls push `count` times
+   * @param {string} [extras] of each of them
    * @returns {Promise<any[]>}
    */
-  group(count, fill) {
+  group(count, fill, extras = '') {
     return new Promise((resolve, reject) => {
       /** @type {Slot | null} */
       let slot = { resolve, reject, key: '', count, many: true, waiter: 0, quiet: false, done: false };
       fill((kind, key, value, a) => {
-        this.push(kind, key, value, a, 0, slot);
+        this.push(kind, key, value, a, 0, slot, extras);
         slot = null;
       });
     });
@@ -191,6 +175,13 @@ class Channel {
       this.sealOpen();
       this.release();
     }
+  }
+
+  /** Hands over what has gathered before anything hot is read again: it ends more than the keys that it names. */
+  flushAhead() {
+    this.flush();
+    // It waits for the window, and Rust has not raised the versions yet.
+    if (this.sealed.length > 0) this.hot?.clear();
   }
 
   sealOpen() {
@@ -241,7 +232,7 @@ class Channel {
 
   /**
    * Takes hot values, and puts them in their places among the replies.
-   * @param {any[]} found index, slot, version, milliseconds and text of each, in the order of the replies
+   * @param {any[]} found index, milliseconds, text and versions of each, in the order of the replies
    * @param {Slot[]} slots
    * @param {any[]} replies
    * @param {number} now of `performance.now()`, when they were looked up
@@ -250,10 +241,10 @@ class Channel {
     if (this.hot === null) return;
     let at = 0;
     let next = 0;
-    for (let i = 0; i < found.length; i += 5) {
+    for (let i = 0; i < found.length; i += 4) {
       const index = found[i];
       while (at < index) at += slots[next++].count;
-      replies[index] = this.hot.admit(slots[next].key, found[i + 4], found[i + 1], found[i + 2], now + found[i + 3]);
+      replies[index] = this.hot.admit(slots[next].key, found[i + 2], found[i + 3], now + found[i + 1]);
     }
   }
 
@@ -288,81 +279,4 @@ class Channel {
   }
 }
 
-/**
- * Gives replies to those who wait for them.
- * @param {Bridge} bridge
- * @param {Slot[]} slots
- * @param {any[]} replies
- * @param {0 | [number, string, string][]} errors
- * @param {Set<number> | null} later indexes of replies that are still to come
- */
-function settle(bridge, slots, replies, errors, later) {
-  const failed =
-    errors === 0
-      ? null
-      : new Map(errors.map(([at, code, message]) => [at, new HoldfastError(/** @type {any} */ (code), message)]));
-  let at = 0;
-  for (const slot of slots) {
-    if (slot.done || later?.has(at)) {
-      // Answered before, or to be answered.
-    } else if (failed !== null && fail(slot, failed, at)) {
-      if (slot.waiter !== 0) bridge.sent.delete(slot.waiter);
-    } else if (slot.many) {
-      slot.resolve(slots.length === 1 ? replies : replies.slice(at, at + slot.count));
-    } else if (slot.waiter === 0) {
-      slot.resolve(slot.quiet ? undefined : replies[at]);
-    } else if (replies[at][0] !== WAIT) {
-      bridge.sent.delete(slot.waiter);
-      slot.resolve(replies[at]);
-    }
-    if (later !== null && !later.has(at)) slot.done = true;
-    at += slot.count;
-  }
-}
-
-/**
- * @param {Slot} slot
- * @param {Map<number, HoldfastError>} failed
- * @param {number} at
- */
-function fail(slot, failed, at) {
-  for (let i = at; i < at + slot.count; i++) {
-    const error = failed.get(i);
-    if (error !== undefined) {
-      slot.reject(error);
-      return true;
-    }
-  }
-  return false;
-}
-
-function newBatch() {
-  return { text: '', numbers: new Float64Array(64 * STRIDE), count: 0, slots: [] };
-}
-
-/** @param {Float64Array} numbers */
-function grown(numbers) {
-  const larger = new Float64Array(numbers.length * 2);
-  larger.set(numbers);
-  return larger;
-}
-
-/**
- * @template T
- * @param {T[]} items
- * @param {(chunk: T[]) => Promise<any[]>} send
- * @returns {Promise<any[]>}
- */
-async function inChunks(items, send) {
-  if (items.length === 0) return [];
-  if (items.length <= CHUNK) return send(items);
-  const results = [];
-  for (let at = 0; at < items.length; ) {
-    const wave = [];
-    for (; wave.length < CHUNKS_AT_ONCE && at < items.length; at += CHUNK) wave.push(send(items.slice(at, at + CHUNK)));
-    for (const chunk of await Promise.all(wave)) results.push(chunk);
-  }
-  return results.flat(1);
-}
-
-module.exports = { Channel, inChunks };
+module.exports = { Channel };

@@ -1,22 +1,180 @@
-// Values as the JSON texts that are stored, and the checks of what callers pass.
+// The codecs: how a value becomes the JSON text that crosses to Rust, and a reply becomes a value.
+//
+// JSON is what the bridge carries: with `json` the text is the value's own, and a reply is the value itself. Bytes cross as a JSON string of base64;
+// Rust stores the bytes. The exception is what `increment` made, which stays an integer that Redis can count with, and comes as a number.
 'use strict';
 
+const v8 = require('node:v8');
 const { HoldfastError } = require('./errors');
+const { frozenCopy } = require('./hot');
+
+// What decodes to no value.
+const UNREADABLE = Symbol('unreadable');
 
 /**
- * The JSON text of a value.
+ * The codec of one cache. `encode`: the text of a value. `decode`: the value of a reply (null stays null), or UNREADABLE. `read`: the same as `get` gives it,
+ * where UNREADABLE is counted and null. Both are null where the reply is the value. `parse`: the value of what `encode` made, for a further owner.
+ * `copy`: a value for a further owner. `unreadable`: how many replies were.
+ * @typedef {{
+ *   encode: (value: unknown) => string,
+ *   decode: ((reply: any) => any) | null,
+ *   read: ((reply: any) => any) | null,
+ *   parse: (text: string) => any,
+ *   copy: (value: any) => any,
+ *   unreadable: number,
+ * }} Codec
+ */
+
+/**
+ * @param {'json' | 'structured' | 'raw'} name
+ * @param {number} maxBytes of a value as it is stored, without compression
+ * @param {boolean} frozen
+ * @returns {Codec}
+ */
+function codecOf(name, maxBytes, frozen) {
+  if (name === 'json') return json(maxBytes, frozen);
+  return name === 'raw' ? raw(maxBytes) : structured(maxBytes);
+}
+
+/**
+ * @param {number} maxBytes
+ * @param {boolean} frozen
+ * @returns {Codec}
+ */
+function json(maxBytes, frozen) {
+  /** @param {any} value */
+  const copy = (value) => (value !== null && typeof value === 'object' ? JSON.parse(JSON.stringify(value)) : value);
+  return {
+    encode(value) {
+      const text = stringify(value, maxBytes);
+      // A code unit has three bytes at most, so that most texts need not be measured.
+      if (text.length * 3 > maxBytes) checkSize(Buffer.byteLength(text), maxBytes);
+      return text;
+    },
+    decode: frozen ? frozenCopy : null,
+    read: frozen ? frozenCopy : null,
+    parse: (text) => JSON.parse(text),
+    copy: frozen ? (value) => frozenCopy(copy(value)) : copy,
+    unreadable: 0,
+  };
+}
+
+/**
+ * @param {number} maxBytes
+ * @returns {Codec}
+ */
+function structured(maxBytes) {
+  /** @param {any} reply */
+  const decode = (reply) => {
+    if (typeof reply !== 'string') return reply;
+    // Not from Buffer's pool: typed arrays within the value become views of this memory.
+    const bytes = Buffer.allocUnsafeSlow(Buffer.byteLength(reply, 'base64'));
+    bytes.write(reply, 'base64');
+    try {
+      return v8.deserialize(bytes);
+    } catch {
+      // Of a later version of V8, or of somebody else.
+      return UNREADABLE;
+    }
+  };
+  /** @type {Codec} */
+  const codec = {
+    encode(value) {
+      let bytes;
+      try {
+        bytes = v8.serialize(value);
+      } catch (cause) {
+        throw unserializable('the value has no structured clone (a function, a symbol, a getter that throws)', cause);
+      }
+      return quoted(bytes, maxBytes);
+    },
+    decode,
+    read(reply) {
+      const value = decode(reply);
+      if (value !== UNREADABLE) return value;
+      codec.unreadable++;
+      return null;
+    },
+    parse: (text) => decode(text.slice(1, -1)),
+    copy: (value) => v8.deserialize(v8.serialize(value)),
+    unreadable: 0,
+  };
+  return codec;
+}
+
+/**
+ * @param {number} maxBytes
+ * @returns {Codec}
+ */
+function raw(maxBytes) {
+  /** @param {any} reply */
+  const decode = (reply) => {
+    if (reply === null) return null;
+    return typeof reply === 'string' ? Buffer.from(reply, 'base64') : Buffer.from(String(reply));
+  };
+  return {
+    encode: (value) => quoted(bytesOf(value), maxBytes),
+    decode,
+    read: decode,
+    parse: (text) => decode(text.slice(1, -1)),
+    copy: (value) => (value === undefined || value === null ? value : Buffer.from(bytesOf(value))),
+    unreadable: 0,
+  };
+}
+
+/**
  * @param {unknown} value
+ * @param {number} maxBytes
  * @returns {string}
  */
-function encode(value) {
+function stringify(value, maxBytes) {
   let text;
   try {
     text = JSON.stringify(value);
   } catch (cause) {
+    if (cause instanceof RangeError && cause.message === 'Invalid string length') throw tooLarge(maxBytes);
     throw unserializable('the value has no JSON form (a cycle, a BigInt, or a toJSON or getter that throws)', cause);
   }
   if (text === undefined) throw unserializable(`a ${typeof value} has no JSON form; store null, or delete the key`);
   return text;
+}
+
+/**
+ * The bytes of a raw value, in the caller's own memory where it has them.
+ * @param {unknown} value
+ * @returns {Buffer}
+ */
+function bytesOf(value) {
+  if (ArrayBuffer.isView(value)) return Buffer.from(value.buffer, value.byteOffset, value.byteLength);
+  // Other texts would come back changed. Node 20 has isWellFormed; the types of its standard library are older.
+  if (typeof value === 'string' && /** @type {any} */ (value).isWellFormed()) return Buffer.from(value);
+  throw unserializable("codec 'raw' stores bytes: a Buffer, another view of an ArrayBuffer, or a well-formed string");
+}
+
+/**
+ * Bytes as they cross.
+ * @param {Buffer} bytes
+ * @param {number} maxBytes
+ */
+function quoted(bytes, maxBytes) {
+  checkSize(bytes.length, maxBytes);
+  return `"${bytes.toString('base64')}"`;
+}
+
+/**
+ * @param {number} bytes
+ * @param {number} maxBytes
+ */
+function checkSize(bytes, maxBytes) {
+  if (bytes > maxBytes) throw tooLarge(maxBytes);
+}
+
+/** @param {number} maxBytes */
+function tooLarge(maxBytes) {
+  return new HoldfastError(
+    'ERR_VALUE_TOO_LARGE',
+    `the value has more than ${maxBytes} bytes; store less, or raise maxValueBytes of createCache`,
+  );
 }
 
 /**
@@ -27,113 +185,4 @@ function unserializable(message, cause) {
   return new HoldfastError('ERR_UNSERIALIZABLE', message, cause === undefined ? undefined : { cause });
 }
 
-/** @param {string} message */
-function invalid(message) {
-  return new HoldfastError('ERR_INVALID_ARGUMENT', message);
-}
-
-/**
- * @param {unknown} key
- * @returns {string}
- */
-function checkKey(key) {
-  if (typeof key !== 'string')
-    throw new HoldfastError('ERR_INVALID_KEY', `a key must be a string, not ${describe(key)}`);
-  return key;
-}
-
-/**
- * The whole of the engine's check, for what must be known before anything is sent.
- * @param {unknown} key
- * @returns {string}
- */
-function checkStorable(key) {
-  const text = checkKey(key);
-  if (text === '') throw new HoldfastError('ERR_INVALID_KEY', 'a key must not be empty');
-  if (Buffer.byteLength(text) > 65_535)
-    throw new HoldfastError('ERR_INVALID_KEY', 'a key may have 65,535 bytes at most');
-  // Node 20 has it; the types of its standard library are older.
-  if (!(/** @type {any} */ (text).isWellFormed()))
-    throw new HoldfastError('ERR_INVALID_KEY', 'a key must be well-formed text');
-  return text;
-}
-
-/**
- * @param {unknown} keys
- * @returns {string[]} a copy: the caller's array may change before the turn is over
- */
-function checkKeys(keys) {
-  if (!Array.isArray(keys)) throw invalid(`expected an array of keys, not ${describe(keys)}`);
-  return Array.from(keys, checkKey);
-}
-
-/**
- * Entries as pairs: of a Map or another iterable of pairs, or of a plain object.
- * @param {any} entries
- * @returns {[string, unknown][]}
- */
-function pairsOf(entries) {
-  if (entries === null || typeof entries !== 'object') throw invalid(`expected entries, not ${describe(entries)}`);
-  if (typeof entries[Symbol.iterator] !== 'function') return Object.entries(entries);
-  return Array.from(entries, (pair) => {
-    if (!Array.isArray(pair) || pair.length !== 2) throw invalid('each entry must be a pair [key, value]');
-    return /** @type {[string, unknown]} */ (pair);
-  });
-}
-
-/**
- * Seconds as the milliseconds of a TTL, whole and at least 1; `Infinity` stays.
- * @param {unknown} seconds
- * @param {string} [name]
- * @returns {number}
- */
-function toMs(seconds, name = 'a ttl') {
-  if (typeof seconds === 'number' && seconds > 0) {
-    if (seconds === Infinity) return seconds;
-    const ms = Math.max(1, Math.round(seconds * 1000));
-    if (ms <= Number.MAX_SAFE_INTEGER) return ms;
-  }
-  throw new HoldfastError(
-    'ERR_INVALID_TTL',
-    `${name} must be a positive number of seconds, at most 9,007,199,254,740, or Infinity for no expiry; got ${describe(seconds)}`,
-  );
-}
-
-/**
- * The options of a call: none, an object with the names that the call knows, or a bare TTL where it takes one.
- * @param {unknown} given
- * @param {readonly string[]} known
- * @param {boolean} [bareTtl]
- * @returns {Record<string, unknown>}
- */
-function checkOptions(given, known, bareTtl = false) {
-  if (given === undefined) return {};
-  if (given === null || typeof given !== 'object' || Array.isArray(given)) {
-    if (bareTtl) return { ttl: given };
-    throw invalid(`expected an object with ${known.join(', ')}, not ${describe(given)}`);
-  }
-  for (const name of Object.keys(given)) {
-    if (!known.includes(name)) throw invalid(`unknown option ${JSON.stringify(name)}; known here: ${known.join(', ')}`);
-  }
-  return /** @type {Record<string, unknown>} */ (given);
-}
-
-/**
- * @param {unknown} given a TTL, or options that have one
- * @param {number} byDefault milliseconds
- */
-function ttlOf(given, byDefault) {
-  if (given === undefined) return byDefault;
-  if (typeof given === 'number') return toMs(given);
-  const { ttl } = checkOptions(given, ['ttl'], true);
-  return ttl === undefined ? byDefault : toMs(ttl);
-}
-
-/** @param {unknown} value names a wrong argument without showing it, unless it is a number */
-function describe(value) {
-  if (value === null) return 'null';
-  if (typeof value === 'number') return String(value);
-  return Array.isArray(value) ? 'an array' : `a value of type ${typeof value}`;
-}
-
-module.exports = { encode, checkKey, checkKeys, checkStorable, checkOptions, describe, invalid, pairsOf, toMs, ttlOf };
+module.exports = { UNREADABLE, codecOf };

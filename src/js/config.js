@@ -2,15 +2,36 @@
 'use strict';
 
 const fs = require('node:fs');
+const { toMs } = require('./arguments');
 const { HoldfastError } = require('./errors');
-const { toMs } = require('./codec');
 
-const OPTIONS = ['url', 'namespace', 'ttl', 'maxMemory', 'timeoutMs', 'nearCache', 'tls', 'logger'];
+const OPTIONS = [
+  'url',
+  'namespace',
+  'ttl',
+  'maxMemory',
+  'maxValueBytes',
+  'timeoutMs',
+  'nearCache',
+  'codec',
+  'compression',
+  'tls',
+  'logger',
+];
+const CODECS = /** @type {const} */ (['json', 'structured', 'raw']);
 const NEAR_OPTIONS = ['maxMemory', 'maxAge', 'values'];
 const TLS_OPTIONS = ['ca', 'insecure', 'servername'];
+// Smaller values gain little by compression.
+const DEFAULT_COMPRESS_ABOVE = 1024;
+const DEFAULT_MAX_VALUE_BYTES = 32 * 1024 * 1024;
+// A text of base64 of it is well within what a string of V8 holds.
+const LARGEST_MAX_VALUE_BYTES = 256 * 1024 * 1024;
 
+/** @typedef {typeof CODECS[number]} CodecName */
 /**
- * @typedef {{ ttl: number, logger: import('../../index').Logger | null, acceptsAnyCertificate: boolean, near: boolean, frozen: boolean, given: any }} Config
+ * `hot`: hot values are held. `given`: what Rust is told.
+ * @typedef {{ ttl: number, logger: import('../../index').Logger | null, acceptsAnyCertificate: boolean, hot: boolean, frozen: boolean,
+ *   codec: CodecName, maxValueBytes: number, given: any }} Config
  */
 
 /** @param {string} message */
@@ -121,15 +142,51 @@ function sizeOption(size) {
 }
 
 /**
+ * @param {unknown} codec
+ * @returns {CodecName}
+ */
+function codecOption(codec = 'json') {
+  const name = CODECS.find((known) => known === codec);
+  if (name === undefined) throw refuse("codec must be 'json', 'structured' or 'raw'");
+  return name;
+}
+
+/**
+ * @param {any} given false, 'zstd', or an object that tunes it
+ * @returns {number | undefined} bytes above which values are compressed
+ */
+function compressionOption(given = false) {
+  if (given === false) return undefined;
+  if (given === 'zstd') return DEFAULT_COMPRESS_ABOVE;
+  if (typeof given !== 'object') throw refuse("compression must be false, 'zstd', or an object with a threshold");
+  checkNames(given, ['threshold'], 'compression');
+  return bytes(given.threshold ?? DEFAULT_COMPRESS_ABOVE, 'compression.threshold', 0, LARGEST_MAX_VALUE_BYTES);
+}
+
+/**
+ * @param {unknown} value
+ * @param {string} name
+ * @param {number} least
+ * @param {number} most
+ */
+function bytes(value, name, least, most) {
+  if (typeof value === 'number' && Number.isInteger(value) && value >= least && value <= most) return value;
+  throw refuse(`${name} must be a whole number of bytes, ${least} to ${most}`);
+}
+
+/**
  * @param {any} given true, false, or an object that tunes it
+ * @param {CodecName} codec
  * @returns {{ near: boolean, frozen: boolean, nearMaxMemory?: string | undefined, nearMaxAge?: number | undefined }}
  */
-function nearOption(given) {
+function nearOption(given, codec) {
   const { HOLDFAST_NEAR_CACHE: byDefault, HOLDFAST_VALUES } = process.env;
   const values = given?.values ?? (HOLDFAST_VALUES || 'copied');
   if (values !== 'copied' && values !== 'frozen')
     throw refuse("nearCache.values (HOLDFAST_VALUES) must be 'copied' or 'frozen'");
-  const frozen = values === 'frozen';
+  if (given?.values === 'frozen' && codec !== 'json')
+    throw refuse(`nearCache.values 'frozen' needs codec 'json': values of codec '${codec}' cannot be frozen`);
+  const frozen = values === 'frozen' && codec === 'json';
   const on = byDefault === undefined || byDefault === '' || flag(byDefault, 'HOLDFAST_NEAR_CACHE');
   if (given === undefined) return { near: on, frozen };
   if (typeof given === 'boolean') return { near: given, frozen };
@@ -186,10 +243,19 @@ function fromOptions(options) {
   const url = urlOption(options.url);
   const insecure =
     typed(tls.insecure, 'tls.insecure', 'boolean') ?? flag(env.HOLDFAST_TLS_INSECURE, 'HOLDFAST_TLS_INSECURE');
-  const { near, frozen, nearMaxMemory, nearMaxAge } = nearOption(options.nearCache);
+  const codec = codecOption(options.codec);
+  const maxValueBytes = bytes(
+    options.maxValueBytes ?? DEFAULT_MAX_VALUE_BYTES,
+    'maxValueBytes',
+    1024,
+    LARGEST_MAX_VALUE_BYTES,
+  );
+  const { near, frozen, nearMaxMemory, nearMaxAge } = nearOption(options.nearCache, codec);
   return {
-    near,
+    hot: near && codec === 'json',
     frozen,
+    codec,
+    maxValueBytes,
     acceptsAnyCertificate: insecure && /^(rediss|valkeys):/.test(url ?? ''),
     ttl: defaultTtl(options.ttl ?? number(env.HOLDFAST_TTL, 'HOLDFAST_TTL') ?? 300),
     logger: loggerOption(options.logger),
@@ -199,6 +265,9 @@ function fromOptions(options) {
       near,
       nearMaxMemory,
       nearMaxAge,
+      codec,
+      compressAbove: compressionOption(options.compression),
+      maxValueBytes,
       maxMemory: sizeOption(options.maxMemory),
       timeoutMs:
         typed(options.timeoutMs, 'timeoutMs', 'number') ?? number(env.HOLDFAST_TIMEOUT_MS, 'HOLDFAST_TIMEOUT_MS'),
@@ -221,8 +290,10 @@ function fromEnvironment() {
 function inMemory() {
   const namespace = process.env.HOLDFAST_NAMESPACE ?? '';
   return {
-    near: false,
+    hot: false,
     frozen: process.env.HOLDFAST_VALUES === 'frozen',
+    codec: 'json',
+    maxValueBytes: DEFAULT_MAX_VALUE_BYTES,
     acceptsAnyCertificate: false,
     ttl: 300_000,
     logger:
@@ -231,6 +302,8 @@ function inMemory() {
       url: '',
       namespace: /^[A-Za-z0-9_.-]{0,64}$/.test(namespace) ? namespace : '',
       near: false,
+      codec: 'json',
+      maxValueBytes: DEFAULT_MAX_VALUE_BYTES,
       tlsCa: [],
       tlsInsecure: false,
     },

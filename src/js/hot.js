@@ -20,8 +20,9 @@ const MAX_ONE = 16 * 1024;
 const ADMIT_ONE_IN = 16;
 
 /**
- * `plan`: how to copy the value for each hit; null where every hit may have the value itself. `size`: the length of its text.
- * @typedef {{ value: any, plan: import('./copy').Plan | null, size: number, slot: number, version: number, deadline: number }} Entry
+ * `plan`: how to copy the value for each hit; null where every hit may have the value itself. `size`: the length of its text. `slot` and `version`: of the key's
+ * own counter; `tags`: those of its tags', in turn, behind the first two; null where it has none.
+ * @typedef {{ value: any, plan: import('./copy').Plan | null, size: number, slot: number, version: number, tags: number[] | null, deadline: number }} Entry
  */
 
 class Hot {
@@ -46,12 +47,22 @@ class Hot {
   get(key) {
     const entry = this.map.get(key);
     if (entry === undefined) return undefined;
-    if (Atomics.load(this.versions, entry.slot) !== entry.version || performance.now() >= entry.deadline) {
+    if (
+      Atomics.load(this.versions, entry.slot) !== entry.version ||
+      performance.now() >= entry.deadline ||
+      (entry.tags !== null && !this.stand(entry.tags))
+    ) {
       this.forget(key);
       return undefined;
     }
     this.hits++;
     return entry.plan === null ? entry.value : copyBy(entry.value, entry.plan);
+  }
+
+  /** @param {number[]} tags slots and versions in turn */
+  stand(tags) {
+    for (let i = 2; i < tags.length; i += 2) if (Atomics.load(this.versions, tags[i]) !== tags[i + 1]) return false;
+    return true;
   }
 
   /** Whether a near hit may become hot. */
@@ -63,11 +74,10 @@ class Hot {
    * Takes a value that Rust found in the near cache, and gives it to its caller.
    * @param {string} key
    * @param {string} text
-   * @param {number} slot
-   * @param {number} version as it was before the look-up
+   * @param {number[]} versions slots and their versions in turn, as they were before the look-up: the key's own, then its tags'
    * @param {number} deadline of `performance.now()`
    */
-  admit(key, text, slot, version, deadline) {
+  admit(key, text, versions, deadline) {
     const value = JSON.parse(text);
     const object = value !== null && typeof value === 'object';
     if (object && this.frozen) freeze(value);
@@ -76,7 +86,9 @@ class Hot {
       this.forget(key);
       // The caller may change its value: what is kept is a copy already.
       const kept = plan === null ? value : copyBy(value, plan);
-      this.map.set(key, { value: kept, plan, size: text.length, slot, version, deadline });
+      const [slot, version] = versions;
+      const tags = versions.length > 2 ? versions : null;
+      this.map.set(key, { value: kept, plan, size: text.length, slot, version, tags, deadline });
       this.size += text.length;
       while (this.map.size > MAX_ENTRIES || this.size > MAX_TEXT)
         this.forget(/** @type {string} */ (this.map.keys().next().value));

@@ -9,32 +9,58 @@ use super::dial::Denied;
 use crate::engine::batch::{Batch, Op, Reply, ReplyTo};
 use crate::engine::cache::Cache;
 use crate::engine::clock::{Ttl, now_ms};
-use crate::engine::flight::{Answers, Begin, Outcome};
+use crate::engine::entry::Tag;
+use crate::engine::extras::Extras;
+use crate::engine::flight::Landing;
 use crate::engine::key;
 use crate::engine::lease::{self, Holder};
+use crate::engine::life::Ask;
 use crate::engine::local;
+use crate::engine::mutant;
+use crate::engine::tags::{self, Tokens};
+use crate::engine::waiters::{Answers, Begin, Caller, Lease, Outcome};
 
 /// The most reads in one MGET: enough to make its cost vanish, short enough not to hold up the server's other clients.
 const MAX_MGET: usize = 256;
+
+/// How much of an entry is read to tell its age and its tags. One with a longer list of tags than that counts as missing.
+const HEAD: usize = 4096;
 
 /// How one operation is answered.
 pub(super) enum Step {
     /// Without the server.
     Answered(Reply),
     /// By the next value of the MGET under way, or by the first of a new one.
-    /// `ticket`: it may fill the near cache, with the next PTTL behind the MGET.
-    /// `lock`: under which id the caller waits while the key's lease is asked for.
-    Read { run: Run, flight: Option<u32>, lock: Option<u32>, ticket: Option<u64> },
+    /// `timed`: the next PTTL behind the MGET is its; `ticket`: it may fill the near cache.
+    Read { run: Run, flight: Option<Flight>, timed: bool, ticket: Option<u64> },
     /// By the next reply.
     Write,
     /// By the last of so many replies.
     Last(usize),
     /// Answered; a reply that says nothing is to be passed over.
     Passed,
-    /// By the second reply, unless the first is a marker's first byte.
-    UnlessMarked,
+    /// By what an entry's first bytes and its time left say, and the replies behind these.
+    Held(Question),
     /// By the second element of EXEC, the last of so many replies.
     Transaction(usize),
+}
+
+/// What a question about a key wants to know. Two replies stand before those of its own: the entry's first bytes, and its time left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Question {
+    Exists,
+    Ttl,
+    /// So many replies of its own, of which the last says whether there was such a key.
+    Expire(usize),
+}
+
+/// A read for a computation.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Flight {
+    pub(super) token: u32,
+    pub(super) ask: Ask,
+    /// The caller, should it have to wait while the key's lease is asked for: its id, and whether it wants to know of other computations.
+    pub(super) lock: Option<(u32, bool)>,
 }
 
 /// An MGET: how many keys it has, and how many PTTL stand behind it. No keys: the one under way goes on.
@@ -51,11 +77,16 @@ pub struct Plan {
     pub(super) answers: Answers,
     /// When it was made, which is before the server sees it.
     pub(super) now: u64,
+    /// The tokens of tags that were asked for, which the near cache need not have.
+    pub tokens: Tokens,
 }
 
-/// Plans a batch. Registers its flights and fences, in the order of the engine's queue.
-pub fn plan(cache: &Cache, batch: &Batch, to: &ReplyTo, denied: Denied) -> Plan {
+/// Plans a batch. Registers its flights and fences, in the order of the engine's queue. `tokens`: those of its tags that the near cache did not have.
+pub fn plan(cache: &Cache, batch: &Batch, to: &ReplyTo, denied: Denied, tokens: Tokens) -> Plan {
+    let now = now_ms();
     let mut planner = Planner {
+        now,
+        tokens,
         pipeline: Pipeline::with_capacity(16),
         steps: Vec::with_capacity(batch.ops.len()),
         run: None,
@@ -67,7 +98,7 @@ pub fn plan(cache: &Cache, batch: &Batch, to: &ReplyTo, denied: Denied) -> Plan 
         planner.add(cache, batch, op, to, &mut buffer);
     }
     planner.close_run();
-    Plan { pipeline: planner.pipeline, steps: planner.steps, answers: planner.answers, now: now_ms() }
+    Plan { pipeline: planner.pipeline, steps: planner.steps, answers: planner.answers, now, tokens: planner.tokens }
 }
 
 struct Planner {
@@ -76,6 +107,8 @@ struct Planner {
     run: Option<OpenRun>,
     denied: Denied,
     answers: Answers,
+    now: u64,
+    tokens: Tokens,
 }
 
 /// The MGET under way: where it began among the steps, its keys so far, and the PTTL that will follow.
@@ -98,52 +131,63 @@ impl Planner {
         let near = &cache.shared().near;
         if matches!(op, Op::Set { .. } | Op::End { .. } | Op::Del { .. } | Op::Increment { .. } | Op::Expire { .. }) {
             // Again, behind the reads that were queued before it: see the essay in near.rs, race 3.
-            near.invalidate(key);
+            near.own_write(key);
         }
         match *op {
-            Op::Get { .. } => self.read(cache, key, None, None),
-            Op::Begin { waiter, lock, .. } => match flights.begin(key, ReplyTo { sink: to.sink.clone(), id: waiter }) {
-                Begin::Read(token) => {
-                    let lock = (lock && !self.denied.scripts).then_some(waiter);
-                    self.read(cache, key, Some(token), lock);
+            Op::Get { .. } => self.read(cache, key, None),
+            Op::Begin { waiter, lock, many, early, more, .. } => {
+                let extras = batch.more(more);
+                let caller = Caller { to: ReplyTo { sink: to.sink.clone(), id: waiter }, window: extras.window, many };
+                match flights.begin(key, caller, self.now) {
+                    Begin::Read(token) => {
+                        if !extras.tags.is_empty() {
+                            flights.tag(key, token, self.tags(cache, &extras.tags));
+                        }
+                        let ask = Ask { window: extras.window, beta: extras.beta, early };
+                        let lock = lock && !self.denied.scripts && !mutant::lacks("lease");
+                        let lock = lock.then_some((waiter, many));
+                        self.read(cache, key, Some(Flight { token, ask, lock }));
+                    }
+                    joined => self.steps.push(Step::Answered(local::joined(cache, joined))),
                 }
-                Begin::Follow(token) => self.steps.push(Step::Answered(local::follow(cache, token))),
-                Begin::Wait => self.steps.push(Step::Answered(local::wait(cache))),
-            },
-            Op::Set { value, ttl, .. } => {
-                flights.fence(key);
-                self.command(set(key, batch.str(value), ttl), Step::Write);
             }
-            Op::End { value, ttl, token, .. } => {
-                let leased = flights.leased(key, token);
-                if flights.may_store(key, token) {
-                    let text = batch.str(value);
-                    let command =
-                        if leased { lease::store(key, holder(cache, token), text, ttl) } else { set(key, text, ttl) };
-                    self.command(command, Step::Write);
-                } else {
+            Op::Set { value, ttl, more, .. } => {
+                flights.fence(key);
+                let names = &batch.more(more).tags;
+                let meta = (!names.is_empty()).then(|| local::meta(0, 0, self.tags(cache, names)));
+                self.command(set(key, &cache.format.encode(batch.str(value), meta.as_deref()), ttl), Step::Write);
+            }
+            Op::End { value, ttl, token, more, .. } => match flights.landing(key, token) {
+                Some(landing) => {
+                    let result = Computed { token, text: batch.str(value), ttl, extras: batch.more(more) };
+                    self.command(store(cache, key, &result, &landing, false), Step::Write);
+                }
+                None => {
+                    let leased = flights.leased(key, token);
                     self.answers.append(flights.end(key, token, Outcome::Value(batch.str(value).into())));
                     self.over(cache, key, token, leased);
                 }
-            }
+            },
             Op::Del { .. } => {
                 flights.fence(key);
+                if given.is_some_and(|given| tags::is_internal(given.as_bytes())) {
+                    flights.fence_tag(key);
+                }
                 self.command(with_key(remove(self.denied), key), Step::Write);
             }
             Op::Increment { amount, ttl, .. } => {
                 let computing = flights.fence(key).map(|token| holder(cache, token));
                 self.increment(key, amount, ttl, computing);
             }
-            Op::Exists { .. } => self.unless_marked("EXISTS", key),
-            Op::Ttl { .. } => self.unless_marked("PTTL", key),
+            Op::Exists { .. } => self.question(key, Question::Exists),
+            Op::Ttl { .. } => self.question(key, Question::Ttl),
             Op::Expire { ttl: Ttl::Millis(ms), .. } => {
-                let mut command = with_key("PEXPIRE", key);
-                command.arg(ms);
-                self.command(command, Step::Write);
+                self.question(key, Question::Expire(1));
+                self.pipeline.add_command(pexpire(key, ms));
             }
             Op::Expire { ttl: Ttl::Forever, .. } => {
-                self.command(with_key("PERSIST", key), Step::Last(2));
-                self.pipeline.add_command(with_key("EXISTS", key));
+                self.question(key, Question::Expire(2));
+                self.pipeline.add_command(with_key("PERSIST", key)).add_command(with_key("EXISTS", key));
             }
             Op::Abandon { token, nothing, .. } => {
                 let leased = flights.leased(key, token);
@@ -158,7 +202,7 @@ impl Planner {
         }
     }
 
-    fn read(&mut self, cache: &Cache, key: &str, flight: Option<u32>, lock: Option<u32>) {
+    fn read(&mut self, cache: &Cache, key: &str, flight: Option<Flight>) {
         if self.run.as_ref().is_some_and(|run| run.keys == MAX_MGET || self.denied.mget) {
             self.close_run();
         }
@@ -171,10 +215,21 @@ impl Planner {
         run.keys += 1;
         run.command.arg(key);
         let ticket = cache.near.and_then(|_| cache.shared().near.expect(key));
-        if ticket.is_some() {
+        // Without its time left, the age of an entry with grace is not known.
+        let grace = flight.is_some_and(|f| f.ask.window > 0 || f.ask.beta > 0.0 || f.ask.early);
+        let timed = ticket.is_some() || grace || cache.shared().has_grace();
+        if timed {
             run.ttls.push(with_key("PTTL", key));
         }
-        self.steps.push(Step::Read { run: Run::default(), flight, lock, ticket });
+        self.steps.push(Step::Read { run: Run::default(), flight, timed, ticket });
+    }
+
+    /// The tags of what is to be stored, with the tokens that they have.
+    fn tags(&self, cache: &Cache, names: &[Box<str>]) -> Vec<Tag> {
+        tags::with_tokens(names, |name| {
+            let key = tags::key(&cache.prefix, name);
+            self.tokens.get(&*key).cloned().or_else(|| tags::near_token(&cache.shared().near, &key, self.now))
+        })
     }
 
     /// Ends the MGET under way, so that what follows stands behind it.
@@ -198,12 +253,12 @@ impl Planner {
         }
     }
 
-    /// A question about a key, with its first byte: what is only being computed is not there.
-    fn unless_marked(&mut self, name: &str, key: &str) {
-        let mut first = with_key("GETRANGE", key);
-        first.arg(0).arg(0);
-        self.command(first, Step::UnlessMarked);
-        self.pipeline.add_command(with_key(name, key));
+    /// A question about a key, behind what tells whether there is a value for a caller: a marker is none, nor is an entry that is stale, or that a tag made a miss.
+    fn question(&mut self, key: &str, question: Question) {
+        let mut head = with_key("GETRANGE", key);
+        head.arg(0).arg(HEAD - 1);
+        self.command(head, Step::Held(question));
+        self.pipeline.add_command(with_key("PTTL", key));
     }
 
     fn command(&mut self, command: Cmd, step: Step) {
@@ -241,7 +296,13 @@ fn with_key(name: &str, key: &str) -> Cmd {
     command
 }
 
-fn set(key: &str, value: &str, ttl: Ttl) -> Cmd {
+pub(super) fn pexpire(key: &str, ms: u64) -> Cmd {
+    let mut command = with_key("PEXPIRE", key);
+    command.arg(ms);
+    command
+}
+
+fn set(key: &str, value: &[u8], ttl: Ttl) -> Cmd {
     // Its parts and their bytes, so that a burst of them does not grow two lists each.
     let mut command = Cmd::with_capacity(5, key.len() + value.len() + 32);
     command.arg("SET").arg(key).arg(value);
@@ -249,6 +310,39 @@ fn set(key: &str, value: &str, ttl: Ttl) -> Cmd {
         command.arg("PX").arg(ms);
     }
     command
+}
+
+/// The result of a computation.
+pub(super) struct Computed<'a> {
+    pub(super) token: u32,
+    pub(super) text: &'a str,
+    pub(super) ttl: Ttl,
+    pub(super) extras: &'a Extras,
+}
+
+/// Stores a result; `by_text` where the server has forgotten the script.
+pub(super) fn store(cache: &Cache, key: &str, result: &Computed<'_>, landing: &Landing, by_text: bool) -> Cmd {
+    let Computed { token, text, ttl, extras } = *result;
+    let meta = local::end_meta(extras, &landing.tags, ttl);
+    let bytes = cache.format.encode(text, meta.as_deref());
+    let extra = meta.as_ref().map_or(0, |meta| meta.extra_ms);
+    if extra > 0 {
+        cache.shared().note_grace();
+    }
+    let ttl = match ttl {
+        Ttl::Millis(ms) => Ttl::Millis(ms.saturating_add(extra)),
+        Ttl::Forever => Ttl::Forever,
+    };
+    match (landing.lease, &landing.over) {
+        (Lease::None, _) => set(key, &bytes, ttl),
+        _ if mutant::lacks("landing") => set(key, &bytes, ttl),
+        (Lease::Key, _) => lease::store(by_text, key, &holder(cache, token).marker(), &bytes, ttl),
+        (Lease::Refresh, over) => {
+            let lock = tags::refresh_key(&cache.prefix, key);
+            let identity = over.as_ref().map_or(&[][..], |over| &over.identity);
+            lease::replace(by_text, key, &lock, identity, &holder(cache, token).marker(), &bytes, ttl)
+        }
+    }
 }
 
 /// What removes a key here: UNLINK frees memory in the background, DEL is there where the ACL denies it.

@@ -143,7 +143,7 @@ async fn inspect(connection: &mut Connection) -> Result<(), Trouble> {
         scan: denied(3),
         unlink: denied(4),
         mget: denied(5),
-        scripts: (6..=9).any(|i| matches!(replies.get(i), Some(Value::ServerError(_)))),
+        scripts: (6..=10).any(|i| matches!(replies.get(i), Some(Value::ServerError(_)))),
     };
     connection.tracking &= matches!(replies.last(), Some(Value::Okay));
     if let Some(text) = replies.get(1).and_then(text) {
@@ -176,6 +176,7 @@ fn invalidated(shared: &Shared, push: PushInfo) {
                     {
                         shared.near.invalidate(key);
                         shared.waiting.wake(key);
+                        shared.flights.fence_tag(key);
                     }
                 }
             }

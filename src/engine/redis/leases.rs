@@ -6,13 +6,20 @@ use std::time::Instant;
 use redis::aio::MultiplexedConnection;
 use redis::{Cmd, Pipeline, Value};
 
+use super::found::{self, judge, left};
 use super::reply::{classify, explain, out_of_step};
+use super::settle::Wanted;
+use super::tokens;
 use crate::engine::batch::Json;
 use crate::engine::cache::Cache;
+use crate::engine::clock::now_ms;
+use crate::engine::entry;
 use crate::engine::error::{Kind, Trouble};
-use crate::engine::flight::Outcome;
 use crate::engine::lease::{self, Holder, LONGEST, POLL, RENEWAL};
+use crate::engine::life::Ask;
 use crate::engine::stats::add;
+use crate::engine::tags::{self, Tokens};
+use crate::engine::waiters::{Lease, Outcome};
 
 /// What the key holds when its lease is asked for.
 enum Found {
@@ -21,48 +28,57 @@ enum Found {
     /// Another flight has it; one of this engine, where it is given.
     Computing(Option<Holder>),
     Value(Json),
+    /// An entry that is nothing to this flight.
+    Void(Box<[u8]>),
     /// Bytes that are no value: they are in the way, and no lease can be had.
     Foreign,
 }
 
 /// Brings the flight `token` of `key` to its end, or to its leader.
-pub async fn run(cache: Arc<Cache>, redis: MultiplexedConnection, key: String, token: u32) {
-    let mut task = Task { cache, redis, key, token };
+pub async fn run(cache: Arc<Cache>, redis: MultiplexedConnection, wanted: Wanted) {
+    let Wanted { key, token, void, .. } = wanted;
+    let mut task = Task { cache, redis, key, token, void };
     match task.wait_for_lease().await {
-        Ok(true) => renew(task).await,
+        Ok(true) => {
+            let key = task.key.clone();
+            renew(task, key).await;
+        }
         Ok(false) => {}
         // Redis is away: this process computes for itself.
         Err(trouble) => {
             let shared = task.cache.shared();
             shared.errors.count(trouble.kind);
-            let (_, answers) = shared.flights.lead_first(&task.key, token, false);
+            let (_, answers) = shared.flights.lead_first(&task.key, token, Lease::None, now_ms());
             add(&task.cache.counters.computes, 1);
             answers.send();
         }
     }
 }
 
-/// Renews the lease for as long as the function runs. Between two renewals it holds no cache: one that is closed need not wait for it.
-async fn renew(task: Task) {
-    let Task { cache, redis, key, token } = task;
+/// Renews the lease that lies at the stored key `at`, for as long as the function runs. Between two renewals it holds no cache: one that is closed need not wait for it.
+pub(super) async fn renew(task: Task, at: String) {
+    let Task { cache, redis, key, token, .. } = task;
     let weak = Arc::downgrade(&cache);
     drop(cache);
     let since = Instant::now();
     while since.elapsed() < LONGEST {
         tokio::time::sleep(RENEWAL).await;
         let Some(cache) = weak.upgrade().filter(|c| c.shared().flights.alive(&key, token)) else { return };
-        let mut task = Task { cache, redis: redis.clone(), key: key.clone(), token };
-        if task.eval(lease::renew).await.is_ok_and(|reply| reply == Value::Int(0)) {
+        let mut task = Task { cache, redis: redis.clone(), key: key.clone(), token, void: Box::default() };
+        let renewed = task.eval(|by_text, holder| lease::renew(by_text, &at, holder)).await;
+        if renewed.is_ok_and(|reply| reply == Value::Int(0)) {
             return;
         }
     }
 }
 
-struct Task {
-    cache: Arc<Cache>,
-    redis: MultiplexedConnection,
-    key: String,
-    token: u32,
+pub(super) struct Task {
+    pub(super) cache: Arc<Cache>,
+    pub(super) redis: MultiplexedConnection,
+    pub(super) key: String,
+    pub(super) token: u32,
+    /// An entry that begins with this is nothing to this flight; empty for none.
+    pub(super) void: Box<[u8]>,
 }
 
 impl Task {
@@ -80,6 +96,7 @@ impl Task {
                     self.cache.shared().flights.found(&self.key, self.token, &json).send();
                     return Ok(false);
                 }
+                Found::Void(void) => self.void = void,
                 Found::Lease if self.unwanted() => {
                     let _ = self.command(lease::release(&self.key, self.holder())).await;
                     return Ok(false);
@@ -91,12 +108,17 @@ impl Task {
                 }
                 // Of a flight whose callers stopped waiting, or of a thread that has ended.
                 Found::Computing(Some(from)) if !self.cache.shared().flights.runs(&self.key, from.token) => {
-                    let taken = self.eval(|by_text, key, holder| lease::take_over(by_text, key, from, holder)).await?;
+                    let key = self.key.clone();
+                    let taken = self.eval(|by_text, holder| lease::take_over(by_text, &key, from, holder)).await?;
                     if taken == Value::Int(1) {
                         return Ok(self.lead(true).await);
                     }
                 }
                 Found::Computing(_) => {
+                    self.cache.shared().flights.elsewhere(&self.key, self.token).send();
+                    if self.unwanted() {
+                        return Ok(false);
+                    }
                     let _ = tokio::time::timeout(POLL, changed).await;
                     self.cache.shared().waiting.forget(&self.key);
                     if self.unwanted() {
@@ -118,7 +140,8 @@ impl Task {
     }
 
     async fn lead(&mut self, leased: bool) -> bool {
-        let (leads, answers) = self.cache.shared().flights.lead_first(&self.key, self.token, leased);
+        let lease = if leased { Lease::Key } else { Lease::None };
+        let (leads, answers) = self.cache.shared().flights.lead_first(&self.key, self.token, lease, now_ms());
         answers.send();
         if leads {
             add(&self.cache.counters.computes, 1);
@@ -129,39 +152,75 @@ impl Task {
         leads && leased
     }
 
-    fn holder(&self) -> Holder {
+    pub(super) fn holder(&self) -> Holder {
         Holder { engine: self.cache.shared().status.id(), token: self.token }
     }
 
     async fn ask(&mut self) -> Result<Found, Trouble> {
-        match self.eval(lease::acquire).await? {
-            Value::BulkString(bytes) if bytes == self.holder().marker() => Ok(Found::Lease),
-            Value::BulkString(bytes) if lease::is_marker(&bytes) => Ok(Found::Computing(self.holder().sibling(&bytes))),
-            Value::BulkString(bytes) => Ok(Json::checked(bytes).map_or(Found::Foreign, Found::Value)),
+        let (key, void) = (self.key.clone(), self.void.clone());
+        let reply = self.eval(|by_text, holder| lease::acquire(by_text, &key, holder, &void)).await?;
+        let (bytes, left) = match reply {
+            Value::Array(mut parts) if parts.len() == 2 => match (parts.pop(), parts.pop()) {
+                (Some(time), Some(Value::BulkString(bytes))) => (bytes, left(time)),
+                _ => return Err(out_of_step()),
+            },
             // Another type than a string lies there.
             Value::ServerError(error) if matches!(classify(&error).kind, Kind::Wrongtype | Kind::Server) => {
-                Ok(Found::Foreign)
+                return Ok(Found::Foreign);
             }
-            Value::ServerError(error) => Err(classify(&error)),
-            _ => Err(out_of_step()),
+            Value::ServerError(error) => return Err(classify(&error)),
+            _ => return Err(out_of_step()),
+        };
+        if bytes == self.holder().marker() {
+            return Ok(Found::Lease);
         }
+        if lease::is_marker(&bytes) {
+            return Ok(Found::Computing(self.holder().sibling(&bytes)));
+        }
+        let tokens = self.tokens(&bytes).await?;
+        let token = |key: &str| tokens.get(key).cloned();
+        Ok(match judge(&self.cache, bytes, left, Ask::default(), token, now_ms()) {
+            found::Found::Fresh(entry, _) => Found::Value(entry.json),
+            found::Found::Void(identity) if !identity.is_empty() => Found::Void(identity),
+            _ => Found::Foreign,
+        })
     }
 
-    async fn eval(&mut self, call: impl Fn(bool, &str, Holder) -> Cmd) -> Result<Value, Trouble> {
-        match self.command(call(false, &self.key, self.holder())).await? {
-            Value::ServerError(error) if error.code() == "NOSCRIPT" => {
-                self.command(call(true, &self.key, self.holder())).await
-            }
+    /// The tokens of an entry's tags that the near cache does not have.
+    async fn tokens(&mut self, bytes: &[u8]) -> Result<Tokens, Trouble> {
+        let cache = self.cache.clone();
+        let now = now_ms();
+        let keys: Vec<String> = entry::meta_of(bytes)
+            .into_iter()
+            .flat_map(|meta| meta.tags)
+            .map(|tag| tags::key(&cache.prefix, &tag.name))
+            .filter(|key| tags::near_token(&cache.shared().near, key, now).is_none())
+            .collect();
+        if keys.is_empty() {
+            return Ok(Tokens::new());
+        }
+        let (pipeline, asked) = tokens::ask(&cache, keys, false);
+        let values = self.pipeline(&pipeline).await?;
+        Ok(asked.heard(&cache, values)?.0)
+    }
+
+    pub(super) async fn eval(&mut self, call: impl Fn(bool, Holder) -> Cmd) -> Result<Value, Trouble> {
+        match self.command(call(false, self.holder())).await? {
+            Value::ServerError(error) if error.code() == "NOSCRIPT" => self.command(call(true, self.holder())).await,
             value => Ok(value),
         }
     }
 
-    async fn command(&mut self, command: Cmd) -> Result<Value, Trouble> {
+    pub(super) async fn command(&mut self, command: Cmd) -> Result<Value, Trouble> {
         let mut pipeline = Pipeline::with_capacity(1);
         pipeline.add_command(command);
-        let step = self.redis.send_packed_commands(&pipeline, 0, 1);
+        self.pipeline(&pipeline).await?.into_iter().next().ok_or_else(out_of_step)
+    }
+
+    async fn pipeline(&mut self, pipeline: &Pipeline) -> Result<Vec<Value>, Trouble> {
+        let step = self.redis.send_packed_commands(pipeline, 0, pipeline.len());
         match tokio::time::timeout(self.cache.timeout, step).await {
-            Ok(Ok(values)) => values.into_iter().next().ok_or_else(out_of_step),
+            Ok(Ok(values)) => Ok(values),
             Ok(Err(error)) => Err(explain(&error)),
             Err(_) => Err(Trouble::new(Kind::Timeout, "the server did not answer in time")),
         }

@@ -2,14 +2,19 @@
 
 pub mod commands;
 pub mod dial;
+mod found;
+mod held;
 pub mod leases;
+pub mod refresh;
 pub mod reply;
+mod sent;
 pub mod serve;
 pub mod settle;
 pub mod supervisor;
 pub mod target;
 pub mod tasks;
 pub mod tls;
+pub mod tokens;
 
 use std::sync::Arc;
 use std::time::Instant;

@@ -14,14 +14,17 @@ use redis::aio::MultiplexedConnection;
 use redis::{Pipeline, RedisResult, Value};
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use super::commands::{self, Plan};
+use super::commands;
 use super::dial::Connection;
 use super::reply::explain;
+use super::sent::{InFlight, Next, Sent};
 use super::settle::Verdict;
-use super::{Gate, Job, Work, leases, tasks};
+use super::tokens;
+use super::{Gate, Job, Work, leases, refresh, tasks};
 use crate::engine::cache::Cache;
 use crate::engine::error::{Kind, Trouble};
 use crate::engine::registry::Shared;
+use crate::engine::tags::Tokens;
 
 /// An idle connection is asked this often whether it lives.
 pub const HEARTBEAT: Duration = Duration::from_secs(1);
@@ -35,48 +38,6 @@ pub enum End {
     Closed,
 }
 
-/// A pipeline under way.
-enum Sent {
-    Batch(Box<InFlight>),
-    /// Since when, and until when it must be answered.
-    Ping(Instant, Instant),
-    /// Removes keys whose write the server refused.
-    Cleanup(Instant),
-}
-
-struct InFlight {
-    job: Option<Job>,
-    plan: Option<Plan>,
-    sent: Instant,
-}
-
-impl InFlight {
-    fn settle(&mut self, values: Option<Vec<Value>>) -> Verdict {
-        let (Some(job), Some(plan)) = (self.job.take(), self.plan.take()) else { return Verdict::default() };
-        let Work::Batch(batch) = &job.work else { return Verdict::default() };
-        let (replies, mut verdict) = plan.settle(&job.cache, batch, &job.to, values);
-        job.finish(&replies);
-        std::mem::take(&mut verdict.answers).send();
-        verdict
-    }
-}
-
-impl Drop for InFlight {
-    fn drop(&mut self) {
-        // Its flights are registered: it must be answered by its plan.
-        self.settle(None);
-    }
-}
-
-impl Sent {
-    fn deadline(&self) -> Instant {
-        match self {
-            Self::Batch(b) => b.job.as_ref().map_or(b.sent, Job::deadline),
-            Self::Ping(_, deadline) | Self::Cleanup(deadline) => *deadline,
-        }
-    }
-}
-
 async fn round_trip(mut redis: MultiplexedConnection, pipeline: Pipeline) -> RedisResult<Vec<Value>> {
     redis.send_packed_commands(&pipeline, 0, pipeline.len()).await
 }
@@ -88,7 +49,13 @@ pub async fn serve(
     jobs: &mut UnboundedReceiver<Job>,
     waiting: VecDeque<Job>,
 ) -> End {
-    let mut pump = Pump { connection, replies: FuturesOrdered::new(), sent: VecDeque::new() };
+    let mut pump = Pump {
+        connection,
+        replies: FuturesOrdered::new(),
+        sent: VecDeque::new(),
+        stalled: false,
+        behind: VecDeque::new(),
+    };
     for job in waiting {
         pump.start(job);
     }
@@ -104,6 +71,7 @@ pub async fn serve(
     *shared.gate.write() = Gate::Local;
     // Front to back; each answers its callers as it goes.
     pump.sent.drain(..).for_each(drop);
+    pump.behind.drain(..).for_each(drop);
     End::Outage
 }
 
@@ -111,6 +79,9 @@ struct Pump<'a, F: Future> {
     connection: &'a mut Connection,
     replies: FuturesOrdered<F>,
     sent: VecDeque<Sent>,
+    /// A job waits for tokens before it is planned: those that come wait behind it, as the order of jobs is the order on the wire.
+    stalled: bool,
+    behind: VecDeque<Job>,
 }
 
 impl Pump<'_, futures_util::future::BoxFuture<'static, RedisResult<Vec<Value>>>> {
@@ -120,9 +91,24 @@ impl Pump<'_, futures_util::future::BoxFuture<'static, RedisResult<Vec<Value>>>>
     }
 
     fn start(&mut self, job: Job) {
+        if self.stalled {
+            return self.behind.push_back(job);
+        }
+        if let Work::Batch(batch) = &job.work {
+            let wanted = tokens::wanted(&job.cache, batch);
+            if !wanted.is_empty() {
+                self.stalled = true;
+                let (pipeline, asked) = tokens::ask(&job.cache, wanted, true);
+                return self.send(pipeline, Sent::Tokens(Box::new(asked), Next::Plan(job)));
+            }
+        }
+        self.plan(job, Tokens::new());
+    }
+
+    fn plan(&mut self, job: Job, tokens: Tokens) {
         match &job.work {
             Work::Batch(batch) => {
-                let mut plan = commands::plan(&job.cache, batch, &job.to, self.connection.denied);
+                let mut plan = commands::plan(&job.cache, batch, &job.to, self.connection.denied, tokens);
                 let pipeline = std::mem::take(&mut plan.pipeline);
                 let mut flight = InFlight { job: Some(job), plan: Some(plan), sent: Instant::now() };
                 if pipeline.is_empty() {
@@ -202,11 +188,38 @@ impl Pump<'_, futures_util::future::BoxFuture<'static, RedisResult<Vec<Value>>>>
 
     fn heard(&mut self, shared: &Shared, sent: Option<Sent>, values: Vec<Value>) -> Result<(), Trouble> {
         match sent {
-            Some(Sent::Batch(mut flight)) => {
+            Some(Sent::Batch(flight)) => {
                 shared.latency.record(flight.sent.elapsed());
-                let cache = flight.job.as_ref().map(|job| job.cache.clone());
-                let verdict = flight.settle(Some(values));
-                self.follow_up(cache, verdict)
+                let Some((cache, unknown)) = flight.unknown_tags(&values) else { return Ok(()) };
+                if unknown.is_empty() {
+                    return self.settle(flight, values);
+                }
+                let (pipeline, asked) = tokens::ask(&cache, unknown, false);
+                self.send(pipeline, Sent::Tokens(Box::new(asked), Next::Settle(flight, values)));
+                Ok(())
+            }
+            Some(Sent::Tokens(asked, Next::Plan(job))) => {
+                let (tokens, renewals) = asked.heard(&job.cache, values)?;
+                self.stalled = false;
+                self.renew(&job.cache, renewals);
+                self.plan(job, tokens);
+                while !self.stalled
+                    && let Some(job) = self.behind.pop_front()
+                {
+                    self.start(job);
+                }
+                Ok(())
+            }
+            Some(Sent::Tokens(asked, Next::Settle(mut flight, replies))) => {
+                if let Some(job) = &flight.job {
+                    let (tokens, renewals) = asked.heard(&job.cache, values)?;
+                    let cache = job.cache.clone();
+                    if let Some(plan) = &mut flight.plan {
+                        plan.tokens.extend(tokens);
+                    }
+                    self.renew(&cache, renewals);
+                }
+                self.settle(flight, replies)
             }
             Some(Sent::Ping(sent, _)) => {
                 shared.latency.record(sent.elapsed());
@@ -222,6 +235,18 @@ impl Pump<'_, futures_util::future::BoxFuture<'static, RedisResult<Vec<Value>>>>
         }
     }
 
+    fn settle(&mut self, mut flight: Box<InFlight>, values: Vec<Value>) -> Result<(), Trouble> {
+        let cache = flight.job.as_ref().map(|job| job.cache.clone());
+        let verdict = flight.settle(Some(values));
+        self.follow_up(cache, verdict)
+    }
+
+    fn renew(&mut self, cache: &Cache, renewals: Pipeline) {
+        if !renewals.is_empty() {
+            self.send(renewals, Sent::Cleanup(Instant::now() + cache.shared().patience()));
+        }
+    }
+
     /// What a batch leaves behind: keys to remove, commands to repeat, leases to ask for.
     fn follow_up(&mut self, cache: Option<Arc<Cache>>, verdict: Verdict) -> Result<(), Trouble> {
         let mut pipeline = Pipeline::new();
@@ -234,8 +259,13 @@ impl Pump<'_, futures_util::future::BoxFuture<'static, RedisResult<Vec<Value>>>>
             pipeline.add_command(command);
         }
         if let Some(cache) = cache {
-            for (key, token) in verdict.leases {
-                tokio::spawn(leases::run(cache.clone(), self.connection.redis.clone(), key, token));
+            for wanted in verdict.leases {
+                let redis = self.connection.redis.clone();
+                if wanted.refresh {
+                    tokio::spawn(refresh::run(cache.clone(), redis, wanted.key, wanted.token));
+                } else {
+                    tokio::spawn(leases::run(cache.clone(), redis, wanted));
+                }
             }
             if !pipeline.is_empty() {
                 self.send(pipeline, Sent::Cleanup(Instant::now() + cache.shared().patience()));

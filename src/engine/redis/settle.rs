@@ -1,19 +1,23 @@
 //! The replies of a pipeline as the replies of its batch, and what they leave to be done.
 
+use std::sync::Arc;
 use std::vec;
 
 use redis::{Cmd, Value};
 
-use super::commands::{Plan, Run, Step, holder};
+use super::commands::{Computed, Flight, Plan, Run, Step, store};
+use super::found::{Found, judge, left};
 use super::reply::{classify, integer, out_of_step};
-use crate::engine::batch::{Batch, Json, Op, Reply, ReplyTo};
+use crate::engine::batch::{Batch, Op, Reply, ReplyTo};
 use crate::engine::cache::Cache;
 use crate::engine::clock::{Ttl, now_ms};
+use crate::engine::entry;
 use crate::engine::error::{CallError, Kind, Trouble};
-use crate::engine::flight::{Answers, Outcome};
-use crate::engine::lease;
+use crate::engine::life::Ask;
 use crate::engine::local;
 use crate::engine::stats::add;
+use crate::engine::tags::{self, Tokens};
+use crate::engine::waiters::{Answers, Caller, Outcome};
 
 /// What the replies of a batch say beyond themselves.
 #[derive(Default)]
@@ -22,15 +26,48 @@ pub struct Verdict {
     pub outage: Option<Trouble>,
     /// Writes that the server refused: what was stored before must not be read any more, so these keys are to be removed.
     pub stale: Vec<String>,
-    /// Computations for which the key's lease is to be asked for.
-    pub leases: Vec<(String, u32)>,
+    /// Computations for which the key's lease is to be asked for, or the lock of a refresh.
+    pub leases: Vec<Wanted>,
     /// Sent behind the batch; nobody waits for it.
     pub behind: Vec<Cmd>,
     /// For those who waited, behind the batch's own replies: who is told to follow a computation must find it begun.
     pub answers: Answers,
 }
 
+/// A lease to be asked for.
+pub struct Wanted {
+    pub key: String,
+    pub token: u32,
+    /// The entry at the key is refreshed; else it counts as nothing, if it begins with `void`.
+    pub refresh: bool,
+    pub void: Box<[u8]>,
+}
+
 impl Plan {
+    /// The tags of what came back whose tokens are not known.
+    pub fn unknown_tags(&self, cache: &Cache, values: &[Value]) -> Vec<String> {
+        let mut unknown = Vec::new();
+        let mut look = |value: &Value| {
+            let Value::BulkString(bytes) = value else { return };
+            for tag in entry::meta_of(bytes).into_iter().flat_map(|meta| meta.tags) {
+                let key = tags::key(&cache.prefix, &tag.name);
+                if !self.tokens.contains_key(&*key)
+                    && tags::near_token(&cache.shared().near, &key, self.now).is_none()
+                    && !unknown.contains(&key)
+                {
+                    unknown.push(key);
+                }
+            }
+        };
+        for value in values {
+            match value {
+                Value::Array(values) => values.iter().for_each(&mut look),
+                value => look(value),
+            }
+        }
+        unknown
+    }
+
     /// Reads what came back, `None` where nothing did. Whatever has no reply of the server is answered on the in-process tier.
     pub fn settle(
         self,
@@ -44,6 +81,7 @@ impl Plan {
             mget: Vec::new().into_iter(),
             ttls: Vec::new().into_iter(),
             sent: self.now,
+            tokens: self.tokens,
             verdict: Verdict { answers: self.answers, ..Verdict::default() },
         };
         let mut buffer = String::new();
@@ -57,15 +95,16 @@ impl Plan {
     }
 }
 
-struct Reader {
-    values: vec::IntoIter<Value>,
+pub(super) struct Reader {
+    pub(super) values: vec::IntoIter<Value>,
     /// Of the MGET that is being read; empty where it failed.
     mget: vec::IntoIter<Value>,
     /// The PTTL behind it.
     ttls: vec::IntoIter<Value>,
     /// When the batch was sent.
     sent: u64,
-    verdict: Verdict,
+    tokens: Tokens,
+    pub(super) verdict: Verdict,
 }
 
 impl Reader {
@@ -85,26 +124,23 @@ impl Reader {
     ) -> Reply {
         let result = match step {
             Step::Answered(reply) => return reply,
-            Step::Read { run, flight, lock, ticket } => {
+            Step::Read { run, flight, timed, ticket } => {
                 let value = self.next_read(run);
-                let lock = lock.map(|id| ReplyTo { sink: to.sink.clone(), id });
-                let (reply, json) = self.read(cache, key, flight, lock, value, now);
+                let left = if timed { self.ttls.next().and_then(left) } else { None };
+                let found = self.find(cache, value, left, flight.map_or(Ask::default(), |f| f.ask), now);
                 if let Some(ticket) = ticket {
-                    self.fill(cache, key, ticket, json.as_ref());
+                    self.fill(cache, key, ticket, &found);
                 }
-                return reply;
+                return match flight {
+                    None => self.read(cache, key, found, now),
+                    Some(flight) => self.begin(cache, key, found, flight, to, now),
+                };
             }
             Step::Passed => {
                 self.values.next();
                 return Reply::Done;
             }
-            Step::UnlessMarked => {
-                let first = self.values.next();
-                let answer = self.values.next();
-                let marked = matches!(&first, Some(Value::BulkString(bytes)) if lease::is_marker(bytes));
-                // -2 is PTTL's "no such key", and no number of keys that exist.
-                answer.map(|value| if marked { Value::Int(-2) } else { value })
-            }
+            Step::Held(question) => return self.held(cache, batch, op, question, to, now, key),
             Step::Write => self.values.next(),
             Step::Last(replies) => self.values.nth(replies - 1),
             Step::Transaction(replies) => self.values.nth(replies - 1).map(|exec| match exec {
@@ -112,11 +148,13 @@ impl Reader {
                 other => other,
             }),
         };
-        if let (Op::End { value, ttl, token, .. }, Some(Value::ServerError(error))) = (op, &result)
+        if let (Op::End { value, ttl, token, more, .. }, Some(Value::ServerError(error))) = (op, &result)
             && error.code() == "NOSCRIPT"
         {
             // The server forgot its scripts (SCRIPT FLUSH): once more, with the text, before anything that is sent from here on.
-            self.verdict.behind.push(lease::store_by_text(key, holder(cache, *token), batch.str(*value), *ttl));
+            let result = Computed { token: *token, text: batch.str(*value), ttl: *ttl, extras: batch.more(*more) };
+            let again = cache.shared().flights.landing(key, *token);
+            self.verdict.behind.extend(again.map(|landing| store(cache, key, &result, &landing, true)));
             self.verdict.answers.append(cache.shared().flights.end(
                 key,
                 *token,
@@ -124,7 +162,7 @@ impl Reader {
             ));
             return Reply::Done;
         }
-        let outcome = result.ok_or(None).and_then(|value| written(cache, op, value).map_err(Some));
+        let outcome = result.ok_or(None).and_then(|value| written(cache, batch, op, value).map_err(Some));
         let reply = match outcome {
             Ok(reply) => reply,
             Err(trouble) => {
@@ -148,7 +186,7 @@ impl Reader {
     }
 
     /// The server's word on one write: an answer, or `None` where the in-process tier must give one.
-    fn refused(&mut self, cache: &Cache, op: &Op, key: &str, trouble: Trouble) -> Option<Reply> {
+    pub(super) fn refused(&mut self, cache: &Cache, op: &Op, key: &str, trouble: Trouble) -> Option<Reply> {
         if matches!(op, Op::Increment { .. }) && trouble.kind == Kind::Server {
             // The caller's mistake, and no trouble with Redis.
             return Some(Reply::Error(CallError::not_an_integer()));
@@ -167,7 +205,6 @@ impl Reader {
             Op::Del { .. } => Some(Reply::Number(0)),
             Op::Increment { .. } if matches!(trouble.kind, Kind::Oom | Kind::Denied) => None,
             Op::Increment { .. } => Some(Reply::Error(CallError::not_an_integer())),
-            Op::Ttl { .. } => Some(Reply::Miss),
             _ => Some(Reply::Flag(false)),
         }
     }
@@ -185,80 +222,82 @@ impl Reader {
         self.mget.next()
     }
 
-    /// A read's reply, and the value that came with it from Redis.
-    fn read(
-        &mut self,
-        cache: &Cache,
-        key: &str,
-        flight: Option<u32>,
-        lock: Option<ReplyTo>,
-        value: Option<Value>,
-        now: u64,
-    ) -> (Reply, Option<Json>) {
-        let counters = &cache.counters;
-        let found = match value {
-            // Somebody computes it.
-            Some(Value::BulkString(bytes)) if lease::is_marker(&bytes) => None,
-            Some(Value::BulkString(bytes)) => {
-                let json = Json::checked(bytes);
-                add(if json.is_some() { &counters.hits_redis } else { &counters.decode_errors }, 1);
-                json
-            }
-            Some(Value::Nil) => None,
-            Some(other) => {
+    /// What a read found, judged.
+    fn find(&mut self, cache: &Cache, value: Option<Value>, left: Option<u64>, ask: Ask, now: u64) -> Found {
+        let Some(value) = value else { return Found::NoReply };
+        let bytes = match value {
+            Value::BulkString(bytes) => bytes,
+            Value::Nil => return Found::miss(),
+            other => {
                 let trouble = integer(other).err().unwrap_or_else(out_of_step);
                 cache.shared().errors.count(trouble.kind);
                 if trouble.kind.is_outage() {
                     self.verdict.outage.get_or_insert(trouble);
-                    return (self.read_locally(cache, key, flight, now), None);
+                    return Found::NoReply;
                 }
-                None
+                return Found::miss();
             }
-            None => return (self.read_locally(cache, key, flight, now), None),
         };
-        if found.is_none() {
-            add(&counters.misses, 1);
+        judge(cache, bytes, left, ask, |key| self.tokens.get(key).cloned(), now)
+    }
+
+    /// The reply of a `get`.
+    fn read(&mut self, cache: &Cache, key: &str, found: Found, now: u64) -> Reply {
+        match found {
+            Found::NoReply => local::read(cache, key, now).map_or(Reply::Miss, Reply::Value),
+            Found::Fresh(entry, _) => {
+                add(&cache.counters.hits_redis, 1);
+                Reply::Value(entry.json)
+            }
+            Found::Old(..) | Found::Void(_) => {
+                add(&cache.counters.misses, 1);
+                Reply::Miss
+            }
         }
-        let reply = match (&found, flight) {
-            (Some(json), None) => Reply::Value(json.clone()),
-            (None, None) => Reply::Miss,
-            (Some(json), Some(token)) => {
-                self.verdict.answers.append(cache.shared().flights.found(key, token, json));
-                Reply::Hit(json.clone())
+    }
+
+    /// The reply of a computation's read.
+    fn begin(&mut self, cache: &Cache, key: &str, found: Found, flight: Flight, to: &ReplyTo, now: u64) -> Reply {
+        let Flight { token, ask, lock } = flight;
+        let flights = &cache.shared().flights;
+        let (over, void) = match found {
+            Found::NoReply => return self.then(local::finish_read(cache, key, token, ask, now)),
+            Found::Fresh(entry, _) => {
+                add(&cache.counters.hits_redis, 1);
+                self.verdict.answers.append(flights.found(key, token, &entry.json));
+                return Reply::Hit(entry.json);
             }
-            (None, Some(token)) => match lock {
-                Some(first) => {
-                    cache.shared().flights.hold(key, token, first);
-                    self.verdict.leases.push((key.to_owned(), token));
-                    Reply::Wait
-                }
-                None => self.then(local::lead(cache, key, token)),
-            },
+            Found::Old(over) => (Some(over), Box::default()),
+            Found::Void(identity) => (None, identity),
         };
-        (reply, found)
+        add(&cache.counters.misses, 1);
+        match lock {
+            Some((waiter, many)) => {
+                let to = ReplyTo { sink: to.sink.clone(), id: waiter };
+                let refresh = over.is_some();
+                flights.hold(key, token, Caller { to, window: ask.window, many }, over);
+                self.verdict.leases.push(Wanted { key: key.to_owned(), token, refresh, void });
+                Reply::Wait
+            }
+            None => self.then(local::lead(cache, key, token, over, now)),
+        }
     }
 
     /// Keeps what a read found, if its placeholder still stands.
-    fn fill(&mut self, cache: &Cache, key: &str, ticket: u64, json: Option<&Json>) {
+    fn fill(&mut self, cache: &Cache, key: &str, ticket: u64, found: &Found) {
         let near = &cache.shared().near;
-        let left = self.ttls.next().and_then(|value| integer(value).ok());
         let most = cache.near.map_or(0, |age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX));
-        let ttl = match left {
-            Some(-1) => Some(most),
-            Some(ms) => u64::try_from(ms).ok().filter(|ms| *ms > 0).map(|ms| ms.min(most)),
-            None => None,
-        };
-        match (json, ttl) {
-            (Some(json), Some(ms)) => near.fill(key, ticket, json.as_str(), Ttl::Millis(ms), self.sent),
+        match found {
+            Found::Fresh(entry, left) if *left > 0 => {
+                let ttl = Ttl::Millis(most.min(*left));
+                near.fill(key, ticket, entry.json.as_str(), entry.meta.as_deref(), ttl, self.sent);
+            }
             _ => near.forget(key, ticket),
         }
     }
 
-    fn read_locally(&mut self, cache: &Cache, key: &str, flight: Option<u32>, now: u64) -> Reply {
-        match flight {
-            Some(token) => self.then(local::finish_read(cache, key, token, now)),
-            None => local::read(cache, key, now).map_or(Reply::Miss, Reply::Value),
-        }
+    pub(super) fn token(&self, cache: &Cache, key: &str, now: u64) -> Option<Arc<str>> {
+        self.tokens.get(key).cloned().or_else(|| tags::near_token(&cache.shared().near, key, now))
     }
 
     fn then(&mut self, (reply, answers): (Reply, Answers)) -> Reply {
@@ -268,7 +307,7 @@ impl Reader {
 }
 
 /// A write's reply as the call's.
-fn written(cache: &Cache, op: &Op, value: Value) -> Result<Reply, Trouble> {
+fn written(cache: &Cache, batch: &Batch, op: &Op, value: Value) -> Result<Reply, Trouble> {
     match op {
         Op::Set { .. } | Op::End { .. } => match value {
             Value::Okay | Value::Int(1) => {
@@ -281,14 +320,12 @@ fn written(cache: &Cache, op: &Op, value: Value) -> Result<Reply, Trouble> {
             _ => Err(out_of_step()),
         },
         Op::Del { .. } => {
-            add(&cache.counters.deletes, 1);
+            if !op.key().is_some_and(|key| tags::is_internal(batch.str(key).as_bytes())) {
+                add(&cache.counters.deletes, 1);
+            }
             integer(value).map(Reply::Number)
         }
         Op::Increment { .. } => integer(value).map(Reply::Number),
-        Op::Ttl { .. } => integer(value).map(|ms| match ms {
-            -2 => Reply::Miss,
-            ms => Reply::Left(u64::try_from(ms).map_or(Ttl::Forever, Ttl::Millis)),
-        }),
         _ => integer(value).map(|n| Reply::Flag(n > 0)),
     }
 }

@@ -14,7 +14,6 @@
 //! READONLY or refused credentials, and has no place for what must happen before the first command.
 
 use std::collections::VecDeque;
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,6 +25,7 @@ use super::serve::{End, serve};
 use super::target::Target;
 use super::{Gate, Job};
 use crate::engine::error::{Kind, Trouble};
+use crate::engine::random;
 use crate::engine::registry::Shared;
 
 /// The first pause between two dials is up to this long.
@@ -158,9 +158,7 @@ impl Backoff {
             _ => FIRST_PAUSE.saturating_mul(1 << self.tries.min(16)).min(LONGEST_PAUSE),
         };
         self.tries = self.tries.saturating_add(1);
-        // The standard library's hasher keys are random; jitter needs no better source.
-        let random = RandomState::new().build_hasher().finish();
-        limit.mul_f64((random % 1_000_000) as f64 / 1_000_000.0)
+        limit.mul_f64(random::part())
     }
 }
 

@@ -12,7 +12,7 @@ use crate::engine::cache::{Cache, ServerStats, stats_json};
 use crate::engine::clock::now_ms;
 use crate::engine::error::{CallError, Kind, Trouble};
 use crate::engine::stats::add;
-use crate::engine::{glob, local};
+use crate::engine::{glob, local, tags};
 
 /// Keys that one SCAN looks at: a step of about a millisecond for the server.
 const SCAN_COUNT: usize = 1_000;
@@ -24,7 +24,7 @@ pub async fn run(job: Job, redis: MultiplexedConnection, denied: Denied) {
     let reply = match task {
         Task::DelPattern(pattern) => steps.del_pattern(pattern).await,
         Task::Clear { flush_db } => match (job.cache.prefix.is_raw(), flush_db) {
-            (false, _) => steps.del_pattern("*").await,
+            (false, _) => steps.clear().await,
             (true, true) => steps.flush_db().await,
             (true, false) => Reply::Error(CallError::needs_namespace()),
         },
@@ -61,15 +61,29 @@ impl Steps<'_> {
     async fn del_pattern(&mut self, pattern: &str) -> Reply {
         // What is being computed must not store afterwards; and the in-process tier may hold such keys once Redis is away.
         let locally = local::remove_pattern(self.cache, pattern, now_ms());
+        self.remove(pattern, locally, |rest| !tags::is_internal(rest) && glob::matches(pattern.as_bytes(), rest)).await
+    }
+
+    async fn clear(&mut self) -> Reply {
+        let locally = local::clear(self.cache, now_ms());
+        self.remove("*", locally, |_| true).await
+    }
+
+    async fn remove(&mut self, pattern: &str, locally: u64, which: impl Fn(&[u8]) -> bool) -> Reply {
         let mut removed = 0;
-        if let Err(trouble) = self.scan_and_remove(pattern, &mut removed).await {
+        if let Err(trouble) = self.scan_and_remove(pattern, which, &mut removed).await {
             self.failed(&trouble);
         }
         add(&self.cache.counters.deletes, removed);
         Reply::Number(local::to_i64(removed + locally))
     }
 
-    async fn scan_and_remove(&mut self, pattern: &str, removed: &mut u64) -> Result<(), Trouble> {
+    async fn scan_and_remove(
+        &mut self,
+        pattern: &str,
+        which: impl Fn(&[u8]) -> bool,
+        removed: &mut u64,
+    ) -> Result<(), Trouble> {
         let prefix = self.cache.prefix.as_str().to_owned();
         let full = format!("{}{pattern}", glob::escape(&prefix));
         let mut cursor = b"0".to_vec();
@@ -82,21 +96,33 @@ impl Steps<'_> {
             };
             let mut unlink = cmd(commands::remove(self.denied));
             let mut found = false;
+            // Of ours, which are not counted.
+            let mut internal = cmd(commands::remove(self.denied));
+            let mut any_internal = false;
             for key in keys {
                 // The server matched it already; only keys of this namespace are ever removed, whatever the server says.
                 if let Value::BulkString(key) = key
-                    && key.strip_prefix(prefix.as_bytes()).is_some_and(|rest| glob::matches(pattern.as_bytes(), rest))
+                    && let Some(rest) = key.strip_prefix(prefix.as_bytes())
+                    && which(rest)
                 {
                     if let Ok(key) = std::str::from_utf8(&key) {
                         // With the UNLINK that is sent next: a read planned before it fills nothing, one planned behind it reads what is left.
                         self.cache.shared().near.invalidate(key);
                     }
-                    unlink.arg(key);
-                    found = true;
+                    if tags::is_internal(rest) {
+                        internal.arg(&key);
+                        any_internal = true;
+                    } else {
+                        unlink.arg(&key);
+                        found = true;
+                    }
                 }
             }
             if found {
                 *removed += u64::try_from(integer(self.command(unlink).await?)?).unwrap_or(0);
+            }
+            if any_internal {
+                integer(self.command(internal).await?)?;
             }
             if next == b"0" {
                 return Ok(());
@@ -106,7 +132,7 @@ impl Steps<'_> {
     }
 
     async fn flush_db(&mut self) -> Reply {
-        let locally = local::remove_pattern(self.cache, "*", now_ms());
+        let locally = local::clear(self.cache, now_ms());
         self.cache.shared().near.flush();
         let mut pipeline = Pipeline::with_capacity(2);
         pipeline.cmd("DBSIZE").cmd("FLUSHDB");

@@ -3,17 +3,25 @@
 use std::sync::Arc;
 
 use super::support::{Calls, Client, cache};
+use crate::engine::batch::ReplyTo;
 use crate::engine::batch::{Json, Op, Reply};
 use crate::engine::clock::Ttl;
-use crate::engine::flight::{Begin, Flights, Outcome};
+use crate::engine::flight::Flights;
 use crate::engine::lease::{Holder, is_marker};
+use crate::engine::waiters::{Begin, Caller, Outcome};
 
 fn begin(key: &str, waiter: u32) -> crate::engine::batch::Batch {
-    Calls::default().add(key, "", |key, _| Op::Begin { key, waiter, lock: true }).0
+    Calls::default()
+        .add(key, "", |key, _| Op::Begin { key, waiter, lock: true, many: false, early: false, more: None })
+        .0
 }
 
 fn end(key: &str, value: &str, token: u32) -> crate::engine::batch::Batch {
-    Calls::default().add(key, value, |key, value| Op::End { key, value, ttl: Ttl::Forever, token }).0
+    Calls::default().add(key, value, |key, value| Op::End { key, value, ttl: Ttl::Forever, token, more: None }).0
+}
+
+fn caller(to: ReplyTo) -> Caller {
+    Caller { to, window: 0, many: false }
 }
 
 fn token(replies: &[Reply]) -> u32 {
@@ -33,7 +41,7 @@ fn the_second_caller_of_an_environment_follows_and_another_environment_waits_for
     assert_eq!(one.run(&cache, end("k", "42", lead)), [Reply::Done]);
     assert_eq!(two.reply(3), Some(vec![Reply::Hit(Json::Shared("42".into()))]));
     assert_eq!(two.run(&cache, begin("k", 4)), [Reply::Hit(Json::Shared("42".into()))]);
-    assert!(!cache.shared().flights.may_store("flight-join:k", lead), "no flight is left");
+    assert!(cache.shared().flights.landing("flight-join:k", lead).is_none(), "no flight is left");
 }
 
 #[test]
@@ -77,12 +85,12 @@ fn after_a_failure_those_who_waited_ask_again_and_one_of_them_leads() {
 fn when_an_environment_ends_those_who_waited_for_it_ask_again() {
     let flights = Flights::default();
     let (one, two) = (Client::new(), Client::new());
-    let Begin::Read(lead) = flights.begin("k", one.to(1)) else { panic!("the first one reads") };
-    flights.lead("k", lead).send();
-    assert_eq!(flights.begin("k", two.to(2)), Begin::Wait);
+    let Begin::Read(lead) = flights.begin("k", caller(one.to(1)), 0) else { panic!("the first one reads") };
+    flights.lead("k", lead, None, 0).send();
+    assert_eq!(flights.begin("k", caller(two.to(2)), 0), Begin::Wait);
     flights.forget(one.to(0).sink.client()).send();
     assert_eq!(two.reply(2), Some(vec![Reply::Again]));
-    assert!(!flights.may_store("k", lead));
+    assert!(flights.landing("k", lead).is_none());
     assert!(flights.is_empty());
 }
 
@@ -96,7 +104,7 @@ fn an_overdue_computation_may_still_store_while_the_next_one_runs() {
     client.run(&cache, end("k", "\"slow\"", slow));
     assert_eq!(client.run(&cache, Calls::default().get("k").0), [Reply::Value(Json::Shared("\"slow\"".into()))]);
     client.run(&cache, end("k", "\"second\"", second));
-    assert!(!cache.shared().flights.may_store("flight-overdue:k", second), "no flight is left");
+    assert!(cache.shared().flights.landing("flight-overdue:k", second).is_none(), "no flight is left");
 }
 
 #[test]
@@ -129,9 +137,9 @@ fn nothing_and_values_reach_waiters_as_what_they_are() {
         (1, Outcome::Nothing, Reply::Nothing),
         (2, Outcome::Value("null".into()), Reply::Hit(Json::Shared("null".into()))),
     ] {
-        let Begin::Read(lead) = flights.begin("k", one.to(id)) else { panic!("the first one reads") };
-        flights.lead("k", lead).send();
-        flights.begin("k", two.to(id));
+        let Begin::Read(lead) = flights.begin("k", caller(one.to(id)), 0) else { panic!("the first one reads") };
+        flights.lead("k", lead, None, 0).send();
+        flights.begin("k", caller(two.to(id)), 0);
         flights.end("k", lead, outcome).send();
         assert_eq!(two.reply(id), Some(vec![expected]));
     }
@@ -143,8 +151,8 @@ fn a_call_that_was_queued_when_its_environment_ended_begins_no_flight() {
     let (dead, alive) = (Client::new(), Client::new());
     dead.ended.store(true, std::sync::atomic::Ordering::SeqCst);
     flights.forget(dead.to(0).sink.client()).send();
-    flights.begin("k", dead.to(1));
-    assert!(matches!(flights.begin("k", alive.to(2)), Begin::Read(_)), "nobody else has the key");
+    flights.begin("k", caller(dead.to(1)), 0);
+    assert!(matches!(flights.begin("k", caller(alive.to(2)), 0), Begin::Read(_)), "nobody else has the key");
 }
 
 #[test]

@@ -1,10 +1,12 @@
 //! The engine's tests, by feature. Those that need a server start a real one of their own.
 
 mod connection;
+mod entry;
 mod flight;
 mod glob;
 mod memory;
 mod near;
 mod options;
+mod processes;
 mod splice;
 mod support;

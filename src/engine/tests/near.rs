@@ -12,6 +12,7 @@ use crate::engine::redis::commands;
 use crate::engine::redis::dial::Denied;
 use crate::engine::stats::read;
 use crate::engine::status::Mode;
+use crate::engine::tags::Tokens;
 
 const TTL: Ttl = Ttl::Millis(60_000);
 
@@ -30,9 +31,9 @@ fn a_reply_fills_its_placeholder_and_nothing_else() {
     let near = armed();
     let ticket = near.expect("k").expect("the first read fills");
     assert_eq!(near.expect("k"), None, "the second one of the same key does not");
-    near.fill("k", ticket, "1", TTL, 0);
+    near.fill("k", ticket, "1", None, TTL, 0);
     assert_eq!(value(&near, "k").as_deref(), Some("1"));
-    near.fill("other", ticket, "2", TTL, 0);
+    near.fill("other", ticket, "2", None, TTL, 0);
     assert_eq!(value(&near, "other"), None, "nobody expected it");
 }
 
@@ -42,9 +43,9 @@ fn a_push_before_the_reply_keeps_the_reply_out() {
     let old = near.expect("k").expect("fills");
     near.invalidate("k");
     let new = near.expect("k").expect("a later read has a ticket of its own");
-    near.fill("k", old, "\"old\"", TTL, 0);
+    near.fill("k", old, "\"old\"", None, TTL, 0);
     assert_eq!(value(&near, "k"), None);
-    near.fill("k", new, "\"new\"", TTL, 0);
+    near.fill("k", new, "\"new\"", None, TTL, 0);
     assert_eq!(value(&near, "k").as_deref(), Some("\"new\""));
 }
 
@@ -53,10 +54,10 @@ fn a_null_push_and_a_lost_connection_end_entries_and_placeholders() {
     for end in [Near::flush, Near::disarm] {
         let near = armed();
         let ticket = near.expect("kept").expect("fills");
-        near.fill("kept", ticket, "1", TTL, 0);
+        near.fill("kept", ticket, "1", None, TTL, 0);
         let under_way = near.expect("under way").expect("fills");
         end(&near);
-        near.fill("under way", under_way, "1", TTL, 0);
+        near.fill("under way", under_way, "1", None, TTL, 0);
         assert_eq!((value(&near, "kept"), value(&near, "under way")), (None, None));
     }
 }
@@ -67,7 +68,7 @@ fn without_tracking_nothing_is_kept() {
     assert_eq!(near.expect("k"), None);
     near.arm();
     let ticket = near.expect("k").expect("fills");
-    near.fill("k", ticket, "1", TTL, 0);
+    near.fill("k", ticket, "1", None, TTL, 0);
     near.disarm();
     assert_eq!(value(&near, "k"), None);
 }
@@ -76,7 +77,7 @@ fn without_tracking_nothing_is_kept() {
 fn the_deadline_counts_from_when_the_read_was_sent() {
     let near = armed();
     let ticket = near.expect("k").expect("fills");
-    near.fill("k", ticket, "1", Ttl::Millis(100), 1_000);
+    near.fill("k", ticket, "1", None, Ttl::Millis(100), 1_000);
     assert!(near.get("k", 1_099).is_some());
     assert!(near.get("k", 1_100).is_none());
 }
@@ -268,9 +269,9 @@ fn a_read_that_was_queued_before_a_write_and_planned_after_its_first_fence_fills
     let (read, write) = (Calls::default().get("k").0, Calls::default().set("k", "2").0);
     // The write is submitted while the read is queued, …
     near.invalidate("k");
-    let plan = commands::plan(&cache, &read, &client.to(1), Denied::default());
+    let plan = commands::plan(&cache, &read, &client.to(1), Denied::default(), Tokens::new());
     // … and planned behind it, before the read's reply is in.
-    drop(commands::plan(&cache, &write, &client.to(2), Denied::default()));
+    drop(commands::plan(&cache, &write, &client.to(2), Denied::default(), Tokens::new()));
     let old = vec![redis::Value::Array(vec![redis::Value::BulkString(b"1".to_vec())]), redis::Value::Int(60_000)];
     let (replies, _) = plan.settle(&cache, &read, &client.to(1), Some(old));
     assert_eq!(replies, [Reply::Value(Json::Owned("1".into()))], "the read itself was before the write");

@@ -114,7 +114,12 @@ impl Calls {
     }
 
     pub fn set(self, key: &str, value: &str) -> Self {
-        self.add(key, value, |key, value| Op::Set { key, value, ttl: crate::engine::clock::Ttl::Millis(60_000) })
+        self.add(key, value, |key, value| Op::Set {
+            key,
+            value,
+            ttl: crate::engine::clock::Ttl::Millis(60_000),
+            more: None,
+        })
     }
 
     pub fn del(self, key: &str) -> Self {

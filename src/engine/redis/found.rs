@@ -1,0 +1,76 @@
+//! What a read found at a key, judged: a value, one that is to be replaced, or nothing for this caller.
+
+use std::sync::Arc;
+
+use redis::Value;
+
+use super::reply::integer;
+use crate::engine::cache::Cache;
+use crate::engine::entry::{self, Entry};
+use crate::engine::lease;
+use crate::engine::life::{self, Ask, Life, Stale};
+use crate::engine::stats::add;
+use crate::engine::tags;
+use crate::engine::waiters::Over;
+
+/// What a read found.
+pub(super) enum Found {
+    /// Redis did not say.
+    NoReply,
+    /// A value, fresh for so many milliseconds; 0 where that is not known.
+    Fresh(Entry, u64),
+    /// A value that is to be replaced, and is of use meanwhile.
+    Old(Over),
+    /// Nothing for this caller. The bytes with which begins what lies there, if an entry does.
+    Void(Box<[u8]>),
+}
+
+impl Found {
+    pub(super) fn miss() -> Self {
+        Self::Void(Box::default())
+    }
+}
+
+/// Judges stored bytes. `token`: of a tag's stored key, where the near cache need not have it.
+pub(super) fn judge(
+    cache: &Cache,
+    bytes: Vec<u8>,
+    left: Option<u64>,
+    ask: Ask,
+    token: impl Fn(&str) -> Option<Arc<str>>,
+    now: u64,
+) -> Found {
+    // Somebody computes it.
+    if lease::is_marker(&bytes) {
+        return Found::miss();
+    }
+    let identity: Box<[u8]> = entry::identity(&bytes).unwrap_or_default().into();
+    let Some(entry) = cache.format.decode(bytes) else {
+        add(&cache.counters.decode_errors, 1);
+        return Found::Void(identity);
+    };
+    let meta = entry.meta.as_deref();
+    let near = &cache.shared().near;
+    if meta.is_some_and(|meta| meta.extra_ms > 0) {
+        cache.shared().note_grace();
+    }
+    if !tags::valid(meta, &cache.prefix, |key| token(key).or_else(|| tags::near_token(near, key, now))) {
+        return Found::Void(identity);
+    }
+    match life::judge(meta, left, ask) {
+        Life::Fresh(fresh) => Found::Fresh(entry, left.map_or(0, |_| fresh)),
+        Life::Over => Found::Void(identity),
+        life => match Stale::new(entry.json.share(), life, now) {
+            Some(stale) => Found::Old(Over { stale, identity }),
+            None => Found::Void(identity),
+        },
+    }
+}
+
+/// PTTL's reply as the milliseconds left; none where there is no such key.
+pub(super) fn left(value: Value) -> Option<u64> {
+    match integer(value).ok()? {
+        -1 => Some(u64::MAX),
+        ms => u64::try_from(ms).ok(),
+    }
+}

@@ -1,0 +1,86 @@
+//! Questions about a key that do not read its value: whether it is there, how long it lives, and a new TTL for it.
+//!
+//! What lies at a key may be no value for a caller: the marker of a computation, an entry that is stale, or one that a tag made a miss. So each question
+//! reads the first bytes of the entry too.
+
+use redis::Value;
+
+use super::commands::{Question, pexpire};
+use super::found::left;
+use super::reply::{classify, integer};
+use super::settle::Reader;
+use crate::engine::batch::{Batch, Op, Reply, ReplyTo};
+use crate::engine::cache::Cache;
+use crate::engine::clock::Ttl;
+use crate::engine::entry;
+use crate::engine::lease;
+use crate::engine::life::{self, Ask, Life};
+use crate::engine::local;
+use crate::engine::tags;
+
+impl Reader {
+    /// The reply of a question about a key.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the parts of one call; a struct of them would live for this one call"
+    )]
+    pub(super) fn held(
+        &mut self,
+        cache: &Cache,
+        batch: &Batch,
+        op: &Op,
+        question: Question,
+        to: &ReplyTo,
+        now: u64,
+        key: &str,
+    ) -> Reply {
+        let (head, pttl) = (self.values.next(), self.values.next());
+        let own = match question {
+            Question::Expire(replies) => self.values.nth(replies - 1),
+            Question::Exists | Question::Ttl => pttl.clone(),
+        };
+        let (Some(head), Some(pttl), Some(own)) = (head, pttl, own) else {
+            return local::one(cache, batch, op, to, now, &mut String::new());
+        };
+        let trouble = [&head, &pttl, &own].into_iter().find_map(|value| match value {
+            Value::ServerError(error) => Some(classify(error)),
+            _ => None,
+        });
+        if let Some(trouble) = trouble {
+            return self
+                .refused(cache, op, key, trouble)
+                .unwrap_or_else(|| local::one(cache, batch, op, to, now, &mut String::new()));
+        }
+        let bytes = match head {
+            Value::BulkString(bytes) => bytes,
+            _ => Vec::new(),
+        };
+        let left = left(pttl.clone());
+        let meta = entry::meta_of(&bytes);
+        let fresh = match &meta {
+            _ if lease::is_marker(&bytes) || left.is_none() => None,
+            Some(meta) if !tags::valid(Some(meta), &cache.prefix, |key| self.token(cache, key, now)) => None,
+            meta => match life::judge(meta.as_ref(), left, Ask::default()) {
+                Life::Fresh(left) => Some(left),
+                _ => None,
+            },
+        };
+        match (question, fresh) {
+            (Question::Exists, fresh) => Reply::Flag(fresh.is_some()),
+            (Question::Ttl, None) => Reply::Miss,
+            (Question::Ttl, Some(u64::MAX)) => Reply::Left(Ttl::Forever),
+            (Question::Ttl, Some(left)) => Reply::Left(Ttl::Millis(left)),
+            (Question::Expire(_), fresh) => {
+                let extra = meta.map_or(0, |meta| meta.extra_ms);
+                // An entry with grace lives on beyond its new TTL; one that is nothing to callers gets its own time back.
+                let right = match (fresh, op) {
+                    (Some(_), Op::Expire { ttl: Ttl::Millis(ms), .. }) if extra > 0 => Some(ms.saturating_add(extra)),
+                    (None, _) => left.filter(|left| *left > 0 && *left < u64::MAX),
+                    _ => None,
+                };
+                self.verdict.behind.extend(right.map(|ms| pexpire(key, ms)));
+                Reply::Flag(fresh.is_some() && integer(own).is_ok_and(|n| n > 0))
+            }
+        }
+    }
+}

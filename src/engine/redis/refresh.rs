@@ -1,0 +1,46 @@
+//! The task behind each computation that replaces an entry which is still of use: one process refreshes it, the others serve it meanwhile.
+//!
+//! The lock lies at a key of its own, as the entry stays where it is: a marker at the key, as a lease is, would take the old value from everyone. What guards G4
+//! is not the lock but the entry: the result replaces it only if it is still the very same, so a delete or a write in between wins (`REPLACE` in src/engine/lease.rs).
+//! When the function fails the lock stays until it expires: nobody tries again for so long.
+
+use std::sync::Arc;
+
+use redis::aio::MultiplexedConnection;
+use redis::{Value, cmd};
+
+use super::leases::{Task, renew};
+use crate::engine::cache::Cache;
+use crate::engine::clock::now_ms;
+use crate::engine::lease::LEASE;
+use crate::engine::stats::add;
+use crate::engine::tags;
+use crate::engine::waiters::Lease;
+
+/// Brings the flight `token` of `key` to its leader, or serves all who wait the old value.
+pub async fn run(cache: Arc<Cache>, redis: MultiplexedConnection, key: String, token: u32) {
+    let lock = tags::refresh_key(&cache.prefix, &key);
+    let mut task = Task { cache, redis, key, token, void: Box::default() };
+    let mut take = cmd("SET");
+    let millis = u64::try_from(LEASE.as_millis()).unwrap_or(u64::MAX);
+    take.arg(&lock).arg(task.holder().marker()).arg("NX").arg("PX").arg(millis);
+    let reply = task.command(take).await;
+    let flights = &task.cache.shared().flights;
+    if matches!(reply, Ok(Value::Nil)) {
+        return flights.serve_stale(&task.key, token, now_ms()).send();
+    }
+    let held = matches!(reply, Ok(Value::Okay));
+    let lease = if held { Lease::Refresh } else { Lease::None };
+    if let Err(trouble) = reply {
+        // Redis is away: this process computes for itself.
+        task.cache.shared().errors.count(trouble.kind);
+    }
+    let (leads, answers) = flights.lead_first(&task.key, token, lease, now_ms());
+    answers.send();
+    if leads {
+        add(&task.cache.counters.computes, 1);
+    }
+    if leads && held {
+        renew(task, lock).await;
+    }
+}

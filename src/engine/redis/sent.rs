@@ -1,0 +1,73 @@
+//! What was sent and waits for its replies. Dropped, it is answered on the in-process tier.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use redis::Value;
+
+use super::commands::Plan;
+use super::settle::Verdict;
+use super::tokens::Asked;
+use super::{Job, Work};
+use crate::engine::cache::Cache;
+
+/// A pipeline under way.
+pub(super) enum Sent {
+    Batch(Box<InFlight>),
+    /// Since when, and until when it must be answered.
+    Ping(Instant, Instant),
+    /// Removes keys whose write the server refused.
+    Cleanup(Instant),
+    /// Asks for the tokens of tags; then goes on with what needs them.
+    Tokens(Box<Asked>, Next),
+}
+
+/// What needs tokens. Dropped, it is answered on the in-process tier.
+pub(super) enum Next {
+    /// This job is planned, and those that came behind it.
+    Plan(Job),
+    /// These replies are read.
+    Settle(Box<InFlight>, Vec<Value>),
+}
+
+pub(super) struct InFlight {
+    pub(super) job: Option<Job>,
+    pub(super) plan: Option<Plan>,
+    pub(super) sent: Instant,
+}
+
+impl InFlight {
+    pub(super) fn settle(&mut self, values: Option<Vec<Value>>) -> Verdict {
+        let (Some(job), Some(plan)) = (self.job.take(), self.plan.take()) else { return Verdict::default() };
+        let Work::Batch(batch) = &job.work else { return Verdict::default() };
+        let (replies, mut verdict) = plan.settle(&job.cache, batch, &job.to, values);
+        job.finish(&replies);
+        std::mem::take(&mut verdict.answers).send();
+        verdict
+    }
+}
+
+impl InFlight {
+    /// Its cache, and the tags of what it read whose tokens are not known.
+    pub(super) fn unknown_tags(&self, values: &[Value]) -> Option<(Arc<Cache>, Vec<String>)> {
+        let (job, plan) = (self.job.as_ref()?, self.plan.as_ref()?);
+        Some((job.cache.clone(), plan.unknown_tags(&job.cache, values)))
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        // Its flights are registered: it must be answered by its plan.
+        self.settle(None);
+    }
+}
+
+impl Sent {
+    pub(super) fn deadline(&self) -> Instant {
+        match self {
+            Self::Batch(b) | Self::Tokens(_, Next::Settle(b, _)) => b.job.as_ref().map_or(b.sent, Job::deadline),
+            Self::Tokens(_, Next::Plan(job)) => job.deadline(),
+            Self::Ping(_, deadline) | Self::Cleanup(deadline) => *deadline,
+        }
+    }
+}

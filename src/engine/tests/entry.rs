@@ -1,0 +1,349 @@
+//! Stored entries: what others can read is plain, what cannot be read is refused, nothing is read as what it is not.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use proptest::prelude::*;
+use proptest::test_runner::{Config, RngSeed, TestRunner};
+
+use crate::engine::batch::Json;
+use crate::engine::entry::{self, Codec, Entry, Format, HEAD, MAX_TAGS, Meta, Tag};
+
+const CODECS: [Codec; 3] = [Codec::Json, Codec::Structured, Codec::Raw];
+
+fn format(codec: Codec) -> Format {
+    Format { codec, compress_above: None, max_bytes: 1 << 20 }
+}
+
+fn packing(codec: Codec) -> Format {
+    Format { compress_above: Some(64), ..format(codec) }
+}
+
+/// Bytes as they cross the bridge.
+fn quoted(bytes: &[u8]) -> String {
+    format!("\"{}\"", STANDARD.encode(bytes))
+}
+
+fn read(format: Format, bytes: &[u8]) -> Option<String> {
+    format.decode(bytes.to_vec()).map(|entry| entry.json.as_str().to_owned())
+}
+
+fn tag(name: &str) -> Tag {
+    Tag { name: name.into(), token: "\"00112233445566aa\"".into() }
+}
+
+fn meta() -> Meta {
+    Meta { nonce: 0x0123_4567_89AB_CDEF, extra_ms: 60_000, delta_ms: 250, tags: vec![tag("user:1"), tag("é")] }
+}
+
+/// A payload of any codec, long and regular enough to be worth compressing.
+fn list() -> String {
+    format!("[{}]", vec!["\"the same text\""; 40].join(","))
+}
+
+fn long(codec: Codec) -> String {
+    if codec == Codec::Json { list() } else { quoted(list().as_bytes()) }
+}
+
+/// A frame that expands to `blocks` × 128 KiB of one byte, and asks for a window of 2^`window_log` bytes.
+fn frame(blocks: u32, window_log: u8) -> Vec<u8> {
+    let mut frame = vec![0x28, 0xB5, 0x2F, 0xFD, 0x00, (window_log - 10) << 3];
+    for i in 1..=blocks {
+        let header = u32::from(i == blocks) | 1 << 1 | (128 << 10) << 3;
+        frame.extend_from_slice(&header.to_le_bytes()[..3]);
+        frame.push(b'1');
+    }
+    frame
+}
+
+/// An entry of the JSON codec whose header claims that `packed` expands to `length` bytes.
+fn claiming(length: u32, packed: &[u8]) -> Vec<u8> {
+    [&[0xFF, 1, 0, 1], &length.to_le_bytes()[..], packed].concat()
+}
+
+#[test]
+fn plain_values_lie_in_redis_as_other_clients_write_them() {
+    let stored = format(Codec::Json).encode("{\"a\":1}", None);
+    assert!(matches!(stored, Cow::Borrowed(b"{\"a\":1}")), "not even copied");
+    assert_eq!(*format(Codec::Raw).encode(&quoted(b"hi\0"), None), *b"hi\0");
+    assert_eq!(*format(Codec::Raw).encode("\"\"", None), *b"");
+
+    assert_eq!(read(format(Codec::Json), b" [1] ").as_deref(), Some(" [1] "));
+    assert_eq!(read(format(Codec::Raw), b"{\"a\":1}"), Some(quoted(b"{\"a\":1}")));
+    assert_eq!(read(format(Codec::Raw), b"").as_deref(), Some("\"\""));
+    // A meta that says nothing needs no header.
+    assert_eq!(*format(Codec::Json).encode("1", Some(&Meta::default())), *b"1");
+}
+
+#[test]
+fn raw_bytes_that_begin_like_a_header_or_a_lease_get_a_header() {
+    for bytes in [&b"\xFF\x01\x02\x00x"[..], b"\xFF", b"\xFEholdfast:lease:"] {
+        let text = quoted(bytes);
+        let stored = format(Codec::Raw).encode(&text, None);
+        assert_eq!(*stored, [b"\xFF\x01\x02\x00", bytes].concat());
+        assert_eq!(read(format(Codec::Raw), &stored), Some(text.clone()));
+    }
+}
+
+#[test]
+fn integers_of_increment_stay_plain_under_every_codec() {
+    for number in ["0", "-7", "9223372036854775807", "-9223372036854775808"] {
+        for codec in CODECS {
+            assert_eq!(*packing(codec).encode(number, None), *number.as_bytes(), "{codec:?}");
+        }
+        assert_eq!(read(format(Codec::Json), number.as_bytes()).as_deref(), Some(number));
+        assert_eq!(read(format(Codec::Structured), number.as_bytes()).as_deref(), Some(number));
+        assert_eq!(read(format(Codec::Raw), number.as_bytes()), Some(quoted(number.as_bytes())));
+    }
+}
+
+#[test]
+fn plain_bytes_are_no_structured_value_unless_they_are_an_integer() {
+    for bytes in ["", "+1", "01", "-0", "1.0", "1e3", " 1", "1\n", "9223372036854775808", "null", "\"aGk=\"", "\u{661}"]
+    {
+        assert_eq!(read(format(Codec::Structured), bytes.as_bytes()), None, "{bytes:?}");
+    }
+    // The header of a value of v8.serialize.
+    assert_eq!(read(format(Codec::Structured), b"\xFF\x0F\"\x02hi"), None);
+}
+
+#[test]
+fn a_header_is_laid_out_as_the_essay_says() {
+    let meta =
+        Meta { nonce: 1, extra_ms: 2, delta_ms: 3, tags: vec![Tag { name: "ab".into(), token: "\"t\"".into() }] };
+    let life = b"\x01\0\0\0\0\0\0\0\x02\0\0\0\0\0\0\0\x03\0\0\0";
+    let tags = b"\x01\x02\0ab\x03\"t\"";
+    let stored = format(Codec::Json).encode("[]", Some(&meta));
+    assert_eq!(*stored, [b"\xFF\x01\x00\x06", &life[..], tags, b"[]"].concat());
+    assert_eq!(*format(Codec::Structured).encode(&quoted(b"hi"), None), *b"\xFF\x01\x01\x00hi");
+
+    let text = long(Codec::Json);
+    let stored = packing(Codec::Json).encode(&text, Some(&meta));
+    let length = u32::try_from(text.len()).unwrap().to_le_bytes();
+    let front = [b"\xFF\x01\x00\x07", &life[..], &length, tags, b"\x28\xB5\x2F\xFD"].concat();
+    assert_eq!(stored.get(..front.len()), Some(&*front));
+}
+
+#[test]
+fn every_value_and_meta_comes_back() {
+    let tags = prop::collection::vec((".{0,20}", "\"[0-9a-f]{16}\""), 0..4).prop_map(|tags| {
+        tags.into_iter().map(|(name, token)| Tag { name: name.into(), token: token.into() }).collect::<Vec<_>>()
+    });
+    let small = || prop_oneof![Just(0), any::<u32>()];
+    let meta = (prop_oneof![Just(0), any::<u64>()], small(), small(), tags)
+        .prop_map(|(nonce, extra, delta_ms, tags)| Meta { nonce, extra_ms: extra.into(), delta_ms, tags });
+    let bytes = prop_oneof![
+        prop::collection::vec(any::<u8>(), 0..200),
+        (any::<u8>(), 0..3_000_usize).prop_map(|(byte, count)| vec![byte; count]),
+        prop::sample::select(vec![b"\xFF".to_vec(), b"\xFE".to_vec(), b"1".to_vec()]),
+    ];
+    let above = prop_oneof![Just(None), (0..300_usize).prop_map(Some)];
+    let input = (bytes, prop::option::of(meta), above, prop::sample::select(CODECS.to_vec()));
+
+    let mut runner = TestRunner::new(Config {
+        cases: 2_000,
+        failure_persistence: None,
+        rng_seed: RngSeed::Fixed(1),
+        ..Config::default()
+    });
+    let result = runner.run(&input, |(bytes, meta, compress_above, codec)| {
+        let format = Format { codec, compress_above, max_bytes: 4_000 };
+        let text = if codec == Codec::Json { serde_json::json!(bytes).to_string() } else { quoted(&bytes) };
+        let stored = format.encode(&text, meta.as_ref()).into_owned();
+        let nonce = meta.as_ref().map_or(0, |meta| meta.nonce);
+        prop_assert_eq!(entry::identity(&stored).is_some(), nonce != 0);
+        let extra = meta.as_ref().map_or(0, |meta| meta.extra_ms);
+        prop_assert_eq!(entry::extra_of(stored.get(..HEAD).unwrap_or(&stored)), extra);
+        let meta = meta.filter(|meta| *meta != Meta::default());
+        prop_assert_eq!(&entry::meta_of(&stored).filter(|meta| *meta != Meta::default()), &meta);
+        let meta = meta.map(Arc::new);
+        prop_assert_eq!(format.decode(stored), Some(Entry { json: Json::Owned(text), meta }));
+        Ok(())
+    });
+    result.unwrap_or_else(|e| panic!("{e}"));
+}
+
+#[test]
+fn a_value_is_compressed_only_where_that_saves_an_eighth_and_it_can_be_read_back() {
+    for codec in CODECS {
+        let text = long(codec);
+        let stored = packing(codec).encode(&text, None).into_owned();
+        assert!(stored.len() < 100, "{codec:?}: {}", stored.len());
+        assert_eq!(read(packing(codec), &stored), Some(text.clone()));
+        assert_eq!(read(format(codec), &stored), Some(text), "whoever reads it need not compress");
+    }
+    let text = long(Codec::Json);
+    let plain = text.as_bytes();
+    let at = |compress_above, max_bytes| Format { codec: Codec::Json, compress_above, max_bytes };
+    assert_eq!(*at(Some(plain.len()), 1 << 20).encode(&text, None), *plain, "not above the limit");
+    assert_ne!(*at(Some(plain.len() - 1), 1 << 20).encode(&text, None), *plain);
+    assert_eq!(*at(Some(64), plain.len() - 1).encode(&text, None), *plain, "too long to be read back compressed");
+    assert_eq!(read(at(None, 10), plain), Some(text), "plain values are served at any length");
+
+    let mut noise = 1_u32;
+    let random: Vec<u8> = (0..4_096)
+        .map(|_| {
+            noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            noise.to_be_bytes()[0] % 250
+        })
+        .collect();
+    assert_eq!(*packing(Codec::Raw).encode(&quoted(&random), None), *random, "noise stays as it is");
+}
+
+#[test]
+fn a_value_longer_than_the_window_of_its_compression_comes_back() {
+    let text = quoted(&(0..4_000_000_u32).flat_map(u32::to_le_bytes).collect::<Vec<_>>());
+    let format = Format { codec: Codec::Raw, compress_above: Some(1_024), max_bytes: 64 << 20 };
+    let stored = format.encode(&text, None).into_owned();
+    assert!(stored.len() < 14_000_000, "{}", stored.len());
+    assert!(read(format, &stored) == Some(text));
+}
+
+#[test]
+fn a_bomb_is_refused_before_it_fills_the_memory() {
+    // The most that this process ever filled, in MiB, where the system tells.
+    let peak = || {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or("0");
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() >> 10
+    };
+    let gigabyte = frame(8 << 10, 20);
+    assert!(gigabyte.len() < 40 << 10);
+    let before = peak();
+    for length in [0, 1, 128 << 10, 1 << 20, (1 << 20) + 1, 1 << 30, u32::MAX] {
+        assert_eq!(read(format(Codec::Json), &claiming(length, &gigabyte)), None, "{length}");
+    }
+    let large = Format { max_bytes: usize::MAX, ..format(Codec::Json) };
+    assert_eq!(read(large, &claiming(u32::MAX, &frame(1, 20))), None, "much is claimed by a few bytes");
+    assert!(read(large, &claiming(128 << 10, &frame(1, 30))).is_some(), "a window of 1 GiB is asked for, and not made");
+    assert!(peak() - before < 256, "{} MiB", peak() - before);
+}
+
+#[test]
+fn a_length_that_is_not_exact_is_refused() {
+    let packed = zstd::bulk::compress(b"[1,2,3]", 3).unwrap();
+    assert_eq!(read(format(Codec::Json), &claiming(7, &packed)).as_deref(), Some("[1,2,3]"));
+    for length in [0, 6, 8, u32::MAX] {
+        assert_eq!(read(format(Codec::Json), &claiming(length, &packed)), None, "{length}");
+    }
+    assert_eq!(read(format(Codec::Json), &claiming(7, &[&packed[..], b"x"].concat())), None, "bytes behind the frame");
+    assert_eq!(read(format(Codec::Json), &claiming(0, b"")), None, "nothing is no JSON");
+    let exact = Format { max_bytes: 7, ..format(Codec::Json) };
+    assert_eq!(read(exact, &claiming(7, &packed)).as_deref(), Some("[1,2,3]"));
+    assert_eq!(read(Format { max_bytes: 6, ..exact }, &claiming(7, &packed)), None);
+}
+
+#[test]
+fn what_is_malformed_is_no_entry() {
+    let bad: [(&str, &[u8]); 17] = [
+        ("nothing", b""),
+        ("a lease", b"\xFEholdfast:lease:0:0:1"),
+        ("no header", b"\xFF"),
+        ("version 0", b"\xFF\x00\x00\x00[]"),
+        ("a later version", b"\xFF\x02\x00\x00[]"),
+        ("an unknown codec", b"\xFF\x01\x03\x00[]"),
+        ("an unknown flag", b"\xFF\x01\x00\x08[]"),
+        ("no payload", b"\xFF\x01\x00\x00"),
+        ("no JSON", b"\xFF\x01\x00\x00[1,"),
+        ("two JSON texts", b"\xFF\x01\x00\x001,2"),
+        ("no UTF-8", b"\xFF\x01\x00\x00\"\xFF\""),
+        ("a header in a header", b"\xFF\x01\x00\x00\xFF\x01\x00\x00[]"),
+        ("half a life", b"\xFF\x01\x00\x02\x01\x02\x03"),
+        ("no frame", b"\xFF\x01\x00\x01\x02\0\0\0[]"),
+        ("a name that is no UTF-8", b"\xFF\x01\x00\x04\x01\x01\0\xC3\x01t[]"),
+        ("a token that is no UTF-8", b"\xFF\x01\x00\x04\x01\x01\0n\x01\x80[]"),
+        ("fewer tags than counted", b"\xFF\x01\x00\x04\x02\x01\0n\x01t[]"),
+    ];
+    for (what, bytes) in bad {
+        assert_eq!(read(format(Codec::Json), bytes), None, "{what}");
+    }
+    assert!(read(format(Codec::Json), b"\xFF\x01\x00\x04\x01\x01\0n\x01t[]").is_some());
+    assert_eq!(read(format(Codec::Raw), b"\xFEholdfast:lease:0:0:1"), None);
+}
+
+#[test]
+fn no_cache_reads_the_header_of_another_codec() {
+    for (written, reading) in CODECS.into_iter().flat_map(|w| CODECS.map(|r| (w, r))).filter(|(w, r)| w != r) {
+        for format in [format(written), packing(written)] {
+            let stored = format.encode(&long(written), Some(&meta())).into_owned();
+            assert_eq!(read(Format { codec: reading, ..format }, &stored), None, "{written:?} as {reading:?}");
+        }
+    }
+}
+
+#[test]
+fn no_truncation_and_no_damaged_byte_is_read_as_what_it_is_not() {
+    for codec in CODECS {
+        for format in [format(codec), packing(codec)] {
+            let stored = format.encode(&long(codec), Some(&meta())).into_owned();
+            for end in 0..stored.len() {
+                // Bytes with a whole header are checked by who deserializes them; nothing at all is a raw value.
+                let payload = format.compress_above.is_none() && end >= stored.len() - list().len();
+                let whole = (codec != Codec::Json && payload) || (codec == Codec::Raw && end == 0);
+                assert_eq!(read(format, stored.get(..end).unwrap()).is_some(), whole, "{codec:?} {end}");
+            }
+            for (at, byte) in
+                (0..stored.len().min(160)).flat_map(|at| (0..=u8::MAX).step_by(5).map(move |byte| (at, byte)))
+            {
+                let mut damaged = stored.clone();
+                let before = std::mem::replace(damaged.get_mut(at).unwrap(), byte);
+                let Some(text) = read(format, &damaged) else { continue };
+                if at == 0 && codec == Codec::Raw && byte != before {
+                    assert_eq!(text, quoted(&damaged), "without its magic number all of it is plain");
+                    continue;
+                }
+                assert!(at > 2 || byte == before, "{codec:?}: magic number, version and codec are checked");
+                let valid = match codec {
+                    Codec::Json => serde_json::from_str::<serde::de::IgnoredAny>(&text).is_ok(),
+                    _ => text
+                        .strip_prefix('"')
+                        .and_then(|t| t.strip_suffix('"'))
+                        .is_some_and(|t| STANDARD.decode(t).is_ok()),
+                };
+                assert!(valid, "{codec:?} {at} {byte}");
+            }
+        }
+    }
+}
+
+#[test]
+fn an_entry_is_known_by_its_first_bytes() {
+    let stored = packing(Codec::Json).encode("[]", Some(&meta())).into_owned();
+    assert_eq!(entry::identity(&stored), stored.get(..HEAD));
+    assert_eq!(entry::identity(&stored).map(<[u8]>::len), Some(HEAD));
+    assert_eq!(entry::extra_of(stored.get(..HEAD).unwrap()), 60_000);
+    for end in 0..HEAD {
+        assert_eq!(entry::extra_of(stored.get(..end).unwrap()), 0, "{end}");
+        assert_eq!(entry::identity(stored.get(..end).unwrap()), None, "{end}");
+    }
+    let again = Meta { nonce: 2, ..meta() };
+    assert_ne!(entry::identity(&format(Codec::Json).encode("[]", Some(&again))), entry::identity(&stored));
+
+    let nameless = Meta { nonce: 0, ..meta() };
+    let stored = format(Codec::Json).encode("[]", Some(&nameless)).into_owned();
+    assert_eq!(entry::identity(&stored), None);
+    assert_eq!(entry::extra_of(&stored), 60_000);
+    let tagged = Meta { tags: vec![tag("a")], ..Meta::default() };
+    for bytes in
+        [&b"{\"a\":\"a text that is longer than a header\"}"[..], b"\xFEa lease that is longer than a header", b""]
+    {
+        assert_eq!((entry::identity(bytes), entry::extra_of(bytes)), (None, 0));
+    }
+    assert_eq!(entry::extra_of(&format(Codec::Json).encode("\"0123456789012345678\"", Some(&tagged))), 0);
+}
+
+#[test]
+fn as_many_tags_as_fit_come_back_and_an_entry_with_more_cannot_be_read() {
+    let with = |tags: Vec<Tag>| {
+        let meta = Meta { nonce: 1, tags, ..Meta::default() };
+        let stored = format(Codec::Raw).encode(&quoted(b"hi"), Some(&meta)).into_owned();
+        format(Codec::Raw).decode(stored).and_then(|entry| entry.meta).map(|meta| meta.tags.len())
+    };
+    assert_eq!(with(vec![tag("a"); MAX_TAGS]), Some(MAX_TAGS));
+    assert_eq!(with(vec![tag("a"); MAX_TAGS + 1]), None);
+    assert_eq!(with(vec![tag(&"a".repeat(65_535))]), Some(1));
+    assert_eq!(with(vec![tag(&"a".repeat(65_536))]), None);
+    assert_eq!(with(vec![Tag { name: "a".into(), token: "t".repeat(256).into() }]), None);
+}

@@ -1,0 +1,152 @@
+//! What holds between processes: two engines on one Redis are two processes to each other, but for their numbers.
+
+use std::sync::Arc;
+
+use super::support::{Calls, Client, Server, in_mode, until};
+use crate::engine::batch::{Batch, Json, Op, Reply};
+use crate::engine::cache::Cache;
+use crate::engine::clock::Ttl;
+use crate::engine::extras::Extras;
+use crate::engine::options::{Given, Options};
+use crate::engine::registry;
+use crate::engine::status::Mode;
+
+/// An engine is found by its URL: two spellings are two engines.
+fn two(server: &Server) -> (Arc<Cache>, Arc<Cache>) {
+    let open = |host: &str| {
+        let url = Some(format!("redis://{host}:{}", server.port));
+        let given = Given { url, near: true, timeout_ms: Some(5_000.0), ..Given::default() };
+        let cache = Options::check(given).and_then(registry::open).unwrap_or_else(|e| panic!("{e}"));
+        in_mode(&cache, Mode::Redis);
+        cache
+    };
+    (open("127.0.0.1"), open("localhost"))
+}
+
+fn begin(key: &str, waiter: u32, extras: Extras) -> Batch {
+    let mut calls = Calls::default().add(key, "", |key, _| Op::Begin {
+        key,
+        waiter,
+        lock: true,
+        many: false,
+        early: false,
+        more: Some(0),
+    });
+    calls.0.extras.push(extras);
+    calls.0
+}
+
+fn end(key: &str, value: &str, token: u32, ttl: Ttl, extras: Extras) -> Batch {
+    let mut calls = Calls::default().add(key, value, |key, value| Op::End { key, value, ttl, token, more: Some(0) });
+    calls.0.extras.push(extras);
+    calls.0
+}
+
+/// What a caller of `getOrCompute` is told in the end.
+fn told(client: &Arc<Client>, cache: &Arc<Cache>, key: &str, waiter: u32, extras: Extras) -> Reply {
+    match client.run(cache, begin(key, waiter, extras)).remove(0) {
+        Reply::Wait => until("the answer", || client.reply(waiter)).remove(0),
+        reply => reply,
+    }
+}
+
+fn get(client: &Arc<Client>, cache: &Arc<Cache>, key: &str) -> Reply {
+    client.run(cache, Calls::default().get(key).0).remove(0)
+}
+
+fn hit(text: &str) -> Reply {
+    Reply::Hit(Json::Owned(text.into()))
+}
+
+fn grace() -> Extras {
+    Extras { window: 60_000, extra: 60_000, ..Extras::default() }
+}
+
+fn tagged() -> Extras {
+    Extras { tags: vec!["t".into()], ..Extras::default() }
+}
+
+const MINUTE: Ttl = Ttl::Millis(60_000);
+
+#[test]
+fn one_process_computes_and_the_other_waits_for_its_value() {
+    let server = Server::start();
+    let (a, b) = two(&server);
+    let client = Client::new();
+    let Reply::Lead(token) = told(&client, &a, "k", 1, Extras::default()) else { panic!("nobody else asked") };
+    assert_eq!(client.run(&b, begin("k", 2, Extras::default())), [Reply::Wait]);
+    // Long enough to be told to compute, were there no lease.
+    std::thread::sleep(std::time::Duration::from_millis(250));
+    assert_eq!(client.reply(2), None);
+    client.run(&a, end("k", "42", token, MINUTE, Extras::default()));
+    assert_eq!(until("the value", || client.reply(2)), [hit("42")]);
+}
+
+#[test]
+fn a_delete_by_anybody_keeps_a_result_out() {
+    let server = Server::start();
+    let (a, b) = two(&server);
+    let client = Client::new();
+    let Reply::Lead(token) = told(&client, &a, "k", 1, Extras::default()) else { panic!("nobody else asked") };
+    client.run(&b, Calls::default().del("k").0);
+    client.run(&a, end("k", "\"old\"", token, MINUTE, Extras::default()));
+    assert_eq!(get(&client, &a, "k"), Reply::Miss);
+    assert_eq!(get(&client, &b, "k"), Reply::Miss);
+}
+
+#[test]
+fn one_process_refreshes_a_stale_entry_and_the_other_serves_it() {
+    let server = Server::start();
+    let (a, b) = two(&server);
+    let client = Client::new();
+    let Reply::Lead(token) = told(&client, &a, "k", 1, grace()) else { panic!("nobody else asked") };
+    client.run(&a, end("k", "1", token, Ttl::Millis(40), grace()));
+    until("the TTL's end", || (get(&client, &b, "k") == Reply::Miss).then_some(()));
+    let Reply::LeadOver(token, age, stale) = told(&client, &a, "k", 2, grace()) else { panic!("it is stale") };
+    assert!(age >= 0 && *stale == *"1");
+    assert_eq!(told(&client, &b, "k", 3, grace()), Reply::Stale(Json::Shared("1".into())));
+    client.run(&a, end("k", "2", token, MINUTE, grace()));
+    assert_eq!(get(&client, &b, "k"), Reply::Value(Json::Owned("2".into())));
+}
+
+#[test]
+fn a_write_during_a_refresh_wins() {
+    let server = Server::start();
+    let (a, b) = two(&server);
+    let client = Client::new();
+    for (round, write) in [Calls::default().set("k", "9"), Calls::default().del("k")].into_iter().enumerate() {
+        let id = u32::try_from(round).unwrap_or_default() * 10;
+        let Reply::Lead(token) = told(&client, &a, "k", id + 1, grace()) else { panic!("nobody else asked") };
+        client.run(&a, end("k", "1", token, Ttl::Millis(40), grace()));
+        until("the TTL's end", || (get(&client, &a, "k") == Reply::Miss).then_some(()));
+        let Reply::LeadOver(token, ..) = told(&client, &a, "k", id + 2, grace()) else { panic!("it is stale") };
+        client.run(&b, write.0);
+        client.run(&a, end("k", "2", token, MINUTE, grace()));
+        let left = get(&client, &b, "k");
+        assert!(left == Reply::Miss || left == Reply::Value(Json::Owned("9".into())), "{left:?}");
+        client.run(&b, Calls::default().del("k").0);
+    }
+}
+
+#[test]
+fn a_tag_that_is_invalidated_anywhere_makes_its_entries_misses_everywhere() {
+    let server = Server::start();
+    let (a, b) = two(&server);
+    let client = Client::new();
+    let tag = [crate::engine::tags::TAG, "t"].concat();
+    let mut set = Calls::default().add("k", "1", |key, value| Op::Set { key, value, ttl: MINUTE, more: Some(0) });
+    set.0.extras.push(tagged());
+    client.run(&a, set.0);
+    for cache in [&a, &b, &a, &b] {
+        assert!(matches!(get(&client, cache, "k"), Reply::Value(_)));
+    }
+    client.run(&a, Calls::default().del(&tag).0);
+    assert_eq!(get(&client, &a, "k"), Reply::Miss, "at once where it was invalidated");
+    until("the push", || (get(&client, &b, "k") == Reply::Miss).then_some(()));
+    // Computed from what was before: it is stored, and nobody's.
+    let Reply::Lead(token) = told(&client, &a, "c", 1, tagged()) else { panic!("nobody else asked") };
+    client.run(&b, Calls::default().del(&tag).0);
+    client.run(&a, end("c", "1", token, MINUTE, tagged()));
+    assert_eq!(get(&client, &b, "c"), Reply::Miss);
+    until("the push", || (get(&client, &a, "c") == Reply::Miss).then_some(()));
+}

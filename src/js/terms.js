@@ -1,0 +1,126 @@
+// The options of getOrCompute and getOrComputeMany, checked and in milliseconds, and what of them Rust is told.
+'use strict';
+
+const { checkOptions, checkTags, describe, invalid, toMs } = require('./arguments');
+
+const OPTIONS = ['ttl', 'swr', 'grace', 'timeout', 'hardTimeout', 'jitter', 'earlyRefresh', 'tags', 'lock'];
+const DEFAULT_HARD_TIMEOUT_MS = 30_000;
+// Of swr and grace; 31 years. What is kept for ever needs a TTL of Infinity.
+const LONGEST_WINDOW_MS = 1e12;
+
+/**
+ * `extra`: how long an entry is of use beyond its TTL. `beta`: earlyRefresh. `asking`: what BEGIN is told, once it has been asked for.
+ * @typedef {{ ttl: number, swr: number, grace: number, extra: number, timeout: number, hardTimeout: number, jitter: number, beta: number,
+ *   tags: string[] | undefined, lock: boolean, asking: string | null }} Terms
+ */
+
+/**
+ * The terms of a call without options.
+ * @param {number} ttl milliseconds
+ * @returns {Terms}
+ */
+function usualTerms(ttl) {
+  return {
+    ttl,
+    swr: 0,
+    grace: 0,
+    extra: 0,
+    timeout: Infinity,
+    hardTimeout: DEFAULT_HARD_TIMEOUT_MS,
+    jitter: 0,
+    beta: 0,
+    tags: undefined,
+    lock: true,
+    asking: '',
+  };
+}
+
+/**
+ * @param {unknown} given a TTL or options
+ * @param {Terms} usual
+ * @returns {Terms}
+ */
+function termsOf(given, usual) {
+  if (given === undefined) return usual;
+  if (typeof given === 'number') return usualTerms(toMs(given));
+  const options = checkOptions(given, OPTIONS, true);
+  const { ttl, timeout, hardTimeout, lock } = options;
+  if (lock !== undefined && typeof lock !== 'boolean') throw invalid('lock must be true or false');
+  const swr = windowOf(options.swr, 'swr');
+  const grace = windowOf(options.grace, 'grace');
+  const beta = numberOf(options.earlyRefresh, 'earlyRefresh', Number.MAX_VALUE);
+  const tags = checkTags(options.tags);
+  return {
+    ttl: ttl === undefined ? usual.ttl : toMs(ttl),
+    swr,
+    grace,
+    extra: Math.max(swr, grace),
+    timeout: timeout === undefined ? Infinity : toMs(timeout, 'timeout'),
+    hardTimeout: hardTimeout === undefined ? DEFAULT_HARD_TIMEOUT_MS : toMs(hardTimeout, 'hardTimeout'),
+    jitter: numberOf(options.jitter, 'jitter', 1),
+    beta,
+    tags,
+    lock: lock !== false,
+    // Hits of calls without these shall not pay for them.
+    asking: tags === undefined && swr === 0 && grace === 0 && beta === 0 ? '' : null,
+  };
+}
+
+/**
+ * @param {unknown} seconds
+ * @param {string} name
+ */
+function windowOf(seconds, name) {
+  return seconds === undefined || seconds === 0 ? 0 : Math.min(toMs(seconds, name), LONGEST_WINDOW_MS);
+}
+
+/**
+ * @param {unknown} value
+ * @param {string} name
+ * @param {number} most
+ */
+function numberOf(value, name, most) {
+  if (value === undefined) return 0;
+  if (typeof value === 'number' && value >= 0 && value <= most) return value;
+  const range = most === 1 ? 'number from 0 to 1' : 'finite number, 0 or more';
+  throw invalid(`${name} must be a ${range}, not ${describe(value)}`);
+}
+
+/**
+ * The extras of BEGIN.
+ * @param {Terms} terms
+ */
+function askingOf(terms) {
+  const { tags, extra, beta } = terms;
+  terms.asking ??= extrasFor({ tags, window: extra || undefined, beta: beta || undefined });
+  return terms.asking;
+}
+
+/**
+ * The extras of END.
+ * @param {Terms} terms
+ * @param {number} ms how long the function ran
+ */
+function storingOf({ ttl, tags, extra, beta }, ms) {
+  return extrasFor({
+    tags,
+    extra: ttl === Infinity ? undefined : extra || undefined,
+    delta: beta > 0 ? Math.max(1, Math.round(ms)) : undefined,
+  });
+}
+
+/** @param {Record<string, unknown>} members those that are not undefined are told */
+function extrasFor(members) {
+  const text = JSON.stringify(members);
+  return text === '{}' ? '' : text;
+}
+
+/**
+ * The TTL of one entry: shortened at random by up to the part `jitter` of it.
+ * @param {Terms} terms
+ */
+function ttlFor({ ttl, jitter }) {
+  return jitter === 0 || ttl === Infinity ? ttl : Math.max(1, Math.round(ttl * (1 - jitter * Math.random())));
+}
+
+module.exports = { askingOf, storingOf, termsOf, ttlFor, usualTerms };
