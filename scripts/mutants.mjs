@@ -11,6 +11,7 @@ const MUTANTS = [
   { fence: 'lease', tests: 'processes' },
   { fence: 'landing', tests: 'processes' },
   { fence: 'tags', tests: 'processes' },
+  { fence: 'journal', tests: 'journal' },
 ];
 
 /** Runs the engine's tests that match `filter`; true where all pass. */

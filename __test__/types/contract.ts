@@ -5,6 +5,7 @@ import {
   type Cache,
   type CacheEvents,
   type CacheOptions,
+  type Codec,
   type ComputeOptions,
   createCache,
   del,
@@ -14,17 +15,20 @@ import {
   getMany,
   type getMode,
   getOrCompute,
+  getOrComputeMany,
   getStats,
   type Health,
   HoldfastError,
   type HoldfastErrorCode,
   health,
   increment,
+  invalidateTags,
   type Mode,
   on,
   type Stats,
   set,
   setMany,
+  type Tags,
   type Ttl,
   type ttl,
 } from 'holdfast';
@@ -55,6 +59,11 @@ export async function values(): Promise<void> {
   await set('price', null, 0.5);
   await set('price', [1, 2], Number.POSITIVE_INFINITY);
   await set('price', 'text', { ttl: 60 });
+  const tags = ['prices', 'AAPL'] as const;
+  await set('price', 1, { ttl: 60, tags });
+  await set('price', 1, { tags: ['prices'] });
+  // @ts-expect-error tags are a list
+  await set('price', 1, { tags: 'prices' });
   // @ts-expect-error a TTL is a number of seconds
   await set('price', 1, '60');
   // @ts-expect-error not a BigInt
@@ -74,6 +83,22 @@ export async function computations(): Promise<void> {
   const nullable = await getOrCompute<Price | null>('price', () => null, options);
   same<typeof nullable, Price | null>(true);
   await getOrCompute('price', () => 1, { ttl: 60, hardTimeout: 5, jitter: 0.1, lock: false });
+  const all: Required<ComputeOptions> = {
+    ttl: 60,
+    swr: 30,
+    grace: Number.POSITIVE_INFINITY,
+    timeout: 0.5,
+    hardTimeout: 5,
+    jitter: 0.1,
+    earlyRefresh: 1,
+    tags: ['prices'],
+    lock: true,
+  };
+  await getOrCompute('price', () => 1, all);
+  // @ts-expect-error seconds are a number
+  await getOrCompute('price', () => 1, { grace: '1h' });
+  // @ts-expect-error eagerness is a number
+  await getOrCompute('price', () => 1, { earlyRefresh: true });
   // @ts-expect-error the function comes second
   await getOrCompute('price', 60, () => 1);
   // @ts-expect-error the function is no value
@@ -82,6 +107,37 @@ export async function computations(): Promise<void> {
   await getOrCompute<Price>('price', () => 'text');
   // @ts-expect-error an option that does not exist
   await getOrCompute('price', () => 1, { expires: 1 });
+}
+
+export async function computationsOfMany(): Promise<void> {
+  const keys = ['a', 'b'] as const;
+  const inferred = await getOrComputeMany(keys, (missing) => missing.map((key) => key.length));
+  same<typeof inferred, number[]>(true);
+  const asynchronous = await getOrComputeMany(
+    ['a'],
+    async (missing): Promise<Price[]> => missing.map((symbol) => ({ symbol, cents: 1 })),
+    { ttl: 60, grace: 60, tags: ['prices'] },
+  );
+  same<typeof asynchronous, Price[]>(true);
+  const some = await getOrComputeMany<number | undefined>(['a'], () => [undefined], 60);
+  same<typeof some, Array<number | undefined>>(true);
+  // @ts-expect-error the function is given many keys
+  await getOrComputeMany(['a'], (key: string) => [key]);
+  // @ts-expect-error the function makes many values
+  await getOrComputeMany(['a'], async () => 1);
+  // @ts-expect-error keys are a list
+  await getOrComputeMany('a', () => [1]);
+}
+
+export async function tagged(): Promise<void> {
+  const tags: Tags = ['prices', 'AAPL'];
+  same<ReturnType<typeof invalidateTags>, Promise<void>>(true);
+  await invalidateTags('prices');
+  await invalidateTags(tags);
+  // @ts-expect-error a tag is a string
+  await invalidateTags(1);
+  // @ts-expect-error tags are needed
+  await invalidateTags();
 }
 
 export async function keysAndCounters(): Promise<void> {
@@ -111,7 +167,7 @@ export async function many(): Promise<void> {
   same<typeof prices, Array<Price | null>>(true);
   await setMany(new Map([['a', 1]]));
   await setMany([['a', 1] as const, ['b', 'text'] as const], 60);
-  await setMany({ a: 1, b: null }, { ttl: 60 });
+  await setMany({ a: 1, b: null }, { ttl: 60, tags: ['prices'] });
   // @ts-expect-error a list of values has no keys
   await setMany([1, 2]);
   // @ts-expect-error a key is a string
@@ -142,6 +198,16 @@ export function caches(): Cache {
   createCache({ namespace: 'a', logger: null });
   createCache({ namespace: 'a', nearCache: false });
   createCache({ namespace: 'a', nearCache: { maxMemory: '16mb', maxAge: 10, values: 'frozen' } });
+  same<Codec, 'json' | 'structured' | 'raw'>(true);
+  createCache({ namespace: 'a', codec: 'structured', compression: 'zstd', maxValueBytes: 1_048_576 });
+  createCache({ namespace: 'a', codec: 'raw', compression: { threshold: 4096 } });
+  createCache({ namespace: 'a', codec: 'json', compression: false });
+  // @ts-expect-error a codec that does not exist
+  createCache({ namespace: 'a', codec: 'msgpack' });
+  // @ts-expect-error an algorithm that does not exist
+  createCache({ namespace: 'a', compression: 'gzip' });
+  // @ts-expect-error which algorithm is to be said
+  createCache({ namespace: 'a', compression: true });
   // @ts-expect-error values are copied or frozen
   createCache({ namespace: 'a', nearCache: { values: 'shared' } });
   // @ts-expect-error options are needed
@@ -170,6 +236,7 @@ export function errors(error: unknown): string {
   if (!(error instanceof HoldfastError)) return '';
   same<typeof error.name, 'HoldfastError'>(true);
   const code: HoldfastErrorCode = error.code;
+  if (code === 'ERR_VALUE_TOO_LARGE') return 'store less';
   // @ts-expect-error a code that does not exist
   const wrong = error.code === 'ERR_TIMEOUT';
   // @ts-expect-error a code stays what it is

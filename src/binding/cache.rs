@@ -29,6 +29,8 @@ pub struct GivenOptions {
     pub codec: Option<String>,
     pub compress_above: Option<f64>,
     pub max_value_bytes: Option<f64>,
+    pub outage_stale: Option<f64>,
+    pub outage_ttl: Option<f64>,
 }
 
 /// Why something was refused: an error crosses as a value and becomes an exception in JavaScript.
@@ -99,6 +101,8 @@ pub fn open(bridge: &Bridge, given: GivenOptions) -> Either<CacheHandle, Failure
         codec: given.codec,
         compress_above: given.compress_above,
         max_value_bytes: given.max_value_bytes,
+        outage_stale: given.outage_stale,
+        outage_ttl: given.outage_ttl,
     };
     match Options::check(given).and_then(registry::open) {
         Ok(cache) => {

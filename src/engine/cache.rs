@@ -9,6 +9,8 @@ use serde_json::{Value, json};
 use super::batch::{Batch, Hot, Json, Op, Reply, ReplyTo, Submitted, Task};
 use super::clock::{Ttl, now_ms};
 use super::entry::{Format, Meta};
+use super::error::{Kind, Trouble};
+use super::journal::Noted;
 use super::key::Prefix;
 use super::life;
 use super::local;
@@ -36,6 +38,10 @@ pub struct Cache {
     /// The longest the near cache keeps what this cache reads; none where it keeps nothing.
     pub near: Option<Duration>,
     pub format: Format,
+    /// How long what the near cache held is served while Redis is away.
+    pub outage_stale: Duration,
+    /// How long what is written then lives at most.
+    pub outage_ttl: Duration,
 }
 
 impl Cache {
@@ -47,6 +53,8 @@ impl Cache {
             timeout: options.timeout,
             near: options.near.map(|near| near.max_age),
             format: options.format,
+            outage_stale: options.outage_stale,
+            outage_ttl: options.outage_ttl,
         })
     }
 
@@ -202,6 +210,41 @@ impl Cache {
         tags::valid(meta, &self.prefix, |key| tags::near_token(&self.shared().near, key, now))
     }
 
+    /// What Redis has at a stored key is not to be trusted once it is back.
+    pub fn journal(&self, key: &str) {
+        if self.engine.has_redis() {
+            self.shared().near.own_write(key);
+            self.noted(self.shared().journal.note(&self.prefix, key));
+        }
+    }
+
+    /// Nor what it has at keys that match.
+    pub fn journal_pattern(&self, glob: &str, internal: bool) {
+        if self.engine.has_redis() {
+            self.noted(self.shared().journal.note_pattern(&self.prefix, glob, internal));
+        }
+    }
+
+    fn noted(&self, noted: Noted) {
+        if noted != Noted::Kept {
+            self.shared().errors.count(Kind::Journal);
+        }
+        if noted == Noted::FirstLost {
+            let message = "the journal of this outage is full, and a cache without a namespace cannot be cleared: older values of keys written or deleted from here on may be read again";
+            self.shared().status.tell_error(&Trouble::new(Kind::Journal, message));
+        }
+    }
+
+    /// The TTL that an entry gets on the in-process tier: while Redis is away it is no longer than `outage_ttl`.
+    pub fn local_ttl(&self, ttl: Ttl) -> Ttl {
+        let most = u64::try_from(self.outage_ttl.as_millis()).unwrap_or(u64::MAX);
+        match ttl {
+            ttl if !self.engine.has_redis() => ttl,
+            Ttl::Millis(ms) => Ttl::Millis(ms.min(most)),
+            Ttl::Forever => Ttl::Millis(most),
+        }
+    }
+
     /// Answers on the in-process tier.
     pub fn run_locally(&self, work: &Work, to: &ReplyTo) -> Vec<Reply> {
         match work {
@@ -215,7 +258,7 @@ impl Cache {
         let mut health = self.shared().status.health();
         let degraded = if self.engine.has_redis() { self.shared().status.mode() == Mode::Memory } else { production };
         health["status"] = Value::from(if degraded { "degraded" } else { "ok" });
-        health["journal"] = Value::from(0);
+        health["journal"] = Value::from(self.shared().journal.len());
         health["inFlight"] = Value::from(self.shared().in_flight());
         health.to_string()
     }

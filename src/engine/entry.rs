@@ -40,6 +40,8 @@ use base64::engine::general_purpose::STANDARD;
 use zstd::bulk::{Compressor, Decompressor};
 
 use super::batch::Json;
+pub use super::codec::Codec;
+use super::codec::{integer, quoted};
 use super::lease;
 
 /// The first byte of a header.
@@ -50,7 +52,7 @@ const ZSTD: u8 = 1;
 const LIFE: u8 = 2;
 const TAGS: u8 = 4;
 
-/// The length of a header up to the end of its life: what [`extra_of`] needs of an entry.
+/// The length of a header up to the end of its life: what [`identity`] gives.
 pub const HEAD: usize = 4 + 8 + 8 + 4;
 /// Tags that an entry can have.
 pub const MAX_TAGS: usize = u8::MAX as usize;
@@ -61,23 +63,6 @@ thread_local! {
     // Their tables are kept: to make them anew costs more than to compress or expand a value of a kilobyte.
     static PACK: RefCell<Option<Compressor<'static>>> = RefCell::new(Compressor::new(LEVEL).ok());
     static UNPACK: RefCell<Option<Decompressor<'static>>> = RefCell::new(Decompressor::new().ok());
-}
-
-/// How a cache's values become bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Codec {
-    /// JSON texts.
-    Json = 0,
-    /// What `v8.serialize` makes; crosses the bridge as base64.
-    Structured = 1,
-    /// The application's own bytes; cross the bridge as base64.
-    Raw = 2,
-}
-
-impl Codec {
-    fn of(byte: u8) -> Option<Self> {
-        [Self::Json, Self::Structured, Self::Raw].into_iter().find(|codec| *codec as u8 == byte)
-    }
 }
 
 /// A tag, and what lay at the tag's key when the entry was made: once something else lies there, the entry is no more.
@@ -182,7 +167,7 @@ impl Format {
         match self.codec {
             Codec::Json => Json::checked(bytes),
             Codec::Structured => integer(bytes),
-            Codec::Raw => Some(quoted(&bytes)),
+            Codec::Raw => Some(Json::Owned(quoted(&bytes))),
         }
     }
 
@@ -202,7 +187,7 @@ impl Format {
         };
         let json = match codec {
             Codec::Json => Json::checked(payload.into_owned())?,
-            Codec::Structured | Codec::Raw => quoted(&payload),
+            Codec::Structured | Codec::Raw => Json::Owned(quoted(&payload)),
         };
         Some(Entry { json, meta: (flags & (LIFE | TAGS) != 0).then(|| Arc::new(meta)) })
     }
@@ -229,9 +214,9 @@ pub fn meta_of(bytes: &[u8]) -> Option<Meta> {
     Some(meta)
 }
 
-/// How many milliseconds an entry is kept beyond its TTL, by its first [`HEAD`] bytes; 0 for anything else.
-pub fn extra_of(head: &[u8]) -> u64 {
-    Head::read(&mut Reader(head)).map_or(0, |head| head.meta.extra_ms)
+/// Whether bytes begin with a header, of this version or another.
+pub fn is_headed(bytes: &[u8]) -> bool {
+    bytes.first() == Some(&MAGIC)
 }
 
 /// Header and payload; None where the tags do not fit.
@@ -276,22 +261,6 @@ fn expand(packed: &[u8], length: usize, max_bytes: usize) -> Option<Vec<u8>> {
     out.try_reserve_exact(length).ok()?;
     UNPACK.with_borrow_mut(|unpack| unpack.as_mut()?.decompress_to_buffer(packed, &mut out).ok())?;
     (out.len() == length).then_some(out)
-}
-
-/// Bytes as they cross the bridge.
-fn quoted(bytes: &[u8]) -> Json {
-    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4 + 2);
-    text.push('"');
-    STANDARD.encode_string(bytes, &mut text);
-    text.push('"');
-    Json::Owned(text)
-}
-
-/// An integer of 64 bits as Redis writes it, and nothing else that a parser would take for one.
-fn integer(bytes: Vec<u8>) -> Option<Json> {
-    let text = String::from_utf8(bytes).ok()?;
-    let number: i64 = text.parse().ok()?;
-    (number.to_string() == text).then_some(Json::Owned(text))
 }
 
 /// A header up to the end of its life. `meta` has no tags yet.

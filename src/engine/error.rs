@@ -57,10 +57,12 @@ pub enum Kind {
     Oom,
     Wrongtype,
     Server,
+    /// The journal of an outage overflowed.
+    Journal,
 }
 
 impl Kind {
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Config,
         Self::Dns,
         Self::Connect,
@@ -75,6 +77,7 @@ impl Kind {
         Self::Oom,
         Self::Wrongtype,
         Self::Server,
+        Self::Journal,
     ];
 
     pub fn name(self) -> &'static str {
@@ -93,12 +96,13 @@ impl Kind {
             Self::Oom => "oom",
             Self::Wrongtype => "wrongtype",
             Self::Server => "server",
+            Self::Journal => "journal",
         }
     }
 
     /// Whether it concerns the connection as a whole, or one command alone.
     pub fn is_outage(self) -> bool {
-        !matches!(self, Self::Denied | Self::Oom | Self::Wrongtype | Self::Server)
+        !matches!(self, Self::Denied | Self::Oom | Self::Wrongtype | Self::Server | Self::Journal)
     }
 }
 

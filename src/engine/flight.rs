@@ -164,6 +164,11 @@ impl Flights {
         self.table.lock().find(key, token).is_some_and(|f| !f.fenced && !f.waiters.is_empty())
     }
 
+    /// Whether it is there, and its callers do not wait for it any more.
+    pub fn is_overdue(&self, key: &str, token: u32) -> bool {
+        self.table.lock().find(key, token).is_some_and(|f| f.overdue)
+    }
+
     /// Whether it is there, and its callers still wait for it.
     pub fn runs(&self, key: &str, token: u32) -> bool {
         self.table.lock().find(key, token).is_some_and(|f| !f.overdue)

@@ -43,12 +43,14 @@ pub fn one(cache: &Cache, batch: &Batch, op: &Op, to: &ReplyTo, now: u64, buffer
             flights.fence(key);
             let names = &batch.more(more).tags;
             let meta = (!names.is_empty()).then(|| meta(0, 0, tags::local_tokens(cache, names, now)));
-            memory.put(key, batch.str(value), meta, ttl, now);
+            memory.put(key, batch.str(value), meta, cache.local_ttl(ttl), now);
+            cache.journal(key);
             add(&cache.counters.sets, 1);
             Reply::Done
         }
         Op::Del { .. } => {
             flights.fence(key);
+            cache.journal(key);
             if tags::is_internal(given.as_bytes()) {
                 flights.fence_tag(key);
             } else {
@@ -58,7 +60,7 @@ pub fn one(cache: &Cache, batch: &Batch, op: &Op, to: &ReplyTo, now: u64, buffer
         }
         Op::Increment { amount, ttl, .. } => {
             flights.fence(key);
-            match memory.increment(key, amount, ttl, now) {
+            match memory.increment(cache.format.codec, key, amount, ttl, now) {
                 Ok(sum) => Reply::Number(sum),
                 Err(_) => Reply::Error(CallError::not_an_integer()),
             }
@@ -68,7 +70,11 @@ pub fn one(cache: &Cache, batch: &Batch, op: &Op, to: &ReplyTo, now: u64, buffer
             Some(left) => Reply::Left(left),
             None => Reply::Miss,
         },
-        Op::Expire { ttl, .. } => Reply::Flag(fresh(cache, key, now).is_some() && memory.expire(key, ttl, now)),
+        Op::Expire { ttl, .. } => {
+            let there = fresh(cache, key, now).is_some() && memory.expire(key, cache.local_ttl(ttl), now);
+            cache.journal(key);
+            Reply::Flag(there)
+        }
         Op::Begin { waiter, many, early, more, .. } => {
             let extras = batch.more(more);
             let caller = Caller { to: ReplyTo { sink: to.sink.clone(), id: waiter }, window: extras.window, many };
@@ -89,7 +95,8 @@ pub fn one(cache: &Cache, batch: &Batch, op: &Op, to: &ReplyTo, now: u64, buffer
             let text: Arc<str> = batch.str(value).into();
             let extras = batch.more(more);
             let stored = flights.store(key, token, |known| {
-                memory.put(key, &text, end_meta(extras, known, ttl), ttl, now);
+                memory.put(key, &text, end_meta(extras, known, ttl), cache.local_ttl(ttl), now);
+                cache.journal(key);
             });
             if stored {
                 add(&cache.counters.sets, 1);
@@ -160,8 +167,15 @@ pub fn joined(cache: &Cache, begin: Begin) -> Reply {
 
 /// What is there, stale or not, and whose tags stand.
 fn valid(cache: &Cache, key: &str, now: u64) -> Option<Entry> {
-    let memory = &cache.shared().memory;
-    memory.entry(key, now).filter(|e| tags::valid(e.meta.as_deref(), &cache.prefix, |key| memory.get(key, now)))
+    let entry = |key: &str| cache.shared().memory.entry(key, now).or_else(|| held(cache, key, now));
+    let token = |key: &str| entry(key).map(|e| e.value);
+    entry(key).filter(|e| tags::valid(e.meta.as_deref(), &cache.prefix, token))
+}
+
+/// What the near cache held when Redis went, while that is of use. A write here removes it there.
+fn held(cache: &Cache, key: &str, now: u64) -> Option<Entry> {
+    let most = u64::try_from(cache.outage_stale.as_millis()).unwrap_or(u64::MAX);
+    cache.near.and_then(|_| cache.shared().near.get_frozen(key, most, now))
 }
 
 fn fresh(cache: &Cache, key: &str, now: u64) -> Option<Entry> {
@@ -199,11 +213,15 @@ fn malformed() -> CallError {
 pub fn task(cache: &Cache, task: &Task) -> Reply {
     let now = now_ms();
     match task {
-        Task::DelPattern(pattern) => Reply::Number(to_i64(remove_pattern(cache, pattern, now))),
+        Task::DelPattern(pattern) => {
+            cache.journal_pattern(pattern, false);
+            Reply::Number(to_i64(remove_pattern(cache, pattern, now)))
+        }
         Task::Clear { flush_db } => {
             if cache.prefix.is_raw() && cache.engine.has_redis() && !flush_db {
                 return Reply::Error(CallError::needs_namespace());
             }
+            cache.journal_pattern("*", true);
             Reply::Number(to_i64(clear(cache, now)))
         }
         Task::Stats => Reply::Value(Json::Owned(super::cache::stats_json(cache, None))),

@@ -12,7 +12,7 @@ use quick_cache::sync::Cache;
 use quick_cache::{DefaultHashBuilder, Lifecycle, OptionsBuilder, Weighter};
 
 use super::clock::{Ttl, now_ms};
-use super::entry::Meta;
+use super::entry::{Codec, Meta};
 
 /// Bytes an entry costs beside its key and value: the slot in quick_cache's slab and map (key pointer, value, links, hash table), and the headers
 /// and rounding of two heap blocks. Measured: see docs/memory.md.
@@ -206,15 +206,22 @@ impl Memory {
     }
 
     /// As Redis' INCRBY: the value must be a canonical 64-bit integer, and have nothing beside it.
-    pub fn increment(&self, key: &str, amount: i64, ttl: Option<Ttl>, now: u64) -> Result<i64, NotAnInteger> {
+    pub fn increment(
+        &self,
+        codec: Codec,
+        key: &str,
+        amount: i64,
+        ttl: Option<Ttl>,
+        now: u64,
+    ) -> Result<i64, NotAnInteger> {
         let _guard = self.updates.lock();
         let (old, deadline) = match self.live(key, now) {
             Some(Entry { meta: Some(_), .. }) => return Err(NotAnInteger),
-            Some(entry) => (canonical_integer(&entry.value).ok_or(NotAnInteger)?, entry.deadline),
+            Some(entry) => (codec.integer(&entry.value).ok_or(NotAnInteger)?, entry.deadline),
             None => (0, ttl.unwrap_or(Ttl::Forever).deadline(now)),
         };
         let new = old.checked_add(amount).ok_or(NotAnInteger)?;
-        self.insert(key, Entry { value: new.to_string().into(), deadline, meta: None }, now);
+        self.insert(key, Entry { value: codec.of_integer(new).into(), deadline, meta: None }, now);
         Ok(new)
     }
 
@@ -275,10 +282,4 @@ impl Memory {
             }
         }
     }
-}
-
-/// Redis counts only what it would itself write: no sign but `-`, no leading zeros, no spaces.
-fn canonical_integer(text: &str) -> Option<i64> {
-    let n: i64 = text.parse().ok()?;
-    (n.to_string() == text).then_some(n)
 }

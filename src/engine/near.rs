@@ -36,12 +36,15 @@ use parking_lot::{Mutex, RwLock};
 
 use super::clock::Ttl;
 use super::entry::Meta;
-use super::memory::Memory;
+use super::memory::{Entry, Memory};
 use super::mutant;
 
 /// Versions that JavaScript checks hot values against: 2^17 counters, 512 KiB in each environment. Keys share counters; a shared one makes a hot
 /// value be fetched anew too often, never too seldom.
 pub const SLOTS: usize = 1 << 17;
+
+/// It was never lost, or is there again.
+const NEVER: u64 = u64::MAX;
 
 /// The version counters of one environment, in memory that it shares with JavaScript.
 pub trait Versions: Send + Sync {
@@ -57,6 +60,8 @@ pub struct Near {
     tickets: AtomicU64,
     /// Whether the connection tracks what is read.
     armed: AtomicBool,
+    /// Since when it does not, and Redis is away: what was held then may be of use for a while.
+    frozen: AtomicU64,
     versions: RwLock<Vec<Arc<dyn Versions>>>,
     hasher: RandomState,
 }
@@ -75,6 +80,7 @@ impl Near {
             placeholders: Mutex::default(),
             tickets: AtomicU64::new(0),
             armed: AtomicBool::new(false),
+            frozen: AtomicU64::new(NEVER),
             versions: RwLock::default(),
             hasher: RandomState::new(),
         }
@@ -87,6 +93,7 @@ impl Near {
 
     /// The connection tracks reads from here on.
     pub fn arm(&self) {
+        self.thaw();
         self.armed.store(true, Ordering::SeqCst);
     }
 
@@ -100,6 +107,15 @@ impl Near {
             return None;
         }
         self.store.entry(key, now).map(|e| Hit { value: e.value, deadline: e.deadline, meta: e.meta })
+    }
+
+    /// A read while Redis is away, of what was held then, no longer than `most` milliseconds ago.
+    pub fn get_frozen(&self, key: &str, most: u64, now: u64) -> Option<Entry> {
+        let since = self.frozen.load(Ordering::SeqCst);
+        if since == NEVER || now.saturating_sub(since) >= most {
+            return None;
+        }
+        self.store.entry(key, now)
     }
 
     /// Before a read of `key` is sent: its ticket, unless another read of it is under way, which will fill.
@@ -147,7 +163,7 @@ impl Near {
 
     /// Somebody changed `key`: another client, as the server pushed, or this process.
     pub fn invalidate(&self, key: &str) {
-        if !self.is_armed() {
+        if !self.is_armed() && self.frozen.load(Ordering::SeqCst) == NEVER {
             return;
         }
         {
@@ -180,11 +196,22 @@ impl Near {
         self.bump_all();
     }
 
-    /// The connection is lost, and its pushes with it.
-    pub fn disarm(&self) {
-        // First, so that nothing is served or expected behind the flush.
-        self.armed.store(false, Ordering::SeqCst);
-        self.flush();
+    /// The connection is lost, and its pushes with it: nobody vouches for what is held.
+    pub fn disarm(&self, now: u64) {
+        if !self.armed.swap(false, Ordering::SeqCst) {
+            return;
+        }
+        // Nothing is expected any more, and hot values end. What lies in Rust stays for `get_frozen`.
+        self.placeholders.lock().clear();
+        self.frozen.store(now, Ordering::SeqCst);
+        self.bump_all();
+    }
+
+    /// What was held when Redis went is over.
+    pub fn thaw(&self) {
+        if self.frozen.swap(NEVER, Ordering::SeqCst) != NEVER {
+            self.store.clear();
+        }
     }
 
     fn bump_all(&self) {

@@ -31,6 +31,9 @@ pub struct Given {
     pub compress_above: Option<f64>,
     /// The most bytes of one value.
     pub max_value_bytes: Option<f64>,
+    /// Seconds.
+    pub outage_stale: Option<f64>,
+    pub outage_ttl: Option<f64>,
 }
 
 /// The options of one cache, checked.
@@ -43,6 +46,8 @@ pub struct Options {
     pub timeout: Duration,
     pub near: Option<NearOptions>,
     pub format: Format,
+    pub outage_stale: Duration,
+    pub outage_ttl: Duration,
 }
 
 /// How the near cache is used.
@@ -57,6 +62,10 @@ pub const DEFAULT_TIMEOUT: Duration = Duration::from_millis(250);
 /// Bounds how long a push that never came (a proxy that drops them) could mislead.
 pub const DEFAULT_MAX_AGE: Duration = Duration::from_secs(60);
 pub const DEFAULT_MAX_MEMORY: u64 = 64 << 20;
+/// What the near cache held is served for so long while Redis is away.
+pub const DEFAULT_OUTAGE_STALE: Duration = Duration::from_secs(30);
+/// What is written while Redis is away lives no longer than this.
+pub const DEFAULT_OUTAGE_TTL: Duration = Duration::from_secs(60);
 pub const DEFAULT_MAX_VALUE: usize = 32 << 20;
 /// Below this not even quick_cache's own tables fit.
 const LEAST_MEMORY: u64 = 64 << 10;
@@ -93,7 +102,18 @@ impl Options {
             Some(url) => Some(Target::parse(url, &given)?),
         };
         let format = format(&given)?;
-        Ok(Self { target, namespace: given.namespace, max_memory, timeout, near, format })
+        let outage_stale = seconds(given.outage_stale, DEFAULT_OUTAGE_STALE, 0.0, "outageStale")?;
+        let outage_ttl = seconds(given.outage_ttl, DEFAULT_OUTAGE_TTL, 0.001, "outageTtl")?;
+        let namespace = given.namespace;
+        Ok(Self { target, namespace, max_memory, timeout, near, format, outage_stale, outage_ttl })
+    }
+}
+
+fn seconds(given: Option<f64>, default: Duration, least: f64, name: &str) -> Result<Duration, CallError> {
+    match given {
+        None => Ok(default),
+        Some(seconds) if (least..=86_400.0).contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
+        Some(_) => Err(CallError::config(format!("{name} must be a number of seconds from {least} to 86,400"))),
     }
 }
 

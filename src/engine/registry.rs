@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 use super::cache::Cache;
 use super::error::CallError;
 use super::flight::Flights;
+use super::journal::Journal;
 use super::lease::Waiting;
 use super::memory::{Memory, Usage};
 use super::near::Near;
@@ -29,6 +30,8 @@ pub struct Shared {
     /// Those who wait for another process's computation.
     pub waiting: Waiting,
     pub flights: Flights,
+    /// What is to be undone in Redis.
+    pub journal: Journal,
     pub status: Status,
     pub errors: Errors,
     pub latency: Latency,
@@ -50,6 +53,7 @@ impl Shared {
             near: Near::new(max_memory),
             waiting: Waiting::default(),
             flights: Flights::default(),
+            journal: Journal::default(),
             status: Status::new(NEXT_ID.fetch_add(1, Ordering::Relaxed), mode),
             errors: Errors::default(),
             latency: Latency::default(),

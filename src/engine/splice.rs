@@ -55,8 +55,7 @@ fn one(out: &mut String, reply: &Reply) {
         Reply::Left(Ttl::Millis(ms)) => number(out, i64::try_from(*ms).unwrap_or(i64::MAX)),
         Reply::Hit(json) => list_of(out, &[0], Some(json.as_str())),
         Reply::Lead(token) => list_of(out, &[1, i64::from(*token)], None),
-        // How long it stays fresh is nothing to the caller.
-        Reply::LeadOver(token, age, text) => list_of(out, &[1, i64::from(*token), (*age).max(-1)], Some(text)),
+        Reply::LeadOver(token, age, text) => list_of(out, &[1, i64::from(*token), *age], Some(text)),
         Reply::Follow(token) => list_of(out, &[2, i64::from(*token)], None),
         Reply::Wait => out.push_str("[3]"),
         Reply::Nothing => out.push_str("[4]"),

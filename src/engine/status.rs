@@ -117,6 +117,12 @@ impl Status {
         self.tell(&mut inner, "error", describe(trouble));
     }
 
+    /// Something that went wrong and is over.
+    pub fn tell_error(&self, trouble: &Trouble) {
+        let mut inner = self.inner.lock();
+        self.tell(&mut inner, "error", describe(trouble));
+    }
+
     /// Redis is away.
     pub fn down(&self, trouble: &Trouble) {
         let mut inner = self.inner.lock();
@@ -130,8 +136,8 @@ impl Status {
         self.tell(&mut inner, "fallback", describe(trouble));
     }
 
-    /// Redis is there; `dropped` entries of the fallback tier went.
-    pub fn up(&self, server: Server, dropped: usize) {
+    /// Redis is there; `dropped` entries of the fallback tier went, and `replayed` keys of the journal.
+    pub fn up(&self, server: Server, dropped: usize, replayed: u64) {
         let mut inner = self.inner.lock();
         let first = inner.connections == 0;
         inner.connections += 1;
@@ -146,7 +152,11 @@ impl Status {
         }
         if let Some(began) = outage {
             let outage_ms = inner.since.saturating_sub(began);
-            self.tell(&mut inner, "recovered", json!({ "outageMs": outage_ms, "dropped": dropped }));
+            self.tell(
+                &mut inner,
+                "recovered",
+                json!({ "outageMs": outage_ms, "dropped": dropped, "replayed": replayed }),
+            );
         }
     }
 

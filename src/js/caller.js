@@ -122,15 +122,19 @@ class Caller {
   async outcome(answer) {
     const { computer, key, terms } = this;
     for (;;) {
+      if (this.late && answer[0] !== Answer.WAIT) {
+        // Nobody waits any more: somebody else shall lead.
+        if (answer[0] === Answer.LEAD) computer.send(Op.ABANDON, key, 0, answer[1]);
+        return undefined;
+      }
       switch (answer[0]) {
         case Answer.HIT:
         case Answer.STALE: {
-          const value = this.read(answer[1]);
+          const value = computer.read(answer[1]);
           if (value !== UNREADABLE) {
             if (answer[0] === Answer.STALE) computer.staleServed++;
             return value;
           }
-          if (this.late) return undefined;
           // What came back after it had been removed will do so again.
           if (this.dropped) return computer.start([key], this.fn);
           this.drop();
@@ -139,8 +143,6 @@ class Caller {
         case Answer.NOTHING:
           return undefined;
         case Answer.LEAD:
-          // Nobody waits any more: somebody else shall lead.
-          if (this.late) return void computer.send(Op.ABANDON, key, 0, answer[1]);
           this.leads = computer.flights.get(answer[1]) ?? computer.reserve(key, answer);
           computer.fly(this.leads, this.fn, terms);
           return this.join(this.leads);
@@ -155,9 +157,7 @@ class Caller {
           await turn();
           break;
         }
-        default:
-          // AGAIN, or ELSEWHERE to one of many, which now waits for it.
-          if (this.late) return undefined;
+        // AGAIN, or ELSEWHERE, which was said to one of many: alone it waits for it.
       }
       answer = await computer.begin(key, terms, false);
     }
@@ -224,12 +224,6 @@ class Caller {
   serve(stale) {
     if (stale.age >= 0) this.computer.staleServed++;
     return stale.take();
-  }
-
-  /** @param {any} reply */
-  read(reply) {
-    const { decode } = this.computer.codec;
-    return decode === null ? reply : decode(reply);
   }
 
   /** Removes what no caller can read, so that it is computed. */

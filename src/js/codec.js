@@ -14,13 +14,14 @@ const UNREADABLE = Symbol('unreadable');
 /**
  * The codec of one cache. `encode`: the text of a value. `decode`: the value of a reply (null stays null), or UNREADABLE. `read`: the same as `get` gives it,
  * where UNREADABLE is counted and null. Both are null where the reply is the value. `parse`: the value of what `encode` made, for a further owner.
- * `copy`: a value for a further owner. `unreadable`: how many replies were.
+ * `copy`: a value for a further owner. `made`: what a caller gets of the value that its own function made. `unreadable`: how many replies were.
  * @typedef {{
  *   encode: (value: unknown) => string,
  *   decode: ((reply: any) => any) | null,
  *   read: ((reply: any) => any) | null,
  *   parse: (text: string) => any,
  *   copy: (value: any) => any,
+ *   made: (value: any, text: string) => any,
  *   unreadable: number,
  * }} Codec
  */
@@ -55,6 +56,7 @@ function json(maxBytes, frozen) {
     read: frozen ? frozenCopy : null,
     parse: (text) => JSON.parse(text),
     copy: frozen ? (value) => frozenCopy(copy(value)) : copy,
+    made: (value) => value,
     unreadable: 0,
   };
 }
@@ -97,6 +99,7 @@ function structured(maxBytes) {
     },
     parse: (text) => decode(text.slice(1, -1)),
     copy: (value) => v8.deserialize(v8.serialize(value)),
+    made: (value) => value,
     unreadable: 0,
   };
   return codec;
@@ -117,7 +120,9 @@ function raw(maxBytes) {
     decode,
     read: decode,
     parse: (text) => decode(text.slice(1, -1)),
-    copy: (value) => (value === undefined || value === null ? value : Buffer.from(bytesOf(value))),
+    // A copy of undefined, which a function may return, is asked for as well.
+    copy: (value) => value && Buffer.from(bytesOf(value)),
+    made: (value, text) => (Buffer.isBuffer(value) ? value : decode(text.slice(1, -1))),
     unreadable: 0,
   };
 }

@@ -132,7 +132,7 @@ async function waitForAll(callers, terms) {
  * @param {Map<string, any>} values
  */
 function callersOf(computer, keys, answers, fn, terms, values) {
-  const { codec, flights } = computer;
+  const { flights } = computer;
   const missing = new Joint(computer, fn);
   const refreshed = new Joint(computer, fn);
   const needed = /** @type {[Caller, any[]][]} */ ([]);
@@ -140,8 +140,8 @@ function callersOf(computer, keys, answers, fn, terms, values) {
   let spares = 0;
   for (const [i, key] of keys.entries()) {
     const [kind, what] = answers[i];
-    const value = kind === Answer.HIT && codec.decode !== null ? codec.decode(what) : what;
-    if (kind === Answer.HIT && value !== UNREADABLE) {
+    const value = kind === Answer.HIT ? computer.read(what) : UNREADABLE;
+    if (value !== UNREADABLE) {
       values.set(key, value);
       continue;
     }

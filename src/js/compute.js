@@ -55,8 +55,7 @@ class Computer {
     if (hot !== undefined) return hot;
     const answer = await this.begin(key, terms, false);
     if (answer[0] === Answer.HIT) {
-      const { decode } = this.codec;
-      const value = decode === null ? answer[1] : decode(answer[1]);
+      const value = this.read(answer[1]);
       if (value !== UNREADABLE) return value;
     }
     return new Caller(this, key, fn, terms).wait(answer);
@@ -69,6 +68,15 @@ class Computer {
   hot(key, terms) {
     // Whether it is time for an early refresh is Rust's to say.
     return terms.beta > 0 ? undefined : this.channel.hot?.get(key);
+  }
+
+  /**
+   * The value of a reply, or UNREADABLE.
+   * @param {any} reply
+   */
+  read(reply) {
+    const { decode } = this.codec;
+    return decode === null ? reply : decode(reply);
   }
 
   /**
@@ -115,7 +123,7 @@ class Computer {
         const extras = storingOf(terms, began > 0 ? performance.now() - began : 0);
         const text = this.codec.encode(value);
         await this.channel.call(Op.END, key, text, ttlFor(terms), token, false, extras);
-        end({ value, text });
+        end({ value: this.codec.made(value, text), text });
       }
     } catch (error) {
       end({ error });

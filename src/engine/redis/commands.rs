@@ -6,19 +6,18 @@
 use redis::{Cmd, Pipeline, cmd};
 
 use super::dial::Denied;
+use super::writes::{Computed, holder, pexpire, remove, set, store, with_key};
 use crate::engine::batch::{Batch, Op, Reply, ReplyTo};
 use crate::engine::cache::Cache;
 use crate::engine::clock::{Ttl, now_ms};
 use crate::engine::entry::Tag;
-use crate::engine::extras::Extras;
-use crate::engine::flight::Landing;
 use crate::engine::key;
 use crate::engine::lease::{self, Holder};
 use crate::engine::life::Ask;
 use crate::engine::local;
 use crate::engine::mutant;
 use crate::engine::tags::{self, Tokens};
-use crate::engine::waiters::{Answers, Begin, Caller, Lease, Outcome};
+use crate::engine::waiters::{Answers, Begin, Caller, Outcome};
 
 /// The most reads in one MGET: enough to make its cost vanish, short enough not to hold up the server's other clients.
 const MAX_MGET: usize = 256;
@@ -284,68 +283,4 @@ impl Planner {
         create.arg(0).arg("PX").arg(ms).arg("NX");
         self.pipeline.add_command(create).add_command(add).add_command(cmd("EXEC"));
     }
-}
-
-pub(super) fn holder(cache: &Cache, token: u32) -> Holder {
-    Holder { engine: cache.shared().status.id(), token }
-}
-
-fn with_key(name: &str, key: &str) -> Cmd {
-    let mut command = cmd(name);
-    command.arg(key);
-    command
-}
-
-pub(super) fn pexpire(key: &str, ms: u64) -> Cmd {
-    let mut command = with_key("PEXPIRE", key);
-    command.arg(ms);
-    command
-}
-
-fn set(key: &str, value: &[u8], ttl: Ttl) -> Cmd {
-    // Its parts and their bytes, so that a burst of them does not grow two lists each.
-    let mut command = Cmd::with_capacity(5, key.len() + value.len() + 32);
-    command.arg("SET").arg(key).arg(value);
-    if let Some(ms) = local::px(ttl) {
-        command.arg("PX").arg(ms);
-    }
-    command
-}
-
-/// The result of a computation.
-pub(super) struct Computed<'a> {
-    pub(super) token: u32,
-    pub(super) text: &'a str,
-    pub(super) ttl: Ttl,
-    pub(super) extras: &'a Extras,
-}
-
-/// Stores a result; `by_text` where the server has forgotten the script.
-pub(super) fn store(cache: &Cache, key: &str, result: &Computed<'_>, landing: &Landing, by_text: bool) -> Cmd {
-    let Computed { token, text, ttl, extras } = *result;
-    let meta = local::end_meta(extras, &landing.tags, ttl);
-    let bytes = cache.format.encode(text, meta.as_deref());
-    let extra = meta.as_ref().map_or(0, |meta| meta.extra_ms);
-    if extra > 0 {
-        cache.shared().note_grace();
-    }
-    let ttl = match ttl {
-        Ttl::Millis(ms) => Ttl::Millis(ms.saturating_add(extra)),
-        Ttl::Forever => Ttl::Forever,
-    };
-    match (landing.lease, &landing.over) {
-        (Lease::None, _) => set(key, &bytes, ttl),
-        _ if mutant::lacks("landing") => set(key, &bytes, ttl),
-        (Lease::Key, _) => lease::store(by_text, key, &holder(cache, token).marker(), &bytes, ttl),
-        (Lease::Refresh, over) => {
-            let lock = tags::refresh_key(&cache.prefix, key);
-            let identity = over.as_ref().map_or(&[][..], |over| &over.identity);
-            lease::replace(by_text, key, &lock, identity, &holder(cache, token).marker(), &bytes, ttl)
-        }
-    }
-}
-
-/// What removes a key here: UNLINK frees memory in the background, DEL is there where the ACL denies it.
-pub fn remove(denied: Denied) -> &'static str {
-    if denied.unlink { "DEL" } else { "UNLINK" }
 }

@@ -13,7 +13,7 @@ use tokio::net::{TcpStream, UnixStream, lookup_host};
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsConnector;
 
-use super::reply::{classify, explain};
+use super::reply::{classify, explain, integer};
 use super::target::{Address, Target, Trust};
 use super::tls;
 use crate::engine::error::{Kind, Trouble};
@@ -45,6 +45,8 @@ pub struct Connection {
     pub redis: MultiplexedConnection,
     /// Ends when the socket does.
     pub driver: JoinHandle<()>,
+    /// By which the server knows it.
+    pub id: Option<i64>,
     pub server: Server,
     pub denied: Denied,
     /// Reads are tracked: the near cache may be armed.
@@ -102,6 +104,7 @@ async fn handshake(target: &Target, protocol: ProtocolVersion, shared: &Arc<Shar
     let mut connection = Connection {
         redis,
         driver,
+        id: None,
         server: Server::default(),
         denied: Denied::default(),
         tracking: protocol == ProtocolVersion::RESP3,
@@ -124,6 +127,7 @@ async fn inspect(connection: &mut Connection) -> Result<(), Trouble> {
     pipe.cmd("MGET").arg(PROBE);
     lease::load(&mut pipe);
     pipe.add_command(lease::renew(false, PROBE, Holder { engine: 0, token: 0 }));
+    pipe.cmd("CLIENT").arg("ID");
     if connection.tracking {
         pipe.cmd("CLIENT").arg("TRACKING").arg("ON");
     }
@@ -146,6 +150,7 @@ async fn inspect(connection: &mut Connection) -> Result<(), Trouble> {
         scripts: (6..=10).any(|i| matches!(replies.get(i), Some(Value::ServerError(_)))),
     };
     connection.tracking &= matches!(replies.last(), Some(Value::Okay));
+    connection.id = replies.get(11).and_then(|id| integer(id.clone()).ok());
     if let Some(text) = replies.get(1).and_then(text) {
         connection.server.version = field(&text, "redis_version").or_else(|| field(&text, "valkey_version"));
         connection.server.run_id = field(&text, "run_id");

@@ -5,10 +5,11 @@
 
 use redis::Value;
 
-use super::commands::{Question, pexpire};
+use super::commands::Question;
 use super::found::left;
 use super::reply::{classify, integer};
 use super::settle::Reader;
+use super::writes::pexpire;
 use crate::engine::batch::{Batch, Op, Reply, ReplyTo};
 use crate::engine::cache::Cache;
 use crate::engine::clock::Ttl;
@@ -57,8 +58,10 @@ impl Reader {
         };
         let left = left(pttl.clone());
         let meta = entry::meta_of(&bytes);
+        // A list of tags that goes on beyond what was read.
+        let unread = meta.is_none() && entry::is_headed(&bytes);
         let fresh = match &meta {
-            _ if lease::is_marker(&bytes) || left.is_none() => None,
+            _ if unread || lease::is_marker(&bytes) || left.is_none() => None,
             Some(meta) if !tags::valid(Some(meta), &cache.prefix, |key| self.token(cache, key, now)) => None,
             meta => match life::judge(meta.as_ref(), left, Ask::default()) {
                 Life::Fresh(left) => Some(left),

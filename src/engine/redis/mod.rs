@@ -6,15 +6,18 @@ mod found;
 mod held;
 pub mod leases;
 pub mod refresh;
+mod replay;
 pub mod reply;
 mod sent;
 pub mod serve;
 pub mod settle;
 pub mod supervisor;
+pub mod sweep;
 pub mod target;
 pub mod tasks;
 pub mod tls;
 pub mod tokens;
+mod writes;
 
 use std::sync::Arc;
 use std::time::Instant;

@@ -12,7 +12,7 @@ use redis::{Value, cmd};
 use super::leases::{Task, renew};
 use crate::engine::cache::Cache;
 use crate::engine::clock::now_ms;
-use crate::engine::lease::LEASE;
+use crate::engine::lease::{self, LEASE};
 use crate::engine::stats::add;
 use crate::engine::tags;
 use crate::engine::waiters::Lease;
@@ -24,7 +24,10 @@ pub async fn run(cache: Arc<Cache>, redis: MultiplexedConnection, key: String, t
     let mut take = cmd("SET");
     let millis = u64::try_from(LEASE.as_millis()).unwrap_or(u64::MAX);
     take.arg(&lock).arg(task.holder().marker()).arg("NX").arg("PX").arg(millis);
-    let reply = task.command(take).await;
+    let mut reply = task.command(take).await;
+    if matches!(reply, Ok(Value::Nil)) && take_over(&mut task, &lock).await {
+        reply = Ok(Value::Okay);
+    }
     let flights = &task.cache.shared().flights;
     if matches!(reply, Ok(Value::Nil)) {
         return flights.serve_stale(&task.key, token, now_ms()).send();
@@ -43,4 +46,17 @@ pub async fn run(cache: Arc<Cache>, redis: MultiplexedConnection, key: String, t
     if leads && held {
         renew(task, lock).await;
     }
+}
+
+/// Takes the lock from a flight of this engine whose callers stopped waiting.
+async fn take_over(task: &mut Task, lock: &str) -> bool {
+    let mut get = cmd("GET");
+    get.arg(lock);
+    let Ok(Value::BulkString(marker)) = task.command(get).await else { return false };
+    let from = task.holder().sibling(&marker);
+    let Some(from) = from.filter(|from| task.cache.shared().flights.is_overdue(&task.key, from.token)) else {
+        return false;
+    };
+    let taken = task.eval(|by_text, holder| lease::take_over(by_text, lock, from, holder)).await;
+    matches!(taken, Ok(Value::Int(1)))
 }

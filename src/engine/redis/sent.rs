@@ -16,8 +16,8 @@ pub(super) enum Sent {
     Batch(Box<InFlight>),
     /// Since when, and until when it must be answered.
     Ping(Instant, Instant),
-    /// Removes keys whose write the server refused.
-    Cleanup(Instant),
+    /// Removes these keys, whose write the server refused, and what else nobody waits for.
+    Cleanup(Instant, Vec<String>),
     /// Asks for the tokens of tags; then goes on with what needs them.
     Tokens(Box<Asked>, Next),
 }
@@ -67,7 +67,7 @@ impl Sent {
         match self {
             Self::Batch(b) | Self::Tokens(_, Next::Settle(b, _)) => b.job.as_ref().map_or(b.sent, Job::deadline),
             Self::Tokens(_, Next::Plan(job)) => job.deadline(),
-            Self::Ping(_, deadline) | Self::Cleanup(deadline) => *deadline,
+            Self::Ping(_, deadline) | Self::Cleanup(deadline, _) => *deadline,
         }
     }
 }

@@ -20,8 +20,10 @@ use super::reply::explain;
 use super::sent::{InFlight, Next, Sent};
 use super::settle::Verdict;
 use super::tokens;
+use super::writes;
 use super::{Gate, Job, Work, leases, refresh, tasks};
 use crate::engine::cache::Cache;
+use crate::engine::clock::now_ms;
 use crate::engine::error::{Kind, Trouble};
 use crate::engine::registry::Shared;
 use crate::engine::tags::Tokens;
@@ -64,7 +66,7 @@ pub async fn serve(
         Err(trouble) => trouble,
     };
     // First: what is served behind this line is no longer vouched for.
-    shared.near.disarm();
+    shared.near.disarm(now_ms());
     shared.waiting.wake_all();
     shared.errors.count(trouble.kind);
     shared.status.down(&trouble);
@@ -231,7 +233,14 @@ impl Pump<'_, futures_util::future::BoxFuture<'static, RedisResult<Vec<Value>>>>
                     _ => Ok(()),
                 }
             }
-            Some(Sent::Cleanup(_)) | None => Ok(()),
+            Some(Sent::Cleanup(_, keys)) => {
+                // Where they cannot be removed either, they read as misses until they are replaced.
+                if matches!(values.first(), Some(Value::ServerError(_))) {
+                    keys.iter().for_each(|key| shared.journal.distrust(key));
+                }
+                Ok(())
+            }
+            None => Ok(()),
         }
     }
 
@@ -243,7 +252,7 @@ impl Pump<'_, futures_util::future::BoxFuture<'static, RedisResult<Vec<Value>>>>
 
     fn renew(&mut self, cache: &Cache, renewals: Pipeline) {
         if !renewals.is_empty() {
-            self.send(renewals, Sent::Cleanup(Instant::now() + cache.shared().patience()));
+            self.send(renewals, Sent::Cleanup(Instant::now() + cache.shared().patience(), Vec::new()));
         }
     }
 
@@ -253,7 +262,7 @@ impl Pump<'_, futures_util::future::BoxFuture<'static, RedisResult<Vec<Value>>>>
         if let (Some(cache), false) = (&cache, verdict.stale.is_empty()) {
             // A read that was sent between the refused write and this removal must not fill the near cache with what it found.
             verdict.stale.iter().for_each(|key| cache.shared().near.invalidate(key));
-            pipeline.cmd(commands::remove(self.connection.denied)).arg(verdict.stale);
+            pipeline.cmd(writes::remove(self.connection.denied)).arg(&verdict.stale);
         }
         for command in verdict.behind {
             pipeline.add_command(command);
@@ -268,7 +277,7 @@ impl Pump<'_, futures_util::future::BoxFuture<'static, RedisResult<Vec<Value>>>>
                 }
             }
             if !pipeline.is_empty() {
-                self.send(pipeline, Sent::Cleanup(Instant::now() + cache.shared().patience()));
+                self.send(pipeline, Sent::Cleanup(Instant::now() + cache.shared().patience(), verdict.stale));
             }
         }
         verdict.outage.map_or(Ok(()), Err)

@@ -5,9 +5,10 @@ use std::vec;
 
 use redis::{Cmd, Value};
 
-use super::commands::{Computed, Flight, Plan, Run, Step, store};
+use super::commands::{Flight, Plan, Run, Step};
 use super::found::{Found, judge, left};
 use super::reply::{classify, integer, out_of_step};
+use super::writes::{Computed, store};
 use crate::engine::batch::{Batch, Op, Reply, ReplyTo};
 use crate::engine::cache::Cache;
 use crate::engine::clock::{Ttl, now_ms};
@@ -127,7 +128,11 @@ impl Reader {
             Step::Read { run, flight, timed, ticket } => {
                 let value = self.next_read(run);
                 let left = if timed { self.ttls.next().and_then(left) } else { None };
-                let found = self.find(cache, value, left, flight.map_or(Ask::default(), |f| f.ask), now);
+                let ask = flight.map_or(Ask::default(), |f| f.ask);
+                let mut found = self.find(cache, value, left, ask, now);
+                if cache.shared().journal.holds(key) && !matches!(found, Found::NoReply) {
+                    found = Found::miss();
+                }
                 if let Some(ticket) = ticket {
                     self.fill(cache, key, ticket, &found);
                 }
@@ -162,7 +167,7 @@ impl Reader {
             ));
             return Reply::Done;
         }
-        let outcome = result.ok_or(None).and_then(|value| written(cache, batch, op, value).map_err(Some));
+        let outcome = result.ok_or(None).and_then(|value| written(cache, batch, op, key, value).map_err(Some));
         let reply = match outcome {
             Ok(reply) => reply,
             Err(trouble) => {
@@ -307,10 +312,11 @@ impl Reader {
 }
 
 /// A write's reply as the call's.
-fn written(cache: &Cache, batch: &Batch, op: &Op, value: Value) -> Result<Reply, Trouble> {
+fn written(cache: &Cache, batch: &Batch, op: &Op, key: &str, value: Value) -> Result<Reply, Trouble> {
     match op {
         Op::Set { .. } | Op::End { .. } => match value {
             Value::Okay | Value::Int(1) => {
+                cache.shared().journal.replaced(key);
                 add(&cache.counters.sets, 1);
                 Ok(Reply::Done)
             }

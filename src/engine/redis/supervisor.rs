@@ -7,8 +7,8 @@
 //! The approach. One task, this one, owns the connection and its state. Callers see the state through a gate: `Connection` hands their work
 //! to this task, `Local` runs it on their own thread. Work that arrives here while there is no connection is answered at once on
 //! the in-process tier; only before the first connection it waits, and no longer than its own deadline. Dialling goes on for ever, one dial
-//! at a time, the name resolved anew each time, with full jitter between tries so that a fleet does not return in step. When a dial succeeds the gate
-//! closes first (its write lock waits for batches that run on callers' threads), then the fallback tier is dropped, then work flows.
+//! at a time, the name resolved anew each time, with full jitter between tries so that a fleet does not return in step. When a dial succeeds, what the outage
+//! left behind is undone first (replay.rs); then the gate closes (its write lock waits for batches that run on callers' threads), the fallback tier is dropped, and work flows.
 //!
 //! Rejected: redis-rs' `ConnectionManager`. It queues callers behind its reconnect outside of their time-out, does not reconnect after time-outs,
 //! READONLY or refused credentials, and has no place for what must happen before the first command.
@@ -18,9 +18,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedReceiver;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::dial::{Connection, Denied, dial};
+use super::replay;
 use super::serve::{End, serve};
 use super::target::Target;
 use super::{Gate, Job};
@@ -32,6 +33,8 @@ use crate::engine::registry::Shared;
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 /// And each later one up to twice the one before, until this.
 const LONGEST_PAUSE: Duration = Duration::from_secs(3);
+/// So many keys of the journal are left to be undone while callers' work waits.
+const FEW: usize = 500;
 /// A connection that lived so long was a good one: the next outage begins with short pauses again.
 const GOOD: Duration = Duration::from_secs(10);
 
@@ -40,12 +43,29 @@ pub async fn run(shared: Arc<Shared>, target: Target, mut jobs: UnboundedReceive
     let _exit = Exit(shared.clone());
     let mut backoff = Backoff::default();
     let mut told = Denied::default();
+    let mut old = None;
     loop {
         let mut waiting = VecDeque::new();
         let Some(mut connection) = connect(&shared, &target, &mut jobs, &mut waiting, &mut backoff).await else {
             return;
         };
-        recover(&shared, &connection, &mut told);
+        let recovering = recover(&shared, &connection, old);
+        match meanwhile(recovering, &shared, &mut jobs, &mut waiting).await {
+            None => return,
+            // Work that came meanwhile may have waited for too long, and then callers run on the fallback tier again.
+            Some(Ok(replayed)) if !shared.gate.read().is_local() => open(&shared, &connection, replayed, &mut told),
+            Some(result) => {
+                let late = Trouble::new(Kind::Timeout, "the server was too slow while recovering");
+                let trouble = result.err().unwrap_or(late);
+                down(&shared, &trouble, &mut waiting);
+                let pause = sleep(backoff.pause(trouble.kind));
+                match meanwhile(pause, &shared, &mut jobs, &mut waiting).await {
+                    None => return,
+                    Some(()) => continue,
+                }
+            }
+        }
+        old = connection.id;
         let since = Instant::now();
         if let End::Closed = serve(&shared, &mut connection, &mut jobs, waiting).await {
             return;
@@ -65,29 +85,31 @@ async fn connect(
     backoff: &mut Backoff,
 ) -> Option<Connection> {
     loop {
-        let dialling = dial(target, shared);
-        tokio::pin!(dialling);
-        let trouble = loop {
-            let patience = waiting.front().map_or_else(|| Instant::now() + LONGEST_PAUSE, |job| job.deadline().into());
-            tokio::select! {
-                biased;
-                result = &mut dialling => match result {
-                    Ok(connection) => return Some(connection),
-                    Err(trouble) => break trouble,
-                },
-                job = jobs.recv() => hold_or_answer(shared, job?, waiting),
-                () = sleep_until(patience), if !waiting.is_empty() => {
-                    down(shared, &Trouble::new(Kind::Timeout, "the server did not answer while connecting"), waiting);
-                }
-            }
+        let trouble = match meanwhile(dial(target, shared), shared, jobs, waiting).await? {
+            Ok(connection) => return Some(connection),
+            Err(trouble) => trouble,
         };
         down(shared, &trouble, waiting);
-        let pause = sleep_until(Instant::now() + backoff.pause(trouble.kind));
-        tokio::pin!(pause);
-        loop {
-            tokio::select! {
-                () = &mut pause => break,
-                job = jobs.recv() => hold_or_answer(shared, job?, waiting),
+        meanwhile(sleep(backoff.pause(trouble.kind)), shared, jobs, waiting).await?;
+    }
+}
+
+/// Waits for what is to be had, and sees to the work that comes meanwhile: none of it waits beyond its deadline. `None` when no cache is left.
+async fn meanwhile<T>(
+    future: impl Future<Output = T>,
+    shared: &Shared,
+    jobs: &mut UnboundedReceiver<Job>,
+    waiting: &mut VecDeque<Job>,
+) -> Option<T> {
+    tokio::pin!(future);
+    loop {
+        let patience = waiting.front().map_or_else(|| Instant::now() + LONGEST_PAUSE, |job| job.deadline().into());
+        tokio::select! {
+            biased;
+            result = &mut future => return Some(result),
+            job = jobs.recv() => hold_or_answer(shared, job?, waiting),
+            () = sleep_until(patience), if !waiting.is_empty() => {
+                down(shared, &Trouble::new(Kind::Timeout, "the server did not answer while connecting"), waiting);
             }
         }
     }
@@ -109,14 +131,25 @@ fn down(shared: &Shared, trouble: &Trouble, waiting: &mut VecDeque<Job>) {
     waiting.drain(..).for_each(Job::fall_back);
 }
 
-/// Before any work is admitted: no caller runs on the fallback tier any more, and nothing of it is left.
-fn recover(shared: &Shared, connection: &Connection, told: &mut Denied) {
+/// What must happen before any work is admitted (see replay.rs); how many keys were undone. The gate is closed then: nobody runs on the fallback tier any more.
+async fn recover(shared: &Shared, connection: &Connection, old: Option<i64>) -> Result<u64, Trouble> {
+    if let Some(old) = old.filter(|_| !connection.denied.client) {
+        replay::kill(shared, connection, old).await;
+    }
+    let most = replay::replay(shared, connection, FEW).await?;
     *shared.gate.write() = Gate::Connection;
+    Ok(most + replay::replay(shared, connection, 0).await?)
+}
+
+/// Work is admitted.
+fn open(shared: &Shared, connection: &Connection, replayed: u64, told: &mut Denied) {
     let dropped = shared.memory.clear();
+    shared.near.thaw();
     if connection.tracking {
         shared.near.arm();
     }
-    shared.status.up(connection.server.clone(), dropped);
+    shared.journal.take_lost();
+    shared.status.up(connection.server.clone(), dropped, replayed);
     // A reconnect tells it again only where it is another.
     if connection.denied != *told {
         *told = connection.denied;

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use redis::{Pipeline, Value};
 
-use super::commands::pexpire;
 use super::found::left;
 use super::reply::classify;
+use super::writes::pexpire;
 use crate::engine::batch::{Batch, Json, Op};
 use crate::engine::cache::Cache;
 use crate::engine::clock::{Ttl, now_ms};

@@ -154,8 +154,6 @@ fn every_value_and_meta_comes_back() {
         let stored = format.encode(&text, meta.as_ref()).into_owned();
         let nonce = meta.as_ref().map_or(0, |meta| meta.nonce);
         prop_assert_eq!(entry::identity(&stored).is_some(), nonce != 0);
-        let extra = meta.as_ref().map_or(0, |meta| meta.extra_ms);
-        prop_assert_eq!(entry::extra_of(stored.get(..HEAD).unwrap_or(&stored)), extra);
         let meta = meta.filter(|meta| *meta != Meta::default());
         prop_assert_eq!(&entry::meta_of(&stored).filter(|meta| *meta != Meta::default()), &meta);
         let meta = meta.map(Arc::new);
@@ -313,9 +311,8 @@ fn an_entry_is_known_by_its_first_bytes() {
     let stored = packing(Codec::Json).encode("[]", Some(&meta())).into_owned();
     assert_eq!(entry::identity(&stored), stored.get(..HEAD));
     assert_eq!(entry::identity(&stored).map(<[u8]>::len), Some(HEAD));
-    assert_eq!(entry::extra_of(stored.get(..HEAD).unwrap()), 60_000);
     for end in 0..HEAD {
-        assert_eq!(entry::extra_of(stored.get(..end).unwrap()), 0, "{end}");
+        assert_eq!(entry::meta_of(stored.get(..end).unwrap()), None, "{end}");
         assert_eq!(entry::identity(stored.get(..end).unwrap()), None, "{end}");
     }
     let again = Meta { nonce: 2, ..meta() };
@@ -324,14 +321,15 @@ fn an_entry_is_known_by_its_first_bytes() {
     let nameless = Meta { nonce: 0, ..meta() };
     let stored = format(Codec::Json).encode("[]", Some(&nameless)).into_owned();
     assert_eq!(entry::identity(&stored), None);
-    assert_eq!(entry::extra_of(&stored), 60_000);
+    assert_eq!(entry::meta_of(&stored).map(|meta| meta.extra_ms), Some(60_000));
     let tagged = Meta { tags: vec![tag("a")], ..Meta::default() };
     for bytes in
         [&b"{\"a\":\"a text that is longer than a header\"}"[..], b"\xFEa lease that is longer than a header", b""]
     {
-        assert_eq!((entry::identity(bytes), entry::extra_of(bytes)), (None, 0));
+        assert_eq!((entry::identity(bytes), entry::meta_of(bytes)), (None, None));
     }
-    assert_eq!(entry::extra_of(&format(Codec::Json).encode("\"0123456789012345678\"", Some(&tagged))), 0);
+    let tags_only = entry::meta_of(&format(Codec::Json).encode("1", Some(&tagged)));
+    assert_eq!(tags_only.map(|meta| meta.extra_ms), Some(0));
 }
 
 #[test]

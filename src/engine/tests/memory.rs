@@ -1,6 +1,7 @@
 //! The in-process tier: bounds, deadlines, counting.
 
 use crate::engine::clock::{Ttl, now_ms};
+use crate::engine::entry::Codec;
 use crate::engine::memory::{Memory, NotAnInteger};
 
 const FOREVER: Ttl = Ttl::Forever;
@@ -33,7 +34,7 @@ fn overwriting_and_removing_are_no_evictions() {
     let memory = Memory::new(1 << 20);
     for _ in 0..10 {
         memory.set("k", "1", FOREVER, 0);
-        memory.increment("k", 1, None, 0).expect("an integer");
+        memory.increment(Codec::Json, "k", 1, None, 0).expect("an integer");
     }
     assert!(memory.remove("k", 0));
     assert!(!memory.remove("k", 0));
@@ -51,16 +52,16 @@ fn a_value_too_large_for_the_tier_does_not_leave_the_older_one() {
 #[test]
 fn increment_counts_what_redis_would() {
     let memory = Memory::new(1 << 20);
-    assert_eq!(memory.increment("n", 5, Some(Ttl::Millis(50)), 0), Ok(5));
-    assert_eq!(memory.increment("n", -7, Some(Ttl::Millis(900)), 10), Ok(-2));
+    assert_eq!(memory.increment(Codec::Json, "n", 5, Some(Ttl::Millis(50)), 0), Ok(5));
+    assert_eq!(memory.increment(Codec::Json, "n", -7, Some(Ttl::Millis(900)), 10), Ok(-2));
     assert_eq!(memory.ttl("n", 10), Some(Ttl::Millis(40)), "the ttl of the first call stays");
     for not in ["\"5\"", "1.5", "05", "+5", " 5", "9223372036854775808", "null"] {
         memory.set("x", not, FOREVER, 0);
-        assert_eq!(memory.increment("x", 1, None, 0), Err(NotAnInteger), "{not}");
+        assert_eq!(memory.increment(Codec::Json, "x", 1, None, 0), Err(NotAnInteger), "{not}");
         assert_eq!(memory.get("x", 0).as_deref(), Some(not), "stays as it was");
     }
     memory.set("max", &i64::MAX.to_string(), FOREVER, 0);
-    assert_eq!(memory.increment("max", 1, None, 0), Err(NotAnInteger));
+    assert_eq!(memory.increment(Codec::Json, "max", 1, None, 0), Err(NotAnInteger));
 }
 
 #[test]

@@ -4,6 +4,7 @@ mod connection;
 mod entry;
 mod flight;
 mod glob;
+mod journal;
 mod memory;
 mod near;
 mod options;

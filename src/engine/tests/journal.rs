@@ -1,0 +1,149 @@
+//! The journal: what it holds and bounds, and that a recovery undoes it in a real Redis before anything is read.
+
+use std::sync::Arc;
+
+use super::support::{Calls, Client, Server, in_mode, until};
+use crate::engine::batch::{Json, Reply};
+use crate::engine::cache::Cache;
+use crate::engine::journal::{Journal, MAX_KEYS, MAX_PATTERNS, Noted};
+use crate::engine::key::Prefix;
+use crate::engine::options::{Given, Options};
+use crate::engine::registry;
+use crate::engine::status::Mode;
+
+fn open(server: &Server, namespace: &str) -> Arc<Cache> {
+    let given = Given { url: server.url(), namespace: namespace.into(), near: true, ..Given::default() };
+    let cache = Options::check(given).and_then(registry::open).unwrap_or_else(|e| panic!("{e}"));
+    in_mode(&cache, Mode::Redis);
+    cache
+}
+
+fn get(client: &Arc<Client>, cache: &Arc<Cache>, key: &str) -> Reply {
+    client.run(cache, Calls::default().get(key).0).remove(0)
+}
+
+fn exists(connection: &mut redis::Connection, key: &str) -> bool {
+    redis::cmd("EXISTS").arg(key).query(connection).expect("the server is up")
+}
+
+#[test]
+fn a_key_is_held_once_and_taken_out_once() {
+    let journal = Journal::default();
+    let prefix = Prefix::new("n");
+    for _ in 0..3 {
+        assert_eq!(journal.note(&prefix, "n:k"), Noted::Kept);
+    }
+    assert_eq!((journal.len(), journal.holds("n:k"), journal.holds("n:other")), (1, true, false));
+    let keys = journal.take_keys(10);
+    assert_eq!((keys.len(), journal.len()), (1, 0));
+    journal.put_back(keys, None);
+    assert!(journal.holds("n:k"));
+    journal.replaced("n:k");
+    assert!(journal.is_empty());
+}
+
+#[test]
+fn an_overflow_is_a_whole_namespace_and_leaves_the_others() {
+    let journal = Journal::default();
+    let (full, other) = (Prefix::new("full"), Prefix::new("other"));
+    assert_eq!(journal.note(&other, "other:k"), Noted::Kept);
+    for n in 0..MAX_KEYS {
+        assert_eq!(journal.note(&full, &format!("full:{n}")), Noted::Kept);
+    }
+    let pattern = journal.take_pattern().expect("the namespace");
+    assert_eq!((&*pattern.prefix, &*pattern.glob, pattern.internal), ("full:", "*", true));
+    let keys = journal.take_keys(10);
+    assert_eq!(keys.iter().map(|key| &**key).collect::<Vec<_>>(), ["other:k"]);
+    for n in 0..=MAX_PATTERNS {
+        assert_eq!(journal.note_pattern(&other, &format!("{n}*"), false), Noted::Kept);
+    }
+    assert_eq!(journal.len(), 1, "too many patterns are a namespace too");
+}
+
+#[test]
+fn what_raw_caches_lose_is_said_once() {
+    let journal = Journal::default();
+    let raw = Prefix::new("");
+    for n in 0..MAX_KEYS {
+        assert_eq!(journal.note(&raw, &n.to_string()), Noted::Kept);
+    }
+    assert_eq!(journal.note(&raw, "one more"), Noted::FirstLost);
+    assert_eq!(journal.note(&raw, "and another"), Noted::Lost);
+    assert_eq!(journal.len(), MAX_KEYS, "nobody else's keys are touched for it");
+}
+
+#[test]
+fn what_was_deleted_or_written_during_an_outage_is_gone_after_it() {
+    let server = Server::start();
+    let cache = open(&server, "app");
+    let client = Client::new();
+    let mut other = server.connection();
+    let () = redis::cmd("SET").arg("foreign").arg(1).query(&mut other).expect("set");
+    let keys = ["deleted", "written", "matched", "kept"];
+    for key in keys {
+        client.run(&cache, Calls::default().set(key, "\"old\"").0);
+        get(&client, &cache, key);
+    }
+    server.signal("-STOP");
+    in_mode(&cache, Mode::Memory);
+    assert_eq!(get(&client, &cache, "kept"), Reply::Value(Json::Shared("\"old\"".into())), "held when Redis went");
+    client.run(&cache, Calls::default().del("deleted").set("written", "\"new\"").0);
+    assert_eq!(get(&client, &cache, "deleted"), Reply::Miss);
+    assert_eq!(get(&client, &cache, "written"), Reply::Value(Json::Shared("\"new\"".into())));
+    cache.run(crate::engine::batch::Task::DelPattern("matc*".into()), &client.to(1));
+    assert_eq!(cache.shared().journal.len(), 3);
+    server.signal("-CONT");
+    in_mode(&cache, Mode::Redis);
+    for key in ["deleted", "written", "matched"] {
+        assert_eq!(get(&client, &cache, key), Reply::Miss, "{key}");
+    }
+    assert_eq!(get(&client, &cache, "kept"), Reply::Value(Json::Owned("\"old\"".into())));
+    assert!(exists(&mut other, "foreign") && !exists(&mut other, "app:deleted"));
+    let recovered = client.events.lock().iter().any(|event| event.contains("\"replayed\":3"));
+    assert!(recovered || client.events.lock().is_empty(), "this client was not subscribed");
+    assert!(cache.shared().journal.is_empty());
+}
+
+#[test]
+fn a_write_that_a_stopped_server_still_has_in_its_buffers_does_not_undo_a_later_delete() {
+    let server = Server::start();
+    let cache = open(&server, "app");
+    let client = Client::new();
+    let mut other = server.connection();
+    server.signal("-STOP");
+    // Sent, and never answered.
+    client.run(&cache, Calls::default().set("k", "\"buffered\"").0);
+    in_mode(&cache, Mode::Memory);
+    client.run(&cache, Calls::default().del("k").0);
+    server.signal("-CONT");
+    in_mode(&cache, Mode::Redis);
+    for _ in 0..50 {
+        assert_eq!(get(&client, &cache, "k"), Reply::Miss);
+        assert!(!exists(&mut other, "app:k"));
+        std::thread::sleep(std::time::Duration::from_millis(4));
+    }
+}
+
+#[test]
+fn a_namespace_whose_journal_overflowed_is_cleared_and_nobody_elses_keys() {
+    let server = Server::start();
+    let cache = open(&server, "app");
+    let neighbour = open(&server, "app2");
+    let client = Client::new();
+    let mut other = server.connection();
+    let () = redis::cmd("SET").arg("foreign").arg(1).query(&mut other).expect("set");
+    client.run(&cache, Calls::default().set("old", "1").0);
+    client.run(&neighbour, Calls::default().set("old", "1").0);
+    server.signal("-STOP");
+    in_mode(&cache, Mode::Memory);
+    for chunk in 0..=MAX_KEYS / 1_000 {
+        let calls = (0..1_000).fold(Calls::default(), |calls, n| calls.del(&format!("{chunk}:{n}")));
+        client.run(&cache, calls.0);
+    }
+    assert_eq!(cache.shared().journal.len(), 1);
+    server.signal("-CONT");
+    in_mode(&cache, Mode::Redis);
+    assert_eq!(get(&client, &cache, "old"), Reply::Miss);
+    assert_eq!(get(&client, &neighbour, "old"), Reply::Value(Json::Owned("1".into())));
+    until("the foreign key", || exists(&mut other, "foreign").then_some(()));
+}
