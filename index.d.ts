@@ -40,6 +40,8 @@ export type HoldfastErrorCode =
   | 'ERR_COMPUTE_TIMEOUT'
   /** The function given to `getOrCompute` asked, before its first `await`, for the very key that it computes. */
   | 'ERR_COMPUTE_DEADLOCK'
+  /** `increment` with `onOutage: 'reject'` while Redis is away, or when its reply was lost: it counts once at most. */
+  | 'ERR_REDIS_UNAVAILABLE'
   /** An option or an environment variable does not parse. Thrown by `createCache`, never by the default cache. */
   | 'ERR_CONFIG'
   /** The cache was closed. */
@@ -117,6 +119,11 @@ export interface ComputeOptions {
 export interface IncrementOptions {
   /** Seconds until the counter expires, applied only when this call creates it. Default: no expiry, as Redis' INCRBY. */
   ttl?: Ttl;
+  /**
+   * While Redis is away: `local` counts in this process, apart from Redis' counter, which goes on from where it was when Redis is back; `reject` rejects with
+   * `ERR_REDIS_UNAVAILABLE`. Default `local`.
+   */
+  onOutage?: 'local' | 'reject';
 }
 
 export interface ClearOptions {
@@ -135,7 +142,12 @@ export interface Health {
   since: number;
   /** Why Redis is not used, or null. Never holds a URL or a password. */
   lastError: { kind: ErrorKind; message: string; at: number } | null;
-  /** Keys whose state in Redis is unknown since an outage. 0 until the journal is built. */
+  /**
+   * `closed`: calls go to Redis (or there is none configured). `open`: Redis is away, calls do not wait for it. `half-open`: a connection is being tried, or what an
+   * outage left is being undone; calls do not wait for that either.
+   */
+  breaker: 'closed' | 'open' | 'half-open';
+  /** Keys and patterns that are to be undone in Redis before anything is read from it again: what was deleted or written while it was away. */
   journal: number;
   /** Calls handed to the engine and not answered yet. */
   inFlight: number;
@@ -156,7 +168,9 @@ export type ErrorKind =
   | 'denied'
   | 'oom'
   | 'wrongtype'
-  | 'server';
+  | 'server'
+  /** The journal of an outage was full, and the cache has no namespace to be cleared instead. */
+  | 'journal';
 
 export interface Stats {
   mode: Mode;
@@ -277,6 +291,12 @@ export interface CacheOptions {
   compression?: false | 'zstd' | CompressionOptions;
   /** Milliseconds that a call waits for Redis at most, 1 to 60,000. Default `HOLDFAST_TIMEOUT_MS`, else 250. */
   timeoutMs?: number;
+  /**
+   * Seconds that what was held in process when Redis went away is still served, within its TTL, up to 86,400; 0: not at all. Default 30.
+   */
+  outageStale?: number;
+  /** Seconds that what is written while Redis is away lives in process at most, up to 86,400. Default 60. */
+  outageTtl?: number;
   /** Keeps what is read in process, coherent by client tracking; false turns it off. Default `HOLDFAST_NEAR_CACHE`, else true. */
   nearCache?: boolean | NearCacheOptions;
   tls?: TlsOptions;
@@ -296,6 +316,8 @@ export interface RecoveredEvent {
   outageMs: number;
   /** Entries of the fallback tier that were dropped. */
   dropped: number;
+  /** Keys that were unlinked in Redis before anything was read: what was deleted or written during the outage. */
+  replayed: number;
 }
 
 export interface CacheEvents {

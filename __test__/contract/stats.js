@@ -91,6 +91,7 @@ module.exports = function stats(mode) {
     expect(cache.health()).toEqual({
       status: 'ok',
       mode: mode.mode,
+      breaker: 'closed',
       since: expect.any(Number),
       lastError: null,
       journal: 0,

@@ -75,7 +75,11 @@ test('under 100 callers every call settles, later calls do not wait, and redis m
   });
   await until(() => count('recovered') === 1);
   const [, recovered] = events.find(([name]) => name === 'recovered');
-  expect(recovered).toEqual({ outageMs: expect.any(Number), dropped: expect.any(Number) });
+  expect(recovered).toEqual({
+    outageMs: expect.any(Number),
+    dropped: expect.any(Number),
+    replayed: expect.any(Number),
+  });
   expect(recovered.dropped).toBeGreaterThan(0);
   expect(await cache.get('outage')).toBeNull(); // the fallback's values are never written back
   expect(count('error')).toBe(0);

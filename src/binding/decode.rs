@@ -45,7 +45,7 @@ fn op(n: &[f64], key: Span, value: Span, more: More) -> Op {
         0 => Op::Get { key, early: a >= 1.0, hot: a >= 2.0 },
         1 => Op::Set { key, value, ttl: ttl(), more },
         2 => Op::Del { key },
-        3 => Op::Increment { key, amount: b as i64, ttl: (a > 0.0).then(ttl) },
+        3 => Op::Increment { key, amount: b as i64, ttl: (a > 0.0).then(ttl), more },
         4 => Op::Exists { key },
         5 => Op::Ttl { key },
         6 => Op::Expire { key, ttl: ttl() },

@@ -47,6 +47,7 @@ pub enum Op {
         key: Span,
         amount: i64,
         ttl: Option<Ttl>,
+        more: More,
     },
     Exists {
         key: Span,

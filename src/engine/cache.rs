@@ -257,6 +257,9 @@ impl Cache {
     pub fn health(&self, production: bool) -> String {
         let mut health = self.shared().status.health();
         let degraded = if self.engine.has_redis() { self.shared().status.mode() == Mode::Memory } else { production };
+        if !self.engine.has_redis() {
+            health["breaker"] = Value::from("closed");
+        }
         health["status"] = Value::from(if degraded { "degraded" } else { "ok" });
         health["journal"] = Value::from(self.shared().journal.len());
         health["inFlight"] = Value::from(self.shared().in_flight());

@@ -31,6 +31,13 @@ impl CallError {
         )
     }
 
+    pub fn unavailable() -> Self {
+        Self::new(
+            "ERR_REDIS_UNAVAILABLE",
+            "Redis did not count this increment, or did not say so, and onOutage is 'reject'; it counts once at most",
+        )
+    }
+
     pub fn needs_namespace() -> Self {
         Self::new(
             "ERR_CLEAR_NEEDS_NAMESPACE",

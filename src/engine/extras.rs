@@ -11,6 +11,8 @@ pub struct Extras {
     pub window: u64,
     /// `Begin`: how eagerly an entry is refreshed before it expires; 0 for not at all. See `life::early`.
     pub beta: f64,
+    /// `Increment`: rather fail than count on the in-process tier while Redis is away.
+    pub reject: bool,
     /// `End`: how long the entry is kept beyond its TTL, in milliseconds.
     pub extra: u64,
     /// `End`: how long the function ran, in milliseconds; 0 for unknown.
@@ -18,7 +20,7 @@ pub struct Extras {
 }
 
 /// Of calls that say nothing.
-pub static NONE: Extras = Extras { tags: Vec::new(), window: 0, beta: 0.0, extra: 0, delta: 0 };
+pub static NONE: Extras = Extras { tags: Vec::new(), window: 0, beta: 0.0, reject: false, extra: 0, delta: 0 };
 
 impl Extras {
     /// Reads the text; what it does not hold is not said.
@@ -29,6 +31,7 @@ impl Extras {
             tags: given["tags"].as_array().into_iter().flatten().filter_map(Value::as_str).map(Box::from).collect(),
             window: millis("window"),
             beta: given["beta"].as_f64().unwrap_or(0.0),
+            reject: given["reject"].as_bool().unwrap_or(false),
             extra: millis("extra"),
             delta: u32::try_from(millis("delta")).unwrap_or(u32::MAX),
         }

@@ -58,6 +58,9 @@ pub fn one(cache: &Cache, batch: &Batch, op: &Op, to: &ReplyTo, now: u64, buffer
             }
             Reply::Number(i64::from(memory.remove(key, now)))
         }
+        Op::Increment { more, .. } if cache.engine.has_redis() && batch.more(more).reject => {
+            Reply::Error(CallError::unavailable())
+        }
         Op::Increment { amount, ttl, .. } => {
             flights.fence(key);
             match memory.increment(cache.format.codec, key, amount, ttl, now) {

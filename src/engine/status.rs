@@ -41,6 +41,8 @@ struct Inner {
     server: Server,
     connections: u64,
     outage_since: Option<u64>,
+    /// A dial or a recovery is under way.
+    probing: bool,
     /// What this connection cannot do, for those who come after it was found out.
     notice: Option<Trouble>,
     listeners: Vec<Weak<dyn Sink>>,
@@ -62,6 +64,7 @@ impl Status {
             server: Server::default(),
             connections: 0,
             outage_since: None,
+            probing: true,
             notice: None,
             listeners: Vec::new(),
         };
@@ -160,6 +163,11 @@ impl Status {
         }
     }
 
+    /// A dial begins, or the pause before the next one.
+    pub fn probing(&self, probing: bool) {
+        self.inner.lock().probing = probing;
+    }
+
     /// What `health()` needs of it.
     pub fn health(&self) -> Value {
         let inner = self.inner.lock();
@@ -167,7 +175,12 @@ impl Status {
             .last_error
             .as_ref()
             .map(|(trouble, at)| json!({ "kind": trouble.kind.name(), "message": trouble.message, "at": at }));
-        json!({ "mode": inner.mode.name(), "since": inner.since, "lastError": last_error })
+        let breaker = match inner.mode {
+            Mode::Redis => "closed",
+            _ if inner.probing => "half-open",
+            _ => "open",
+        };
+        json!({ "mode": inner.mode.name(), "since": inner.since, "lastError": last_error, "breaker": breaker })
     }
 
     fn message(&self, event: &str, detail: Value) -> String {

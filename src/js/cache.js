@@ -188,8 +188,10 @@ class Cache {
     if (!Number.isSafeInteger(amount)) {
       throw new HoldfastError('ERR_INVALID_AMOUNT', `an amount must be a safe integer; got ${describe(amount)}`);
     }
-    const { ttl } = checkOptions(options, ['ttl']);
-    return channel.call(Op.INCREMENT, key, '', ttl === undefined ? 0 : toMs(ttl), amount);
+    const { ttl, onOutage = 'local' } = checkOptions(options, ['ttl', 'onOutage']);
+    if (onOutage !== 'local' && onOutage !== 'reject') throw invalid("onOutage must be 'local' or 'reject'");
+    const extras = onOutage === 'reject' ? '{"reject":true}' : '';
+    return channel.call(Op.INCREMENT, key, '', ttl === undefined ? 0 : toMs(ttl), amount, false, extras);
   }
 
   /** @param {string} key */
@@ -265,7 +267,15 @@ class Cache {
   /** @returns {import('../../index').Health} */
   health() {
     if (this.closing !== null) {
-      return { status: 'degraded', mode: 'memory', since: this.closedAt, lastError: null, journal: 0, inFlight: 0 };
+      return {
+        status: 'degraded',
+        mode: 'memory',
+        since: this.closedAt,
+        lastError: null,
+        breaker: 'open',
+        journal: 0,
+        inFlight: 0,
+      };
     }
     const { handle, problem } = this.use();
     const health = JSON.parse(handle.health(process.env.NODE_ENV === 'production'));

@@ -15,6 +15,9 @@ const MAX_TEXT = 8 * 1024 * 1024;
 // Operations that may be under way; further batches wait here, in order, until replies come. Bounds the memory of a burst, and keeps a burst from
 // missing its own deadlines, which begin when a batch is handed over. An outage answers what is under way, and so what waits.
 const WINDOW = 16384;
+// After a look-up in the near cache that found something, so many more are tried; else one read in so many.
+const LUCK = 8;
+const PEEK_ONE_IN = 16;
 
 /** @typedef {import('./batch').Batch} Batch */
 /** @typedef {import('./batch').Slot} Slot */
@@ -37,6 +40,9 @@ class Channel {
     this.open = newBatch();
     /** @type {Batch[]} full, waiting for the window */
     this.sealed = [];
+    /** How many look-ups may still fail before they become rare. */
+    this.luck = 0;
+    this.peeks = 0;
     this.scheduled = false;
     /** How the flush of a turn is scheduled: by whether the last one crossed to another thread. */
     this.later = laterBy(false);
@@ -107,7 +113,28 @@ class Channel {
    */
   get(key) {
     const hot = this.hot?.wants() === true;
+    if (this.hot !== null && !hot) {
+      const value = this.peek(key);
+      if (value !== undefined) return Promise.resolve(value);
+    }
     return this.call(Op.GET, key, '', hot ? Early.HOT : Early.YES, 0);
+  }
+
+  /**
+   * What the near cache holds, for a read with nothing before it that is still to be handed over; undefined where it holds nothing. One call into Rust for one
+   * text: a third of what a batch costs. Where it finds nothing it costs for nothing, so it is tried as often as it succeeds.
+   * @param {string} key
+   */
+  peek(key) {
+    if (this.open.count > 0 || this.sealed.length > 0) return undefined;
+    if (this.luck === 0 && ++this.peeks % PEEK_ONE_IN !== 0) return undefined;
+    const text = this.handle.peek(key);
+    if (text === null) {
+      if (this.luck > 0) this.luck--;
+      return undefined;
+    }
+    this.luck = LUCK;
+    return JSON.parse(text);
   }
 
   /**

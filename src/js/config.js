@@ -12,6 +12,8 @@ const OPTIONS = [
   'maxMemory',
   'maxValueBytes',
   'timeoutMs',
+  'outageStale',
+  'outageTtl',
   'nearCache',
   'codec',
   'compression',
@@ -268,6 +270,8 @@ function fromOptions(options) {
       codec,
       compressAbove: compressionOption(options.compression),
       maxValueBytes,
+      outageStale: typed(options.outageStale, 'outageStale', 'number'),
+      outageTtl: typed(options.outageTtl, 'outageTtl', 'number'),
       maxMemory: sizeOption(options.maxMemory),
       timeoutMs:
         typed(options.timeoutMs, 'timeoutMs', 'number') ?? number(env.HOLDFAST_TIMEOUT_MS, 'HOLDFAST_TIMEOUT_MS'),

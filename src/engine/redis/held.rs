@@ -14,6 +14,7 @@ use crate::engine::batch::{Batch, Op, Reply, ReplyTo};
 use crate::engine::cache::Cache;
 use crate::engine::clock::Ttl;
 use crate::engine::entry;
+use crate::engine::error::Kind;
 use crate::engine::lease;
 use crate::engine::life::{self, Ask, Life};
 use crate::engine::local;
@@ -44,7 +45,8 @@ impl Reader {
             return local::one(cache, batch, op, to, now, &mut String::new());
         };
         let trouble = [&head, &pttl, &own].into_iter().find_map(|value| match value {
-            Value::ServerError(error) => Some(classify(error)),
+            // Another type than a string lies there, and is there.
+            Value::ServerError(error) => Some(classify(error)).filter(|trouble| trouble.kind != Kind::Wrongtype),
             _ => None,
         });
         if let Some(trouble) = trouble {

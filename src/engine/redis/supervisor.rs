@@ -85,6 +85,7 @@ async fn connect(
     backoff: &mut Backoff,
 ) -> Option<Connection> {
     loop {
+        shared.status.probing(true);
         let trouble = match meanwhile(dial(target, shared), shared, jobs, waiting).await? {
             Ok(connection) => return Some(connection),
             Err(trouble) => trouble,
@@ -127,6 +128,7 @@ fn hold_or_answer(shared: &Shared, job: Job, waiting: &mut VecDeque<Job>) {
 fn down(shared: &Shared, trouble: &Trouble, waiting: &mut VecDeque<Job>) {
     shared.errors.count(trouble.kind);
     shared.status.down(trouble);
+    shared.status.probing(false);
     *shared.gate.write() = Gate::Local;
     waiting.drain(..).for_each(Job::fall_back);
 }

@@ -22,7 +22,7 @@ fn a_batch_comes_back_in_the_order_of_its_calls() {
         .del("a")
         .get("a")
         .set("n", "41")
-        .add("n", "", |key, _| Op::Increment { key, amount: 1, ttl: Some(Ttl::Millis(5_000)) })
+        .add("n", "", |key, _| Op::Increment { key, amount: 1, ttl: Some(Ttl::Millis(5_000)), more: None })
         .add("n", "", |key, _| Op::Exists { key })
         .add("n", "", |key, _| Op::Expire { key, ttl: Ttl::Forever })
         .add("n", "", |key, _| Op::Ttl { key })
