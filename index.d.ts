@@ -279,7 +279,7 @@ export interface CacheOptions {
   maxMemory?: number | string;
   /**
    * The most bytes that a value may have as it is stored, before compression: 1,024 to 268,435,456, else `ERR_CONFIG`. Default 33,554,432 (32 MiB). A
-   * larger one rejects with `ERR_VALUE_TOO_LARGE`; one that lies in Redis is a miss.
+   * larger one rejects with `ERR_VALUE_TOO_LARGE`. A compressed one that would expand to more is a miss; a plain one that others wrote is read.
    */
   maxValueBytes?: number;
   /** How values are stored. Caches that share keys must have the same. Default `json`. */
