@@ -34,6 +34,18 @@ test('a quick run reads hot keys of the tiered caches, none of them from Redis',
   }
 });
 
+test('a quick run tells how soon near caches see a write', async () => {
+  const { folder } = await quickRun('coherence');
+  try {
+    const { rounds } = JSON.parse(fs.readFileSync(path.join(folder, 'coherence.json'), 'utf8'));
+    const readers = rounds.flatMap((round) => round.readers);
+    expect(readers).toHaveLength(8);
+    expect(readers.every(({ backwards, near }) => backwards === 0 && near > 0)).toBe(true);
+  } finally {
+    fs.rmSync(folder, { recursive: true });
+  }
+});
+
 /** Runs a benchmark of it with `args`; resolves to its output, and the files and folder that it says it wrote. */
 async function quickRun(...args) {
   const { stdout } = await promisify(execFile)(process.execPath, [RUN, ...args, '--quick'], { env: cleanEnv({}) });

@@ -3,11 +3,12 @@
 
 const { parseArgs } = require('node:util');
 
-const USAGE = `npm run bench [-- [clients | flush | tiered] [options]]
+const USAGE = `npm run bench [-- [clients | flush | tiered | coherence] [options]]
 
   clients            holdfast beside ioredis and node-redis (the default)
   flush              three ways to schedule the flush of a batch
   tiered             a hot key: holdfast beside the caches that keep values in process and in Redis
+  coherence          how soon near caches see a write
 
   --rounds <n>       interleaved rounds, of which the median counts (7)
   --seconds <s>      length of a measured window (1)
@@ -15,7 +16,7 @@ const USAGE = `npm run bench [-- [clients | flush | tiered] [options]]
   --quick            one round of short windows, for a smoke test
 `;
 
-const BENCHMARKS = { clients: './clients', flush: './flush', tiered: './tiered' };
+const BENCHMARKS = { clients: './clients', flush: './flush', tiered: './tiered', coherence: './coherence' };
 
 async function main() {
   const { values, positionals } = parseArgs({

@@ -1,0 +1,81 @@
+// How soon do near caches see a write? One process writes 100 keys as fast as it can, four read them and look at the versions.
+'use strict';
+
+const { once } = require('node:events');
+const { startLab, ask, describe } = require('./lab');
+const { fixed, integer, median, table, whyNotForDocs, writeFiles } = require('./report');
+
+const READERS = 4;
+/** Milliseconds between two looks at all keys; 0 is a reader that does nothing else. */
+const PACES = [5, 0];
+
+const INTRODUCTION = `# How soon near caches see a write
+
+MACHINE
+
+\`npm run bench -- coherence\` wrote this page. One process sets 100 keys as fast as it can for SECONDS s, ${READERS} others read all of them again and again, in one turn, through
+their near caches. Every value is a version. *Backwards* counts reads that gave an older version than the same reader had seen before. *Last write seen* is the
+time from the moment at which the writer's last \`set\` had resolved until a reader had seen the last version of every key: the median and the slowest over
+all readers of ROUNDS rounds. Readers that pause for 0 ms are busy all the time, so that ${READERS + 1} processes and the server share the machine's
+processors: the time then is mostly that of waiting for one.
+`;
+
+async function run(options) {
+  const lab = await startLab(options);
+  try {
+    const machine = await describe(lab, ['holdfast']);
+    console.log(`${machine.join('\n')}\n`);
+    const rounds = [];
+    for (let round = 1; round <= options.rounds; round += 1) {
+      for (const pause of PACES) rounds.push({ round, pause, readers: await measureOne(lab, pause, options) });
+      console.log(`round ${round} of ${options.rounds}`);
+    }
+    report(rounds, machine, options);
+  } finally {
+    await lab.stop();
+  }
+}
+
+async function measureOne(lab, pause, { seconds }) {
+  const readers = await Promise.all(Array.from({ length: READERS }, () => lab.start('coherence-worker.js', [lab.url])));
+  const writer = await lab.start('coherence-worker.js', [lab.url]);
+  try {
+    await Promise.all(readers.map((reader) => ask(reader, { begin: pause })));
+    const last = await ask(writer, { write: seconds });
+    return await Promise.all(readers.map((reader) => ask(reader, { last })));
+  } finally {
+    const children = [...readers, writer];
+    for (const child of children) child.disconnect();
+    await Promise.all(children.map((child) => child.exitCode ?? once(child, 'exit')));
+  }
+}
+
+function report(rounds, machine, options) {
+  const rows = PACES.map((pause) => {
+    const readers = rounds.filter((round) => round.pause === pause).flatMap((round) => round.readers);
+    const delays = readers.map(({ delay }) => delay);
+    const sum = (name) => readers.reduce((total, reader) => total + reader[name], 0);
+    return { pause, reads: sum('reads'), near: sum('near'), backwards: sum('backwards'), delays };
+  });
+  const text = table(rows, {
+    'pause ms': ({ pause }) => pause,
+    reads: ({ reads }) => integer(reads),
+    'near hits': ({ near, reads }) => `${fixed((near / reads) * 100, 1)} %`,
+    backwards: ({ backwards }) => backwards,
+    'last write seen, median ms': ({ delays }) => fixed(median(delays), 1),
+    'slowest ms': ({ delays }) => fixed(Math.max(...delays), 1),
+  });
+  console.log(`\n${text}\n`);
+  const about = INTRODUCTION.replace('MACHINE', machine.join('  \n'))
+    .replace('SECONDS', options.seconds)
+    .replace('ROUNDS', options.rounds);
+  writeFiles(
+    {
+      'coherence.md': `${about}\n${text}\n`,
+      'coherence.json': `${JSON.stringify({ machine, options, rounds }, null, 1)}\n`,
+    },
+    whyNotForDocs(options, []),
+  );
+}
+
+module.exports = { run };
