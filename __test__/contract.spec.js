@@ -11,9 +11,13 @@ const SUBJECTS = [
   'many',
   'increment',
   'compute',
+  'compute-many',
   'fences',
   'namespaces',
   'arguments',
+  'stale',
+  'codecs',
+  'tags',
   'stats',
   'close',
 ];

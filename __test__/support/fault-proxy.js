@@ -2,20 +2,24 @@
 //
 // Each connection is a link of two pumps, one a direction. A pump asks the proxy's present faults for every chunk, so a fault
 // can be switched while connections live. A held pump keeps its bytes, as a network does that comes back: after `heal()`
-// they arrive late. Dropped bytes are gone.
+// they arrive late. Dropped bytes are gone. A stranded link is one that the network lost: neither end hears that the other hung
+// up, new connections take another way, and what was sent on it may still be delivered.
 'use strict';
 
 const net = require('node:net');
 const { setImmediate: turn, setTimeout: sleep } = require('node:timers/promises');
 
 const NO_FAULTS = {
-  hold: false, // forward nothing, in either direction
+  hold: false, // forward nothing, in either direction; 'requests' or 'replies': in this one
   holdNew: false, // accept connections, but do not connect them to the target
   dropReplies: false,
   trickle: false, // replies travel one byte at a time
+  trickleMs: 0, // so long before each of these bytes
   delayMs: 0, // before each chunk, in either direction
+  replyDelayMs: 0, // before each chunk of a reply
   cutAfter: null, // destroy the link after so many further bytes of replies
   rewrite: null, // (Buffer) => Buffer, applied to each chunk of a reply
+  rewriteOnce: null, // the same, to the next chunk alone
 };
 
 class FaultProxy {
@@ -70,6 +74,27 @@ class FaultProxy {
     this.#release();
   }
 
+  /** Strands every live connection; see above. */
+  strand() {
+    for (const link of this.#links) link.stranded = true;
+  }
+
+  /** Delivers what stranded connections had sent, and then that their clients hung up; resolves once their servers know. */
+  async deliver() {
+    const links = [...this.#links].filter((link) => link.stranded);
+    for (const link of links) {
+      link.stranded = false;
+      if (link.server.destroyed) link.end();
+    }
+    this.#release();
+    await Promise.all(links.map((link) => link.over));
+  }
+
+  /** Says these bytes to every live client, though nobody asked. */
+  say(bytes) {
+    for (const link of this.#links) link.client.write(bytes);
+  }
+
   /** Resets (RST) every live connection. */
   reset() {
     for (const link of this.#links) link.reset();
@@ -93,23 +118,15 @@ class FaultProxy {
   async #link(client) {
     this.connections++;
     const server = new net.Socket().setNoDelay();
-    const ends = [client, server];
-    const link = {
-      reset: () => ends.forEach((end) => void end.resetAndDestroy()),
-      ended: () => ends.some((end) => end.destroyed),
-    };
+    const link = new Link(client, server);
     this.#links.add(link);
-    for (const end of ends) {
-      end.on('error', () => {});
-      end.once('close', () => {
-        this.#links.delete(link);
-        this.#release();
-        for (const each of ends) each.destroy();
-      });
-    }
+    link.over.then(() => {
+      this.#links.delete(link);
+      this.#release();
+    });
     this.#pump(client, server, link, false);
     this.#pump(server, client, link, true);
-    await this.#passable('holdNew', link);
+    await this.#passable((faults) => faults.holdNew, link);
     if (!link.ended()) server.connect(this.#target);
   }
 
@@ -119,13 +136,19 @@ class FaultProxy {
     from.on('data', (chunk) => {
       sent = sent.then(() => this.#forward(chunk, to, link, reply)).catch(() => to.destroy());
     });
-    from.once('end', () => sent.then(() => to.end()));
+    const hangUp = () => sent.then(() => this.#passable(() => link.stranded, link)).then(() => to.end());
+    from.once('end', hangUp);
+    // Closed without an end it broke.
+    from.once('close', () => (link.stranded ? hangUp() : link.end()));
   }
 
   async #forward(chunk, to, link, reply) {
-    if (this.#faults.delayMs > 0) await sleep(this.#faults.delayMs);
-    await this.#passable('hold', link);
-    if (link.ended()) return;
+    const { delayMs, replyDelayMs } = this.#faults;
+    const delay = Math.max(delayMs, reply ? replyDelayMs : 0);
+    if (delay > 0) await sleep(delay);
+    const way = reply ? 'replies' : 'requests';
+    await this.#passable(({ hold }) => link.stranded || hold === true || hold === way, link);
+    if (to.destroyed) return;
     if (reply) await this.#forwardReply(chunk, to, link);
     else {
       this.bytesToServer += chunk.length;
@@ -137,6 +160,10 @@ class FaultProxy {
     const faults = this.#faults;
     if (faults.dropReplies) return;
     let bytes = faults.rewrite ? faults.rewrite(chunk) : chunk;
+    if (faults.rewriteOnce) {
+      bytes = faults.rewriteOnce(bytes);
+      faults.rewriteOnce = null;
+    }
     if (faults.cutAfter !== null) {
       bytes = bytes.subarray(0, faults.cutAfter);
       faults.cutAfter -= bytes.length;
@@ -144,7 +171,7 @@ class FaultProxy {
     this.bytesToClient += bytes.length;
     for (let at = 0; faults.trickle && at < bytes.length && !link.ended(); at++) {
       client.write(bytes.subarray(at, at + 1));
-      await turn();
+      await (faults.trickleMs > 0 ? sleep(faults.trickleMs) : turn());
     }
     if (!faults.trickle) client.write(bytes);
     if (faults.cutAfter === 0) {
@@ -153,15 +180,45 @@ class FaultProxy {
     }
   }
 
-  /** Resolves once the fault `name` is off, or the link gone. */
-  async #passable(name, link) {
-    while (this.#faults[name] && !link.ended()) {
+  /** Resolves once `blocked` is no longer true of the present faults, or the link gone. */
+  async #passable(blocked, link) {
+    while (blocked(this.#faults) && !link.ended()) {
       await new Promise((resolve) => this.#healed.push(resolve));
     }
   }
 
   #release() {
     for (const resolve of this.#healed.splice(0)) resolve();
+  }
+}
+
+/** A connection: the client's end and ours to the server. `over` resolves when both are closed. */
+class Link {
+  #end;
+
+  constructor(client, server) {
+    this.client = client;
+    this.server = server;
+    this.stranded = false;
+    this.over = new Promise((resolve) => {
+      this.#end = resolve;
+    });
+    for (const end of [client, server]) end.on('error', () => {});
+  }
+
+  end() {
+    for (const end of [this.client, this.server]) end.destroy();
+    this.#end();
+  }
+
+  reset() {
+    this.stranded = false;
+    for (const end of [this.client, this.server]) end.resetAndDestroy();
+  }
+
+  /** Nothing passes any more. */
+  ended() {
+    return !this.stranded && (this.client.destroyed || this.server.destroyed);
   }
 }
 

@@ -21,6 +21,7 @@ function connect() {
   const socket = net.connect({ port: proxy.port, host: '127.0.0.1', noDelay: true });
   const client = { got: '', chunks: 0, closed: false, error: null, ping: () => socket.write('PING\r\n') };
   client.say = (text) => socket.write(text);
+  client.hangUp = () => socket.end();
   socket.on('data', (bytes) => {
     client.got += bytes;
     client.chunks++;
@@ -116,6 +117,55 @@ test('a refused port refuses, live connections stay, and it accepts again', asyn
   await until(() => client.got === '+PONG\r\n');
   await proxy.accept();
   await connected();
+});
+
+test('one direction can be held alone', async () => {
+  const client = await connected();
+  proxy.inject({ hold: 'replies' });
+  client.say('SET held 1\r\n');
+  await until(async () => (await server.cli('get', 'held')) === '1');
+  expect(client.got).toBe('');
+  proxy.inject({ hold: 'requests' });
+  await until(() => client.got === '+OK\r\n');
+  client.say('SET held 2\r\n');
+  expect(await server.cli('get', 'held')).toBe('1');
+  proxy.heal();
+  await until(async () => (await server.cli('get', 'held')) === '2');
+});
+
+test('one reply alone can be rewritten, and one said that nobody asked for', async () => {
+  const client = await connected();
+  proxy.inject({ rewriteOnce: (bytes) => Buffer.concat([bytes, bytes]) });
+  client.ping();
+  await until(() => client.got === '+PONG\r\n+PONG\r\n');
+  proxy.say('+HELLO\r\n');
+  await until(() => client.got.endsWith('+HELLO\r\n'));
+  client.ping();
+  await until(() => client.got.endsWith('+HELLO\r\n+PONG\r\n'));
+});
+
+test('what a stranded connection sent is delivered long after its client hung up; new connections are free', async () => {
+  const client = await connected();
+  proxy.strand();
+  client.say('SET stranded 1\r\n');
+  client.hangUp();
+  await until(() => client.closed);
+  await connected();
+  expect(await server.cli('get', 'stranded')).toBe('');
+  await proxy.deliver();
+  expect(await server.cli('get', 'stranded')).toBe('1');
+});
+
+test('a stranded connection whose server hung up delivers nothing, and its client does not hear of it', async () => {
+  const client = await connected();
+  proxy.strand();
+  client.say('SET stranded 2\r\n');
+  await server.cli('client', 'kill', 'type', 'normal');
+  await connected();
+  expect(client.closed).toBe(false);
+  await proxy.deliver();
+  await until(() => client.closed);
+  expect(await server.cli('get', 'stranded')).toBe('1');
 });
 
 test('a fault that does not exist is refused', () => {

@@ -1,0 +1,19 @@
+// A function for getOrCompute that a test watches, and lets finish when it likes.
+'use strict';
+
+const { until } = require('./until');
+
+/** `fn` counts its `runs` and settles by `open(value)` or `fail(reason)`; `begun()` resolves once it runs. */
+function computation() {
+  const made = { runs: 0 };
+  const settled = new Promise((resolve, reject) => Object.assign(made, { open: resolve, fail: reject }));
+  settled.catch(() => {}); // who gets the reason is for the cache to say
+  made.fn = () => {
+    made.runs++;
+    return settled;
+  };
+  made.begun = () => until(() => made.runs > 0, 'the function runs');
+  return made;
+}
+
+module.exports = { computation };
