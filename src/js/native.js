@@ -1,6 +1,8 @@
-// Loads the native addon: the one built in this checkout, or the package of this platform.
+// Loads the native addon: the one built in this checkout, or the package of this platform; where neither is, says what to do.
 'use strict';
 
+const fs = require('node:fs');
+const path = require('node:path');
 const { HoldfastError } = require('./errors');
 
 function load() {
@@ -20,12 +22,59 @@ function load() {
       }
     }
   }
-  throw new HoldfastError(
-    'ERR_NATIVE_BINARY',
-    `holdfast has no native binary for ${platform}-${arch}: install its optional dependencies (without --no-optional, on this ` +
-      'system and not from another one), or run `npm run build` in a checkout (needs Rust)',
-    { cause: failure },
-  );
+  throw new HoldfastError('ERR_NATIVE_BINARY', `holdfast has no native binary: ${explain(failure)}`, {
+    cause: failure,
+  });
+}
+
+/** @param {unknown} failure */
+function explain(failure) {
+  const manifest = path.join(__dirname, '..', '..', 'package.json');
+  const { version, optionalDependencies } = JSON.parse(fs.readFileSync(manifest, 'utf8'));
+  const wanted = `holdfast-${process.platform}-${process.arch}${abiOfThisProcess()}`;
+  // Only what is published names the packages: this is a checkout.
+  if (!optionalDependencies) {
+    return `this checkout has none that loads for ${wanted}; run \`npm run build\` (needs Rust). ${message(failure)}`;
+  }
+
+  const packages = Object.keys(optionalDependencies);
+  if (!packages.includes(wanted)) {
+    return `none is published for ${wanted}, only for ${packages.join(', ')}; elsewhere build it from source (needs Rust)`;
+  }
+  if (isInstalled(wanted)) return `${wanted} is installed and does not load. ${message(failure)}`;
+
+  const others = packages.filter(isInstalled);
+  const reason =
+    others.length > 0
+      ? `node_modules has ${others.join(', ')}, so it was installed on another system and copied here (a build stage on Debian and a ` +
+        'final image on Alpine, a laptop and a container). Install in the image that runs'
+      : 'optional dependencies were left out (`--no-optional`, `--omit=optional`), or a lockfile from another system does not list it. ' +
+        'Remove node_modules and install with optional dependencies, if need be without the lockfile';
+  return `${wanted} is not installed. ${reason}; or name it: \`npm install ${wanted}@${version}\``;
+}
+
+function abiOfThisProcess() {
+  if (process.platform === 'win32') return '-msvc';
+  if (process.platform !== 'linux') return '';
+  // Takes milliseconds, so it is asked only where nothing loaded.
+  const { header } = /** @type {{ header?: { glibcVersionRuntime?: string } }} */ (process.report?.getReport?.() ?? {});
+  return header && !header.glibcVersionRuntime ? '-musl' : '-gnu';
+}
+
+/** @param {string} name */
+function isInstalled(name) {
+  try {
+    require.resolve(name);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** @param {unknown} failure */
+function message(failure) {
+  // The first line: what follows it in a MODULE_NOT_FOUND is the chain of requiring files.
+  return failure instanceof Error ? failure.message.split('\n', 1)[0] : String(failure);
 }
 
 module.exports = load();

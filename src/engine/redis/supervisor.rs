@@ -26,6 +26,7 @@ use super::serve::{End, serve};
 use super::target::Target;
 use super::{Gate, Job};
 use crate::engine::error::{Kind, Trouble};
+use crate::engine::mutant;
 use crate::engine::random;
 use crate::engine::registry::Shared;
 
@@ -134,13 +135,36 @@ fn down(shared: &Shared, trouble: &Trouble, waiting: &mut VecDeque<Job>) {
 }
 
 /// What must happen before any work is admitted (see replay.rs); how many keys were undone. The gate is closed then: nobody runs on the fallback tier any more.
-async fn recover(shared: &Shared, connection: &Connection, old: Option<i64>) -> Result<u64, Trouble> {
+async fn recover(shared: &Arc<Shared>, connection: &Connection, old: Option<i64>) -> Result<u64, Trouble> {
+    if mutant::lacks("replay") {
+        recover_later(shared.clone(), connection, old);
+        *shared.gate.write() = Gate::Connection;
+        return Ok(0);
+    }
     if let Some(old) = old.filter(|_| !connection.denied.client) {
         replay::kill(shared, connection, old).await;
     }
     let most = replay::replay(shared, connection, FEW).await?;
     *shared.gate.write() = Gate::Connection;
     Ok(most + replay::replay(shared, connection, 0).await?)
+}
+
+/// Of a build that admits reads first: the same beside them.
+fn recover_later(shared: Arc<Shared>, connection: &Connection, old: Option<i64>) {
+    let late = Connection {
+        redis: connection.redis.clone(),
+        driver: tokio::spawn(async {}),
+        id: None,
+        server: connection.server.clone(),
+        denied: connection.denied,
+        tracking: false,
+    };
+    tokio::spawn(async move {
+        if let Some(old) = old {
+            replay::kill(&shared, &late, old).await;
+        }
+        let _ = replay::replay(&shared, &late, 0).await;
+    });
 }
 
 /// Work is admitted.

@@ -11,6 +11,7 @@ use super::writes;
 use crate::engine::error::{Kind, Trouble};
 use crate::engine::glob;
 use crate::engine::journal::Pattern;
+use crate::engine::mutant;
 use crate::engine::near::Near;
 use crate::engine::tags;
 
@@ -46,7 +47,10 @@ impl Steps<'_> {
 
     /// Removes what matches, and adds to `removed` how many keys of the caller's there were.
     pub async fn sweep(&mut self, pattern: &Pattern, removed: &mut u64) -> Result<(), Trouble> {
-        let full = format!("{}{}", glob::escape(&pattern.prefix), pattern.glob);
+        let full = match mutant::lacks("prefix") {
+            false => format!("{}{}", glob::escape(&pattern.prefix), pattern.glob),
+            true => pattern.glob.to_string(),
+        };
         let mut cursor = b"0".to_vec();
         loop {
             let mut scan = cmd("SCAN");
@@ -69,7 +73,12 @@ impl Steps<'_> {
         for key in keys {
             let Value::BulkString(key) = key else { continue };
             // The server matched it already; only keys of this namespace are ever removed, whatever the server says.
-            let Some(rest) = key.strip_prefix(pattern.prefix.as_bytes()) else { continue };
+            let Some(rest) = key
+                .strip_prefix(pattern.prefix.as_bytes())
+                .or_else(|| mutant::lacks("prefix").then_some(key.as_slice()))
+            else {
+                continue;
+            };
             if !glob::matches(pattern.glob.as_bytes(), rest) {
                 continue;
             }

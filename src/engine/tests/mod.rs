@@ -3,6 +3,7 @@
 mod connection;
 mod entry;
 mod flight;
+mod fuzz;
 mod glob;
 mod journal;
 mod memory;
