@@ -71,6 +71,16 @@ impl Bridge {
         }
     }
 
+    /// As `CacheHandle.peek`, with what JavaScript needs to keep the value: `[milliseconds,"text",[slot,version,…]]`, without versions where it may not.
+    #[napi(catch_unwind)]
+    pub fn peek_hot(&self, cache: &CacheHandle, key: Text) -> Option<Json> {
+        let Text::Ascii(key) = key else { return None };
+        let hot = cache.cache.as_ref()?.peek(&key, Some(&*self.versions))?;
+        let mut text = String::with_capacity(hot.text.len() + 64);
+        splice::hot(&mut text, &hot);
+        Some(Json(text))
+    }
+
     /// Hands over long work: 0 `delPattern`, 1 `clear`, 2 `clear` with FLUSHDB, 3 `getStats`.
     #[napi(catch_unwind)]
     pub fn run(&self, env: Env, cache: &CacheHandle, id: u32, task: u32, pattern: Text) -> Option<Json> {

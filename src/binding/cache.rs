@@ -75,7 +75,7 @@ impl CacheHandle {
     #[napi(catch_unwind)]
     pub fn peek(&self, key: Text) -> Option<Json<Arc<str>>> {
         let Text::Ascii(key) = key else { return None };
-        self.cache.as_ref()?.peek(&key).map(Json)
+        self.cache.as_ref()?.peek(&key, None).map(|hot| Json(hot.text))
     }
 
     #[napi]

@@ -163,17 +163,19 @@ impl Cache {
         any.then_some(replies)
     }
 
-    /// What the near cache holds at a key, for a read with nothing before it.
-    pub fn peek(&self, key: &str) -> Option<Arc<str>> {
+    /// What the near cache holds at a key, for a read with nothing before it; with the versions of what JavaScript may keep where `versions` are given.
+    pub fn peek(&self, key: &str, versions: Option<&dyn Versions>) -> Option<Hot> {
         self.near?;
         let mut buffer = String::new();
-        match self.look_up(self.prefix.join(key, &mut buffer), now_ms(), false, None) {
-            Looked::Known(value) => {
-                add(&self.counters.hits_near, 1);
-                Some(value)
+        let hot = match self.look_up(self.prefix.join(key, &mut buffer), now_ms(), versions.is_some(), versions) {
+            Looked::Known(text) | Looked::Reply(Reply::Value(Json::Shared(text))) => {
+                Hot { text, versions: Vec::new(), ttl: Ttl::Forever }
             }
-            _ => None,
-        }
+            Looked::Reply(Reply::Hot(hot)) => hot,
+            _ => return None,
+        };
+        add(&self.counters.hits_near, 1);
+        Some(hot)
     }
 
     /// A read of the near cache.

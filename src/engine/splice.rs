@@ -3,7 +3,7 @@
 //! A frame is `id,[reply,…],errors`: the replies in the order of the operations, then 0 or `[[index,"CODE","message"],…]`. Frames stand one behind
 //! the other in one array. Replies of `getOrCompute` are arrays themselves, so that a stored `null` differs from a miss.
 
-use super::batch::Reply;
+use super::batch::{Hot, Reply};
 use super::clock::Ttl;
 
 /// Appends one frame, without a separator.
@@ -104,24 +104,38 @@ pub fn at_once(out: &mut String, replies: &[Reply]) {
     let hot = |r: &Reply| matches!(r, Reply::Hot(_));
     list(out, replies, hot, |out, i, reply| {
         let Reply::Hot(hot) = reply else { return };
-        let ms = match hot.ttl {
-            Ttl::Millis(ms) => i64::try_from(ms).unwrap_or(i64::MAX),
-            Ttl::Forever => i64::MAX,
-        };
-        for n in [index(i), ms] {
-            number(out, n);
-            out.push(',');
-        }
-        string(out, &hot.text);
-        for (n, (slot, version)) in hot.versions.iter().enumerate() {
-            out.push_str(if n == 0 { ",[" } else { "," });
-            number(out, index(*slot));
-            out.push(',');
-            number(out, i64::from(*version));
-        }
-        out.push(']');
+        number(out, index(i));
+        out.push(',');
+        hot_parts(out, hot);
     });
     list(out, replies, |r| matches!(r, Reply::Later), |out, i, _| number(out, index(i)));
+}
+
+/// Appends `[milliseconds,"text",[slot,version,…]]`.
+pub fn hot(out: &mut String, hot: &Hot) {
+    out.push('[');
+    hot_parts(out, hot);
+    out.push(']');
+}
+
+fn hot_parts(out: &mut String, hot: &Hot) {
+    let ms = match hot.ttl {
+        Ttl::Millis(ms) => i64::try_from(ms).unwrap_or(i64::MAX),
+        Ttl::Forever => i64::MAX,
+    };
+    number(out, ms);
+    out.push(',');
+    string(out, &hot.text);
+    out.push_str(",[");
+    for (n, (slot, version)) in hot.versions.iter().enumerate() {
+        if n > 0 {
+            out.push(',');
+        }
+        number(out, index(*slot));
+        out.push(',');
+        number(out, i64::from(*version));
+    }
+    out.push(']');
 }
 
 /// Appends a comma, and 0 or the list of what `each` writes for the replies that `which` picks.

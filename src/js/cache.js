@@ -112,9 +112,10 @@ class Cache {
   get(key) {
     try {
       const { channel, codec, hot } = this.use();
-      const value = hot?.get(key);
+      let value = hot?.get(key);
+      if (value === undefined) value = channel.near(checkKey(key));
       if (value !== undefined) return Promise.resolve(value);
-      const reply = channel.get(checkKey(key));
+      const reply = channel.get(key);
       return codec.read === null ? reply : reply.then(codec.read);
     } catch (error) {
       return Promise.reject(error);

@@ -67,7 +67,9 @@ class Computer {
    */
   hot(key, terms) {
     // Whether it is time for an early refresh is Rust's to say.
-    return terms.beta > 0 ? undefined : this.channel.hot?.get(key);
+    if (terms.beta > 0) return undefined;
+    const value = this.channel.hot?.get(key);
+    return value === undefined ? this.channel.near(key) : value;
   }
 
   /**

@@ -96,6 +96,14 @@ class Hot {
     return value;
   }
 
+  /**
+   * A value that is not kept, as if it were.
+   * @param {any} value
+   */
+  give(value) {
+    return this.frozen ? frozenCopy(value) : value;
+  }
+
   /** @param {string} key */
   forget(key) {
     const entry = this.map.get(key);
