@@ -19,10 +19,7 @@ use crate::engine::splice;
 
 #[napi]
 pub struct Bridge {
-    sink: Arc<EnvSink>,
-    versions: Arc<dyn Versions>,
-    /// Whom to tell when the environment ends.
-    engines: Mutex<Vec<Weak<Shared>>>,
+    end: Arc<End>,
     /// Keeps the memory of `versions` alive; the last field, so that it goes last.
     _memory: Int32Array,
 }
@@ -31,14 +28,17 @@ pub struct Bridge {
 impl Bridge {
     /// `wake` is called with `[id,[reply,…],errors,…]` whenever replies have come; see the engine's `splice`. `versions` lies on a SharedArrayBuffer.
     #[napi(constructor)]
-    pub fn new(wake: Function<'_, Json, ()>, versions: Int32Array) -> Result<Self> {
+    pub fn new(env: Env, wake: Function<'_, Json, ()>, versions: Int32Array) -> Result<Self> {
         let shared: Arc<dyn Versions> = Arc::new(SharedVersions::new(&versions)?);
-        Ok(Self {
-            sink: EnvSink::new(&wake, shared.clone())?,
-            versions: shared,
-            engines: Mutex::default(),
-            _memory: versions,
-        })
+        let end =
+            Arc::new(End { sink: EnvSink::new(&wake, shared.clone())?, versions: shared, engines: Mutex::default() });
+        // Not every runtime finalizes what it wrapped when a worker is terminated (Deno does not), and the memory of the versions goes with the worker.
+        env.add_env_cleanup_hook(Arc::downgrade(&end), |end| {
+            if let Some(end) = end.upgrade() {
+                end.close();
+            }
+        })?;
+        Ok(Self { end, _memory: versions })
     }
 
     /// How many counters `versions` must have.
@@ -65,7 +65,7 @@ impl Bridge {
             Submitted::Answered(replies) => self.answer(&env, &replies),
             Submitted::Partly(replies) => self.answer(&env, &replies),
             Submitted::Later => {
-                self.sink.keep_alive(&env, true);
+                self.end.sink.keep_alive(&env, true);
                 None
             }
         }
@@ -75,7 +75,7 @@ impl Bridge {
     #[napi(catch_unwind)]
     pub fn peek_hot(&self, cache: &CacheHandle, key: Text) -> Option<Json> {
         let Text::Ascii(key) = key else { return None };
-        let hot = cache.cache.as_ref()?.peek(&key, Some(&*self.versions))?;
+        let hot = cache.cache.as_ref()?.peek(&key, Some(&*self.end.versions))?;
         let mut text = String::with_capacity(hot.text.len() + 64);
         splice::hot(&mut text, &hot);
         Some(Json(text))
@@ -94,7 +94,7 @@ impl Bridge {
         match cache.run(task, &self.reply_to(id)) {
             Some(reply) => self.answer(&env, &[reply]),
             None => {
-                self.sink.keep_alive(&env, true);
+                self.end.sink.keep_alive(&env, true);
                 None
             }
         }
@@ -103,16 +103,16 @@ impl Bridge {
     /// Nothing is under way any more: the environment may end.
     #[napi]
     pub fn rest(&self, env: Env) {
-        self.sink.keep_alive(&env, false);
+        self.end.sink.keep_alive(&env, false);
     }
 
     fn reply_to(&self, id: u32) -> ReplyTo {
-        ReplyTo { sink: self.sink.clone(), id }
+        ReplyTo { sink: self.end.sink.clone(), id }
     }
 
     fn answer(&self, env: &Env, replies: &[Reply]) -> Option<Json> {
         if replies.iter().any(|r| matches!(r, Reply::Wait | Reply::Later)) {
-            self.sink.keep_alive(env, true);
+            self.end.sink.keep_alive(env, true);
         }
         let mut text = String::from("[");
         splice::at_once(&mut text, replies);
@@ -122,10 +122,10 @@ impl Bridge {
 
     /// Subscribes to the events of a cache's engine, and remembers it for the end.
     pub(super) fn watch(&self, cache: &Cache) {
-        let sink: Arc<dyn Sink> = self.sink.clone();
+        let sink: Arc<dyn Sink> = self.end.sink.clone();
         cache.shared().status.subscribe(Arc::downgrade(&sink));
-        cache.shared().near.share(self.versions.clone());
-        let mut engines = self.engines.lock();
+        cache.shared().near.share(self.end.versions.clone());
+        let mut engines = self.end.engines.lock();
         engines.retain(|engine| engine.strong_count() > 0);
         let engine = Arc::downgrade(&cache.engine.shared);
         if !engines.iter().any(|known| known.ptr_eq(&engine)) {
@@ -134,13 +134,27 @@ impl Bridge {
     }
 }
 
-/// The environment ends, or the module was loaded anew: its waiters go, and what it computed others compute.
-impl Drop for Bridge {
-    fn drop(&mut self) {
+/// What must be undone when the environment ends, or the bridge goes before it does.
+struct End {
+    sink: Arc<EnvSink>,
+    versions: Arc<dyn Versions>,
+    /// Whom to tell when the environment ends.
+    engines: Mutex<Vec<Weak<Shared>>>,
+}
+
+impl End {
+    fn close(&self) {
         self.sink.close();
-        for engine in self.engines.lock().iter().filter_map(Weak::upgrade) {
+        for engine in self.engines.lock().drain(..).filter_map(|engine| engine.upgrade()) {
             engine.near.unshare(&self.versions);
             engine.flights.forget(self.sink.client()).send();
         }
+    }
+}
+
+/// The environment ends, or the module was loaded anew: its waiters go, and what it computed others compute.
+impl Drop for Bridge {
+    fn drop(&mut self) {
+        self.end.close();
     }
 }

@@ -4,7 +4,6 @@
 // Rust stores the bytes. The exception is what `increment` made, which stays an integer that Redis can count with, and comes as a number.
 'use strict';
 
-const v8 = require('node:v8');
 const { HoldfastError } = require('./errors');
 const { frozenCopy } = require('./hot');
 
@@ -66,6 +65,8 @@ function json(maxBytes, frozen) {
  * @returns {Codec}
  */
 function structured(maxBytes) {
+  // Here, as most processes never need it, and it is a tenth of what requiring the package takes.
+  const v8 = require('node:v8');
   /** @param {any} reply */
   const decode = (reply) => {
     if (typeof reply !== 'string') return reply;
