@@ -13,7 +13,8 @@ use super::sink::{EnvSink, SharedVersions};
 use super::text::{Json, Text};
 use crate::engine::batch::{Reply, ReplyTo, Sink, Submitted, Task};
 use crate::engine::cache::Cache;
-use crate::engine::near::{SLOTS, Versions};
+use crate::engine::clock::now_ms;
+use crate::engine::near::{CLOCKS, SLOTS, Versions};
 use crate::engine::registry::Shared;
 use crate::engine::splice;
 
@@ -44,7 +45,13 @@ impl Bridge {
     /// How many counters `versions` must have.
     #[napi]
     pub fn slots() -> u32 {
-        u32::try_from(SLOTS).unwrap_or(u32::MAX)
+        u32::try_from(SLOTS + CLOCKS).unwrap_or(u32::MAX)
+    }
+
+    /// Milliseconds of the clock in which the versions' moments are.
+    #[napi]
+    pub fn now() -> f64 {
+        now_ms() as f64
     }
 
     /// Hands over the calls of one turn: `count` operations in `numbers`, their keys and values in `text`. Returns `[[reply,…],errors,hot,later]` where

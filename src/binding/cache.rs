@@ -60,6 +60,12 @@ impl CacheHandle {
         self.cache.as_ref().map_or(0, |c| c.shared().status.id())
     }
 
+    /// Where, among the versions, its engine says until when it vouches for hot values.
+    #[napi(getter)]
+    pub fn clock(&self) -> u32 {
+        self.cache.as_ref().and_then(|c| u32::try_from(c.shared().near.clock()).ok()).unwrap_or(0)
+    }
+
     #[napi(getter)]
     pub fn mode(&self) -> &'static str {
         self.cache.as_ref().map_or(Mode::Memory, |c| c.shared().status.mode()).name()

@@ -185,7 +185,7 @@ impl Cache {
             let slot = near.slot(key);
             (slot, versions.counters()[slot].load(Ordering::SeqCst))
         };
-        // Noted before the look-up: see the essay in near.rs, race 6.
+        // Noted before the look-up: see the essay in near.rs, race 7.
         let own = versions.map(|v| note(v, key));
         let Some(hit) = near.get(key, now) else { return Looked::Nothing };
         let tags = hit.meta.as_ref().map_or(&[][..], |meta| &meta.tags);

@@ -17,7 +17,10 @@
 //! 4. *Lost pushes.* A connection that is lost has lost its pushes, and a null push (FLUSHALL, FLUSHDB) names no keys: everything goes.
 //! 5. *Expiry.* Redis expires lazily, so its push may be late. The read fetches the time left (PTTL) beside the value; the deadline counts from when
 //!    the read was *sent*, which is before Redis counted.
-//! 6. *Hot values in JavaScript* (`src/js/hot.js`) are checked against a version in shared memory. Removing an entry removes it from the map first and
+//! 6. *A process that was stopped* (SIGSTOP, a suspended machine, a debugger) goes on with pushes unread in its socket, and its callers' threads may go on before
+//!    the engine's. So what is held is only served for a while after the moment at which the last answered request was *sent*: its reply vouches that
+//!    every push before it has been read. A heartbeat's time later nobody has vouched, and reads go to Redis.
+//! 7. *Hot values in JavaScript* (`src/js/hot.js`) are checked against a version in shared memory. Removing an entry removes it from the map first and
 //!    bumps the version then; a reader notes the version first and looks into the map then. Either it sees the bump, or its note is outdated by it.
 //!
 //! **Rejected.** *Pub/sub of changed keys*: every writer must take part, `redis-cli` does not, and a message lost is a stale key. *Broadcast tracking*:
@@ -42,13 +45,17 @@ use super::mutant;
 /// Versions that JavaScript checks hot values against: 2^17 counters, 512 KiB in each environment. Keys share counters; a shared one makes a hot
 /// value be fetched anew too often, never too seldom.
 pub const SLOTS: usize = 1 << 17;
+/// Behind them, until when an engine vouches: for hot values, in the low 32 bits of milliseconds. Engines that live at the same time and are so many numbers apart share one.
+pub const CLOCKS: usize = 1 << 10;
 
 /// It was never lost, or is there again.
 const NEVER: u64 = u64::MAX;
+/// Milliseconds by which a moment is moved at least.
+const LITTLE: u64 = 20;
 
 /// The version counters of one environment, in memory that it shares with JavaScript.
 pub trait Versions: Send + Sync {
-    /// `SLOTS` counters.
+    /// `SLOTS` counters, and `CLOCKS` moments.
     fn counters(&self) -> &[AtomicI32];
 }
 
@@ -62,6 +69,10 @@ pub struct Near {
     armed: AtomicBool,
     /// Since when it does not, and Redis is away: what was held then may be of use for a while.
     frozen: AtomicU64,
+    /// Until when what is held may be served, of the monotonic clock; see race 6.
+    vouched: AtomicU64,
+    /// Where hot values find that.
+    clock: usize,
     versions: RwLock<Vec<Arc<dyn Versions>>>,
     hasher: RandomState,
 }
@@ -74,13 +85,16 @@ pub struct Hit {
 }
 
 impl Near {
-    pub fn new(max_bytes: u64) -> Self {
+    /// `id`: the engine's.
+    pub fn new(max_bytes: u64, id: u32) -> Self {
         Self {
             store: Arc::new(Memory::new(max_bytes)),
             placeholders: Mutex::default(),
             tickets: AtomicU64::new(0),
             armed: AtomicBool::new(false),
             frozen: AtomicU64::new(NEVER),
+            vouched: AtomicU64::new(0),
+            clock: SLOTS + id as usize % CLOCKS,
             versions: RwLock::default(),
             hasher: RandomState::new(),
         }
@@ -91,9 +105,10 @@ impl Near {
         &self.store
     }
 
-    /// The connection tracks reads from here on.
-    pub fn arm(&self) {
+    /// The connection tracks reads from here on, and vouches until the moment `until`.
+    pub fn arm(&self, until: u64) {
         self.thaw();
+        self.vouch(until);
         self.armed.store(true, Ordering::SeqCst);
     }
 
@@ -103,10 +118,32 @@ impl Near {
 
     /// A read on any thread.
     pub fn get(&self, key: &str, now: u64) -> Option<Hit> {
-        if !self.is_armed() {
+        if !self.is_armed() || now > self.vouched.load(Ordering::SeqCst) {
             return None;
         }
         self.store.entry(key, now).map(|e| Hit { value: e.value, deadline: e.deadline, meta: e.meta })
+    }
+
+    /// The connection vouches until then for what is held.
+    pub fn vouch(&self, until: u64) {
+        // Of replies that come many a millisecond, few say more than the one before.
+        if until < self.vouched.load(Ordering::SeqCst).saturating_add(LITTLE) {
+            return;
+        }
+        self.vouched.store(until, Ordering::SeqCst);
+        for versions in self.versions.read().iter() {
+            self.tell(&**versions, until);
+        }
+    }
+
+    fn tell(&self, versions: &dyn Versions, until: u64) {
+        // The low bits: whoever reads them compares them with the low bits of a moment nearby.
+        versions.counters()[self.clock].store(until as i32, Ordering::SeqCst);
+    }
+
+    /// Where, among the counters, hot values find until when they are vouched for.
+    pub fn clock(&self) -> usize {
+        self.clock
     }
 
     /// A read while Redis is away, of what was held then, no longer than `most` milliseconds ago.
@@ -216,7 +253,7 @@ impl Near {
 
     fn bump_all(&self) {
         for versions in self.versions.read().iter() {
-            versions.counters().iter().for_each(|v| _ = v.fetch_add(1, Ordering::SeqCst));
+            versions.counters().iter().take(SLOTS).for_each(|v| _ = v.fetch_add(1, Ordering::SeqCst));
         }
     }
 
@@ -232,6 +269,7 @@ impl Near {
     pub fn share(&self, versions: Arc<dyn Versions>) {
         let mut all = self.versions.write();
         if !all.iter().any(|known| Arc::ptr_eq(known, &versions)) {
+            self.tell(&*versions, self.vouched.load(Ordering::SeqCst));
             all.push(versions);
         }
     }

@@ -48,13 +48,14 @@ pub struct Shared {
 impl Shared {
     fn new(max_memory: u64, gate: Gate, mode: Mode) -> Arc<Self> {
         static NEXT_ID: AtomicU32 = AtomicU32::new(1);
+        let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
         Arc::new(Self {
             memory: Arc::new(Memory::new(max_memory)),
-            near: Near::new(max_memory),
+            near: Near::new(max_memory, id),
             waiting: Waiting::default(),
             flights: Flights::default(),
             journal: Journal::default(),
-            status: Status::new(NEXT_ID.fetch_add(1, Ordering::Relaxed), mode),
+            status: Status::new(id, mode),
             errors: Errors::default(),
             latency: Latency::default(),
             gate: RwLock::new(gate),

@@ -88,7 +88,7 @@ class Cache {
     }
     const { logger, ttl, frozen } = settings;
     const codec = codecOf(settings.codec, settings.maxValueBytes, frozen);
-    const hot = settings.hot ? new Hot(bridge.versions, frozen) : null;
+    const hot = settings.hot ? new Hot(bridge.versions, frozen, handle.clock, native.Bridge.now) : null;
     const channel = new Channel(bridge, handle, hot);
     if (problem !== null) logger?.warn(`holdfast runs in memory mode: ${problem.message}`);
     if (settings.acceptsAnyCertificate) {

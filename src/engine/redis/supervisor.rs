@@ -22,9 +22,10 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::dial::{Connection, Denied, dial};
 use super::replay;
-use super::serve::{End, serve};
+use super::serve::{End, serve, trust};
 use super::target::Target;
 use super::{Gate, Job};
+use crate::engine::clock::now_ms;
 use crate::engine::error::{Kind, Trouble};
 use crate::engine::mutant;
 use crate::engine::random;
@@ -172,7 +173,7 @@ fn open(shared: &Shared, connection: &Connection, replayed: u64, told: &mut Deni
     let dropped = shared.memory.clear();
     shared.near.thaw();
     if connection.tracking {
-        shared.near.arm();
+        shared.near.arm(now_ms() + trust(shared));
     }
     shared.journal.take_lost();
     shared.status.up(connection.server.clone(), dropped, replayed);

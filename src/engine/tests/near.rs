@@ -7,7 +7,7 @@ use super::support::{Calls, Client, Server, cache, in_mode, until};
 use crate::engine::batch::{Json, Op, Reply, Submitted};
 use crate::engine::cache::Cache;
 use crate::engine::clock::Ttl;
-use crate::engine::near::{Near, SLOTS, Versions};
+use crate::engine::near::{CLOCKS, Near, SLOTS, Versions};
 use crate::engine::redis::commands;
 use crate::engine::redis::dial::Denied;
 use crate::engine::stats::read;
@@ -17,8 +17,8 @@ use crate::engine::tags::Tokens;
 const TTL: Ttl = Ttl::Millis(60_000);
 
 fn armed() -> Near {
-    let near = Near::new(1 << 20);
-    near.arm();
+    let near = Near::new(1 << 20, 0);
+    near.arm(u64::MAX);
     near
 }
 
@@ -68,9 +68,9 @@ fn a_null_push_and_a_lost_connection_end_entries_and_placeholders() {
 
 #[test]
 fn without_tracking_nothing_is_kept() {
-    let near = Near::new(1 << 20);
+    let near = Near::new(1 << 20, 0);
     assert_eq!(near.expect("k"), None);
-    near.arm();
+    near.arm(u64::MAX);
     let ticket = near.expect("k").expect("fills");
     near.fill("k", ticket, "1", None, TTL, 0);
     near.disarm(0);
@@ -97,7 +97,7 @@ impl Versions for Counters {
 #[test]
 fn every_way_to_lose_an_entry_raises_its_version() {
     let near = armed();
-    let versions: Arc<dyn Versions> = Arc::new(Counters((0..SLOTS).map(|_| AtomicI32::new(0)).collect()));
+    let versions: Arc<dyn Versions> = Arc::new(Counters((0..SLOTS + CLOCKS).map(|_| AtomicI32::new(0)).collect()));
     near.share(versions.clone());
     let version = || versions.counters()[near.slot("k")].load(Ordering::SeqCst);
     near.invalidate("k");
@@ -280,4 +280,18 @@ fn a_read_that_was_queued_before_a_write_and_planned_after_its_first_fence_fills
     let (replies, _) = plan.settle(&cache, &read, &client.to(1), Some(old));
     assert_eq!(replies, [Reply::Value(Json::Owned("1".into()))], "the read itself was before the write");
     assert!(near.get("k", 1).is_none());
+}
+
+#[test]
+fn nothing_is_served_that_nobody_vouched_for_lately() {
+    let near = Near::new(1 << 20, 0);
+    near.arm(1_000);
+    let ticket = near.expect("k").expect("fills");
+    near.fill("k", ticket, "1", None, TTL, 0);
+    let served = |now| near.get("k", now).is_some();
+    assert!(served(1_000) && !served(1_001), "the process may have been stopped since");
+    near.vouch(3_000);
+    assert!(served(3_000) && !served(3_001));
+    near.vouch(2_000);
+    assert!(served(3_000), "a late reply takes nothing back");
 }
