@@ -1,4 +1,4 @@
-// The benchmark runs and reports; what it measures is for docs/benchmarks, never for a test.
+// The benchmarks run and report; what they measure is for docs/benchmarks, never for a test.
 'use strict';
 
 const { execFile } = require('node:child_process');
@@ -9,46 +9,94 @@ const { cleanEnv } = require('./support/run-script');
 
 const RUN = path.join(__dirname, '../bench/run.js');
 
-test('a quick run compares holdfast with a peer and leaves the documentation alone', async () => {
-  const { stdout, files, folder } = await quickRun('--only', 'holdfast,ioredis');
-  try {
-    expect(files).toEqual(['clients.md', 'clients.svg', 'clients.json']);
-    const { windows } = JSON.parse(fs.readFileSync(path.join(folder, 'clients.json'), 'utf8'));
-    // Two clients, get and set, at 1, 64 and 512 callers.
-    expect(windows).toHaveLength(12);
-    expect(stdout).toContain('## Ratios');
-  } finally {
-    fs.rmSync(folder, { recursive: true });
+test('clients: compares holdfast with a peer, by way of Redis and in process', async () => {
+  const { stdout, data } = await quickRun('clients', '--only', 'holdfast;ioredis;holdfast, near cache');
+  // Two clients, get and set, at 1, 64 and 512 callers; and the reads of the third.
+  expect(data.windows.filter(({ keeping }) => !keeping)).toHaveLength(12);
+  expect(data.windows.filter(({ keeping }) => keeping)).toHaveLength(3);
+  expect(stdout).toContain('## Ratios');
+});
+
+test('clients --matrix: has values of other sizes, mixed calls and getMany', async () => {
+  const { data } = await quickRun('clients', '--matrix', '--only', 'holdfast;node-redis');
+  const measured = new Set(data.windows.map(({ op, bytes }) => `${op} ${bytes}`));
+  for (const op of ['get', 'set', 'mixed', 'getMany']) {
+    expect(measured).toContain(`${op} 20`);
+    expect(measured).toContain(`${op} 2000`);
   }
 });
 
-test('a quick run reads hot keys of the tiered caches, none of them from Redis', async () => {
-  const names = ['holdfast', 'holdfast frozen', 'holdfast not hot', 'cacheable', 'lru-cache'];
-  const { stdout, folder } = await quickRun('tiered', '--only', names.join());
-  try {
-    const { windows } = JSON.parse(fs.readFileSync(path.join(folder, 'tiered.json'), 'utf8'));
-    expect(windows.map((window) => window.cache)).toEqual(names);
-    expect(stdout).toContain('## Ratios');
-  } finally {
-    fs.rmSync(folder, { recursive: true });
-  }
+test('tiered: reads hot keys, none of them from Redis, and a crowd of holdfast computes once', async () => {
+  const names = ['holdfast', 'holdfast near hit', 'cacheable', 'lru-cache'];
+  const { stdout, data } = await quickRun('tiered', '--only', names.join(';'));
+  expect(data.hits.map((window) => window.cache)).toEqual(names);
+  expect(data.windows).toHaveLength(6);
+  const crowds = data.crowds.filter(({ cache }) => cache === 'holdfast');
+  expect(crowds.map(({ processes, runs }) => [processes, runs])).toEqual([
+    [1, 1],
+    [2, 1],
+  ]);
+  expect(stdout).toContain('## A stampede');
 });
 
-test('a quick run tells how soon near caches see a write', async () => {
-  const { folder } = await quickRun('coherence');
-  try {
-    const { rounds } = JSON.parse(fs.readFileSync(path.join(folder, 'coherence.json'), 'utf8'));
-    const readers = rounds.flatMap((round) => round.readers);
-    expect(readers).toHaveLength(8);
-    expect(readers.every(({ backwards, near }) => backwards === 0 && near > 0)).toBe(true);
-  } finally {
-    fs.rmSync(folder, { recursive: true });
-  }
+test('http: loads a route of both frameworks, as much as it takes and at a fixed rate', async () => {
+  const { stdout, data } = await quickRun('http', '--only', 'holdfast');
+  expect(data.windows.map(({ framework, load }) => `${framework}, ${load}`)).toEqual([
+    'express, 50 connections',
+    'express, 500 connections',
+    'express, fixed rate',
+    'fastify, 50 connections',
+    'fastify, 500 connections',
+    'fastify, fixed rate',
+  ]);
+  expect(data.windows.every(({ failed }) => failed === 0)).toBe(true);
+  expect(stdout).toContain('requests a second');
 });
 
-/** Runs a benchmark of it with `args`; resolves to its output, and the files and folder that it says it wrote. */
+test('memory: weighs the entries of both caches, and misses none of them', async () => {
+  const { stdout, data } = await quickRun('memory');
+  expect(data.windows.map(({ shape, cache }) => `${shape}, ${cache}`)).toEqual([
+    'flat, holdfast',
+    'flat, lru-cache',
+    'rows, holdfast',
+    'rows, lru-cache',
+  ]);
+  expect(data.windows.every(({ failed }) => failed === 0)).toBe(true);
+  expect(stdout).toContain('## Ratios');
+});
+
+test('startup: requires holdfast with its addon, and idles', async () => {
+  const { data } = await quickRun('startup', '--only', 'holdfast;Node.js alone');
+  expect(data.loads.find(({ name }) => name === 'holdfast').nativeBytes).toBeGreaterThan(0);
+  expect(data.loads.find(({ name }) => name === 'Node.js alone').nativeBytes).toBe(0);
+  expect(data.idles).toHaveLength(2);
+});
+
+test('scaling: varies callers, sizes, keys and threads', async () => {
+  const { stdout } = await quickRun('scaling', '--only', 'holdfast');
+  for (const title of ['Callers', 'Bytes of a value', 'Keys', 'Worker threads'])
+    expect(stdout).toContain(`## ${title}`);
+});
+
+test('coherence: tells how soon near caches see a write', async () => {
+  const { data } = await quickRun('coherence');
+  const readers = data.rounds.flatMap((round) => round.readers);
+  expect(readers).toHaveLength(8);
+  expect(readers.every(({ backwards, near }) => backwards === 0 && near > 0)).toBe(true);
+});
+
+/** Runs a part of the benchmark with `args`; resolves to its output and its raw numbers. A quick run leaves the documentation alone. */
 async function quickRun(...args) {
   const { stdout } = await promisify(execFile)(process.execPath, [RUN, ...args, '--quick'], { env: cleanEnv({}) });
-  const [, files, folder] = /^(.*) written to (\S+) \(a quick run proves nothing\)$/m.exec(stdout);
-  return { stdout, files: files.split(', '), folder };
+  const [, names, folder] = /^(.*) written to (\S+) \(a quick run proves nothing\)$/m.exec(stdout);
+  try {
+    const files = Object.fromEntries(
+      names.split(', ').map((name) => [path.extname(name), fs.readFileSync(path.join(folder, name), 'utf8')]),
+    );
+    expect(files['.md']).toContain('`npm run bench -- ');
+    if (files['.svg']) expect(files['.svg']).toMatch(/^<svg .*<\/svg>\n$/s);
+    return { stdout, data: JSON.parse(files['.json']) };
+  } finally {
+    fs.rmSync(folder, { recursive: true });
+  }
 }

@@ -1,21 +1,9 @@
-// Draws the figures of clients.js as a plain SVG of bars: throughput and event-loop time, `get` and `set` side by side.
+// Draws figures as a plain SVG of bars: panels two abreast, in each of them groups of bars.
 'use strict';
 
 const WIDTH = 960;
-const PANEL = { width: 460, left: 150, bar: 11, step: 15, gap: 26, head: 34 };
+const PANEL = { width: 460, left: 190, right: 66, bar: 11, step: 15, gap: 26, head: 34 };
 const FOOT = 24;
-const FIGURES = [
-  {
-    field: 'rate',
-    title: (op) => `${op}: calls per second (more is better)`,
-    text: (n) => `${(n / 1000).toFixed(1)} k`,
-  },
-  {
-    field: 'loop',
-    title: (op) => `${op}: event-loop time per call (less is better)`,
-    text: (n) => `${n.toFixed(2)} µs`,
-  },
-];
 
 /** Without a background of its own, and in tones that can be read on white and on black, whatever a page makes of its scheme. */
 const STYLE = `
@@ -25,37 +13,61 @@ const STYLE = `
   .own { fill: #d9730d; }
   .peer { fill: #8b949e; }`;
 
-function chart(rows, names) {
-  const groups = [...new Set(rows.map((row) => row.callers))];
-  const ops = [...new Set(rows.map((row) => row.op))];
-  const panelHeight = PANEL.head + groups.length * (names.length * PANEL.step + PANEL.gap);
-  const height = FIGURES.length * panelHeight + FOOT;
-  const panels = FIGURES.flatMap((figure, y) =>
-    ops.map((op, x) => {
-      const shown = rows.filter((row) => row.op === op);
-      const place = `translate(${x * (WIDTH - PANEL.width)} ${y * panelHeight})`;
-      return `<g transform="${place}">\n${panel(figure, op, shown, groups)}\n</g>`;
-    }),
-  );
+const SCALED_APART = 'The longest bar of a group fills its width: compare within a group.';
+
+/**
+ * A panel of `rows`: those that agree in `group(row)` stand together, and `bar(row)` gives the `name`, `value` and `text` of each. With
+ * `shared`, all groups have one scale, to be compared with each other; else each has its own.
+ */
+function panel(title, rows, { group, bar, shared = false }) {
+  const groups = new Map();
+  for (const row of rows) {
+    const label = group(row);
+    groups.set(label, [...(groups.get(label) ?? []), bar(row)]);
+  }
+  const bars = [...groups.values()].flat();
+  const longest = (of) => Math.max(...of.map(({ value }) => value));
+  return {
+    title,
+    shared,
+    groups: [...groups].map(([label, own]) => ({ label, bars: own, longest: longest(shared ? bars : own) })),
+  };
+}
+
+function chart(title, panels) {
+  const parts = [];
+  let y = 0;
+  for (let i = 0; i < panels.length; i += 2) {
+    const abreast = panels.slice(i, i + 2);
+    for (const [n, each] of abreast.entries()) {
+      parts.push(`<g transform="translate(${n * (WIDTH - PANEL.width)} ${y})">\n${draw(each)}\n</g>`);
+    }
+    y += Math.max(...abreast.map(heightOf));
+  }
+  const apart = panels.some((each) => !each.shared && each.groups.length > 1);
+  const height = y + (apart ? FOOT : 0);
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" width="${WIDTH}" height="${height}" role="img">`,
-    '<title>Holdfast beside the Redis clients: throughput and event-loop time per call</title>',
+    `<title>${escaped(title)}</title>`,
     `<style>${STYLE}\n</style>`,
-    ...panels,
-    `<text class="note" x="0" y="${height - 6}">The longest bar of a group fills its width: compare within a group.</text>`,
+    ...parts,
+    ...(apart ? [`<text class="note" x="0" y="${height - 6}">${SCALED_APART}</text>`] : []),
     '</svg>\n',
   ].join('\n');
 }
 
-function panel(figure, op, rows, groups) {
-  const lines = [`<text class="title" x="0" y="16">${figure.title(op)}</text>`];
-  const scales = scaleOf(figure, rows);
+function heightOf({ groups }) {
+  return PANEL.head + groups.reduce((sum, { bars }) => sum + bars.length * PANEL.step + PANEL.gap, 0);
+}
+
+function draw({ title, groups }) {
+  const lines = [`<text class="title" x="0" y="16">${escaped(title)}</text>`];
   let y = PANEL.head;
-  for (const callers of groups) {
-    lines.push(`<text class="note" x="0" y="${y + 8}">${callers} ${callers === 1 ? 'caller' : 'callers'}</text>`);
+  for (const { label, bars, longest } of groups) {
+    lines.push(`<text class="note" x="0" y="${y + 8}">${escaped(label)}</text>`);
     y += PANEL.gap / 2;
-    for (const row of rows.filter((candidate) => candidate.callers === callers)) {
-      lines.push(bar(row, row[figure.field] / scales(callers), figure.text(row[figure.field]), y));
+    for (const bar of bars) {
+      lines.push(drawBar(bar, longest, y));
       y += PANEL.step;
     }
     y += PANEL.gap / 2;
@@ -63,20 +75,19 @@ function panel(figure, op, rows, groups) {
   return lines.join('\n');
 }
 
-/** Each number of callers has its own scale: a lone caller's bars would vanish beside those of 512, or dwarf them. */
-function scaleOf(figure, rows) {
-  return (callers) => Math.max(...rows.filter((row) => row.callers === callers).map((row) => row[figure.field]));
-}
-
-function bar(row, share, text, y) {
-  const room = PANEL.width - PANEL.left - 70;
-  const length = Math.max(1, Math.round(share * room));
+function drawBar({ name, value, text }, longest, y) {
+  const room = PANEL.width - PANEL.left - PANEL.right;
+  const length = Math.max(1, Math.round((value / longest) * room) || 0);
   const baseline = y + PANEL.bar - 1;
   return [
-    `<text x="${PANEL.left - 8}" y="${baseline}" text-anchor="end">${row.client}</text>`,
-    `<rect class="${row.client === 'holdfast' ? 'own' : 'peer'}" x="${PANEL.left}" y="${y}" width="${length}" height="${PANEL.bar}" rx="2"/>`,
-    `<text x="${PANEL.left + length + 6}" y="${baseline}">${text}</text>`,
+    `<text x="${PANEL.left - 8}" y="${baseline}" text-anchor="end">${escaped(name)}</text>`,
+    `<rect class="${name.startsWith('holdfast') ? 'own' : 'peer'}" x="${PANEL.left}" y="${y}" width="${length}" height="${PANEL.bar}" rx="2"/>`,
+    `<text x="${PANEL.left + length + 6}" y="${baseline}">${escaped(text)}</text>`,
   ].join('');
 }
 
-module.exports = { chart };
+function escaped(text) {
+  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;');
+}
+
+module.exports = { chart, panel };

@@ -1,97 +1,150 @@
 // Holdfast beside the Redis clients of Node.js: the same calls, each client in its own process, in interleaved rounds.
 'use strict';
 
-const { adapters } = require('./adapters');
-const { chart } = require('./chart');
-const { startLab, ask, measure, describe } = require('./lab');
-const { summarize, table, integer, fixed, writeFiles, whyNotForDocs } = require('./report');
-const { VALUE_BYTES, keys } = require('./workload');
+const { adapters, KEEPING } = require('./adapters');
+const { chart, panel } = require('./chart');
+const { startLab, ask, measure, seed, describe } = require('./lab');
+const { summarize, best, table, integer, fixed, writeFiles, whyNotForDocs } = require('./report');
+const { VALUE_BYTES, workloadOf } = require('./workload');
 
-const OPS = ['get', 'set'];
-const CALLERS = [1, 64, 512];
+const defaults = { rounds: 7, seconds: 0.5 };
+const matrixDefaults = { rounds: 3, seconds: 0.5 };
+
+const USUAL = { ops: ['get', 'set'], callers: [1, 64, 512], bytes: [VALUE_BYTES] };
+const MATRIX_OPS = ['get', 'set', 'mixed', 'getMany'];
+const MATRIX = { ops: MATRIX_OPS, callers: [1, 8, 64, 512], bytes: [20, 200, 2000, 50_000] };
+const QUICK_MATRIX = { ops: MATRIX_OPS, callers: [8], bytes: [20, 2000] };
+/** Values under way at a time have so many bytes at most: with more the machine's memory would be measured. */
+const UNDER_WAY = 64 << 20;
+/** Commands that may reach Redis in a window though nothing is read from it: heartbeats, and our own INFO. */
+const STRAY_COMMANDS = 100;
+const OWN = ['holdfast', 'holdfast, near cache'];
+const MEANING = {
+  get: 'get',
+  set: 'set',
+  mixed: 'four `get`, then a `set`',
+  getMany: 'getMany of 100 keys',
+};
 
 async function run(options) {
-  const names = options.only ?? Object.keys(adapters);
+  const names = options.only ?? Object.keys(adapters).filter((name) => !options.matrix || !KEEPING.includes(name));
   const unknown = names.find((name) => !(name in adapters));
-  if (unknown) throw new Error(`no client is called «${unknown}»; there are ${Object.keys(adapters).join(', ')}`);
+  if (unknown) throw new Error(`no client is called «${unknown}»; there are ${Object.keys(adapters).join('; ')}`);
 
   const lab = await startLab(options);
   try {
-    const machine = await describe(lab, ['holdfast', 'ioredis', 'redis']);
+    const packages = ['holdfast', 'ioredis', 'redis', 'iovalkey', '@valkey/valkey-glide'];
+    const machine = await describe(lab, packages);
     console.log(`${machine.join('\n')}\n`);
     const windows = await measureAll(lab, names, options);
-    report(windows, names, machine, options);
+    report(windows, machine, options);
   } finally {
     await lab.stop();
   }
 }
 
-async function measureAll(lab, names, { rounds, seconds }) {
+function wanted(matrix, quick) {
+  if (!matrix) return USUAL;
+  return quick ? QUICK_MATRIX : MATRIX;
+}
+
+/** What is measured: each op with each number of callers and each size, but for what would not fit into memory. */
+function settings({ ops, callers, bytes }) {
+  return ops.flatMap((op) =>
+    bytes.flatMap((size) =>
+      callers
+        .filter((count) => count * size * (op === 'getMany' ? 100 : 1) <= UNDER_WAY)
+        .map((count) => ({ op, bytes: size, callers: count })),
+    ),
+  );
+}
+
+async function measureAll(lab, names, { rounds, seconds, matrix, quick }) {
   const workers = {};
   for (const name of names) workers[name] = await lab.start('worker.js', [name, lab.url]);
+  const all = settings(wanted(matrix, quick));
   const windows = [];
   for (let round = 1; round <= rounds; round += 1) {
-    for (const op of OPS) {
-      for (const callers of CALLERS) {
-        // The order turns with the round, so that no client always follows the same neighbour.
-        for (const name of names.map((_, i) => names[(i + round) % names.length])) {
-          const work = (length) => ask(workers[name], { op, callers, seconds: length });
-          const result = await measure(
-            lab,
-            () => work(seconds / 2),
-            () => work(seconds),
-          );
-          if (result.asked < result.calls && !result.disturbed)
-            throw new Error(`${name} answered without asking Redis`);
-          windows.push({ round, op, callers, client: name, ...result });
-        }
+    for (const setting of all) {
+      // The order turns with the round, so that no client always follows the same neighbour.
+      for (const name of names.map((_, i) => names[(i + round) % names.length])) {
+        const keeping = KEEPING.includes(name);
+        // What they do otherwise is what they do without: a write goes to Redis.
+        if (keeping && setting.op !== 'get') continue;
+        const work = (length, readAll) => ask(workers[name], { ...setting, readAll, seconds: length });
+        const result = await measure(
+          lab,
+          () => work(seconds / 2, keeping),
+          () => work(seconds, false),
+          () => seed(lab, workloadOf(setting.bytes)),
+        );
+        const wrong = keeping ? result.asked > STRAY_COMMANDS : result.asked < result.calls;
+        if (wrong && !result.disturbed)
+          throw new Error(`${name}: ${result.calls} calls, ${result.asked} asked of Redis`);
+        windows.push({ round, ...setting, client: name, keeping, ...result });
       }
     }
     console.log(`round ${round} of ${rounds}`);
   }
   // The files list the clients in the order of adapters.js, whatever the order of measuring was.
-  return windows.sort(
-    (a, b) =>
-      OPS.indexOf(a.op) - OPS.indexOf(b.op) ||
-      a.callers - b.callers ||
-      names.indexOf(a.client) - names.indexOf(b.client),
-  );
+  const place = (window) => all.findIndex(({ op, bytes, callers }) => matches(window, { op, bytes, callers }));
+  return windows.sort((a, b) => place(a) - place(b) || names.indexOf(a.client) - names.indexOf(b.client));
 }
 
-function report(windows, names, machine, options) {
-  const rows = summarize(windows, ['op', 'callers', 'client']);
-  const tables = OPS.map((op) => `## ${op}\n\n${costs(rows.filter((row) => row.op === op))}`);
-  const ratios = names.includes('holdfast') && names.length > 1 ? `## Ratios\n\n${RATIOS}\n\n${compare(rows)}` : '';
-  const figures = [...tables, ratios].filter(Boolean).join('\n\n');
+function matches(row, fields) {
+  return Object.entries(fields).every(([field, value]) => row[field] === value);
+}
+
+function report(windows, machine, options) {
+  const rows = summarize(windows, ['keeping', 'op', 'bytes', 'callers', 'client']);
+  const sections = [];
+  for (const keeping of [false, true]) {
+    for (const op of MATRIX_OPS) {
+      const shown = rows.filter((row) => matches(row, { keeping, op }));
+      if (shown.length > 0) sections.push(`## ${titleOf(keeping, op)}\n\n${costs(shown, options.matrix)}`);
+    }
+  }
+  const ratios = compare(rows, options.matrix);
+  if (ratios) sections.push(`## Ratios\n\n${RATIOS}\n\n${ratios}`);
+  const figures = sections.join('\n\n');
   console.log(`\n${figures}\n`);
 
-  const about = INTRODUCTION.replace('ROUNDS', options.rounds).replace('SECONDS', options.seconds);
+  const name = options.matrix ? 'clients-matrix' : 'clients';
+  const about = INTRODUCTION.replace('PART', options.matrix ? 'clients --matrix' : 'clients')
+    .replaceAll('JSON_FILE', `${name}.json`)
+    .replace('ROUNDS', options.rounds)
+    .replaceAll('SECONDS', options.seconds);
   const head = `# Holdfast beside the Redis clients\n\n${machine.join('  \n')}\n\n${about}`;
   writeFiles(
     {
-      'clients.md': `${head}\n\n![Throughput and event-loop time per call](clients.svg)\n\n${figures}\n`,
-      'clients.svg': chart(rows, names),
-      'clients.json': `${JSON.stringify({ machine, options, windows }, null, 1)}\n`,
+      [`${name}.md`]: `${head}\n\n![The same figures as bars](${name}.svg)\n\n${figures}\n`,
+      [`${name}.svg`]: chart('Holdfast beside the Redis clients', options.matrix ? ratioBars(rows) : costBars(rows)),
+      [`${name}.json`]: `${JSON.stringify({ machine, options, windows }, null, 1)}\n`,
     },
     whyNotForDocs(options, windows),
   );
 }
 
-const INTRODUCTION = `\`npm run bench\` wrote this page. One Redis of its own, one process a client, ${keys.length.toLocaleString('en-US')} keys, JSON objects of ${VALUE_BYTES}
-bytes, parsed and stringified for every client because Holdfast does so. A caller is a loop that awaits one call after another. The
-figures are medians of ROUNDS rounds, in which the clients take turns; a window of SECONDS s follows half as long a warm-up. Every \`set\`
-carries an expiry of 300 s. The peers are set up as their documentation recommends; both speak RESP3, their default. Holdfast sends
-the reads of a batch as MGET. A call that did not reach Redis would end the run.
+const INTRODUCTION = `\`npm run bench -- PART\` wrote this page; the raw numbers are in [JSON_FILE](JSON_FILE). One Redis of its own, one process a client, 1,000 keys (400 of 50,000
+bytes), JSON objects, parsed and stringified for every client because Holdfast does so; ${VALUE_BYTES} bytes each unless it says otherwise. A caller is a loop that
+awaits one call after another. The figures are medians of ROUNDS rounds, in which the clients take turns; a window of SECONDS s follows half as long a warm-up. Every \`set\`
+carries an expiry of 300 s. The peers are set up as their documentation recommends; ioredis, iovalkey and node-redis share one connection as Holdfast does. Holdfast sends
+the reads of a batch as MGET. A call that did not reach Redis would end the run, and so would one that did in *answered in process*.
 
 - **CPU**: of all threads of the client's process, per call.
 - **Event loop**: the time the loop was not waiting, per call: what a call takes from everything else the application does.
 - **Main thread**: CPU of the thread that runs JavaScript, per call, as the kernel counts it.
-- The raw numbers are in [clients.json](clients.json).`;
+- **Answered in process**: the keys were read before and nobody changed them; both clients hear from Redis when somebody does.`;
 
 const RATIOS = `Holdfast divided by the best of the peers, which is chosen anew for each figure. Throughput: more is better; all others: less is better.`;
 
-function costs(rows) {
+function titleOf(keeping, op) {
+  return keeping ? `${MEANING[op]}, answered in process` : MEANING[op];
+}
+
+function costs(rows, matrix) {
   return table(rows, {
+    ...(matrix ? { bytes: (row) => integer(row.bytes) } : {}),
     callers: (row) => row.callers,
     client: (row) => row.client,
     'ops/s': (row) => integer(row.rate),
@@ -104,22 +157,68 @@ function costs(rows) {
   });
 }
 
-function compare(rows) {
-  const own = rows.filter((row) => row.client === 'holdfast');
-  const ratio = (field, best) => (row) => {
-    const peers = rows.filter((peer) => peer.op === row.op && peer.callers === row.callers && peer !== row);
-    return row[field] === null ? '–' : `${fixed(row[field] / best(...peers.map((peer) => peer[field])))} ×`;
-  };
+/** Holdfast's rows, each with the peers it is measured by; none where there are no peers. */
+function contests(rows) {
+  return rows
+    .filter((row) => OWN.includes(row.client))
+    .map((row) => {
+      const { keeping, op, bytes, callers } = row;
+      return { row, peers: rows.filter((peer) => peer !== row && matches(peer, { keeping, op, bytes, callers })) };
+    })
+    .filter(({ peers }) => peers.length > 0);
+}
+
+function compare(rows, matrix) {
+  const own = contests(rows);
+  if (own.length === 0) return '';
+  const ratio =
+    (field, choose) =>
+    ({ row, peers }) =>
+      row[field] === null ? '–' : `${fixed(row[field] / best(peers, field, choose)[field])} ×`;
   return table(own, {
-    call: (row) => row.op,
-    callers: (row) => row.callers,
-    throughput: ratio('rate', Math.max),
-    CPU: ratio('cpu', Math.min),
-    'event loop': ratio('loop', Math.min),
-    'main thread': ratio('main', Math.min),
-    p50: ratio('p50', Math.min),
-    p99: ratio('p99', Math.min),
+    call: ({ row }) => titleOf(row.keeping, row.op),
+    ...(matrix ? { bytes: ({ row }) => integer(row.bytes) } : {}),
+    callers: ({ row }) => row.callers,
+    'fastest peer': ({ peers }) => best(peers, 'rate', 'most').client,
+    throughput: ratio('rate', 'most'),
+    CPU: ratio('cpu', 'least'),
+    'event loop': ratio('loop', 'least'),
+    'main thread': ratio('main', 'least'),
+    p50: ratio('p50', 'least'),
+    p99: ratio('p99', 'least'),
   });
 }
 
-module.exports = { run };
+const callersOf = (row) => `${row.callers} ${row.callers === 1 ? 'caller' : 'callers'}`;
+
+function costBars(rows) {
+  const rate = (row) => ({ name: row.client, value: row.rate, text: `${fixed(row.rate / 1000, 1)} k` });
+  const loop = (row) => ({ name: row.client, value: row.loop, text: `${fixed(row.loop)} µs` });
+  const shown = (keeping, op) => rows.filter((row) => matches(row, { keeping, op }));
+  return [
+    panel('get: calls per second (more is better)', shown(false, 'get'), { group: callersOf, bar: rate }),
+    panel('set: calls per second (more is better)', shown(false, 'set'), { group: callersOf, bar: rate }),
+    panel('get: event-loop time per call (less is better)', shown(false, 'get'), { group: callersOf, bar: loop }),
+    panel('set: event-loop time per call (less is better)', shown(false, 'set'), { group: callersOf, bar: loop }),
+    panel('get, in process: calls per second', shown(true, 'get'), { group: callersOf, bar: rate }),
+    panel('get, in process: event-loop time per call', shown(true, 'get'), { group: callersOf, bar: loop }),
+  ].filter(({ groups }) => groups.length > 0);
+}
+
+/** Of a matrix too much for a bar a client: how many times as fast as the fastest peer. */
+function ratioBars(rows) {
+  const own = contests(rows).map(({ row, peers }) => ({ ...row, times: row.rate / best(peers, 'rate', 'most').rate }));
+  return MATRIX_OPS.map((op) =>
+    panel(
+      `${op}: throughput, in multiples of the fastest peer's`,
+      own.filter((row) => row.op === op),
+      {
+        group: (row) => `${integer(row.bytes)} bytes`,
+        bar: (row) => ({ name: `holdfast, ${callersOf(row)}`, value: row.times, text: `${fixed(row.times)} ×` }),
+        shared: true,
+      },
+    ),
+  ).filter(({ groups }) => groups.length > 0);
+}
+
+module.exports = { run, defaults, matrixDefaults };

@@ -1,8 +1,10 @@
 // The process of one writer or reader of coherence.js.
 'use strict';
 
+const { once } = require('node:events');
 const { setTimeout: sleep, setImmediate: turn } = require('node:timers/promises');
 const { createCache } = require('holdfast');
+const { serve } = require('./serve');
 
 const KEYS = Array.from({ length: 100 }, (_, i) => `k${i}`);
 /** A reader that has not seen the last version by then never will. */
@@ -59,13 +61,10 @@ async function read(pause) {
   }
 }
 
-process.on('message', async (request) => {
-  const [[name, value]] = Object.entries(request);
-  try {
-    process.send({ result: await answers[name](value) });
-  } catch (error) {
-    process.send({ error: error.message });
-  }
+serve(async () => {
+  await once(cache, 'ready');
+  return (request) => {
+    const [[name, value]] = Object.entries(request);
+    return answers[name](value);
+  };
 });
-process.on('disconnect', () => process.exit());
-cache.once('ready', () => process.send({ result: true }));

@@ -1,9 +1,10 @@
 // How soon do near caches see a write? One process writes 100 keys as fast as it can, four read them and look at the versions.
 'use strict';
 
-const { once } = require('node:events');
-const { startLab, ask, describe } = require('./lab');
+const { startLab, ask, end, describe } = require('./lab');
 const { fixed, integer, median, table, whyNotForDocs, writeFiles } = require('./report');
+
+const defaults = { rounds: 7, seconds: 1 };
 
 const READERS = 4;
 /** Milliseconds between two looks at all keys; 0 is a reader that does nothing else. */
@@ -44,9 +45,7 @@ async function measureOne(lab, pause, { seconds }) {
     const last = await ask(writer, { write: seconds });
     return await Promise.all(readers.map((reader) => ask(reader, { last })));
   } finally {
-    const children = [...readers, writer];
-    for (const child of children) child.disconnect();
-    await Promise.all(children.map((child) => child.exitCode ?? once(child, 'exit')));
+    await end(...readers, writer);
   }
 }
 
@@ -78,4 +77,4 @@ function report(rounds, machine, options) {
   );
 }
 
-module.exports = { run };
+module.exports = { run, defaults };

@@ -3,11 +3,12 @@
 
 const http = require('node:http');
 const { adapters } = require('./adapters');
-const meter = require('./meter');
-const { keys } = require('./workload');
+const { listen, serve } = require('./serve');
+const { workloadOf } = require('./workload');
 
-async function main() {
-  const { get } = await adapters.holdfast(process.argv[2]);
+serve(async ([url]) => {
+  const { keys } = workloadOf();
+  const { get } = await adapters.holdfast(url);
   let next = 0;
 
   async function answer(response) {
@@ -23,27 +24,12 @@ async function main() {
     response.end(JSON.stringify({ trades }));
   }
 
-  const server = http.createServer((_request, response) => {
-    answer(response).catch((error) => {
-      response.statusCode = 500;
-      response.end(error.message);
-    });
-  });
-  // The default backlog is shorter than the burst of connections, and a connection that does not fit waits for a second.
-  await new Promise((resolve) => server.listen({ port: 0, host: '127.0.0.1', backlog: 2048 }, resolve));
-
-  let started = null;
-  const answers = {
-    url: () => `http://127.0.0.1:${server.address().port}/`,
-    start: () => {
-      started = meter.start();
-      return 'started';
-    },
-    stop: () => meter.stop(started),
-  };
-  process.on('message', (request) => process.send({ result: answers[request]() }));
-  process.send({ result: 'ready' });
-}
-
-process.on('disconnect', () => process.exit(0));
-main().catch((error) => process.send({ error: error.stack }));
+  return listen(
+    http.createServer((_request, response) => {
+      answer(response).catch((error) => {
+        response.statusCode = 500;
+        response.end(error.message);
+      });
+    }),
+  );
+});

@@ -2,8 +2,8 @@
 // The internal variable HOLDFAST_FLUSH selects the way in the process that is measured.
 'use strict';
 
-const autocannon = require('autocannon');
 const { startLab, ask, measure, describe } = require('./lab');
+const { shoot } = require('./load');
 const { summarize, table, integer, fixed, writeFiles, whyNotForDocs } = require('./report');
 
 const WAYS = {
@@ -12,6 +12,8 @@ const WAYS = {
   microtask: 'queueMicrotask',
   immediate: 'setImmediate',
 };
+const defaults = { rounds: 3, seconds: 1 };
+
 const CALLERS = [1, 64, 512];
 const CONNECTIONS = [50, 500];
 /** Windows of the HTTP server are longer by this: autocannon takes a part of a second to open its connections. */
@@ -40,7 +42,6 @@ async function measureAll(lab, ways, { rounds, seconds }) {
     const env = { HOLDFAST_FLUSH: way };
     workers[way] = await lab.start('worker.js', ['holdfast', lab.url], env);
     servers[way] = await lab.start('flush-server.js', [lab.url], env);
-    servers[way].url = await ask(servers[way], 'url');
   }
   const windows = [];
   for (let round = 1; round <= rounds; round += 1) {
@@ -58,7 +59,7 @@ async function measureAll(lab, ways, { rounds, seconds }) {
     }
     for (const connections of CONNECTIONS) {
       for (const way of turn) {
-        const work = (length) => shoot(servers[way], connections, length * HTTP_STRETCH);
+        const work = (length) => shoot(servers[way], { connections, duration: length * HTTP_STRETCH });
         const result = await measure(
           lab,
           () => work(seconds / 2),
@@ -70,22 +71,6 @@ async function measureAll(lab, ways, { rounds, seconds }) {
     console.log(`round ${round} of ${rounds}`);
   }
   return windows.sort((a, b) => a.clients - b.clients || ways.indexOf(a.way) - ways.indexOf(b.way));
-}
-
-/** Drives the server of a way with autocannon, which runs here, and returns what it cost the server's process. */
-async function shoot(server, connections, seconds) {
-  await ask(server, 'start');
-  const shots = await autocannon({ url: server.url, connections, duration: seconds });
-  const cost = await ask(server, 'stop');
-  const failed = shots.errors + shots.timeouts + shots.non2xx;
-  return {
-    ...cost,
-    seconds: shots.duration,
-    calls: shots.requests.total,
-    failed,
-    p50: shots.latency.p50,
-    p99: shots.latency.p99,
-  };
 }
 
 function report(windows, machine, options) {
@@ -133,4 +118,4 @@ function costs(rows, clients, rate, digits) {
   });
 }
 
-module.exports = { run };
+module.exports = { run, defaults };

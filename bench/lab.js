@@ -8,7 +8,7 @@ const os = require('node:os');
 const path = require('node:path');
 const { setTimeout: sleep } = require('node:timers/promises');
 const { startRedis } = require('../__test__/support/redis-server');
-const { keys, values } = require('./workload');
+const { workloadOf } = require('./workload');
 
 /** A window in which others used more of the machine than this is measured again, so many times in a run. */
 const QUIET = 0.05;
@@ -31,13 +31,20 @@ async function startLab({ quick }) {
   }
 
   async function stop() {
-    for (const child of children) child.disconnect();
-    await Promise.all([...children].map((child) => once(child, 'exit')));
+    await end(...children);
     control.disconnect();
     await server.stop();
   }
 
   return { url: server.url(), control, repeats: quick ? 0 : REPEATS, start, stop };
+}
+
+/** Ends children. */
+async function end(...children) {
+  const running = children.filter((child) => child.exitCode === null && child.signalCode === null);
+  const exits = running.map((child) => once(child, 'exit'));
+  for (const child of running) if (child.connected) child.disconnect();
+  await Promise.all(exits);
 }
 
 /** Sends a request to a child and resolves to its result; its error, or its end, rejects. */
@@ -59,14 +66,14 @@ function answer(child) {
 }
 
 /**
- * Runs `warmUp`, then `work`, on fresh keys. Both resolve to a cost as meter.js gives it with `failed`, a count of calls; only that of
- * `work` counts. Adds `asked`, for how many calls the server worked (an MGET is as many as it has keys), and `askedPerRead`,
- * for how many of them by one read of its socket: the batch as it arrived. When something else used the machine meanwhile it
+ * Runs `prepare`, which by default writes fresh keys, then `warmUp`, then `work`. These two resolve to a cost as meter.js gives it with `failed`, a
+ * count of calls; only that of `work` counts. Adds `asked`, for how many calls the server worked (an MGET is as many as it has keys), and
+ * `askedPerRead`, for how many of them by one read of its socket: the batch as it arrived. When something else used the machine meanwhile it
  * is done again, or marked as disturbed once the run has repeated too much.
  */
-async function measure(lab, warmUp, work) {
+async function measure(lab, warmUp, work, prepare = () => seed(lab)) {
   for (;;) {
-    await seed(lab.control);
+    await prepare();
     await warmUp();
     await lab.control.config('RESETSTAT');
     const before = await machineUse(lab);
@@ -77,17 +84,20 @@ async function measure(lab, warmUp, work) {
     const others = (after.busy - before.busy - spent) / (after.at - before.at) / os.cpus().length;
     const disturbed = others > QUIET;
     if (result.failed > 0 && !disturbed) throw new Error(`${result.failed} calls failed on a quiet machine`);
-    const asked = Math.max(after.commands, after.lookups);
+    const asked = Math.max(after.commands, after.lookups + after.sets);
     if (!disturbed || lab.repeats === 0) return { ...result, asked, askedPerRead: asked / after.reads, disturbed };
     lab.repeats -= 1;
     await sleep(1000);
   }
 }
 
-async function seed(control) {
-  const pipeline = control.pipeline();
-  for (const [i, key] of keys.entries()) pipeline.set(key, JSON.stringify(values[i]));
-  await pipeline.exec();
+/** Writes the keys of a workload, a part at a time, so that the texts of large ones are not all in memory. */
+async function seed({ control }, { keys, values } = workloadOf()) {
+  for (let i = 0; i < keys.length; i += 1000) {
+    const pipeline = control.pipeline();
+    for (let n = i; n < Math.min(i + 1000, keys.length); n += 1) pipeline.set(keys[n], JSON.stringify(values[n]));
+    await pipeline.exec();
+  }
 }
 
 /** CPU of the whole machine and of the server and this process, in microseconds, with the server's own counts. */
@@ -102,6 +112,7 @@ async function machineUse({ control }) {
     own: server + self.user + self.system,
     commands: Number(info.total_commands_processed),
     lookups: Number(info.keyspace_hits) + Number(info.keyspace_misses),
+    sets: Number(/calls=(\d+)/.exec(info.cmdstat_set)?.[1] ?? 0),
     reads: Number(info.total_reads_processed),
   };
 }
@@ -123,4 +134,4 @@ async function describe(lab, packages) {
   ];
 }
 
-module.exports = { startLab, ask, measure, describe };
+module.exports = { startLab, ask, end, measure, seed, describe };

@@ -15,9 +15,9 @@ function median(numbers) {
 
 /**
  * The medians over the rounds of every group of windows that agree in `by`, in order of appearance. Costs become
- * microseconds per call, latencies stay milliseconds.
+ * microseconds per call, latencies stay milliseconds, and so do the fields that `more` names what they are.
  */
-function summarize(windows, by) {
+function summarize(windows, by, more = []) {
   const groups = new Map();
   for (const window of windows) {
     const name = by.map((field) => window[field]).join();
@@ -39,8 +39,15 @@ function summarize(windows, by) {
       p50: over((window) => window.p50),
       p99: over((window) => window.p99),
       askedPerRead: over((window) => window.askedPerRead),
+      ...Object.fromEntries(more.map((field) => [field, over((window) => window[field])])),
     };
   });
+}
+
+/** The row with the `most` or the `least` of a figure. */
+function best(rows, field, choose) {
+  const better = choose === 'most' ? (a, b) => a[field] > b[field] : (a, b) => a[field] < b[field];
+  return rows.reduce((chosen, row) => (better(row, chosen) ? row : chosen));
 }
 
 /** A Markdown table: `columns` maps a heading to a function of a row that gives its text; numbers are set to the right. */
@@ -78,4 +85,4 @@ function whyNotForDocs(options, windows) {
   if (disturbed > 0) return `other programs used the machine during ${disturbed} of ${windows.length} windows`;
 }
 
-module.exports = { median, summarize, table, integer, fixed, writeFiles, whyNotForDocs };
+module.exports = { median, summarize, best, table, integer, fixed, writeFiles, whyNotForDocs };

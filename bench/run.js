@@ -3,20 +3,26 @@
 
 const { parseArgs } = require('node:util');
 
-const USAGE = `npm run bench [-- [clients | flush | tiered | coherence] [options]]
+const USAGE = `npm run bench [-- [part] [options]]
 
-  clients            holdfast beside ioredis and node-redis (the default)
-  flush              three ways to schedule the flush of a batch
-  tiered             a hot key: holdfast beside the caches that keep values in process and in Redis
+  clients            holdfast beside the Redis clients (the default)
+  tiered             hot keys, cold keys, stampedes: beside the caches that keep values in process and in Redis
+  http               three cache reads in a route of Express and Fastify
+  memory             a million entries in process: heap, resident memory, stalls of the event loop
+  startup            require, the addon's size, a connected process that does nothing
+  scaling            how the cost of a read grows with callers, sizes, keys and worker threads
   coherence          how soon near caches see a write
+  flush              when to flush a batch: the adaptive way and three fixed ones
 
-  --rounds <n>       interleaved rounds, of which the median counts (7)
-  --seconds <s>      length of a measured window (1)
-  --only <names>     some of the clients, ways or caches, separated by commas
+  --rounds <n>       interleaved rounds, of which the median counts
+  --seconds <s>      length of a measured window
+  --only <names>     some of the clients, caches or ways, separated by semicolons
+  --matrix           of clients: 8 callers, 20 B to 50 KB, mixed calls, getMany; without what keeps values in process
   --quick            one round of short windows, for a smoke test
 `;
 
-const BENCHMARKS = { clients: './clients', flush: './flush', tiered: './tiered', coherence: './coherence' };
+const PARTS = ['clients', 'tiered', 'http', 'memory', 'startup', 'scaling', 'coherence', 'flush'];
+const QUICK = { rounds: 1, seconds: 0.1 };
 
 async function main() {
   const { values, positionals } = parseArgs({
@@ -25,25 +31,34 @@ async function main() {
       rounds: { type: 'string' },
       seconds: { type: 'string' },
       only: { type: 'string' },
+      matrix: { type: 'boolean', default: false },
       quick: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
   });
   const [name = 'clients', ...rest] = positionals;
+  const named = PARTS.includes(name) && rest.length === 0 && (!values.matrix || name === 'clients');
+  if (values.help || !named) return usage(values.help);
+
+  await setUp();
+  const { run, defaults, matrixDefaults } = require(`./${name}`);
+  const usual = values.matrix ? matrixDefaults : defaults;
+  const short = { ...QUICK, seconds: defaults.quickSeconds ?? QUICK.seconds };
+  const { rounds, seconds } = values.quick ? short : usual;
   const options = {
-    rounds: Number(values.rounds ?? (values.quick ? 1 : 7)),
-    seconds: Number(values.seconds ?? (values.quick ? 0.1 : 1)),
-    only: values.only?.split(','),
+    rounds: Number(values.rounds ?? rounds),
+    seconds: Number(values.seconds ?? seconds),
+    only: values.only?.split(';'),
+    matrix: values.matrix,
     quick: values.quick,
   };
-  const valid = name in BENCHMARKS && rest.length === 0 && options.rounds >= 1 && options.seconds > 0;
-  if (values.help || !valid) {
-    console.log(USAGE);
-    process.exitCode = values.help ? 0 : 1;
-    return;
-  }
-  await setUp();
-  await require(BENCHMARKS[name]).run(options);
+  if (!(options.rounds >= 1 && options.seconds > 0)) return usage(false);
+  await run(options);
+}
+
+function usage(asked) {
+  console.log(USAGE);
+  process.exitCode = asked ? 0 : 1;
 }
 
 /** The peers are dependencies of the benchmark alone, so that the package itself installs nothing. */

@@ -1,15 +1,20 @@
-// The tiered caches side by side: memory over Redis, each set up as its own documentation shows, and asked for `get` and `set`.
+// The caches side by side: memory over Redis where they have both, each set up as its own documentation shows, and asked for hits and computations.
 'use strict';
+
+const { readInTurns } = require('./workload');
 
 /** Longer than any run: what is measured is a hit, not what an expiry costs. */
 const TTL_SECONDS = 3600;
 /** How many hot values src/js/hot.js holds at most; with so many others read before, those that are measured are not among them. */
 const HOT_VALUES = 131_072;
+const MOST = 1_000_000;
+/** A busy machine is no outage. */
+const TIMEOUT_MS = 5000;
 
 /**
- * Every adapter connects to `url` and resolves to `{ get, set }`. Holdfast's also have `nearHits`, its own count of them, and the one that
- * measures hits in Rust has `crowd`, the number of keys that `crowdOut` reads to keep all others out of the hot values.
- * All load their package when asked.
+ * Every adapter connects to `url` and resolves to `{ get, set }` for hits, `{ getOrCompute }` for computations (COMPUTING), or both. Holdfast's also have
+ * `nearHits`, its own count of them, and the one that measures hits in Rust has `crowd`, the number of keys that `crowdOut` reads to keep all
+ * others out of the hot values. All load their package when asked.
  */
 const adapters = {
   holdfast: (url) => holdfast(url, 'copied'),
@@ -17,7 +22,7 @@ const adapters = {
   'holdfast frozen': (url) => holdfast(url, 'frozen'),
 
   /** Hot values belong to a cache, what is kept in Rust to all caches of one URL: each new cache begins with no hot value, but with every near hit. */
-  async 'holdfast not hot'(url) {
+  async 'holdfast near hit'(url) {
     let cache = await openHoldfast(url, { maxMemory: '1gb' });
     const crowdOut = async (keys) => {
       const old = cache;
@@ -44,7 +49,11 @@ const adapters = {
     const { default: KeyvRedis } = require('@keyv/redis');
     const cache = new Cacheable({ secondary: new KeyvRedis(url), ttl: TTL_SECONDS * 1000 });
     cache.on('error', fail);
-    return { get: (key) => cache.get(key), set: (key, value) => cache.set(key, value) };
+    return {
+      get: (key) => cache.get(key),
+      set: (key, value) => cache.set(key, value),
+      getOrCompute: (key, fn) => cache.getOrSet(key, fn),
+    };
   },
 
   async 'cache-manager'(url) {
@@ -57,25 +66,93 @@ const adapters = {
     const redis = new Keyv({ store: new KeyvRedis(url) });
     redis.on('error', fail);
     const cache = createCache({ stores: [memory, redis], ttl });
-    return { get: (key) => cache.get(key), set: (key, value) => cache.set(key, value) };
+    return {
+      get: (key) => cache.get(key),
+      set: (key, value) => cache.set(key, value),
+      getOrCompute: (key, fn) => cache.wrap(key, fn),
+    };
+  },
+
+  /** It has either a memory or a Redis. What it has in memory it is measured by as to hits … */
+  async 'async-cache-dedupe, memory'() {
+    const cache = require('async-cache-dedupe').createCache({
+      ttl: TTL_SECONDS,
+      storage: { type: 'memory', options: { size: MOST } },
+    });
+    const { get, set } = dedupe(cache);
+    return { get, set };
+  },
+
+  /** … and what it has in Redis as to computations. */
+  async 'async-cache-dedupe, redis'(url) {
+    const { Redis } = require('ioredis');
+    const client = new Redis(url);
+    const cache = require('async-cache-dedupe').createCache({
+      ttl: TTL_SECONDS,
+      storage: { type: 'redis', options: { client } },
+    });
+    const { getOrCompute } = dedupe(cache);
+    return { getOrCompute };
+  },
+
+  /** No Redis, but copies. It computes nothing itself: what applications write around it. */
+  async 'node-cache'() {
+    const NodeCache = require('node-cache');
+    const cache = new NodeCache({ stdTTL: TTL_SECONDS });
+    const getOrCompute = async (key, fn) => {
+      const known = cache.get(key);
+      if (known !== undefined) return known;
+      const value = await fn();
+      cache.set(key, value);
+      return value;
+    };
+    return { get: (key) => cache.get(key), set: (key, value) => cache.set(key, value), getOrCompute };
   },
 
   /** No Redis, no copies, nothing that learns of a change: the least that a cache in JavaScript can do. */
   async 'lru-cache'() {
     const { LRUCache } = require('lru-cache');
-    const cache = new LRUCache({ max: 1_000_000, ttl: TTL_SECONDS * 1000 });
-    return { get: (key) => cache.get(key), set: (key, value) => cache.set(key, value) };
+    const fetchMethod = (_key, _stale, { context }) => context();
+    const cache = new LRUCache({ max: MOST, ttl: TTL_SECONDS * 1000, fetchMethod });
+    return {
+      get: (key) => cache.get(key),
+      set: (key, value) => cache.set(key, value),
+      getOrCompute: (key, fn) => cache.fetch(key, { context: fn }),
+    };
   },
 };
 
+/** Those that have `getOrCompute`. */
+const COMPUTING = [
+  'holdfast',
+  'bentocache',
+  'cacheable',
+  'cache-manager',
+  'async-cache-dedupe, redis',
+  'node-cache',
+  'lru-cache',
+];
+/** What is in one process only, and so is no peer of a tiered cache. */
+const IN_PROCESS = ['lru-cache', 'node-cache', 'async-cache-dedupe, memory'];
+/** Whose hits are all one object, as frozen values are. */
+const SHARING = ['bentocache, serialize: false', 'lru-cache', 'async-cache-dedupe, memory'];
+
 async function holdfast(url, values) {
   const cache = await openHoldfast(url, { nearCache: { values, maxAge: TTL_SECONDS } });
-  return { get: cache.get, set: cache.set, nearHits: async () => (await cache.getStats()).hits.near };
+  const nearHits = async () => (await cache.getStats()).hits.near;
+  return { get: cache.get, set: cache.set, getOrCompute: cache.getOrCompute, nearHits };
 }
 
 async function openHoldfast(url, options) {
   const { createCache } = require('holdfast');
-  const cache = createCache({ url, namespace: '', ttl: TTL_SECONDS, nearCache: { maxAge: TTL_SECONDS }, ...options });
+  const cache = createCache({
+    url,
+    namespace: '',
+    ttl: TTL_SECONDS,
+    timeoutMs: TIMEOUT_MS,
+    nearCache: { maxAge: TTL_SECONDS },
+    ...options,
+  });
   if (cache.getMode() !== 'redis') await new Promise((resolve) => cache.once('ready', resolve));
   return cache;
 }
@@ -86,19 +163,28 @@ async function bentocache(url, serialize) {
   const { redisDriver } = await import('bentocache/drivers/redis');
   const { hostname, port } = new URL(url);
   const store = bentostore()
-    .useL1Layer(memoryDriver({ maxItems: 1_000_000, serialize }))
+    .useL1Layer(memoryDriver({ maxItems: MOST, serialize }))
     .useL2Layer(redisDriver({ connection: { host: hostname, port: Number(port) } }));
   const bento = new BentoCache({ default: 'tiered', ttl: `${TTL_SECONDS}s`, stores: { tiered: store } });
-  return { get: (key) => bento.get({ key }), set: (key, value) => bento.set({ key, value }) };
+  return {
+    get: (key) => bento.get({ key }),
+    set: (key, value) => bento.set({ key, value }),
+    getOrCompute: (key, factory) => bento.getOrSet({ key, factory }),
+  };
 }
 
-/** Reads every key, many at a time. */
-async function readInTurns(get, keys) {
-  for (let i = 0; i < keys.length; i += 1000) await Promise.all(keys.slice(i, i + 1000).map((key) => get(key)));
+/** Its reads go through a function defined once, so the caller's own travels beside the key. */
+function dedupe(cache) {
+  cache.define('read', { serialize: ({ key }) => key }, ({ fn }) => fn?.());
+  return {
+    get: (key) => cache.read({ key }),
+    set: (key, value) => cache.read({ key, fn: () => value }),
+    getOrCompute: (key, fn) => cache.read({ key, fn }),
+  };
 }
 
 function fail(error) {
   throw error;
 }
 
-module.exports = { adapters, readInTurns };
+module.exports = { adapters, COMPUTING, IN_PROCESS, SHARING };

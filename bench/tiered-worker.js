@@ -4,8 +4,9 @@
 const assert = require('node:assert');
 const { performance } = require('node:perf_hooks');
 const meter = require('./meter');
-const { adapters, readInTurns } = require('./tiered-adapters');
-const { values, keysFrom, valueFor } = require('./workload');
+const { serve } = require('./serve');
+const { adapters } = require('./tiered-adapters');
+const { workloadOf, keysFrom, readInTurns, valueFor } = require('./workload');
 
 /** A prime that divides no number of keys: its multiples visit every key, and neighbours in memory never one after the other. */
 const STRIDE = 65_537;
@@ -13,23 +14,16 @@ const STRIDE = 65_537;
 const READS_PER_LOOK = 512;
 const PASSES = 3;
 
-const texts = values.map((value) => JSON.stringify(value));
+const texts = workloadOf().values.map((value) => JSON.stringify(value));
 
-async function main() {
-  const [name, url, first, count] = process.argv.slice(2);
+async function main([name, url, first, count]) {
   const cache = await adapters[name](url);
   const keys = keysFrom(Number(first), Number(count));
   const crowd = keysFrom(Number(first) + keys.length, cache.crowd ?? 0);
   await fill(cache, [...keys, ...crowd]);
   const subject = { cache, keys, crowd, expected: 0, before: 0 };
   const work = cache.crowd === undefined ? readHot : readOnce;
-  process.on('message', (request) => {
-    work(subject, request).then(
-      (result) => process.send({ result }),
-      (error) => process.send({ error: error.stack }),
-    );
-  });
-  process.send({ result: 'ready' });
+  return (request) => work(subject, request);
 }
 
 /** Writes every key to both tiers and reads it several times: the first read may go to Redis, and no later one has to. */
@@ -107,6 +101,4 @@ function parseMicros() {
   return ((performance.now() - began) * 1000) / weeks;
 }
 
-// The parent ends this process by closing the channel; then nothing is left to measure and nothing worth a farewell.
-process.on('disconnect', () => process.exit(0));
-main().catch((error) => process.send({ error: error.stack }));
+serve(main);

@@ -1,25 +1,34 @@
-// What a hot key costs: holdfast beside the caches that keep values in process and in Redis, each in its own process, in interleaved rounds.
+// Holdfast beside the caches that keep values in process and in Redis, each in its own process, in interleaved rounds: a hot key, a cold one, a crowd.
 'use strict';
 
-const { startLab, ask, measure, describe } = require('./lab');
-const { median, summarize, table, integer, fixed, writeFiles, whyNotForDocs } = require('./report');
-const { adapters } = require('./tiered-adapters');
+const { chart, panel } = require('./chart');
+const { measureCompute, rowsOf, computeText } = require('./compute');
+const { startLab, ask, end, measure, describe } = require('./lab');
+const { best, median, summarize, table, integer, fixed, writeFiles, whyNotForDocs } = require('./report');
+const { adapters, IN_PROCESS, SHARING } = require('./tiered-adapters');
 const { VALUE_BYTES } = require('./workload');
 
+const defaults = { rounds: 5, seconds: 0.6 };
+
 const FROZEN = 'holdfast frozen';
-const NOT_HOT = 'holdfast not hot';
-const OWN = ['holdfast', FROZEN, NOT_HOT];
-/** The peer whose hits are all one object, as frozen values are. */
-const SHARED = 'bentocache, serialize: false';
+const NEAR = 'holdfast near hit';
+const OWN = ['holdfast', FROZEN, NEAR];
 const LRU = 'lru-cache';
-/** Stands in for a cache that `--only` left out. */
-const NOBODY = { cache: '–', rate: NaN };
 const KEYS = [1_000, 100_000];
-/** Each is read once in a round: to find enough of them, more are needed than a cache has hot values. */
-const NOT_HOT_KEYS = [400_000];
+/** Each is read once in a round, so there must be enough of them. */
+const NEAR_KEYS = [100_000];
 const KEYS_APART = 1_000_000;
 /** Commands that may reach Redis in a window though nothing is read from it: the heartbeats of idle caches, and our own INFO. */
 const STRAY_COMMANDS = 100;
+const PACKAGES = [
+  'bentocache',
+  'cacheable',
+  'cache-manager',
+  '@keyv/redis',
+  'async-cache-dedupe',
+  'node-cache',
+  'lru-cache',
+];
 
 async function run(options) {
   const names = options.only ?? Object.keys(adapters);
@@ -28,19 +37,21 @@ async function run(options) {
 
   const lab = await startLab(options);
   try {
-    const machine = await describe(lab, ['holdfast', 'bentocache', 'cacheable', 'cache-manager', '@keyv/redis', LRU]);
+    const machine = await describe(lab, ['holdfast', ...PACKAGES]);
     console.log(`${machine.join('\n')}\n`);
-    const windows = await measureAll(lab, names, options);
-    report(windows, machine, options);
+    const hits = await measureHits(lab, names, options);
+    const computed = await measureCompute(lab, names, options);
+    report(hits, computed, machine, options);
   } finally {
     await lab.stop();
   }
 }
 
-async function measureAll(lab, names, { rounds, seconds, quick }) {
+/** Windows of `get` alone; ends the processes that it starts. */
+async function measureHits(lab, names, { rounds, seconds, quick }) {
   const subjects = [];
-  for (const name of names) {
-    const counts = name === NOT_HOT ? NOT_HOT_KEYS : KEYS;
+  for (const name of names.filter((each) => each !== 'async-cache-dedupe, redis')) {
+    const counts = name === NEAR ? NEAR_KEYS : KEYS;
     for (const keys of quick ? [1_000] : counts) {
       // No two have a key in common: what one writes would be news to the other.
       const first = subjects.length * KEYS_APART;
@@ -56,47 +67,60 @@ async function measureAll(lab, names, { rounds, seconds, quick }) {
         lab,
         () => ask(worker, { warmUp: true, seconds: seconds / 2 }),
         () => ask(worker, { warmUp: false, seconds }),
+        // Every cache has written its own keys.
+        () => {},
       );
       if (result.asked > STRAY_COMMANDS && !result.disturbed) throw new Error(`${cache} asked Redis for hot keys`);
       windows.push({ round, keys, cache, ...result });
     }
-    console.log(`round ${round} of ${rounds}`);
+    console.log(`hits, round ${round} of ${rounds}`);
   }
+  await end(...subjects.map(({ worker }) => worker));
   return windows.sort((a, b) => a.keys - b.keys || names.indexOf(a.cache) - names.indexOf(b.cache));
 }
 
-function report(windows, machine, options) {
-  const rows = summarize(windows, ['keys', 'cache']);
-  const parse = windows.map((window) => window.parseMicros);
+function report(hits, computed, machine, options) {
+  const rows = summarize(hits, ['keys', 'cache']);
+  const computedRows = rowsOf(computed);
+  const parse = hits.map((window) => window.parseMicros);
   const speed = `\`JSON.parse\` of one of the values, looked at after each window: ${fixed(median(parse))} µs (${fixed(Math.min(...parse))}–${fixed(Math.max(...parse))}).`;
-  const figures = ['## A `get`', costs(rows), speed, '## Ratios', RATIOS, compare(rows)].filter(Boolean).join('\n\n');
+  const figures = [
+    `## A hot \`get\`\n\n${costs(rows)}\n\n${speed}`,
+    `### Ratios\n\n${RATIOS}\n\n${compare(rows)}`,
+    ...(computedRows.cold.length > 0 ? [computeText(computedRows)] : []),
+  ].join('\n\n');
   console.log(`\n${figures}\n`);
 
   const about = INTRODUCTION.replace('ROUNDS', options.rounds).replace('SECONDS', options.seconds);
+  const title = 'Holdfast beside the tiered caches';
+  const picture = '![The same figures as bars](tiered.svg)';
   writeFiles(
     {
-      'tiered.md': `# A hot key, beside the tiered caches\n\n${machine.join('  \n')}\n\n${about}\n\n${figures}\n`,
-      'tiered.json': `${JSON.stringify({ machine, options, windows }, null, 1)}\n`,
+      'tiered.md': `# ${title}\n\n${machine.join('  \n')}\n\n${about}\n\n${picture}\n\n${figures}\n`,
+      'tiered.svg': chart(title, bars(rows, computedRows)),
+      'tiered.json': `${JSON.stringify({ machine, options, hits, ...computed }, null, 1)}\n`,
     },
-    whyNotForDocs(options, windows),
+    whyNotForDocs(options, [...hits, ...computed.windows]),
   );
 }
 
 const INTRODUCTION = `\`npm run bench -- tiered\` wrote this page; the raw numbers are in [tiered.json](tiered.json). One Redis of its own, one process for each cache
-and number of keys, JSON objects of ${VALUE_BYTES} bytes, one caller that awaits one \`get\` after another, in a scattered order. Every key was written and read several
-times before. Medians of ROUNDS rounds, in which the caches take turns; a window of SECONDS s follows half as long a warm-up. A window in which
+and number of keys, JSON objects of ${VALUE_BYTES} bytes. Medians of ROUNDS rounds, in which the caches take turns; a window of SECONDS s follows half as long a warm-up. For hits, one caller
+awaits one \`get\` after another, in a scattered order; every key was written and read several times before. A window in which
 Redis had more than 100 commands to answer, heartbeats included, would end the run, and so would one whose reads holdfast did not count as near hits.
 
 - **holdfast**: each hit is a fresh copy, the default. **frozen**: \`nearCache: { values: 'frozen' }\`, each hit is the same frozen object.
-- **not hot**: held in Rust, but not among the hot values of JavaScript ([near-cache.md](../near-cache.md)), because 131,072 other keys are; each key is
-  read once a round.
+- **near hit**: held in Rust, but not among the hot values of JavaScript ([near-cache.md](../near-cache.md)), because 131,072 other keys are; each key is
+  read once a round. The others know but one kind of hit.
 - **bentocache**: memory (L1) and Redis (L2), without a bus. It copies as holdfast does; with \`serialize: false\` every hit is the same, writable object.
 - **cacheable**, **cache-manager**: memory and Redis through Keyv, as their documentation shows.
+- **async-cache-dedupe**: has either a memory, whose hits are all one object, or a Redis.
+- **node-cache**: no Redis; copies.
 - **lru-cache**: no Redis and no copies; what \`await\` and a look-up cost.
 
 Holdfast's reads are coherent: it learns of a change in Redis by client tracking. The peers here serve what they hold until it expires. All keep values for an hour.`;
 
-const RATIOS = `How many times faster holdfast is than the fastest of the others: of those that copy for copies, of all for frozen values; and how many times slower than lru-cache.`;
+const RATIOS = `How many times faster holdfast is than the fastest of the others that are tiered: of those that copy for copies, of all for frozen values; and how many times slower than lru-cache.`;
 
 function costs(rows) {
   return table(rows, {
@@ -110,25 +134,43 @@ function costs(rows) {
 }
 
 function compare(rows) {
-  const own = rows.filter((row) => OWN.includes(row.cache) && row.cache !== NOT_HOT);
-  const peersOf = (row) =>
-    rows.filter(
-      (peer) =>
-        peer.keys === row.keys &&
-        peer.cache !== LRU &&
-        !OWN.includes(peer.cache) &&
-        (row.cache === FROZEN || peer.cache !== SHARED),
-    );
-  const best = (row) => peersOf(row).reduce((a, b) => (a.rate > b.rate ? a : b), NOBODY);
-  const lru = (row) => rows.find((peer) => peer.keys === row.keys && peer.cache === LRU) ?? NOBODY;
-  const times = (ratio) => (Number.isNaN(ratio) ? '–' : `${fixed(ratio)} ×`);
-  return table(own, {
-    keys: (row) => integer(row.keys),
-    cache: (row) => row.cache,
-    'fastest peer': (row) => best(row).cache,
-    'faster than it': (row) => times(row.rate / best(row).rate),
-    'slower than lru-cache': (row) => times(lru(row).rate / row.rate),
-  });
+  const fastest = (row) => {
+    const peers = rows
+      .filter((peer) => peer.keys === row.keys && !OWN.includes(peer.cache) && !IN_PROCESS.includes(peer.cache))
+      .filter((peer) => row.cache === FROZEN || !SHARING.includes(peer.cache));
+    return peers.length > 0 ? best(peers, 'rate', 'most') : null;
+  };
+  const lru = (row) => rows.find((peer) => peer.keys === row.keys && peer.cache === LRU);
+  const times = (a, b) => (a && b ? `${fixed(a.rate / b.rate)} ×` : '–');
+  return table(
+    rows.filter((row) => OWN.includes(row.cache)),
+    {
+      keys: (row) => integer(row.keys),
+      cache: (row) => row.cache,
+      'fastest peer': (row) => fastest(row)?.cache ?? '–',
+      'faster than it': (row) => times(row, fastest(row)),
+      'slower than lru-cache': (row) => times(lru(row), row),
+    },
+  );
 }
 
-module.exports = { run };
+function bars(rows, { cold, stampedes }) {
+  const micros = (row) => ({ name: row.cache, value: 1e6 / row.rate, text: `${fixed(1e6 / row.rate)} µs` });
+  const rate = (row) => ({ name: row.cache, value: row.rate, text: `${fixed(row.rate / 1000, 1)} k` });
+  const runs = (row) => ({ name: row.cache, value: Math.max(...row.runs), text: integer(Math.max(...row.runs)) });
+  const tiered = (row) => !IN_PROCESS.includes(row.cache);
+  return [
+    panel('A hot get: µs (less is better)', rows, { group: (row) => `${integer(row.keys)} keys`, bar: micros }),
+    panel('A stampede: runs of the function (1 is best)', stampedes, {
+      group: (row) =>
+        `${integer(row.callers)} callers, ${row.processes === 1 ? '1 process' : `${row.processes} processes`}`,
+      bar: runs,
+    }),
+    panel('A cold getOrCompute: calls per second (more is better)', cold.filter(tiered), {
+      group: (row) => (row.callers === 1 ? '1 caller' : `${row.callers} callers`),
+      bar: rate,
+    }),
+  ].filter(({ groups }) => groups.length > 0);
+}
+
+module.exports = { run, defaults };

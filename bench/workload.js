@@ -1,25 +1,46 @@
-// The work every client does: 1,000 keys, 200-byte JSON objects, and callers that await one call after another.
+// The work every client does: 1,000 keys, JSON objects, and callers that await one call after another.
 'use strict';
 
 const { performance } = require('node:perf_hooks');
 
 const KEYS = 1000;
 const VALUE_BYTES = 200;
-/** The clock is asked once per so many calls whether the time is up: often enough at one caller, unseen at 512. */
+/** What all values of a workload have together at most: of large ones there are fewer than KEYS. */
+const TOTAL_BYTES = 20_000_000;
+/** The clock is asked once per so many calls of small values whether the time is up: often enough at one caller, unseen at 512. */
 const CALLS_PER_LOOK = 256;
+/** And once per so many bytes of larger ones. */
+const BYTES_PER_LOOK = CALLS_PER_LOOK * VALUE_BYTES;
 /** With many callers one call in eight is timed, because two looks at the clock cost a tenth of the fastest call. */
 const TIMED_OF_MANY = 8;
+/** Of the calls of `mixed`, every fifth writes. */
+const READS_PER_WRITE = 4;
+/** Keys of a `getMany`. */
+const MANY = 100;
 
-const keys = keysFrom(0, KEYS);
-const values = keys.map((_, i) => valueFor(i));
+const workloads = new Map();
+
+/** Keys and values of so many bytes each: `{ keys, values, bytes }`. Made once in a process. */
+function workloadOf(bytes = VALUE_BYTES) {
+  if (!workloads.has(bytes)) {
+    const keys = keysFrom(0, Math.min(KEYS, TOTAL_BYTES / bytes));
+    workloads.set(bytes, { keys, values: keys.map((_, i) => valueFor(i, bytes)), bytes });
+  }
+  return workloads.get(bytes);
+}
 
 /** The names of the values from `first` on. */
 function keysFrom(first, count) {
-  return Array.from({ length: count }, (_, i) => `bench:performance:tenant-${1000 + first + i}`);
+  return Array.from({ length: count }, (_, i) => keyFor(first + i));
 }
 
-/** An object as an analytics route caches it, filled up so that its JSON text has exactly VALUE_BYTES bytes. */
-function valueFor(i) {
+function keyFor(i) {
+  return `bench:performance:tenant-${1000 + i}`;
+}
+
+/** An object as an analytics route caches it, whose JSON text has exactly so many bytes: large ones have rows, the smallest hardly a field. */
+function valueFor(i, bytes = VALUE_BYTES) {
+  if (bytes < VALUE_BYTES) return filled({ n: 1000 + (i % KEYS), note: '' }, bytes);
   const value = {
     tenant: 1000 + i,
     period: 'week',
@@ -30,7 +51,18 @@ function valueFor(i) {
     open: i % 2 === 0,
     note: '',
   };
-  value.note = 'x'.repeat(VALUE_BYTES - JSON.stringify(value).length);
+  if (bytes > VALUE_BYTES) {
+    value.rows = [];
+    const room = bytes - JSON.stringify(value).length;
+    // One more byte each: the comma.
+    const rows = Math.floor(room / (VALUE_BYTES + 1));
+    for (let row = 0; row < rows; row += 1) value.rows.push(valueFor((i + row) % KEYS));
+  }
+  return filled(value, bytes);
+}
+
+function filled(value, bytes) {
+  value.note = 'x'.repeat(bytes - JSON.stringify(value).length);
   return value;
 }
 
@@ -39,47 +71,48 @@ function valueFor(i) {
  * every key was written; latencies are in milliseconds, sorted.
  * Encoding and decoding happen in the loop, as an application does it, so that no client pays for a wrapper's promise.
  */
-async function runCallers(client, { op, callers, seconds }) {
-  const { get, set, encode, decode } = client;
-  const latencies = [];
+async function runCallers(client, { op, callers, seconds }, { keys, values, bytes }) {
+  const { get, getMany, set, encode, decode } = client;
+  const lists = op === 'getMany' ? keys.map((_, i) => [...keys, ...keys].slice(i, i + MANY)) : [];
+  const writes = (n) => op === 'set' || (op === 'mixed' && n % (READS_PER_WRITE + 1) === 0);
   const every = callers === 1 ? 1 : TIMED_OF_MANY;
+  const bytesPerCall = op === 'getMany' ? bytes * MANY : bytes;
+  const perLook = Math.max(1, Math.min(CALLS_PER_LOOK, Math.floor(BYTES_PER_LOOK / bytesPerCall)));
+  const latencies = [];
   const end = performance.now() + seconds * 1000;
   let calls = 0;
   let failed = 0;
   let over = false;
 
-  const count = () => {
-    calls += 1;
-    if (calls % CALLS_PER_LOOK === 0 && performance.now() >= end) over = true;
-  };
-
-  const reader = async (first) => {
-    for (let i = first; !over; i = (i + 1) % KEYS) {
-      const began = i % every === 0 ? performance.now() : 0;
-      const value = decode(await get(keys[i]));
+  const caller = async (first) => {
+    for (let n = first; !over; n += 1) {
+      const i = n % keys.length;
+      const began = n % every === 0 ? performance.now() : 0;
+      if (op === 'getMany') {
+        for (const text of await getMany(lists[i])) if (decode(text) === null) failed += 1;
+      } else if (writes(n)) {
+        await set(keys[i], encode(values[i]));
+      } else if (decode(await get(keys[i])) === null) {
+        failed += 1;
+      }
       if (began !== 0) latencies.push(performance.now() - began);
-      if (value === null) failed += 1;
-      count();
+      calls += 1;
+      if (calls % perLook === 0 && performance.now() >= end) over = true;
     }
   };
 
-  const writer = async (first) => {
-    for (let i = first; !over; i = (i + 1) % KEYS) {
-      const began = i % every === 0 ? performance.now() : 0;
-      await set(keys[i], encode(values[i]));
-      if (began !== 0) latencies.push(performance.now() - began);
-      count();
-    }
-  };
-
-  const caller = op === 'get' ? reader : writer;
-  // 97 is prime to 1,000: the callers begin spread over the keys instead of asking for the same one side by side.
-  await Promise.all(Array.from({ length: callers }, (_, n) => caller((n * 97) % KEYS)));
+  // The callers begin spread over the keys instead of asking for the same one side by side.
+  await Promise.all(Array.from({ length: callers }, (_, n) => caller(Math.floor((n * keys.length) / callers))));
   return { calls, failed, latencies: latencies.sort((a, b) => a - b) };
+}
+
+/** Reads every key, many at a time. */
+async function readInTurns(get, keys) {
+  for (let i = 0; i < keys.length; i += 1000) await Promise.all(keys.slice(i, i + 1000).map((key) => get(key)));
 }
 
 function percentile(sorted, p) {
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * p))];
 }
 
-module.exports = { keys, values, keysFrom, valueFor, runCallers, percentile, VALUE_BYTES };
+module.exports = { workloadOf, keysFrom, keyFor, valueFor, runCallers, readInTurns, percentile, VALUE_BYTES };

@@ -1,0 +1,73 @@
+// One cache in a process of its own: computes what is cold, alone or in a crowd, whenever the parent asks. Started by compute.js.
+'use strict';
+
+const assert = require('node:assert');
+const { performance } = require('node:perf_hooks');
+const { setTimeout: sleep } = require('node:timers/promises');
+const meter = require('./meter');
+const { serve } = require('./serve');
+const { adapters } = require('./tiered-adapters');
+const { workloadOf, percentile } = require('./workload');
+
+/** What is computed is kept in process: a window ends with so many keys. */
+const MOST_CALLS = 20_000;
+
+const { values } = workloadOf();
+const now = () => performance.timeOrigin + performance.now();
+let next = 0;
+
+async function main([name, url]) {
+  const { getOrCompute } = await adapters[name](url);
+  const answers = {
+    cold: (request) => computeCold(getOrCompute, request),
+    stampede: (request) => stampede(getOrCompute, request),
+  };
+  return ({ kind, ...request }) => answers[kind](request);
+}
+
+/** Callers that each ask for one key after another that nobody has asked for, and whose function is done at once. */
+async function computeCold(getOrCompute, { callers, seconds }) {
+  const latencies = [];
+  const end = performance.now() + seconds * 1000;
+  let failed = 0;
+  let began = performance.now();
+  const caller = async () => {
+    while (latencies.length < MOST_CALLS && began < end) {
+      const n = next++;
+      const value = values[n % values.length];
+      began = performance.now();
+      const own = began;
+      const got = await getOrCompute(`cold:${process.pid}:${n}`, async () => value);
+      latencies.push(performance.now() - own);
+      if (got.tenant !== value.tenant) failed += 1;
+    }
+  };
+  const started = meter.start();
+  await Promise.all(Array.from({ length: callers }, caller));
+  const cost = meter.stop(started);
+  latencies.sort((a, b) => a - b);
+  return {
+    calls: latencies.length,
+    failed,
+    ...cost,
+    p50: percentile(latencies, 0.5),
+    p99: percentile(latencies, 0.99),
+  };
+}
+
+/** So many callers ask for `key` at the moment `at`; resolves to how often the function ran, and in how many milliseconds all had its result. */
+async function stampede(getOrCompute, { key, callers, at, works }) {
+  let runs = 0;
+  const compute = async () => {
+    runs += 1;
+    await sleep(works);
+    return values[7];
+  };
+  await sleep(at - now());
+  const got = await Promise.all(Array.from({ length: callers }, () => getOrCompute(key, compute)));
+  const ms = now() - at;
+  for (const value of got) assert.deepStrictEqual(value, values[7]);
+  return { runs, ms };
+}
+
+serve(main);

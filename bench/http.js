@@ -1,0 +1,173 @@
+// What the cache reads of a route cost an HTTP server: Express and Fastify, with holdfast, with the clients and without any cache.
+'use strict';
+
+const { chart, panel } = require('./chart');
+const { startLab, end, measure, describe } = require('./lab');
+const { shoot, pace } = require('./load');
+const { best, summarize, table, integer, fixed, writeFiles, whyNotForDocs } = require('./report');
+
+/** A window begins with the opening of its connections. */
+const defaults = { rounds: 3, seconds: 1.2, quickSeconds: 0.5 };
+
+const FRAMEWORKS = ['express', 'fastify'];
+const NONE = 'no cache';
+const CLIENTS = ['holdfast, near cache', 'holdfast', 'ioredis', 'ioredis autopipelining', 'node-redis', NONE];
+/** Requests a second of the fixed rate, which the slowest can answer. */
+const RATE = 1000;
+const FIXED = 'fixed rate';
+const LOADS = {
+  '50 connections': { drive: shoot, connections: 50 },
+  '500 connections': { drive: shoot, connections: 500 },
+  [FIXED]: { drive: pace, connections: 50, rate: RATE },
+};
+async function run(options) {
+  const names = options.only ?? CLIENTS;
+  const unknown = names.find((name) => !CLIENTS.includes(name));
+  if (unknown) throw new Error(`no client is called «${unknown}»; there are ${CLIENTS.join('; ')}`);
+
+  const lab = await startLab(options);
+  try {
+    const machine = await describe(lab, ['holdfast', 'express', 'fastify', 'ioredis', 'redis', 'autocannon']);
+    console.log(`${machine.join('\n')}\n`);
+    report(await measureAll(lab, names, options), machine, options);
+  } finally {
+    await lab.stop();
+  }
+}
+
+async function measureAll(lab, names, { rounds, seconds }) {
+  const servers = [];
+  for (const framework of FRAMEWORKS) {
+    for (const client of names) {
+      const child = await lab.start('http-server.js', [framework, client, lab.url], { NODE_ENV: 'production' });
+      servers.push({ framework, client, child });
+    }
+  }
+  const windows = [];
+  for (let round = 1; round <= rounds; round += 1) {
+    for (const [load, { drive, ...how }] of Object.entries(LOADS)) {
+      // The order turns with the round, so that no server always follows the same neighbour.
+      for (const { framework, client, child } of servers.map((_, i) => servers[(i + round) % servers.length])) {
+        const work = (length) => drive(child, { ...how, duration: length });
+        const result = await measure(
+          lab,
+          () => work(seconds / 2),
+          () => work(seconds),
+        );
+        windows.push({ round, framework, load, client, ...result });
+      }
+    }
+    console.log(`round ${round} of ${rounds}`);
+  }
+  await end(...servers.map(({ child }) => child));
+  const place = ({ framework, load, client }) =>
+    (FRAMEWORKS.indexOf(framework) * 10 + Object.keys(LOADS).indexOf(load)) * 10 + names.indexOf(client);
+  return windows.sort((a, b) => place(a) - place(b));
+}
+
+function report(windows, machine, options) {
+  const rows = summarize(windows, ['framework', 'load', 'client'], ['busy']);
+  const full = rows.filter((row) => row.load !== FIXED);
+  const paced = rows.filter((row) => row.load === FIXED);
+  const figures = [
+    `## As many requests as it answers\n\n${costs(full)}`,
+    `## ${integer(RATE)} requests a second\n\n${PACED}\n\n${utilization(paced)}`,
+    `## Ratios\n\n${RATIOS}\n\n${compare(rows)}`,
+  ].join('\n\n');
+  console.log(`\n${figures}\n`);
+
+  const title = 'Three cache reads in a route';
+  const about = INTRODUCTION.replace('ROUNDS', options.rounds)
+    .replace('SECONDS', options.seconds)
+    .replace('WARM', options.seconds / 2);
+  writeFiles(
+    {
+      'http.md': `# ${title}\n\n${machine.join('  \n')}\n\n${about}\n\n![The same figures as bars](http.svg)\n\n${figures}\n`,
+      'http.svg': chart(title, bars(full, paced)),
+      'http.json': `${JSON.stringify({ machine, options, windows }, null, 1)}\n`,
+    },
+    whyNotForDocs(options, windows),
+  );
+}
+
+const INTRODUCTION = `\`npm run bench -- http\` wrote this page; the raw numbers are in [http.json](http.json). A route that awaits three \`get\` one after another, of 1,000 keys with 200
+bytes of JSON, and answers with a small object. One server process for each framework and client, all on one Redis, with \`NODE_ENV=production\`; autocannon (of the fixed rate: a loop of \`node:http\`) runs on
+the same machine and takes its share of it, as Redis does. Medians of ROUNDS rounds, in which the servers take turns; a window of SECONDS s follows a warm-up of WARM s.
+Costs are those of the server's process, per request. *no cache* awaits three values that are there: what the framework costs.`;
+
+const PACED = `Evenly, over 50 connections at most. *Utilization*: the part of the time that the event loop was not waiting. *Above no cache*: what is left of it for the reads.`;
+
+const RATIOS = `Holdfast beside the best of the peers, chosen anew for each figure. Requests a second: more is better. Utilization: less is better.`;
+
+function costs(rows) {
+  return table(rows, {
+    framework: (row) => row.framework,
+    connections: (row) => LOADS[row.load].connections,
+    client: (row) => row.client,
+    'requests/s': (row) => integer(row.rate),
+    'slowest–fastest round': (row) => `${integer(row.slowest)}–${integer(row.fastest)}`,
+    'CPU µs': (row) => fixed(row.cpu),
+    'event loop µs': (row) => fixed(row.loop),
+    'p50 ms': (row) => fixed(row.p50, 0),
+    'p99 ms': (row) => fixed(row.p99, 0),
+  });
+}
+
+function utilization(rows) {
+  return table(rows, {
+    framework: (row) => row.framework,
+    client: (row) => row.client,
+    'requests/s': (row) => integer(row.rate),
+    utilization: (row) => `${fixed(row.busy * 100, 1)} %`,
+    'above no cache': (row) => {
+      const above = aboveNone(rows, row);
+      return above === null ? '–' : `${fixed(above * 100, 1)} %`;
+    },
+    'CPU µs a request': (row) => fixed(row.cpu),
+    'p50 ms': (row) => fixed(row.p50),
+    'p99 ms': (row) => fixed(row.p99),
+  });
+}
+
+function aboveNone(rows, row) {
+  const none = rows.find((other) => other.client === NONE && other.framework === row.framework);
+  return none && none !== row ? row.busy - none.busy : null;
+}
+
+function compare(rows) {
+  const own = rows.filter((row) => row.client.startsWith('holdfast'));
+  const peersOf = (row) =>
+    rows
+      .filter((peer) => peer.framework === row.framework && peer.load === row.load)
+      .filter((peer) => peer.client !== NONE && !peer.client.startsWith('holdfast'));
+  const ratio = (row) => {
+    const peers = peersOf(row);
+    if (peers.length === 0) return '–';
+    if (row.load === FIXED) return `${fixed(row.busy / best(peers, 'busy', 'least').busy)} ×`;
+    return `${fixed(row.rate / best(peers, 'rate', 'most').rate)} ×`;
+  };
+  return table(own, {
+    framework: (row) => row.framework,
+    client: (row) => row.client,
+    load: (row) => row.load,
+    figure: (row) => (row.load === FIXED ? 'utilization' : 'requests/s'),
+    ratio,
+  });
+}
+
+function bars(full, paced) {
+  const rate = (row) => ({ name: row.client, value: row.rate, text: integer(row.rate) });
+  const busy = (row) => ({ name: row.client, value: row.busy, text: `${fixed(row.busy * 100, 1)} %` });
+  return FRAMEWORKS.flatMap((framework) => {
+    const of = (rows) => rows.filter((row) => row.framework === framework);
+    return [
+      panel(`${framework}: requests per second (more is better)`, of(full), { group: (row) => row.load, bar: rate }),
+      panel(`${framework}: event loop busy at ${integer(RATE)} requests/s`, of(paced), {
+        group: () => '50 connections',
+        bar: busy,
+      }),
+    ];
+  });
+}
+
+module.exports = { run, defaults };

@@ -1,0 +1,71 @@
+// Load over HTTP, from the parent, on the server of a child (see `listen` in serve.js): as much as it answers, or at a fixed rate.
+'use strict';
+
+const http = require('node:http');
+const { setTimeout: sleep } = require('node:timers/promises');
+const autocannon = require('autocannon');
+const { ask } = require('./lab');
+const { percentile } = require('./workload');
+
+/** autocannon looks at the clock so often, by default once a second. */
+const SAMPLE_MS = 100;
+/** Milliseconds between two handfuls of requests of a fixed rate. */
+const TICK_MS = 5;
+
+/** Drives the server of a child with autocannon, as its `options` say, and returns what it cost the child. */
+async function shoot(child, options) {
+  const url = await ask(child, 'url');
+  await ask(child, 'start');
+  const shots = await autocannon({ url, sampleInt: SAMPLE_MS, ...options });
+  const cost = await ask(child, 'stop');
+  return {
+    ...cost,
+    seconds: shots.duration,
+    calls: shots.requests.total,
+    failed: shots.errors + shots.timeouts + shots.non2xx,
+    p50: shots.latency.p50,
+    p99: shots.latency.p99,
+  };
+}
+
+/**
+ * Sends `rate` requests a second, evenly, over at most `connections` of them, and returns what they cost the child; `busy` is its event-loop
+ * utilization. autocannon's own fixed rate is a burst at the beginning of each second.
+ */
+async function pace(child, { rate, connections, duration }) {
+  const url = await ask(child, 'url');
+  const agent = new http.Agent({ keepAlive: true, maxSockets: connections });
+  const latencies = [];
+  const answers = [];
+  let failed = 0;
+  const send = async () => {
+    const began = performance.now();
+    const status = await get(url, agent).catch(() => 0);
+    latencies.push(performance.now() - began);
+    if (status !== 200) failed += 1;
+  };
+
+  await ask(child, 'start');
+  const began = performance.now();
+  for (let elapsed = 0; elapsed < duration; elapsed = (performance.now() - began) / 1000) {
+    while (answers.length < elapsed * rate) answers.push(send());
+    await sleep(TICK_MS);
+  }
+  await Promise.all(answers);
+  const cost = await ask(child, 'stop');
+  agent.destroy();
+  latencies.sort((a, b) => a - b);
+  const [p50, p99] = [percentile(latencies, 0.5), percentile(latencies, 0.99)];
+  return { ...cost, busy: cost.loopMicros / cost.seconds / 1e6, calls: latencies.length, failed, p50, p99 };
+}
+
+function get(url, agent) {
+  return new Promise((resolve, reject) => {
+    const request = http.get(url, { agent }, (response) => {
+      response.resume().on('end', () => resolve(response.statusCode));
+    });
+    request.on('error', reject);
+  });
+}
+
+module.exports = { shoot, pace };
