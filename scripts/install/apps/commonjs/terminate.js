@@ -1,0 +1,25 @@
+// Worker threads that are terminated while they call, one after the other; the main thread goes on.
+'use strict';
+
+const { isMainThread, parentPort, Worker } = require('node:worker_threads');
+const { get, getMode, set } = require('holdfast');
+
+async function call() {
+  for (let i = 0; ; i++) {
+    await Promise.all([set(`k${i % 50}`, i), get(`k${i % 50}`)]);
+    if (i === 10) parentPort.postMessage('busy');
+  }
+}
+
+async function main() {
+  for (let i = 0; i < 20; i++) {
+    const worker = new Worker(__filename);
+    await new Promise((resolve, reject) => worker.once('message', resolve).once('error', reject));
+    await worker.terminate();
+    await Promise.all([set(`main:${i}`, i), get(`main:${i}`)]);
+  }
+  console.log(JSON.stringify([getMode(), await get('main:19')]));
+}
+
+if (isMainThread) main();
+else call();
