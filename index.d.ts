@@ -169,6 +169,8 @@ export type ErrorKind =
   | 'oom'
   | 'wrongtype'
   | 'server'
+  /** The server takes no writes for now (MISCONF, NOREPLICAS); reads go on. */
+  | 'refused'
   /** The journal of an outage was full, and the cache has no namespace to be cleared instead. */
   | 'journal';
 

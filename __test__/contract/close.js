@@ -9,13 +9,13 @@ module.exports = function close(mode) {
     cache = await mode.cache();
   });
 
-  test('closing twice is closing once', async () => {
+  test('fault 40: closing twice is closing once', async () => {
     const both = await Promise.all([cache.close(), cache.close()]);
     expect(both).toEqual([undefined, undefined]);
     await expect(cache.close()).resolves.toBeUndefined();
   });
 
-  test('every call after close rejects with ERR_CLOSED', async () => {
+  test('fault 40: every call after close rejects with ERR_CLOSED', async () => {
     await cache.close();
     const calls = [
       () => cache.get('k'),
@@ -39,7 +39,7 @@ module.exports = function close(mode) {
     expect(() => cache.health()).not.toThrow();
   });
 
-  test('calls in flight settle before close does', async () => {
+  test('fault 40: calls in flight settle before close does', async () => {
     const namespace = freshNamespace();
     cache = await mode.cache({ namespace });
     const reader = await mode.cache({ namespace });

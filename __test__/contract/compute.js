@@ -98,7 +98,7 @@ module.exports = function compute(mode) {
     ['a string', 'not an Error'],
     ['undefined', undefined],
     ['null', null],
-  ])('%s that the function rejects with reaches every caller unchanged', async (_, reason) => {
+  ])('fault 36: %s that the function rejects with reaches every caller unchanged', async (_, reason) => {
     const finish = gate();
     const callers = Array.from({ length: 5 }, () => cache.getOrCompute('k', counted(finish.promise)));
     const settled = Promise.allSettled(callers);
@@ -113,7 +113,7 @@ module.exports = function compute(mode) {
     expect(await cache.getOrCompute('k', counted('recovered'))).toBe('recovered');
   });
 
-  test('what the function throws at once rejects, too', async () => {
+  test('fault 36: what the function throws at once rejects, too', async () => {
     const thrower = () => {
       throw failure;
     };
@@ -126,7 +126,7 @@ module.exports = function compute(mode) {
     expect(await cache.getOrCompute('k', () => 'next')).toBe('next');
   });
 
-  test('a function that takes too long: its callers are told, the next one runs anew', async () => {
+  test('fault 36: a function that takes too long: its callers are told, the next one runs anew', async () => {
     const never = () => new Promise(() => {});
     const options = { hardTimeout: 0.05 };
     const callers = [1, 2].map(() => expectCode(() => cache.getOrCompute('k', never, options), 'ERR_COMPUTE_TIMEOUT'));
@@ -177,13 +177,13 @@ module.exports = function compute(mode) {
     }
   });
 
-  test('a function that asks for its own key is told so, not left waiting', async () => {
+  test('fault 36: a function that asks for its own key is told so, not left waiting', async () => {
     const outer = () => cache.getOrCompute('k', () => 'inner');
     await expectCode(() => cache.getOrCompute('k', outer), 'ERR_COMPUTE_DEADLOCK');
     expect(await cache.getOrCompute('k', () => 'next')).toBe('next');
   });
 
-  test('a function that asks for its own key after an await ends by hardTimeout', async () => {
+  test('fault 36: a function that asks for its own key after an await ends by hardTimeout', async () => {
     const outer = async () => {
       await sleep(1);
       return cache.getOrCompute('k', () => 'inner', { hardTimeout: 0.2 });

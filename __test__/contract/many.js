@@ -9,19 +9,19 @@ module.exports = function many(mode) {
     cache = await mode.cache();
   });
 
-  test('getMany keeps the order of the keys, duplicates and misses included', async () => {
+  test('fault 35: getMany keeps the order of the keys, duplicates and misses included', async () => {
     await cache.setMany({ a: 1, b: { n: 2 }, c: null });
     expect(await cache.getMany(['c', 'b', 'nothing', 'a', 'b'])).toEqual([null, { n: 2 }, null, 1, { n: 2 }]);
   });
 
-  test('duplicates do not share their objects', async () => {
+  test('fault 35: duplicates do not share their objects', async () => {
     await cache.set('k', { n: 1 });
     const [first, second] = await cache.getMany(['k', 'k']);
     first.n = 2;
     expect(second).toEqual({ n: 1 });
   });
 
-  test('getMany of nothing is an empty list', async () => {
+  test('fault 35: getMany of nothing is an empty list', async () => {
     expect(await cache.getMany([])).toEqual([]);
   });
 

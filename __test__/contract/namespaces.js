@@ -63,7 +63,7 @@ module.exports = function namespaces(mode) {
     expect(await cache.clear()).toBe(1);
   });
 
-  test('what is no namespace is refused', () => {
+  test('fault 37: what is no namespace is refused', () => {
     const { createCache } = holdfast;
     for (const namespace of [undefined, null, 5, 'a:b', 'a*', 'a?', '[a]', 'a\\', 'a b', 'é', 'N'.repeat(65), '\0']) {
       expectThrows(() => createCache({ url: mode.url, namespace }), 'ERR_CONFIG');

@@ -113,7 +113,7 @@ module.exports = function ttl(mode) {
     expect(await cache.expire('nothing', Infinity)).toBe(false);
   });
 
-  test('what is no ttl is refused by every function that takes one', async () => {
+  test('fault 32: what is no ttl is refused by every function that takes one', async () => {
     const bad = [NaN, 0, -0, -1, -Infinity, '60', 60n, null, true, [60], Symbol('s'), 1e300, 9_007_199_254_741];
     const calls = [
       (ttl) => cache.set('k', 'new', ttl),

@@ -87,7 +87,7 @@ module.exports = function values(mode) {
     expect(values).toEqual(keys.map((_, i) => ({ i })));
   });
 
-  test('what has no JSON form is refused, and what was stored stays', async () => {
+  test('fault 33: what has no JSON form is refused, and what was stored stays', async () => {
     const cycle = {};
     cycle.self = cycle;
     await cache.set('k', 'kept');

@@ -45,7 +45,7 @@ function watcher(url) {
   return script;
 }
 
-test('a name that does not exist: memory mode says so, and the name is asked for again until it does', async () => {
+test('fault 17: a name that does not exist: memory mode says so, and the name is asked for again until it does', async () => {
   resolver.answer({});
   const server = await redis();
   const script = watcher(`redis://cache.test:${server.port}`);
@@ -55,7 +55,7 @@ test('a name that does not exist: memory mode says so, and the name is asked for
   await script.says('mode redis');
 });
 
-test('nobody waits for a slow resolver', async () => {
+test('fault 17: nobody waits for a slow resolver', async () => {
   const server = await redis();
   resolver.answer({ 'slow.test': 'slow=5 127.0.0.1' });
   const script = watcher(`redis://slow.test:${server.port}`);
@@ -65,7 +65,7 @@ test('nobody waits for a slow resolver', async () => {
   await script.says('mode redis');
 });
 
-test('a name that points elsewhere after a failover is followed', async () => {
+test('fault 17: a name that points elsewhere after a failover is followed', async () => {
   const old = await redis();
   resolver.answer({ 'moved.test': '127.0.0.1' });
   const script = watcher(`redis://moved.test:${old.port}`);
@@ -77,7 +77,7 @@ test('a name that points elsewhere after a failover is followed', async () => {
   await until(async () => /addr=\[::1\]/.test(await next.cli('client', 'list')));
 });
 
-test('a name with both kinds of addresses reaches a server that listens on one of them', async () => {
+test('fault 18: a name with both kinds of addresses reaches a server that listens on one of them', async () => {
   const six = await redis({ bind: '::1' });
   const four = await redis({ bind: '127.0.0.1' });
   resolver.answer({ 'four-first.test': '127.0.0.1 ::1', 'six-first.test': '::1 127.0.0.1' });
@@ -90,7 +90,7 @@ test('a name with both kinds of addresses reaches a server that listens on one o
   }
 });
 
-test('an IPv6 literal needs no option', async () => {
+test('fault 18: an IPv6 literal needs no option', async () => {
   const server = await redis({ bind: '::1' });
   const cache = makeCache({ url: `redis://[::1]:${server.port}` });
   await untilMode(cache, 'redis');

@@ -18,7 +18,7 @@ async function connected(options) {
   return cache;
 }
 
-describe('passwords', () => {
+describe('fault 25: passwords', () => {
   const SECRET = 'hush-hush-7';
 
   test('a password rotated live: memory mode, recovery, and no password in anything said', async () => {
@@ -59,22 +59,9 @@ describe('passwords', () => {
       expect(await cache.get('k')).toBe(1);
     }
   });
-
-  test('a server that kills the connection again and again', async () => {
-    server = await startRedis();
-    const cache = await connected();
-    for (let n = 0; n < 5; n++) {
-      await server.cli('client', 'kill', 'type', 'normal');
-      await cache.set('k', n);
-    }
-    await until(async () => (await cache.getStats()).redis?.reconnects > 0);
-    await untilMode(cache, 'redis');
-    await cache.set('k', 'last');
-    expect(await cache.get('k')).toBe('last');
-  });
 });
 
-describe('users who may not do everything', () => {
+describe('fault 26: users who may not do everything', () => {
   const limited = async (rules) => {
     server = await startRedis({ acl: [`user limited on >pass ~* &* +@all ${rules}`] });
     const logger = recorder();
@@ -109,7 +96,7 @@ describe('users who may not do everything', () => {
     expect(cache.getMode()).toBe('redis');
   });
 
-  test('a user for one prefix: inside it all works, outside it writes are counted and fall back', async () => {
+  test('fault 30: a user for one prefix: inside it all works, outside it writes are counted and fall back', async () => {
     server = await startRedis({ acl: ['user app on >pass ~app:* &* +@all'] });
     const url = server.url({ user: 'app', password: 'pass' });
     const inside = await connected({ url, namespace: 'app' });
@@ -130,7 +117,7 @@ describe('users who may not do everything', () => {
   });
 });
 
-test('two databases of one server keep apart', async () => {
+test('fault 30: two databases of one server keep apart', async () => {
   server = await startRedis();
   const [zero, three] = await Promise.all(
     ['0', '3'].map((db) => connected({ url: server.url({ db }), namespace: '' })),
@@ -143,20 +130,22 @@ test('two databases of one server keep apart', async () => {
   expect(await zero.get('k')).toBe('zero');
 });
 
-test('a server without HELLO: RESP2 is spoken, and a loss is noticed without traffic', async () => {
+test('fault 28: a server without HELLO: RESP2 is spoken, and a loss is noticed without traffic', async () => {
   // As those before Redis 6: the command is unknown. (A HELLO denied by ACL is a mode of the contract suite.)
   server = await startRedis({ password: 'pass', config: ['rename-command HELLO ""'] });
   const cache = await connected();
   await cache.set('k', 1);
   expect(await cache.get('k')).toBe(1);
   expect(await server.cli('client', 'list')).not.toMatch(/resp=3/);
+  for (let n = 0; n < 5; n++) expect(await cache.get('k')).toBe(1);
+  expect((await cache.getStats()).hits.near).toBe(0); // nobody would tell of changes
   await server.kill('SIGKILL');
   await untilMode(cache, 'memory');
   await server.restart();
   await untilMode(cache, 'redis');
 });
 
-test('a server with HELLO speaks RESP3', async () => {
+test('fault 28: a server with HELLO speaks RESP3', async () => {
   server = await startRedis();
   await connected();
   expect(await server.cli('client', 'list')).toMatch(/resp=3/);

@@ -1,4 +1,4 @@
-// Faults 4, 5 and 7: the connection or the server is lost: killed mid-reply, restarted empty, swallowed by the network.
+// Faults 4, 5, 7 and 9 to 11: the connection or the server is lost: killed mid-reply, restarted empty, swallowed by the network.
 'use strict';
 
 const { closeCaches, freshNamespace, makeCache, watch } = require('../support/holdfast');
@@ -28,7 +28,7 @@ async function connected(url, options) {
 
 const LARGE = 'x'.repeat(100_000);
 
-test('a reply cut in the middle never becomes a value, and the connection is replaced', async () => {
+test('fault 10: a reply cut in the middle never becomes a value, and the connection is replaced', async () => {
   const cache = await connected(proxy.url());
   await cache.setMany(Array.from({ length: 20 }, (_, i) => [`k${i}`, LARGE]));
   const { connections } = proxy;
@@ -41,7 +41,7 @@ test('a reply cut in the middle never becomes a value, and the connection is rep
   expect(await cache.get('k19')).toBe(LARGE);
 });
 
-test('a server killed under load: every call settles, and the restarted server is found', async () => {
+test('fault 4: a server killed under load: every call settles, and the restarted server is found', async () => {
   const cache = await connected(server.url());
   await cache.set('large', LARGE);
   const calls = Array.from({ length: 1_000 }, (_, i) => (i % 2 ? cache.get('large') : cache.set(`k${i}`, i)));
@@ -56,7 +56,7 @@ test('a server killed under load: every call settles, and the restarted server i
   expect(await cache.get('k')).toBe('redis');
 });
 
-test('an increment whose reply was lost is never sent again', async () => {
+test('fault 4: an increment whose reply was lost is never sent again', async () => {
   const namespace = freshNamespace();
   const cache = await connected(proxy.url(), { namespace });
   proxy.inject({ dropReplies: true });
@@ -70,7 +70,7 @@ test('an increment whose reply was lost is never sent again', async () => {
   expect(await server.cli('mget', `${namespace}:n`, `${namespace}:with-ttl`)).toBe('1\n1');
 });
 
-test('a server restarted empty: misses, scripts are loaded again, computations run again', async () => {
+test('fault 5: a server restarted empty: misses, scripts are loaded again, computations run again', async () => {
   const namespace = freshNamespace();
   const cache = await connected(server.url(), { namespace });
   await cache.set('k', 'old');
@@ -88,7 +88,7 @@ test('a server restarted empty: misses, scripts are loaded again, computations r
   expect(await server.cli('get', `${namespace}:k`)).toBe('"new"');
 });
 
-test('a blackhole on an idle connection is noticed without traffic, and left by itself', async () => {
+test('fault 7: a blackhole on an idle connection is noticed without traffic, and left by itself', async () => {
   const cache = await connected(proxy.url(), { timeoutMs: 250 });
   const { events, count } = watch(cache);
   proxy.blackhole();
@@ -102,7 +102,7 @@ test('a blackhole on an idle connection is noticed without traffic, and left by 
   expect(count('fallback')).toBe(1);
 });
 
-test('during an outage there is one dial at a time', async () => {
+test('fault 9: during an outage there is one dial at a time', async () => {
   const cache = await connected(proxy.url(), { timeoutMs: 250 });
   proxy.blackhole();
   await untilMode(cache, 'memory');
@@ -116,7 +116,7 @@ test('during an outage there is one dial at a time', async () => {
   expect(most).toBeLessThanOrEqual(2); // the dial, and one that is just being given up
 });
 
-test('a refused port is tried for ever, until somebody listens', async () => {
+test('fault 9: a refused port is tried for ever, until somebody listens', async () => {
   const cache = await connected(proxy.url());
   proxy.refuse();
   proxy.reset();
@@ -126,7 +126,7 @@ test('a refused port is tried for ever, until somebody listens', async () => {
   await untilMode(cache, 'redis');
 });
 
-test('replies that come one byte at a time are right', async () => {
+test('fault 11: replies that come one byte at a time are right', async () => {
   const cache = await connected(proxy.url());
   proxy.inject({ trickle: true });
   await cache.setMany({ a: { n: 1 }, b: 'text', c: null });

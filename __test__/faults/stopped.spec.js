@@ -21,7 +21,7 @@ const TIMEOUT_MS = 250;
 // Calls that each waited for the deadline would need more than the time that Jest gives a test.
 const CALLS_WITHOUT_WAITING = 600;
 
-test('under 100 callers every call settles, later calls do not wait, and redis mode returns by itself', async () => {
+test('fault 1: under 100 callers every call settles, later calls do not wait, and redis mode returns by itself', async () => {
   const cache = makeCache({ url: server.url(), timeoutMs: TIMEOUT_MS });
   const { events, count } = watch(cache);
   await untilMode(cache, 'redis');
@@ -104,7 +104,7 @@ const BUSY = `
   cache.set('before', 1).then(() => console.log(cache.getMode()));
 `;
 
-test('an outage that begins while the event loop is busy does not keep it busy', async () => {
+test('fault 42: an outage that begins while the event loop is busy does not keep it busy', async () => {
   const script = startScript(BUSY, { env: { REDIS_URL: server.url() }, input: true, boundMs: 15_000 });
   await script.says('redis');
   await server.kill('SIGSTOP');
@@ -113,7 +113,7 @@ test('an outage that begins while the event loop is busy does not keep it busy',
   expect({ hung, answer: stdout.trimEnd().split('\n').at(-1) }).toEqual({ hung: false, answer: '[1,1,"memory"]' });
 });
 
-test('without traffic the outage is noticed, and calls do not wait', async () => {
+test('fault 1: without traffic the outage is noticed, and calls do not wait', async () => {
   const cache = makeCache({ url: server.url(), timeoutMs: TIMEOUT_MS });
   await untilMode(cache, 'redis');
   await server.kill('SIGSTOP');
@@ -123,7 +123,7 @@ test('without traffic the outage is noticed, and calls do not wait', async () =>
   await untilMode(cache, 'redis');
 });
 
-test('every kind of call settles when the server stops under it', async () => {
+test('fault 1: every kind of call settles when the server stops under it', async () => {
   const cache = makeCache({ url: server.url(), timeoutMs: TIMEOUT_MS });
   await untilMode(cache, 'redis');
   await server.kill('SIGSTOP');
@@ -147,7 +147,7 @@ test('every kind of call settles when the server stops under it', async () => {
   expect(results[5]).toBe(1);
 });
 
-test('a cache made while the server is stopped serves from memory, then finds the server', async () => {
+test('fault 1: a cache made while the server is stopped serves from memory, then finds the server', async () => {
   await server.kill('SIGSTOP');
   const cache = makeCache({ url: server.url(), timeoutMs: TIMEOUT_MS });
   const { count } = watch(cache);

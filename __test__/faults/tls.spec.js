@@ -41,44 +41,47 @@ async function expectRefused(options, reason) {
   return cache.health().lastError.kind;
 }
 
-test.each(['localhost', '127.0.0.1'])('a certificate of a trusted authority is accepted for %s', async (host) => {
-  await expectWorking(makeCache({ url: servers.good.url({ host }), tls: { ca } }));
-});
+test.each(['localhost', '127.0.0.1'])(
+  'fault 29: a certificate of a trusted authority is accepted for %s',
+  async (host) => {
+    await expectWorking(makeCache({ url: servers.good.url({ host }), tls: { ca } }));
+  },
+);
 
-test('the authority may be text, bytes or a list', async () => {
+test('fault 29: the authority may be text, bytes or a list', async () => {
   for (const given of [ca, Buffer.from(ca), new Uint8Array(Buffer.from(ca)), [ca], [Buffer.from(ca), ca]]) {
     await expectWorking(makeCache({ url: servers.good.url(), tls: { ca: given } }));
   }
 });
 
-test('valkeys:// is TLS', async () => {
+test('fault 29: valkeys:// is TLS', async () => {
   const url = servers.good.url().replace('rediss', 'valkeys');
   await expectWorking(makeCache({ url, tls: { ca } }));
 });
 
-test('an authority that nobody named is refused', async () => {
+test('fault 29: an authority that nobody named is refused', async () => {
   expect(await expectRefused({ url: servers.good.url() }, /issuer|certificate|trust/i)).toBe('tls');
 });
 
-test('a self-signed certificate is refused', async () => {
+test('fault 29: a self-signed certificate is refused', async () => {
   expect(await expectRefused({ url: servers.selfSigned.url(), tls: { ca } }, /certificate/i)).toBe('tls');
 });
 
-test('an expired certificate is refused', async () => {
+test('fault 29: an expired certificate is refused', async () => {
   expect(await expectRefused({ url: servers.expired.url(), tls: { ca } }, /expired/i)).toBe('tls');
 });
 
-test('a certificate of another host is refused', async () => {
+test('fault 29: a certificate of another host is refused', async () => {
   expect(await expectRefused({ url: servers.wrongHost.url(), tls: { ca } }, /name|host/i)).toBe('tls');
 });
 
-test('the name that the certificate must carry can be given', async () => {
+test('fault 29: the name that the certificate must carry can be given', async () => {
   await expectWorking(makeCache({ url: servers.wrongHost.url(), tls: { ca, servername: 'cache.example.com' } }));
   const wrong = { url: servers.good.url(), tls: { ca, servername: 'cache.example.com' } };
   expect(await expectRefused(wrong, /name|host/i)).toBe('tls');
 });
 
-test('insecure accepts any certificate, and warns', async () => {
+test('fault 29: insecure accepts any certificate, and warns', async () => {
   for (const kind of ['selfSigned', 'expired', 'wrongHost']) {
     const logger = recorder();
     await expectWorking(makeCache({ url: servers[kind].url(), tls: { insecure: true }, logger }));
@@ -88,15 +91,15 @@ test('insecure accepts any certificate, and warns', async () => {
   }
 });
 
-test('plain text to a TLS port ends in memory mode', async () => {
+test('fault 29: plain text to a TLS port ends in memory mode', async () => {
   await expectRefused({ url: servers.good.url().replace('rediss', 'redis') }, /./);
 });
 
-test('TLS to a plain port ends in memory mode', async () => {
+test('fault 29: TLS to a plain port ends in memory mode', async () => {
   await expectRefused({ url: servers.plain.url().replace('redis', 'rediss'), tls: { ca } }, /./);
 });
 
-test('the default cache takes the authority, or none, from its environment', async () => {
+test('fault 29: the default cache takes the authority, or none, from its environment', async () => {
   const script = `
     const { set, get, health } = require('holdfast');
     set('k', 1).then(() => get('k')).then(() => console.log(JSON.stringify(health())));`;

@@ -19,7 +19,7 @@ beforeEach(async () => {
   await server.cli('hset', 'foreign', 'field', 'value');
 });
 
-test('get is a miss and never deletes the key', async () => {
+test('fault 27: get is a miss and never deletes the key', async () => {
   await cache.set('mine', 1);
   expect(await cache.get('foreign')).toBeNull();
   expect(await cache.getMany(['mine', 'foreign', 'mine'])).toEqual([1, null, 1]);
@@ -29,18 +29,18 @@ test('get is a miss and never deletes the key', async () => {
   expect(cache.getMode()).toBe('redis');
 });
 
-test('exists and ttl see it', async () => {
+test('fault 27: exists and ttl see it', async () => {
   expect(await cache.exists('foreign')).toBe(true);
   expect(await cache.ttl('foreign')).toBe(Infinity);
 });
 
-test('increment rejects and leaves it', async () => {
+test('fault 27: increment rejects and leaves it', async () => {
   await expectCode(() => cache.increment('foreign'), 'ERR_NOT_AN_INTEGER');
   await expectCode(() => cache.increment('foreign', 1, { ttl: 10 }), 'ERR_NOT_AN_INTEGER');
   expect(await server.cli('hget', 'foreign', 'field')).toBe('value');
   expect(cache.getMode()).toBe('redis');
 });
 
-test('getOrCompute computes', async () => {
+test('fault 27: getOrCompute computes', async () => {
   expect(await cache.getOrCompute('foreign', () => 'computed')).toBe('computed');
 });

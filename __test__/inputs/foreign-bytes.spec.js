@@ -50,7 +50,7 @@ beforeEach(async () => {
 });
 afterEach(closeCaches);
 
-test.each(NO_JSON)('%s: a miss, counted, and its neighbours are right', async (_, bytes) => {
+test.each(NO_JSON)('fault 34: %s: a miss, counted, and its neighbours are right', async (_, bytes) => {
   await server.setBytes('bad', bytes);
   await cache.setMany({ before: 'b', after: ['a'] });
   expect(await cache.getMany(['before', 'bad', 'after', 'bad'])).toEqual(['b', null, ['a'], null]);
@@ -61,13 +61,13 @@ test.each(NO_JSON)('%s: a miss, counted, and its neighbours are right', async (_
   expect(cache.getMode()).toBe('redis');
 });
 
-test.each(NO_JSON)('%s: getOrCompute computes and replaces it', async (_, bytes) => {
+test.each(NO_JSON)('fault 34: %s: getOrCompute computes and replaces it', async (_, bytes) => {
   await server.setBytes('bad', bytes);
   expect(await cache.getOrCompute('bad', () => 'computed')).toBe('computed');
   expect(await server.cli('get', 'bad')).toBe('"computed"');
 });
 
-test('foreign bytes among a thousand calls of one turn shift nobody', async () => {
+test('fault 34: foreign bytes among a thousand calls of one turn shift nobody', async () => {
   const keys = Array.from({ length: 1_000 }, (_, i) => `k${i}`);
   await cache.setMany(keys.map((key, i) => [key, i]));
   for (const [i, [, bytes]] of NO_JSON.entries()) await server.setBytes(`k${i * 31}`, bytes);
@@ -75,13 +75,13 @@ test('foreign bytes among a thousand calls of one turn shift nobody', async () =
   expect(values).toEqual(keys.map((_, i) => (i % 31 === 0 && i / 31 < NO_JSON.length ? null : i)));
 });
 
-test('increment on foreign bytes rejects', async () => {
+test('fault 34: increment on foreign bytes rejects', async () => {
   await server.setBytes('bad', '12abc');
   await expect(cache.increment('bad')).rejects.toMatchObject({ code: 'ERR_NOT_AN_INTEGER' });
   expect(await server.cli('get', 'bad')).toBe('12abc');
 });
 
-test('a document nested 100,000 deep is read or missed, and harms nobody', async () => {
+test('fault 34: a document nested 100,000 deep is read or missed, and harms nobody', async () => {
   const depth = 100_000;
   await server.setBytes('deep', '['.repeat(depth) + ']'.repeat(depth));
   await cache.set('near', 1);
@@ -90,7 +90,7 @@ test('a document nested 100,000 deep is read or missed, and harms nobody', async
   expect(deep === null || Array.isArray(deep)).toBe(true);
 });
 
-test('large numbers and repeated names are read as JSON.parse reads them', async () => {
+test('fault 34: large numbers and repeated names are read as JSON.parse reads them', async () => {
   const text = '{"a":1,"a":2,"big":123456789012345678901234567890,"huge":1e999}';
   await server.setBytes('odd', text);
   expect(await cache.get('odd')).toEqual(JSON.parse(text));

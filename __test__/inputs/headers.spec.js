@@ -133,7 +133,7 @@ async function expectMiss(codec, bytes) {
   expect(cache.getMode()).toBe('redis');
 }
 
-describe.each(CODECS)('codec %s', (codec) => {
+describe.each(CODECS)('fault 34: codec %s', (codec) => {
   const own = CODECS.indexOf(codec);
   beforeEach(() => open(codec));
 
@@ -195,7 +195,7 @@ describe.each(CODECS)('codec %s', (codec) => {
   });
 });
 
-describe('codec structured', () => {
+describe('fault 34: codec structured', () => {
   beforeEach(() => open('structured'));
 
   test.each(REFUSED_BY_V8)('%s, which V8 refuses: a miss, counted, and it is computed', (_, payload) =>
@@ -221,7 +221,7 @@ describe('codec structured', () => {
   });
 });
 
-describe('codec json', () => {
+describe('fault 34: codec json', () => {
   beforeEach(() => open('json'));
 
   test.each(['1,2', '"a', ']', '', '{"a":1', Buffer.from([0x22, 0xff, 0x22])])('a payload of %j', (payload) =>

@@ -47,7 +47,7 @@ const REFUSED = [
   ['k'],
 ];
 
-describe.each(MODES)('$name', (mode) => {
+describe.each(MODES)('fault 31: $name', (mode) => {
   let cache;
   beforeAll(() => mode.start());
   afterAll(() => mode.stop());

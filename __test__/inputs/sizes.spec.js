@@ -9,7 +9,7 @@ afterEach(async () => {
   await Promise.all(MODES.map((mode) => mode.stop()));
 });
 
-test.each(MODES)('a million keys keep their order in $name', async (mode) => {
+test.each(MODES)('fault 35: a million keys keep their order in $name', async (mode) => {
   await mode.start();
   const cache = await mode.cache({ timeoutMs: 60_000 });
   const stored = Array.from({ length: 1_000 }, (_, i) => [`k${i * 1_000}`, i]);
@@ -21,7 +21,7 @@ test.each(MODES)('a million keys keep their order in $name', async (mode) => {
   expect(cache.getMode()).toBe(mode.mode);
 });
 
-test.each(MODES)('the small calls of others go on beside it in $name', async (mode) => {
+test.each(MODES)('fault 35: the small calls of others go on beside it in $name', async (mode) => {
   await mode.start();
   const cache = await mode.cache({ timeoutMs: 60_000 });
   await cache.set('small', 1);

@@ -10,7 +10,7 @@ function nested(depth) {
   return value;
 }
 
-describe.each(MODES)('$name', (mode) => {
+describe.each(MODES)('fault 33: $name', (mode) => {
   let cache;
   beforeAll(() => mode.start());
   afterAll(() => mode.stop());
@@ -106,7 +106,7 @@ describe.each(MODES)('$name', (mode) => {
   });
 });
 
-describe.each(MODES.slice(0, 2))('beyond all bounds in $name', (mode) => {
+describe.each(MODES.slice(0, 2))('fault 33: beyond all bounds in $name', (mode) => {
   beforeAll(() => mode.start());
   afterAll(() => mode.stop());
   afterEach(closeCaches);

@@ -30,7 +30,7 @@ function envOf(url) {
   return { REDIS_URL: url(), HOLDFAST_LOG: 'silent' };
 }
 
-describe.each(PLACES)('with %s', (_, url) => {
+describe.each(PLACES)('fault 39: with %s', (_, url) => {
   test('a script that only sets a value ends by itself', async () => {
     const result = await runScript(`require('holdfast').set('a', 1)`, { env: envOf(url) });
     expect(result).toMatchObject({ code: 0, signal: null, hung: false, stdout: '', stderr: '' });
@@ -88,7 +88,7 @@ describe.each(PLACES)('with %s', (_, url) => {
   });
 });
 
-test('process.exit at any moment after the start ends with its code', async () => {
+test('fault 39: process.exit at any moment after the start ends with its code', async () => {
   const exits = ['process.exit(7)', 'process.nextTick(() => process.exit(7))', 'setTimeout(() => process.exit(7), 1)'];
   for (const exit of exits) {
     const script = `require('holdfast').set('a', 1); ${exit}`;

@@ -10,8 +10,10 @@ beforeAll(async () => {
 });
 afterAll(() => server.stop());
 
-test.each(['', 'redis'])('the default cache closes once, settles its calls first, then rejects (%j)', async (kind) => {
-  const script = `
+test.each(['', 'redis'])(
+  'fault 40: the default cache closes once, settles its calls first, then rejects (%j)',
+  async (kind) => {
+    const script = `
     const { set, get, close, createCache } = require('holdfast');
     (async () => {
       const order = [];
@@ -22,9 +24,10 @@ test.each(['', 'redis'])('the default cache closes once, settles its calls first
       await other.set('k', 'alive');
       console.log(JSON.stringify([order.length, order.at(-1), later, await other.get('k')]));
     })();`;
-  const env = { REDIS_URL: kind && server.url() };
-  expect(await runForJson(script, { env })).toEqual([101, 'closed', 'ERR_CLOSED', 'alive']);
-});
+    const env = { REDIS_URL: kind && server.url() };
+    expect(await runForJson(script, { env })).toEqual([101, 'closed', 'ERR_CLOSED', 'alive']);
+  },
+);
 
 const FORKED = `
   const { set, get, increment, getMode } = require('holdfast');
@@ -67,7 +70,7 @@ const FORKS = {
     else ready().then(() => lead([1, 2, 3].map(() => cluster.fork().process)));`,
 };
 
-test.each(Object.keys(FORKS))('processes of %s have their own connections and share Redis', async (kind) => {
+test.each(Object.keys(FORKS))('fault 41: processes of %s have their own connections and share Redis', async (kind) => {
   await server.cli('flushall');
   const script = startScript(FORKS[kind], { env: { REDIS_URL: server.url(), HOLDFAST_TIMEOUT_MS: '5000' } });
   await script.says(']\n');
@@ -81,7 +84,7 @@ test.each(Object.keys(FORKS))('processes of %s have their own connections and sh
   expect(await server.cli('get', 'forks')).toBe('3');
 });
 
-test('an event loop blocked for 5 seconds declares no outage, and answers come after it', async () => {
+test('fault 42: an event loop blocked for 5 seconds declares no outage, and answers come after it', async () => {
   const script = `
     const { createCache } = require('holdfast');
     const events = [];

@@ -78,7 +78,7 @@ describe.each(MODES)('$name', (mode) => {
     expect(results.flat()).toContain('failed on purpose');
   });
 
-  test('a thread that ends while it computes leaves the key to the others', async () => {
+  test('fault 38: a thread that ends while it computes leaves the key to the others', async () => {
     const cache = await mode.cache({ namespace });
     await start(1);
     const begun = new SharedArrayBuffer(4);
@@ -113,6 +113,7 @@ describe.each(MODES)('$name', (mode) => {
 
 // In a process of its own, as a crash would take Jest with it.
 const TERMINATE = `
+  const fs = require('node:fs');
   const { Worker } = require('node:worker_threads');
   const { createCache } = require('holdfast');
   const cache = createCache({ namespace: 'main', logger: { info() {}, warn() {}, error() {} } });
@@ -132,9 +133,16 @@ const TERMINATE = `
     };
     for (let id = 0; id < 20; id++) again(id);
   \`;
+  const held = () => ({
+    fds: fs.readdirSync('/proc/self/fd').length,
+    threads: fs.readdirSync('/proc/self/task').length,
+    rss: process.memoryUsage.rss(),
+  });
   (async () => {
+    let before;
     await cache.set('k', 'kept', Infinity);
     for (let n = 0; n < Number(process.argv[2]); n++) {
+      if (n === 20) before = held();
       const worker = new Worker(busy, { eval: true });
       await new Promise((resolve, reject) => worker.once('message', resolve).once('error', reject));
       // Some end at once, some a few turns later, in the middle of whatever they do then.
@@ -143,7 +151,9 @@ const TERMINATE = `
     }
     // The calls of the last one are under way in the engine until they settle for nobody.
     while (cache.health().inFlight > 0) await new Promise((resolve) => setTimeout(resolve, 5));
-    console.log(JSON.stringify({ value: await cache.get('k'), mode: cache.getMode() }));
+    const after = held();
+    const leaked = { fds: after.fds - before.fds, threads: after.threads - before.threads, bytes: after.rss - before.rss };
+    console.log(JSON.stringify({ value: await cache.get('k'), mode: cache.getMode(), leaked }));
   })();
 `;
 
@@ -152,7 +162,7 @@ describe('in a process of its own', () => {
   afterEach(() => Promise.all(MODES.map((mode) => mode.stop())));
 
   test.each(MODES)(
-    'threads ended in the middle of calls harm nobody, and leave no call in flight: $name',
+    'fault 38: threads ended in the middle of calls harm nobody, leave no call in flight, and leak nothing: $name',
     async (mode) => {
       await mode.start();
       const result = await runForJson(TERMINATE, {
@@ -160,12 +170,13 @@ describe('in a process of its own', () => {
         env: { REDIS_URL: mode.url, HOLDFAST_TIMEOUT_MS: '5000' },
         boundMs: 50_000 + TERMINATIONS * 2_000,
       });
-      expect(result).toEqual({ value: 'kept', mode: mode.mode });
+      expect(result).toMatchObject({ value: 'kept', mode: mode.mode, leaked: { fds: 0, threads: 0 } });
+      expect(result.leaked.bytes).toBeLessThan(48 * 1024 * 1024);
     },
     60_000 + TERMINATIONS * 2_000,
   );
 
-  test('threads come and go and leave one connection', async () => {
+  test('fault 38: threads come and go and leave one connection', async () => {
     const mode = MODES[1];
     await mode.start();
     const script = `

@@ -111,7 +111,7 @@ class FaultProxy {
 
   async stop() {
     this.#server.close();
-    this.reset();
+    for (const link of this.#links) link.end();
     this.heal();
   }
 
@@ -213,7 +213,11 @@ class Link {
 
   reset() {
     this.stranded = false;
-    for (const end of [this.client, this.server]) end.resetAndDestroy();
+    for (const end of [this.client, this.server]) {
+      // A socket that has said its end already cannot be reset: Node would leave it open for ever.
+      if (end.writableEnded) end.destroy();
+      else end.resetAndDestroy();
+    }
   }
 
   /** Nothing passes any more. */

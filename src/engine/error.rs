@@ -64,12 +64,14 @@ pub enum Kind {
     Oom,
     Wrongtype,
     Server,
+    /// The server takes no writes for now, and reads go on.
+    Refused,
     /// The journal of an outage overflowed.
     Journal,
 }
 
 impl Kind {
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Config,
         Self::Dns,
         Self::Connect,
@@ -84,6 +86,7 @@ impl Kind {
         Self::Oom,
         Self::Wrongtype,
         Self::Server,
+        Self::Refused,
         Self::Journal,
     ];
 
@@ -103,13 +106,14 @@ impl Kind {
             Self::Oom => "oom",
             Self::Wrongtype => "wrongtype",
             Self::Server => "server",
+            Self::Refused => "refused",
             Self::Journal => "journal",
         }
     }
 
     /// Whether it concerns the connection as a whole, or one command alone.
     pub fn is_outage(self) -> bool {
-        !matches!(self, Self::Denied | Self::Oom | Self::Wrongtype | Self::Server | Self::Journal)
+        !matches!(self, Self::Denied | Self::Oom | Self::Wrongtype | Self::Server | Self::Refused | Self::Journal)
     }
 }
 

@@ -215,6 +215,13 @@ impl Flights {
         flights.iter().rev().find(|f| f.lease == Lease::Key).map(|f| f.token)
     }
 
+    /// As `fence`, for all that compute without a lease: they began while Redis was away, and others may have written their keys since.
+    pub fn fence_unleased(&self) {
+        for flight in self.table.lock().flights.values_mut().flatten() {
+            flight.fenced |= flight.lease == Lease::None && flight.state == State::Computing;
+        }
+    }
+
     /// As `fence`, for all keys that satisfy `matches`.
     pub fn fence_matching(&self, matches: impl Fn(&str) -> bool) {
         for (key, flights) in &mut self.table.lock().flights {

@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering}
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use once_cell::sync::Lazy;
+use once_cell::sync::{Lazy, OnceCell};
 use parking_lot::{Mutex, RwLock};
 use tokio::runtime::{Builder, Handle};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 use super::cache::Cache;
 use super::error::CallError;
@@ -37,6 +37,8 @@ pub struct Shared {
     pub latency: Latency,
     /// Held for reading by a batch that runs on its caller's thread, for writing by a change of mode.
     pub gate: RwLock<Gate>,
+    /// Wakes the pump when long work beside it missed its deadline.
+    pub broken: Notify,
     /// Calls handed over and not answered yet.
     queued: AtomicUsize,
     /// The longest `timeoutMs` of the caches, in microseconds; see `patience`.
@@ -59,6 +61,7 @@ impl Shared {
             errors: Errors::default(),
             latency: Latency::default(),
             gate: RwLock::new(gate),
+            broken: Notify::new(),
             queued: AtomicUsize::new(0),
             patience: AtomicU64::new(0),
             grace: AtomicBool::new(false),
@@ -122,16 +125,22 @@ pub struct Engine {
 
 impl Engine {
     fn start(target: Option<Target>, max_memory: u64) -> Result<Arc<Self>, CallError> {
-        let runtime = runtime()?;
+        let runtime = match runtime() {
+            Ok(runtime) => Some(runtime),
+            // Without Redis the tier works as it is: expired entries then go when they are read, or evicted.
+            Err(_) if target.is_none() => None,
+            Err(error) => return Err(error),
+        };
         let (gate, mode) =
             if target.is_some() { (Gate::Connection, Mode::Initializing) } else { (Gate::Local, Mode::Memory) };
         let shared = Shared::new(max_memory, gate, mode);
-        runtime.spawn(Memory::sweep(Arc::downgrade(&shared.memory)));
-        runtime.spawn(Memory::sweep(Arc::downgrade(shared.near.store())));
-        let link = target.map(|target| {
+        let link = runtime.and_then(|runtime| {
+            runtime.spawn(Memory::sweep(Arc::downgrade(&shared.memory)));
+            runtime.spawn(Memory::sweep(Arc::downgrade(shared.near.store())));
+            let target = target?;
             let (sender, jobs) = mpsc::unbounded_channel();
             runtime.spawn(supervisor::run(shared.clone(), target, jobs));
-            Link::new(sender)
+            Some(Link::new(sender))
         });
         Ok(Arc::new(Self { shared, link }))
     }
@@ -166,7 +175,9 @@ pub fn open(options: Options) -> Result<Arc<Cache>, CallError> {
 /// The process's one thread for connections: a current-thread runtime, which was measured a third faster here than a work-stealing one, as
 /// a batch needs no second thread. It lives as long as the process and never keeps it alive.
 fn runtime() -> Result<Handle, CallError> {
-    static RUNTIME: Lazy<Result<Handle, String>> = Lazy::new(|| {
+    // Tried again where it failed: there may be file descriptors by then.
+    static RUNTIME: OnceCell<Handle> = OnceCell::new();
+    let start = || {
         let runtime = Builder::new_current_thread()
             .enable_all()
             // getaddrinfo runs there; a resolver that hangs must not pile up threads.
@@ -179,8 +190,8 @@ fn runtime() -> Result<Handle, CallError> {
             .spawn(move || runtime.block_on(std::future::pending::<()>()))
             .map_err(|e| e.kind().to_string())?;
         Ok(handle)
-    });
-    RUNTIME.clone().map_err(|why| {
+    };
+    RUNTIME.get_or_try_init(start).cloned().map_err(|why: String| {
         CallError::config(format!(
             "the engine's thread could not be started ({why}); is the process out of file descriptors?"
         ))

@@ -63,7 +63,7 @@ impl Reader {
         // A list of tags that goes on beyond what was read.
         let unread = meta.is_none() && entry::is_headed(&bytes);
         let fresh = match &meta {
-            _ if unread || lease::is_marker(&bytes) || left.is_none() => None,
+            _ if unread || cache.shared().journal.holds(key) || lease::is_marker(&bytes) || left.is_none() => None,
             Some(meta) if !tags::valid(Some(meta), &cache.prefix, |key| self.token(cache, key, now)) => None,
             meta => match life::judge(meta.as_ref(), left, Ask::default()) {
                 Life::Fresh(left) => Some(left),

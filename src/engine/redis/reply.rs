@@ -16,6 +16,11 @@ pub fn classify(error: &ServerError) -> Trouble {
         "NOPERM" => (Kind::Denied, "the server's ACL denies this user a command or key"),
         "OOM" => (Kind::Oom, "the server is out of memory (maxmemory reached, nothing to evict)"),
         "WRONGTYPE" => (Kind::Wrongtype, "a key holds another type than a string"),
+        "MISCONF" | "NOREPLICAS" => {
+            (Kind::Refused, "the server takes no writes (its snapshots fail, or it has too few replicas)")
+        }
+        // What was refused within a transaction was told there; it is full, most of the time.
+        "EXECABORT" => (Kind::Refused, "the server refused a part of a transaction"),
         "ERR" if is_auth(error) => (Kind::Auth, "the server refused the password of the URL"),
         "ERR" if error.details().is_some_and(|d| d.contains("max number of clients")) => {
             (Kind::Connect, "the server has reached its maxclients")

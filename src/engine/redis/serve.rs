@@ -172,6 +172,9 @@ impl Pump<'_, futures_util::future::BoxFuture<'static, RedisResult<Vec<Value>>>>
                     None if self.sent.is_empty() => return Ok(()),
                     None => self.drain(shared).await?,
                 },
+                () = shared.broken.notified() => {
+                    return Err(Trouble::new(Kind::Timeout, "the server did not answer in time"));
+                }
                 _ = &mut self.connection.driver => {
                     return Err(Trouble::new(Kind::Connection, "the server closed the connection"));
                 }

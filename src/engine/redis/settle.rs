@@ -207,8 +207,12 @@ impl Reader {
                 self.verdict.stale.push(key.to_owned());
                 Some(Reply::Done)
             }
-            Op::Del { .. } => Some(Reply::Number(0)),
-            Op::Increment { .. } if matches!(trouble.kind, Kind::Oom | Kind::Denied) => None,
+            // Still there, and not to be read any more.
+            Op::Del { .. } => {
+                cache.shared().journal.distrust(key);
+                Some(Reply::Number(0))
+            }
+            Op::Increment { .. } if matches!(trouble.kind, Kind::Oom | Kind::Denied | Kind::Refused) => None,
             Op::Increment { .. } => Some(Reply::Error(CallError::not_an_integer())),
             _ => Some(Reply::Flag(false)),
         }

@@ -45,13 +45,13 @@ pub async fn run(shared: Arc<Shared>, target: Target, mut jobs: UnboundedReceive
     let _exit = Exit(shared.clone());
     let mut backoff = Backoff::default();
     let mut told = Denied::default();
-    let mut old = None;
+    let mut old: Option<Old> = None;
     loop {
         let mut waiting = VecDeque::new();
         let Some(mut connection) = connect(&shared, &target, &mut jobs, &mut waiting, &mut backoff).await else {
             return;
         };
-        let recovering = recover(&shared, &connection, old);
+        let recovering = recover(&shared, &connection, old.as_ref());
         match meanwhile(recovering, &shared, &mut jobs, &mut waiting).await {
             None => return,
             // Work that came meanwhile may have waited for too long, and then callers run on the fallback tier again.
@@ -67,7 +67,7 @@ pub async fn run(shared: Arc<Shared>, target: Target, mut jobs: UnboundedReceive
                 }
             }
         }
-        old = connection.id;
+        old = connection.id.map(|id| Old { id, run_id: connection.server.run_id.clone() });
         let since = Instant::now();
         if let End::Closed = serve(&shared, &mut connection, &mut jobs, waiting).await {
             return;
@@ -136,40 +136,38 @@ fn down(shared: &Shared, trouble: &Trouble, waiting: &mut VecDeque<Job>) {
 }
 
 /// What must happen before any work is admitted (see replay.rs); how many keys were undone. The gate is closed then: nobody runs on the fallback tier any more.
-async fn recover(shared: &Arc<Shared>, connection: &Connection, old: Option<i64>) -> Result<u64, Trouble> {
+async fn recover(shared: &Shared, connection: &Connection, old: Option<&Old>) -> Result<u64, Trouble> {
     if mutant::lacks("replay") {
-        recover_later(shared.clone(), connection, old);
+        // Work is admitted first: what the journal holds waits for the next recovery.
         *shared.gate.write() = Gate::Connection;
         return Ok(0);
     }
-    if let Some(old) = old.filter(|_| !connection.denied.client) {
-        replay::kill(shared, connection, old).await;
+    // Another server may have given the number to somebody else.
+    let same = old.filter(|old| old.run_id.is_some() && old.run_id == connection.server.run_id);
+    if let Some(old) = same.filter(|_| !connection.denied.client) {
+        replay::kill(shared, connection, old.id).await;
     }
-    let most = replay::replay(shared, connection, FEW).await?;
-    *shared.gate.write() = Gate::Connection;
-    Ok(most + replay::replay(shared, connection, 0).await?)
+    let mut refused = Vec::new();
+    let result = replay_all(shared, connection, &mut refused).await;
+    refused.iter().for_each(|key| shared.journal.distrust(key));
+    result
 }
 
-/// Of a build that admits reads first: the same beside them.
-fn recover_later(shared: Arc<Shared>, connection: &Connection, old: Option<i64>) {
-    let late = Connection {
-        redis: connection.redis.clone(),
-        driver: tokio::spawn(async {}),
-        id: None,
-        server: connection.server.clone(),
-        denied: connection.denied,
-        tracking: false,
-    };
-    tokio::spawn(async move {
-        if let Some(old) = old {
-            replay::kill(&shared, &late, old).await;
-        }
-        let _ = replay::replay(&shared, &late, 0).await;
-    });
+async fn replay_all(shared: &Shared, connection: &Connection, refused: &mut Vec<Box<str>>) -> Result<u64, Trouble> {
+    let most = replay::replay(shared, connection, FEW, refused).await?;
+    *shared.gate.write() = Gate::Connection;
+    Ok(most + replay::replay(shared, connection, 0, refused).await?)
+}
+
+/// The connection that was before.
+struct Old {
+    id: i64,
+    run_id: Option<String>,
 }
 
 /// Work is admitted.
 fn open(shared: &Shared, connection: &Connection, replayed: u64, told: &mut Denied) {
+    shared.flights.fence_unleased();
     let dropped = shared.memory.clear();
     shared.near.thaw();
     if connection.tracking {

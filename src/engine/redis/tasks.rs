@@ -74,6 +74,7 @@ impl Tasks<'_> {
         match flushed {
             Ok(keys) => Reply::Number(keys),
             Err(trouble) => {
+                self.cache.journal_pattern("*", true);
                 self.failed(&trouble);
                 Reply::Number(local::to_i64(locally))
             }
@@ -105,7 +106,10 @@ impl Tasks<'_> {
 
     fn failed(&self, trouble: &Trouble) {
         self.cache.shared().errors.count(trouble.kind);
-        if !trouble.kind.is_outage() {
+        if trouble.kind.is_outage() {
+            // A missed deadline is an outage, whoever missed it: only a recovery undoes what is in the journal now.
+            self.cache.shared().broken.notify_waiters();
+        } else {
             self.cache.shared().status.notice(trouble);
         }
     }

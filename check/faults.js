@@ -1,0 +1,77 @@
+// What befalls a schedule: the faults of its plan at their times, and the foreign client that writes meanwhile.
+'use strict';
+
+const { setTimeout: sleep } = require('node:timers/promises');
+
+/** A fault begins, and where it lasts returns what ends it. */
+const FAULTS = {
+  /** The kernel of a stopped server goes on accepting and acknowledging. */
+  stop(pool) {
+    pool.redis.kill('SIGSTOP');
+    return () => pool.redis.kill('SIGCONT');
+  },
+  /** Nothing passes between a process and the server. */
+  blackhole(pool, { process: name }) {
+    pool.networks[name].hold(true);
+    return () => pool.networks[name].release();
+  },
+  /** Nothing passes on the connection that there is; the next one is well, and what was held arrives when it is in use. */
+  stall(pool, { process: name }) {
+    pool.networks[name].hold(false);
+    return () => pool.networks[name].release();
+  },
+  /** What is sent arrives, and no reply comes back. */
+  deafen: (pool, { process: name }) => pool.networks[name].deafen(),
+  cut: (pool, { process: name }) => pool.networks[name].cut(),
+  kill: (pool) => void pool.wire.command('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes').catch(() => {}),
+  /** Our own process stands still, and finds replies and pushes together when it goes on. */
+  freeze(pool, { process: name }) {
+    pool.processes[name].kill('SIGSTOP');
+    return () => pool.processes[name].kill('SIGCONT');
+  },
+};
+
+function runFaults(faults, pool) {
+  return Promise.all(
+    faults.map(async (fault) => {
+      await sleep(fault.at);
+      const end = FAULTS[fault.kind](pool, fault);
+      if (typeof end !== 'function') return;
+      await sleep(fault.for);
+      end();
+    }),
+  );
+}
+
+const FOREIGN = {
+  set: ({ key, value, ttl }, stored) => ['SET', stored(key), value, 'PX', Math.round(ttl * 1000)],
+  del: ({ keys }, stored) => ['DEL', ...keys.map(stored)],
+  flush: () => ['FLUSHALL'],
+};
+
+/** The foreign client's program; resolves to its history, in the form of the workers'. */
+async function runForeign(plan, { wire, namespace, now }) {
+  const records = [];
+  const state = ['foreign', 0];
+  for (const client of plan.clients.filter(({ place }) => place === 'foreign')) {
+    for (const { pause, calls } of client.steps) {
+      await sleep(pause);
+      for (const call of calls) {
+        const record = {
+          ...call,
+          place: 'foreign',
+          client: client.name,
+          seq: records.length,
+          before: state,
+          start: now(),
+        };
+        records.push(record);
+        record.result = await wire.command(...FOREIGN[call.op](call, (key) => `${namespace}:${key}`));
+        Object.assign(record, { end: now(), after: state });
+      }
+    }
+  }
+  return records;
+}
+
+module.exports = { runFaults, runForeign };

@@ -1,0 +1,166 @@
+// What the model reasons about, from the calls of a schedule: the values that were written, the moments that end values, and the reads.
+//
+// **Where a call took effect.** A call that found the process in one and the same state when it began and when it settled (mode, and since when) had no change of
+// mode in between: `redis`, it was Redis that answered; `memory`, the in-process tier alone. Else it is `unknown`: it may have reached Redis, and may still do so
+// until the process is back there (`until`), as recovery kills the connection on which it was sent.
+'use strict';
+
+const SECOND = 1e9;
+const NOTICED = 0.02 * SECOND;
+
+/** @typedef {'redis' | 'memory' | 'unknown'} Where */
+
+const keysOf = (op) => op.keys ?? [op.key];
+
+function whereOf(before, after) {
+  if (after === undefined || `${before}` !== `${after}`) return 'unknown';
+  return before[0] === 'memory' ? 'memory' : 'redis';
+}
+
+class History {
+  constructor(plan, { ops, events, processOf, final }) {
+    this.plan = plan;
+    this.final = final;
+    this.ops = ops;
+    for (const op of ops) {
+      op.process = processOf[op.place];
+      op.where = op.end === null ? 'unknown' : whereOf(op.before, op.after);
+      op.era = op.where === 'unknown' ? null : `${op.process}:${op.before}`;
+    }
+    this.outages = events.filter(({ name }) => name === 'fallback').map((e) => ({ ...e, process: processOf[e.place] }));
+    this.#back(events, processOf);
+    /** Values by key and value. */
+    this.writes = new Map();
+    /** What ends values, and what may have. */
+    this.ends = [];
+    this.perhaps = [];
+    this.expiries = [];
+    this.reads = [];
+    for (const op of ops) this.#sort(op);
+    // Now that all writes are known: a call that reads may have begun before the one that wrote.
+    for (const read of this.reads) read.write = this.writes.get(`${read.key}=${read.value}`) ?? null;
+    /** Reads of the server itself, each behind all its pushes until then. */
+    this.syncs = ops.filter(({ op, where }) => op === 'sync' && where === 'redis');
+  }
+
+  /** When each process was known to use Redis. */
+  #back(events, processOf) {
+    this.back = new Map();
+    const note = (process, at) => this.back.set(process, [...(this.back.get(process) ?? []), at]);
+    for (const { place, name, at } of events) if (name === 'recovered') note(processOf[place], at);
+    for (const { process, before, after, start, end } of this.ops) {
+      if (before[0] === 'redis') note(process, start);
+      if (after?.[0] === 'redis') note(process, end);
+    }
+    for (const times of this.back.values()) times.sort((x, y) => x - y);
+  }
+
+  /** From when on nothing of a call can take effect any more. */
+  #until(op) {
+    if (op.where !== 'unknown') return op.end;
+    const from = op.end ?? op.start;
+    return this.back.get(op.process)?.find((at) => at >= from) ?? Infinity;
+  }
+
+  #sort(op) {
+    op.until = this.#until(op);
+    switch (op.op) {
+      case 'set':
+        this.#write(op.key, op.value, { op, kind: 'set', start: op.start, where: op.where });
+        this.ends.push({ op, covers: (write) => write.key === op.key });
+        break;
+      case 'compute':
+      case 'computeMany':
+        for (const run of op.runs ?? []) this.#computed(op, run);
+        for (const [i, key] of keysOf(op).entries()) this.#read(op, key, op.keys ? op.result?.[i] : op.result);
+        break;
+      case 'expire':
+        this.expiries.push(op);
+        this.perhaps.push({ op, covers: (write) => write.key === op.key });
+        break;
+      case 'del':
+        this.ends.push({ op, covers: (write) => op.keys.includes(write.key) });
+        break;
+      case 'invalidate':
+        this.ends.push({ op, covers: (write) => write.op.tag === op.tag });
+        break;
+      case 'sweep': {
+        const matches = matcher(op.pattern);
+        const end = { op, covers: (write) => matches(write.key) };
+        // One that met an outage midway, or that Redis did not answer in time, may have removed a part.
+        const slow = (op.end - op.start) / 1e6 >= this.plan.options.timeoutMs;
+        const whole = op.where !== 'unknown' && !slow && !this.#cut(op, op.end);
+        (whole ? this.ends : this.perhaps).push(end);
+        break;
+      }
+      case 'flush':
+        this.ends.push({ op, covers: () => true });
+        break;
+      case 'get':
+        this.#read(op, op.key, op.result);
+        break;
+      case 'getMany':
+        for (const [i, key] of op.keys.entries()) this.#read(op, key, op.result?.[i]);
+        break;
+    }
+  }
+
+  #write(key, value, write) {
+    this.writes.set(`${key}=${value}`, { key, value, stored: write.start, until: write.op.until, ...write });
+  }
+
+  /** A value that a function returned. Only one that was asked for under a lease is kept from being stored by what other processes do. */
+  #computed(op, run) {
+    const where = run.after && op.after ? whereOf(run.after, op.after) : 'unknown';
+    const until = where === 'unknown' ? op.until : op.end;
+    const waited = (run.start - op.start) / 1e6 >= this.plan.options.timeoutMs - 1;
+    const leased = op.lock && whereOf(op.before, run.before) === 'redis' && !waited && !this.#cut(op, run.start);
+    const stored = run.end ?? run.start;
+    this.#write(run.key, run.value, { op, kind: 'compute', start: run.start, stored, until, where, leased });
+  }
+
+  /** Whether its process lost the connection from the call until then. What runs beside the calls of others may know a little before the process does. */
+  #cut(op, until) {
+    return this.outages.some(({ process, at }) => process === op.process && at >= op.start && at <= until + NOTICED);
+  }
+
+  #read(op, key, value) {
+    if (op.end === null || op.error) return;
+    this.reads.push({ op, key, value: value ?? null, write: null });
+  }
+}
+
+/** Whether a call was over, or at least made, before another one of the same thread. */
+function made(earlier, later) {
+  return earlier.place === later.place ? earlier.seq < later.seq : earlier.end !== null && earlier.end < later.start;
+}
+
+/** Whether a value was certainly there, or its computation begun, before a call that ends such values. */
+function precedes(write, end) {
+  if (write.op === end.op) return false;
+  const mine = write.op.process === end.op.process;
+  if (write.kind === 'compute' && (mine || write.leased)) return write.start < end.op.start;
+  return mine ? made(write.op, end.op) : write.until < end.op.start;
+}
+
+/** Whether a value was certainly replaced by another one in Redis. */
+function replaced(older, newer) {
+  if (
+    older.kind === 'set' &&
+    newer.kind === 'set' &&
+    older.op.place === newer.op.place &&
+    older.op.era === newer.op.era
+  ) {
+    return older.op.era !== null && older.op.seq < newer.op.seq;
+  }
+  return older.until < newer.stored;
+}
+
+/** Glob patterns as the generator makes them; null is all. */
+function matcher(pattern) {
+  const text = (pattern ?? '*').replaceAll('*', '.*').replaceAll('?', '.');
+  const regex = new RegExp(`^${text}$`);
+  return (key) => regex.test(key);
+}
+
+module.exports = { SECOND, History, made, precedes, replaced };

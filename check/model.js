@@ -1,0 +1,204 @@
+// The guarantees of docs/reliability.md as rules over a history. A rule says only what must be true however the calls were interleaved: what
+// could have been otherwise is no violation. What it allows on purpose stands in docs/reliability.md.
+'use strict';
+
+const { countersOf } = require('./counters');
+const { SECOND, History, made, precedes, replaced } = require('./history');
+
+const SLACK = 0.05 * SECOND;
+
+const show = (read) => `${read.op.place} read ${read.key} = ${read.value}`;
+const name = ({ op }) => (op.op === 'sweep' ? `${op.pattern === null ? 'clear' : `delPattern ${op.pattern}`}` : op.op);
+
+/** Values come from a write of that key, and not before it. */
+function* written({ reads, plan }) {
+  for (const read of reads) {
+    if (read.value === null || plan.counters.includes(read.key)) continue;
+    if (read.write === null) yield violation('G1', `${show(read)}, which nobody wrote there`, [read.op]);
+    else if (read.write.start > read.op.end) yield violation('G1', `${show(read)} before it was written`, [read.op]);
+  }
+}
+
+/** G1: what this process has replaced, deleted or invalidated it does not read again, whatever happens to Redis. */
+function* ownWrites({ reads, ends }) {
+  for (const read of valued(reads)) {
+    for (const end of ends) {
+      if (end.op.process !== read.op.process || !end.covers(read.write)) continue;
+      // A `get` that is called behind a write is behind it; a computation may share a flight until the write has resolved.
+      const behind = computes(read.op) || end.op.op === 'sweep' ? over(end.op, read.op) : made(end.op, read.op);
+      if (!behind || !precedes(read.write, end)) continue;
+      const rule = read.write.kind === 'compute' ? 'G4' : end.op.where === 'redis' ? 'G1' : 'G3';
+      yield violation(rule, `${show(read)}, older than its own ${name(end)}`, [read.write.op, end.op, read.op]);
+    }
+  }
+}
+
+/** G2: behind a reply of the server there are no values from before it that anybody ended. */
+function* pushes({ reads, ends, syncs }) {
+  for (const read of valued(reads)) {
+    if (read.op.where !== 'redis' || shares(read)) continue;
+    const sync = syncs.findLast((each) => each.era === read.op.era && over(each, read.op));
+    if (!sync) continue;
+    for (const end of ends) {
+      if (end.op.where !== 'redis' || !over(end.op, sync) || !end.covers(read.write) || !precedes(read.write, end))
+        continue;
+      const text = `${show(read)} after a reply of the server, older than the ${name(end)} of ${end.op.place} before that reply`;
+      yield violation('G2', text, [read.write.op, end.op, sync, read.op]);
+    }
+  }
+}
+
+/** Whether a caller shares a computation of its own process that was under way. */
+function shares({ op, write }) {
+  return computes(op) && write.kind === 'compute' && op.process === write.op.process && op.start < write.op.end;
+}
+
+/** G2: a process that stays connected does not go back to an older value. */
+function* forwards({ reads }) {
+  const connected = valued(reads).filter(({ op }) => op.where === 'redis');
+  for (const read of connected) {
+    const newer = connected.find(
+      (seen) =>
+        seen.key === read.key &&
+        seen.op.era === read.op.era &&
+        !computes(seen.op) &&
+        over(seen.op, read.op) &&
+        replaced(read.write, seen.write),
+    );
+    if (newer) {
+      const text = `${show(read)} after it had seen ${newer.value}, which replaced it`;
+      yield violation('G2', text, [read.write.op, newer.write.op, newer.op, read.op]);
+    }
+  }
+}
+
+/** G3: what an outage stored in a process stays there, and is gone when Redis is back. */
+function* apart({ reads }) {
+  for (const read of valued(reads)) {
+    if (read.write.where !== 'memory') continue;
+    if (read.op.process === read.write.op.process && read.op.where !== 'redis') continue;
+    yield violation('G3', `${show(read)}, written in ${read.write.op.process} while Redis was away`, [
+      read.write.op,
+      read.op,
+    ]);
+  }
+}
+
+/** G4: a value whose key was deleted or written while it was computed is nobody's but its waiters'. */
+function* computations({ reads, ends }) {
+  for (const read of valued(reads)) {
+    const { write } = read;
+    const mine = read.op.process === write.op.process;
+    if (write.kind !== 'compute' || !write.leased || (mine && (computes(read.op) || read.op.where !== 'redis')))
+      continue;
+    for (const end of ends) {
+      if (end.op.where !== 'redis' || !end.covers(write) || write.start >= end.op.start || end.op.end >= write.stored)
+        continue;
+      yield violation('G4', `${show(read)}, computed while ${end.op.place} did a ${name(end)}`, [
+        write.op,
+        end.op,
+        read.op,
+      ]);
+    }
+  }
+}
+
+/** G5: nothing lives longer than its TTL, the last that it was given. */
+function* expiry({ reads, expiries }) {
+  for (const read of valued(reads)) {
+    const { key, until, op, start } = read.write;
+    const given = expiries.filter((each) => each.key === key && each.end > start && each.start < read.op.end);
+    const [only] = given;
+    // This process' own `expire`, where it certainly met this value and there was no other one, may also shorten its life.
+    const met = given.length === 1 && only.result === true && only.process === read.op.process && until < only.start;
+    const ends = [
+      ...(met && only.until < read.op.start ? [] : [until + op.ttl * SECOND]),
+      ...given.map((each) => each.until + each.ttl * SECOND),
+    ];
+    const late = read.op.start - (Math.max(...ends) + SLACK);
+    if (late > 0)
+      yield violation('G5', `${show(read)} ${(late / 1e6).toFixed(1)} ms too late`, [op, ...given, read.op]);
+  }
+}
+
+/** G1: one's own write is there, where nothing took it away. */
+function* kept({ reads, writes, ends, perhaps, outages, back }) {
+  for (const read of reads) {
+    if (read.value !== null || computes(read.op) || read.op.where !== 'redis') continue;
+    for (const write of writes.values()) {
+      if (write.key !== read.key || write.kind !== 'set' || write.op.era !== read.op.era || !over(write.op, read.op))
+        continue;
+      if (read.op.end > write.start + write.op.ttl * SECOND - SLACK) continue;
+      const meanwhile = (start, until) => start <= read.op.end && until >= write.start;
+      const taken =
+        [...ends, ...perhaps].some(
+          // An invalidation by another process that is not heard of yet makes a miss of what is stored with its tag.
+          ({ op, covers }) =>
+            op !== write.op && covers(write) && meanwhile(op.start, op.op === 'invalidate' ? Infinity : op.until),
+        ) ||
+        [...writes.values()].some(
+          (other) =>
+            other.kind === 'compute' && other.key === write.key && !other.leased && meanwhile(other.start, other.until),
+        ) ||
+        outages.some(({ process, at }) =>
+          meanwhile(at - SLACK, back.get(process).find((time) => time > at) ?? Infinity),
+        );
+      if (!taken)
+        yield violation('G1', `${show(read)} although nothing took its own ${write.value} away`, [write.op, read.op]);
+    }
+  }
+}
+
+/** In the end every process agrees with Redis, and Redis has nothing that anybody ended: in an outage, too (G3). */
+function* settled({ reads, ends, final, plan }) {
+  for (const read of reads) {
+    if (read.op.client !== 'settle' || plan.counters.includes(read.key)) continue;
+    const [before, after] = final[read.key];
+    // A number is the value itself; a marker (0xFE) is none; what has a header (0xFF) may have been invalidated.
+    const plain = before === null || /^\d/.test(before) || before[0] === '\xfe';
+    const stored = before !== null && /^\d/.test(before) ? Number(before) : null;
+    if (before === after && plain && read.value !== stored) {
+      yield violation('G2', `in the end ${show(read)}, and Redis has ${stored}`, [read.write?.op, read.op]);
+    }
+    if (!read.write) continue;
+    for (const end of ends) {
+      if (!end.covers(read.write) || !precedes(read.write, end)) continue;
+      const rule = read.write.kind === 'compute' ? 'G4' : end.op.where === 'redis' ? 'G2' : 'G3';
+      yield violation(rule, `in the end ${show(read)}, older than the ${name(end)} of ${end.op.place}`, [
+        read.write.op,
+        end.op,
+        read.op,
+      ]);
+    }
+  }
+}
+
+/** Every call settles, and trouble with Redis rejects none. */
+function* settles({ ops }) {
+  for (const op of ops) {
+    if (op.end === null) yield violation('G6', `a ${op.op} of ${op.place} never settled`, [op]);
+    else if (op.error) yield violation('contract', `a ${op.op} of ${op.place} rejected: ${op.error}`, [op]);
+  }
+}
+
+/** The violations of a history, the earliest first. */
+function check(plan, raw) {
+  const history = new History(plan, raw);
+  const rules = [settles, written, ownWrites, pushes, forwards, apart, computations, expiry, kept, settled, countersOf];
+  const found = rules.flatMap((rule) => [...rule(history)]);
+  const flushed = plan.clients.some(({ steps }) => steps.some(({ calls }) => calls.some(({ op }) => op === 'flush')));
+  if (raw.lost.length > 0 && !flushed)
+    found.push(violation('G8', `keys of others are gone: ${raw.lost.join(', ')}`, []));
+  const at = ({ calls }) => calls.at(-1)?.start ?? Infinity;
+  return found.sort((x, y) => at(x) - at(y));
+}
+
+function violation(guarantee, text, calls) {
+  return { guarantee, text, calls: calls.filter(Boolean) };
+}
+
+const computes = ({ op }) => op.startsWith('compute');
+const over = (earlier, later) => earlier.end !== null && earlier.end < later.start;
+const valued = (reads) => reads.filter(({ write }) => write !== null);
+
+module.exports = { check };

@@ -1,0 +1,102 @@
+// Between one process and the server: a network that loses, cuts, and delivers late, also what was sent by a connection that its sender gave up.
+//
+// Unlike the proxy of the tests (__test__/support/fault-proxy.js), which forgets what it holds when an end hangs up: a command that reaches the
+// server after its client has long gone on is what the recovery must withstand.
+'use strict';
+
+const net = require('node:net');
+
+class Link {
+  constructor(client, server, held) {
+    this.ends = [client, server];
+    this.held = held;
+    this.deaf = false;
+    /** @type {[net.Socket, Buffer | null][]} null stands for the end of a stream */
+    this.late = [];
+    this.#join(client, server);
+    this.#join(server, client);
+  }
+
+  #join(from, to) {
+    let ended = false;
+    const end = () => {
+      if (!ended) this.#pass(to, null);
+      ended = true;
+    };
+    from.on('data', (chunk) => this.#pass(to, chunk));
+    from.on('error', () => {});
+    from.once('end', end);
+    from.once('close', end);
+  }
+
+  #pass(to, chunk) {
+    if (this.held) this.late.push([to, chunk]);
+    else this.#send(to, chunk);
+  }
+
+  #send(to, chunk) {
+    if (to.destroyed || (this.deaf && to === this.ends[0] && chunk !== null)) return;
+    if (chunk === null) to.end();
+    else to.write(chunk);
+  }
+
+  release() {
+    this.held = false;
+    for (const [to, chunk] of this.late.splice(0)) this.#send(to, chunk);
+  }
+
+  cut() {
+    for (const end of this.ends) end.resetAndDestroy();
+  }
+}
+
+class Network {
+  #links = new Set();
+  #holdsNew = false;
+
+  constructor(target) {
+    this.server = net.createServer({ noDelay: true, allowHalfOpen: true }, (client) => {
+      const server = net.connect({ ...target, noDelay: true, allowHalfOpen: true });
+      const link = new Link(client, server, this.#holdsNew);
+      this.#links.add(link);
+      server.once('close', () => {
+        this.#links.delete(link);
+        client.destroy();
+      });
+    });
+  }
+
+  async listen() {
+    await new Promise((resolve) => this.server.listen(0, '127.0.0.1', resolve));
+    this.url = `redis://127.0.0.1:${this.server.address().port}`;
+    return this;
+  }
+
+  /** Nothing passes, on the connections that there are; those that are made from now on are well, unless `all`. */
+  hold(all) {
+    this.#holdsNew = all;
+    for (const link of this.#links) link.held = true;
+  }
+
+  /** Delivers what was held. */
+  release() {
+    this.#holdsNew = false;
+    for (const link of this.#links) link.release();
+  }
+
+  /** The connections that there are never hear a reply again. */
+  deafen() {
+    for (const link of this.#links) link.deaf = true;
+  }
+
+  cut() {
+    for (const link of this.#links) link.cut();
+  }
+
+  stop() {
+    this.server.close();
+    this.cut();
+  }
+}
+
+module.exports = { Network };

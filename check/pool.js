@@ -1,0 +1,150 @@
+// What schedules run on, one after the other: a real Redis, two processes behind a proxy each, one of them with a worker thread, and a foreign client.
+'use strict';
+
+const { fork } = require('node:child_process');
+const path = require('node:path');
+const { setTimeout: sleep } = require('node:timers/promises');
+const { startRedis } = require('../__test__/support/redis-server');
+const { runFaults, runForeign } = require('./faults');
+const { Network } = require('./network');
+const { Wire } = require('./wire');
+
+/** Where calls are made: process and thread. A process holds its threads' connection. */
+const PLACES = { a: 'a', 'a+': 'a', b: 'b' };
+const PATIENCE_MS = 30_000;
+const LOOKS = 20;
+/** Keys of others that outlive a schedule, with names that a careless prefix would meet. */
+const neighbours = (namespace) => [`${namespace}`, `${namespace}x:k0`, `x${namespace}:k0`, 'k0', 'n0'];
+
+class Pool {
+  #waiting = new Map();
+  #id = 0;
+  #runs = 0;
+
+  /** @param {{ package: string, mutant: string }} build */
+  static async start(build) {
+    const pool = new Pool();
+    pool.redis = await startRedis({ config: ['hz 100'] });
+    pool.wire = await Wire.open(pool.redis.socket);
+    pool.networks = {};
+    pool.processes = {};
+    for (const name of new Set(Object.values(PLACES))) {
+      pool.networks[name] = await new Network({ host: pool.redis.host, port: pool.redis.port }).listen();
+      pool.processes[name] = pool.#fork(name, build);
+    }
+    await pool.#all('hello');
+    return pool;
+  }
+
+  #fork(name, build) {
+    const thread = Object.keys(PLACES).find((place) => place !== name && PLACES[place] === name);
+    const child = fork(path.join(__dirname, 'worker.js'), [], {
+      env: {
+        PATH: process.env.PATH,
+        CHECK_PACKAGE: build.package,
+        CHECK_PLACE: name,
+        ...(thread ? { CHECK_THREAD: thread } : {}),
+        HOLDFAST_MUTANT: build.mutant,
+        HOLDFAST_LOG: 'silent',
+      },
+    });
+    child.on('message', ({ id, result }) => {
+      this.#waiting.get(id)?.resolve(result);
+      this.#waiting.delete(id);
+    });
+    child.once('exit', (code, signal) => this.#fail(new Error(`process ${name} ended (${signal ?? code})`)));
+    return child;
+  }
+
+  #fail(error) {
+    this.dead = error;
+    for (const { reject } of this.#waiting.values()) reject(error);
+    this.#waiting.clear();
+  }
+
+  #tell(place, task, what = {}) {
+    if (this.dead) return Promise.reject(this.dead);
+    const id = ++this.#id;
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => this.#fail(new Error(`${place} hangs in «${task}»`)), PATIENCE_MS);
+      const settle = (how) => (value) => {
+        clearTimeout(timer);
+        how(value);
+      };
+      this.#waiting.set(id, { resolve: settle(resolve), reject: settle(reject) });
+      this.processes[PLACES[place]].send({ id, place, task, ...what }, () => {});
+    });
+  }
+
+  #all(task, what = () => ({})) {
+    return Promise.all(Object.keys(PLACES).map((place) => this.#tell(place, task, what(place))));
+  }
+
+  /** Runs a plan; resolves to its history. */
+  async run(plan) {
+    const namespace = `c${plan.seed}.${plan.index}.${++this.#runs}`;
+    const base = process.hrtime.bigint();
+    const now = () => Number(process.hrtime.bigint() - base);
+    const names = [...plan.keys, ...plan.counters];
+    const others = neighbours(namespace);
+    await Promise.all([
+      ...others.map((key) => this.wire.command('SET', key, 'theirs', 'PX', 60_000)),
+      ...plan.counters.map((key) => this.wire.command('SET', `${namespace}:${key}`, plan.head, 'PX', 60_000)),
+    ]);
+    const options = (place) => ({ namespace, url: this.networks[PLACES[place]].url, ...plan.options });
+    await this.#all('open', (place) => ({ options: options(place), base: `${base}` }));
+
+    const began = now();
+    const foreign = runForeign(plan, { wire: this.wire, namespace, now });
+    const running = this.#all('run', (place) => ({
+      clients: plan.clients.filter((client) => client.place === place),
+      keys: names,
+    }));
+    running.catch(() => {});
+    const faults = runFaults(plan.faults, this);
+    const theirs = await foreign;
+    await faults;
+    await this.#all('calm');
+    await running;
+
+    const final = await this.#look(namespace, names);
+    const kept = await this.wire.command('MGET', ...others);
+    const told = await this.#all('close');
+    await this.wire.command('DEL', ...others, ...plan.tags.map((tag) => `${namespace}:\0tag\0${tag}`));
+    return {
+      began,
+      processOf: { ...PLACES, foreign: 'foreign' },
+      ops: [...theirs, ...told.flatMap(({ history }) => history)].sort((x, y) => x.start - y.start),
+      events: told.flatMap(({ events }) => events),
+      final,
+      lost: others.filter((_, i) => kept[i] !== 'theirs'),
+    };
+  }
+
+  /** What Redis holds in the end, while every place looks too. An outage meanwhile, as on a busy machine, makes them look again. */
+  async #look(namespace, names) {
+    const stored = names.map((name) => `${namespace}:${name}`);
+    for (let i = 0; ; i++) {
+      const before = await this.wire.command('MGET', ...stored);
+      const states = await this.#all('look', (place) => ({ keys: names, fresh: `fresh:${place}:${i}` }));
+      const after = await this.wire.command('MGET', ...stored);
+      const steady = states.every((seen) => seen.length === 1 && `${seen[0]}`.startsWith('redis'));
+      if (steady) return Object.fromEntries(names.map((name, at) => [name, [before[at], after[at]]]));
+      if (i === LOOKS) throw new Error(`no rest after the faults: ${JSON.stringify(states)}`);
+      await sleep(20);
+      await this.#all('forget');
+    }
+  }
+
+  async stop() {
+    for (const child of Object.values(this.processes)) {
+      child.removeAllListeners('exit');
+      child.kill('SIGKILL');
+    }
+    for (const network of Object.values(this.networks)) network.stop();
+    this.wire.close();
+    await this.redis.stop();
+  }
+}
+
+module.exports = { Pool };

@@ -1,0 +1,179 @@
+// `node check/run.js`, behind `npm run check:guarantees`: runs schedules, and says which guarantee does not hold.
+'use strict';
+
+const fs = require('node:fs');
+const path = require('node:path');
+const { parseArgs } = require('node:util');
+const { check } = require('./model');
+const { Pool } = require('./pool');
+const { report } = require('./report');
+const { planOf } = require('./schedule');
+const { shrink } = require('./shrink');
+
+const ROOT = path.join(__dirname, '..');
+/** One schedule is tried so often: what it finds depends on real time, too. */
+const TRIES = 50;
+const MUTANT_SCHEDULES = 500;
+/** What each fence is for stands where it is: search the engine for `lacks("…")`. */
+const FENCES = [
+  'placeholder',
+  'own-write',
+  'flight',
+  'lease',
+  'landing',
+  'tags',
+  'journal',
+  'kill',
+  'replay',
+  'prefix',
+];
+const EACH = 500;
+
+const { values: args } = parseArgs({
+  options: {
+    schedules: { type: 'string', default: '300' },
+    seed: { type: 'string', default: '1' },
+    schedule: { type: 'string' },
+    plan: { type: 'string' },
+    mutant: { type: 'string' },
+    package: { type: 'string', default: ROOT },
+    pools: { type: 'string', default: '2' },
+    'keep-going': { type: 'boolean', default: false },
+  },
+});
+
+const seed = Number(args.seed);
+const seconds = (since) => ((performance.now() - since) / 1000).toFixed(1);
+
+/** Runs a plan and judges its history. A process that dies or hangs is a violation, and the end of its pool. */
+async function attempt(plan, pool) {
+  try {
+    const raw = await pool.run(plan);
+    return { plan, raw, found: check(plan, raw) };
+  } catch (error) {
+    return { plan, raw: null, found: [{ guarantee: 'G6', text: error.message, calls: [] }] };
+  }
+}
+
+/** Runs the plans on several pools; `judged` is told of each, and ends the search by returning true. */
+async function search(build, plans, judged) {
+  let over = false;
+  const lane = async () => {
+    let pool = await Pool.start(build);
+    try {
+      for (let next = plans.next(); !next.done && !over; next = plans.next()) {
+        const result = await attempt(next.value, pool);
+        if (result.raw === null) {
+          await pool.stop();
+          pool = await Pool.start(build);
+        }
+        if (!over && judged(result)) over = true;
+      }
+    } finally {
+      await pool.stop();
+    }
+  };
+  await Promise.all(Array.from({ length: Number(args.pools) }, lane));
+}
+
+function* plansOf(count) {
+  for (let index = 0; index < count; index++) yield planOf(seed, index);
+}
+
+function* again(plan) {
+  for (let i = 0; i < TRIES; i++) yield plan;
+}
+
+/** Shrinks what was found, prints it, and keeps it where it can be run again. */
+async function explain(result, build) {
+  const { plan, found } = result;
+  console.log(`\nschedule ${plan.index} of seed ${plan.seed} (${plan.theme}): ${found[0].guarantee}: ${found[0].text}`);
+  const smallest = result.raw === null ? { ...result, tries: 0, times: 0 } : await shrink(result, build, attempt);
+  const folder = path.join(ROOT, 'target', 'check');
+  fs.mkdirSync(folder, { recursive: true });
+  const file = path.join(folder, `${plan.seed}-${plan.index}.json`);
+  fs.writeFileSync(file, JSON.stringify({ plan: smallest.plan, raw: smallest.raw }));
+  console.log(report(smallest, { file: path.relative(ROOT, file), mutant: build.mutant }));
+}
+
+async function checkStraight(plans, total) {
+  const build = { package: path.resolve(args.package), mutant: args.mutant ?? '' };
+  const since = performance.now();
+  const bad = [];
+  const sum = { calls: 0, away: 0, unknown: 0, outages: 0, late: 0 };
+  let ran = 0;
+  await search(build, plans, (result) => {
+    ran++;
+    if (result.raw !== null) add(sum, result);
+    if (ran % EACH === 0) console.log(`  ${ran} schedules, ${bad.length} violated, ${seconds(since)} s`);
+    if (result.found.length === 0) return false;
+    bad.push(result);
+    return !args['keep-going'];
+  });
+  for (const result of bad.slice(0, 5)) await explain(result, build);
+  for (const { plan, found } of bad.slice(5)) {
+    console.log(`  schedule ${plan.index}: ${found[0].guarantee}: ${found[0].text}`);
+  }
+  console.log(`${ran} of ${total} schedules from seed ${seed} in ${seconds(since)} s: ${bad.length} violated`);
+  const { calls, away, unknown, outages, late } = sum;
+  console.log(`${calls} calls, ${away} of them in ${outages} outages, ${unknown} as one began or ended`);
+  console.log(
+    `no call took longer than its timeoutMs and ${late.toFixed(1)} ms, where the process itself was not stopped`,
+  );
+  return bad.length === 0;
+}
+
+/** Adds up what the figures of a run are made of. */
+function add(sum, { plan, raw: { ops, events } }) {
+  const waits = ({ op }) => !op.startsWith('compute') && op !== 'sweep';
+  const frozen = plan.faults.some(({ kind }) => kind === 'freeze');
+  sum.calls += ops.length;
+  sum.outages += events.filter(({ name, place }) => name === 'fallback' && !place.endsWith('+')).length;
+  for (const op of ops) {
+    if (op.where === 'memory') sum.away++;
+    if (op.where === 'unknown') sum.unknown++;
+    if (op.place === 'foreign' || frozen || !waits(op)) continue;
+    sum.late = Math.max(sum.late, (op.end - op.start) / 1e6 - plan.options.timeoutMs);
+  }
+}
+
+/** Builds that lack a fence: each must be caught. */
+async function checkMutants(mutants) {
+  let caught = 0;
+  for (const mutant of mutants) {
+    const since = performance.now();
+    let ran = 0;
+    let first = null;
+    await search({ package: path.resolve(args.package), mutant }, plansOf(MUTANT_SCHEDULES), (result) => {
+      ran++;
+      // Only what the model says counts: a process that ends is no word on a fence.
+      if (result.raw !== null && result.found.length > 0) first ??= result;
+      return first !== null;
+    });
+    if (first) caught++;
+    const verdict = first
+      ? `caught after ${ran} schedules: ${first.found[0].guarantee}: ${first.found[0].text}`
+      : `NOT CAUGHT in ${ran}`;
+    console.log(
+      `  without ${mutant.padEnd(12)} ${verdict} (schedule ${first?.plan.index ?? '-'}, ${seconds(since)} s)`,
+    );
+  }
+  console.log(`${caught} of ${mutants.length} mutants were caught`);
+  return caught === mutants.length;
+}
+
+async function main() {
+  if (args.plan) return checkStraight(again(JSON.parse(fs.readFileSync(args.plan, 'utf8')).plan), TRIES);
+  if (args.schedule) return checkStraight(again(planOf(seed, Number(args.schedule))), TRIES);
+  if (args.mutant) return checkMutants(args.mutant === 'all' ? FENCES : [args.mutant]);
+  const count = Number(args.schedules);
+  return checkStraight(plansOf(count), count);
+}
+
+main().then(
+  (good) => process.exit(good ? 0 : 1),
+  (error) => {
+    console.error(`check: ${error.message}`);
+    process.exit(2);
+  },
+);

@@ -1,0 +1,212 @@
+// Schedules from a seed: who calls what when, and what goes wrong meanwhile. The same seed and index give the same plan, whatever ran before.
+'use strict';
+
+const PLACES = ['a', 'a+', 'b'];
+const PROCESSES = ['a', 'b'];
+/** A counter's amounts are the powers of 4, one for each increment, so that a sum says which it holds, and which it holds twice. */
+const BASE = 4;
+const DIGITS = 22;
+/** What counters have before the schedule: tells a sum of Redis from one that a process counted apart. */
+const HEAD = BASE ** DIGITS;
+const LONG = 20;
+
+// What each kind of schedule does more often than others, so that each fence matters often. `ops` and `faults`: weights. `bursts`: how many calls one turn makes;
+// `pause`: milliseconds between turns; `lasts`: how long a fault lasts.
+const THEMES = {
+  mixed: {
+    ops: {
+      get: 8,
+      getMany: 2,
+      set: 4,
+      del: 2,
+      compute: 3,
+      increment: 1,
+      invalidate: 1,
+      sync: 3,
+      sweep: 0.3,
+      expire: 0.5,
+    },
+    faults: { stop: 1, blackhole: 1, stall: 1, deafen: 1, cut: 1, kill: 1, freeze: 1 },
+  },
+  outage: {
+    ops: { get: 8, set: 3, del: 4, compute: 1, sync: 1, invalidate: 0.5, getMany: 1, expire: 0.5 },
+    faults: { stop: 2, blackhole: 3, cut: 2, kill: 1 },
+    certain: true,
+    lasts: [30, 90],
+  },
+  unknown: {
+    ops: { get: 6, set: 6, del: 3, sync: 1 },
+    faults: { stall: 5, deafen: 2, stop: 1 },
+    certain: true,
+    lasts: [50, 120],
+  },
+  computing: {
+    ops: { compute: 8, get: 5, del: 4, set: 1, sync: 1 },
+    faults: { blackhole: 1, cut: 1, stop: 1 },
+    computes: [3, 25],
+    foreign: { set: 1, del: 4 },
+  },
+  own: { ops: { get: 8, set: 5, del: 2, getMany: 1 }, faults: { freeze: 1 }, bursts: [2, 5], pause: [0, 2] },
+  racing: {
+    ops: { get: 8, getMany: 2, sync: 4, set: 1, del: 0.5 },
+    faults: { freeze: 4, stall: 1, stop: 1 },
+    certain: true,
+    lasts: [2, 14],
+    foreign: { set: 6, del: 1 },
+    pause: [0, 3],
+  },
+  tags: {
+    ops: { get: 6, set: 4, invalidate: 4, compute: 3, sync: 3, getMany: 1 },
+    faults: { blackhole: 2, cut: 1, stall: 1 },
+    tagged: 0.8,
+  },
+  sweeps: {
+    ops: { get: 6, set: 5, sweep: 3, sync: 2, compute: 1 },
+    faults: { blackhole: 2, cut: 2, stop: 1 },
+  },
+  counting: { ops: { increment: 8, get: 5, sync: 2 }, faults: { stop: 2, deafen: 2, stall: 2, cut: 2 }, counters: 2 },
+  expiry: {
+    ops: { get: 8, set: 4, compute: 2, getMany: 1, expire: 1 },
+    faults: { blackhole: 1, freeze: 1, cut: 1 },
+    short: 0.8,
+    pause: [2, 12],
+  },
+};
+
+/** A generator of numbers in [0, 1), Mulberry32. */
+function random(seed) {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let t = state;
+    t = Math.imul(t ^ (t >>> 15), t | 1);
+    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
+    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
+  };
+}
+
+class Planner {
+  constructor(seed, index) {
+    this.random = random(Math.imul(seed, 0x9e3779b1) ^ Math.imul(index + 1, 0x85ebca6b));
+    this.name = this.pick(Object.keys(THEMES));
+    this.theme = THEMES[this.name];
+    this.values = 0;
+    this.digits = new Map();
+  }
+
+  /** An integer from `low` to `high`. */
+  int([low, high]) {
+    return low + Math.floor(this.random() * (high - low + 1));
+  }
+
+  chance(p) {
+    return this.random() < p;
+  }
+
+  pick(list) {
+    return list[Math.floor(this.random() * list.length)];
+  }
+
+  weighted(weights) {
+    const entries = Object.entries(weights);
+    let left = this.random() * entries.reduce((sum, [, weight]) => sum + weight, 0);
+    for (const [name, weight] of entries) {
+      left -= weight;
+      if (left < 0) return name;
+    }
+    return entries[0][0];
+  }
+
+  plan(seed, index) {
+    const { counters = 1, certain = false, faults: kinds, lasts = [5, 70] } = this.theme;
+    this.keys = Array.from({ length: this.int([1, 3]) }, (_, i) => `k${i}`);
+    this.counters = Array.from({ length: counters }, (_, i) => `n${i}`);
+    this.tags = ['t0', 't1'].slice(0, this.int([1, 2]));
+    const clients = [...PLACES, ...Array.from({ length: this.int([0, 2]) }, () => this.pick(PLACES))].map((place, i) =>
+      this.client(place, `${place}${i}`),
+    );
+    if (this.theme.foreign || this.chance(0.5)) clients.push(this.foreigner());
+    const faults = Array.from({ length: this.int(certain ? [1, 3] : [0, 2]) }, () => ({
+      kind: this.weighted(kinds),
+      process: this.pick(PROCESSES),
+      at: this.int([0, 40]),
+      for: this.int(lasts),
+    }));
+    const options = {
+      timeoutMs: this.int([30, 60]),
+      nearCache: this.chance(0.9),
+      ...(this.chance(0.3) ? { outageStale: 0 } : {}),
+    };
+    const { keys, tags } = this;
+    return { seed, index, theme: this.name, head: HEAD, options, keys, counters: this.counters, tags, clients, faults };
+  }
+
+  client(place, name) {
+    const { pause = [0, 8], bursts = [1, 3] } = this.theme;
+    const steps = Array.from({ length: this.int([6, 16]) }, () => ({
+      pause: this.chance(0.3) ? 0 : this.int(pause),
+      calls: Array.from({ length: this.theme.bursts || this.chance(0.3) ? this.int(bursts) : 1 }, () => this.call()),
+    }));
+    return { place, name, steps };
+  }
+
+  foreigner() {
+    const { foreign = { set: 3, del: 2 } } = this.theme;
+    const steps = Array.from({ length: this.int([2, 10]) }, () => ({
+      pause: this.int([0, 12]),
+      calls: [this.chance(0.03) ? { op: 'flush' } : { ...this.write(this.weighted(foreign)), tag: null }],
+    }));
+    return { place: 'foreign', name: 'foreign', steps };
+  }
+
+  call() {
+    const op = this.weighted(this.theme.ops);
+    switch (op) {
+      case 'get':
+        return { op, key: this.pick(this.theme.ops.increment && this.chance(0.3) ? this.counters : this.keys) };
+      case 'getMany':
+        return { op, keys: [...this.keys, ...(this.chance(0.3) ? this.counters : [])] };
+      case 'sync':
+        return { op, key: `sync:${this.values++}` };
+      case 'increment':
+        return this.increment();
+      case 'invalidate':
+        return { op, tag: this.pick(this.tags) };
+      case 'sweep':
+        // Null: all of the namespace.
+        return { op, pattern: this.pick([null, '*', 'k*', 'k0', '?[0-1]']) };
+      default:
+        return this.write(op);
+    }
+  }
+
+  /** A call that says what a key is to hold, or that it is to hold nothing. */
+  write(op) {
+    const key = this.pick(this.keys);
+    if (op === 'del') return { op, keys: this.chance(0.2) ? this.keys : [key] };
+    const { short = 0.15, tagged = 0.15, computes = [0, 12] } = this.theme;
+    const ttl = this.chance(short) ? this.int([8, 60]) / 1000 : LONG;
+    // Room for the runs of one call.
+    const value = ++this.values * 10;
+    if (op === 'expire') return { op, key, ttl };
+    const write = { op, key, value, ttl, tag: this.chance(tagged) ? this.pick(this.tags) : null };
+    if (op !== 'compute') return write;
+    const compute = { ...write, ms: this.int(computes), lock: this.chance(0.9) };
+    return this.chance(0.2) ? { ...compute, op: 'computeMany', key: undefined, keys: this.keys } : compute;
+  }
+
+  increment() {
+    const key = this.pick(this.counters);
+    const digit = this.digits.get(key) ?? 0;
+    if (digit === DIGITS) return { op: 'get', key };
+    this.digits.set(key, digit + 1);
+    return { op: 'increment', key, amount: BASE ** digit };
+  }
+}
+
+/** The schedule of this index. */
+function planOf(seed, index) {
+  return new Planner(seed, index).plan(seed, index);
+}
+
+module.exports = { BASE, DIGITS, HEAD, planOf };

@@ -1,0 +1,165 @@
+// A process whose cache is checked, and the worker thread within it: does what it is told, and notes what came of each call.
+'use strict';
+
+const { isMainThread, parentPort, Worker, workerData } = require('node:worker_threads');
+const { setImmediate: turn, setTimeout: sleep } = require('node:timers/promises');
+const { createCache } = require(process.env.CHECK_PACKAGE);
+
+// A call that takes this long never settles.
+const LONGEST_MS = 10_000;
+// A read that finds what the one before it found is no news for so long.
+const NEWS_NS = 2e6;
+
+const place = isMainThread ? process.env.CHECK_PLACE : workerData.place;
+let cache;
+let zero = 0n;
+let seq = 0;
+let calm = false;
+/** @type {object[]} */
+let history = [];
+let events = [];
+
+const now = () => Number(process.hrtime.bigint() - zero);
+
+/** What the cache says of itself. Two moments with the same state have no outage between them. */
+function state() {
+  const { mode, since } = cache.health();
+  return [mode, since];
+}
+
+const verbs = {
+  get: ({ key }) => cache.get(key),
+  sync: ({ key }) => cache.get(key),
+  getMany: ({ keys }) => cache.getMany(keys),
+  set: ({ key, value, ttl, tag }) => cache.set(key, value, tag ? { ttl, tags: [tag] } : ttl),
+  del: ({ keys }) => cache.del(keys.length === 1 ? keys[0] : keys),
+  increment: ({ key, amount }) => cache.increment(key, amount),
+  invalidate: ({ tag }) => cache.invalidateTags(tag),
+  sweep: ({ pattern }) => (pattern === null ? cache.clear() : cache.delPattern(pattern)),
+  expire: ({ key, ttl }) => cache.expire(key, ttl),
+  compute({ key, ...call }, record) {
+    const fn = computation(call, record);
+    return cache.getOrCompute(key, async () => (await fn([key]))[0], optionsOf(call));
+  },
+  computeMany: ({ keys, ...call }, record) => cache.getOrComputeMany(keys, computation(call, record), optionsOf(call)),
+};
+
+const optionsOf = ({ ttl, tag, lock }) => ({ ttl, lock, ...(tag ? { tags: [tag] } : {}) });
+
+/** The function of a computation; each of its runs is noted, and gives values of its own. */
+function computation({ value, ms }, record) {
+  record.runs = [];
+  return async (keys) => {
+    const runs = keys.map((key, i) => ({ key, value: value + record.runs.length + i, start: now(), before: state() }));
+    record.runs.push(...runs);
+    await sleep(ms);
+    for (const run of runs) Object.assign(run, { after: state(), end: now() });
+    return runs.map((run) => run.value);
+  };
+}
+
+/** Makes a call at once; resolves when it has settled. `keep`: whether it is worth remembering, once its result is known. */
+function make(call, client, keep = () => true) {
+  const record = { ...call, place, client, seq: seq++, before: state(), start: now(), end: null };
+  history.push(record);
+  const settled = (more) => {
+    record.end = now();
+    record.after = state();
+    Object.assign(record, more);
+    if (!keep(record)) history.splice(history.lastIndexOf(record), 1);
+    return record;
+  };
+  return verbs[call.op](call, record).then(
+    (result) => settled({ result: result ?? null }),
+    (error) => settled({ error: `${error?.code ?? error}` }),
+  );
+}
+
+async function runClient({ name, steps }) {
+  for (const { pause, calls } of steps) {
+    if (pause === 0) await turn();
+    else if (pause > 0) await sleep(pause);
+    await Promise.all(calls.map((call) => make(call, name)));
+  }
+}
+
+/** Reads all keys over and over until Redis is back: the first reads after an outage tell the most. */
+async function chase(keys) {
+  const last = new Map();
+  const isNews = ({ key, result, before, after, end }) => {
+    const text = JSON.stringify([result, before, after]);
+    const known = last.get(key);
+    if (known?.text === text && end - known.end < NEWS_NS) return false;
+    last.set(key, { text, end });
+    return true;
+  };
+  const deadline = Date.now() + LONGEST_MS;
+  let more = 3;
+  while ((!calm || more > 0) && Date.now() < deadline) {
+    if (calm && cache.getMode() === 'redis') more--;
+    await Promise.all(keys.map((key) => make({ op: 'get', key }, 'chase', isNews)));
+    await (more === 3 ? sleep(1) : turn());
+  }
+}
+
+/** Everything as it is now that nobody writes any more: behind a reply of the server, and so behind its pushes. */
+async function look({ keys, fresh }) {
+  await make({ op: 'sync', key: fresh }, 'settle');
+  await Promise.all(keys.map((key) => make({ op: 'get', key }, 'settle')));
+  await make({ op: 'getMany', keys }, 'settle');
+}
+
+function within(promise) {
+  return Promise.race([promise, sleep(LONGEST_MS, undefined, { ref: false })]);
+}
+
+const tasks = {
+  async hello() {},
+  async open({ options, base }) {
+    zero = BigInt(base);
+    [seq, calm, history, events] = [0, false, [], []];
+    cache = createCache({ ...options, logger: { info() {}, warn() {}, error() {} } });
+    for (const name of ['fallback', 'recovered']) cache.on(name, () => events.push({ place, name, at: now() }));
+    const deadline = Date.now() + LONGEST_MS;
+    while (cache.getMode() !== 'redis' && Date.now() < deadline) await sleep(1);
+  },
+  async run({ clients, keys }) {
+    await within(Promise.all(clients.map(runClient)));
+    await within(chase(keys));
+  },
+  async calm() {
+    calm = true;
+  },
+  async look(what) {
+    await within(look(what));
+    return [...new Set(history.filter((r) => r.client === 'settle').map((r) => r.end !== null && `${r.after}`))];
+  },
+  forget() {
+    history = history.filter((record) => record.client !== 'settle');
+  },
+  async close() {
+    const told = { history: history.filter(({ start }) => start !== null), events };
+    await within(cache.close());
+    return told;
+  },
+};
+
+async function handle(message, send) {
+  const result = await tasks[message.task](message);
+  send({ place, id: message.id, result });
+}
+
+if (isMainThread) {
+  const thread = process.env.CHECK_THREAD
+    ? new Worker(__filename, { workerData: { place: process.env.CHECK_THREAD } })
+    : null;
+  thread?.on('message', (message) => process.send(message, () => {}));
+  process.on('message', (message) => {
+    if (message.place !== place) thread.postMessage(message);
+    else handle(message, (reply) => process.send(reply, () => {}));
+  });
+  // Its pool is gone.
+  process.once('disconnect', () => process.exit());
+} else {
+  parentPort.on('message', (message) => handle(message, (reply) => parentPort.postMessage(reply)));
+}

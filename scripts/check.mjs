@@ -1,0 +1,60 @@
+// Owns `npm run check:guarantees`: sees that there is a build to check, with all fences or one that lacks some, and starts the checker (check/run.js) on it.
+
+import { spawnSync } from 'node:child_process';
+import { copyFileSync, cpSync, mkdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { buildAddon, checkRust, ensurePrograms, installDependencies, root, SetupError } from './setup.mjs';
+
+const usage = `npm run check:guarantees -- [options]
+  --schedules N      how many schedules, from the first one of the seed on (300)
+  --seed S           (1)
+  --keep-going       do not stop at the first that is violated
+  --schedule I       this one alone, up to 50 times, as what it finds depends on real time, too
+  --plan FILE        the plan that a report names, likewise
+  --pools P          so many Redis servers with their processes side by side (2)
+  --mutant FENCE     a build without this fence, or \`all\` of them in turn, which must be caught; with --schedule or --plan: that on such a build`;
+
+const mutants = join(root, 'target', 'mutants');
+const libraries = { linux: 'libholdfast.so', darwin: 'libholdfast.dylib', win32: 'holdfast.dll' };
+const abis = { linux: '-gnu', darwin: '', win32: '-msvc' };
+
+/** A copy of the package whose fences can be taken out; where it lies. */
+function buildMutants() {
+  const { platform, arch } = process;
+  checkRust();
+  ensurePrograms('cc');
+  const build = ['build', '--release', '--quiet', '--features', 'mutants', '--target-dir', mutants];
+  if (spawnSync('cargo', build, { cwd: root, stdio: 'inherit' }).status !== 0) {
+    throw new SetupError('the build without fences does not compile');
+  }
+  const folder = join(mutants, 'package');
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(folder, { recursive: true });
+  cpSync(join(root, 'src/js'), join(folder, 'src/js'), { recursive: true });
+  copyFileSync(join(root, 'package.json'), join(folder, 'package.json'));
+  const addon = `holdfast.${platform}-${arch}${abis[platform]}.node`;
+  copyFileSync(join(mutants, 'release', libraries[platform]), join(folder, addon));
+  return folder;
+}
+
+function prepare(args) {
+  ensurePrograms('redis-server');
+  if (args.some((arg) => arg.startsWith('--mutant'))) return ['--package', buildMutants()];
+  installDependencies();
+  buildAddon();
+  return [];
+}
+
+const args = process.argv.slice(2);
+try {
+  if (args.includes('--help')) {
+    console.log(usage);
+  } else {
+    const checker = [join(root, 'check/run.js'), ...args, ...prepare(args)];
+    process.exitCode = spawnSync(process.execPath, checker, { cwd: root, stdio: 'inherit' }).status ?? 1;
+  }
+} catch (error) {
+  if (!(error instanceof SetupError)) throw error;
+  console.error(`check: ${error.message}`);
+  process.exitCode = 1;
+}

@@ -1,0 +1,70 @@
+// Soak: an outage of ten minutes under load; what the process holds must not grow with it. The clock runs faster: see support/clock.c.
+'use strict';
+
+const { createCache } = require('holdfast');
+
+const CALLERS = 200;
+const MINUTES = 10;
+const WARM_UP = 2;
+
+async function main() {
+  // Raw keys: their journal stays full, that of a namespace would become one pattern.
+  const cache = createCache({ namespace: '', timeoutMs: 5_000, maxMemory: '16mb' });
+  cache.on('error', () => {});
+  let calls = 0;
+  let fresh = 0;
+  let done = false;
+  const caller = async () => {
+    while (!done) {
+      const key = `key:${fresh++}`;
+      await cache.set(key, { key, text: 'x'.repeat(100) });
+      await cache.get(key);
+      await cache.getOrCompute(`${key}:computed`, () => key);
+      await cache.del(`${key}:gone`);
+      calls += 4;
+      await new Promise(setImmediate);
+    }
+  };
+  while (cache.getMode() !== 'redis') await new Promise((resolve) => setTimeout(resolve, 50));
+  const callers = Promise.all(Array.from({ length: CALLERS }, caller));
+  await new Promise((resolve) => setTimeout(resolve, 10_000));
+  console.log('loaded');
+  await new Promise((resolve) => process.stdin.once('data', resolve));
+  while (cache.getMode() !== 'memory') await new Promise((resolve) => setTimeout(resolve, 50));
+
+  const began = performance.now();
+  const minutes = () => (performance.now() - began) / 60_000;
+  let dials = 0;
+  let breaker = '';
+  const watching = setInterval(() => {
+    const now = cache.health().breaker;
+    if (now === 'half-open' && breaker !== now) dials++;
+    breaker = now;
+  }, 20);
+  const rss = async (until) => {
+    let most = 0;
+    do {
+      await new Promise((resolve) => setTimeout(resolve, 15_000));
+      gc();
+      most = Math.max(most, process.memoryUsage.rss());
+    } while (minutes() < until);
+    return most;
+  };
+  const warm = await rss(WARM_UP);
+  calls = 0;
+  const most = await rss(MINUTES);
+  clearInterval(watching);
+  done = true;
+  const figures = {
+    minutes: minutes(),
+    calls,
+    warmMb: warm / 1e6,
+    mostMb: most / 1e6,
+    grownMb: (most - warm) / 1e6,
+    dials,
+  };
+  await callers;
+  console.log(JSON.stringify({ ...figures, journal: cache.health().journal, inFlight: cache.health().inFlight }));
+}
+
+main().then(() => process.exit());
