@@ -111,9 +111,13 @@ describe.each(MODES.slice(0, 2))('fault 33: beyond all bounds in $name', (mode) 
   afterAll(() => mode.stop());
   afterEach(closeCaches);
 
-  test('a text of 200 MB is stored or dropped, and the cache goes on', async () => {
-    const cache = await mode.cache({ timeoutMs: 60_000 });
+  test('a text of 200 MB is refused, or stored or dropped where it is allowed, and the cache goes on', async () => {
     const huge = 'x'.repeat(200 * 1_024 * 1_024);
+    const bounded = await mode.cache();
+    await bounded.set('k', 'old');
+    await expectCode(() => bounded.set('k', huge), 'ERR_VALUE_TOO_LARGE');
+    expect(await bounded.get('k')).toBe('old');
+    const cache = await mode.cache({ timeoutMs: 60_000, maxValueBytes: 256 * 1_024 * 1_024 });
     await cache.set('k', 'old');
     await cache.set('k', huge);
     const value = await cache.get('k');
