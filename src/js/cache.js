@@ -10,7 +10,7 @@ const { codecOf } = require('./codec');
 const { Computer } = require('./compute');
 const { getOrComputeMany } = require('./compute-many');
 const config = require('./config');
-const { HoldfastError } = require('./errors');
+const { HoldfastError, closed } = require('./errors');
 const { Hot } = require('./hot');
 const { delMany, getMany, invalidateTags, setMany } = require('./many');
 const native = require('./native');
@@ -339,10 +339,6 @@ function openHandle(settings) {
   const handle = native.open(/** @type {Bridge} */ (bridge).native, settings.given);
   if (handle instanceof native.CacheHandle) return handle;
   throw new HoldfastError(handle.code, handle.message);
-}
-
-function closed() {
-  return new HoldfastError('ERR_CLOSED', 'the cache was closed; close it when nothing needs it any more');
 }
 
 /** @param {string} event */

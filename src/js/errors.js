@@ -16,4 +16,9 @@ class HoldfastError extends Error {
 // On the prototype, as with the built-in errors: `name` is no own property that a log would print.
 Object.defineProperty(HoldfastError.prototype, 'name', { value: 'HoldfastError', configurable: true, writable: true });
 
-module.exports = { HoldfastError };
+/** What every call of a closed cache rejects with. */
+function closed() {
+  return new HoldfastError('ERR_CLOSED', 'the cache was closed; close it when nothing needs it any more');
+}
+
+module.exports = { HoldfastError, closed };

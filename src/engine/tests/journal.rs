@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use super::support::{Calls, Client, Server, in_mode, until};
-use crate::engine::batch::{Json, Reply};
+use crate::engine::batch::{Json, Op, Reply};
 use crate::engine::cache::Cache;
+use crate::engine::clock::Ttl;
 use crate::engine::journal::{Journal, MAX_KEYS, MAX_PATTERNS, Noted};
 use crate::engine::key::Prefix;
 use crate::engine::options::{Given, Options};
@@ -146,4 +147,51 @@ fn a_namespace_whose_journal_overflowed_is_cleared_and_nobody_elses_keys() {
     assert_eq!(get(&client, &cache, "old"), Reply::Miss);
     assert_eq!(get(&client, &neighbour, "old"), Reply::Value(Json::Owned("1".into())));
     until("the foreign key", || exists(&mut other, "foreign").then_some(()));
+}
+
+#[test]
+fn long_work_that_misses_its_deadline_is_an_outage_and_done_on_recovery() {
+    let server = Server::start();
+    let given = Given { url: server.url(), namespace: "app".into(), timeout_ms: Some(50.0), ..Given::default() };
+    let cache = Options::check(given).and_then(registry::open).unwrap_or_else(|e| panic!("{e}"));
+    in_mode(&cache, Mode::Redis);
+    let client = Client::new();
+    client.run(&cache, Calls::default().set("k", "\"old\"").0);
+    // Too short for a heartbeat to miss its own deadline.
+    let () = redis::cmd("CLIENT").arg("PAUSE").arg(150).query(&mut server.connection()).expect("pause");
+    cache.run(crate::engine::batch::Task::DelPattern("k*".into()), &client.to(1));
+    until("its answer", || client.reply(1));
+    // Nothing else is asked until the server answers again: a call would miss its deadline, too.
+    std::thread::sleep(std::time::Duration::from_millis(250));
+    until("the pattern to be done", || {
+        (get(&client, &cache, "k") == Reply::Miss && cache.shared().journal.is_empty()).then_some(())
+    });
+}
+
+#[test]
+fn what_was_begun_in_an_outage_stores_nothing_after_it() {
+    let server = Server::start();
+    let cache = open(&server, "app");
+    let client = Client::new();
+    server.signal("-STOP");
+    in_mode(&cache, Mode::Memory);
+    let begin = Calls::default().add("k", "", |key, _| Op::Begin {
+        key,
+        waiter: 1,
+        lock: true,
+        many: false,
+        early: false,
+        more: None,
+    });
+    let [Reply::Lead(token)] = client.run(&cache, begin.0)[..] else { panic!("it is nowhere") };
+    server.signal("-CONT");
+    in_mode(&cache, Mode::Redis);
+    let () = redis::cmd("SET").arg("app:k").arg("\"newer\"").query(&mut server.connection()).expect("set");
+    let ttl = Ttl::Millis(60_000);
+    client.run(
+        &cache,
+        Calls::default().add("k", "\"older\"", |key, value| Op::End { key, value, ttl, token, more: None }).0,
+    );
+    let stored: String = redis::cmd("GET").arg("app:k").query(&mut server.connection()).expect("get");
+    assert_eq!(stored, "\"newer\"");
 }
