@@ -75,7 +75,8 @@ describe('fault 26: users who may not do everything', () => {
     ['UNLINK', '-unlink', ['UNLINK']],
     ['MGET', '-mget', ['MGET']],
     ['CLIENT', '-client', ['CLIENT']],
-    ['all of these', '-evalsha -eval -scan -unlink -mget -client', ['SCAN', 'UNLINK', 'MGET', 'CLIENT']],
+    ['ECHO', '-echo', ['ECHO']],
+    ['all of these', '-evalsha -eval -scan -unlink -mget -client -echo', ['SCAN', 'UNLINK', 'MGET', 'CLIENT', 'ECHO']],
   ])('without %s, what can work works, and what cannot is said', async (_, rules, missed) => {
     const { cache, said } = await limited(rules);
     await cache.setMany({ a: 1, b: 2, c: 3 }, 100);
@@ -130,9 +131,9 @@ test('fault 30: two databases of one server keep apart', async () => {
   expect(await zero.get('k')).toBe('zero');
 });
 
-test('fault 28: a server without HELLO: RESP2 is spoken, and a loss is noticed without traffic', async () => {
+test('fault 28: a server without HELLO and ECHO: RESP2 is spoken, and a loss is noticed without traffic', async () => {
   // As those before Redis 6: the command is unknown. (A HELLO denied by ACL is a mode of the contract suite.)
-  server = await startRedis({ password: 'pass', config: ['rename-command HELLO ""'] });
+  server = await startRedis({ password: 'pass', config: ['rename-command HELLO ""', 'rename-command ECHO ""'] });
   const cache = await connected();
   await cache.set('k', 1);
   expect(await cache.get('k')).toBe(1);

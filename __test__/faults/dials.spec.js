@@ -226,6 +226,20 @@ test('fault 16: connections killed again and again, and a server that ends idle 
   expect(JSON.parse(stdout.trimEnd().split('\n').at(-1))).toEqual({ mode: 'redis', troubles: [], value: 'idle' });
 });
 
+test('fault 16: a connection that is lost as soon as it is there, again and again: the pauses between two of them grow', async () => {
+  const server = await opened(startRedis());
+  const proxy = await opened(startProxy(server));
+  const cache = makeCache({ url: proxy.url(), timeoutMs: 250 });
+  cache.on('ready', () => proxy.reset());
+  cache.on('recovered', () => proxy.reset());
+  await until(() => proxy.connections > 2);
+  const { connections } = proxy;
+  await sleep(3_000);
+  // Without pauses it is hundreds; seven of up to 0.1 to 3 seconds fill the time, and few of them are that short.
+  expect(proxy.connections - connections).toBeLessThan(40);
+  await expectNoWaiting(cache);
+});
+
 test('fault 25: a refused password is tried again slowly, however much is called', async () => {
   const server = await opened(startRedis({ password: 'right' }));
   const proxy = await opened(startProxy(server));

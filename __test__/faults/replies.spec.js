@@ -122,6 +122,27 @@ describe('fault 12: replies out of step are never another key’s value, and the
     await turns(KEYS.flatMap((key) => [() => cache.set(key, key), () => cache.get(key), () => cache.increment('n')]));
     await expectInStep(cache, () => !replaced || proxy.connections > connections);
   });
+
+  test.each(SHIFTS)('%s, among reads', async (_, rewriteOnce, replaced) => {
+    const cache = await connected({ timeoutMs: 500 });
+    await cache.setMany(KEYS.map((key) => [key, key]));
+    const { connections } = proxy;
+    proxy.inject({ rewriteOnce });
+    const values = await turns(KEYS.map((key) => () => cache.get(key)));
+    for (const [i, value] of values.entries()) expect([null, KEYS[i]]).toContain(value);
+    await expectInStep(cache, () => !replaced || proxy.connections > connections);
+    expect(await cache.getMany(KEYS)).toEqual(KEYS);
+  });
+
+  test('one comes while nothing was asked', async () => {
+    const cache = await connected({ timeoutMs: 500 });
+    await cache.setMany(KEYS.map((key) => [key, key]));
+    proxy.say(foreign);
+    const values = await turns(KEYS.map((key) => () => cache.get(key)));
+    for (const [i, value] of values.entries()) expect([null, KEYS[i]]).toContain(value);
+    await untilMode(cache, 'redis');
+    expect(await cache.getMany(KEYS)).toEqual(KEYS);
+  });
 });
 
 const HOSTILE = [

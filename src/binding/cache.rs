@@ -68,7 +68,7 @@ impl CacheHandle {
 
     #[napi(getter)]
     pub fn mode(&self) -> &'static str {
-        self.cache.as_ref().map_or(Mode::Memory, |c| c.shared().status.mode()).name()
+        self.cache.as_ref().map_or(Mode::Memory, |c| c.mode()).name()
     }
 
     /// `health()` as JSON, undefined once closed.

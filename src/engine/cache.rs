@@ -255,10 +255,18 @@ impl Cache {
         }
     }
 
+    /// `getMode()`.
+    pub fn mode(&self) -> Mode {
+        // Whoever asks again and again also sees to it that the engine starts, should it not have been able to.
+        self.engine.link();
+        self.shared().status.mode()
+    }
+
     /// `health()`, as JSON.
     pub fn health(&self, production: bool) -> String {
+        let mode = self.mode();
         let mut health = self.shared().status.health();
-        let degraded = if self.engine.has_redis() { self.shared().status.mode() == Mode::Memory } else { production };
+        let degraded = if self.engine.has_redis() { mode == Mode::Memory } else { production };
         if !self.engine.has_redis() {
             health["breaker"] = Value::from("closed");
         }

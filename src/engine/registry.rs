@@ -11,7 +11,8 @@ use tokio::runtime::{Builder, Handle};
 use tokio::sync::{Notify, mpsc};
 
 use super::cache::Cache;
-use super::error::CallError;
+use super::clock::now_ms;
+use super::error::{CallError, Kind, Trouble};
 use super::flight::Flights;
 use super::journal::Journal;
 use super::lease::Waiting;
@@ -120,37 +121,76 @@ impl Shared {
 /// One Redis (or none) and the in-process tier beside it.
 pub struct Engine {
     pub shared: Arc<Shared>,
-    link: Option<Link>,
+    target: Option<Target>,
+    /// Empty without Redis, and where its thread could not be started yet.
+    link: OnceCell<Link>,
+    /// When that was tried last, in milliseconds of the clock.
+    tried: AtomicU64,
 }
 
+/// So often it is tried again, in milliseconds, to start what a process out of file descriptors could not.
+const RETRY: u64 = 1_000;
+
 impl Engine {
-    fn start(target: Option<Target>, max_memory: u64) -> Result<Arc<Self>, CallError> {
-        let runtime = match runtime() {
-            Ok(runtime) => Some(runtime),
-            // Without Redis the tier works as it is: expired entries then go when they are read, or evicted.
-            Err(_) if target.is_none() => None,
-            Err(error) => return Err(error),
-        };
+    fn start(target: Option<Target>, max_memory: u64) -> Arc<Self> {
         let (gate, mode) =
             if target.is_some() { (Gate::Connection, Mode::Initializing) } else { (Gate::Local, Mode::Memory) };
         let shared = Shared::new(max_memory, gate, mode);
-        let link = runtime.and_then(|runtime| {
-            runtime.spawn(Memory::sweep(Arc::downgrade(&shared.memory)));
-            runtime.spawn(Memory::sweep(Arc::downgrade(shared.near.store())));
-            let target = target?;
-            let (sender, jobs) = mpsc::unbounded_channel();
-            runtime.spawn(supervisor::run(shared.clone(), target, jobs));
-            Some(Link::new(sender))
-        });
-        Ok(Arc::new(Self { shared, link }))
+        let engine = Self { shared, target, link: OnceCell::new(), tried: AtomicU64::new(now_ms()) };
+        if engine.has_redis() {
+            engine.connect();
+        } else {
+            let _ = engine.sweep();
+        }
+        Arc::new(engine)
     }
 
+    /// Where its calls go; `None` where the in-process tier is all there is.
     pub fn link(&self) -> Option<&Link> {
-        self.link.as_ref()
+        self.target.as_ref()?;
+        self.link.get().or_else(|| self.connect_later())
     }
 
     pub fn has_redis(&self) -> bool {
-        self.link.is_some()
+        self.target.is_some()
+    }
+
+    #[cold]
+    fn connect_later(&self) -> Option<&Link> {
+        let (now, last) = (now_ms(), self.tried.load(Ordering::Relaxed));
+        let due = now.saturating_sub(last) >= RETRY;
+        // One of the callers tries.
+        let mine = due && self.tried.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_ok();
+        if mine { self.connect() } else { None }
+    }
+
+    fn connect(&self) -> Option<&Link> {
+        let link = self.link.get_or_try_init(|| {
+            let runtime = self.sweep()?;
+            let target = self.target.clone().ok_or("there is no Redis")?;
+            let (sender, jobs) = mpsc::unbounded_channel();
+            runtime.spawn(supervisor::run(self.shared.clone(), target, jobs));
+            Ok(Link::new(sender))
+        });
+        link.inspect_err(|why: &String| {
+            let trouble = Trouble::new(
+                Kind::Connect,
+                format!("the engine's thread could not be started ({why}); is the process out of file descriptors?"),
+            );
+            self.shared.errors.count(trouble.kind);
+            self.shared.status.down(&trouble);
+            self.shared.status.probing(false);
+            *self.shared.gate.write() = Gate::Local;
+        })
+        .ok()
+    }
+
+    /// Expired entries go in the background. Without the thread for it they go when they are read, or evicted.
+    fn sweep(&self) -> Result<Handle, String> {
+        let runtime = runtime()?;
+        runtime.spawn(Memory::sweep(Arc::downgrade(&self.shared.memory)));
+        runtime.spawn(Memory::sweep(Arc::downgrade(self.shared.near.store())));
+        Ok(runtime)
     }
 }
 
@@ -161,9 +201,14 @@ pub fn open(options: Options) -> Result<Arc<Cache>, CallError> {
     let mut engines = ENGINES.lock();
     engines.retain(|_, engine| engine.strong_count() > 0);
     let engine = match engines.get(&options.target).and_then(Weak::upgrade) {
-        Some(engine) => engine,
+        Some(engine) => {
+            if engine.has_redis() {
+                engine.connect();
+            }
+            engine
+        }
         None => {
-            let engine = Engine::start(options.target.clone(), options.max_memory)?;
+            let engine = Engine::start(options.target.clone(), options.max_memory);
             engines.insert(options.target.clone(), Arc::downgrade(&engine));
             engine
         }
@@ -174,7 +219,7 @@ pub fn open(options: Options) -> Result<Arc<Cache>, CallError> {
 
 /// The process's one thread for connections: a current-thread runtime, which was measured a third faster here than a work-stealing one, as
 /// a batch needs no second thread. It lives as long as the process and never keeps it alive.
-fn runtime() -> Result<Handle, CallError> {
+fn runtime() -> Result<Handle, String> {
     // Tried again where it failed: there may be file descriptors by then.
     static RUNTIME: OnceCell<Handle> = OnceCell::new();
     let start = || {
@@ -191,9 +236,5 @@ fn runtime() -> Result<Handle, CallError> {
             .map_err(|e| e.kind().to_string())?;
         Ok(handle)
     };
-    RUNTIME.get_or_try_init(start).cloned().map_err(|why: String| {
-        CallError::config(format!(
-            "the engine's thread could not be started ({why}); is the process out of file descriptors?"
-        ))
-    })
+    RUNTIME.get_or_try_init(start).cloned()
 }

@@ -13,9 +13,10 @@ use tokio::net::{TcpStream, UnixStream, lookup_host};
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsConnector;
 
-use super::reply::{classify, explain, integer};
+use super::reply::{classify, command_denied, explain, integer};
 use super::target::{Address, Target, Trust};
 use super::tls;
+use super::wire::Wire;
 use crate::engine::error::{Kind, Trouble};
 use crate::engine::lease::{self, Holder};
 use crate::engine::registry::Shared;
@@ -38,11 +39,12 @@ pub struct Denied {
     pub scan: bool,
     pub client: bool,
     pub scripts: bool,
+    pub echo: bool,
 }
 
 /// A connection that is up. Dropping it closes the socket at once, whatever is in flight.
 pub struct Connection {
-    pub redis: MultiplexedConnection,
+    pub wire: Wire,
     /// Ends when the socket does.
     pub driver: JoinHandle<()>,
     /// By which the server knows it.
@@ -102,7 +104,7 @@ async fn handshake(target: &Target, protocol: ProtocolVersion, shared: &Arc<Shar
         MultiplexedConnection::new_with_config(&info, stream, config).await.map_err(|e| explain(&e))?;
     let driver = tokio::spawn(driver);
     let mut connection = Connection {
-        redis,
+        wire: Wire::new(redis),
         driver,
         id: None,
         server: Server::default(),
@@ -131,7 +133,7 @@ async fn inspect(connection: &mut Connection) -> Result<(), Trouble> {
     if connection.tracking {
         pipe.cmd("CLIENT").arg("TRACKING").arg("ON");
     }
-    let replies = connection.redis.send_packed_commands(&pipe, 0, pipe.len()).await.map_err(|e| explain(&e))?;
+    let replies = connection.wire.clone().send(pipe).await?;
     for reply in &replies {
         if let Value::ServerError(error) = reply {
             let trouble = classify(error);
@@ -148,6 +150,7 @@ async fn inspect(connection: &mut Connection) -> Result<(), Trouble> {
         unlink: denied(4),
         mget: denied(5),
         scripts: (6..=10).any(|i| matches!(replies.get(i), Some(Value::ServerError(_)))),
+        echo: connection.wire.unmarked(),
     };
     connection.tracking &= matches!(replies.last(), Some(Value::Okay));
     connection.id = replies.get(11).and_then(|id| integer(id.clone()).ok());
@@ -191,13 +194,6 @@ fn invalidated(shared: &Shared, push: PushInfo) {
             }
         }
     }
-}
-
-/// Whether the command itself is denied, and not only the probe's key.
-fn command_denied(error: &redis::ServerError) -> bool {
-    error.code() == "NOPERM"
-        && !error.details().is_some_and(|d| d.contains("the keys mentioned") || d.contains("access one of the keys"))
-        || error.details().is_some_and(|d| d.starts_with("unknown command"))
 }
 
 pub fn text(value: &Value) -> Option<String> {

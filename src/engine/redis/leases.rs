@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use redis::aio::MultiplexedConnection;
 use redis::{Cmd, Pipeline, Value};
 
 use super::found::{self, judge, left};
-use super::reply::{classify, explain, out_of_step};
+use super::reply::{classify, out_of_step};
 use super::settle::Wanted;
 use super::tokens;
+use super::wire::Wire;
 use crate::engine::batch::Json;
 use crate::engine::cache::Cache;
 use crate::engine::clock::now_ms;
@@ -35,9 +35,9 @@ enum Found {
 }
 
 /// Brings the flight `token` of `key` to its end, or to its leader.
-pub async fn run(cache: Arc<Cache>, redis: MultiplexedConnection, wanted: Wanted) {
+pub async fn run(cache: Arc<Cache>, wire: Wire, wanted: Wanted) {
     let Wanted { key, token, void, .. } = wanted;
-    let mut task = Task { cache, redis, key, token, void };
+    let mut task = Task { cache, wire, key, token, void };
     match task.wait_for_lease().await {
         Ok(true) => {
             let key = task.key.clone();
@@ -57,14 +57,14 @@ pub async fn run(cache: Arc<Cache>, redis: MultiplexedConnection, wanted: Wanted
 
 /// Renews the lease that lies at the stored key `at`, for as long as the function runs. Between two renewals it holds no cache: one that is closed need not wait for it.
 pub(super) async fn renew(task: Task, at: String) {
-    let Task { cache, redis, key, token, .. } = task;
+    let Task { cache, wire, key, token, .. } = task;
     let weak = Arc::downgrade(&cache);
     drop(cache);
     let since = Instant::now();
     while since.elapsed() < LONGEST {
         tokio::time::sleep(RENEWAL).await;
         let Some(cache) = weak.upgrade().filter(|c| c.shared().flights.alive(&key, token)) else { return };
-        let mut task = Task { cache, redis: redis.clone(), key: key.clone(), token, void: Box::default() };
+        let mut task = Task { cache, wire: wire.clone(), key: key.clone(), token, void: Box::default() };
         let renewed = task.eval(|by_text, holder| lease::renew(by_text, &at, holder)).await;
         if renewed.is_ok_and(|reply| reply == Value::Int(0)) {
             return;
@@ -74,7 +74,7 @@ pub(super) async fn renew(task: Task, at: String) {
 
 pub(super) struct Task {
     pub(super) cache: Arc<Cache>,
-    pub(super) redis: MultiplexedConnection,
+    pub(super) wire: Wire,
     pub(super) key: String,
     pub(super) token: u32,
     /// An entry that begins with this is nothing to this flight; empty for none.
@@ -203,7 +203,7 @@ impl Task {
             return Ok(Tokens::new());
         }
         let (pipeline, asked) = tokens::ask(&cache, keys, false);
-        let values = self.pipeline(&pipeline).await?;
+        let values = self.pipeline(pipeline).await?;
         Ok(asked.heard(&cache, values)?.0)
     }
 
@@ -217,14 +217,12 @@ impl Task {
     pub(super) async fn command(&mut self, command: Cmd) -> Result<Value, Trouble> {
         let mut pipeline = Pipeline::with_capacity(1);
         pipeline.add_command(command);
-        self.pipeline(&pipeline).await?.into_iter().next().ok_or_else(out_of_step)
+        self.pipeline(pipeline).await?.into_iter().next().ok_or_else(out_of_step)
     }
 
-    async fn pipeline(&mut self, pipeline: &Pipeline) -> Result<Vec<Value>, Trouble> {
-        let step = self.redis.send_packed_commands(pipeline, 0, pipeline.len());
-        match tokio::time::timeout(self.cache.timeout, step).await {
-            Ok(Ok(values)) => Ok(values),
-            Ok(Err(error)) => Err(explain(&error)),
+    async fn pipeline(&mut self, pipeline: Pipeline) -> Result<Vec<Value>, Trouble> {
+        match tokio::time::timeout(self.cache.timeout, self.wire.clone().send(pipeline)).await {
+            Ok(result) => result,
             Err(_) => Err(Trouble::new(Kind::Timeout, "the server did not answer in time")),
         }
     }

@@ -17,6 +17,7 @@ pub mod target;
 pub mod tasks;
 pub mod tls;
 pub mod tokens;
+pub mod wire;
 mod writes;
 
 use std::sync::Arc;

@@ -6,10 +6,10 @@
 
 use std::sync::Arc;
 
-use redis::aio::MultiplexedConnection;
 use redis::{Value, cmd};
 
 use super::leases::{Task, renew};
+use super::wire::Wire;
 use crate::engine::cache::Cache;
 use crate::engine::clock::now_ms;
 use crate::engine::lease::{self, LEASE};
@@ -18,9 +18,9 @@ use crate::engine::tags;
 use crate::engine::waiters::Lease;
 
 /// Brings the flight `token` of `key` to its leader, or serves all who wait the old value.
-pub async fn run(cache: Arc<Cache>, redis: MultiplexedConnection, key: String, token: u32) {
+pub async fn run(cache: Arc<Cache>, wire: Wire, key: String, token: u32) {
     let lock = tags::refresh_key(&cache.prefix, &key);
-    let mut task = Task { cache, redis, key, token, void: Box::default() };
+    let mut task = Task { cache, wire, key, token, void: Box::default() };
     let mut take = cmd("SET");
     let millis = u64::try_from(LEASE.as_millis()).unwrap_or(u64::MAX);
     take.arg(&lock).arg(task.holder().marker()).arg("NX").arg("PX").arg(millis);

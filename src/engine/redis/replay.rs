@@ -85,7 +85,7 @@ async fn unlink(
     for key in &keys {
         pipeline.cmd(writes::remove(steps.denied)).arg(&**key);
     }
-    let replies = match steps.pipeline(&pipeline).await {
+    let replies = match steps.pipeline(pipeline).await {
         Ok(replies) => replies,
         Err(trouble) => return Err((trouble, keys)),
     };
@@ -97,7 +97,7 @@ async fn unlink(
 
 fn steps<'a>(shared: &'a Shared, connection: &Connection) -> Steps<'a> {
     Steps {
-        redis: connection.redis.clone(),
+        wire: connection.wire.clone(),
         denied: connection.denied,
         // Nobody waits for it, and a chunk is more work than a call.
         patience: shared.patience().max(Duration::from_secs(1)),

@@ -30,6 +30,13 @@ pub fn classify(error: &ServerError) -> Trouble {
     Trouble::new(kind, message)
 }
 
+/// Whether the command itself is denied, and not only the probe's key.
+pub fn command_denied(error: &ServerError) -> bool {
+    error.code() == "NOPERM"
+        && !error.details().is_some_and(|d| d.contains("the keys mentioned") || d.contains("access one of the keys"))
+        || error.details().is_some_and(|d| d.starts_with("unknown command"))
+}
+
 fn is_auth(error: &ServerError) -> bool {
     error.details().is_some_and(mentions_auth)
 }

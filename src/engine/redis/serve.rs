@@ -10,13 +10,12 @@ use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesOrdered;
-use redis::aio::MultiplexedConnection;
-use redis::{Pipeline, RedisResult, Value};
+use redis::{Pipeline, Value};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::commands;
 use super::dial::Connection;
-use super::reply::explain;
+use super::reply::out_of_step;
 use super::sent::{InFlight, Next, Sent};
 use super::settle::Verdict;
 use super::tokens;
@@ -43,13 +42,9 @@ pub fn trust(shared: &Shared) -> u64 {
 
 /// Why serving ended.
 pub enum End {
-    Outage,
+    Outage(Kind),
     /// No cache is left.
     Closed,
-}
-
-async fn round_trip(mut redis: MultiplexedConnection, pipeline: Pipeline) -> RedisResult<Vec<Value>> {
-    redis.send_packed_commands(&pipeline, 0, pipeline.len()).await
 }
 
 /// Serves until the connection fails or the last cache is gone. What was in flight then has been answered, and the gate is local.
@@ -73,16 +68,21 @@ pub async fn serve(
         Ok(()) => return End::Closed,
         Err(trouble) => trouble,
     };
+    lose(shared, &trouble);
+    // Front to back; each answers its callers as it goes.
+    pump.sent.drain(..).for_each(drop);
+    pump.behind.drain(..).for_each(drop);
+    End::Outage(trouble.kind)
+}
+
+/// The connection is gone: callers run on the in-process tier from here on.
+pub fn lose(shared: &Shared, trouble: &Trouble) {
     // First: what is served behind this line is no longer vouched for.
     shared.near.disarm(now_ms());
     shared.waiting.wake_all();
     shared.errors.count(trouble.kind);
-    shared.status.down(&trouble);
+    shared.status.down(trouble);
     *shared.gate.write() = Gate::Local;
-    // Front to back; each answers its callers as it goes.
-    pump.sent.drain(..).for_each(drop);
-    pump.behind.drain(..).for_each(drop);
-    End::Outage
 }
 
 struct Pump<'a, F: Future> {
@@ -94,9 +94,9 @@ struct Pump<'a, F: Future> {
     behind: VecDeque<Job>,
 }
 
-impl Pump<'_, futures_util::future::BoxFuture<'static, RedisResult<Vec<Value>>>> {
+impl Pump<'_, futures_util::future::BoxFuture<'static, Result<Vec<Value>, Trouble>>> {
     fn send(&mut self, pipeline: Pipeline, sent: Sent) {
-        self.replies.push_back(Box::pin(round_trip(self.connection.redis.clone(), pipeline)));
+        self.replies.push_back(Box::pin(self.connection.wire.clone().send(pipeline)));
         self.sent.push_back(sent);
     }
 
@@ -129,12 +129,14 @@ impl Pump<'_, futures_util::future::BoxFuture<'static, RedisResult<Vec<Value>>>>
                 }
             }
             Work::Task(_) => {
-                tokio::spawn(tasks::run(job, self.connection.redis.clone(), self.connection.denied));
+                tokio::spawn(tasks::run(job, self.connection.wire.clone(), self.connection.denied));
             }
         }
     }
 
     async fn run(&mut self, shared: &Shared, jobs: &mut UnboundedReceiver<Job>) -> Result<(), Trouble> {
+        // Found out by work beside the pump.
+        let lost = self.connection.wire.clone();
         let mut last_heard = Instant::now();
         let mut held_up = false;
         // Armed for the earliest deadline when it was set; later ones only move it when it fires, so a batch sets no timer.
@@ -156,12 +158,12 @@ impl Pump<'_, futures_util::future::BoxFuture<'static, RedisResult<Vec<Value>>>>
                     let sent = self.sent.pop_front();
                     let values = match result {
                         Ok(values) => values,
-                        Err(error) => {
+                        Err(trouble) => {
                             // It stays at the front, to be answered with the others behind it.
                             if let Some(sent) = sent {
                                 self.sent.push_front(sent);
                             }
-                            return Err(explain(&error));
+                            return Err(trouble);
                         }
                     };
                     self.heard(shared, sent, values)?;
@@ -175,6 +177,7 @@ impl Pump<'_, futures_util::future::BoxFuture<'static, RedisResult<Vec<Value>>>>
                 () = shared.broken.notified() => {
                     return Err(Trouble::new(Kind::Timeout, "the server did not answer in time"));
                 }
+                () = lost.lost() => return Err(out_of_step()),
                 _ = &mut self.connection.driver => {
                     return Err(Trouble::new(Kind::Connection, "the server closed the connection"));
                 }
@@ -289,11 +292,11 @@ impl Pump<'_, futures_util::future::BoxFuture<'static, RedisResult<Vec<Value>>>>
         }
         if let Some(cache) = cache {
             for wanted in verdict.leases {
-                let redis = self.connection.redis.clone();
+                let wire = self.connection.wire.clone();
                 if wanted.refresh {
-                    tokio::spawn(refresh::run(cache.clone(), redis, wanted.key, wanted.token));
+                    tokio::spawn(refresh::run(cache.clone(), wire, wanted.key, wanted.token));
                 } else {
-                    tokio::spawn(leases::run(cache.clone(), redis, wanted));
+                    tokio::spawn(leases::run(cache.clone(), wire, wanted));
                 }
             }
             if !pipeline.is_empty() {

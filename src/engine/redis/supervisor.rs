@@ -14,15 +14,17 @@
 //! READONLY or refused credentials, and has no place for what must happen before the first command.
 
 use std::collections::VecDeque;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::dial::{Connection, Denied, dial};
 use super::replay;
-use super::serve::{End, serve, trust};
+use super::serve::{End, lose, serve, trust};
 use super::target::Target;
 use super::{Gate, Job};
 use crate::engine::clock::now_ms;
@@ -40,60 +42,73 @@ const FEW: usize = 500;
 /// A connection that lived so long was a good one: the next outage begins with short pauses again.
 const GOOD: Duration = Duration::from_secs(10);
 
-/// Runs until the last cache on this target is gone.
+/// Runs until the last cache on this target is gone. What panics within is an outage like another, and begins anew.
 pub async fn run(shared: Arc<Shared>, target: Target, mut jobs: UnboundedReceiver<Job>) {
-    let _exit = Exit(shared.clone());
-    let mut backoff = Backoff::default();
-    let mut told = Denied::default();
-    let mut old: Option<Old> = None;
-    loop {
-        let mut waiting = VecDeque::new();
-        let Some(mut connection) = connect(&shared, &target, &mut jobs, &mut waiting, &mut backoff).await else {
-            return;
-        };
-        let recovering = recover(&shared, &connection, old.as_ref());
-        match meanwhile(recovering, &shared, &mut jobs, &mut waiting).await {
-            None => return,
-            // Work that came meanwhile may have waited for too long, and then callers run on the fallback tier again.
-            Some(Ok(replayed)) if !shared.gate.read().is_local() => open(&shared, &connection, replayed, &mut told),
-            Some(result) => {
-                let late = Trouble::new(Kind::Timeout, "the server was too slow while recovering");
-                let trouble = result.err().unwrap_or(late);
-                down(&shared, &trouble, &mut waiting);
-                let pause = sleep(backoff.pause(trouble.kind));
-                match meanwhile(pause, &shared, &mut jobs, &mut waiting).await {
-                    None => return,
-                    Some(()) => continue,
-                }
-            }
-        }
-        old = connection.id.map(|id| Old { id, run_id: connection.server.run_id.clone() });
-        let since = Instant::now();
-        if let End::Closed = serve(&shared, &mut connection, &mut jobs, waiting).await {
-            return;
-        }
-        if since.elapsed() > GOOD {
-            backoff = Backoff::default();
+    let mut supervisor = Supervisor { backoff: Backoff::default(), told: Denied::default(), old: None };
+    while AssertUnwindSafe(supervisor.supervise(&shared, &target, &mut jobs)).catch_unwind().await.is_err() {
+        // What it held is dropped by now, and so answered.
+        let trouble = Trouble::new(Kind::Connection, "the connection's task failed; please report this");
+        lose(&shared, &trouble);
+        if meanwhile(sleep(LONGEST_PAUSE), &shared, &mut jobs, &mut VecDeque::new()).await.is_none() {
+            break;
         }
     }
+    *shared.gate.write() = Gate::Local;
 }
 
-/// Dials until a connection is up; `None` when no cache is left. Work that comes meanwhile is answered, or waits for the first connection.
-async fn connect(
-    shared: &Arc<Shared>,
-    target: &Target,
-    jobs: &mut UnboundedReceiver<Job>,
-    waiting: &mut VecDeque<Job>,
-    backoff: &mut Backoff,
-) -> Option<Connection> {
-    loop {
+/// What outlives a connection.
+struct Supervisor {
+    backoff: Backoff,
+    /// What was said already of what the ACL denies.
+    told: Denied,
+    old: Option<Old>,
+}
+
+impl Supervisor {
+    async fn supervise(&mut self, shared: &Arc<Shared>, target: &Target, jobs: &mut UnboundedReceiver<Job>) {
+        let mut waiting = VecDeque::new();
+        // `None`: no cache is left.
+        while let Some(kind) = self.connection(shared, target, jobs, &mut waiting).await {
+            shared.status.probing(false);
+            // Also before the first dial: a fleet that lost its server in one moment does not come back in one.
+            let pause = sleep(self.backoff.pause(kind));
+            if meanwhile(pause, shared, jobs, &mut waiting).await.is_none() {
+                return;
+            }
+        }
+    }
+
+    /// One connection, from its dial to its end; why it ended, or `None` where no cache is left.
+    async fn connection(
+        &mut self,
+        shared: &Arc<Shared>,
+        target: &Target,
+        jobs: &mut UnboundedReceiver<Job>,
+        waiting: &mut VecDeque<Job>,
+    ) -> Option<Kind> {
         shared.status.probing(true);
-        let trouble = match meanwhile(dial(target, shared), shared, jobs, waiting).await? {
-            Ok(connection) => return Some(connection),
-            Err(trouble) => trouble,
+        let mut connection = match meanwhile(dial(target, shared), shared, jobs, waiting).await? {
+            Ok(connection) => connection,
+            Err(trouble) => return Some(down(shared, &trouble, waiting)),
         };
-        down(shared, &trouble, waiting);
-        meanwhile(sleep(backoff.pause(trouble.kind)), shared, jobs, waiting).await?;
+        let recovering = recover(shared, &connection, self.old.as_ref());
+        match meanwhile(recovering, shared, jobs, waiting).await? {
+            // Work that came meanwhile may have waited for too long, and then callers run on the fallback tier again.
+            Ok(replayed) if !shared.gate.read().is_local() => open(shared, &connection, replayed, &mut self.told),
+            result => {
+                let late = Trouble::new(Kind::Timeout, "the server was too slow while recovering");
+                return Some(down(shared, &result.err().unwrap_or(late), waiting));
+            }
+        }
+        self.old = connection.id.map(|id| Old { id, run_id: connection.server.run_id.clone() });
+        let since = Instant::now();
+        let End::Outage(kind) = serve(shared, &mut connection, jobs, std::mem::take(waiting)).await else {
+            return None;
+        };
+        if since.elapsed() > GOOD {
+            self.backoff = Backoff::default();
+        }
+        Some(kind)
     }
 }
 
@@ -127,12 +142,13 @@ fn hold_or_answer(shared: &Shared, job: Job, waiting: &mut VecDeque<Job>) {
 }
 
 /// Redis is not to be had: nobody waits for it from here on.
-fn down(shared: &Shared, trouble: &Trouble, waiting: &mut VecDeque<Job>) {
+fn down(shared: &Shared, trouble: &Trouble, waiting: &mut VecDeque<Job>) -> Kind {
     shared.errors.count(trouble.kind);
     shared.status.down(trouble);
     shared.status.probing(false);
     *shared.gate.write() = Gate::Local;
     waiting.drain(..).for_each(Job::fall_back);
+    trouble.kind
 }
 
 /// What must happen before any work is admitted (see replay.rs); how many keys were undone. The gate is closed then: nobody runs on the fallback tier any more.
@@ -189,6 +205,7 @@ fn tell_denied(shared: &Shared, denied: Denied) {
         (denied.unlink, "UNLINK (DEL is used)"),
         (denied.scripts, "scripts (getOrCompute computes once a process, not once in all)"),
         (denied.mget, "MGET (GET is used)"),
+        (denied.echo, "ECHO (a reply too many or too few among reads is not noticed)"),
         (denied.client, "CLIENT (the connection has no name, and nothing is kept in process while Redis is up)"),
     ]
     .into_iter()
@@ -217,17 +234,5 @@ impl Backoff {
         };
         self.tries = self.tries.saturating_add(1);
         limit.mul_f64(random::part())
-    }
-}
-
-/// However the task ends, even by a panic, callers are not left in front of a closed gate.
-struct Exit(Arc<Shared>);
-
-impl Drop for Exit {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            self.0.status.down(&Trouble::new(Kind::Connection, "the connection's task failed; please report this"));
-        }
-        *self.0.gate.write() = Gate::Local;
     }
 }

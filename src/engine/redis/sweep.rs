@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use redis::aio::MultiplexedConnection;
 use redis::{Cmd, Pipeline, Value, cmd};
 
 use super::dial::Denied;
-use super::reply::{classify, explain, integer, out_of_step};
+use super::reply::{classify, integer, out_of_step};
+use super::wire::Wire;
 use super::writes;
 use crate::engine::error::{Kind, Trouble};
 use crate::engine::glob;
@@ -20,17 +20,16 @@ const SCAN_COUNT: usize = 1_000;
 
 /// A connection for long work: each step has a deadline.
 pub struct Steps<'a> {
-    pub redis: MultiplexedConnection,
+    pub wire: Wire,
     pub denied: Denied,
     pub patience: Duration,
     pub near: &'a Near,
 }
 
 impl Steps<'_> {
-    pub async fn pipeline(&mut self, pipeline: &Pipeline) -> Result<Vec<Value>, Trouble> {
-        let step = self.redis.send_packed_commands(pipeline, 0, pipeline.len());
-        match tokio::time::timeout(self.patience, step).await {
-            Ok(result) => result.map_err(|e| explain(&e)),
+    pub async fn pipeline(&mut self, pipeline: Pipeline) -> Result<Vec<Value>, Trouble> {
+        match tokio::time::timeout(self.patience, self.wire.clone().send(pipeline)).await {
+            Ok(result) => result,
             Err(_) => Err(Trouble::new(Kind::Timeout, "the server did not answer in time")),
         }
     }
@@ -38,7 +37,7 @@ impl Steps<'_> {
     pub async fn command(&mut self, command: Cmd) -> Result<Value, Trouble> {
         let mut pipeline = Pipeline::with_capacity(1);
         pipeline.add_command(command);
-        match self.pipeline(&pipeline).await?.pop() {
+        match self.pipeline(pipeline).await?.pop() {
             Some(Value::ServerError(error)) => Err(classify(&error)),
             Some(value) => Ok(value),
             None => Err(out_of_step()),

@@ -1,11 +1,11 @@
 //! Long work on the connection, beside the pump: `delPattern`, `clear`, `getStats`. Each step has the deadline of a call.
 
-use redis::aio::MultiplexedConnection;
 use redis::{Pipeline, Value};
 
 use super::dial::{Denied, field, text};
 use super::reply::{classify, integer, out_of_step};
 use super::sweep::Steps;
+use super::wire::Wire;
 use super::{Job, Work};
 use crate::engine::batch::{Json, Reply, Task};
 use crate::engine::cache::{Cache, ServerStats, stats_json};
@@ -16,10 +16,10 @@ use crate::engine::local;
 use crate::engine::stats::add;
 
 /// Does a task and answers it.
-pub async fn run(job: Job, redis: MultiplexedConnection, denied: Denied) {
+pub async fn run(job: Job, wire: Wire, denied: Denied) {
     let Work::Task(task) = &job.work else { return };
     let near = &job.cache.shared().near;
-    let mut tasks = Tasks { cache: &job.cache, steps: Steps { redis, denied, patience: job.cache.timeout, near } };
+    let mut tasks = Tasks { cache: &job.cache, steps: Steps { wire, denied, patience: job.cache.timeout, near } };
     let reply = match task {
         Task::DelPattern(pattern) => {
             let locally = local::remove_pattern(&job.cache, pattern, now_ms());
@@ -63,7 +63,7 @@ impl Tasks<'_> {
         self.cache.shared().near.flush();
         let mut pipeline = Pipeline::with_capacity(2);
         pipeline.cmd("DBSIZE").cmd("FLUSHDB");
-        let flushed = match self.steps.pipeline(&pipeline).await {
+        let flushed = match self.steps.pipeline(pipeline).await {
             Ok(mut replies) => match (replies.pop(), replies.pop()) {
                 (Some(Value::Okay), Some(size)) => integer(size),
                 (Some(Value::ServerError(error)), _) => Err(classify(&error)),
@@ -85,7 +85,7 @@ impl Tasks<'_> {
         let mut pipeline = Pipeline::with_capacity(2);
         pipeline.cmd("INFO").arg("memory");
         pipeline.cmd("DBSIZE");
-        let server = match self.steps.pipeline(&pipeline).await {
+        let server = match self.steps.pipeline(pipeline).await {
             Ok(replies) => {
                 let info = replies.first().and_then(text).unwrap_or_default();
                 let number = |name: &str| field(&info, name).and_then(|v| v.trim().parse().ok());

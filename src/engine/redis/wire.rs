@@ -1,0 +1,92 @@
+//! A connection whose replies are known to belong to its pipelines.
+//!
+//! The problem. Replies carry no name: they belong to commands by their order alone. One too many or too few, whoever loses or adds
+//! it (a proxy that breaks, a bug of a server or of a client library), and each key behind it gets its neighbour's value. Where the
+//! neighbours are of one kind, as reads are, no type tells.
+//!
+//! The approach. Each pipeline ends with `ECHO` and a number that no other pipeline of the connection has. Another last reply than this
+//! number, and nothing of the pipeline is believed: the call is answered by the in-process tier, and the connection is torn down. It costs some
+//! thirty bytes and the cheapest of commands for a whole pipeline. `ECHO`, not `PING`: a server whose snapshots fail answers `PING` with an error.
+//!
+//! The limits. What a pipeline lost and gained again within itself is not seen. A server, or an ACL, without `ECHO` is served without.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use redis::aio::MultiplexedConnection;
+use redis::{Pipeline, ServerError, Value};
+use tokio::sync::Notify;
+
+use super::reply::{classify, command_denied, explain, out_of_step};
+use crate::engine::error::Trouble;
+use crate::engine::random;
+
+/// Cheap to clone; all clones are one connection.
+#[derive(Clone)]
+pub struct Wire {
+    redis: MultiplexedConnection,
+    marks: Arc<Marks>,
+}
+
+struct Marks {
+    next: AtomicU64,
+    denied: AtomicBool,
+    lost: Notify,
+}
+
+impl Wire {
+    pub fn new(redis: MultiplexedConnection) -> Self {
+        // From anywhere: no stored value is likely to be the number that is waited for.
+        let next = AtomicU64::new(random::bits() >> 1);
+        Self { redis, marks: Arc::new(Marks { next, denied: AtomicBool::new(false), lost: Notify::new() }) }
+    }
+
+    /// Sends a pipeline; its replies, errors of the server among them. There is no deadline here.
+    pub async fn send(mut self, mut pipeline: Pipeline) -> Result<Vec<Value>, Trouble> {
+        let mark = self.mark(&mut pipeline);
+        let result = self.redis.send_packed_commands(&pipeline, 0, pipeline.len()).await;
+        let mut values = result.map_err(|e| explain(&e))?;
+        if let Some(mark) = mark {
+            let last = values.pop();
+            self.check(mark, last).inspect_err(|_| self.marks.lost.notify_one())?;
+        }
+        Ok(values)
+    }
+
+    /// Until replies have come that are not their pipeline's.
+    pub async fn lost(&self) {
+        self.marks.lost.notified().await;
+    }
+
+    /// Whether the server refuses to be asked; known when the first pipeline has been answered.
+    pub fn unmarked(&self) -> bool {
+        self.marks.denied.load(Ordering::Relaxed)
+    }
+
+    fn mark(&self, pipeline: &mut Pipeline) -> Option<u64> {
+        if self.unmarked() {
+            return None;
+        }
+        let mark = self.marks.next.fetch_add(1, Ordering::Relaxed);
+        pipeline.cmd("ECHO").arg(mark);
+        Some(mark)
+    }
+
+    fn check(&self, mark: u64, last: Option<Value>) -> Result<(), Trouble> {
+        match last {
+            Some(Value::BulkString(bytes)) if bytes == mark.to_string().as_bytes() => Ok(()),
+            Some(Value::ServerError(error)) if is_own(&error) && command_denied(&error) => {
+                self.marks.denied.store(true, Ordering::Relaxed);
+                Ok(())
+            }
+            // Such as LOADING, which is said to every command.
+            Some(Value::ServerError(error)) if classify(&error).kind.is_outage() => Err(classify(&error)),
+            _ => Err(out_of_step()),
+        }
+    }
+}
+
+/// Whether an error speaks of the mark's own command.
+fn is_own(error: &ServerError) -> bool {
+    error.details().is_some_and(|details| details.to_ascii_lowercase().contains("echo"))
+}
