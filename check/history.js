@@ -86,11 +86,7 @@ class History {
         break;
       case 'sweep': {
         const matches = matcher(op.pattern);
-        const end = { op, covers: (write) => matches(write.key) };
-        // One that met an outage midway, or that Redis did not answer in time, may have removed a part.
-        const slow = (op.end - op.start) / 1e6 >= this.plan.options.timeoutMs;
-        const whole = op.where !== 'unknown' && !slow && !this.#cut(op, op.end);
-        (whole ? this.ends : this.perhaps).push(end);
+        this.ends.push({ op, covers: (write) => matches(write.key) });
         break;
       }
       case 'flush':
@@ -114,7 +110,7 @@ class History {
     const where = run.after && op.after ? whereOf(run.after, op.after) : 'unknown';
     const until = where === 'unknown' ? op.until : op.end;
     const waited = (run.start - op.start) / 1e6 >= this.plan.options.timeoutMs - 1;
-    const leased = op.lock && whereOf(op.before, run.before) === 'redis' && !waited && !this.#cut(op, run.start);
+    const leased = op.lock && whereOf(op.before, run.before) === 'redis' && !waited;
     const stored = run.end ?? run.start;
     this.#write(run.key, run.value, { op, kind: 'compute', start: run.start, stored, until, where, leased });
   }

@@ -168,6 +168,23 @@ async function expectUndone(cache, there) {
   expect(cache.health().journal).toBe(0);
 }
 
+test.each([
+  ['clear', (cache) => cache.clear()],
+  ['delPattern', (cache) => cache.delPattern('*')],
+])('fault 2: %s in flight takes away what was written before it, also where both meet the outage', async (_, sweep) => {
+  const cache = await connected();
+  await server.kill('SIGSTOP');
+  const written = cache.set('k', 1);
+  // In a turn of its own, and so a job of its own.
+  await new Promise(setImmediate);
+  await Promise.all([written, sweep(cache)]);
+  expect(cache.getMode()).toBe('memory');
+  expect(await cache.get('k')).toBeNull();
+  await server.kill('SIGCONT');
+  await untilMode(cache, 'redis');
+  expect(await cache.get('k')).toBeNull();
+});
+
 test('fault 13: a reply that comes too late is nobody else’s', async () => {
   const cache = await connected({ url: proxy.url(), nearCache: false });
   const keys = Array.from({ length: 50 }, (_, i) => `k${i}`);

@@ -8,7 +8,7 @@ use std::time::Duration;
 use once_cell::sync::{Lazy, OnceCell};
 use parking_lot::{Mutex, RwLock};
 use tokio::runtime::{Builder, Handle};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::mpsc;
 
 use super::cache::Cache;
 use super::clock::now_ms;
@@ -38,8 +38,6 @@ pub struct Shared {
     pub latency: Latency,
     /// Held for reading by a batch that runs on its caller's thread, for writing by a change of mode.
     pub gate: RwLock<Gate>,
-    /// Wakes the pump when long work beside it missed its deadline.
-    pub broken: Notify,
     /// Calls handed over and not answered yet.
     queued: AtomicUsize,
     /// The longest `timeoutMs` of the caches, in microseconds; see `patience`.
@@ -62,7 +60,6 @@ impl Shared {
             errors: Errors::default(),
             latency: Latency::default(),
             gate: RwLock::new(gate),
-            broken: Notify::new(),
             queued: AtomicUsize::new(0),
             patience: AtomicU64::new(0),
             grace: AtomicBool::new(false),

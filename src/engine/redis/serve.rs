@@ -12,10 +12,10 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesOrdered;
 use redis::{Pipeline, Value};
 use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::watch;
 
 use super::commands;
 use super::dial::Connection;
-use super::reply::out_of_step;
 use super::sent::{InFlight, Next, Sent};
 use super::settle::Verdict;
 use super::tokens;
@@ -60,6 +60,7 @@ pub async fn serve(
         sent: VecDeque::new(),
         stalled: false,
         behind: VecDeque::new(),
+        ended: watch::Sender::new(()),
     };
     for job in waiting {
         pump.start(job);
@@ -92,6 +93,8 @@ struct Pump<'a, F: Future> {
     /// A job waits for tokens before it is planned: those that come wait behind it, as the order of jobs is the order on the wire.
     stalled: bool,
     behind: VecDeque<Job>,
+    /// Dropped when all that was sent has been answered.
+    ended: watch::Sender<()>,
 }
 
 impl Pump<'_, futures_util::future::BoxFuture<'static, Result<Vec<Value>, Trouble>>> {
@@ -129,14 +132,15 @@ impl Pump<'_, futures_util::future::BoxFuture<'static, Result<Vec<Value>, Troubl
                 }
             }
             Work::Task(_) => {
-                tokio::spawn(tasks::run(job, self.connection.wire.clone(), self.connection.denied));
+                let ended = self.ended.subscribe();
+                tokio::spawn(tasks::run(job, self.connection.wire.clone(), self.connection.denied, ended));
             }
         }
     }
 
     async fn run(&mut self, shared: &Shared, jobs: &mut UnboundedReceiver<Job>) -> Result<(), Trouble> {
         // Found out by work beside the pump.
-        let lost = self.connection.wire.clone();
+        let wire = self.connection.wire.clone();
         let mut last_heard = Instant::now();
         let mut held_up = false;
         // Armed for the earliest deadline when it was set; later ones only move it when it fires, so a batch sets no timer.
@@ -174,10 +178,7 @@ impl Pump<'_, futures_util::future::BoxFuture<'static, Result<Vec<Value>, Troubl
                     None if self.sent.is_empty() => return Ok(()),
                     None => self.drain(shared).await?,
                 },
-                () = shared.broken.notified() => {
-                    return Err(Trouble::new(Kind::Timeout, "the server did not answer in time"));
-                }
-                () = lost.lost() => return Err(out_of_step()),
+                trouble = wire.failed() => return Err(trouble),
                 _ = &mut self.connection.driver => {
                     return Err(Trouble::new(Kind::Connection, "the server closed the connection"));
                 }

@@ -13,6 +13,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use parking_lot::Mutex;
 use redis::aio::MultiplexedConnection;
 use redis::{Pipeline, ServerError, Value};
 use tokio::sync::Notify;
@@ -31,14 +32,24 @@ pub struct Wire {
 struct Marks {
     next: AtomicU64,
     denied: AtomicBool,
-    lost: Notify,
+    /// Why the connection is of no more use, and who is to know.
+    failure: Mutex<Option<Trouble>>,
+    failed: Notify,
 }
 
 impl Wire {
     pub fn new(redis: MultiplexedConnection) -> Self {
         // From anywhere: no stored value is likely to be the number that is waited for.
         let next = AtomicU64::new(random::bits() >> 1);
-        Self { redis, marks: Arc::new(Marks { next, denied: AtomicBool::new(false), lost: Notify::new() }) }
+        Self {
+            redis,
+            marks: Arc::new(Marks {
+                next,
+                denied: AtomicBool::new(false),
+                failure: Mutex::default(),
+                failed: Notify::new(),
+            }),
+        }
     }
 
     /// Sends a pipeline; its replies, errors of the server among them. There is no deadline here.
@@ -48,14 +59,21 @@ impl Wire {
         let mut values = result.map_err(|e| explain(&e))?;
         if let Some(mark) = mark {
             let last = values.pop();
-            self.check(mark, last).inspect_err(|_| self.marks.lost.notify_one())?;
+            self.check(mark, last).inspect_err(|trouble| self.fail(trouble.clone()))?;
         }
         Ok(values)
     }
 
-    /// Until replies have come that are not their pipeline's.
-    pub async fn lost(&self) {
-        self.marks.lost.notified().await;
+    /// The connection is of no more use, whoever found it out: only a recovery undoes what is unknown now.
+    pub fn fail(&self, trouble: Trouble) {
+        self.marks.failure.lock().get_or_insert(trouble);
+        self.marks.failed.notify_one();
+    }
+
+    /// Until that is so; for the one who serves it.
+    pub async fn failed(&self) -> Trouble {
+        self.marks.failed.notified().await;
+        self.marks.failure.lock().clone().unwrap_or_else(out_of_step)
     }
 
     /// Whether the server refuses to be asked; known when the first pipeline has been answered.
