@@ -6,7 +6,6 @@
 'use strict';
 
 const SECOND = 1e9;
-const NOTICED = 0.02 * SECOND;
 
 /** @typedef {'redis' | 'memory' | 'unknown'} Where */
 
@@ -109,15 +108,9 @@ class History {
   #computed(op, run) {
     const where = run.after && op.after ? whereOf(run.after, op.after) : 'unknown';
     const until = where === 'unknown' ? op.until : op.end;
-    const waited = (run.start - op.start) / 1e6 >= this.plan.options.timeoutMs - 1;
-    const leased = op.lock && whereOf(op.before, run.before) === 'redis' && !waited;
+    const leased = op.lock && whereOf(op.before, run.before) === 'redis';
     const stored = run.end ?? run.start;
     this.#write(run.key, run.value, { op, kind: 'compute', start: run.start, stored, until, where, leased });
-  }
-
-  /** Whether its process lost the connection from the call until then. What runs beside the calls of others may know a little before the process does. */
-  #cut(op, until) {
-    return this.outages.some(({ process, at }) => process === op.process && at >= op.start && at <= until + NOTICED);
   }
 
   #read(op, key, value) {

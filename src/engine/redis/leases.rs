@@ -221,9 +221,6 @@ impl Task {
     }
 
     async fn pipeline(&mut self, pipeline: Pipeline) -> Result<Vec<Value>, Trouble> {
-        match tokio::time::timeout(self.cache.timeout, self.wire.clone().send(pipeline)).await {
-            Ok(result) => result,
-            Err(_) => Err(Trouble::new(Kind::Timeout, "the server did not answer in time")),
-        }
+        self.wire.ask(pipeline, self.cache.timeout).await
     }
 }

@@ -19,6 +19,7 @@ use super::dial::Connection;
 use super::sent::{InFlight, Next, Sent};
 use super::settle::Verdict;
 use super::tokens;
+use super::wire::HELD_UP;
 use super::writes;
 use super::{Gate, Job, Work, leases, refresh, tasks};
 use crate::engine::cache::Cache;
@@ -29,9 +30,6 @@ use crate::engine::tags::Tokens;
 
 /// An idle connection is asked this often whether it lives.
 pub const HEARTBEAT: Duration = Duration::from_secs(1);
-/// A timer that fires so much too late says that this process was stopped, not the server: the replies may be lying in the socket.
-const HELD_UP: Duration = Duration::from_millis(100);
-
 /// And this long after the deadline of a heartbeat nobody vouches any more for what is held: see race 6 of near.rs.
 const GRACE: Duration = Duration::from_millis(250);
 

@@ -8,7 +8,7 @@ use super::dial::Denied;
 use super::reply::{classify, integer, out_of_step};
 use super::wire::Wire;
 use super::writes;
-use crate::engine::error::{Kind, Trouble};
+use crate::engine::error::Trouble;
 use crate::engine::glob;
 use crate::engine::journal::Pattern;
 use crate::engine::mutant;
@@ -28,10 +28,7 @@ pub struct Steps<'a> {
 
 impl Steps<'_> {
     pub async fn pipeline(&mut self, pipeline: Pipeline) -> Result<Vec<Value>, Trouble> {
-        match tokio::time::timeout(self.patience, self.wire.clone().send(pipeline)).await {
-            Ok(result) => result,
-            Err(_) => Err(Trouble::new(Kind::Timeout, "the server did not answer in time")),
-        }
+        self.wire.ask(pipeline, self.patience).await
     }
 
     pub async fn command(&mut self, command: Cmd) -> Result<Value, Trouble> {

@@ -12,15 +12,20 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use redis::aio::MultiplexedConnection;
 use redis::{Pipeline, ServerError, Value};
 use tokio::sync::Notify;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::reply::{classify, command_denied, explain, out_of_step};
-use crate::engine::error::Trouble;
+use crate::engine::error::{Kind, Trouble};
 use crate::engine::random;
+
+/// A timer that fires so much too late says that this process was stopped, not the server: the replies may be lying in the socket.
+pub const HELD_UP: Duration = Duration::from_millis(100);
 
 /// Cheap to clone; all clones are one connection.
 #[derive(Clone)]
@@ -52,7 +57,7 @@ impl Wire {
         }
     }
 
-    /// Sends a pipeline; its replies, errors of the server among them. There is no deadline here.
+    /// Sends a pipeline; its replies, errors of the server among them. The deadline is the caller's.
     pub async fn send(mut self, mut pipeline: Pipeline) -> Result<Vec<Value>, Trouble> {
         let mark = self.mark(&mut pipeline);
         let result = self.redis.send_packed_commands(&pipeline, 0, pipeline.len()).await;
@@ -62,6 +67,22 @@ impl Wire {
             self.check(mark, last).inspect_err(|trouble| self.fail(trouble.clone()))?;
         }
         Ok(values)
+    }
+
+    /// As `send`, with a deadline. One that is missed is an outage, whoever missed it.
+    pub async fn ask(&self, pipeline: Pipeline, patience: Duration) -> Result<Vec<Value>, Trouble> {
+        let due = Instant::now() + patience;
+        let replies = self.clone().send(pipeline);
+        tokio::pin!(replies);
+        let mut result = timeout_at(due, &mut replies).await;
+        if result.is_err() && due.elapsed() > HELD_UP {
+            result = timeout(HELD_UP, &mut replies).await;
+        }
+        result.unwrap_or_else(|_| {
+            let trouble = Trouble::new(Kind::Timeout, "the server did not answer in time");
+            self.fail(trouble.clone());
+            Err(trouble)
+        })
     }
 
     /// The connection is of no more use, whoever found it out: only a recovery undoes what is unknown now.
