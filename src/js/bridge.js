@@ -33,6 +33,9 @@ class Bridge {
     this.sent = new Map();
     this.lastId = 0;
     this.events = new Events();
+    /** @type {Set<Channel> | null} while the callers run that one text of replies has woken: the channels that they called */
+    this.woken = null;
+    this.flush = this.flush.bind(this);
   }
 
   nextId() {
@@ -44,35 +47,37 @@ class Bridge {
   /** @param {string} text frames, as the engine's splice.rs writes them */
   wake(text) {
     const frames = JSON.parse(text);
-    const woken = new Set();
+    if (this.woken === null && afterWake(this.flush)) this.woken = new Set();
     for (let i = 0; i < frames.length; i += 3) {
       const id = frames[i];
       if (id === 0) this.events.tell(frames[i + 1]);
-      else woken.add(this.finish(id, frames[i + 1], frames[i + 2]));
+      else this.finish(id, frames[i + 1], frames[i + 2]);
     }
-    afterWake(() => {
-      for (const channel of woken) channel?.flush();
-    });
     if (this.sent.size === 0) {
       this.busy.bridge = null;
       this.native.rest();
     }
   }
 
+  /** Hands over what callers did who were woken. */
+  flush() {
+    const channels = this.woken ?? [];
+    this.woken = null;
+    for (const channel of channels) channel.flush();
+  }
+
   /**
    * @param {number} id
    * @param {any[]} replies
    * @param {0 | [number, string, string][]} errors
-   * @returns {Channel | undefined} whose callers were woken
    */
   finish(id, replies, errors) {
     const sent = this.sent.get(id);
     // A waiter that was answered otherwise.
-    if (sent === undefined) return undefined;
+    if (sent === undefined) return;
     this.sent.delete(id);
     sent.channel.answer(sent.slots, replies, errors);
     sent.channel.settled(sent.count);
-    return sent.channel;
   }
 }
 

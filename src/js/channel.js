@@ -84,7 +84,9 @@ class Channel {
       this.flush();
     } else if (!this.scheduled) {
       this.scheduled = true;
-      this.later(this.flush);
+      // A round of the event loop for nothing would be more than a tenth of what a lone call costs it.
+      if (this.bridge.woken === null) this.later(this.flush);
+      else this.bridge.woken.add(this);
     }
   }
 

@@ -9,7 +9,7 @@
 //   `setImmediate` would gain nothing there.
 // - Where Rust answers at once (memory mode), a lone caller would pay a round of the event loop for each call with `setImmediate`.
 //
-// So: `setImmediate`, or behind the promise jobs of a wake-up, whichever comes first; and `process.nextTick` while answers come at once.
+// So: behind the promise jobs of a wake-up for what they call, else `setImmediate`; and `process.nextTick` while answers come at once.
 'use strict';
 
 // For the benchmark, which compares the moments.
@@ -30,12 +30,15 @@ function laterBy(atOnce) {
 }
 
 /**
- * Flushes what callers do who were woken just now.
+ * Flushes what callers do who were woken just now, in this turn.
  * @param {() => void} flush
+ * @returns {boolean} whether it will, and nobody else need
  */
 function afterWake(flush) {
+  if (forced !== undefined) return false;
   // A tick runs when the promise jobs are through; one that is scheduled from outside of them could run before.
-  if (forced === undefined) queueMicrotask(() => process.nextTick(flush));
+  queueMicrotask(() => process.nextTick(flush));
+  return true;
 }
 
 module.exports = { afterWake, laterBy };
