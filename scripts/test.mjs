@@ -25,6 +25,7 @@ const usage = `npm test [-- options] [-- arguments of the one selected step]
 const bin = (name) => join(root, 'node_modules/.bin', name);
 const jestResults = join(root, 'target/jest-results.json');
 const types = join('__test__', 'types');
+const DAY = 86_400_000;
 
 /**
  * A step is a function or a list of commands. `needs` names the steps that a selection of this one brings along;
@@ -56,6 +57,11 @@ const steps = {
   },
   mutants: { needs: ['setup'], commands: [['node', 'scripts/mutants.mjs']] },
   addon: { needs: ['setup'], run: buildAddon },
+  // Others each day, and the same all day: what a run says can be run again.
+  guarantees: {
+    needs: ['setup', 'addon'],
+    commands: [['node', 'scripts/check.mjs', '--schedules', '300', '--seed', String(Math.floor(Date.now() / DAY))]],
+  },
   jest: {
     needs: ['setup', 'addon'],
     commands: [[bin('jest'), '--json', `--outputFile=${jestResults}`]],
@@ -158,7 +164,7 @@ function summarize(results, selected) {
   console.log('\n=== summary');
   for (const name of selected) {
     const result = results.find((candidate) => candidate.name === name);
-    console.log(`${name.padEnd(8)} ${result ? verdict(result) : 'not run'}`);
+    console.log(`${name.padEnd(10)} ${result ? verdict(result) : 'not run'}`);
   }
   const counts = results.flatMap(({ tests }) => tests ?? []);
   const sum = (kind) => counts.reduce((total, tests) => total + tests[kind], 0);
