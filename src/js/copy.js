@@ -2,24 +2,41 @@
 //
 // A copy differs from its original only in its objects and arrays: strings and numbers cannot be changed, so they are shared. V8 copies the properties of an object
 // of known shape (`{ ...object }`) and the elements of an array (`slice`) in one go, several times faster than a parser reads them from a text. What must
-// still be walked are the objects within: their places are written down once, when the value is kept.
+// still be walked are the objects within: their places are written down once, when the value is kept, and values of one make share the plan: with a hundred
+// thousand of them, memory that was not read lately is most of what a copy costs.
 'use strict';
 
 // Deeper values are parsed each time: the walk is recursive.
 const DEEPEST = 64;
+
+// So many plans are kept to be shared, and none that takes more text to say: values of that many makes, or that size, gain nothing by it.
+const MOST_PLANS = 1024;
+const LONGEST = 1024;
 
 /**
  * Whether a value is an array, and where the objects within it are.
  * @typedef {{ array: boolean, within: { key: string | number, plan: Plan }[] }} Plan
  */
 
+/** @type {Map<string, Plan>} by what they say */
+const plans = new Map();
+
 /**
  * How to copy a value that JSON.parse made; undefined where it had better be parsed.
  * @param {any} value an object or array
- * @param {number} [depth]
  * @returns {Plan | undefined}
  */
-function planOf(value, depth = 0) {
+function planOf(value) {
+  const plan = newPlan(value, 0);
+  return plan === undefined ? undefined : shared(plan);
+}
+
+/**
+ * @param {any} value
+ * @param {number} depth
+ * @returns {Plan | undefined}
+ */
+function newPlan(value, depth) {
   if (depth > DEEPEST) return undefined;
   const array = Array.isArray(value);
   const within = [];
@@ -27,11 +44,24 @@ function planOf(value, depth = 0) {
     const part = value[key];
     if (part === null || typeof part !== 'object') continue;
     // An own property of that name is copied by `{ ...object }`, but an assignment would set the prototype.
-    const plan = key === '__proto__' ? undefined : planOf(part, depth + 1);
+    const plan = key === '__proto__' ? undefined : newPlan(part, depth + 1);
     if (plan === undefined) return undefined;
     within.push({ key, plan });
   }
   return { array, within };
+}
+
+/**
+ * The same plan, the first that said so.
+ * @param {Plan} plan
+ */
+function shared(plan) {
+  const text = JSON.stringify(plan);
+  if (text.length > LONGEST) return plan;
+  const first = plans.get(text);
+  if (first !== undefined) return first;
+  if (plans.size < MOST_PLANS) plans.set(text, plan);
+  return plan;
 }
 
 /**
