@@ -75,6 +75,13 @@ impl Flights {
         }
     }
 
+    /// Its lease is asked for along with its read.
+    pub fn asked(&self, key: &str, token: u32) {
+        if let Some(flight) = self.table.lock().find(key, token) {
+            flight.asked = true;
+        }
+    }
+
     /// The read hit: all who wait get the value, nobody computes.
     pub fn found(&self, key: &str, token: u32, value: &Json) -> Answers {
         self.take(key, token).map_or_else(Answers::default, |f| Answers::all(f.waiters, &Reply::Hit(value.clone())))
@@ -204,7 +211,7 @@ impl Flights {
 
     /// A write of `key`: nobody joins its flights any more, and none of them stores.
     ///
-    /// Returns the flight that holds the key's lease in Redis, if one of them does.
+    /// Returns the flight that holds the key's lease in Redis, or may, if one of them does.
     pub fn fence(&self, key: &str) -> Option<u32> {
         if self.keys.load(Ordering::SeqCst) == 0 || mutant::lacks("flight") {
             return None;
@@ -212,7 +219,7 @@ impl Flights {
         let mut table = self.table.lock();
         let flights = table.flights.get_mut(key)?;
         flights.iter_mut().for_each(|f| f.fenced = true);
-        flights.iter().rev().find(|f| f.lease == Lease::Key).map(|f| f.token)
+        flights.iter().rev().find(|f| f.lease == Lease::Key || f.asked).map(|f| f.token)
     }
 
     /// As `fence`, for all that compute without a lease: they began while Redis was away, and others may have written their keys since.

@@ -19,6 +19,7 @@ use super::lease::Waiting;
 use super::memory::{Memory, Usage};
 use super::near::Near;
 use super::options::{DEFAULT_TIMEOUT, Options};
+use super::redis::ahead::Misses;
 use super::redis::target::Target;
 use super::redis::{Gate, Link, supervisor};
 use super::stats::{Errors, Latency};
@@ -31,6 +32,7 @@ pub struct Shared {
     /// Those who wait for another process's computation.
     pub waiting: Waiting,
     pub flights: Flights,
+    pub misses: Misses,
     /// What is to be undone in Redis.
     pub journal: Journal,
     pub status: Status,
@@ -55,6 +57,7 @@ impl Shared {
             near: Near::new(max_memory, id),
             waiting: Waiting::default(),
             flights: Flights::default(),
+            misses: Misses::default(),
             journal: Journal::default(),
             status: Status::new(id, mode),
             errors: Errors::default(),

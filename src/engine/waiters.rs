@@ -111,6 +111,8 @@ pub struct Flight {
     pub fenced: bool,
     pub overdue: bool,
     pub lease: Lease,
+    /// Its lease was asked for along with its read: the marker may lie there already.
+    pub asked: bool,
     /// What it replaces, if there is something.
     pub over: Option<Over>,
     /// The tokens that its tags had when it began.
@@ -129,6 +131,7 @@ impl Flight {
             fenced: false,
             overdue: false,
             lease: Lease::None,
+            asked: false,
             over: None,
             tags: Vec::new(),
             elsewhere: false,

@@ -30,8 +30,8 @@ pub(super) enum Step {
     /// Without the server.
     Answered(Reply),
     /// By the next value of the MGET under way, or by the first of a new one.
-    /// `timed`: the next PTTL behind the MGET is its; `ticket`: it may fill the near cache.
-    Read { run: Run, flight: Option<Flight>, timed: bool, ticket: Option<u64> },
+    /// `timed`: the next PTTL behind the MGET is its; `asks`: and the next lease; `ticket`: it may fill the near cache.
+    Read { run: Run, flight: Option<Flight>, timed: bool, asks: bool, ticket: Option<u64> },
     /// By the next reply.
     Write,
     /// By the last of so many replies.
@@ -62,11 +62,12 @@ pub(super) struct Flight {
     pub(super) lock: Option<(u32, bool)>,
 }
 
-/// An MGET: how many keys it has, and how many PTTL stand behind it. No keys: the one under way goes on.
+/// An MGET: how many keys it has, and how many PTTL and leases stand behind it. No keys: the one under way goes on.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Run {
     pub(super) keys: usize,
     pub(super) fills: usize,
+    pub(super) leases: usize,
 }
 
 /// A pipeline and how to read what comes back.
@@ -110,12 +111,13 @@ struct Planner {
     tokens: Tokens,
 }
 
-/// The MGET under way: where it began among the steps, its keys so far, and the PTTL that will follow.
+/// The MGET under way: where it began among the steps, its keys so far, and the PTTL and leases that will follow.
 struct OpenRun {
     at: usize,
     keys: usize,
     command: Cmd,
     ttls: Vec<Cmd>,
+    leases: Vec<Cmd>,
 }
 
 impl Planner {
@@ -210,6 +212,7 @@ impl Planner {
             keys: 0,
             command: cmd(if self.denied.mget { "GET" } else { "MGET" }),
             ttls: Vec::new(),
+            leases: Vec::new(),
         });
         run.keys += 1;
         run.command.arg(key);
@@ -220,7 +223,12 @@ impl Planner {
         if timed {
             run.ttls.push(with_key("PTTL", key));
         }
-        self.steps.push(Step::Read { run: Run::default(), flight, timed, ticket });
+        let asks = flight.is_some_and(|f| f.lock.is_some_and(|(_, many)| !many)) && cache.shared().misses.prevail();
+        if let (true, Some(flight)) = (asks, flight) {
+            cache.shared().flights.asked(key, flight.token);
+            run.leases.push(lease::acquire(false, key, holder(cache, flight.token), &[]));
+        }
+        self.steps.push(Step::Read { run: Run::default(), flight, timed, asks, ticket });
     }
 
     /// The tags of what is to be stored, with the tokens that they have.
@@ -236,10 +244,10 @@ impl Planner {
         let Some(open) = self.run.take() else { return };
         self.pipeline.add_command(open.command);
         if let Some(Step::Read { run, .. }) = self.steps.get_mut(open.at) {
-            *run = Run { keys: open.keys, fills: open.ttls.len() };
+            *run = Run { keys: open.keys, fills: open.ttls.len(), leases: open.leases.len() };
         }
-        for ttl in open.ttls {
-            self.pipeline.add_command(ttl);
+        for command in open.ttls.into_iter().chain(open.leases) {
+            self.pipeline.add_command(command);
         }
     }
 

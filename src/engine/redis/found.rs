@@ -1,17 +1,23 @@
-//! What a read found at a key, judged: a value, one that is to be replaced, or nothing for this caller.
+//! What a read found at a key, judged: a value, one that is to be replaced, or nothing for this caller. And what becomes of the computation that it was for.
 
 use std::sync::Arc;
 
 use redis::Value;
 
+use super::ahead::is_had;
+use super::commands::Flight;
 use super::reply::integer;
+use super::settle::{Reader, Wanted};
+use super::writes::holder;
+use crate::engine::batch::{Reply, ReplyTo};
 use crate::engine::cache::Cache;
 use crate::engine::entry::{self, Entry};
 use crate::engine::lease;
 use crate::engine::life::{self, Ask, Life, Stale};
+use crate::engine::local;
 use crate::engine::stats::add;
 use crate::engine::tags;
-use crate::engine::waiters::Over;
+use crate::engine::waiters::{Caller, Over};
 
 /// What a read found.
 pub(super) enum Found {
@@ -72,5 +78,56 @@ pub(super) fn left(value: Value) -> Option<u64> {
     match integer(value).ok()? {
         -1 => Some(u64::MAX),
         ms => u64::try_from(ms).ok(),
+    }
+}
+
+impl Reader {
+    /// The reply of a computation's read. `asked`: that of its lease, where it was asked for along with it.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the parts of one call; a struct of them would live for this one call"
+    )]
+    pub(super) fn begin(
+        &mut self,
+        cache: &Cache,
+        key: &str,
+        found: Found,
+        flight: Flight,
+        asked: Option<&Value>,
+        to: &ReplyTo,
+        now: u64,
+    ) -> Reply {
+        let Flight { token, ask, lock } = flight;
+        let (flights, misses) = (&cache.shared().flights, &cache.shared().misses);
+        let had = asked.is_some_and(|reply| is_had(reply, holder(cache, token)));
+        if had && matches!(found, Found::Fresh(..) | Found::Old(_)) {
+            // The value went between the two.
+            self.verdict.behind.push(lease::release(key, holder(cache, token)));
+        }
+        let (over, void) = match found {
+            Found::NoReply => return self.then(local::finish_read(cache, key, token, ask, now)),
+            Found::Fresh(entry, _) => {
+                add(&cache.counters.hits_redis, 1);
+                misses.hit();
+                self.verdict.answers.append(flights.found(key, token, &entry.json));
+                return Reply::Hit(entry.json);
+            }
+            Found::Old(over) => (Some(over), Box::default()),
+            Found::Void(identity) => {
+                misses.missed();
+                (None, identity)
+            }
+        };
+        add(&cache.counters.misses, 1);
+        match lock {
+            Some((waiter, many)) => {
+                let to = ReplyTo { sink: to.sink.clone(), id: waiter };
+                let refresh = over.is_some();
+                flights.hold(key, token, Caller { to, window: ask.window, many }, over);
+                self.verdict.leases.push(Wanted { key: key.to_owned(), token, had, refresh, void });
+                Reply::Wait
+            }
+            None => self.then(local::lead(cache, key, token, over, now)),
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! The connection to Redis: [`supervisor`] owns it through its states, [`serve`] pumps batches through it while it is up.
 
+pub mod ahead;
 pub mod commands;
 pub mod dial;
 mod found;

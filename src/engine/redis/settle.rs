@@ -5,7 +5,7 @@ use std::vec;
 
 use redis::{Cmd, Value};
 
-use super::commands::{Flight, Plan, Run, Step};
+use super::commands::{Plan, Run, Step};
 use super::found::{Found, judge, left};
 use super::reply::{classify, integer, out_of_step};
 use super::writes::{Computed, store};
@@ -18,7 +18,7 @@ use crate::engine::life::Ask;
 use crate::engine::local;
 use crate::engine::stats::add;
 use crate::engine::tags::{self, Tokens};
-use crate::engine::waiters::{Answers, Caller, Outcome};
+use crate::engine::waiters::{Answers, Outcome};
 
 /// What the replies of a batch say beyond themselves.
 #[derive(Default)]
@@ -39,6 +39,8 @@ pub struct Verdict {
 pub struct Wanted {
     pub key: String,
     pub token: u32,
+    /// It was asked for already, and is ours.
+    pub had: bool,
     /// The entry at the key is refreshed; else it counts as nothing, if it begins with `void`.
     pub refresh: bool,
     pub void: Box<[u8]>,
@@ -81,6 +83,7 @@ impl Plan {
             values: values.unwrap_or_default().into_iter(),
             mget: Vec::new().into_iter(),
             ttls: Vec::new().into_iter(),
+            leases: Vec::new().into_iter(),
             sent: self.now,
             tokens: self.tokens,
             verdict: Verdict { answers: self.answers, ..Verdict::default() },
@@ -102,6 +105,8 @@ pub(super) struct Reader {
     mget: vec::IntoIter<Value>,
     /// The PTTL behind it.
     ttls: vec::IntoIter<Value>,
+    /// And the leases behind those.
+    leases: vec::IntoIter<Value>,
     /// When the batch was sent.
     sent: u64,
     tokens: Tokens,
@@ -125,9 +130,10 @@ impl Reader {
     ) -> Reply {
         let result = match step {
             Step::Answered(reply) => return reply,
-            Step::Read { run, flight, timed, ticket } => {
+            Step::Read { run, flight, timed, asks, ticket } => {
                 let value = self.next_read(run);
                 let left = if timed { self.ttls.next().and_then(left) } else { None };
+                let asked = if asks { self.leases.next() } else { None };
                 let ask = flight.map_or(Ask::default(), |f| f.ask);
                 let mut found = self.find(cache, value, left, ask, now);
                 if cache.shared().journal.holds(key) && !matches!(found, Found::NoReply) {
@@ -138,7 +144,7 @@ impl Reader {
                 }
                 return match flight {
                     None => self.read(cache, key, found, now),
-                    Some(flight) => self.begin(cache, key, found, flight, to, now),
+                    Some(flight) => self.begin(cache, key, found, flight, asked.as_ref(), to, now),
                 };
             }
             Step::Passed => {
@@ -227,6 +233,7 @@ impl Reader {
                 None => Vec::new().into_iter(),
             };
             self.ttls = self.values.by_ref().take(run.fills).collect::<Vec<_>>().into_iter();
+            self.leases = self.values.by_ref().take(run.leases).collect::<Vec<_>>().into_iter();
         }
         self.mget.next()
     }
@@ -265,33 +272,6 @@ impl Reader {
         }
     }
 
-    /// The reply of a computation's read.
-    fn begin(&mut self, cache: &Cache, key: &str, found: Found, flight: Flight, to: &ReplyTo, now: u64) -> Reply {
-        let Flight { token, ask, lock } = flight;
-        let flights = &cache.shared().flights;
-        let (over, void) = match found {
-            Found::NoReply => return self.then(local::finish_read(cache, key, token, ask, now)),
-            Found::Fresh(entry, _) => {
-                add(&cache.counters.hits_redis, 1);
-                self.verdict.answers.append(flights.found(key, token, &entry.json));
-                return Reply::Hit(entry.json);
-            }
-            Found::Old(over) => (Some(over), Box::default()),
-            Found::Void(identity) => (None, identity),
-        };
-        add(&cache.counters.misses, 1);
-        match lock {
-            Some((waiter, many)) => {
-                let to = ReplyTo { sink: to.sink.clone(), id: waiter };
-                let refresh = over.is_some();
-                flights.hold(key, token, Caller { to, window: ask.window, many }, over);
-                self.verdict.leases.push(Wanted { key: key.to_owned(), token, refresh, void });
-                Reply::Wait
-            }
-            None => self.then(local::lead(cache, key, token, over, now)),
-        }
-    }
-
     /// Keeps what a read found, if its placeholder still stands.
     fn fill(&mut self, cache: &Cache, key: &str, ticket: u64, found: &Found) {
         let near = &cache.shared().near;
@@ -309,7 +289,7 @@ impl Reader {
         self.tokens.get(key).cloned().or_else(|| tags::near_token(&cache.shared().near, key, now))
     }
 
-    fn then(&mut self, (reply, answers): (Reply, Answers)) -> Reply {
+    pub(super) fn then(&mut self, (reply, answers): (Reply, Answers)) -> Reply {
         self.verdict.answers.append(answers);
         reply
     }

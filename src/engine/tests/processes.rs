@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::support::{Calls, Client, Server, in_mode, until};
-use crate::engine::batch::{Batch, Json, Op, Reply};
+use crate::engine::batch::{Batch, Json, Op, Reply, Span};
 use crate::engine::cache::Cache;
 use crate::engine::clock::Ttl;
 use crate::engine::extras::Extras;
@@ -149,4 +149,68 @@ fn a_tag_that_is_invalidated_anywhere_makes_its_entries_misses_everywhere() {
     client.run(&a, end("c", "1", token, MINUTE, tagged()));
     assert_eq!(get(&client, &b, "c"), Reply::Miss);
     until("the push", || (get(&client, &a, "c") == Reply::Miss).then_some(()));
+}
+
+/// Cold keys until leases are asked for along with the reads.
+fn miss_often(client: &Arc<Client>, cache: &Arc<Cache>) {
+    for id in 0..20 {
+        let key = format!("cold{}:{id}", cache.shared().status.id());
+        let Reply::Lead(token) = told(client, cache, &key, 1_000 + id, Extras::default()) else { panic!("it is cold") };
+        client.run(cache, end(&key, "0", token, MINUTE, Extras::default()));
+    }
+    assert!(cache.shared().misses.prevail());
+}
+
+#[test]
+fn a_lease_asked_for_along_with_the_read_is_one_like_another() {
+    let server = Server::start();
+    let (a, b) = two(&server);
+    let client = Client::new();
+    miss_often(&client, &a);
+    miss_often(&client, &b);
+    let Reply::Lead(token) = told(&client, &a, "k", 1, Extras::default()) else { panic!("nobody else asked") };
+    assert_eq!(client.run(&b, begin("k", 2, Extras::default())), [Reply::Wait]);
+    std::thread::sleep(std::time::Duration::from_millis(250));
+    assert_eq!(client.reply(2), None);
+    client.run(&a, end("k", "42", token, MINUTE, Extras::default()));
+    assert_eq!(until("the value", || client.reply(2)), [hit("42")]);
+    // What is there comes at once, and stays.
+    assert_eq!(told(&client, &a, "k", 3, Extras::default()), hit("42"));
+    assert_eq!(told(&client, &b, "k", 4, Extras::default()), hit("42"));
+    assert_eq!(redis::cmd("GET").arg("k").query::<String>(&mut server.connection()), Ok("42".into()));
+}
+
+#[test]
+fn hits_end_the_asking_along() {
+    let server = Server::start();
+    let (a, _) = two(&server);
+    let client = Client::new();
+    miss_often(&client, &a);
+    for id in 0..20 {
+        let key = format!("there{id}");
+        redis::cmd("SET").arg(&key).arg(id).exec(&mut server.connection()).unwrap_or_else(|e| panic!("{e}"));
+        assert_eq!(told(&client, &a, &key, 1 + id, Extras::default()), hit(&id.to_string()));
+    }
+    assert!(!a.shared().misses.prevail());
+}
+
+#[test]
+fn writes_behind_a_read_with_its_lease_find_no_marker() {
+    let server = Server::start();
+    let (a, _) = two(&server);
+    let client = Client::new();
+    miss_often(&client, &a);
+    let behind = |key: &str, waiter: u32, op: fn(Span) -> Op| {
+        let mut batch = begin(key, waiter, Extras::default());
+        let start = batch.text.len() as u32;
+        batch.text.push_str(key);
+        batch.ops.push(op(Span { start, end: batch.text.len() as u32 }));
+        let reply = client.run(&a, batch).remove(1);
+        assert_eq!(until("the answer", || client.reply(waiter)), [Reply::Again]);
+        reply
+    };
+    assert_eq!(behind("n", 1, |key| Op::Increment { key, amount: 5, ttl: None, more: None }), Reply::Number(5));
+    assert_eq!(told(&client, &a, "n", 2, Extras::default()), hit("5"));
+    behind("d", 3, |key| Op::Del { key });
+    assert_eq!(redis::cmd("EXISTS").arg("d").query::<u32>(&mut server.connection()), Ok(0));
 }
