@@ -88,10 +88,11 @@ impl Flights {
     }
 
     /// The read missed, or what it found is to be replaced: the first caller computes, those of its environment follow it.
-    pub fn lead(&self, key: &str, token: u32, over: Option<Over>, now: u64) -> Answers {
+    pub fn lead(&self, key: &str, token: u32, lease: Lease, over: Option<Over>, now: u64) -> Answers {
         let mut answers = Answers::default();
         if let Some(flight) = self.table.lock().find(key, token) {
             flight.over = over;
+            flight.lease = lease;
             flight.take_off(&mut answers, now);
         }
         answers

@@ -15,7 +15,7 @@ use super::memory::Entry;
 use super::random;
 use super::stats::add;
 use super::tags;
-use super::waiters::{Answers, Begin, Caller, Outcome, Over};
+use super::waiters::{Answers, Begin, Caller, Lease, Outcome, Over};
 
 /// Answers a whole batch.
 pub fn run(cache: &Cache, batch: &Batch, to: &ReplyTo) -> Vec<Reply> {
@@ -141,20 +141,20 @@ pub fn finish_read(cache: &Cache, key: &str, token: u32, ask: Ask, now: u64) -> 
         }
         (Some(entry), life) => {
             let over = Stale::new(entry.value, life, now).map(|stale| Over { stale, identity: Box::default() });
-            lead(cache, key, token, over, now)
+            lead(cache, key, token, Lease::None, over, now)
         }
-        (None, _) => lead(cache, key, token, None, now),
+        (None, _) => lead(cache, key, token, Lease::None, None, now),
     }
 }
 
 /// Counts and answers the caller that runs the function.
-pub fn lead(cache: &Cache, key: &str, token: u32, over: Option<Over>, now: u64) -> (Reply, Answers) {
+pub fn lead(cache: &Cache, key: &str, token: u32, lease: Lease, over: Option<Over>, now: u64) -> (Reply, Answers) {
     add(&cache.counters.computes, 1);
     let reply = match &over {
         Some(over) => Reply::LeadOver(token, over.stale.age(now), over.stale.json.clone()),
         None => Reply::Lead(token),
     };
-    (reply, cache.shared().flights.lead(key, token, over, now))
+    (reply, cache.shared().flights.lead(key, token, lease, over, now))
 }
 
 /// Answers a caller that need not read.

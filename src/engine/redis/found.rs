@@ -17,7 +17,7 @@ use crate::engine::life::{self, Ask, Life, Stale};
 use crate::engine::local;
 use crate::engine::stats::add;
 use crate::engine::tags;
-use crate::engine::waiters::{Caller, Over};
+use crate::engine::waiters::{Caller, Lease, Over};
 
 /// What a read found.
 pub(super) enum Found {
@@ -100,8 +100,9 @@ impl Reader {
         let Flight { token, ask, lock } = flight;
         let (flights, misses) = (&cache.shared().flights, &cache.shared().misses);
         let had = asked.is_some_and(|reply| is_had(reply, holder(cache, token)));
-        if had && matches!(found, Found::Fresh(..) | Found::Old(_)) {
-            // The value went between the two.
+        // Not where the value went between the two, or where a write did away with the computation.
+        let leads = had && matches!(found, Found::Void(_)) && flights.alive(key, token);
+        if had && !leads {
             self.verdict.behind.push(lease::release(key, holder(cache, token)));
         }
         let (over, void) = match found {
@@ -120,14 +121,18 @@ impl Reader {
         };
         add(&cache.counters.misses, 1);
         match lock {
+            Some(_) if leads => {
+                self.verdict.leases.push(Wanted { key: key.to_owned(), token, led: true, refresh: false, void });
+                self.then(local::lead(cache, key, token, Lease::Key, None, now))
+            }
             Some((waiter, many)) => {
                 let to = ReplyTo { sink: to.sink.clone(), id: waiter };
                 let refresh = over.is_some();
                 flights.hold(key, token, Caller { to, window: ask.window, many }, over);
-                self.verdict.leases.push(Wanted { key: key.to_owned(), token, had, refresh, void });
+                self.verdict.leases.push(Wanted { key: key.to_owned(), token, led: false, refresh, void });
                 Reply::Wait
             }
-            None => self.then(local::lead(cache, key, token, over, now)),
+            None => self.then(local::lead(cache, key, token, Lease::None, over, now)),
         }
     }
 }

@@ -36,9 +36,13 @@ enum Found {
 
 /// Brings the flight `token` of `key` to its end, or to its leader.
 pub async fn run(cache: Arc<Cache>, wire: Wire, wanted: Wanted) {
-    let Wanted { key, token, had, void, .. } = wanted;
+    let Wanted { key, token, led, void, .. } = wanted;
     let mut task = Task { cache, wire, key, token, void };
-    match task.wait_for_lease(had).await {
+    if led {
+        let key = task.key.clone();
+        return renew(task, key).await;
+    }
+    match task.wait_for_lease().await {
         Ok(true) => {
             let key = task.key.clone();
             renew(task, key).await;
@@ -82,19 +86,15 @@ pub(super) struct Task {
 }
 
 impl Task {
-    /// True where this process computes under the lease; false where the value came, or nobody waits any more. `had`: it is had already.
-    async fn wait_for_lease(&mut self, had: bool) -> Result<bool, Trouble> {
-        let mut had = had.then_some(Found::Lease);
+    /// True where this process computes under the lease; false where the value came, or nobody waits any more.
+    async fn wait_for_lease(&mut self) -> Result<bool, Trouble> {
         loop {
             let notify = self.cache.shared().waiting.on(&self.key);
             let changed = notify.notified();
             tokio::pin!(changed);
             // Before the key is read: a push that comes at once is not missed.
             changed.as_mut().enable();
-            let found = match had.take() {
-                Some(found) => found,
-                None => self.ask().await?,
-            };
+            let found = self.ask().await?;
             match found {
                 Found::Value(json) => {
                     self.cache.shared().flights.found(&self.key, self.token, &json).send();

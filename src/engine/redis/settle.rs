@@ -39,8 +39,8 @@ pub struct Verdict {
 pub struct Wanted {
     pub key: String,
     pub token: u32,
-    /// It was asked for already, and is ours.
-    pub had: bool,
+    /// It is had, and the computation leads: it is to be renewed.
+    pub led: bool,
     /// The entry at the key is refreshed; else it counts as nothing, if it begins with `void`.
     pub refresh: bool,
     pub void: Box<[u8]>,

@@ -8,7 +8,7 @@ use crate::engine::batch::{Json, Op, Reply};
 use crate::engine::clock::Ttl;
 use crate::engine::flight::Flights;
 use crate::engine::lease::{Holder, is_marker};
-use crate::engine::waiters::{Begin, Caller, Outcome};
+use crate::engine::waiters::{Begin, Caller, Lease, Outcome};
 
 fn begin(key: &str, waiter: u32) -> crate::engine::batch::Batch {
     Calls::default()
@@ -86,7 +86,7 @@ fn when_an_environment_ends_those_who_waited_for_it_ask_again() {
     let flights = Flights::default();
     let (one, two) = (Client::new(), Client::new());
     let Begin::Read(lead) = flights.begin("k", caller(one.to(1)), 0) else { panic!("the first one reads") };
-    flights.lead("k", lead, None, 0).send();
+    flights.lead("k", lead, Lease::None, None, 0).send();
     assert_eq!(flights.begin("k", caller(two.to(2)), 0), Begin::Wait);
     flights.forget(one.to(0).sink.client()).send();
     assert_eq!(two.reply(2), Some(vec![Reply::Again]));
@@ -138,7 +138,7 @@ fn nothing_and_values_reach_waiters_as_what_they_are() {
         (2, Outcome::Value("null".into()), Reply::Hit(Json::Shared("null".into()))),
     ] {
         let Begin::Read(lead) = flights.begin("k", caller(one.to(id)), 0) else { panic!("the first one reads") };
-        flights.lead("k", lead, None, 0).send();
+        flights.lead("k", lead, Lease::None, None, 0).send();
         flights.begin("k", caller(two.to(id)), 0);
         flights.end("k", lead, outcome).send();
         assert_eq!(two.reply(id), Some(vec![expected]));
