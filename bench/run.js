@@ -13,6 +13,7 @@ const USAGE = `npm run bench [-- [part] [options]]
   scaling            how the cost of a read grows with callers, sizes, keys and worker threads
   coherence          how soon near caches see a write
   flush              when to flush a batch: the adaptive way and three fixed ones
+  all                these, one after the other, each with its own rounds: half an hour
 
   --rounds <n>       interleaved rounds, of which the median counts
   --seconds <s>      length of a measured window
@@ -37,10 +38,17 @@ async function main() {
     },
   });
   const [name = 'clients', ...rest] = positionals;
-  const named = PARTS.includes(name) && rest.length === 0 && (!values.matrix || name === 'clients');
-  if (values.help || !named) return usage(values.help);
+  const names = name === 'all' ? PARTS : [name];
+  const named = names.every((part) => PARTS.includes(part)) && rest.length === 0;
+  if (values.help || !named || (values.matrix && name !== 'clients') || (values.only && name === 'all'))
+    return usage(values.help);
 
   await setUp();
+  for (const part of names) if (!(await measure(part, values))) return usage(false);
+}
+
+/** Runs a part; false where the options are none. */
+async function measure(name, values) {
   const { run, defaults, matrixDefaults } = require(`./${name}`);
   const usual = values.matrix ? matrixDefaults : defaults;
   const short = { ...QUICK, seconds: defaults.quickSeconds ?? QUICK.seconds };
@@ -52,8 +60,9 @@ async function main() {
     matrix: values.matrix,
     quick: values.quick,
   };
-  if (!(options.rounds >= 1 && options.seconds > 0)) return usage(false);
+  if (!(options.rounds >= 1 && options.seconds > 0)) return false;
   await run(options);
+  return true;
 }
 
 function usage(asked) {
