@@ -35,6 +35,7 @@ pub struct Wire {
 }
 
 struct Marks {
+    first: u64,
     next: AtomicU64,
     denied: AtomicBool,
     /// Why the connection is of no more use, and who is to know.
@@ -45,11 +46,12 @@ struct Marks {
 impl Wire {
     pub fn new(redis: MultiplexedConnection) -> Self {
         // From anywhere: no stored value is likely to be the number that is waited for.
-        let next = AtomicU64::new(random::bits() >> 1);
+        let first = random::bits() >> 1;
         Self {
             redis,
             marks: Arc::new(Marks {
-                next,
+                first,
+                next: AtomicU64::new(first),
                 denied: AtomicBool::new(false),
                 failure: Mutex::default(),
                 failed: Notify::new(),
@@ -114,12 +116,13 @@ impl Wire {
     fn check(&self, mark: u64, last: Option<Value>) -> Result<(), Trouble> {
         match last {
             Some(Value::BulkString(bytes)) if bytes == mark.to_string().as_bytes() => Ok(()),
-            Some(Value::ServerError(error)) if is_own(&error) && command_denied(&error) => {
+            // Such as LOADING, which is said to every command.
+            Some(Value::ServerError(error)) if classify(&error).kind.is_outage() => Err(classify(&error)),
+            // An ACL may change at any time; a proxy that does not pass the command on says so at once, in words of its own.
+            Some(Value::ServerError(error)) if mark == self.marks.first || is_own(&error) && command_denied(&error) => {
                 self.marks.denied.store(true, Ordering::Relaxed);
                 Ok(())
             }
-            // Such as LOADING, which is said to every command.
-            Some(Value::ServerError(error)) if classify(&error).kind.is_outage() => Err(classify(&error)),
             _ => Err(out_of_step()),
         }
     }
