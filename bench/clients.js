@@ -4,7 +4,7 @@
 const { adapters, KEEPING } = require('./adapters');
 const { chart, panel } = require('./chart');
 const { startLab, ask, measure, seed, describe } = require('./lab');
-const { summarize, best, table, integer, fixed, writeFiles, whyNotForDocs } = require('./report');
+const { best, fixed, integer, publish, summarize, table } = require('./report');
 const { VALUE_BYTES, workloadOf } = require('./workload');
 
 const defaults = { rounds: 7, seconds: 0.5 };
@@ -115,13 +115,14 @@ function report(windows, machine, options) {
     .replace('ROUNDS', options.rounds)
     .replaceAll('SECONDS', options.seconds);
   const head = `# Holdfast beside the Redis clients\n\n${machine.join('  \n')}\n\n${about}`;
-  writeFiles(
+  publish(
     {
       [`${name}.md`]: `${head}\n\n![The same figures as bars](${name}.svg)\n\n${figures}\n`,
       [`${name}.svg`]: chart('Holdfast beside the Redis clients', options.matrix ? ratioBars(rows) : costBars(rows)),
       [`${name}.json`]: `${JSON.stringify({ machine, options, windows }, null, 1)}\n`,
     },
-    whyNotForDocs(options, windows),
+    options,
+    windows,
   );
 }
 

@@ -2,7 +2,7 @@
 'use strict';
 
 const { startLab, ask, end, describe } = require('./lab');
-const { fixed, integer, median, table, whyNotForDocs, writeFiles } = require('./report');
+const { fixed, integer, median, publish, table } = require('./report');
 
 const defaults = { rounds: 7, seconds: 1 };
 
@@ -68,12 +68,13 @@ function report(rounds, machine, options) {
   const about = INTRODUCTION.replace('MACHINE', machine.join('  \n'))
     .replace('SECONDS', options.seconds)
     .replace('ROUNDS', options.rounds);
-  writeFiles(
+  publish(
     {
       'coherence.md': `${about}\n${text}\n`,
       'coherence.json': `${JSON.stringify({ machine, options, rounds }, null, 1)}\n`,
     },
-    whyNotForDocs(options, []),
+    options,
+    [],
   );
 }
 

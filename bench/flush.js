@@ -4,7 +4,7 @@
 
 const { startLab, ask, measure, describe } = require('./lab');
 const { shoot } = require('./load');
-const { summarize, table, integer, fixed, writeFiles, whyNotForDocs } = require('./report');
+const { fixed, integer, publish, summarize, table } = require('./report');
 
 const WAYS = {
   adaptive: 'adaptive (as shipped)',
@@ -85,12 +85,13 @@ function report(windows, machine, options) {
   console.log(`\n${figures}\n`);
 
   const head = `# When to flush a batch\n\n${machine.join('  \n')}\n\n${INTRODUCTION.replace('ROUNDS', options.rounds)}`;
-  writeFiles(
+  publish(
     {
       'flush.md': `${head}\n\n${figures}\n`,
       'flush.json': `${JSON.stringify({ machine, options, windows }, null, 1)}\n`,
     },
-    whyNotForDocs(options, windows),
+    options,
+    windows,
   );
 }
 

@@ -4,7 +4,7 @@
 const { chart, panel } = require('./chart');
 const { startLab, end, measure, describe } = require('./lab');
 const { shoot, pace } = require('./load');
-const { best, summarize, table, integer, fixed, writeFiles, whyNotForDocs } = require('./report');
+const { best, fixed, integer, publish, summarize, table } = require('./report');
 
 /** A window begins with the opening of its connections. */
 const defaults = { rounds: 3, seconds: 1.2, quickSeconds: 0.5 };
@@ -80,13 +80,14 @@ function report(windows, machine, options) {
   const about = INTRODUCTION.replace('ROUNDS', options.rounds)
     .replace('SECONDS', options.seconds)
     .replace('WARM', options.seconds / 2);
-  writeFiles(
+  publish(
     {
       'http.md': `# ${title}\n\n${machine.join('  \n')}\n\n${about}\n\n![The same figures as bars](http.svg)\n\n${figures}\n`,
       'http.svg': chart(title, bars(full, paced)),
       'http.json': `${JSON.stringify({ machine, options, windows }, null, 1)}\n`,
     },
-    whyNotForDocs(options, windows),
+    options,
+    windows,
   );
 }
 

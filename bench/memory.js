@@ -3,7 +3,7 @@
 
 const { chart, panel } = require('./chart');
 const { startLab, ask, end, measure, describe } = require('./lab');
-const { fixed, integer, median, table, writeFiles, whyNotForDocs } = require('./report');
+const { fixed, integer, median, publish, table } = require('./report');
 const { VALUE_BYTES } = require('./workload');
 
 /** `seconds` are not used: a window is so many calls. */
@@ -92,13 +92,14 @@ function report(windows, machine, options) {
 
   const title = `${integer(rows[0].entries)} entries in process`;
   const about = INTRODUCTION.replace('ROUNDS', options.rounds).replace('CALLS', integer(windows[0].calls));
-  writeFiles(
+  publish(
     {
       'memory.md': `# ${title}\n\n${machine.join('  \n')}\n\n${about}\n\n![The same figures as bars](memory.svg)\n\n${figures}\n`,
       'memory.svg': chart(title, bars(rows)),
       'memory.json': `${JSON.stringify({ machine, options, windows }, null, 1)}\n`,
     },
-    whyNotForDocs(options, windows),
+    options,
+    windows,
   );
 }
 

@@ -5,6 +5,8 @@ const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
 
+/** The part of a run's windows that may have been disturbed. */
+const FEW = 0.03;
 const DOCS = path.join(__dirname, '../docs/benchmarks');
 
 function median(numbers) {
@@ -68,21 +70,29 @@ function fixed(number, digits = 2) {
 }
 
 /**
- * Where the files of a run go: `docs/benchmarks` for a full run that nothing disturbed, else a fresh temporary folder. Says which, and why.
+ * Writes the files of a run: to `docs/benchmarks` where it was whole and hardly disturbed, else to a fresh temporary folder. Says which, and why.
  */
-function writeFiles(files, notForDocs) {
+function publish(files, options, windows) {
+  const disturbed = windows.filter((window) => window.disturbed).length;
+  const notForDocs = whyNotForDocs(options, disturbed, windows.length);
   const folder = notForDocs ? fs.mkdtempSync(path.join(os.tmpdir(), 'holdfast-bench-')) : DOCS;
   fs.mkdirSync(folder, { recursive: true });
-  for (const [name, text] of Object.entries(files)) fs.writeFileSync(path.join(folder, name), text);
+  for (const [name, text] of Object.entries(files)) {
+    const page = name.endsWith('.md') && disturbed > 0;
+    fs.writeFileSync(path.join(folder, name), page ? `${text}\n${noteOf(disturbed, windows.length)}\n` : text);
+  }
   console.log(`${Object.keys(files).join(', ')} written to ${folder}${notForDocs ? ` (${notForDocs})` : ''}`);
 }
 
-/** Why the figures of a run are not for the documentation, or undefined. */
-function whyNotForDocs(options, windows) {
+/** Why the figures of a run are not for the documentation, or undefined. A median of rounds stands a few windows that were disturbed. */
+function whyNotForDocs(options, disturbed, all) {
   if (options.quick) return 'a quick run proves nothing';
   if (options.only) return 'only a part was run';
-  const disturbed = windows.filter((window) => window.disturbed).length;
-  if (disturbed > 0) return `other programs used the machine during ${disturbed} of ${windows.length} windows`;
+  if (disturbed > all * FEW) return `other programs used the machine during ${disturbed} of ${all} windows`;
 }
 
-module.exports = { median, summarize, best, table, integer, fixed, writeFiles, whyNotForDocs };
+function noteOf(disturbed, all) {
+  return `During ${disturbed} of the ${all} windows other programs used more than a twentieth of the machine, when they were measured again as well.`;
+}
+
+module.exports = { median, summarize, best, table, integer, fixed, publish };

@@ -3,7 +3,7 @@
 
 const { chart, panel } = require('./chart');
 const { startLab, ask, end, measure, seed, describe } = require('./lab');
-const { fixed, integer, summarize, table, writeFiles, whyNotForDocs } = require('./report');
+const { fixed, integer, publish, summarize, table } = require('./report');
 const { keysFrom, valueFor, workloadOf } = require('./workload');
 
 const defaults = { rounds: 5, seconds: 0.5 };
@@ -95,13 +95,14 @@ function report(windows, machine, options) {
 
   const title = 'How the cost of a `get` grows';
   const about = INTRODUCTION.replace('ROUNDS', options.rounds).replace('SECONDS', options.seconds);
-  writeFiles(
+  publish(
     {
       'scaling.md': `# ${title}\n\n${machine.join('  \n')}\n\n${about}\n\n![The same figures as bars](scaling.svg)\n\n${figures}\n`,
       'scaling.svg': chart('How the cost of a get grows', bars(rows)),
       'scaling.json': `${JSON.stringify({ machine, options, windows }, null, 1)}\n`,
     },
-    whyNotForDocs(options, windows),
+    options,
+    windows,
   );
 }
 

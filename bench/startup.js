@@ -3,7 +3,7 @@
 
 const { chart, panel } = require('./chart');
 const { startLab, ask, end, describe } = require('./lab');
-const { fixed, integer, median, table, writeFiles, whyNotForDocs } = require('./report');
+const { fixed, integer, median, publish, table } = require('./report');
 
 /** A round is one process for each package; `seconds` is how long it idles. */
 const defaults = { rounds: 20, seconds: 10, quickSeconds: 1 };
@@ -97,13 +97,14 @@ function report({ loads, idles }, names, machine, options) {
   const about = INTRODUCTION.replace('ROUNDS', options.rounds)
     .replace('IDLES', Math.min(options.rounds, IDLE_ROUNDS))
     .replace('SECONDS', options.seconds);
-  writeFiles(
+  publish(
     {
       'startup.md': `# ${title}\n\n${machine.join('  \n')}\n\n${about}\n\n![The same figures as bars](startup.svg)\n\n${figures}\n`,
       'startup.svg': chart(title, bars(rows)),
       'startup.json': `${JSON.stringify({ machine, options, loads, idles }, null, 1)}\n`,
     },
-    whyNotForDocs(options, []),
+    options,
+    [],
   );
 }
 

@@ -4,7 +4,7 @@
 const { chart, panel } = require('./chart');
 const { measureCompute, rowsOf, computeText } = require('./compute');
 const { startLab, ask, end, measure, describe } = require('./lab');
-const { best, median, summarize, table, integer, fixed, writeFiles, whyNotForDocs } = require('./report');
+const { best, fixed, integer, median, publish, summarize, table } = require('./report');
 const { adapters, IN_PROCESS, SHARING } = require('./tiered-adapters');
 const { VALUE_BYTES } = require('./workload');
 
@@ -94,13 +94,14 @@ function report(hits, computed, machine, options) {
   const about = INTRODUCTION.replace('ROUNDS', options.rounds).replace('SECONDS', options.seconds);
   const title = 'Holdfast beside the tiered caches';
   const picture = '![The same figures as bars](tiered.svg)';
-  writeFiles(
+  publish(
     {
       'tiered.md': `# ${title}\n\n${machine.join('  \n')}\n\n${about}\n\n${picture}\n\n${figures}\n`,
       'tiered.svg': chart(title, bars(rows, computedRows)),
       'tiered.json': `${JSON.stringify({ machine, options, hits, ...computed }, null, 1)}\n`,
     },
-    whyNotForDocs(options, [...hits, ...computed.windows]),
+    options,
+    [...hits, ...computed.windows],
   );
 }
 
