@@ -7,7 +7,8 @@
 //! **The approach.** The lease lies *at the key itself*: on a miss a script puts a marker there, the owner's name behind a byte that no stored value begins
 //! with, for a few seconds. Whoever reads the key sees the marker, which is a miss to `get` and "wait" to `getOrCompute`. The owner renews it while its function runs, and
 //! a second script replaces it by the value, if it is still there. So every DEL, SET or FLUSHALL of anybody, `redis-cli` included, ends the lease by itself;
-//! a dead owner's lease ends by its own expiry; and those who wait are woken by the invalidation push of the key, because they have read it.
+//! a dead owner's lease ends by its own expiry; and those who wait are woken by the invalidation push of the key, because they have read it. While misses
+//! prevail the script travels with the read (redis/ahead.rs).
 //!
 //! **Rejected.** *A lock at a key of its own*: every write would have to delete it too, and a foreign client would not. *Redlock*: a lease guards work that may
 //! safely be done twice; a lease that was lost must only not store.

@@ -7,7 +7,8 @@
 //! The approach. One task, this one, owns the connection and its state. Callers see the state through a gate: `Connection` hands their work
 //! to this task, `Local` runs it on their own thread. Work that arrives here while there is no connection is answered at once on
 //! the in-process tier; only before the first connection it waits, and no longer than its own deadline. Dialling goes on for ever, one dial
-//! at a time, the name resolved anew each time, with full jitter between tries so that a fleet does not return in step. When a dial succeeds, what the outage
+//! at a time, the name resolved anew each time, with full jitter before each so that a fleet does not return in step; the pauses grow where dials fail, or
+//! connections do not last. A panic in here is an outage as well. When a dial succeeds, what the outage
 //! left behind is undone first (replay.rs); then the gate closes (its write lock waits for batches that run on callers' threads), the fallback tier is dropped, and work flows.
 //!
 //! Rejected: redis-rs' `ConnectionManager`. It queues callers behind its reconnect outside of their time-out, does not reconnect after time-outs,
@@ -70,7 +71,7 @@ impl Supervisor {
         // `None`: no cache is left.
         while let Some(kind) = self.connection(shared, target, jobs, &mut waiting).await {
             shared.status.probing(false);
-            // Also before the first dial: a fleet that lost its server in one moment does not come back in one.
+            // The first dial after a loss has one as well: a fleet that lost its server in one moment does not come back in one.
             let pause = sleep(self.backoff.pause(kind));
             if meanwhile(pause, shared, jobs, &mut waiting).await.is_none() {
                 return;
