@@ -132,9 +132,9 @@ function* kept({ reads, writes, ends, perhaps, outages, back }) {
       const meanwhile = (start, until) => start <= read.op.end && until >= write.start;
       const taken =
         [...ends, ...perhaps].some(
-          // An invalidation by another process that is not heard of yet makes a miss of what is stored with its tag.
+          // What ends a tag and is not heard of yet makes a miss of what is stored with it.
           ({ op, covers }) =>
-            op !== write.op && covers(write) && meanwhile(op.start, op.op === 'invalidate' ? Infinity : op.until),
+            op !== write.op && covers(write) && meanwhile(op.start, endsTag(op, write) ? Infinity : op.until),
         ) ||
         [...writes.values()].some(
           (other) =>
@@ -147,6 +147,12 @@ function* kept({ reads, writes, ends, perhaps, outages, back }) {
         yield violation('G1', `${show(read)} although nothing took its own ${write.value} away`, [write.op, read.op]);
     }
   }
+}
+
+/** Whether a call ends the tag that a value was stored with: an invalidation, and what removes all keys, the tag's among them. */
+function endsTag(op, write) {
+  if (op.op === 'invalidate') return true;
+  return Boolean(write.op.tag) && (op.op === 'flush' || (op.op === 'sweep' && op.pattern === null));
 }
 
 /** In the end every process agrees with Redis, and Redis has nothing that anybody ended: in an outage, too (G3). */
