@@ -223,12 +223,12 @@ impl Planner {
         if timed {
             run.ttls.push(with_key("PTTL", key));
         }
-        let asks = flight.is_some_and(|f| f.lock.is_some_and(|(_, many)| !many)) && cache.shared().misses.prevail();
-        if let (true, Some(flight)) = (asks, flight) {
-            cache.shared().flights.asked(key, flight.token);
-            run.leases.push(lease::acquire(false, key, holder(cache, flight.token), &[]));
+        let asking = flight.filter(|f| f.lock.is_some_and(|(_, many)| !many) && cache.shared().misses.prevail());
+        if let Some(Flight { token, .. }) = asking {
+            cache.shared().flights.asked(key, token);
+            run.leases.push(lease::acquire(false, key, holder(cache, token), &[]));
         }
-        self.steps.push(Step::Read { run: Run::default(), flight, timed, asks, ticket });
+        self.steps.push(Step::Read { run: Run::default(), flight, timed, asks: asking.is_some(), ticket });
     }
 
     /// The tags of what is to be stored, with the tokens that they have.
