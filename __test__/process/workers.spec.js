@@ -151,7 +151,13 @@ const TERMINATE = `
     }
     // The calls of the last one are under way in the engine until they settle for nobody.
     while (cache.health().inFlight > 0) await new Promise((resolve) => setTimeout(resolve, 5));
-    const after = held();
+    // A thread that has ended stays in /proc for a moment, at either count. What leaks stays for ever.
+    const settled = Date.now() + 5_000;
+    let after = held();
+    while ((after.threads > before.threads || after.fds > before.fds) && Date.now() < settled) {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      after = held();
+    }
     const leaked = { fds: after.fds - before.fds, threads: after.threads - before.threads, bytes: after.rss - before.rss };
     console.log(JSON.stringify({ value: await cache.get('k'), mode: cache.getMode(), leaked }));
   })();
@@ -170,7 +176,9 @@ describe('in a process of its own', () => {
         env: { REDIS_URL: mode.url, HOLDFAST_TIMEOUT_MS: '5000' },
         boundMs: 50_000 + TERMINATIONS * 2_000,
       });
-      expect(result).toMatchObject({ value: 'kept', mode: mode.mode, leaked: { fds: 0, threads: 0 } });
+      expect(result).toMatchObject({ value: 'kept', mode: mode.mode });
+      expect(result.leaked.threads).toBeLessThanOrEqual(0);
+      expect(result.leaked.fds).toBeLessThanOrEqual(0);
       expect(result.leaked.bytes).toBeLessThan(48 * 1024 * 1024);
     },
     60_000 + TERMINATIONS * 2_000,
