@@ -1,21 +1,14 @@
 //! One connection, made from scratch: resolve, connect, TLS, handshake, and what the server and its ACL allow.
 
-use std::convert::Infallible;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, ProtocolVersion, PushInfo, PushKind, RedisConnectionInfo, Value};
-use socket2::{SockRef, TcpKeepalive};
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpStream, UnixStream, lookup_host};
+use redis::{Pipeline, PushInfo, PushKind, ServerError, Value};
 use tokio::task::JoinHandle;
-use tokio_rustls::TlsConnector;
 
-use super::reply::{classify, command_denied, explain, integer};
-use super::target::{Address, Target, Trust};
-use super::tls;
+use super::reply::{classify, command_denied, integer, refused};
+use super::socket;
+use super::target::Target;
 use super::wire::Wire;
 use crate::engine::error::{Kind, Trouble};
 use crate::engine::lease::{self, Holder};
@@ -24,12 +17,6 @@ use crate::engine::status::Server;
 
 /// How long one dial may take in all. Callers do not wait for it: a call has its own, shorter deadline.
 pub const DIAL_TIMEOUT: Duration = Duration::from_secs(3);
-
-/// Requests that the crate's driver may hold before they are written; the bridge bounds the calls in flight, so this is never reached.
-const QUEUE: usize = 1 << 16;
-
-trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
-impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
 
 /// What this user may not do here, found out when connecting.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -58,6 +45,7 @@ pub struct Connection {
 impl Drop for Connection {
     fn drop(&mut self) {
         self.driver.abort();
+        self.wire.close();
     }
 }
 
@@ -70,49 +58,85 @@ pub async fn dial(target: &Target, shared: &Arc<Shared>) -> Result<Connection, T
 }
 
 async fn connect(target: &Target, shared: &Arc<Shared>) -> Result<Connection, Trouble> {
-    match handshake(target, ProtocolVersion::RESP3, shared).await {
+    match handshake(target, Protocol::Resp3, shared).await {
         // An old server, or an ACL without HELLO: the older protocol has all but pushes.
         Err(trouble) if matches!(trouble.kind, Kind::Denied | Kind::Server) => {
-            handshake(target, ProtocolVersion::RESP2, shared).await
+            handshake(target, Protocol::Resp2, shared).await
         }
         result => result,
     }
 }
 
-async fn handshake(target: &Target, protocol: ProtocolVersion, shared: &Arc<Shared>) -> Result<Connection, Trouble> {
-    let stream = open(&target.address).await?;
-    let mut info = RedisConnectionInfo::default()
-        .set_protocol(protocol)
-        .set_db(target.database)
-        .set_lib_name("holdfast", env!("CARGO_PKG_VERSION"));
-    if let Some(user) = &target.user {
-        info = info.set_username(user);
-    }
-    if let Some(password) = &target.password {
-        info = info.set_password(password);
-    }
-    let mut config = AsyncConnectionConfig::new().set_response_timeout(None).set_pipeline_buffer_size(QUEUE);
-    if protocol == ProtocolVersion::RESP3 {
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Protocol {
+    Resp3,
+    Resp2,
+}
+
+async fn handshake(target: &Target, protocol: Protocol, shared: &Arc<Shared>) -> Result<Connection, Trouble> {
+    let (rx, tx) = socket::open(&target.address, DIAL_TIMEOUT / 2).await?;
+    let wire = Wire::new(tx);
+    let pushed = {
         let shared = shared.clone();
-        // Called by the driver as it reads, each push before the replies behind it.
-        config = config.set_push_sender(move |push: PushInfo| -> Result<(), Infallible> {
-            invalidated(&shared, push);
-            Ok(())
-        });
-    }
-    let (redis, driver) =
-        MultiplexedConnection::new_with_config(&info, stream, config).await.map_err(|e| explain(&e))?;
-    let driver = tokio::spawn(driver);
+        move |push| invalidated(&shared, push)
+    };
     let mut connection = Connection {
-        wire: Wire::new(redis),
-        driver,
+        driver: tokio::spawn(wire.clone().drive(rx, pushed)),
+        wire,
         id: None,
         server: Server::default(),
         denied: Denied::default(),
-        tracking: protocol == ProtocolVersion::RESP3,
+        tracking: protocol == Protocol::Resp3,
     };
+    greet(&connection.wire, target, protocol).await?;
     inspect(&mut connection).await?;
     Ok(connection)
+}
+
+/// Says who we are.
+async fn greet(wire: &Wire, target: &Target, protocol: Protocol) -> Result<(), Trouble> {
+    match try_greet(wire, target, protocol, target.user.as_deref()).await? {
+        // Before version 6 there were no users, only a password.
+        Some(error) if error.details().is_some_and(|d| d.contains("wrong number of arguments for 'auth'")) => {
+            try_greet(wire, target, protocol, None).await?.map_or(Ok(()), |error| Err(refused(&error)))
+        }
+        Some(error) => Err(refused(&error)),
+        None => Ok(()),
+    }
+}
+
+/// What the server refused of it, if anything.
+async fn try_greet(
+    wire: &Wire,
+    target: &Target,
+    protocol: Protocol,
+    user: Option<&str>,
+) -> Result<Option<ServerError>, Trouble> {
+    let mut pipeline = Pipeline::new();
+    match (protocol, &target.password) {
+        (Protocol::Resp3, password) => {
+            pipeline.cmd("HELLO").arg(3);
+            if let Some(password) = password {
+                pipeline.arg("AUTH").arg(user.unwrap_or("default")).arg(password);
+            }
+        }
+        (Protocol::Resp2, Some(password)) => {
+            pipeline.cmd("AUTH").arg(user).arg(password);
+        }
+        (Protocol::Resp2, None) => {}
+    }
+    if target.database != 0 {
+        pipeline.cmd("SELECT").arg(target.database);
+    }
+    let needed = pipeline.len();
+    // Servers before 7.2 do not know it.
+    pipeline.cmd("CLIENT").arg("SETINFO").arg("LIB-NAME").arg("holdfast");
+    pipeline.cmd("CLIENT").arg("SETINFO").arg("LIB-VER").arg(env!("CARGO_PKG_VERSION"));
+    let replies = wire.greet(&pipeline).await?;
+    Ok(replies.into_iter().take(needed).find_map(|reply| match reply {
+        Value::ServerError(error) => Some(error),
+        _ => None,
+    }))
 }
 
 /// A key that nobody has.
@@ -133,7 +157,7 @@ async fn inspect(connection: &mut Connection) -> Result<(), Trouble> {
     if connection.tracking {
         pipe.cmd("CLIENT").arg("TRACKING").arg("ON");
     }
-    let replies = connection.wire.clone().send(pipe).await?;
+    let replies = connection.wire.send(pipe).await?;
     for reply in &replies {
         if let Value::ServerError(error) = reply {
             let trouble = classify(error);
@@ -207,66 +231,4 @@ pub fn text(value: &Value) -> Option<String> {
 /// A line `name:value` of INFO.
 pub fn field(info: &str, name: &str) -> Option<String> {
     info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::to_owned)
-}
-
-async fn open(address: &Address) -> Result<Box<dyn Stream>, Trouble> {
-    match address {
-        Address::Unix(path) => match UnixStream::connect(path).await {
-            Ok(stream) => Ok(Box::new(stream)),
-            Err(e) => Err(Trouble::new(Kind::Connect, format!("no connection to the unix socket: {}", e.kind()))),
-        },
-        Address::Tcp { host, port, tls } => {
-            let stream = tcp(host, *port).await?;
-            match tls {
-                None => Ok(Box::new(stream)),
-                Some(trust) => secure(stream, host, trust).await,
-            }
-        }
-    }
-}
-
-/// Tries every address of the name, the resolver's order first, each with its share of the time.
-async fn tcp(host: &str, port: u16) -> Result<TcpStream, Trouble> {
-    let found = lookup_host((host, port)).await;
-    let addresses: Vec<SocketAddr> =
-        found.map_err(|_| Trouble::new(Kind::Dns, "the host name of the Redis URL does not resolve"))?.collect();
-    let share = DIAL_TIMEOUT / 2 / u32::try_from(addresses.len().max(1)).unwrap_or(1);
-    let mut last = Trouble::new(Kind::Dns, "the host name of the Redis URL has no address");
-    for address in addresses {
-        match tokio::time::timeout(share, TcpStream::connect(address)).await {
-            Ok(Ok(stream)) => {
-                tune(&stream).map_err(|e| {
-                    Trouble::new(Kind::Connect, format!("the socket could not be set up: {}", e.kind()))
-                })?;
-                return Ok(stream);
-            }
-            Ok(Err(e)) => last = Trouble::new(Kind::Connect, format!("no connection to the server: {}", e.kind())),
-            Err(_) => last = Trouble::new(Kind::Timeout, "the server did not accept the connection in time"),
-        }
-    }
-    Err(last)
-}
-
-/// No delay for small pipelines; and three ways in which the kernel notices a dead peer, the last two for writes that nobody acknowledges.
-fn tune(stream: &TcpStream) -> std::io::Result<()> {
-    let socket = SockRef::from(stream);
-    socket.set_tcp_nodelay(true)?;
-    socket.set_tcp_keepalive(
-        &TcpKeepalive::new().with_time(Duration::from_secs(10)).with_interval(Duration::from_secs(5)),
-    )?;
-    #[cfg(target_os = "linux")]
-    socket.set_tcp_user_timeout(Some(Duration::from_secs(5)))?;
-    Ok(())
-}
-
-async fn secure(stream: TcpStream, host: &str, trust: &Trust) -> Result<Box<dyn Stream>, Trouble> {
-    let name = trust.servername.as_deref().unwrap_or(host).to_owned();
-    let name = rustls::pki_types::ServerName::try_from(name).map_err(|_| {
-        Trouble::new(Kind::Tls, "the host of the URL (or tls.servername) is no name that a certificate could carry")
-    })?;
-    let connector = TlsConnector::from(tls::config(trust)?);
-    match connector.connect(name, stream).await {
-        Ok(stream) => Ok(Box::new(stream)),
-        Err(e) => Err(tls::explain(&e)),
-    }
 }

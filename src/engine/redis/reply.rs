@@ -1,6 +1,6 @@
 //! What replies and errors of the server mean.
 
-use redis::{ErrorKind, RedisError, ServerError, Value};
+use redis::{ServerError, Value};
 
 use crate::engine::error::{Kind, Trouble};
 
@@ -48,34 +48,15 @@ fn mentions_auth(message: &str) -> bool {
         .any(|m| message.starts_with(m))
 }
 
-/// What a failure of the connection, or of its handshake, means.
-pub fn explain(error: &RedisError) -> Trouble {
-    if let Some(code) = error.code() {
-        let message = error.detail().unwrap_or_default();
-        return match code {
-            "NOPERM" => Trouble::new(Kind::Denied, "the server's ACL denies this user the handshake"),
-            "WRONGPASS" => Trouble::new(Kind::Auth, "the server refused the user or password of the URL"),
-            "NOAUTH" => Trouble::new(Kind::Auth, "the server wants a password; put it into the URL"),
-            "LOADING" => Trouble::new(Kind::Loading, "the server is loading its data"),
-            "ERR" if message.contains("max number of clients") => {
-                Trouble::new(Kind::Connect, "the server has reached its maxclients")
-            }
-            "ERR" if mentions_auth(message) => Trouble::new(Kind::Auth, "the server refused the password of the URL"),
-            _ => Trouble::new(Kind::Server, "the server refused the handshake"),
-        };
-    }
-    match error.kind() {
-        ErrorKind::AuthenticationFailed => {
-            Trouble::new(Kind::Auth, "the server refused the user or password of the URL")
-        }
-        ErrorKind::RESP3NotSupported => Trouble::new(Kind::Server, "the server does not know RESP3"),
-        ErrorKind::Parse => {
-            Trouble::new(Kind::Protocol, "what answered does not speak the Redis protocol (a TLS port needs rediss://)")
-        }
-        ErrorKind::Io if error.is_timeout() => Trouble::new(Kind::Timeout, "the server did not answer in time"),
-        ErrorKind::Io => Trouble::new(Kind::Connection, "the server closed the connection"),
-        _ => Trouble::new(Kind::Connection, "the connection failed"),
-    }
+/// What it means that the server refused a command of the handshake.
+pub fn refused(error: &ServerError) -> Trouble {
+    let trouble = classify(error);
+    let message = match trouble.kind {
+        Kind::Denied => "the server's ACL denies this user the handshake",
+        Kind::Server => "the server refused the handshake",
+        _ => return trouble,
+    };
+    Trouble::new(trouble.kind, message)
 }
 
 /// A reply of a kind that its command never gives: the stream is out of step, and nothing behind it can be trusted.

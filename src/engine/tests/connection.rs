@@ -3,6 +3,8 @@
 use super::support::{Calls, Client, Server, cache, in_mode, until};
 use crate::engine::batch::{Json, Op, Reply, Submitted, Task};
 use crate::engine::clock::Ttl;
+use crate::engine::options::{Given, Options};
+use crate::engine::registry;
 use crate::engine::status::Mode;
 
 fn value(text: &str) -> Reply {
@@ -169,4 +171,28 @@ fn dropping_the_last_cache_closes_the_connection() {
     drop(one);
     drop(two);
     until("the connection to close", || (clients() == 0).then_some(()));
+}
+
+#[test]
+fn what_the_socket_does_not_take_at_once_keeps_its_place() {
+    let server = Server::start();
+    let given = Given { url: server.url(), timeout_ms: Some(20_000.0), ..Given::default() };
+    let cache = Options::check(given).and_then(registry::open).unwrap_or_else(|e| panic!("{e}"));
+    let client = Client::new();
+    in_mode(&cache, Mode::Redis);
+    let texts: Vec<String> =
+        (0..90).map(|n| format!("\"{n}{}\"", "x".repeat(if n % 5 == 0 { 3_000_000 } else { 5 }))).collect();
+    // None waits for the one before: what does not fit into the socket's buffer lies behind what did.
+    for (id, text) in (1..).zip(&texts) {
+        let sent = cache.submit(Calls::default().set("k", text).get("k").0, &client.to(id));
+        assert!(matches!(sent, Submitted::Later));
+        // Some come while what is before them is being written.
+        std::thread::sleep(std::time::Duration::from_micros(300));
+    }
+    for (id, text) in (1..).zip(&texts) {
+        let replies = until("the batch to be answered", || client.reply(id));
+        assert_eq!(replies[0], Reply::Done);
+        assert!(replies[1] == value(text), "batch {id} read another value");
+    }
+    assert_eq!(cache.shared().status.mode(), Mode::Redis);
 }

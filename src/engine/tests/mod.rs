@@ -10,5 +10,6 @@ mod memory;
 mod near;
 mod options;
 mod processes;
+mod resp;
 mod splice;
 mod support;

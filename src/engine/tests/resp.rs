@@ -1,0 +1,163 @@
+//! The wire format: whatever the pieces in which it comes, what it says is what the crate's own parser reads; and nothing panics.
+
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+use redis::{PushKind, Value, parse_redis_value};
+
+use crate::engine::redis::resp::{Malformed, Message, Parser};
+
+fn runner() -> TestRunner {
+    TestRunner::new(Config { cases: 1_500, failure_persistence: None, ..Config::default() })
+}
+
+/// A reply as a server writes it.
+fn reply() -> impl Strategy<Value = Vec<u8>> {
+    let bulk = |bytes: Vec<u8>| [format!("${}\r\n", bytes.len()).into_bytes(), bytes, b"\r\n".to_vec()].concat();
+    let leaf = prop_oneof![
+        prop::sample::select(vec![
+            "$-1\r\n",
+            "*-1\r\n",
+            "_\r\n",
+            "+OK\r\n",
+            "#t\r\n",
+            "#f\r\n",
+            ",1.5\r\n",
+            ",-inf\r\n",
+            "*0\r\n",
+            "%0\r\n",
+            "-NOSCRIPT No matching script.\r\n",
+            "-ERR unknown command 'ECHO'\r\n",
+            "-WEIRD\r\n",
+            "!8\r\nOOM full\r\n",
+        ])
+        .prop_map(|text| text.as_bytes().to_vec()),
+        "[a-zA-Z ]{0,9}".prop_map(|text| format!("+{text}\r\n").into_bytes()),
+        any::<i64>().prop_map(|n| format!(":{n}\r\n").into_bytes()),
+        prop::collection::vec(any::<u8>(), 0..40).prop_map(bulk),
+        Just(b"\r\n$1\r\n".to_vec()).prop_map(bulk),
+    ];
+    leaf.prop_recursive(4, 24, 5, |inner| {
+        let array = |kind: char, each: usize| {
+            move |parts: Vec<Vec<u8>>| {
+                let whole = parts.len() / each * each;
+                let head = format!("{kind}{}\r\n", whole / each).into_bytes();
+                [head, parts.into_iter().take(whole).flatten().collect()].concat()
+            }
+        };
+        prop_oneof![
+            3 => prop::collection::vec(inner.clone(), 0..5).prop_map(array('*', 1)),
+            1 => prop::collection::vec(inner.clone(), 0..5).prop_map(array('~', 1)),
+            1 => prop::collection::vec(inner, 0..5).prop_map(array('%', 2)),
+        ]
+    })
+}
+
+/// All messages of `bytes`, that come in pieces which end at `cuts`.
+fn read(bytes: &[u8], cuts: &[usize]) -> Result<Vec<Message>, Malformed> {
+    let mut ends: Vec<usize> = cuts.iter().map(|cut| cut % (bytes.len() + 1)).chain([bytes.len()]).collect();
+    ends.sort_unstable();
+    let (mut parser, mut messages, mut held, mut taken) = (Parser::default(), Vec::new(), Vec::new(), 0);
+    for end in ends {
+        held.extend(&bytes[taken..end]);
+        taken = end;
+        let mut at = 0;
+        while let Some(message) = parser.next(&held, &mut at)? {
+            messages.push(message);
+        }
+        held.drain(..at);
+    }
+    Ok(messages)
+}
+
+#[test]
+fn replies_in_any_pieces_are_what_the_crate_reads() {
+    let cases = (prop::collection::vec(reply(), 1..5), prop::collection::vec(any::<usize>(), 0..6));
+    let result = runner().run(&cases, |(replies, cuts)| {
+        let expected: Vec<Message> =
+            replies.iter().map(|bytes| Message::Reply(parse_redis_value(bytes).expect("the crate reads it"))).collect();
+        prop_assert_eq!(read(&replies.concat(), &cuts), Ok(expected));
+        Ok(())
+    });
+    result.unwrap_or_else(|e| panic!("{e}"));
+}
+
+#[test]
+fn bytes_of_anybody_are_read_or_refused() {
+    let pieces = prop::sample::select(vec![
+        "*",
+        "$",
+        ">",
+        "%",
+        "-",
+        ":",
+        "|",
+        "1",
+        "-1",
+        "3",
+        "99999999999999999999",
+        "\r\n",
+        "\r",
+        "\n",
+        "$1\r\na\r\n",
+        "*2\r\n",
+        ">1\r\n",
+    ]);
+    let pieces = prop_oneof![
+        6 => pieces.prop_map(|text| text.as_bytes().to_vec()),
+        1 => prop::collection::vec(any::<u8>(), 0..9),
+    ];
+    let cases = (prop::collection::vec(pieces, 0..20), prop::collection::vec(any::<usize>(), 0..6));
+    let result = runner().run(&cases, |(pieces, cuts)| {
+        let bytes = pieces.concat();
+        let whole = read(&bytes, &[]);
+        // In pieces it is the same, but that of what is refused in the end some may have been read.
+        if let Ok(whole) = whole {
+            prop_assert_eq!(read(&bytes, &cuts), Ok(whole));
+        }
+        Ok(())
+    });
+    result.unwrap_or_else(|e| panic!("{e}"));
+}
+
+#[test]
+fn what_is_no_resp_is_refused_at_once() {
+    let deep = "*1\r\n".repeat(1_000);
+    let endless = format!("+{}", "x".repeat(70_000));
+    for bytes in [
+        "HTTP/1.1 400",
+        "\r\n",
+        "$x\r\n",
+        "$-2\r\n",
+        "*-2\r\n",
+        "$1\r\nabc",
+        ">0\r\n",
+        "*1\r\n>1\r\n+a\r\n",
+        &deep,
+        &endless,
+    ] {
+        assert_eq!(read(bytes.as_bytes(), &[]), Err(Malformed), "{}", bytes.get(..20).unwrap_or(bytes));
+    }
+    // A promise makes no room.
+    assert_eq!(read(b"*9223372036854775807\r\n$9223372036854775807\r\na", &[]), Ok(Vec::new()));
+}
+
+#[test]
+fn pushes_stand_between_replies() {
+    let bytes = b"+OK\r\n>2\r\n$10\r\ninvalidate\r\n*1\r\n$1\r\nk\r\n>2\r\n$10\r\ninvalidate\r\n_\r\n=7\r\ntxt:a\nb\r\n:1\r\n>1\r\n+other\r\n";
+    let messages = read(bytes, &[]).expect("it is RESP");
+    let pushes: Vec<_> = messages
+        .iter()
+        .filter_map(|message| if let Message::Push(push) = message { Some((&push.kind, &push.data[..])) } else { None })
+        .collect();
+    let other = PushKind::Other("other".to_owned());
+    assert_eq!(
+        pushes,
+        [
+            (&PushKind::Invalidate, &[Value::Array(vec![Value::BulkString(b"k".to_vec())])][..]),
+            (&PushKind::Invalidate, &[Value::Nil][..]),
+            (&other, &[][..]),
+        ]
+    );
+    let text = Message::Reply(Value::SimpleString("a\nb".to_owned()));
+    assert_eq!((messages.len(), &messages[0], &messages[3]), (6, &Message::Reply(Value::Okay), &text));
+}
