@@ -9,11 +9,11 @@
 //! thirty bytes and the cheapest of commands for a whole pipeline. `ECHO`, not `PING`: a server whose snapshots fail answers `PING` with an error.
 //!
 //! **Why not the crate's connection.** There a pipeline goes through a queue to the task that has the socket, and its parser is a general one (resp.rs). Here it is written where it is
-//! sent, as far as the socket takes it, and one task reads. At 8 and 64 callers of `get` that was 5 to 20 % more calls a second and 5 to 18 % less CPU for each, as the machine was
-//! slow or fast just then; at 512, and with large values, it makes no difference.
+//! sent, as far as the socket takes it, and one task reads. At 8 callers of `get` that was 13 and 23 % more calls a second and 12 and 20 % less CPU for each, at 64 callers 3 and 18 %
+//! more and 4 and 18 % less, with the machine slow and fast; at 512, and with large values, it makes no difference.
 //!
-//! **Rejected: callers' threads that write.** A lone call wakes four threads one after the other; its own thread could write to the socket itself, and wake one less. As a trial it did: a lone
-//! `get` was answered 5 to 10 % sooner and kept the event loop for a fifth longer, as writing to a socket is dearer than waking a thread; at 8 callers nothing was gained.
+//! **Rejected: callers' threads that write.** A lone call wakes four threads one after the other; its own thread could write to the socket itself, and wake one less. As a trial it did: beside the
+//! crate's connection a lone `get` was 4 to 8 % faster and kept the event loop for 30 % longer, as writing to a socket is dearer than waking a thread; at 8 callers nothing was gained.
 //!
 //! **The limits.** What a pipeline lost and gained again within itself is not seen. A server, or an ACL, without `ECHO` is served without.
 
@@ -97,19 +97,13 @@ impl Wire {
 
     /// As `send`, before the server lets anybody ask: without a number.
     pub fn greet(&self, pipeline: &Pipeline) -> impl Future<Output = Result<Vec<Value>, Trouble>> + use<> {
-        let (to, replies) = oneshot::channel();
-        self.put(pipeline, None, to);
-        let wire = self.clone();
-        async move { replies.await.map_err(|_| wire.why()) }
+        self.put(pipeline, None)
     }
 
     /// Sends a pipeline, now; what it returns are its replies, errors of the server among them. The deadline is the caller's.
     pub fn send(&self, mut pipeline: Pipeline) -> impl Future<Output = Result<Vec<Value>, Trouble>> + use<> {
-        let (to, replies) = oneshot::channel();
         let mark = self.mark(&mut pipeline);
-        self.put(&pipeline, mark, to);
-        let wire = self.clone();
-        async move { replies.await.map_err(|_| wire.why()) }
+        self.put(&pipeline, mark)
     }
 
     /// As `send`, with a deadline. One that is missed is an outage, whoever missed it.
@@ -165,17 +159,26 @@ impl Wire {
         Some(mark)
     }
 
-    fn put(&self, pipeline: &Pipeline, mark: Option<u64>, to: oneshot::Sender<Vec<Value>>) {
-        let bytes = pipeline.get_packed_pipeline();
+    fn put(&self, pipeline: &Pipeline, mark: Option<u64>) -> impl Future<Output = Result<Vec<Value>, Trouble>> + use<> {
+        let (to, replies) = oneshot::channel();
         let left = pipeline.len();
+        self.write_or_queue(
+            &pipeline.get_packed_pipeline(),
+            Waiting { left, values: Vec::with_capacity(left), mark, to },
+        );
+        let wire = self.clone();
+        async move { replies.await.map_err(|_| wire.why()) }
+    }
+
+    fn write_or_queue(&self, bytes: &[u8], waiting: Waiting) {
         let mut side = self.0.side.lock();
-        // Dropping `to` tells whoever waits.
+        // Closed: dropping what waits tells whoever does.
         let Some(tx) = side.tx.clone() else { return };
-        side.waiting.push_back(Waiting { left, values: Vec::with_capacity(left), mark, to });
+        side.waiting.push_back(waiting);
         if side.writing {
             return side.unsent.extend(bytes);
         }
-        match tx.try_write(&bytes) {
+        match tx.try_write(bytes) {
             Ok(written) if written == bytes.len() => {}
             Ok(written) => {
                 side.unsent.extend(bytes.get(written..).unwrap_or_default());
