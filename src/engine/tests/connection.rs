@@ -4,6 +4,7 @@ use super::support::{Calls, Client, Server, cache, in_mode, until};
 use crate::engine::batch::{Json, Op, Reply, Submitted, Task};
 use crate::engine::clock::Ttl;
 use crate::engine::options::{Given, Options};
+use crate::engine::redis::resp::{Message, Parser};
 use crate::engine::registry;
 use crate::engine::status::Mode;
 
@@ -195,4 +196,41 @@ fn what_the_socket_does_not_take_at_once_keeps_its_place() {
         assert!(replies[1] == value(text), "batch {id} read another value");
     }
     assert_eq!(cache.shared().status.mode(), Mode::Redis);
+}
+
+/// Answers as a server did that knew passwords and no users: what nobody here can start any more. Says to each command what `said` makes of its words.
+fn old_server(said: impl Fn(&[String]) -> String + Send + 'static) -> u16 {
+    use std::io::{Read, Write};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = listener.local_addr().expect("it is bound").port();
+    std::thread::spawn(move || {
+        // One dial for each protocol.
+        for stream in listener.incoming().take(2) {
+            let (mut stream, mut parser, mut held) = (stream.expect("a connection"), Parser::default(), Vec::new());
+            let mut chunk = [0; 4096];
+            while let Ok(count @ 1..) = stream.read(&mut chunk) {
+                held.extend(&chunk[..count]);
+                let mut at = 0;
+                while let Ok(Some(Message::Reply(redis::Value::Array(words)))) = parser.next(&held, &mut at) {
+                    let words: Vec<String> = words.iter().filter_map(crate::engine::redis::dial::text).collect();
+                    let _ = stream.write_all(said(&words).as_bytes());
+                }
+                held.drain(..at);
+            }
+        }
+    });
+    port
+}
+
+#[test]
+fn a_server_without_users_is_given_the_password_alone() {
+    let port = old_server(|words| match (words[0].as_str(), &words[1..]) {
+        ("HELLO", _) => "-ERR unknown command `HELLO`\r\n".to_owned(),
+        ("AUTH", [password]) if password == "secret" => "+OK\r\n".to_owned(),
+        ("AUTH", _) => "-ERR wrong number of arguments for 'auth' command\r\n".to_owned(),
+        ("ECHO", [mark]) => format!("${}\r\n{mark}\r\n", mark.len()),
+        _ => "+OK\r\n".to_owned(),
+    });
+    let cache = cache(Some(format!("redis://somebody:secret@127.0.0.1:{port}")), "");
+    in_mode(&cache, Mode::Redis);
 }
