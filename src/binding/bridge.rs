@@ -8,12 +8,13 @@ use napi_derive::napi;
 use parking_lot::Mutex;
 
 use super::cache::CacheHandle;
-use super::decode::{self, STRIDE};
+use super::decode;
 use super::sink::{EnvSink, SharedVersions};
 use super::text::{Json, Text};
 use crate::engine::batch::{Reply, ReplyTo, Sink, Submitted, Task};
 use crate::engine::cache::Cache;
 use crate::engine::clock::now_ms;
+use crate::engine::leaves::Shapes;
 use crate::engine::near::{CLOCKS, SLOTS, Versions};
 use crate::engine::registry::Shared;
 use crate::engine::splice;
@@ -21,6 +22,7 @@ use crate::engine::splice;
 #[napi]
 pub struct Bridge {
     end: Arc<End>,
+    shapes: Arc<Shapes>,
     /// Keeps the memory of `versions` alive; the last field, so that it goes last.
     _memory: Int32Array,
 }
@@ -39,7 +41,7 @@ impl Bridge {
                 end.close();
             }
         })?;
-        Ok(Self { end, _memory: versions })
+        Ok(Self { end, shapes: Arc::default(), _memory: versions })
     }
 
     /// How many counters `versions` must have.
@@ -54,7 +56,13 @@ impl Bridge {
         now_ms() as f64
     }
 
-    /// Hands over the calls of one turn: `count` operations in `numbers`, their keys and values in `text`. Returns `[[reply,…],errors,hot,later]` where
+    /// The number of the shape with these names, JSON strings between line feeds; null where no more are kept.
+    #[napi(catch_unwind)]
+    pub fn shape(&self, names: String) -> Option<u32> {
+        self.shapes.number(&names)
+    }
+
+    /// Hands over the calls of one turn: operations in the first `used` of `numbers`, their keys and values in `text`. Returns `[[reply,…],errors,hot,later]` where
     /// something could be answered at once; what could not comes as the frame `id`.
     #[napi(catch_unwind)]
     pub fn submit(
@@ -64,11 +72,11 @@ impl Bridge {
         id: u32,
         text: Text,
         numbers: &[f64],
-        count: u32,
+        used: u32,
     ) -> Option<Json> {
         let cache = cache.cache.as_ref()?;
-        let numbers = &numbers[..numbers.len().min(count as usize * STRIDE)];
-        match cache.submit(decode::batch(text, numbers), &self.reply_to(id)) {
+        let numbers = &numbers[..numbers.len().min(used as usize)];
+        match cache.submit(decode::batch(text, numbers, &self.shapes), &self.reply_to(id)) {
             Submitted::Answered(replies) => self.answer(&env, &replies),
             Submitted::Partly(replies) => self.answer(&env, &replies),
             Submitted::Later => {

@@ -1,43 +1,61 @@
 //! A turn of the event loop as `src/js/channel.js` packs it: one text, and six numbers an operation.
 //!
 //! The numbers are: kind, length of the key, length of the value, two of the kind's own, `a` (TTL in milliseconds; 0 for none given; how a read may be
-//! answered) and `b` (amount, waiter or token), and the length of the options. Key, value and options, a JSON object or nothing, stand behind each other in the
-//! text; lengths are in UTF-16 code units.
+//! answered) and `b` (amount, waiter, token, or how many leaves of a value follow), and the length of the options. Key, value and options, a JSON object or nothing, stand behind each other in the
+//! text; lengths are in UTF-16 code units. A value of which leaves follow is not its JSON text but the strings among them: see the engine's `leaves`.
+
+use std::sync::Arc;
 
 use crate::engine::batch::{Batch, More, Op, Span};
 use crate::engine::clock::Ttl;
 use crate::engine::extras::Extras;
+use crate::engine::leaves::{self, Leaves, Shapes, Strings};
 
 use super::text::Text;
 
-/// Numbers an operation.
-pub const STRIDE: usize = 6;
+/// Numbers an operation, without its leaves.
+const STRIDE: usize = 6;
+/// The kind of a `set`.
+const SET: f64 = 1.0;
 
 /// Unpacks a turn. Lengths that do not fit the text give empty keys, which the engine refuses one by one.
-pub fn batch(text: Text, numbers: &[f64]) -> Batch {
+pub fn batch(text: Text, numbers: &[f64], shapes: &Arc<Shapes>) -> Batch {
     let mut cutter = match text {
         Text::Ascii(text) => Cutter { wide: None, text, at: 0 },
         Text::Utf16(units) => Cutter { text: String::with_capacity(units.len() * 2), wide: Some(units), at: 0 },
     };
-    let mut extras = Vec::new();
-    let ops = numbers
-        .chunks_exact(STRIDE)
-        .map(|n| {
-            let key = cutter.take(n[1] as usize);
-            // Values are JSON texts, which are well-formed; one that were not would be an empty text, and no value.
-            let value = cutter.take(n[2] as usize).unwrap_or_default();
-            let more = (n[5] > 0.0).then(|| {
-                let span = cutter.take(n[5] as usize).unwrap_or_default();
-                extras.push(Extras::parse(cutter.text.get(span.start as usize..span.end as usize).unwrap_or("")));
-                u32::try_from(extras.len() - 1).unwrap_or(u32::MAX)
-            });
-            key.map_or(Op::Malformed, |key| op(n, key, value, more))
-        })
-        .collect();
-    Batch { text: cutter.text, ops, known: Vec::new(), extras }
+    let mut batch = Batch { ops: Vec::with_capacity(numbers.len() / STRIDE), ..Batch::default() };
+    let mut rest = numbers;
+    while let Some((n, behind)) = rest.split_first_chunk::<STRIDE>() {
+        let count = if n[0] == SET { n[4] as usize } else { 0 };
+        let Some((given, next)) = behind.split_at_checked(count) else { break };
+        rest = next;
+        let key = cutter.take(n[1] as usize);
+        let length = n[2] as usize;
+        // Values are JSON texts, which are well-formed; one that were not would be an empty text, and no value.
+        let value = if given.is_empty() {
+            cutter.take(length)
+        } else if cutter.wide.is_some() {
+            cutter.written(length, given, shapes)
+        } else {
+            let leaves = batch.leaves.get_or_insert_with(|| Leaves::new(shapes.clone()));
+            cutter.take(length).map(|strings| {
+                leaves.push(batch.ops.len(), strings, given);
+                Span::default()
+            })
+        };
+        let more = (n[5] > 0.0).then(|| {
+            let span = cutter.take(n[5] as usize).unwrap_or_default();
+            batch.extras.push(Extras::parse(cutter.text.get(span.start as usize..span.end as usize).unwrap_or("")));
+            u32::try_from(batch.extras.len() - 1).unwrap_or(u32::MAX)
+        });
+        batch.ops.push(key.map_or(Op::Malformed, |key| op(n, key, value.unwrap_or_default(), more)));
+    }
+    batch.text = cutter.text;
+    batch
 }
 
-fn op(n: &[f64], key: Span, value: Span, more: More) -> Op {
+fn op(n: &[f64; STRIDE], key: Span, value: Span, more: More) -> Op {
     let (a, b) = (n[3], n[4]);
     let ttl = || Ttl::from_ms(a);
     match n[0] as u8 {
@@ -87,5 +105,15 @@ impl Cutter {
         };
         self.at = end;
         Some(span)
+    }
+
+    /// Takes the strings of a value, and writes its text at once: they may hold halves of surrogate pairs, which only UTF-16 has.
+    fn written(&mut self, length: usize, leaves: &[f64], shapes: &Shapes) -> Option<Span> {
+        let end = self.at.checked_add(length)?;
+        let strings = self.wide.as_ref()?.get(self.at..end)?;
+        self.at = end;
+        let start = u32::try_from(self.text.len()).ok()?;
+        leaves::write(&mut self.text, Strings::Utf16(strings), leaves, shapes)?;
+        Some(Span { start, end: u32::try_from(self.text.len()).ok()? })
     }
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::clock::Ttl;
 use super::error::CallError;
 use super::extras::{self, Extras};
+use super::leaves::Leaves;
 use super::near::Versions;
 
 /// A part of the batch's text, as byte offsets.
@@ -119,6 +120,8 @@ pub struct Batch {
     /// Values found in the near cache that travel with the rest.
     pub known: Vec<Json>,
     pub extras: Vec<Extras>,
+    /// Values whose texts are not written yet: until `render` their spans are empty.
+    pub leaves: Option<Leaves>,
 }
 
 impl Batch {

@@ -68,8 +68,8 @@ impl Cache {
     /// At once means on the caller's thread, without a thread switch. It is only done when nothing handed over earlier is still
     /// unanswered: the calls of one key keep their order across a change of mode.
     pub fn submit(self: &Arc<Self>, mut batch: Batch, to: &ReplyTo) -> Submitted {
-        let Some(link) = self.engine.link() else { return Submitted::Answered(local::run(self, &batch, to)) };
-        if let Some(replies) = self.locally(|| local::run(self, &batch, to)) {
+        let Some(link) = self.engine.link() else { return Submitted::Answered(local::run(self, &mut batch, to)) };
+        if let Some(replies) = self.locally(|| local::run(self, &mut batch, to)) {
             return Submitted::Answered(replies);
         }
         let early = self.look_near(&mut batch, to);
@@ -248,7 +248,7 @@ impl Cache {
     }
 
     /// Answers on the in-process tier.
-    pub fn run_locally(&self, work: &Work, to: &ReplyTo) -> Vec<Reply> {
+    pub fn run_locally(&self, work: &mut Work, to: &ReplyTo) -> Vec<Reply> {
         match work {
             Work::Batch(batch) => local::run(self, batch, to),
             Work::Task(task) => vec![local::task(self, task)],

@@ -18,7 +18,8 @@ use super::tags;
 use super::waiters::{Answers, Begin, Caller, Lease, Outcome, Over};
 
 /// Answers a whole batch.
-pub fn run(cache: &Cache, batch: &Batch, to: &ReplyTo) -> Vec<Reply> {
+pub fn run(cache: &Cache, batch: &mut Batch, to: &ReplyTo) -> Vec<Reply> {
+    batch.render();
     let now = now_ms();
     let mut buffer = String::new();
     batch.ops.iter().map(|op| one(cache, batch, op, to, now, &mut buffer)).collect()

@@ -1,6 +1,6 @@
 //! The engine, in the order in which a call passes through it.
 //!
-//! A turn of the event loop arrives as a [`batch`]; what a call says beyond key, value and TTL are its [`extras`]. [`cache`] answers what the [`near`] cache holds, gives the rest to
+//! A turn of the event loop arrives as a [`batch`], values as their [`leaves`]; what a call says beyond key, value and TTL are its [`extras`]. [`cache`] answers what the [`near`] cache holds, gives the rest to
 //! the connection in [`redis`], or runs it on the in-process tier ([`local`] over [`memory`]) while Redis is away. [`entry`] reads the bytes that were found, [`tags`] tells whether
 //! they were invalidated, and [`life`] whether they are fresh, or old and still of use. [`flight`] makes each key computed once, for its [`waiters`]; [`lease`] does so across processes. The
 //! replies go back through a [`batch::Sink`], spliced into one JSON text by [`splice`].
@@ -19,6 +19,7 @@ pub mod glob;
 pub mod journal;
 pub mod key;
 pub mod lease;
+pub mod leaves;
 pub mod life;
 pub mod local;
 pub mod memory;

@@ -4,20 +4,35 @@
 const { HoldfastError } = require('./errors');
 const { Answer } = require('./ops');
 
-// Numbers an operation: its kind, the lengths of key and value, two of the kind's own, and the length of its extras; src/binding/decode.rs reads them.
+// Numbers an operation: its kind, the lengths of key and value, two of the kind's own, and the length of its extras; the leaves of its value stand behind them.
+// src/binding/decode.rs reads them.
 const STRIDE = 6;
+// An array that grew beyond this is not kept for the next turn.
+const LARGE = 65536;
 
 /**
  * Who waits for an answer. `many`: for the array of the next `count` replies, else for one.
  * `waiter`: the id of an answer that may come instead. `quiet`: the reply says nothing. `done`: answered before the rest of its batch.
  * @typedef {{ resolve: (value: any) => void, reject: (error: unknown) => void, key: string, count: number, many: boolean,
  *   waiter: number, quiet: boolean, done: boolean }} Slot
- * @typedef {{ text: string, numbers: Float64Array, count: number, slots: Slot[], task?: number }} Batch
+ * `used`: of the numbers.
+ * @typedef {{ text: string, numbers: Float64Array, used: number, count: number, slots: Slot[], task?: number }} Batch
+ * @typedef {{ count: number, numbers: Float64Array }} Leaves
  */
 
-/** @returns {Batch} */
-function newBatch() {
-  return { text: '', numbers: new Float64Array(64 * STRIDE), count: 0, slots: [] };
+/**
+ * @param {Batch} [handedOver] Rust has copied its numbers: the next turn may write over them
+ * @returns {Batch}
+ */
+function newBatch(handedOver) {
+  const numbers = handedOver?.numbers;
+  return {
+    text: '',
+    numbers: numbers === undefined || numbers.length > LARGE ? new Float64Array(64 * STRIDE) : numbers,
+    used: 0,
+    count: 0,
+    slots: [],
+  };
 }
 
 /**
@@ -28,26 +43,33 @@ function newBatch() {
  * @param {number} a
  * @param {number} b
  * @param {string} extras
+ * @param {Leaves | null} leaves of the value, whose strings `value` then is; `b` is how many there are
  */
-function append(batch, kind, key, value, a, b, extras) {
-  let at = batch.count * STRIDE;
-  if (at === batch.numbers.length) batch.numbers = grown(batch.numbers);
+function append(batch, kind, key, value, a, b, extras, leaves) {
+  let at = batch.used;
+  const end = at + STRIDE + (leaves === null ? 0 : leaves.count);
+  if (end > batch.numbers.length) batch.numbers = grown(batch.numbers, end);
   const numbers = batch.numbers;
   numbers[at] = kind;
   numbers[++at] = key.length;
   numbers[++at] = value.length;
   numbers[++at] = a;
-  numbers[++at] = b;
+  numbers[++at] = leaves === null ? b : leaves.count;
   numbers[++at] = extras.length;
+  if (leaves !== null) for (let i = 0; i < leaves.count; i++) numbers[++at] = leaves.numbers[i];
+  batch.used = end;
   batch.text += key;
   if (value !== '') batch.text += value;
   if (extras !== '') batch.text += extras;
   batch.count++;
 }
 
-/** @param {Float64Array} numbers */
-function grown(numbers) {
-  const larger = new Float64Array(numbers.length * 2);
+/**
+ * @param {Float64Array} numbers
+ * @param {number} least
+ */
+function grown(numbers, least) {
+  const larger = new Float64Array(Math.max(numbers.length * 2, least));
   larger.set(numbers);
   return larger;
 }

@@ -8,6 +8,7 @@
 'use strict';
 
 const { Events } = require('./events');
+const { Leaves } = require('./leaves');
 const native = require('./native');
 const { afterWake } = require('./turn');
 
@@ -33,6 +34,7 @@ class Bridge {
     this.sent = new Map();
     this.lastId = 0;
     this.events = new Events();
+    this.leaves = new Leaves((names) => this.native.shape(names));
     /** @type {Set<Channel> | null} while the callers run that one text of replies has woken: the channels that they called */
     this.woken = null;
     this.flush = this.flush.bind(this);

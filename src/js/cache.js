@@ -87,7 +87,7 @@ class Cache {
       handle = openHandle(settings);
     }
     const { logger, ttl, frozen } = settings;
-    const codec = codecOf(settings.codec, settings.maxValueBytes, frozen);
+    const codec = codecOf(settings.codec, settings.maxValueBytes, frozen, bridge.leaves);
     const hot = settings.hot ? new Hot(bridge.versions, frozen, handle.clock, native.Bridge.now) : null;
     const channel = new Channel(bridge, handle, hot);
     if (problem !== null) logger?.warn(`holdfast runs in memory mode: ${problem.message}`);
@@ -131,9 +131,7 @@ class Cache {
   set(key, value, options) {
     try {
       const { channel, codec, ttl } = this.use();
-      checkKey(key);
-      const text = codec.encode(value);
-      return channel.call(Op.SET, key, text, ttlOf(options, ttl), 0, true, extrasOf(options));
+      return channel.set(checkKey(key), value, codec, ttlOf(options, ttl), extrasOf(options));
     } catch (error) {
       return Promise.reject(error);
     }

@@ -20,6 +20,7 @@ const LUCK = 8;
 const PEEK_ONE_IN = 16;
 
 /** @typedef {import('./batch').Batch} Batch */
+/** @typedef {import('./batch').Leaves} Leaves */
 /** @typedef {import('./batch').Slot} Slot */
 /** @typedef {import('./bridge').Bridge} Bridge */
 /** @typedef {import('./errors').HoldfastError} HoldfastError */
@@ -63,8 +64,9 @@ class Channel {
    * @param {number} b
    * @param {Slot | null} slot
    * @param {string} extras a JSON object, or ''
+   * @param {Leaves | null} [leaves] of the value, in place of `b`
    */
-  push(kind, key, value, a, b, slot, extras) {
+  push(kind, key, value, a, b, slot, extras, leaves = null) {
     if (this.closed !== null) throw this.closed;
     // Not only when Rust sees it, at the end of the turn: a read behind a write goes behind it.
     if (this.hot !== null && WRITES.has(kind)) this.hot.forget(key);
@@ -78,7 +80,7 @@ class Channel {
       this.sealed.push(batch);
       batch = this.open = newBatch();
     }
-    append(batch, kind, key, value, a, b, extras);
+    append(batch, kind, key, value, a, b, extras, leaves);
     if (slot !== null) batch.slots.push(slot);
     if (batch.count >= PART && slot?.many === false) {
       this.flush();
@@ -99,13 +101,29 @@ class Channel {
    * @param {number} b
    * @param {boolean} [quiet] resolves to undefined
    * @param {string} [extras]
+   * @param {Leaves | null} [leaves]
    * @returns {Promise<any>}
    */
-  call(kind, key, value, a, b, quiet = false, extras = '') {
+  call(kind, key, value, a, b, quiet = false, extras = '', leaves = null) {
     return new Promise((resolve, reject) => {
       const slot = { resolve, reject, key, count: 1, many: false, waiter: 0, quiet, done: false };
-      this.push(kind, key, value, a, b, slot, extras);
+      this.push(kind, key, value, a, b, slot, extras, leaves);
     });
+  }
+
+  /**
+   * A write.
+   * @param {string} key
+   * @param {unknown} value
+   * @param {import('./codec').Codec} codec
+   * @param {number} ttl milliseconds
+   * @param {string} extras
+   * @returns {Promise<any>}
+   */
+  set(key, value, codec, ttl, extras) {
+    const leaves = codec.take(value);
+    const text = leaves === null ? codec.encode(value) : leaves.text;
+    return this.call(Op.SET, key, text, ttl, 0, true, extras, leaves);
   }
 
   /**
@@ -162,7 +180,7 @@ class Channel {
   /**
    * Many operations of one kind, and the promise of the array of their replies.
    * @param {number} count
-   * @param {(push: (kind: number, key: string, value: string, a: number) => void) => void} fill calls push `count` times
+   * @param {(push: (kind: number, key: string, value: string, a: number, leaves?: Leaves | null) => void) => void} fill calls push `count` times
    * @param {string} [extras] of each of them
    * @returns {Promise<any[]>}
    */
@@ -170,8 +188,8 @@ class Channel {
     return new Promise((resolve, reject) => {
       /** @type {Slot | null} */
       let slot = { resolve, reject, key: '', count, many: true, waiter: 0, quiet: false, done: false };
-      fill((kind, key, value, a) => {
-        this.push(kind, key, value, a, 0, slot, extras);
+      fill((kind, key, value, a, leaves) => {
+        this.push(kind, key, value, a, 0, slot, extras, leaves);
         slot = null;
       });
     });
@@ -187,7 +205,7 @@ class Channel {
     return new Promise((resolve, reject) => {
       if (task !== Task.STATS) this.hot?.clear();
       const slots = [{ resolve, reject, key: '', count: 1, many: false, waiter: 0, quiet: false, done: false }];
-      const batch = { text: pattern, numbers: NONE, count: 1, slots, task };
+      const batch = { text: pattern, numbers: NONE, used: 0, count: 1, slots, task };
       this.sealOpen();
       this.sealed.push(batch);
       this.release();
@@ -199,8 +217,7 @@ class Channel {
     this.scheduled = false;
     const batch = this.open;
     if (batch.count > 0 && this.sealed.length === 0 && this.admits(batch)) {
-      // Rust copies the numbers: the next turn may write over them.
-      this.open = { text: '', numbers: batch.numbers, count: 0, slots: [] };
+      this.open = newBatch(batch);
       this.submit(batch);
     } else {
       this.sealOpen();
@@ -235,13 +252,13 @@ class Channel {
   /** @param {Batch} batch */
   submit(batch) {
     const { bridge, handle } = this;
-    const { text, numbers, count, slots } = batch;
+    const { text, numbers, used, count, slots } = batch;
     const id = bridge.nextId();
     // Before Rust looks at its clock: what is left of a TTL must not count from later than that.
     const now = this.hot === null ? 0 : performance.now();
     const answer =
       batch.task === undefined
-        ? bridge.native.submit(handle, id, text, numbers, count)
+        ? bridge.native.submit(handle, id, text, numbers, used)
         : bridge.native.run(handle, id, batch.task, text);
     let later = null;
     if (answer !== null && answer !== undefined) {

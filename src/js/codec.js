@@ -11,11 +11,12 @@ const { frozenCopy } = require('./hot');
 const UNREADABLE = Symbol('unreadable');
 
 /**
- * The codec of one cache. `encode`: the text of a value. `decode`: the value of a reply (null stays null), or UNREADABLE. `read`: the same as `get` gives it,
+ * The codec of one cache. `encode`: the text of a value. `take`: a value as its leaves, until the next one is taken; null where it must be encoded. `decode`: the value of a reply (null stays null), or UNREADABLE. `read`: the same as `get` gives it,
  * where UNREADABLE is counted and null. Both are null where the reply is the value. `parse`: the value of what `encode` made, for a further owner.
  * `copy`: a value for a further owner. `made`: what a caller gets of the value that its own function made. `unreadable`: how many replies were.
  * @typedef {{
  *   encode: (value: unknown) => string,
+ *   take: (value: unknown) => import('./leaves').Leaves | null,
  *   decode: ((reply: any) => any) | null,
  *   read: ((reply: any) => any) | null,
  *   parse: (text: string) => any,
@@ -29,19 +30,21 @@ const UNREADABLE = Symbol('unreadable');
  * @param {'json' | 'structured' | 'raw'} name
  * @param {number} maxBytes of a value as it is stored, without compression
  * @param {boolean} frozen
+ * @param {import('./leaves').Leaves} leaves
  * @returns {Codec}
  */
-function codecOf(name, maxBytes, frozen) {
-  if (name === 'json') return json(maxBytes, frozen);
+function codecOf(name, maxBytes, frozen, leaves) {
+  if (name === 'json') return json(maxBytes, frozen, leaves);
   return name === 'raw' ? raw(maxBytes) : structured(maxBytes);
 }
 
 /**
  * @param {number} maxBytes
  * @param {boolean} frozen
+ * @param {import('./leaves').Leaves} leaves
  * @returns {Codec}
  */
-function json(maxBytes, frozen) {
+function json(maxBytes, frozen, leaves) {
   /** @param {any} value */
   const copy = (value) => (value !== null && typeof value === 'object' ? JSON.parse(JSON.stringify(value)) : value);
   return {
@@ -51,6 +54,7 @@ function json(maxBytes, frozen) {
       if (text.length * 3 > maxBytes) checkSize(Buffer.byteLength(text), maxBytes);
       return text;
     },
+    take: (value) => (leaves.take(value, maxBytes) ? leaves : null),
     decode: frozen ? frozenCopy : null,
     read: frozen ? frozenCopy : null,
     parse: (text) => JSON.parse(text),
@@ -91,6 +95,7 @@ function structured(maxBytes) {
       }
       return quoted(bytes, maxBytes);
     },
+    take: nothing,
     decode,
     read(reply) {
       const value = decode(reply);
@@ -118,6 +123,7 @@ function raw(maxBytes) {
   };
   return {
     encode: (value) => quoted(bytesOf(value), maxBytes),
+    take: nothing,
     decode,
     read: decode,
     parse: (text) => decode(text.slice(1, -1)),
@@ -126,6 +132,10 @@ function raw(maxBytes) {
     made: (value, text) => (Buffer.isBuffer(value) ? value : decode(text.slice(1, -1))),
     unreadable: 0,
   };
+}
+
+function nothing() {
+  return null;
 }
 
 /**

@@ -37,20 +37,24 @@ async function getMany(channel, codec, keys) {
  */
 async function setMany(channel, codec, entries, ttl, extras) {
   // All are checked before the first is stored.
-  const texts = pairsOf(entries).map(
-    ([key, value]) => /** @type {const} */ ([checkStorable(key), codec.encode(value)]),
-  );
+  const writes = pairsOf(entries).map(([key, value]) => {
+    checkStorable(key);
+    const leaves = codec.take(value);
+    return leaves === null
+      ? { key, text: codec.encode(value), leaves }
+      : { key, text: leaves.text, leaves: leaves.copy() };
+  });
   await inChunks(
-    texts,
+    writes,
     (chunk) =>
       channel.group(
         chunk.length,
         (push) => {
-          for (const [key, text] of chunk) push(Op.SET, key, text, ttl);
+          for (const { key, text, leaves } of chunk) push(Op.SET, key, text, ttl, leaves);
         },
         extras,
       ),
-    ([key, text]) => key.length + text.length + extras.length,
+    ({ key, text, leaves }) => key.length + text.length + (leaves?.numbers.byteLength ?? 0) + extras.length,
   );
 }
 

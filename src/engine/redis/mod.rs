@@ -103,7 +103,7 @@ impl Job {
 impl Drop for Job {
     fn drop(&mut self) {
         if !self.answered {
-            let replies = self.cache.run_locally(&self.work, &self.to);
+            let replies = self.cache.run_locally(&mut self.work, &self.to);
             self.answer(&replies);
         }
     }

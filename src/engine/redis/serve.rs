@@ -101,11 +101,12 @@ impl Pump<'_, futures_util::future::BoxFuture<'static, Result<Vec<Value>, Troubl
         self.sent.push_back(sent);
     }
 
-    fn start(&mut self, job: Job) {
+    fn start(&mut self, mut job: Job) {
         if self.stalled {
             return self.behind.push_back(job);
         }
-        if let Work::Batch(batch) = &job.work {
+        if let Work::Batch(batch) = &mut job.work {
+            batch.render();
             let wanted = tokens::wanted(&job.cache, batch);
             if !wanted.is_empty() {
                 self.stalled = true;
