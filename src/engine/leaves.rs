@@ -58,7 +58,8 @@ impl Shapes {
         }
         let number = u32::try_from(known.shapes.len()).ok()?;
         // A JSON string holds no line feed; no text at all is an object without names.
-        let names_of = |text: &str| if text.is_empty() { Vec::new() } else { text.split('\n').map(String::from).collect() };
+        let names_of =
+            |text: &str| if text.is_empty() { Vec::new() } else { text.split('\n').map(String::from).collect() };
         let before = names_of(names)
             .into_iter()
             .enumerate()
@@ -107,7 +108,8 @@ impl Batch {
         let mut begin = 0;
         for Unwritten { op, strings, end } in leaves.values {
             let from = texts.len();
-            let written = write(&mut texts, Strings::Ascii(self.str(strings)), &leaves.numbers[begin..end], &leaves.shapes);
+            let written =
+                write(&mut texts, Strings::Ascii(self.str(strings)), &leaves.numbers[begin..end], &leaves.shapes);
             begin = end;
             let place = |at: usize| u32::try_from(self.text.len() + at).ok();
             let span = written.and_then(|()| Some(Span { start: place(from)?, end: place(texts.len())? }));
