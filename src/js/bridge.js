@@ -33,6 +33,8 @@ class Bridge {
     /** @type {Map<number, Sent>} */
     this.sent = new Map();
     this.lastId = 0;
+    /** Code units of a reply, on average of the last ones. */
+    this.replyLength = 0;
     this.events = new Events();
     this.leaves = new Leaves((names) => this.native.shape(names));
     /** @type {Set<Channel> | null} while the callers run that one text of replies has woken: the channels that they called */
@@ -50,11 +52,16 @@ class Bridge {
   wake(text) {
     const frames = JSON.parse(text);
     if (this.woken === null && afterWake(this.flush)) this.woken = new Set();
+    let replies = 0;
     for (let i = 0; i < frames.length; i += 3) {
       const id = frames[i];
       if (id === 0) this.events.tell(frames[i + 1]);
-      else this.finish(id, frames[i + 1], frames[i + 2]);
+      else {
+        replies += frames[i + 1].length;
+        this.finish(id, frames[i + 1], frames[i + 2]);
+      }
     }
+    if (replies > 0) this.replyLength = (this.replyLength + text.length / replies) / 2;
     if (this.sent.size === 0) {
       this.busy.bridge = null;
       this.native.rest();

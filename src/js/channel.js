@@ -9,6 +9,8 @@ const NONE = new Float64Array(0);
 // A turn with more calls than this goes in parts, each handed over as soon as it is full: Rust and Redis work on the first one while the event loop makes
 // the rest. Smaller parts gain little more, and wake the event loop more often: docs/bridge.md.
 const PART = 256;
+// So is one with as much text, or whose replies will have as much if they are like the last ones.
+const PART_TEXT = 64 * 1024;
 // Groups (getMany) may make a batch longer, up to this: a pipeline of bounded length each, and strings of bounded size.
 const MAX_OPS = 4096;
 const MAX_TEXT = 8 * 1024 * 1024;
@@ -82,7 +84,7 @@ class Channel {
     }
     append(batch, kind, key, value, a, b, extras, leaves);
     if (slot !== null) batch.slots.push(slot);
-    if (batch.count >= PART && slot?.many === false) {
+    if (slot?.many === false && this.isPart(batch)) {
       this.flush();
     } else if (!this.scheduled) {
       this.scheduled = true;
@@ -90,6 +92,14 @@ class Channel {
       if (this.bridge.woken === null) this.later(this.flush);
       else this.bridge.woken.add(this);
     }
+  }
+
+  /**
+   * Whether a batch is large enough to go before the turn is over.
+   * @param {Batch} batch
+   */
+  isPart({ count, text, used }) {
+    return count >= PART || text.length + used * 8 >= PART_TEXT || count * this.bridge.replyLength >= PART_TEXT;
   }
 
   /**
