@@ -8,12 +8,13 @@ use std::sync::atomic::AtomicI32;
 
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{AllocProfiler, Bencher};
-use holdfast::engine::batch::{Json, Reply};
+use holdfast::engine::batch::{Batch, Json, Op, Reply, Span};
 use holdfast::engine::clock::{Ttl, now_ms};
 use holdfast::engine::codec::Codec;
 use holdfast::engine::entry::{Format, Meta, Tag};
 use holdfast::engine::journal::Journal;
 use holdfast::engine::key::Prefix;
+use holdfast::engine::leaves::{Leaves, Shapes};
 use holdfast::engine::near::{CLOCKS, Near, SLOTS, Versions};
 use holdfast::engine::splice;
 
@@ -181,6 +182,35 @@ fn decode_tagged(bencher: Bencher, bytes: usize) {
 #[divan::bench]
 fn decode_zstd(bencher: Bencher) {
     decode_as(bencher, 20_000, format(Some(1024)), None);
+}
+
+/// The JSON texts of a batch of sets, each an object of eight names: 200 bytes, with five fractions.
+#[divan::bench]
+fn leaves_render(bencher: Bencher) {
+    const STRING: f64 = f64::INFINITY;
+    const OTHER: f64 = f64::NEG_INFINITY;
+    let names = ["tenant", "period", "trades", "winRate", "drawdown", "percentiles", "open", "note"];
+    let shapes = Arc::new(Shapes::default());
+    let shape = shapes.number(&names.map(|name| format!("\"{name}\"")).join("\n")).map_or(0.0, f64::from);
+    let numbers = [
+        [OTHER, shape, 1007.0, STRING, 4.0, 40049.0, 0.50175, -1235.375].as_slice(),
+        &[OTHER, -4.0, 7.25, 8.5, 10.75, STRING, -1.0, STRING, 62.0],
+    ]
+    .concat();
+    let strings = format!("week{}", "x".repeat(62));
+    let span = Span { start: 0, end: 66 };
+    bencher
+        .counter(ItemsCount::new(BATCH))
+        .with_inputs(|| {
+            let mut leaves = Leaves::new(shapes.clone());
+            (0..BATCH).for_each(|op| leaves.push(op, span, &numbers));
+            let set = Op::Set { key: span, value: Span::default(), ttl: TTL, more: None };
+            Batch { text: strings.clone(), ops: vec![set; BATCH], leaves: Some(leaves), ..Batch::default() }
+        })
+        .bench_local_values(|mut batch| {
+            batch.render();
+            batch
+        });
 }
 
 /// The replies of one batch as one text.

@@ -18,7 +18,7 @@
 //! | −Infinity | −1 − a length | a list, whose elements follow |
 //!
 //! **Rejected.** *V8's own serialization* (`v8.serialize`) read here: it does not call `toJSON`, and a class that has one could not be told from a plain object. *One `JSON.stringify` of
-//! many copied values*: a fifth less, of which the copies cost half.
+//! many copied values*: a fifth less.
 
 use std::collections::HashMap;
 use std::fmt::Write;

@@ -132,7 +132,7 @@ class Channel {
    */
   set(key, value, codec, ttl, extras) {
     const leaves = codec.take(value);
-    const text = leaves === null ? codec.encode(value) : leaves.text;
+    const text = leaves === null ? codec.encode(value) : leaves.strings();
     return this.call(Op.SET, key, text, ttl, 0, true, extras, leaves);
   }
 

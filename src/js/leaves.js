@@ -78,7 +78,6 @@ class Leaves {
     this.numbers = new Float64Array(MOST);
     /** How many of the numbers are the value's. */
     this.count = 0;
-    /** The value's strings, one behind the other. */
     this.text = '';
     /** Of the names in it. */
     this.size = 0;
@@ -124,7 +123,14 @@ class Leaves {
     return false;
   }
 
-  /** What was taken apart, for longer than until the next one is. */
+  /** The value's strings, one behind the other; given away, as they may be large. */
+  strings() {
+    const { text } = this;
+    this.text = '';
+    return text;
+  }
+
+  /** The numbers, for longer than until the next value is taken apart. */
   copy() {
     return { count: this.count, numbers: this.numbers.slice(0, this.count) };
   }

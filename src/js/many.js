@@ -42,7 +42,7 @@ async function setMany(channel, codec, entries, ttl, extras) {
     const leaves = codec.take(value);
     return leaves === null
       ? { key, text: codec.encode(value), leaves }
-      : { key, text: leaves.text, leaves: leaves.copy() };
+      : { key, text: leaves.strings(), leaves: leaves.copy() };
   });
   await inChunks(
     writes,
