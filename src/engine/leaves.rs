@@ -245,8 +245,10 @@ fn hex(out: &mut String, unit: u16) {
 /// As JavaScript prints it.
 fn number(out: &mut String, n: f64) {
     // Below this every whole number is exact, and printed without an exponent.
-    if n.fract() == 0.0 && n.abs() < 1e15 {
-        out.push_str(itoa::Buffer::new().format(n as i64));
+    const MOST: u64 = 1_000_000_000_000_000;
+    let whole = n as i64;
+    if whole as f64 == n && whole.unsigned_abs() < MOST {
+        out.push_str(itoa::Buffer::new().format(whole));
     } else {
         out.push_str(ryu_js::Buffer::new().format_finite(n));
     }
