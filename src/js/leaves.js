@@ -1,7 +1,8 @@
 // Takes a plain value apart, so that the event loop need not write its JSON text: Rust does. Why, and how the leaves cross: src/engine/leaves.rs.
 //
-// The text that Rust writes must be the one that JSON.stringify would have written, for every value there is. So what is taken apart is only what is sure to be plain: strings,
-// numbers, booleans, null, and lists and objects of them, with `toJSON` where they have one. With anything else JSON.stringify takes the whole value, and tells what is wrong with it.
+// The text that Rust writes must be the one that JSON.stringify would have written. So what is taken apart is only what is plain: strings, numbers, booleans, null, and lists and
+// objects of them, with `toJSON` where they have one. With anything else JSON.stringify takes the whole value, and tells what is wrong with it. What could still tell the two
+// apart is perverse: a getter that hides later names of its own object (`enumerable: false`), or a boxed value that was given the prototype of plain objects.
 'use strict';
 
 // A value with more, counted in numbers, is large: that one native call writes it at once no longer matters.
