@@ -5,7 +5,7 @@
 //!
 //! **The approach.** JavaScript (`src/js/leaves.js`) only takes a plain value apart: numbers go into the array of numbers as they are, strings behind each other into the turn's text, and
 //! an object is the number of its *shape*, the list of its names, which crosses once. The text is written here, by [`Batch::render`], on the engine's thread where there is one.
-//! It is the text that `JSON.stringify` would have written, byte for byte: `__test__/inputs/leaves.spec.js`. What is not plain (a class with a `toJSON`, a cycle) still crosses as a text.
+//! It is the text that `JSON.stringify` would have written, byte for byte: `__test__/inputs/leaves.spec.js`. What is not plain (an object of a class, a cycle) still crosses as a text.
 //!
 //! **How they cross.** A finite number is a number. What is none stands for something else, and all but NaN is followed by a second number:
 //!
@@ -58,10 +58,9 @@ impl Shapes {
         }
         let number = u32::try_from(known.shapes.len()).ok()?;
         // A JSON string holds no line feed; no text at all is an object without names.
-        let names_of =
-            |text: &str| if text.is_empty() { Vec::new() } else { text.split('\n').map(String::from).collect() };
-        let before = names_of(names)
-            .into_iter()
+        let before = names
+            .split('\n')
+            .filter(|name| !name.is_empty())
             .enumerate()
             .map(|(i, name)| format!("{}{name}:", if i == 0 { '{' } else { ',' }).into());
         known.shapes.push(before.collect());

@@ -11,8 +11,8 @@ const { frozenCopy } = require('./hot');
 const UNREADABLE = Symbol('unreadable');
 
 /**
- * The codec of one cache. `encode`: the text of a value. `take`: a value as its leaves, until the next one is taken; null where it must be encoded. `decode`: the value of a reply (null stays null), or UNREADABLE. `read`: the same as `get` gives it,
- * where UNREADABLE is counted and null. Both are null where the reply is the value. `parse`: the value of what `encode` made, for a further owner.
+ * The codec of one cache. `encode`: the text of a value. `take`: a value as its leaves, until the next one is taken; null where it must be encoded.
+ * `decode`: the value of a reply (null stays null), or UNREADABLE. `read`: the same as `get` gives it, where UNREADABLE is counted and null. Both are null where the reply is the value. `parse`: the value of what `encode` made, for a further owner.
  * `copy`: a value for a further owner. `made`: what a caller gets of the value that its own function made. `unreadable`: how many replies were.
  * @typedef {{
  *   encode: (value: unknown) => string,
