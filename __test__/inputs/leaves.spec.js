@@ -116,6 +116,7 @@ describe('the text in Redis', () => {
     ['functions and symbols', { f() {}, s: Symbol('s'), list: [() => 1, Symbol('s'), undefined] }],
     ['a sparse list', Object.assign(new Array(4), { 1: 1, 3: 2 })],
     ['names in the order of integers first', { b: 1, 2: 2, a: 3, 1: 4 }],
+    ['a list of 4,000', Array.from({ length: 4000 }, (_, i) => i / 8)],
     ['a list of 9,000', Array.from({ length: 9000 }, (_, i) => i)],
     ['200 names', Object.fromEntries(Array.from({ length: 200 }, (_, i) => [`n${i}`, i]))],
     ['a name of 300 characters', { ['n'.repeat(300)]: 1 }],
