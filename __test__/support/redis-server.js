@@ -1,4 +1,4 @@
-// Starts a real redis-server for one test file: free port, temporary directory, gone when the test process is gone.
+// Starts a real server for one test file: free port, temporary directory, gone when the test process is gone.
 'use strict';
 
 const { spawn } = require('node:child_process');
@@ -10,20 +10,28 @@ const { until } = require('./until');
 
 // A shell stands between us and the server: when this process ends in any way, its pipe closes and the shell's watcher kills
 // the server, even a stopped one. Listeners of `exit` would not do: Jest gives tests a copy of `process` that never fires them.
+// The pid has a pipe of its own: on the output it could stand behind, or within, what the server logs.
 const GUARD = `
-exec 3<&0
-redis-server "$1" 3<&- &
+exec 4<&0
+"$1" "$2" 3>&- 4<&- &
 server=$!
-echo "pid $server"
-(cat <&3 >/dev/null; kill -9 $server) 2>/dev/null &
+echo "$server" >&3
+exec 3>&-
+(cat <&4 >/dev/null; kill -9 $server) >/dev/null 2>&1 &
 watcher=$!
 wait $server
 kill $watcher 2>/dev/null
 `;
 
+/** The program under test: Redis or Valkey, as `HOLDFAST_TEST_SERVER` says. */
+const PROGRAM = process.env.HOLDFAST_TEST_SERVER || 'redis-server';
+/** Each of these servers says so where it was built without TLS. */
+const WITHOUT_TLS = /TLS support|type tls|tls-port/;
+
 class RedisServer {
   #options;
   #guard = null;
+  #program = PROGRAM;
   #log = '';
 
   constructor(options) {
@@ -46,7 +54,9 @@ class RedisServer {
     for (let attempt = 1; ; attempt++) {
       this.port = this.#options.port ?? (await freePort(this.host));
       if (await this.#launch()) return this;
-      if (attempt === 5) throw new Error(`redis-server does not start:\n${this.#log}`);
+      if (attempt === 5) throw new Error(`${this.#program} does not start:\n${this.#log}`);
+      // TLS is ours to test, not the server's: any that speaks it will do.
+      if (this.tls && WITHOUT_TLS.test(this.#log)) this.#program = 'redis-server';
     }
   }
 
@@ -68,19 +78,22 @@ class RedisServer {
     ];
     const file = path.join(this.dir, 'redis.conf');
     fs.writeFileSync(file, `${lines.join('\n')}\n`);
-    const guard = spawn('sh', ['-c', GUARD, 'sh', file], { stdio: ['pipe', 'pipe', 'pipe'] });
+    const guard = spawn('sh', ['-c', GUARD, 'sh', this.#program, file], { stdio: ['pipe', 'pipe', 'pipe', 'pipe'] });
     this.#guard = guard;
     this.pid = null;
     this.exited = new Promise((resolve) => guard.once('exit', () => resolve(true)));
     guard.stdin.on('error', () => {});
     this.#log = '';
-    guard.stdout.setEncoding('utf8').on('data', (text) => {
-      this.#log += text;
-      this.pid ??= Number(/^pid (\d+)/.exec(this.#log)?.[1]) || null;
+    let pid = '';
+    guard.stdio[3].setEncoding('utf8').on('data', (text) => {
+      pid += text;
+      if (pid.endsWith('\n')) this.pid = Number(pid);
     });
-    guard.stderr.on('data', (text) => {
-      this.#log += text;
-    });
+    for (const stream of [guard.stdout, guard.stderr]) {
+      stream.setEncoding('utf8').on('data', (text) => {
+        this.#log += text;
+      });
+    }
     let gone = false;
     this.exited.then(() => {
       gone = true;
@@ -88,7 +101,7 @@ class RedisServer {
     });
     return until(
       async () => gone || (this.pid && /PONG|LOADING/.test(await this.cli('ping').catch(() => ''))),
-      'redis-server answers PING',
+      `${this.#program} answers PING`,
     ).then(() => !gone);
   }
 
@@ -111,7 +124,7 @@ class RedisServer {
   /** Ends the server where it still runs and starts it again on the same port, with the same directory. */
   async restart() {
     await this.#end();
-    if (!(await this.#launch())) throw new Error(`redis-server does not start again:\n${this.#log}`);
+    if (!(await this.#launch())) throw new Error(`${this.#program} does not start again:\n${this.#log}`);
   }
 
   async stop() {

@@ -144,7 +144,7 @@ pub fn in_mode(cache: &Cache, mode: Mode) {
     until(mode.name(), || (cache.shared().status.mode() == mode).then_some(()));
 }
 
-/// A real `redis-server` on a free port, ended with the test.
+/// A real server on a free port, ended with the test: `redis-server`, or what `HOLDFAST_TEST_SERVER` names.
 pub struct Server {
     child: Child,
     pub port: u16,
@@ -157,7 +157,8 @@ impl Server {
     }
 
     pub fn on(port: u16) -> Self {
-        let child = Command::new("redis-server")
+        let program = std::env::var("HOLDFAST_TEST_SERVER").ok().filter(|program| !program.is_empty());
+        let child = Command::new(program.as_deref().unwrap_or("redis-server"))
             .args([
                 "--port",
                 &port.to_string(),
@@ -173,9 +174,9 @@ impl Server {
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
-            .expect("redis-server must be installed for these tests");
+            .expect("a server must be installed for these tests");
         let server = Self { child, port };
-        until("redis-server to answer", || server.try_cli(&["PING"]).filter(|out| out == "PONG"));
+        until("the server to answer", || server.try_cli(&["PING"]).filter(|out| out == "PONG"));
         server
     }
 
