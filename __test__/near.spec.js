@@ -224,7 +224,7 @@ const COHERENCE = `
     const seen = new Map(KEYS.map((key) => [key, 0]));
     let backwards = 0, last = Infinity;
     process.on('message', (message) => { last = message.version; });
-    const giveUp = Date.now() + 20000;
+    const giveUp = Date.now() + 40000;
     while ([...seen.values()].some((version) => version !== last) && Date.now() < giveUp) {
       for (const key of KEYS) {
         const version = (await cache.get(key)) ?? 0;
@@ -234,7 +234,10 @@ const COHERENCE = `
       await new Promise(setImmediate);
     }
     const settled = [...seen.values()].every((version) => version === last);
-    return { backwards, settled, near: (await cache.getStats()).hits.near };
+    // Or what was read above proves nothing of near values. Nobody writes any more: what is read twice is near.
+    const near = async () => (await cache.getStats()).hits.near;
+    while ((await near()) === 0 && Date.now() < giveUp) for (const key of KEYS) await cache.get(key);
+    return { backwards, settled, near: (await near()) > 0 };
   }
   (async () => {
     const role = process.argv[2];
@@ -252,6 +255,5 @@ const COHERENCE = `
 
 test('no reader ever sees a version go backwards, and all see the last one', async () => {
   const results = await runForJson(COHERENCE, { env: { REDIS_URL: server.url() }, boundMs: 60_000 });
-  for (const result of results) expect(result).toMatchObject({ backwards: 0, settled: true });
-  expect(results.reduce((sum, { near }) => sum + near, 0)).toBeGreaterThan(0);
+  expect(results).toEqual(Array(4).fill({ backwards: 0, settled: true, near: true }));
 }, 70_000);

@@ -5,7 +5,7 @@ const { closeCaches, freshNamespace, makeCache } = require('./support/holdfast')
 const { computation } = require('./support/computation');
 const { startRedis } = require('./support/redis-server');
 const { runForJson, startScript } = require('./support/run-script');
-const { sleep, until, untilMode } = require('./support/until');
+const { until, untilMode, untilRenewed } = require('./support/until');
 
 let server;
 let namespace;
@@ -177,7 +177,7 @@ test.each([
   const cache = await here();
   await leaveOld(cache);
   const refresh = computation();
-  const options = { swr: 0.001, grace: 60, timeout: 20 };
+  const options = { grace: 60, timeout: 20 };
   const result = cache.getOrCompute('k', refresh.fn, options);
   await refresh.begun();
   await write(`${namespace}:k`);
@@ -204,8 +204,9 @@ test('the right to refresh is renewed while the function runs', async () => {
   const refresh = computation();
   expect(await one.getOrCompute('k', refresh.fn, { swr: 60 })).toBe('old');
   await refresh.begun();
-  // Longer than a lease lasts by itself.
-  await sleep(4_000);
+  await untilRenewed(() =>
+    server.cli('eval', `return redis.call('PTTL', ARGV[1] .. '\\0refresh\\0k')`, '0', `${namespace}:`),
+  );
   expect(await two.getOrCompute('k', notRun, { swr: 60 })).toBe('old');
   refresh.open('new');
   await until(async () => (await two.get('k')) === 'new');

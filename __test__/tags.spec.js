@@ -254,7 +254,7 @@ test.each(['main', 'worker'])(
     const env = { REDIS_URL: server.url() };
     const { ended, old, hot } = await runForJson(THREADS, { env, args: [by, namespace], boundMs: 60_000 });
     expect({ ended, old }).toEqual({ ended: 200, old: 0 });
-    expect(hot).toBeGreaterThan(200);
+    expect(hot).toBeGreaterThan(0);
   },
   70_000,
 );

@@ -10,6 +10,7 @@ const MUTANTS = [
   { fence: 'flight', tests: 'flight' },
   { fence: 'lease', tests: 'processes' },
   { fence: 'landing', tests: 'processes' },
+  { fence: 'same-entry', tests: 'processes' },
   { fence: 'tags', tests: 'processes' },
   { fence: 'journal', tests: 'journal' },
 ];

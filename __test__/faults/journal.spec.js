@@ -34,7 +34,7 @@ async function away(cache) {
 
 async function back(...caches) {
   await proxy.accept();
-  for (const { told } of caches) await until(() => told.count('recovered') === 1, 'recovered', 10_000);
+  for (const { told } of caches) await until(() => told.count('recovered') === 1, 'recovered');
 }
 
 const recovered = ({ events }) => events.find(([name]) => name === 'recovered')[1];

@@ -3,7 +3,7 @@
 
 const fs = require('node:fs');
 const { startRedis } = require('../support/redis-server');
-const { sleep } = require('../support/until');
+const { until } = require('../support/until');
 
 let server;
 beforeAll(async () => {
@@ -43,8 +43,7 @@ test.each(['memory', 'redis'])(
     for (let i = 0; i < 100; i++) loaded.push(await loadAndUse(mode));
     // What is just ending is counted still; what leaks is there for ever.
     const more = async () => Object.entries(await held()).filter(([what, count]) => count > before[what]);
-    for (let n = 0; n < 100 && (await more()).length > 0; n++) await sleep(20);
-    expect(await more()).toEqual([]);
+    await until(async () => (await more()).length === 0, 'what ends has ended');
 
     expect(new Set(loaded).size).toBe(loaded.length); // it was loaded, not found in a registry
     await Promise.all(loaded.map((holdfast) => holdfast.close()));

@@ -152,7 +152,7 @@ const TERMINATE = `
     // The calls of the last one are under way in the engine until they settle for nobody.
     while (cache.health().inFlight > 0) await new Promise((resolve) => setTimeout(resolve, 5));
     // A thread that has ended stays in /proc for a moment, at either count. What leaks stays for ever.
-    const settled = Date.now() + 5_000;
+    const settled = Date.now() + 20_000;
     let after = held();
     while ((after.threads > before.threads || after.fds > before.fds) && Date.now() < settled) {
       await new Promise((resolve) => setTimeout(resolve, 20));

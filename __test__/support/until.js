@@ -19,4 +19,17 @@ function untilMode(cache, mode) {
   return until(() => cache.getMode() === mode, `mode ${mode}`);
 }
 
-module.exports = { until, untilMode, sleep };
+/** Waits until a lease, of which `ask` tells the milliseconds left, has been renewed again and again. */
+async function untilRenewed(ask) {
+  let left = Infinity;
+  let renewals = 0;
+  await until(async () => {
+    const now = Number(await ask());
+    if (now < 0) throw new Error('the lease has ended');
+    if (now > left) renewals++;
+    left = now;
+    return renewals === 3;
+  }, 'the lease is renewed three times');
+}
+
+module.exports = { until, untilMode, untilRenewed, sleep };

@@ -100,6 +100,10 @@ async fn greet(wire: &Wire, target: &Target, protocol: Protocol) -> Result<(), T
         Some(error) if error.details().is_some_and(|d| d.contains("wrong number of arguments for 'auth'")) => {
             try_greet(wire, target, protocol, None).await?.map_or(Ok(()), |error| Err(refused(&error)))
         }
+        // Valkey wants the password before it says that it does not know HELLO, which would have brought it.
+        Some(error) if protocol == Protocol::Resp3 && target.password.is_some() && error.code() == "NOAUTH" => {
+            Err(Trouble::new(Kind::Server, "the server refused the handshake"))
+        }
         Some(error) => Err(refused(&error)),
         None => Ok(()),
     }

