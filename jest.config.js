@@ -6,5 +6,5 @@ module.exports = {
   roots: ['<rootDir>/__test__'],
   testMatch: ['**/*.spec.js'],
   // A bound against hangs, not an expectation: no test measures time.
-  testTimeout: 60_000,
+  testTimeout: 120_000,
 };

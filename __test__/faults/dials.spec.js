@@ -156,7 +156,8 @@ test('fault 15: 500 clients come back to a server that lets 100 in: one dial eac
 
 // Under load, then idle; says what it holds: listeners, handles, threads and file descriptors.
 const HELD = `
-    const { createCache } = require('holdfast');
+  const fs = require('node:fs');
+  const { createCache } = require('holdfast');
   const cache = createCache({ namespace: 'held', timeoutMs: 250 });
   const troubles = [];
   for (const event of ['uncaughtException', 'unhandledRejection', 'warning']) process.on(event, (error) => troubles.push(String(error)));
