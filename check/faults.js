@@ -23,6 +23,13 @@ const FAULTS = {
   /** What is sent arrives, and no reply comes back. */
   deafen: (pool, { process: name }) => pool.networks[name].deafen(),
   cut: (pool, { process: name }) => pool.networks[name].cut(),
+  /** Replies take their time, and come in their order. */
+  lag(pool, { process: name, ms }) {
+    pool.networks[name].lag(ms);
+    return () => pool.networks[name].lag(0);
+  },
+  /** A thread is ended in the middle of its calls, and of the computations that others wait for. */
+  end: (pool) => pool.endThread(),
   kill: (pool) => void pool.wire.command('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes').catch(() => {}),
   /** Our own process stands still, and finds replies and pushes together when it goes on. */
   freeze(pool, { process: name }) {
@@ -49,11 +56,11 @@ const FOREIGN = {
   flush: () => ['FLUSHALL'],
 };
 
-/** The foreign client's program; resolves to its history, in the form of the workers'. */
+/** The programs of foreign clients; resolves to their history, in the form of the workers'. One connection keeps their calls in order. */
 async function runForeign(plan, { wire, namespace, now }) {
   const records = [];
   const state = ['foreign', 0];
-  for (const client of plan.clients.filter(({ place }) => place === 'foreign')) {
+  const run = async (client) => {
     for (const { pause, calls } of client.steps) {
       await sleep(pause);
       for (const call of calls) {
@@ -70,7 +77,8 @@ async function runForeign(plan, { wire, namespace, now }) {
         Object.assign(record, { end: now(), after: state });
       }
     }
-  }
+  };
+  await Promise.all(plan.clients.filter(({ place }) => place === 'foreign').map(run));
   return records;
 }
 

@@ -17,9 +17,11 @@ function whereOf(before, after) {
 }
 
 class History {
-  constructor(plan, { ops, events, processOf, final }) {
+  constructor(plan, { ops, events, processOf, final, left = {}, ended = [] }) {
     this.plan = plan;
     this.final = final;
+    this.left = left;
+    this.ended = ended;
     this.ops = ops;
     for (const op of ops) {
       op.process = processOf[op.place];
@@ -57,8 +59,9 @@ class History {
   /** From when on nothing of a call can take effect any more. */
   #until(op) {
     if (op.where !== 'unknown') return op.end;
-    const from = op.end ?? op.start;
-    return this.back.get(op.process)?.find((at) => at >= from) ?? Infinity;
+    // Of a thread that was ended: its process may still do it, and nobody is told.
+    if (op.end === null) return Infinity;
+    return this.back.get(op.process)?.find((at) => at >= op.end) ?? Infinity;
   }
 
   #sort(op) {

@@ -107,7 +107,9 @@ function* computations({ reads, ends }) {
 function* expiry({ reads, expiries }) {
   for (const read of valued(reads)) {
     const { key, until, op, start } = read.write;
-    const given = expiries.filter((each) => each.key === key && each.end > start && each.start < read.op.end);
+    const given = expiries.filter(
+      (each) => each.key === key && (each.end ?? Infinity) > start && each.start < read.op.end,
+    );
     const [only] = given;
     // This process' own `expire`, where it certainly met this value and there was no other one, may also shorten its life.
     const met = given.length === 1 && only.result === true && only.process === read.op.process && until < only.start;
@@ -118,6 +120,25 @@ function* expiry({ reads, expiries }) {
     const late = read.op.start - (Math.max(...ends) + SLACK);
     if (late > 0)
       yield violation('G5', `${show(read)} ${(late / 1e6).toFixed(1)} ms too late`, [op, ...given, read.op]);
+  }
+}
+
+/** G5: in the end a key has the time left that its value was given, with it or by an `expire` that found it. */
+function* timed({ reads, expiries, left }) {
+  for (const { op, key, write } of valued(reads)) {
+    if (op.client !== 'settle' || !left[key] || write.until === Infinity) continue;
+    const given = expiries.filter((each) => each.key === key && each.until > write.start && each.result !== false);
+    const due = [write.op, ...given].map((each) => {
+      const from = each === write.op ? write.stored : each.start;
+      return [from + each.ttl * SECOND - SLACK, each.until + each.ttl * SECOND + SLACK];
+    });
+    if (due.some(([from, to]) => left[key][1] >= from && left[key][0] <= to)) continue;
+    const seconds = ((left[key][0] - op.end) / SECOND).toFixed(1);
+    yield violation('G5', `in the end ${key} = ${write.value} has ${seconds} s left, which nobody gave it`, [
+      write.op,
+      ...expiries.filter((each) => each.key === key),
+      op,
+    ]);
   }
 }
 
@@ -180,8 +201,9 @@ function* settled({ reads, ends, final, plan }) {
 }
 
 /** Every call settles, and trouble with Redis rejects none. */
-function* settles({ ops }) {
+function* settles({ ops, ended }) {
   for (const op of ops) {
+    if (op.end === null && ended.includes(op.place)) continue;
     if (op.end === null) yield violation('G6', `a ${op.op} of ${op.place} never settled`, [op]);
     else if (op.error) yield violation('contract', `a ${op.op} of ${op.place} rejected: ${op.error}`, [op]);
   }
@@ -190,7 +212,20 @@ function* settles({ ops }) {
 /** The violations of a history, the earliest first. */
 function check(plan, raw) {
   const history = new History(plan, raw);
-  const rules = [settles, written, ownWrites, pushes, forwards, apart, computations, expiry, kept, settled, countersOf];
+  const rules = [
+    settles,
+    written,
+    ownWrites,
+    pushes,
+    forwards,
+    apart,
+    computations,
+    expiry,
+    timed,
+    kept,
+    settled,
+    countersOf,
+  ];
   const found = rules.flatMap((rule) => [...rule(history)]);
   const flushed = plan.clients.some(({ steps }) => steps.some(({ calls }) => calls.some(({ op }) => op === 'flush')));
   if (raw.lost.length > 0 && !flushed)

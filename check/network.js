@@ -5,12 +5,17 @@
 'use strict';
 
 const net = require('node:net');
+const { setTimeout: sleep } = require('node:timers/promises');
 
 class Link {
   constructor(client, server, held) {
     this.ends = [client, server];
     this.held = held;
     this.deaf = false;
+    /** How long each chunk of a reply takes. */
+    this.lagMs = 0;
+    this.lagging = Promise.resolve();
+    this.behind = 0;
     /** @type {[net.Socket, Buffer | null][]} null stands for the end of a stream */
     this.late = [];
     this.#join(client, server);
@@ -30,6 +35,23 @@ class Link {
   }
 
   #pass(to, chunk) {
+    if (to === this.ends[0] && (this.lagMs > 0 || this.behind > 0)) this.#delay(to, chunk);
+    else this.#deliver(to, chunk);
+  }
+
+  /** Behind those that are late already. */
+  #delay(to, chunk) {
+    const due = performance.now() + this.lagMs;
+    this.behind++;
+    this.lagging = this.lagging
+      .then(() => sleep(Math.max(0, due - performance.now())))
+      .then(() => {
+        this.behind--;
+        this.#deliver(to, chunk);
+      });
+  }
+
+  #deliver(to, chunk) {
     if (this.held) this.late.push([to, chunk]);
     else this.#send(to, chunk);
   }
@@ -53,11 +75,13 @@ class Link {
 class Network {
   #links = new Set();
   #holdsNew = false;
+  #lagMs = 0;
 
   constructor(target) {
     this.server = net.createServer({ noDelay: true, allowHalfOpen: true }, (client) => {
       const server = net.connect({ ...target, noDelay: true, allowHalfOpen: true });
       const link = new Link(client, server, this.#holdsNew);
+      link.lagMs = this.#lagMs;
       this.#links.add(link);
       server.once('close', () => {
         this.#links.delete(link);
@@ -82,6 +106,12 @@ class Network {
   release() {
     this.#holdsNew = false;
     for (const link of this.#links) link.release();
+  }
+
+  /** From now on each chunk of a reply takes so long. */
+  lag(ms) {
+    this.#lagMs = ms;
+    for (const link of this.#links) link.lagMs = ms;
   }
 
   /** The connections that there are never hear a reply again. */

@@ -80,6 +80,19 @@ class Pool {
     return Promise.all(Object.keys(PLACES).map((place) => this.#tell(place, task, what(place))));
   }
 
+  endThread() {
+    const [process] = Object.entries(PLACES).find(([place, name]) => place !== name);
+    return this.#tell(PLACES[process], 'end').catch(() => {});
+  }
+
+  /** Where a process finds Redis: as everybody, or as a user whose keys are those of this namespace alone. */
+  async #urls(plan, namespace) {
+    const url = (process) => this.networks[process].url;
+    if (!plan.acl) return url;
+    await this.wire.command('ACL', 'SETUSER', namespace, 'on', '>pass', `~${namespace}:*`, '&*', '+@all');
+    return (process) => url(process).replace('//', `//${namespace}:pass@`);
+  }
+
   /** Runs a plan; resolves to its history. */
   async run(plan) {
     const namespace = `c${plan.seed}.${plan.index}.${++this.#runs}`;
@@ -91,8 +104,10 @@ class Pool {
       ...others.map((key) => this.wire.command('SET', key, 'theirs', 'PX', 60_000)),
       ...plan.counters.map((key) => this.wire.command('SET', `${namespace}:${key}`, plan.head, 'PX', 60_000)),
     ]);
-    const options = (place) => ({ namespace, url: this.networks[PLACES[place]].url, ...plan.options });
-    await this.#all('open', (place) => ({ options: options(place), base: `${base}` }));
+    const url = await this.#urls(plan, namespace);
+    const options = (place) => ({ namespace, url: url(PLACES[place]), ...plan.options });
+    const ends = plan.faults.some(({ kind }) => kind === 'end');
+    await this.#all('open', (place) => ({ options: options(place), base: `${base}`, ends }));
 
     const began = now();
     const foreign = runForeign(plan, { wire: this.wire, namespace, now });
@@ -108,8 +123,10 @@ class Pool {
     await running;
 
     const final = await this.#look(namespace, names);
+    const left = await this.#left(namespace, names, now);
     const kept = await this.wire.command('MGET', ...others);
     const told = await this.#all('close');
+    if (plan.acl) await this.wire.command('ACL', 'DELUSER', namespace);
     await this.wire.command('DEL', ...others, ...plan.tags.map((tag) => `${namespace}:\0tag\0${tag}`));
     return {
       began,
@@ -117,8 +134,21 @@ class Pool {
       ops: [...theirs, ...told.flatMap(({ history }) => history)].sort((x, y) => x.start - y.start),
       events: told.flatMap(({ events }) => events),
       final,
+      left,
+      ended: Object.keys(PLACES).filter((_, i) => told[i].ended),
       lost: others.filter((_, i) => kept[i] !== 'theirs'),
     };
+  }
+
+  /** Between which moments the life of each key ends; null where it does not, or is over. */
+  async #left(namespace, names, now) {
+    const left = {};
+    for (const name of names) {
+      const before = now();
+      const millis = await this.wire.command('PTTL', `${namespace}:${name}`);
+      left[name] = millis < 0 ? null : [before + millis * 1e6, now() + (millis + 1) * 1e6];
+    }
+    return left;
   }
 
   /** What Redis holds in the end, while every place looks too. An outage meanwhile, as on a busy machine, makes them look again. */
@@ -128,7 +158,7 @@ class Pool {
       const before = await this.wire.command('MGET', ...stored);
       const states = await this.#all('look', (place) => ({ keys: names, fresh: `fresh:${place}:${i}` }));
       const after = await this.wire.command('MGET', ...stored);
-      const steady = states.every((seen) => seen.length === 1 && `${seen[0]}`.startsWith('redis'));
+      const steady = states.filter(Boolean).every((seen) => seen.length === 1 && `${seen[0]}`.startsWith('redis'));
       if (steady) return Object.fromEntries(names.map((name, at) => [name, [before[at], after[at]]]));
       if (i === LOOKS) throw new Error(`no rest after the faults: ${JSON.stringify(states)}`);
       await sleep(20);

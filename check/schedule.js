@@ -71,7 +71,55 @@ const THEMES = {
     short: 0.8,
     pause: [2, 12],
   },
+  ending: {
+    ops: { compute: 10, get: 2, del: 4, sync: 0.5 },
+    faults: { end: 1, lag: 1 },
+    certain: true,
+    faulty: ['a'],
+    at: { end: [8, 40], lag: [0, 12] },
+    lasts: [30, 60],
+    lag: [5, 20],
+    computes: [0, 10],
+    short: 0.6,
+    keys: [1, 1],
+    more: [2, 4],
+    pause: [0, 4],
+  },
+  lives: {
+    ops: { expire: 3, set: 3, get: 2, invalidate: 3, sync: 1 },
+    faults: { lag: 1 },
+    certain: true,
+    at: { lag: [0, 10] },
+    lasts: [60, 120],
+    lag: [10, 25],
+    timeoutMs: [60, 90],
+    tagged: 0.9,
+    short: 0.05,
+    longs: [20, 40, 80, 160],
+    foreign: { set: 6, del: 1 },
+    foreigners: 3,
+    keys: [4, 6],
+    pause: [0, 6],
+  },
+  flood: {
+    ops: { get: 12, set: 2, flood: 1, getMany: 1 },
+    // Else all replies are there before the next turn.
+    faults: { lag: 3, stop: 1 },
+    certain: true,
+    at: { lag: [0, 20], stop: [0, 20] },
+    lasts: [100, 250],
+    lag: [40, 90],
+    pause: [0, 3],
+    timeoutMs: [2_000, 2_000],
+    keys: [1, 1],
+  },
 };
+
+/** More calls at once than a thread hands over: those behind them wait for the window. */
+const FLOOD = 16_600;
+/** What waits between a read and a write then, and in how many turns of the event loop what is behind it is read. */
+const SECOND_FLOOD = 2_000;
+const TURNS = [2, 3, 4, 6, 8, 12, 16, 24, 32, 48];
 
 /** A generator of numbers in [0, 1), Mulberry32. */
 function random(seed) {
@@ -118,45 +166,61 @@ class Planner {
   }
 
   plan(seed, index) {
-    const { counters = 1, certain = false, faults: kinds, lasts = [5, 70] } = this.theme;
-    this.keys = Array.from({ length: this.int([1, 3]) }, (_, i) => `k${i}`);
+    const { counters = 1, certain = false, more = [0, 2], foreigners = 1 } = this.theme;
+    this.keys = Array.from({ length: this.int(this.theme.keys ?? [1, 3]) }, (_, i) => `k${i}`);
     this.counters = Array.from({ length: counters }, (_, i) => `n${i}`);
     this.tags = ['t0', 't1'].slice(0, this.int([1, 2]));
-    const clients = [...PLACES, ...Array.from({ length: this.int([0, 2]) }, () => this.pick(PLACES))].map((place, i) =>
+    const clients = [...PLACES, ...Array.from({ length: this.int(more) }, () => this.pick(PLACES))].map((place, i) =>
       this.client(place, `${place}${i}`),
     );
-    if (this.theme.foreign || this.chance(0.5)) clients.push(this.foreigner());
-    const faults = Array.from({ length: this.int(certain ? [1, 3] : [0, 2]) }, () => ({
-      kind: this.weighted(kinds),
-      process: this.pick(PROCESSES),
-      at: this.int([0, 40]),
-      for: this.int(lasts),
-    }));
+    if (this.theme.foreign || this.chance(0.5)) for (let i = 0; i < foreigners; i++) clients.push(this.foreigner(i));
+    const faults = Array.from({ length: this.int(certain ? [1, 3] : [0, 2]) }, () => this.fault());
     const options = {
-      timeoutMs: this.int([30, 60]),
+      timeoutMs: this.int(this.theme.timeoutMs ?? [30, 60]),
       nearCache: this.chance(0.9),
       ...(this.chance(0.3) ? { outageStale: 0 } : {}),
     };
-    const { keys, tags } = this;
-    return { seed, index, theme: this.name, head: HEAD, options, keys, counters: this.counters, tags, clients, faults };
+    const { keys, tags, counters: numbers } = this;
+    // Now and then the user may do everything, and to the keys of the namespace alone.
+    const acl = this.chance(0.15);
+    return { seed, index, theme: this.name, head: HEAD, options, acl, keys, counters: numbers, tags, clients, faults };
+  }
+
+  fault() {
+    const { faults, faulty = PROCESSES, at = {}, lasts = [5, 70], lag = [3, 15] } = this.theme;
+    const kind = this.weighted(faults);
+    const when = this.int(at[kind] ?? [0, 40]);
+    return { kind, process: this.pick(faulty), at: when, for: this.int(lasts), ms: this.int(lag) };
   }
 
   client(place, name) {
     const { pause = [0, 8], bursts = [1, 3] } = this.theme;
-    const steps = Array.from({ length: this.int([6, 16]) }, () => ({
-      pause: this.chance(0.3) ? 0 : this.int(pause),
-      calls: Array.from({ length: this.theme.bursts || this.chance(0.3) ? this.int(bursts) : 1 }, () => this.call()),
-    }));
+    const steps = Array.from({ length: this.int([6, 16]) }, () => {
+      const wait = this.chance(0.3) ? 0 : this.int(pause);
+      const length = this.theme.bursts || this.chance(0.3) ? this.int(bursts) : 1;
+      const calls = Array.from({ length }, () => this.call());
+      return calls.some(({ op }) => op === 'flood') ? this.flood() : [{ pause: wait, calls }];
+    }).flat();
     return { place, name, steps };
   }
 
-  foreigner() {
+  /** A key that is near, and not hot, is read while the window is full; many calls behind that it is written, and read again at once and a little later. */
+  flood() {
+    const [first, next] = [this.write('set'), this.write('set')];
+    const read = (turns) => ({ op: 'get', key: first.key, turns });
+    const written = { ...next, key: first.key, ttl: LONG, turns: 2 };
+    const behind = [read(1), read(1), { op: 'flood', count: SECOND_FLOOD, turns: 2 }, written, ...TURNS.map(read)];
+    const calls = [[first], [read(0)], [{ op: 'flood', count: FLOOD }, ...behind]];
+    return calls.map((each) => ({ pause: 0, calls: each }));
+  }
+
+  foreigner(i) {
     const { foreign = { set: 3, del: 2 } } = this.theme;
     const steps = Array.from({ length: this.int([2, 10]) }, () => ({
       pause: this.int([0, 12]),
       calls: [this.chance(0.03) ? { op: 'flush' } : { ...this.write(this.weighted(foreign)), tag: null }],
     }));
-    return { place: 'foreign', name: 'foreign', steps };
+    return { place: 'foreign', name: `foreign${i || ''}`, steps };
   }
 
   call() {
@@ -168,6 +232,8 @@ class Planner {
         return { op, keys: [...this.keys, ...(this.chance(0.3) ? this.counters : [])] };
       case 'sync':
         return { op, key: `sync:${this.values++}` };
+      case 'flood':
+        return { op };
       case 'increment':
         return this.increment();
       case 'invalidate':
@@ -184,8 +250,8 @@ class Planner {
   write(op) {
     const key = this.pick(this.keys);
     if (op === 'del') return { op, keys: this.chance(0.2) ? this.keys : [key] };
-    const { short = 0.15, tagged = 0.15, computes = [0, 12] } = this.theme;
-    const ttl = this.chance(short) ? this.int([8, 60]) / 1000 : LONG;
+    const { short = 0.15, tagged = 0.15, computes = [0, 12], longs = [LONG] } = this.theme;
+    const ttl = this.chance(short) ? this.int([8, 60]) / 1000 : this.pick(longs);
     // Room for the runs of one call.
     const value = ++this.values * 10;
     if (op === 'expire') return { op, key, ttl };

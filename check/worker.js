@@ -1,9 +1,10 @@
 // A process whose cache is checked, and the worker thread within it: does what it is told, and notes what came of each call.
 'use strict';
 
-const { isMainThread, parentPort, Worker, workerData } = require('node:worker_threads');
+const { isMainThread, parentPort, workerData } = require('node:worker_threads');
 const { setImmediate: turn, setTimeout: sleep } = require('node:timers/promises');
 const { createCache } = require(process.env.CHECK_PACKAGE);
+const { Thread } = require('./thread');
 
 // A call that takes this long never settles.
 const LONGEST_MS = 10_000;
@@ -15,6 +16,8 @@ let cache;
 let zero = 0n;
 let seq = 0;
 let calm = false;
+/** This thread may be ended in the middle of its calls: it tells of each as it happens. */
+let mortal = false;
 /** @type {object[]} */
 let history = [];
 let events = [];
@@ -27,7 +30,12 @@ function state() {
   return [mode, since];
 }
 
+/** What one thread alone can have under way at once, and more; nobody looks at what they read. */
+const flood = (count) =>
+  Promise.all(Array.from({ length: count }, (_, i) => cache.get(`flood:${i % 100}`))).then(() => null);
+
 const verbs = {
+  flood: ({ count }) => flood(count),
   get: ({ key }) => cache.get(key),
   sync: ({ key }) => cache.get(key),
   getMany: ({ keys }) => cache.getMany(keys),
@@ -52,21 +60,33 @@ function computation({ value, ms }, record) {
   return async (keys) => {
     const runs = keys.map((key, i) => ({ key, value: value + record.runs.length + i, start: now(), before: state() }));
     record.runs.push(...runs);
+    tell(record);
     await sleep(ms);
     for (const run of runs) Object.assign(run, { after: state(), end: now() });
+    tell(record);
     return runs.map((run) => run.value);
   };
+}
+
+function tell(record) {
+  if (mortal) parentPort.postMessage({ record });
 }
 
 /** Makes a call at once; resolves when it has settled. `keep`: whether it is worth remembering, once its result is known. */
 function make(call, client, keep = () => true) {
   const record = { ...call, place, client, seq: seq++, before: state(), start: now(), end: null };
   history.push(record);
+  tell(record);
   const settled = (more) => {
     record.end = now();
     record.after = state();
     Object.assign(record, more);
-    if (!keep(record)) history.splice(history.lastIndexOf(record), 1);
+    if (keep(record)) {
+      tell(record);
+    } else {
+      history.splice(history.lastIndexOf(record), 1);
+      if (mortal) parentPort.postMessage({ drop: record.seq });
+    }
     return record;
   };
   return verbs[call.op](call, record).then(
@@ -75,11 +95,17 @@ function make(call, client, keep = () => true) {
   );
 }
 
+/** So many turns of the event loop later, whatever has settled by then. */
+async function makeLater(call, name) {
+  for (let i = 0; i < call.turns; i++) await turn();
+  return make(call, name);
+}
+
 async function runClient({ name, steps }) {
   for (const { pause, calls } of steps) {
     if (pause === 0) await turn();
     else if (pause > 0) await sleep(pause);
-    await Promise.all(calls.map((call) => make(call, name)));
+    await Promise.all(calls.map((call) => (call.turns ? makeLater(call, name) : make(call, name))));
   }
 }
 
@@ -115,8 +141,9 @@ function within(promise) {
 
 const tasks = {
   async hello() {},
-  async open({ options, base }) {
+  async open({ options, base, ends }) {
     zero = BigInt(base);
+    mortal = ends && !isMainThread;
     [seq, calm, history, events] = [0, false, [], []];
     cache = createCache({ ...options, logger: { info() {}, warn() {}, error() {} } });
     for (const name of ['fallback', 'recovered']) cache.on(name, () => events.push({ place, name, at: now() }));
@@ -137,6 +164,10 @@ const tasks = {
   forget() {
     history = history.filter((record) => record.client !== 'settle');
   },
+  /** Ends the worker thread, whatever it does. */
+  async end() {
+    await thread.end();
+  },
   async close() {
     const told = { history: history.filter(({ start }) => start !== null), events };
     await within(cache.close());
@@ -149,14 +180,13 @@ async function handle(message, send) {
   send({ place, id: message.id, result });
 }
 
+const send = (reply) => process.send(reply, () => {});
+const thread = isMainThread && process.env.CHECK_THREAD ? new Thread(__filename, process.env.CHECK_THREAD, send) : null;
+
 if (isMainThread) {
-  const thread = process.env.CHECK_THREAD
-    ? new Worker(__filename, { workerData: { place: process.env.CHECK_THREAD } })
-    : null;
-  thread?.on('message', (message) => process.send(message, () => {}));
   process.on('message', (message) => {
-    if (message.place !== place) thread.postMessage(message);
-    else handle(message, (reply) => process.send(reply, () => {}));
+    if (message.place !== place) thread.post(message);
+    else handle(message, send);
   });
   // Its pool is gone.
   process.once('disconnect', () => process.exit());
