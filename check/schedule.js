@@ -72,17 +72,20 @@ const THEMES = {
     pause: [2, 12],
   },
   ending: {
-    ops: { compute: 10, get: 2, del: 4, sync: 0.5 },
-    faults: { end: 1, lag: 1 },
+    ops: { compute: 12, get: 1, del: 1 },
+    faults: { end: 2, lag: 3 },
     certain: true,
     faulty: ['a'],
-    at: { end: [8, 40], lag: [0, 12] },
-    lasts: [30, 60],
-    lag: [5, 20],
-    computes: [0, 10],
-    short: 0.6,
+    at: { end: [5, 60], lag: [0, 3] },
+    lasts: [70, 120],
+    lag: [10, 25],
+    timeoutMs: [90, 120],
+    computes: [0, 2],
+    short: 1,
     keys: [1, 1],
-    more: [2, 4],
+    more: [4, 6],
+    moreOf: ['a', 'a+'],
+    bursts: [1, 3],
     pause: [0, 4],
   },
   lives: {
@@ -166,11 +169,11 @@ class Planner {
   }
 
   plan(seed, index) {
-    const { counters = 1, certain = false, more = [0, 2], foreigners = 1 } = this.theme;
+    const { counters = 1, certain = false, more = [0, 2], moreOf = PLACES, foreigners = 1 } = this.theme;
     this.keys = Array.from({ length: this.int(this.theme.keys ?? [1, 3]) }, (_, i) => `k${i}`);
     this.counters = Array.from({ length: counters }, (_, i) => `n${i}`);
     this.tags = ['t0', 't1'].slice(0, this.int([1, 2]));
-    const clients = [...PLACES, ...Array.from({ length: this.int(more) }, () => this.pick(PLACES))].map((place, i) =>
+    const clients = [...PLACES, ...Array.from({ length: this.int(more) }, () => this.pick(moreOf))].map((place, i) =>
       this.client(place, `${place}${i}`),
     );
     if (this.theme.foreign || this.chance(0.5)) for (let i = 0; i < foreigners; i++) clients.push(this.foreigner(i));
