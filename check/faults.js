@@ -50,10 +50,13 @@ function runFaults(faults, pool) {
   );
 }
 
+const PROBE = "return {redis.call('GET', KEYS[1]), redis.call('PTTL', KEYS[1])}";
 const FOREIGN = {
   set: ({ key, value, ttl }, stored) => ['SET', stored(key), value, 'PX', Math.round(ttl * 1000)],
   del: ({ keys }, stored) => ['DEL', ...keys.map(stored)],
   flush: () => ['FLUSHALL'],
+  /** What lies at a key, and for how much longer, at one moment. */
+  probe: ({ key }, stored) => ['EVAL', PROBE, 1, stored(key)],
 };
 
 /** The programs of foreign clients; resolves to their history, in the form of the workers'. One connection keeps their calls in order. */

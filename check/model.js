@@ -123,22 +123,37 @@ function* expiry({ reads, expiries }) {
   }
 }
 
-/** G5: in the end a key has the time left that its value was given, with it or by an `expire` that found it. */
-function* timed({ reads, expiries, left }) {
-  for (const { op, key, write } of valued(reads)) {
-    if (op.client !== 'settle' || !left[key] || write.until === Infinity) continue;
-    const given = expiries.filter((each) => each.key === key && each.until > write.start && each.result !== false);
-    const due = [write.op, ...given].map((each) => {
+/** G5: in Redis a key has the time left that its value was given, with it or by an `expire` that found it. */
+function* timed({ ops, reads, writes, expiries, left }) {
+  for (const { op, key, write, due } of lives(ops, reads, writes, left)) {
+    const given = expiries.filter(
+      (each) => each.key === key && each.until > write.start && each.start < op.end && each.result !== false,
+    );
+    const dues = [write.op, ...given].map((each) => {
       const from = each === write.op ? write.stored : each.start;
       return [from + each.ttl * SECOND - SLACK, each.until + each.ttl * SECOND + SLACK];
     });
-    if (due.some(([from, to]) => left[key][1] >= from && left[key][0] <= to)) continue;
-    const seconds = ((left[key][0] - op.end) / SECOND).toFixed(1);
-    yield violation('G5', `in the end ${key} = ${write.value} has ${seconds} s left, which nobody gave it`, [
+    if (dues.some(([from, to]) => due[1] >= from && due[0] <= to)) continue;
+    const seconds = ((due[0] - op.end) / SECOND).toFixed(1);
+    const meant = expiries.filter((each) => each.key === key && each.start < op.end);
+    yield violation('G5', `${key} = ${write.value} in Redis has ${seconds} s left, which nobody gave it`, [
       write.op,
-      ...expiries.filter((each) => each.key === key),
+      ...meant,
       op,
     ]);
+  }
+}
+
+/** What lay in Redis, and between which moments its life ends: in the end, and when a foreign client looked. */
+function* lives(ops, reads, writes, left) {
+  for (const { op, key, write } of valued(reads)) {
+    if (op.client === 'settle' && left[key] && write.until !== Infinity) yield { op, key, write, due: left[key] };
+  }
+  for (const op of ops.filter(({ op: name }) => name === 'probe')) {
+    const [bytes, millis] = op.result;
+    const write = bytes !== null && /^\d+$/.test(bytes) ? writes.get(`${op.key}=${bytes}`) : undefined;
+    if (write === undefined || write.until === Infinity || millis < 0) continue;
+    yield { op, key: op.key, write, due: [op.start + millis * 1e6, op.end + (millis + 1) * 1e6] };
   }
 }
 

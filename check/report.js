@@ -13,6 +13,7 @@ function line(op, marked) {
     compute: `${op.key} ${op.value}`,
     computeMany: `${op.keys} ${op.value}`,
     expire: `${op.key} ${op.ttl}`,
+    flood: op.count,
     increment: `${op.key} ${op.amount}`,
   };
   const what = `${op.op} ${args[op.op] ?? op.keys ?? op.tag ?? op.pattern ?? ''}`;

@@ -27,6 +27,8 @@ const FENCES = [
   'replay',
   'prefix',
 ];
+/** What shows only in schedules of one kind is looked for in those alone. */
+const KIND_OF = { living: 'ending', expire: 'lives' };
 const EACH = 500;
 
 const { values: args } = parseArgs({
@@ -76,8 +78,14 @@ async function search(build, plans, judged) {
   await Promise.all(Array.from({ length: Number(args.pools) }, lane));
 }
 
-function* plansOf(count) {
-  for (let index = 0; index < count; index++) yield planOf(seed, index);
+/** The first `count` plans of the seed, of one theme where it is given. */
+function* plansOf(count, theme) {
+  for (let index = 0, left = count; left > 0; index++) {
+    const plan = planOf(seed, index);
+    if (theme !== undefined && plan.theme !== theme) continue;
+    left--;
+    yield plan;
+  }
 }
 
 function* again(plan) {
@@ -87,7 +95,9 @@ function* again(plan) {
 /** Shrinks what was found, prints it, and keeps it where it can be run again. */
 async function explain(result, build) {
   const { plan, found } = result;
-  console.log(`\nschedule ${plan.index} of seed ${plan.seed} (${plan.theme}): ${found[0].guarantee}: ${found[0].text}`);
+  console.log(
+    `\nschedule ${plan.index} of seed ${plan.seed} (${plan.theme}${plan.acl ? ', a user of one prefix' : ''}): ${found[0].guarantee}: ${found[0].text}`,
+  );
   const smallest = result.raw === null ? { ...result, tries: 0, times: 0 } : await shrink(result, build, attempt);
   const folder = path.join(ROOT, 'target', 'check');
   fs.mkdirSync(folder, { recursive: true });
@@ -144,12 +154,16 @@ async function checkMutants(mutants) {
     const since = performance.now();
     let ran = 0;
     let first = null;
-    await search({ package: path.resolve(args.package), mutant }, plansOf(MUTANT_SCHEDULES), (result) => {
-      ran++;
-      // Only what the model says counts: a process that ends is no word on a fence.
-      if (result.raw !== null && result.found.length > 0) first ??= result;
-      return first !== null;
-    });
+    await search(
+      { package: path.resolve(args.package), mutant },
+      plansOf(MUTANT_SCHEDULES, KIND_OF[mutant]),
+      (result) => {
+        ran++;
+        // Only what the model says counts: a process that ends is no word on a fence.
+        if (result.raw !== null && result.found.length > 0) first ??= result;
+        return first !== null;
+      },
+    );
     if (first) caught++;
     const verdict = first
       ? `caught after ${ran} schedules: ${first.found[0].guarantee}: ${first.found[0].text}`

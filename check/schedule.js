@@ -89,7 +89,7 @@ const THEMES = {
     pause: [0, 4],
   },
   lives: {
-    ops: { expire: 3, set: 3, get: 2, invalidate: 3, sync: 1 },
+    ops: { expire: 4, set: 2, get: 1, invalidate: 3, sync: 0.5 },
     faults: { lag: 1 },
     certain: true,
     at: { lag: [0, 10] },
@@ -98,9 +98,10 @@ const THEMES = {
     timeoutMs: [60, 90],
     tagged: 0.9,
     short: 0.05,
-    longs: [20, 40, 80, 160],
-    foreign: { set: 6, del: 1 },
+    longs: [20, 27, 35, 44, 54, 65, 77, 90, 104, 119, 135, 152],
+    foreign: { set: 6, probe: 6 },
     foreigners: 3,
+    foreignSteps: [10, 20],
     keys: [4, 6],
     pause: [0, 6],
   },
@@ -218,16 +219,15 @@ class Planner {
   }
 
   foreigner(i) {
-    const { foreign = { set: 3, del: 2 } } = this.theme;
-    const steps = Array.from({ length: this.int([2, 10]) }, () => ({
+    const { foreign = { set: 3, del: 2 }, foreignSteps: length = [2, 10] } = this.theme;
+    const steps = Array.from({ length: this.int(length) }, () => ({
       pause: this.int([0, 12]),
-      calls: [this.chance(0.03) ? { op: 'flush' } : { ...this.write(this.weighted(foreign)), tag: null }],
+      calls: [this.chance(0.03) ? { op: 'flush' } : { ...this.call(this.weighted(foreign)), tag: null }],
     }));
     return { place: 'foreign', name: `foreign${i || ''}`, steps };
   }
 
-  call() {
-    const op = this.weighted(this.theme.ops);
+  call(op = this.weighted(this.theme.ops)) {
     switch (op) {
       case 'get':
         return { op, key: this.pick(this.theme.ops.increment && this.chance(0.3) ? this.counters : this.keys) };
@@ -237,6 +237,8 @@ class Planner {
         return { op, key: `sync:${this.values++}` };
       case 'flood':
         return { op };
+      case 'probe':
+        return { op, key: this.pick(this.keys) };
       case 'increment':
         return this.increment();
       case 'invalidate':

@@ -118,7 +118,7 @@ impl Near {
 
     /// A read on any thread.
     pub fn get(&self, key: &str, now: u64) -> Option<Hit> {
-        if !self.is_armed() || now > self.vouched.load(Ordering::SeqCst) {
+        if !self.is_armed() || now > self.vouched.load(Ordering::SeqCst) && !mutant::lacks("vouch") {
             return None;
         }
         self.store.entry(key, now).map(|e| Hit { value: e.value, deadline: e.deadline, meta: e.meta })
