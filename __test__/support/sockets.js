@@ -13,6 +13,8 @@ function dialled(port, states = OPEN) {
   const wanted = states.map((name) => STATES[name]);
   let count = 0;
   for (const line of fs.readFileSync('/proc/net/tcp', 'utf8').split('\n')) {
+    // Most lines are of others.
+    if (!line.includes(remote)) continue;
     const [, , to, state] = line.trim().split(/\s+/);
     if (to?.endsWith(remote) && wanted.includes(state)) count++;
   }

@@ -4,7 +4,7 @@
 const { setTimeout: sleep } = require('node:timers/promises');
 
 /** Resolves to the first truthy value of `condition`; the bound is against hangs only. */
-async function until(condition, what = condition.toString(), boundMs = 30_000) {
+async function until(condition, what = condition.toString(), boundMs = 60_000) {
   const end = Date.now() + boundMs;
   for (;;) {
     const value = await condition();
