@@ -83,16 +83,12 @@ const PROCESSES = `
 test.each([
   ['swr', { swr: 60 }],
   ['grace with a timeout', { grace: 60, timeout: 0.02 }],
-])(
-  '%s: 4 processes, 400 callers, one refresh, and all are served the old value meanwhile',
-  async (_, options) => {
-    await leaveOld(await here());
-    const args = ['lead', namespace, JSON.stringify(options)];
-    const result = await runForJson(PROCESSES, { env: { REDIS_URL: server.url() }, args, boundMs: 60_000 });
-    expect(result).toEqual({ runs: 1, ready: 4, refreshed: 4, served: 400, values: ['old'] });
-  },
-  70_000,
-);
+])('%s: 4 processes, 400 callers, one refresh, and all are served the old value meanwhile', async (_, options) => {
+  await leaveOld(await here());
+  const args = ['lead', namespace, JSON.stringify(options)];
+  const result = await runForJson(PROCESSES, { env: { REDIS_URL: server.url() }, args });
+  expect(result).toEqual({ runs: 1, ready: 4, refreshed: 4, served: 400, values: ['old'] });
+});
 
 const ENDLESS = `
   const { createCache } = require('holdfast');
@@ -123,7 +119,7 @@ test('the owner of a refresh is killed: another process refreshes', async () => 
   });
   expect([...seen]).toEqual(['old', 'new']);
   expect(fn).toHaveBeenCalledTimes(1);
-}, 70_000);
+});
 
 test('while another instance refreshes, all who take an old value are served it, and those who wait get the new one', async () => {
   const [one, two] = [await here(), await there()];

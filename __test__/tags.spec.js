@@ -204,7 +204,7 @@ test('under invalidations one after another no instance sees a value go backward
   for (const cache of caches) {
     await until(async () => (await cache.getOrCompute('k0', compute, { tags: ['source'] })) === version);
   }
-}, 70_000);
+});
 
 // One thread invalidates, the other reads the hot value in a loop and knows what has ended before each read.
 const THREADS = `
@@ -252,9 +252,8 @@ test.each(['main', 'worker'])(
   'a read that begins in another thread after the invalidation has resolved: %s',
   async (by) => {
     const env = { REDIS_URL: server.url() };
-    const { ended, old, hot } = await runForJson(THREADS, { env, args: [by, namespace], boundMs: 60_000 });
+    const { ended, old, hot } = await runForJson(THREADS, { env, args: [by, namespace] });
     expect({ ended, old }).toEqual({ ended: 200, old: 0 });
     expect(hot).toBeGreaterThan(0);
   },
-  70_000,
 );

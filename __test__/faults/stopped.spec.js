@@ -105,7 +105,7 @@ const BUSY = `
 `;
 
 test('fault 42: an outage that begins while the event loop is busy does not keep it busy', async () => {
-  const script = startScript(BUSY, { env: { REDIS_URL: server.url() }, input: true, boundMs: 15_000 });
+  const script = startScript(BUSY, { env: { REDIS_URL: server.url() }, input: true });
   await script.says('redis');
   await server.kill('SIGSTOP');
   script.child.stdin.write('go');

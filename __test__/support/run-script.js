@@ -31,7 +31,7 @@ function cleanEnv(env) {
  */
 function startScript(
   source,
-  { env = {}, args = [], esm = false, input = false, boundMs = 30_000, nodeArgs = [] } = {},
+  { env = {}, args = [], esm = false, input = false, boundMs = 100_000, nodeArgs = [] } = {},
 ) {
   const name = esm ? 'main.mjs' : 'main.js';
   const project = makeProject({ [name]: source });
