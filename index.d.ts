@@ -169,6 +169,10 @@ export type ErrorKind =
   | 'oom'
   | 'wrongtype'
   | 'server'
+  /** The server runs in cluster mode, which is not supported yet: memory mode. */
+  | 'cluster'
+  /** The address is that of a Sentinel: memory mode. */
+  | 'sentinel'
   /** The server takes no writes for now (MISCONF, NOREPLICAS); reads go on. */
   | 'refused'
   /** The journal of an outage was full, and the cache has no namespace to be cleared instead. */

@@ -12,6 +12,7 @@ const MUTANTS = [
   { fence: 'landing', tests: 'processes' },
   { fence: 'tags', tests: 'processes' },
   { fence: 'journal', tests: 'journal' },
+  { fence: 'expire', tests: 'expiry' },
 ];
 
 /** Runs the engine's tests that match `filter`; true where all pass. */

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use redis::Value;
+use redis::{Pipeline, Value};
 
 use super::commands::Plan;
 use super::settle::Verdict;
@@ -20,6 +20,8 @@ pub(super) enum Sent {
     Cleanup(Instant, Vec<String>),
     /// Asks for the tokens of tags; then goes on with what needs them.
     Tokens(Box<Asked>, Next),
+    /// Reads again the first bytes of entries, and their time left: the replies at these places, whose headers were cut.
+    Heads(Vec<usize>, Box<InFlight>, Vec<Value>),
 }
 
 /// What needs tokens. Dropped, it is answered on the in-process tier.
@@ -48,6 +50,11 @@ impl InFlight {
 }
 
 impl InFlight {
+    /// The replies that hold a part of a header, and the commands that read all of it.
+    pub(super) fn cut(&self, values: &[Value]) -> (Vec<usize>, Pipeline) {
+        self.plan.as_ref().map_or_else(|| (Vec::new(), Pipeline::new()), |plan| plan.cut(values))
+    }
+
     /// Its cache, and the tags of what it read whose tokens are not known.
     pub(super) fn unknown_tags(&self, values: &[Value]) -> Option<(Arc<Cache>, Vec<String>)> {
         let (job, plan) = (self.job.as_ref()?, self.plan.as_ref()?);
@@ -65,7 +72,9 @@ impl Drop for InFlight {
 impl Sent {
     pub(super) fn deadline(&self) -> Instant {
         match self {
-            Self::Batch(b) | Self::Tokens(_, Next::Settle(b, _)) => b.job.as_ref().map_or(b.sent, Job::deadline),
+            Self::Batch(b) | Self::Tokens(_, Next::Settle(b, _)) | Self::Heads(_, b, _) => {
+                b.job.as_ref().map_or(b.sent, Job::deadline)
+            }
             Self::Tokens(_, Next::Plan(job)) => job.deadline(),
             Self::Ping(_, deadline) | Self::Cleanup(deadline, _) => *deadline,
         }

@@ -16,6 +16,7 @@ use tokio::sync::watch;
 
 use super::commands;
 use super::dial::Connection;
+use super::reply::classify;
 use super::sent::{InFlight, Next, Sent};
 use super::settle::Verdict;
 use super::tokens;
@@ -215,13 +216,21 @@ impl Pump<'_, futures_util::future::BoxFuture<'static, Result<Vec<Value>, Troubl
         match sent {
             Some(Sent::Batch(flight)) => {
                 shared.latency.record(flight.sent.elapsed());
-                let Some((cache, unknown)) = flight.unknown_tags(&values) else { return Ok(()) };
-                if unknown.is_empty() {
-                    return self.settle(flight, values);
+                let (cut, pipeline) = flight.cut(&values);
+                if cut.is_empty() {
+                    return self.judge(flight, values);
                 }
-                let (pipeline, asked) = tokens::ask(&cache, unknown, false);
-                self.send(pipeline, Sent::Tokens(Box::new(asked), Next::Settle(flight, values)));
+                self.send(pipeline, Sent::Heads(cut, flight, values));
                 Ok(())
+            }
+            Some(Sent::Heads(cut, flight, mut replies)) => {
+                let mut values = values.into_iter();
+                for at in cut {
+                    for reply in replies.iter_mut().skip(at).take(2) {
+                        *reply = values.next().unwrap_or(Value::Nil);
+                    }
+                }
+                self.judge(flight, replies)
             }
             Some(Sent::Tokens(asked, Next::Plan(job))) => {
                 let (tokens, renewals) = asked.heard(&job.cache, values)?;
@@ -250,7 +259,7 @@ impl Pump<'_, futures_util::future::BoxFuture<'static, Result<Vec<Value>, Troubl
                 shared.latency.record(sent.elapsed());
                 match values.into_iter().next() {
                     Some(Value::ServerError(error)) => {
-                        let trouble = super::reply::classify(&error);
+                        let trouble = classify(&error);
                         if trouble.kind.is_outage() { Err(trouble) } else { Ok(()) }
                     }
                     _ => Ok(()),
@@ -261,10 +270,31 @@ impl Pump<'_, futures_util::future::BoxFuture<'static, Result<Vec<Value>, Troubl
                 if matches!(values.first(), Some(Value::ServerError(_))) {
                     keys.iter().for_each(|key| shared.journal.distrust(key));
                 }
+                // Nobody waits for these replies, so nobody else looks at what they say.
+                for value in values {
+                    if let Value::ServerError(error) = value {
+                        let trouble = classify(&error);
+                        shared.errors.count(trouble.kind);
+                        if trouble.kind.is_outage() {
+                            return Err(trouble);
+                        }
+                    }
+                }
                 Ok(())
             }
             None => Ok(()),
         }
+    }
+
+    /// Settles what came back, once the tokens of its tags are known.
+    fn judge(&mut self, flight: Box<InFlight>, values: Vec<Value>) -> Result<(), Trouble> {
+        let Some((cache, unknown)) = flight.unknown_tags(&values) else { return Ok(()) };
+        if unknown.is_empty() {
+            return self.settle(flight, values);
+        }
+        let (pipeline, asked) = tokens::ask(&cache, unknown, false);
+        self.send(pipeline, Sent::Tokens(Box::new(asked), Next::Settle(flight, values)));
+        Ok(())
     }
 
     fn settle(&mut self, mut flight: Box<InFlight>, values: Vec<Value>) -> Result<(), Trouble> {

@@ -6,6 +6,7 @@ use std::vec;
 use redis::{Cmd, Value};
 
 use super::commands::{Plan, Run, Step};
+use super::denied;
 use super::found::{Found, judge, left};
 use super::reply::{classify, integer, out_of_step};
 use super::writes::{Computed, store};
@@ -14,6 +15,7 @@ use crate::engine::cache::Cache;
 use crate::engine::clock::{Ttl, now_ms};
 use crate::engine::entry;
 use crate::engine::error::{CallError, Kind, Trouble};
+use crate::engine::expiry;
 use crate::engine::life::Ask;
 use crate::engine::local;
 use crate::engine::stats::add;
@@ -154,11 +156,18 @@ impl Reader {
             Step::Held(question) => return self.held(cache, batch, op, question, to, now, key),
             Step::Write => self.values.next(),
             Step::Last(replies) => self.values.nth(replies - 1),
-            Step::Transaction(replies) => self.values.nth(replies - 1).map(|exec| match exec {
-                Value::Array(mut parts) if parts.len() == 2 => parts.pop().unwrap_or(Value::Nil),
-                other => other,
-            }),
+            Step::Transaction(replies) => {
+                let replies: Vec<Value> = self.values.by_ref().take(replies).collect();
+                transaction(replies)
+            }
         };
+        if let (Op::Expire { ttl, .. }, Some(Value::ServerError(error))) = (op, &result)
+            && error.code() == "NOSCRIPT"
+        {
+            // The server forgot its scripts between two commands of this pipeline.
+            self.verdict.behind.push(expiry::expire(true, &cache.prefix, key, *ttl));
+            return Reply::Flag(true);
+        }
         if let (Op::End { value, ttl, token, more, .. }, Some(Value::ServerError(error))) = (op, &result)
             && error.code() == "NOSCRIPT"
         {
@@ -202,7 +211,7 @@ impl Reader {
             // The caller's mistake, and no trouble with Redis.
             return Some(Reply::Error(CallError::not_an_integer()));
         }
-        cache.shared().errors.count(trouble.kind);
+        denied::met(cache, &trouble);
         if trouble.kind.is_outage() {
             self.verdict.outage.get_or_insert(trouble);
             return None;
@@ -220,6 +229,7 @@ impl Reader {
             }
             Op::Increment { .. } if matches!(trouble.kind, Kind::Oom | Kind::Denied | Kind::Refused) => None,
             Op::Increment { .. } => Some(Reply::Error(CallError::not_an_integer())),
+            Op::Ttl { .. } => Some(Reply::Miss),
             _ => Some(Reply::Flag(false)),
         }
     }
@@ -246,7 +256,7 @@ impl Reader {
             Value::Nil => return Found::miss(),
             other => {
                 let trouble = integer(other).err().unwrap_or_else(out_of_step);
-                cache.shared().errors.count(trouble.kind);
+                denied::met(cache, &trouble);
                 if trouble.kind.is_outage() {
                     self.verdict.outage.get_or_insert(trouble);
                     return Found::NoReply;
@@ -295,12 +305,27 @@ impl Reader {
     }
 }
 
+/// What became of a counter that is made and added to in one step; none where not all of it came.
+fn transaction(mut replies: Vec<Value>) -> Option<Value> {
+    let is_error = |value: &Value| matches!(value, Value::ServerError(_));
+    let exec = replies.pop()?;
+    // The rest stood for itself: it was done, or refused, all the same.
+    let begun = replies.len().checked_sub(3).and_then(|at| replies.get(at)).is_some_and(|multi| !is_error(multi));
+    match exec {
+        Value::Array(mut parts) if parts.len() == 2 => parts.pop(),
+        _ if !begun => replies.pop(),
+        // EXECABORT says only that something was refused, what was refused says why.
+        exec => replies.into_iter().rev().take(3).rev().find(is_error).or(Some(exec)),
+    }
+}
+
 /// A write's reply as the call's.
 fn written(cache: &Cache, batch: &Batch, op: &Op, key: &str, value: Value) -> Result<Reply, Trouble> {
     match op {
         Op::Set { .. } | Op::End { .. } => match value {
             Value::Okay | Value::Int(1) => {
                 cache.shared().journal.replaced(key);
+                cache.shared().status.allow_keys(cache.prefix.as_str());
                 add(&cache.counters.sets, 1);
                 Ok(Reply::Done)
             }

@@ -2,7 +2,7 @@
 
 use redis::{Cmd, cmd};
 
-use super::dial::Denied;
+use super::denied::Denied;
 use crate::engine::cache::Cache;
 use crate::engine::clock::Ttl;
 use crate::engine::extras::Extras;
@@ -27,6 +27,14 @@ pub(super) fn pexpire(key: &str, ms: u64) -> Cmd {
     let mut command = with_key("PEXPIRE", key);
     command.arg(ms);
     command
+}
+
+/// Gives what lies at a key a new TTL, and `extra` milliseconds beyond it.
+pub(super) fn renewed(key: &str, ttl: Ttl, extra: u64) -> Cmd {
+    match ttl {
+        Ttl::Millis(ms) => pexpire(key, ms.saturating_add(extra)),
+        Ttl::Forever => with_key("PERSIST", key),
+    }
 }
 
 pub(super) fn set(key: &str, value: &[u8], ttl: Ttl) -> Cmd {
@@ -74,5 +82,5 @@ pub(super) fn store(cache: &Cache, key: &str, result: &Computed<'_>, landing: &L
 
 /// What removes a key here: UNLINK frees memory in the background, DEL is there where the ACL denies it.
 pub fn remove(denied: Denied) -> &'static str {
-    if denied.unlink { "DEL" } else { "UNLINK" }
+    if denied.unlink.is() { "DEL" } else { "UNLINK" }
 }
