@@ -1,6 +1,7 @@
 // Faults 25, 26, 28 and 30: passwords that change, users who may not do everything, databases.
 'use strict';
 
+const net = require('node:net');
 const { inspect } = require('node:util');
 const { closeCaches, makeCache, recorder, watch } = require('../support/holdfast');
 const { startRedis } = require('../support/redis-server');
@@ -118,6 +119,36 @@ describe('fault 26: users who may not do everything', () => {
   });
 });
 
+test('fault 30: a database that the server does not have is said, and the same URL without it works', async () => {
+  server = await startRedis();
+  const cache = makeCache({ url: server.url({ db: '16' }) });
+  await untilMode(cache, 'memory');
+  expect(cache.health()).toMatchObject({ status: 'degraded', lastError: { kind: 'config' } });
+  expect(cache.health().lastError.message).toMatch(/database/);
+  await connected({ url: server.url({ db: '15' }) });
+});
+
+test('fault 30: a user who may not SELECT is told to name no database', async () => {
+  server = await startRedis({ acl: ['user app on >pass ~* &* +@all -select'] });
+  const cache = makeCache({ url: server.url({ user: 'app', password: 'pass', db: '3' }) });
+  await untilMode(cache, 'memory');
+  expect(cache.health().lastError).toMatchObject({
+    kind: 'config',
+    message: expect.stringMatching(/SELECT.*no database/),
+  });
+});
+
+test('a server that takes no more clients, and one that hangs up, say why', async () => {
+  server = await startRedis({ config: ['maxclients 1'] });
+  const held = net.connect(server.port, server.host);
+  await until(async () => /max number of clients/.test(await server.cli('ping').catch(String)));
+  const cache = makeCache({ url: server.url() });
+  await until(() => cache.health().lastError?.kind === 'connect');
+  expect(cache.health().lastError.message).toMatch(/maxclients/);
+  held.destroy();
+  await untilMode(cache, 'redis');
+});
+
 test('fault 30: two databases of one server keep apart', async () => {
   server = await startRedis();
   const [zero, three] = await Promise.all(
@@ -132,7 +163,7 @@ test('fault 30: two databases of one server keep apart', async () => {
 });
 
 test('fault 28: a server without HELLO and ECHO: RESP2 is spoken, and a loss is noticed without traffic', async () => {
-  // As those before Redis 6: the command is unknown. (A HELLO denied by ACL is a mode of the contract suite.)
+  // As those before Redis 6: the command is unknown.
   server = await startRedis({ password: 'pass', config: ['rename-command HELLO ""', 'rename-command ECHO ""'] });
   const cache = await connected();
   await cache.set('k', 1);
