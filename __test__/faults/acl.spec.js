@@ -148,6 +148,32 @@ describe('fault 26: a command that only some calls need', () => {
   });
 });
 
+describe('fault 26: commands without which some calls can do nothing', () => {
+  test('without PEXPIRE expire says that it did nothing, and nothing is computed under a lease that cannot be renewed', async () => {
+    server = await startRedis({ acl: ['user app on >pass ~* &* +@all -pexpire'] });
+    const { cache, errors } = await connected({ url: url('app'), namespace: 'n' });
+    await until(() => /PEXPIRE.*/.test(errors().join()), 'it is said');
+    expect(errors().join()).toMatch(/EVAL, EVALSHA or what scripts call/);
+    await cache.set('k', 1, 100);
+    expect(await cache.expire('k', 5)).toBe(false);
+    expect(await cache.ttl('k')).toBeGreaterThan(90);
+    expect(await cache.getOrCompute('c', () => 'computed')).toBe('computed');
+    expect(await cache.get('c')).toBe('computed');
+  });
+
+  test('without UNLINK and DEL what is deleted reads as a miss until it is replaced, and that is said', async () => {
+    server = await startRedis({ acl: ['user app on >pass ~* &* +@all -unlink -del'] });
+    const { cache, errors } = await connected({ url: url('app'), namespace: 'n' });
+    await until(() => errors().join().includes('UNLINK and DEL'), 'it is said');
+    await cache.set('k', 'old');
+    expect(await cache.del('k')).toBe(0);
+    expect([await cache.get('k'), await cache.exists('k'), await cache.expire('k', 5)]).toEqual([null, false, false]);
+    expect(Number(await server.cli('ttl', 'n:k'))).toBeGreaterThan(200); // and is not touched by expire
+    await cache.set('k', 'new');
+    expect([await cache.get('k'), await cache.exists('k'), await cache.expire('k', 5)]).toEqual(['new', true, true]);
+  });
+});
+
 describe('a server that does not know a command, and quotes what came with it', () => {
   // Errors quote 128 bytes of the arguments: they cut characters in two.
   const LONG = 'é'.repeat(200);

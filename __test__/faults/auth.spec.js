@@ -75,7 +75,9 @@ describe('fault 26: users who may not do everything', () => {
     ['SCAN', '-scan', ['SCAN']],
     ['UNLINK', '-unlink', ['UNLINK']],
     ['MGET', '-mget', ['MGET']],
-    ['CLIENT', '-client', ['CLIENT']],
+    ['CLIENT', '-client', ['CLIENT SETNAME', 'CLIENT TRACKING']],
+    ['CLIENT TRACKING', '-client|tracking', ['CLIENT TRACKING']],
+    ['EXEC', '-exec', ['EXEC']],
     ['ECHO', '-echo', ['ECHO']],
     ['all of these', '-evalsha -eval -scan -unlink -mget -client -echo', ['SCAN', 'UNLINK', 'MGET', 'CLIENT', 'ECHO']],
   ])('without %s, what can work works, and what cannot is said', async (_, rules, missed) => {

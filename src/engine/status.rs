@@ -132,6 +132,13 @@ impl Status {
         self.tell(&mut inner, "error", describe(trouble));
     }
 
+    /// As `notice`, for what was told already: it is still so on this connection.
+    pub fn remind(&self, trouble: &Trouble) {
+        let mut inner = self.inner.lock();
+        inner.notice = Some(trouble.clone());
+        inner.last_error = Some((trouble.clone(), wall_ms()));
+    }
+
     /// As `notice`, for what many calls find out, one after the other: told once in the life of the engine.
     pub fn notice_once(&self, trouble: &Trouble) {
         let mut inner = self.inner.lock();

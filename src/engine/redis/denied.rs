@@ -48,6 +48,14 @@ impl Lack {
         }
     }
 
+    /// Of a command that never fails for a reason of its own.
+    pub fn of_refusal(reply: &Value) -> Self {
+        match reply {
+            Value::ServerError(_) => Self::of(Some(reply)).or(Self::Unknown),
+            _ => Self::None,
+        }
+    }
+
     /// The worse of two: a denied key says less than a denied command.
     fn or(self, other: Self) -> Self {
         if self.is() || other == Self::None { self } else { other }
@@ -64,6 +72,7 @@ pub struct Denied {
     pub set: Lack,
     pub scan: Lack,
     pub client: Lack,
+    pub tracking: Lack,
     pub scripts: Lack,
     pub echo: Lack,
     pub pttl: Lack,
@@ -108,6 +117,7 @@ impl Denied {
             exec: next(),
             echo,
             scripts: Lack::None,
+            tracking: Lack::None,
         };
         for _ in 0..lease::PROBES {
             denied.scripts = denied.scripts.or(next());
@@ -115,8 +125,9 @@ impl Denied {
         denied
     }
 
-    /// Says once what there is not, and what that means. `prefix`: behind which it was tried.
-    pub fn tell(self, shared: &Shared, prefix: &str) {
+    /// Says what there is not, and what that means, unless it was `told` on the connection before. `prefix`: behind which it was tried.
+    pub fn tell(self, shared: &Shared, prefix: &str, told: &mut Self) {
+        let again = std::mem::replace(told, self) == self;
         let mut message = self.commands();
         if [self.get, self.mget, self.set, self.unlink].contains(&Lack::Key) {
             if !message.is_empty() {
@@ -129,10 +140,15 @@ impl Denied {
                 shared.status.deny_keys(prefix);
             }
         }
-        if !message.is_empty() {
-            shared.errors.count(Kind::Denied);
-            shared.status.notice(&Trouble::new(Kind::Denied, message));
+        if message.is_empty() {
+            return;
         }
+        let trouble = Trouble::new(Kind::Denied, message);
+        if again {
+            return shared.status.remind(&trouble);
+        }
+        shared.errors.count(trouble.kind);
+        shared.status.notice(&trouble);
     }
 
     fn commands(self) -> String {
@@ -161,7 +177,8 @@ impl Denied {
             (self.getrange, "GETRANGE (exists, ttl and expire know nothing)"),
             (self.exec, "EXEC (a counter with a ttl is made in two steps)"),
             (self.echo, "ECHO (a reply too many or too few among reads is not noticed)"),
-            (self.client, "CLIENT (the connection has no name, and nothing is kept in process while Redis is up)"),
+            (self.client, "CLIENT SETNAME (the connection has no name)"),
+            (self.tracking, "CLIENT TRACKING (nothing is kept in process while Redis is up)"),
         ];
         let of = |which: Lack| {
             let named = parts.iter().filter(|(lack, _)| *lack == which).map(|(_, what)| *what);

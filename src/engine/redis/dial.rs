@@ -6,7 +6,7 @@ use std::time::Duration;
 use redis::{Pipeline, PushInfo, PushKind, ServerError, Value};
 use tokio::task::JoinHandle;
 
-use super::denied::Denied;
+use super::denied::{Denied, Lack};
 use super::reply::{CLUSTER, SENTINEL, classify, integer};
 use super::socket;
 use super::target::{Address, Target};
@@ -253,9 +253,11 @@ async fn inspect(connection: &mut Connection, prefix: &str) -> Result<(), Troubl
             }
         }
     }
-    connection.tracking &= matches!(replies.last(), Some(Value::Okay));
+    let tracked = replies.last().cloned().filter(|_| connection.tracking);
+    connection.tracking &= matches!(tracked, Some(Value::Okay));
     connection.id = replies.get(1).and_then(|id| integer(id.clone()).ok());
     connection.denied = Denied::heard(&mut replies.into_iter().skip(2), connection.wire.echo());
+    connection.denied.tracking = tracked.as_ref().map_or(Lack::None, Lack::of_refusal);
     Ok(())
 }
 

@@ -24,6 +24,7 @@ pub fn classify(error: &ServerError) -> Trouble {
 }
 
 fn meaning(code: &str, details: &str) -> Trouble {
+    let (code, details) = unwrapped(code, details);
     if let Some(denial) = Denial::of(code, details) {
         return Trouble::new(Kind::Denied, denial.message());
     }
@@ -52,6 +53,12 @@ fn meaning(code: &str, details: &str) -> Trouble {
         _ => (Kind::Server, "the server refused a command"),
     };
     Trouble::new(kind, message)
+}
+
+/// An EXEC that is refused itself says why in the words of another error.
+fn unwrapped<'a>(code: &'a str, details: &'a str) -> (&'a str, &'a str) {
+    let inner = details.strip_prefix("Transaction discarded because of: ").filter(|_| code == "EXECABORT");
+    inner.and_then(|inner| inner.split_once(' ')).unwrap_or((code, details))
 }
 
 /// Errors that have no code of their own.
@@ -104,7 +111,8 @@ pub enum Denial {
 
 impl Denial {
     pub fn by(error: &ServerError) -> Option<Self> {
-        Self::of(error.code(), error.details().unwrap_or_default())
+        let (code, details) = unwrapped(error.code(), error.details().unwrap_or_default());
+        Self::of(code, details)
     }
 
     fn of(code: &str, details: &str) -> Option<Self> {

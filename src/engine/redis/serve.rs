@@ -312,10 +312,11 @@ impl Pump<'_, futures_util::future::BoxFuture<'static, Result<Vec<Value>, Troubl
     /// What a batch leaves behind: keys to remove, commands to repeat, leases to ask for.
     fn follow_up(&mut self, cache: Option<Arc<Cache>>, verdict: Verdict) -> Result<(), Trouble> {
         let mut pipeline = Pipeline::new();
-        if let (Some(cache), false) = (&cache, verdict.stale.is_empty()) {
+        let stale: Vec<String> = verdict.stale.into_iter().collect();
+        if let (Some(cache), false) = (&cache, stale.is_empty()) {
             // A read that was sent between the refused write and this removal must not fill the near cache with what it found.
-            verdict.stale.iter().for_each(|key| cache.shared().near.invalidate(key));
-            pipeline.cmd(writes::remove(self.connection.denied)).arg(&verdict.stale);
+            stale.iter().for_each(|key| cache.shared().near.invalidate(key));
+            pipeline.cmd(writes::remove(self.connection.denied)).arg(&stale);
         }
         for command in verdict.behind {
             pipeline.add_command(command);
@@ -330,7 +331,7 @@ impl Pump<'_, futures_util::future::BoxFuture<'static, Result<Vec<Value>, Troubl
                 }
             }
             if !pipeline.is_empty() {
-                self.send(pipeline, Sent::Cleanup(Instant::now() + cache.shared().patience(), verdict.stale));
+                self.send(pipeline, Sent::Cleanup(Instant::now() + cache.shared().patience(), stale));
             }
         }
         verdict.outage.map_or(Ok(()), Err)

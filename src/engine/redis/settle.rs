@@ -1,5 +1,6 @@
 //! The replies of a pipeline as the replies of its batch, and what they leave to be done.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::vec;
 
@@ -28,7 +29,7 @@ pub struct Verdict {
     /// The connection is of no more use.
     pub outage: Option<Trouble>,
     /// Writes that the server refused: what was stored before must not be read any more, so these keys are to be removed.
-    pub stale: Vec<String>,
+    pub stale: HashSet<String>,
     /// Computations for which the key's lease is to be asked for, or the lock of a refresh.
     pub leases: Vec<Wanted>,
     /// Sent behind the batch; nobody waits for it.
@@ -184,7 +185,13 @@ impl Reader {
         }
         let outcome = result.ok_or(None).and_then(|value| written(cache, batch, op, key, value).map_err(Some));
         let reply = match outcome {
-            Ok(reply) => reply,
+            Ok(reply) => {
+                // An earlier write of this batch was refused, and this one replaced what it would have.
+                if !self.verdict.stale.is_empty() && matches!(op, Op::Set { .. }) {
+                    self.verdict.stale.remove(key);
+                }
+                reply
+            }
             Err(trouble) => {
                 if let Some(reply) = trouble.and_then(|t| self.refused(cache, op, key, t)) {
                     reply
@@ -219,7 +226,7 @@ impl Reader {
         match op {
             // Not stored; and what was there before must not be taken for it.
             Op::Set { .. } | Op::End { .. } => {
-                self.verdict.stale.push(key.to_owned());
+                self.verdict.stale.insert(key.to_owned());
                 Some(Reply::Done)
             }
             // Still there, and not to be read any more.

@@ -193,11 +193,7 @@ fn open(shared: &Shared, connection: &Connection, replayed: u64, told: &mut Deni
     }
     shared.journal.take_lost();
     shared.status.up(connection.server.clone(), dropped, replayed);
-    // A reconnect tells it again only where it is another.
-    if connection.denied != *told {
-        *told = connection.denied;
-        connection.denied.tell(shared, shared.prefix.as_str());
-    }
+    connection.denied.tell(shared, shared.prefix.as_str(), told);
 }
 
 /// Pauses between dials: full jitter below a limit that doubles.

@@ -31,6 +31,10 @@ fn a_denied_command_is_told_by_its_name() {
             "ERR Error running script (call to f_a): @user_script:1: @user_script: 1: -NOPERM The user executing the script can't run this command or subcommand",
             "a command",
         ),
+        (
+            "EXECABORT Transaction discarded because of: NOPERM this user has no permissions to run the 'exec' command",
+            " EXEC",
+        ),
         ("NOPERM something that nobody has written yet", "a command"),
     ] {
         let (trouble, command) = means(error);
@@ -135,6 +139,7 @@ fn every_other_error_says_what_is_wrong() {
         ("NOREPLICAS Not enough good replicas to write.", Kind::Refused, "replicas"),
         ("MISCONF Redis is configured to save RDB snapshots", Kind::Refused, "snapshots"),
         ("OOM command not allowed when used memory > 'maxmemory'.", Kind::Oom, "memory"),
+        ("EXECABORT Transaction discarded because of: LOADING Redis is loading", Kind::Loading, "loading"),
         (
             "ERR Error running script (call to f_a): @user_script:1: @user_script: 1: -OOM command not allowed when used memory > 'maxmemory'.",
             Kind::Oom,
