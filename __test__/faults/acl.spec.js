@@ -1,4 +1,5 @@
-// Faults 26 and 30: users of some keys, and servers without some commands: what is denied is told apart, and nothing else is given up for it.
+// Faults 26 and 30: users of some keys, and servers without some commands: what is denied is told apart, and nothing
+// else is given up for it.
 'use strict';
 
 const { closeCaches, makeCache, recorder, watch } = require('../support/holdfast');
@@ -79,7 +80,7 @@ describe('fault 30: a user of the keys of one namespace', () => {
     expect([await first, await second, runs]).toEqual(['computed', 'computed', 1]);
   });
 
-  test('of another one: the keys are what is denied, health() is degraded, and it ends when they are granted', async () => {
+  test('of another one: the keys are what is denied, and health() is degraded until they are granted', async () => {
     server = await startRedis({ acl: ['user app on >pass ~app:* &* +@all'] });
     const { cache, said } = await connected({ url: url('app'), namespace: 'other' });
     await until(() => cache.health().lastError, 'it is said');
@@ -149,7 +150,7 @@ describe('fault 26: a command that only some calls need', () => {
 });
 
 describe('fault 26: commands without which some calls can do nothing', () => {
-  test('without PEXPIRE expire says that it did nothing, and nothing is computed under a lease that cannot be renewed', async () => {
+  test('without PEXPIRE expire says that it did nothing, and no lease is taken that cannot be renewed', async () => {
     server = await startRedis({ acl: ['user app on >pass ~* &* +@all -pexpire'] });
     const { cache, errors } = await connected({ url: url('app'), namespace: 'n' });
     await until(() => /PEXPIRE.*/.test(errors().join()), 'it is said');

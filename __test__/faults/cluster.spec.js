@@ -1,4 +1,5 @@
-// Addresses of servers that are no single Redis: nodes of a cluster, which are not supported yet, and Sentinels. Memory mode, and the reason.
+// Addresses of servers that are no single Redis: nodes of a cluster, which are not supported yet, and Sentinels. Memory
+// mode, and the reason.
 'use strict';
 
 const { spawn } = require('node:child_process');

@@ -5,7 +5,8 @@ const { makeCache } = require('./holdfast');
 const { startRedis } = require('./redis-server');
 const { untilMode } = require('./until');
 
-/** `cache(options)` makes a cache that is in this mode, in a namespace of its own where `options` name none; `protocol` is what the server must see. */
+// `cache(options)` makes a cache that is in this mode, in a namespace of its own where `options` name none; `protocol`
+// is what the server must see.
 class MemoryMode {
   name = 'memory mode';
   mode = 'memory';

@@ -119,7 +119,8 @@ impl Kind {
         }
     }
 
-    /// Whether it is there until somebody changes the server or the URL: to dial in haste finds out nothing, and fills the server's log.
+    /// Whether it is there until somebody changes the server or the URL: to dial in haste finds out nothing, and fills
+    /// the server's log.
     pub fn is_lasting(self) -> bool {
         matches!(self, Self::Config | Self::Auth | Self::Tls | Self::Cluster | Self::Sentinel)
     }

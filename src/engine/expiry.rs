@@ -1,13 +1,17 @@
 //! A new TTL for an entry, decided where the entry lies.
 //!
-//! **The problem.** `expire` is for what a caller would find: not for the marker of a computation, nor for an entry that is stale, or that a tag made a miss. Whether it is one is
-//! not known before it is read, and by the time that a second trip sets the TTL, or takes it back, another process may have written: its value would live for as long as the old one.
+//! **The problem.** `expire` is for what a caller would find: not for the marker of a computation, nor for an entry
+//! that is stale, or that a tag made a miss. Whether it is one is not known before it is read, and by the time that a
+//! second trip sets the TTL, or takes it back, another process may have written: its value would live for as long as
+//! the old one.
 //!
-//! **The approach.** One script reads what lies there and decides as [`super::life`] and [`super::tags`] do. It needs the tokens of the entry's tags, whose names stand in
-//! the entry, so they are no keys that the script could be called with: on a single server it may read them all the same.
+//! **The approach.** One script reads what lies there and decides as [`super::life`] and [`super::tags`] do. It needs
+//! the tokens of the entry's tags, whose names stand in the entry, so they are no keys that the script could be called
+//! with: on a single server it may read them all the same.
 //!
-//! **Where scripts are denied** the entry is read first and its TTL set behind that, where it was to be found: never set first and taken back. What another process writes in between
-//! gets the new TTL, as if `expire` had come a little later.
+//! **Where scripts are denied** the entry is read first and its TTL set behind that, where it was to be found: never
+//! set first and taken back. What another process writes in between gets the new TTL, as if `expire` had come a little
+//! later.
 
 use once_cell::sync::Lazy;
 use redis::Cmd;
@@ -19,8 +23,9 @@ use super::lease::Script;
 use super::local;
 use super::tags;
 
-/// Gives what lies at KEYS[1] ARGV[1] milliseconds (0: for ever), if it is a value for a caller; whether it is. ARGV[2]: what stands in front of a tag's name at its
-/// token's key. ARGV[3]: how long a header may be. The entry's layout is that of src/engine/entry.rs; numbers in it have the least byte first.
+/// Gives what lies at KEYS[1] ARGV[1] milliseconds (0: for ever), if it is a value for a caller; whether it is.
+/// ARGV[2]: what stands in front of a tag's name at its token's key. ARGV[3]: how long a header may be. The entry's
+/// layout is that of src/engine/entry.rs; numbers in it have the least byte first.
 const TEXT: &str = "local left = redis.call('PTTL', KEYS[1]) if left == -2 then return 0 end \
     local function extra(most) \
       local v = redis.pcall('GETRANGE', KEYS[1], 0, most - 1) \
@@ -52,7 +57,8 @@ const TEXT: &str = "local left = redis.call('PTTL', KEYS[1]) if left == -2 then 
 
 static EXPIRE: Lazy<Script> = Lazy::new(|| Script::new(TEXT));
 
-/// Gives the entry at the stored key a new TTL; the reply is 1 where there was a value for a caller. `by_text`: for a server that may not have the script.
+/// Gives the entry at the stored key a new TTL; the reply is 1 where there was a value for a caller. `by_text`: for a
+/// server that may not have the script.
 pub fn expire(by_text: bool, prefix: &Prefix, key: &str, ttl: Ttl) -> Cmd {
     let ms = local::px(ttl).unwrap_or(0);
     let mut command = EXPIRE.call(by_text, &[key], ms.to_string().as_bytes());

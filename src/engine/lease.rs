@@ -92,8 +92,9 @@ impl Script {
 /// How many replies to `probe` say whether scripts may be used.
 pub const PROBES: usize = 3;
 
-/// Loads the scripts, and tries at `key`, where nothing lies, whether they and what they are made of may be used: a user who may load scripts may still not be allowed to run them, or what is in
-/// them. Where SCRIPT is denied, the first use of each brings its text.
+/// Loads the scripts, and tries at `key`, where nothing lies, whether they and what they are made of may be used: a
+/// user who may load scripts may still not be allowed to run them, or what is in them. Where SCRIPT is denied, the
+/// first use of each brings its text.
 pub fn probe(pipeline: &mut Pipeline, key: &str) {
     pipeline.cmd("EVAL").arg("return 1").arg(0);
     pipeline.add_command(PROBE.call(true, &[key], b""));

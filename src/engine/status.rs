@@ -58,12 +58,14 @@ pub struct Status {
     /// Names the engine in events.
     id: u32,
     inner: Mutex<Inner>,
-    /// The prefixes of namespaces of which the server denies keys; and whether there are any, which spares each write the lock.
+    /// The prefixes of namespaces of which the server denies keys; and whether there are any, which spares each write
+    /// the lock.
     denied: Mutex<HashSet<Box<str>>>,
     denies_any: AtomicBool,
 }
 
-/// So many different notices are told once each; a server that says something else each time is not listened to for ever.
+/// So many different notices are told once each; a server that says something else each time is not listened to for
+/// ever.
 const MAX_TOLD: usize = 64;
 
 impl Status {
@@ -100,7 +102,8 @@ impl Status {
         self.inner.lock().connections.saturating_sub(1)
     }
 
-    /// Tells an environment of changes, once however often it asks; and of what it missed, as the first dial may end before anybody listens.
+    /// Tells an environment of changes, once however often it asks; and of what it missed, as the first dial may end
+    /// before anybody listens.
     pub fn subscribe(&self, sink: Weak<dyn Sink>) {
         let mut inner = self.inner.lock();
         if inner.listeners.iter().any(|known| known.ptr_eq(&sink)) {

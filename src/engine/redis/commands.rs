@@ -23,7 +23,8 @@ use crate::engine::waiters::{Answers, Begin, Caller, Outcome};
 /// The most reads in one MGET: enough to make its cost vanish, short enough not to hold up the server's other clients.
 const MAX_MGET: usize = 256;
 
-/// How much of an entry is read to tell its age and its tags. Of one with a longer list of tags the rest is read behind it (serve.rs).
+/// How much of an entry is read to tell its age and its tags. Of one with a longer list of tags the rest is read behind
+/// it (serve.rs).
 const HEAD: usize = 4096;
 
 /// How one operation is answered.
@@ -109,7 +110,8 @@ pub fn plan(cache: &Cache, batch: &Batch, to: &ReplyTo, denied: Denied, tokens: 
 }
 
 impl Plan {
-    /// The entries whose header goes on beyond what was read of them: where among the replies, and the commands that read all of it.
+    /// The entries whose header goes on beyond what was read of them: where among the replies, and the commands that
+    /// read all of it.
     pub(super) fn cut(&self, values: &[Value]) -> (Vec<usize>, Pipeline) {
         let mut pipeline = Pipeline::new();
         let is_cut = |value: &Value| matches!(value, Value::BulkString(bytes) if entry::is_cut(bytes, HEAD));

@@ -1,10 +1,13 @@
-//! What this server does not let this user do: tried when connecting, said once, in words that say what does not work without it.
+//! What this server does not let this user do: tried when connecting, said once, in words that say what does not work
+//! without it.
 //!
-//! Each command that later work relies on is tried at a key of the first cache's own namespace, where nothing lies, in a form that changes nothing there. What the
-//! reply says is told apart: the ACL denies the command, or the key; the server does not know the command. A key that is denied says nothing against
-//! its command: other caches of the connection have other namespaces.
+//! Each command that later work relies on is tried at a key of the first cache's own namespace, where nothing lies, in
+//! a form that changes nothing there. What the reply says is told apart: the ACL denies the command, or the key; the
+//! server does not know the command. A key that is denied says nothing against its command: other caches of the
+//! connection have other namespaces.
 //!
-//! Two keys of different slots go to MGET and UNLINK: a server in cluster mode that hid its mode refuses that with CROSSSLOT.
+//! Two keys of different slots go to MGET and UNLINK: a server in cluster mode that hid its mode refuses that with
+//! CROSSSLOT.
 
 use std::mem::take;
 
@@ -125,7 +128,8 @@ impl Denied {
         denied
     }
 
-    /// Says what there is not, and what that means, unless it was `told` on the connection before. `prefix`: behind which it was tried.
+    /// Says what there is not, and what that means, unless it was `told` on the connection before. `prefix`: behind
+    /// which it was tried.
     pub fn tell(self, shared: &Shared, prefix: &str, told: &mut Self) {
         let again = std::mem::replace(told, self) == self;
         let mut message = self.commands();
@@ -134,7 +138,10 @@ impl Denied {
                 message.push_str("; ");
             }
             if prefix.is_empty() {
-                message.push_str("the server's ACL denies this user keys that begin with NUL: tags, and the locks of refreshes, may not work");
+                message.push_str(
+                    "the server's ACL denies this user keys that begin with NUL: \
+                    tags, and the locks of refreshes, may not work",
+                );
             } else {
                 message.push_str(&keys(prefix));
                 shared.status.deny_keys(prefix);
@@ -164,7 +171,8 @@ impl Denied {
             (self.unlink.or(self.del), delete),
             (
                 self.scripts,
-                "EVAL, EVALSHA or what scripts call (getOrCompute computes once a process, not once in all; expire asks first and sets then)",
+                "EVAL, EVALSHA or what scripts call (getOrCompute computes once a process, not once in all; \
+                    expire asks first and sets then)",
             ),
             (self.get, "GET (each single read is a miss)"),
             (self.mget, "MGET (GET is used)"),
@@ -202,11 +210,13 @@ impl Denied {
 fn keys(prefix: &str) -> String {
     let namespace = prefix.trim_end_matches(':');
     format!(
-        "the server's ACL denies this user keys of the namespace {namespace}: reads of them are misses, and nothing is stored; give the user ~{prefix}*"
+        "the server's ACL denies this user keys of the namespace {namespace}: reads of them are misses, \
+                    and nothing is stored; give the user ~{prefix}*"
     )
 }
 
-/// Trouble with a call of `cache` after the connection was made: counted, and what nobody would see otherwise is said once.
+/// Trouble with a call of `cache` after the connection was made: counted, and what nobody would see otherwise is said
+/// once.
 pub fn met(cache: &Cache, trouble: &Trouble) {
     let shared = cache.shared();
     shared.errors.count(trouble.kind);

@@ -1,8 +1,9 @@
 //! What replies and errors of the server mean.
 //!
-//! **The words of errors.** Only the first word of an error is a code. What an ACL denies (a command, a key, a channel), which command is not there, or that a
-//! database is not, is told in words that differ by server and version, so what is looked for here is what they have in common. The details may quote the
-//! arguments of the command, which are the callers': they are compared with from their beginning, and never shown.
+//! **The words of errors.** Only the first word of an error is a code. What an ACL denies (a command, a key, a
+//! channel), which command is not there, or that a database is not, is told in words that differ by server and version,
+//! so what is looked for here is what they have in common. The details may quote the arguments of the command, which
+//! are the callers': they are compared with from their beginning, and never shown.
 
 use std::borrow::Cow;
 
@@ -14,7 +15,8 @@ use crate::engine::error::{Kind, Trouble};
 pub const CLUSTER: &str =
     "the server runs in cluster mode, which is not supported yet: the URL must name a server whose cluster mode is off";
 /// It is a Sentinel, however it said so.
-pub const SENTINEL: &str = "the address is that of a Sentinel, which holds no keys: the URL must name the Redis server itself, or a name that follows the master";
+pub const SENTINEL: &str = "the address is that of a Sentinel, which holds no keys: \
+    the URL must name the Redis server itself, or a name that follows the master";
 /// An ACL denies a key. Which one is not told: it is the caller's.
 const DENIED_KEY: &str = "the server's ACL denies this user a key";
 
@@ -37,11 +39,13 @@ fn meaning(code: &str, details: &str) -> Trouble {
         "NOAUTH" => (Kind::Auth, "the server wants a password; put it into the URL"),
         "WRONGPASS" => (
             Kind::Auth,
-            "the server refused the user or password of the URL: there is no such user, the password is wrong, or the user is off",
+            "the server refused the user or password of the URL: \
+                    there is no such user, the password is wrong, or the user is off",
         ),
         "DENIED" => (
             Kind::Connect,
-            "the server is in protected mode and takes connections from its own host alone; give it a password (requirepass, or an ACL), or set protected-mode no",
+            "the server is in protected mode and takes connections from its own host alone; \
+                    give it a password (requirepass, or an ACL), or set protected-mode no",
         ),
         "OOM" => (Kind::Oom, "the server is out of memory (maxmemory reached, nothing to evict)"),
         "WRONGTYPE" => (Kind::Wrongtype, "a key holds another type than a string"),
@@ -64,7 +68,8 @@ fn unwrapped<'a>(code: &'a str, details: &'a str) -> (&'a str, &'a str) {
 /// Errors that have no code of their own.
 fn general(details: &str) -> Trouble {
     let begins = |words: &[&str]| words.iter().any(|words| details.starts_with(words));
-    // Before version 7 a script wraps what stopped it: `Error running script (…): @user_script:1: -OOM command not allowed …`.
+    // Before version 7 a script wraps what stopped it: `Error running script (…): @user_script:1: -OOM command not
+    // allowed …`.
     if begins(&["Error running script"]) {
         let coded = details.split(": ").find_map(|part| {
             let (code, rest) = part.trim_start_matches('-').split_once(' ')?;
@@ -75,26 +80,25 @@ fn general(details: &str) -> Trouble {
             return meaning(code, rest);
         }
     }
-    let (kind, message) = if begins(&[
-        "Client sent AUTH, but no password",
-        "AUTH <password> called without any password",
-    ]) {
-        (Kind::Auth, "the server has no password, and the URL has one")
-    } else if begins(&["AUTH ", "Client sent AUTH", "invalid password", "invalid username-password"]) {
-        // Old servers have no code for it, only words.
-        (Kind::Auth, "the server refused the password of the URL")
-    } else if begins(&["max number of clients"]) {
-        (Kind::Connect, "the server has reached its maxclients")
-    } else if begins(&["SELECT is not allowed in cluster mode", "Script attempted to access"]) {
-        (Kind::Cluster, CLUSTER)
-    } else if begins(&["DB index is out of range", "invalid DB index"]) {
-        (
-            Kind::Config,
-            "the server has no database of the number in the URL: take a lower one, or raise `databases` in its configuration",
-        )
-    } else {
-        (Kind::Server, "the server refused a command")
-    };
+    let (kind, message) =
+        if begins(&["Client sent AUTH, but no password", "AUTH <password> called without any password"]) {
+            (Kind::Auth, "the server has no password, and the URL has one")
+        } else if begins(&["AUTH ", "Client sent AUTH", "invalid password", "invalid username-password"]) {
+            // Old servers have no code for it, only words.
+            (Kind::Auth, "the server refused the password of the URL")
+        } else if begins(&["max number of clients"]) {
+            (Kind::Connect, "the server has reached its maxclients")
+        } else if begins(&["SELECT is not allowed in cluster mode", "Script attempted to access"]) {
+            (Kind::Cluster, CLUSTER)
+        } else if begins(&["DB index is out of range", "invalid DB index"]) {
+            (
+                Kind::Config,
+                "the server has no database of the number in the URL: \
+                    take a lower one, or raise `databases` in its configuration",
+            )
+        } else {
+            (Kind::Server, "the server refused a command")
+        };
     Trouble::new(kind, message)
 }
 

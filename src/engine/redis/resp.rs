@@ -4,8 +4,9 @@
 //! we ask for is answered by few kinds. An array that is not whole yet stays on a stack, so no byte is looked at twice but those of the one scalar that is not whole.
 //! Errors are taken apart by the crate, whose type they are; it is also what the tests compare with.
 //!
-//! **What is text need not be UTF-8.** An error quotes the arguments of its command, which may be any bytes, and cuts them after 128 of them, in the middle of a
-//! character too. Nothing here depends on what such a line says byte for byte, so lines of text are read lossily: a key of somebody's must not look like a broken protocol.
+//! **What is text need not be UTF-8.** An error quotes the arguments of its command, which may be any bytes, and cuts
+//! them after 128 of them, in the middle of a character too. Nothing here depends on what such a line says byte for
+//! byte, so lines of text are read lossily: a key of somebody's must not look like a broken protocol.
 //!
 //! **Not read**: streamed strings and arrays (`$?`, `*?`), which no server sends.
 

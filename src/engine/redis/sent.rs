@@ -20,7 +20,8 @@ pub(super) enum Sent {
     Cleanup(Instant, Vec<String>),
     /// Asks for the tokens of tags; then goes on with what needs them.
     Tokens(Box<Asked>, Next),
-    /// Reads again the first bytes of entries, and their time left: the replies at these places, whose headers were cut.
+    /// Reads again the first bytes of entries, and their time left: the replies at these places, whose headers were
+    /// cut.
     Heads(Vec<usize>, Box<InFlight>, Vec<Value>),
 }
 
@@ -60,6 +61,18 @@ impl InFlight {
         let (job, plan) = (self.job.as_ref()?, self.plan.as_ref()?);
         Some((job.cache.clone(), plan.unknown_tags(&job.cache, values)))
     }
+}
+
+/// The replies of a batch, with what was read again in place of what was cut: the first bytes of an entry, and its time
+/// left.
+pub(super) fn whole(mut replies: Vec<Value>, cut: Vec<usize>, values: Vec<Value>) -> Vec<Value> {
+    let mut values = values.into_iter();
+    for at in cut {
+        for reply in replies.iter_mut().skip(at).take(2) {
+            *reply = values.next().unwrap_or(Value::Nil);
+        }
+    }
+    replies
 }
 
 impl Drop for InFlight {

@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use super::commands;
 use super::dial::Connection;
 use super::reply::classify;
-use super::sent::{InFlight, Next, Sent};
+use super::sent::{self, InFlight, Next, Sent};
 use super::settle::Verdict;
 use super::tokens;
 use super::wire::HELD_UP;
@@ -223,15 +223,7 @@ impl Pump<'_, futures_util::future::BoxFuture<'static, Result<Vec<Value>, Troubl
                 self.send(pipeline, Sent::Heads(cut, flight, values));
                 Ok(())
             }
-            Some(Sent::Heads(cut, flight, mut replies)) => {
-                let mut values = values.into_iter();
-                for at in cut {
-                    for reply in replies.iter_mut().skip(at).take(2) {
-                        *reply = values.next().unwrap_or(Value::Nil);
-                    }
-                }
-                self.judge(flight, replies)
-            }
+            Some(Sent::Heads(cut, flight, replies)) => self.judge(flight, sent::whole(replies, cut, values)),
             Some(Sent::Tokens(asked, Next::Plan(job))) => {
                 let (tokens, renewals) = asked.heard(&job.cache, values)?;
                 self.stalled = false;

@@ -9,8 +9,8 @@ use redis::{Cmd, Value};
 use super::commands::{Plan, Run, Step};
 use super::denied;
 use super::found::{Found, judge, left};
-use super::reply::{classify, integer, out_of_step};
-use super::writes::{Computed, store};
+use super::reply::{integer, out_of_step};
+use super::writes::{Computed, store, transaction, written};
 use crate::engine::batch::{Batch, Op, Reply, ReplyTo};
 use crate::engine::cache::Cache;
 use crate::engine::clock::{Ttl, now_ms};
@@ -309,45 +309,5 @@ impl Reader {
     pub(super) fn then(&mut self, (reply, answers): (Reply, Answers)) -> Reply {
         self.verdict.answers.append(answers);
         reply
-    }
-}
-
-/// What became of a counter that is made and added to in one step; none where not all of it came.
-fn transaction(mut replies: Vec<Value>) -> Option<Value> {
-    let is_error = |value: &Value| matches!(value, Value::ServerError(_));
-    let exec = replies.pop()?;
-    // The rest stood for itself: it was done, or refused, all the same.
-    let begun = replies.len().checked_sub(3).and_then(|at| replies.get(at)).is_some_and(|multi| !is_error(multi));
-    match exec {
-        Value::Array(mut parts) if parts.len() == 2 => parts.pop(),
-        _ if !begun => replies.pop(),
-        // EXECABORT says only that something was refused, what was refused says why.
-        exec => replies.into_iter().rev().take(3).rev().find(is_error).or(Some(exec)),
-    }
-}
-
-/// A write's reply as the call's.
-fn written(cache: &Cache, batch: &Batch, op: &Op, key: &str, value: Value) -> Result<Reply, Trouble> {
-    match op {
-        Op::Set { .. } | Op::End { .. } => match value {
-            Value::Okay | Value::Int(1) => {
-                cache.shared().journal.replaced(key);
-                cache.shared().status.allow_keys(cache.prefix.as_str());
-                add(&cache.counters.sets, 1);
-                Ok(Reply::Done)
-            }
-            // The lease was lost: somebody wrote or deleted the key meanwhile.
-            Value::Int(0) => Ok(Reply::Done),
-            Value::ServerError(error) => Err(classify(&error)),
-            _ => Err(out_of_step()),
-        },
-        Op::Del { .. } => {
-            if !op.key().is_some_and(|key| tags::is_internal(batch.str(key).as_bytes())) {
-                add(&cache.counters.deletes, 1);
-            }
-            integer(value).map(Reply::Number)
-        }
-        Op::Increment { .. } => integer(value).map(Reply::Number),
-        _ => integer(value).map(|n| Reply::Flag(n > 0)),
     }
 }

@@ -63,8 +63,8 @@ impl Tx {
     }
 }
 
-/// A socket that is connected, with TLS up. `patience`: for all addresses of a name together, and for TLS once more; `asked` learns whether the server
-/// wants a certificate of ours.
+/// A socket that is connected, with TLS up. `patience`: for all addresses of a name together, and for TLS once more;
+/// `asked` learns whether the server wants a certificate of ours.
 pub async fn open(address: &Address, patience: Duration, asked: &Asked) -> Result<(Rx, Tx), Trouble> {
     match address {
         #[cfg(unix)]

@@ -99,7 +99,8 @@ pub fn silent() -> Trouble {
     )
 }
 
-/// What a connection that broke later says of TLS, if it does: with version 1.3 a server refuses us when we are done already.
+/// What a connection that broke later says of TLS, if it does: with version 1.3 a server refuses us when we are done
+/// already.
 pub fn broken(error: &std::io::Error) -> Option<Trouble> {
     error.get_ref()?.downcast_ref::<Error>().map(|_| explain(error))
 }
@@ -109,7 +110,8 @@ pub fn unknown_client() -> Trouble {
     Trouble::new(Kind::Tls, CLIENT_CERTIFICATE)
 }
 
-const CLIENT_CERTIFICATE: &str = "the server wants a client certificate, which cannot be given yet: let it do without (tls-auth-clients no, or optional)";
+const CLIENT_CERTIFICATE: &str = "the server wants a client certificate, which cannot be given yet: \
+    let it do without (tls-auth-clients no, or optional)";
 
 /// Has no certificate to give, and remembers that it was asked for one.
 #[derive(Debug, Default)]

@@ -24,15 +24,18 @@ fn a_denied_command_is_told_by_its_name() {
             "a command",
         ),
         (
-            "ERR ACL failure in script: User key has no permissions to run the 'pexpire' command script: d, on @user_script:1.",
+            "ERR ACL failure in script: User key has no permissions to run the 'pexpire' command script: d, \
+                on @user_script:1.",
             " PEXPIRE",
         ),
         (
-            "ERR Error running script (call to f_a): @user_script:1: @user_script: 1: -NOPERM The user executing the script can't run this command or subcommand",
+            "ERR Error running script (call to f_a): @user_script:1: @user_script: 1: -NOPERM The user \
+                executing the script can't run this command or subcommand",
             "a command",
         ),
         (
-            "EXECABORT Transaction discarded because of: NOPERM this user has no permissions to run the 'exec' command",
+            "EXECABORT Transaction discarded because of: NOPERM this user has no permissions to run the \
+                'exec' command",
             " EXEC",
         ),
         ("NOPERM something that nobody has written yet", "a command"),
@@ -50,9 +53,11 @@ fn a_denied_key_says_nothing_against_its_command() {
         "NOPERM this user has no permissions to access one of the keys used as arguments",
         "NOPERM No permissions to access a key",
         "NOPERM User command has no permissions to access the 'secret' key",
-        "ERR The user executing the script can't access at least one of the keys mentioned in the command arguments script: 9, on @user_script:1.",
+        "ERR The user executing the script can't access at least one of the keys mentioned in the command \
+            arguments script: 9, on @user_script:1.",
         "ERR ACL failure in script: No permissions to access a key script: 9f, on @user_script:1.",
-        "ERR Error running script (call to f_a): @user_script:1: @user_script: 1: -NOPERM The user executing the script can't access at least one of the keys mentioned in the command arguments",
+        "ERR Error running script (call to f_a): @user_script:1: @user_script: 1: -NOPERM The user \
+            executing the script can't access at least one of the keys mentioned in the command arguments",
     ] {
         let (trouble, command) = means(error);
         assert_eq!(trouble.kind, Kind::Denied, "{error}");
@@ -81,7 +86,8 @@ fn a_command_that_is_not_there_is_not_an_acl() {
         ("ERR Command is not available: 'CLIENT'. See our docs", " CLIENT"),
         ("ERR Unknown Redis command called from script script: ee2, on @user_script:1.", "a command"),
         (
-            "ERR Error running script (call to f_a): @user_script:1: @user_script: 1: Unknown Redis command called from Lua script",
+            "ERR Error running script (call to f_a): @user_script:1: @user_script: 1: Unknown Redis command \
+                called from Lua script",
             "a command",
         ),
     ] {
@@ -141,12 +147,14 @@ fn every_other_error_says_what_is_wrong() {
         ("OOM command not allowed when used memory > 'maxmemory'.", Kind::Oom, "memory"),
         ("EXECABORT Transaction discarded because of: LOADING Redis is loading", Kind::Loading, "loading"),
         (
-            "ERR Error running script (call to f_a): @user_script:1: @user_script: 1: -OOM command not allowed when used memory > 'maxmemory'.",
+            "ERR Error running script (call to f_a): @user_script:1: @user_script: 1: -OOM command not \
+                allowed when used memory > 'maxmemory'.",
             Kind::Oom,
             "memory",
         ),
         (
-            "ERR Error running script (call to f_a): @user_script:1: WRONGTYPE Operation against a key holding the wrong kind",
+            "ERR Error running script (call to f_a): @user_script:1: WRONGTYPE Operation against a key \
+                holding the wrong kind",
             Kind::Wrongtype,
             "type",
         ),

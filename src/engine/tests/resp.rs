@@ -1,4 +1,5 @@
-//! The wire format: whatever the pieces in which it comes, what it says is what the crate's own parser reads; and nothing panics.
+//! The wire format: whatever the pieces in which it comes, what it says is what the crate's own parser reads; and
+//! nothing panics.
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -10,7 +11,8 @@ fn runner() -> TestRunner {
     TestRunner::new(Config { cases: 1_500, failure_persistence: None, ..Config::default() })
 }
 
-/// A reply as a server writes it, and as the crate's parser reads it, which takes no error that is not UTF-8, and gives attributes too.
+/// A reply as a server writes it, and as the crate's parser reads it, which takes no error that is not UTF-8, and gives
+/// attributes too.
 #[derive(Debug, Clone)]
 struct Said {
     sent: Vec<u8>,
