@@ -151,6 +151,29 @@ test('a server that takes no more clients, and one that hangs up, say why', asyn
   await untilMode(cache, 'redis');
 });
 
+// What cannot be had from a server on loopback.
+test.each([
+  [
+    'in protected mode',
+    '-DENIED Redis is running in protected mode because it is enabled\r\n',
+    'connect',
+    /protected mode/,
+  ],
+  ['that speaks TLS', '\x15\x03\x03\x00\x02\x02\x46', 'tls', /rediss:\/\//],
+  ['that is none', 'HTTP/1.1 400 Bad Request\r\n\r\n', 'protocol', /Redis protocol/],
+  ['that says nothing and hangs up', '', 'connection', /without a word.*rediss:\/\//],
+])('a server %s: what it says in place of a greeting is what is told', async (_, words, kind, told) => {
+  server = await startRedis();
+  const stranger = net.createServer((socket) =>
+    socket.on('error', () => {}).once('data', () => socket.end(words, 'latin1')),
+  );
+  await new Promise((resolve) => stranger.listen(0, '127.0.0.1', resolve));
+  const cache = makeCache({ url: `redis://127.0.0.1:${stranger.address().port}` });
+  await untilMode(cache, 'memory');
+  expect(cache.health().lastError).toMatchObject({ kind, message: expect.stringMatching(told) });
+  stranger.close();
+});
+
 test('fault 30: two databases of one server keep apart', async () => {
   server = await startRedis();
   const [zero, three] = await Promise.all(

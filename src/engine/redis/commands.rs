@@ -112,15 +112,16 @@ pub fn plan(cache: &Cache, batch: &Batch, to: &ReplyTo, denied: Denied, tokens: 
 impl Plan {
     /// The entries whose header goes on beyond what was read of them: where among the replies, and the commands that
     /// read all of it.
-    pub(super) fn cut(&self, values: &[Value]) -> (Vec<usize>, Pipeline) {
-        let mut pipeline = Pipeline::new();
+    pub(super) fn cut(&self, values: &[Value]) -> Option<(Vec<usize>, Pipeline)> {
         let is_cut = |value: &Value| matches!(value, Value::BulkString(bytes) if entry::is_cut(bytes, HEAD));
-        let cut = self.heads.iter().filter(|(at, _)| values.get(*at).is_some_and(is_cut));
+        let mut cut = self.heads.iter().filter(|(at, _)| values.get(*at).is_some_and(is_cut)).peekable();
+        cut.peek()?;
+        let mut pipeline = Pipeline::new();
         let at = cut.map(|(at, key)| {
             pipeline.add_command(head(key, entry::LONGEST_HEADER)).add_command(with_key("PTTL", key));
             *at
         });
-        (at.collect(), pipeline)
+        Some((at.collect(), pipeline))
     }
 }
 

@@ -51,9 +51,9 @@ impl InFlight {
 }
 
 impl InFlight {
-    /// The replies that hold a part of a header, and the commands that read all of it.
-    pub(super) fn cut(&self, values: &[Value]) -> (Vec<usize>, Pipeline) {
-        self.plan.as_ref().map_or_else(|| (Vec::new(), Pipeline::new()), |plan| plan.cut(values))
+    /// The replies that hold a part of a header, if any, and the commands that read all of it.
+    pub(super) fn cut(&self, values: &[Value]) -> Option<(Vec<usize>, Pipeline)> {
+        self.plan.as_ref()?.cut(values)
     }
 
     /// Its cache, and the tags of what it read whose tokens are not known.

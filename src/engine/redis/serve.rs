@@ -216,10 +216,7 @@ impl Pump<'_, futures_util::future::BoxFuture<'static, Result<Vec<Value>, Troubl
         match sent {
             Some(Sent::Batch(flight)) => {
                 shared.latency.record(flight.sent.elapsed());
-                let (cut, pipeline) = flight.cut(&values);
-                if cut.is_empty() {
-                    return self.judge(flight, values);
-                }
+                let Some((cut, pipeline)) = flight.cut(&values) else { return self.judge(flight, values) };
                 self.send(pipeline, Sent::Heads(cut, flight, values));
                 Ok(())
             }
