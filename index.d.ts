@@ -135,12 +135,15 @@ export interface ClearOptions {
 export type Mode = 'initializing' | 'redis' | 'memory';
 
 export interface Health {
-  /** `degraded`: calls are answered by the in-process tier although Redis is configured, or in production without a `REDIS_URL`. */
+  /**
+   * `degraded`: calls are answered by the in-process tier although Redis is configured, or in production without a `REDIS_URL`; or the server's ACL denies keys
+   * of this cache's namespace.
+   */
   status: 'ok' | 'degraded';
   mode: Mode;
   /** When `mode` last changed, in milliseconds since 1970. */
   since: number;
-  /** Why Redis is not used, or null. Never holds a URL or a password. */
+  /** Why Redis is not used, or what of it cannot be; null where all is well. Never holds a URL or a password. */
   lastError: { kind: ErrorKind; message: string; at: number } | null;
   /**
    * `closed`: calls go to Redis (or there is none configured). `open`: Redis is away, calls do not wait for it. `half-open`: a connection is being tried, or what an
@@ -169,6 +172,10 @@ export type ErrorKind =
   | 'oom'
   | 'wrongtype'
   | 'server'
+  /** The server runs in cluster mode, which is not supported yet: memory mode. */
+  | 'cluster'
+  /** The address is that of a Sentinel: memory mode. */
+  | 'sentinel'
   /** The server takes no writes for now (MISCONF, NOREPLICAS); reads go on. */
   | 'refused'
   /** The journal of an outage was full, and the cache has no namespace to be cleared instead. */

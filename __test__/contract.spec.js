@@ -27,6 +27,14 @@ describe.each(MODES)('$name', (mode) => {
   afterAll(() => mode.stop());
   afterEach(closeCaches);
 
+  if (mode.protocol) {
+    test(`the connection speaks RESP${mode.protocol}`, async () => {
+      await mode.cache();
+      const ours = (await mode.server.cli('client', 'list')).split('\n').filter((line) => /name=holdfast/.test(line));
+      expect(ours.map((line) => /resp=(\d)/.exec(line)[1])).toEqual([`${mode.protocol}`]);
+    });
+  }
+
   for (const subject of SUBJECTS) {
     describe(subject, () => require(`./contract/${subject}`)(mode));
   }

@@ -19,6 +19,7 @@ const MUTANTS = [
   { fence: 'unleased', tests: 'journal' },
   { fence: 'prefix', tests: 'connection' },
   { fence: 'vouch', tests: 'near' },
+  { fence: 'expire', tests: 'expiry' },
 ];
 /** Only the checker notices these (check/run.js): `npm run check:guarantees -- --mutant all`. */
 const NOTICED_BY_THE_CHECKER = ['kill'];

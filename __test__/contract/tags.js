@@ -266,6 +266,28 @@ module.exports = function tags(mode) {
     expect(await cache.get('k')).toBeNull();
   });
 
+  test('however long its tags are, every function finds the entry, until one of them is invalidated', async () => {
+    const long = Array.from({ length: 64 }, (_, i) => `${i}`.padEnd(512, 'x'));
+    const found = async (key) => [await cache.get(key), await cache.exists(key), (await cache.ttl(key)) > 0];
+    for (const count of [1, 7, 8, 9, 20, 64]) {
+      const tags = long.slice(0, count);
+      await cache.set('k', 'value', { ttl: 60, tags });
+      await cache.getOrCompute('computed', () => 'x'.repeat(5_000), { ttl: 60, tags });
+      expect(await found('k')).toEqual(['value', true, true]);
+      expect(await found('computed')).toEqual(['x'.repeat(5_000), true, true]);
+      for (const key of ['k', 'computed']) {
+        expect(await cache.expire(key, 30)).toBe(true);
+        expect(await cache.ttl(key)).toBeLessThanOrEqual(30);
+      }
+      await cache.invalidateTags(tags.at(-1));
+      for (const key of ['k', 'computed']) {
+        expect(await found(key)).toEqual([null, false, false]);
+        expect(await cache.expire(key, 30)).toBe(false);
+      }
+      await cache.del(['k', 'computed']);
+    }
+  });
+
   test('what are no tags is refused, and what was stored stays', async () => {
     const noTags = ['', 5, null, undefined, {}, ['a'], 'x'.repeat(513), '😀'.repeat(129), '\ud800', 'a\udc00'];
     const noLists = [null, 'a', 5, {}, new Set(['a']), Array.from({ length: 65 }, (_, i) => `t${i}`)];

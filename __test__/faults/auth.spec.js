@@ -1,6 +1,7 @@
 // Faults 25, 26, 28 and 30: passwords that change, users who may not do everything, databases.
 'use strict';
 
+const net = require('node:net');
 const { inspect } = require('node:util');
 const { closeCaches, makeCache, recorder, watch } = require('../support/holdfast');
 const { startRedis } = require('../support/redis-server');
@@ -74,7 +75,9 @@ describe('fault 26: users who may not do everything', () => {
     ['SCAN', '-scan', ['SCAN']],
     ['UNLINK', '-unlink', ['UNLINK']],
     ['MGET', '-mget', ['MGET']],
-    ['CLIENT', '-client', ['CLIENT']],
+    ['CLIENT', '-client', ['CLIENT SETNAME', 'CLIENT TRACKING']],
+    ['CLIENT TRACKING', '-client|tracking', ['CLIENT TRACKING']],
+    ['EXEC', '-exec', ['EXEC']],
     ['ECHO', '-echo', ['ECHO']],
     ['all of these', '-evalsha -eval -scan -unlink -mget -client -echo', ['SCAN', 'UNLINK', 'MGET', 'CLIENT', 'ECHO']],
   ])('without %s, what can work works, and what cannot is said', async (_, rules, missed) => {
@@ -118,6 +121,59 @@ describe('fault 26: users who may not do everything', () => {
   });
 });
 
+test('fault 30: a database that the server does not have is said, and the same URL without it works', async () => {
+  server = await startRedis();
+  const cache = makeCache({ url: server.url({ db: '16' }) });
+  await untilMode(cache, 'memory');
+  expect(cache.health()).toMatchObject({ status: 'degraded', lastError: { kind: 'config' } });
+  expect(cache.health().lastError.message).toMatch(/database/);
+  await connected({ url: server.url({ db: '15' }) });
+});
+
+test('fault 30: a user who may not SELECT is told to name no database', async () => {
+  server = await startRedis({ acl: ['user app on >pass ~* &* +@all -select'] });
+  const cache = makeCache({ url: server.url({ user: 'app', password: 'pass', db: '3' }) });
+  await untilMode(cache, 'memory');
+  expect(cache.health().lastError).toMatchObject({
+    kind: 'config',
+    message: expect.stringMatching(/SELECT.*no database/),
+  });
+});
+
+test('a server that takes no more clients, and one that hangs up, say why', async () => {
+  server = await startRedis({ config: ['maxclients 1'] });
+  const held = net.connect(server.port, server.host);
+  await until(async () => /max number of clients/.test(await server.cli('ping').catch(String)));
+  const cache = makeCache({ url: server.url() });
+  await until(() => cache.health().lastError?.kind === 'connect');
+  expect(cache.health().lastError.message).toMatch(/maxclients/);
+  held.destroy();
+  await untilMode(cache, 'redis');
+});
+
+// What cannot be had from a server on loopback.
+test.each([
+  [
+    'in protected mode',
+    '-DENIED Redis is running in protected mode because it is enabled\r\n',
+    'connect',
+    /protected mode/,
+  ],
+  ['that speaks TLS', '\x15\x03\x03\x00\x02\x02\x46', 'tls', /rediss:\/\//],
+  ['that is none', 'HTTP/1.1 400 Bad Request\r\n\r\n', 'protocol', /Redis protocol/],
+  ['that says nothing and hangs up', '', 'connection', /without a word.*rediss:\/\//],
+])('a server %s: what it says in place of a greeting is what is told', async (_, words, kind, told) => {
+  server = await startRedis();
+  const stranger = net.createServer((socket) =>
+    socket.on('error', () => {}).once('data', () => socket.end(words, 'latin1')),
+  );
+  await new Promise((resolve) => stranger.listen(0, '127.0.0.1', resolve));
+  const cache = makeCache({ url: `redis://127.0.0.1:${stranger.address().port}` });
+  await untilMode(cache, 'memory');
+  expect(cache.health().lastError).toMatchObject({ kind, message: expect.stringMatching(told) });
+  stranger.close();
+});
+
 test('fault 30: two databases of one server keep apart', async () => {
   server = await startRedis();
   const [zero, three] = await Promise.all(
@@ -132,7 +188,7 @@ test('fault 30: two databases of one server keep apart', async () => {
 });
 
 test('fault 28: a server without HELLO and ECHO: RESP2 is spoken, and a loss is noticed without traffic', async () => {
-  // As those before Redis 6: the command is unknown. (A HELLO denied by ACL is a mode of the contract suite.)
+  // As those before Redis 6: the command is unknown.
   server = await startRedis({ password: 'pass', config: ['rename-command HELLO ""', 'rename-command ECHO ""'] });
   const cache = await connected();
   await cache.set('k', 1);

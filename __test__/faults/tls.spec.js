@@ -91,12 +91,34 @@ test('fault 29: insecure accepts any certificate, and warns', async () => {
   }
 });
 
-test('fault 29: plain text to a TLS port ends in memory mode', async () => {
-  await expectRefused({ url: servers.good.url().replace('rediss', 'redis') }, /./);
+test('fault 29: plain text to a TLS port ends in memory mode, and the scheme to take is said', async () => {
+  await expectRefused({ url: servers.good.url().replace('rediss', 'redis') }, /TLS.*rediss:\/\//);
 });
 
-test('fault 29: TLS to a plain port ends in memory mode', async () => {
-  await expectRefused({ url: servers.plain.url().replace('redis', 'rediss'), tls: { ca } }, /./);
+test('fault 29: TLS to a plain port ends in memory mode, and the scheme to take is said', async () => {
+  const options = { url: servers.plain.url().replace('redis', 'rediss'), tls: { ca } };
+  expect(await expectRefused(options, /TLS.*redis:\/\//)).toBe('tls');
+});
+
+test.each([
+  ['TLS 1.3', 'TLSv1.3'],
+  ['TLS 1.2', 'TLSv1.2'],
+])('fault 29: a server that wants a client certificate says so over %s', async (_, protocol) => {
+  const config = ['tls-auth-clients yes', `tls-protocols "${protocol}"`];
+  servers[protocol] = await startRedis({ tls: certificates.good, config });
+  for (const tls of [{ ca }, { insecure: true }]) {
+    expect(await expectRefused({ url: servers[protocol].url(), tls }, /client certificate/)).toBe('tls');
+  }
+});
+
+test('fault 29: a server that would like a client certificate, and needs none, is used', async () => {
+  servers.optional = await startRedis({ tls: certificates.good, config: ['tls-auth-clients optional'] });
+  await expectWorking(makeCache({ url: servers.optional.url(), tls: { ca } }));
+});
+
+test('fault 29: a server that speaks only older versions of TLS is refused', async () => {
+  servers.old = await startRedis({ tls: certificates.good, config: ['tls-protocols "TLSv1.1"'] });
+  expect(await expectRefused({ url: servers.old.url(), tls: { ca } }, /TLS/)).toBe('tls');
 });
 
 test('fault 29: the default cache takes the authority, or none, from its environment', async () => {

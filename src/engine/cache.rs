@@ -266,7 +266,9 @@ impl Cache {
     pub fn health(&self, production: bool) -> String {
         let mode = self.mode();
         let mut health = self.shared().status.health();
-        let degraded = if self.engine.has_redis() { mode == Mode::Memory } else { production };
+        // Redis is there, and this namespace is not for this user.
+        let denied = mode == Mode::Redis && self.shared().status.denies_keys(self.prefix.as_str());
+        let degraded = if self.engine.has_redis() { mode == Mode::Memory || denied } else { production };
         if !self.engine.has_redis() {
             health["breaker"] = Value::from("closed");
         }

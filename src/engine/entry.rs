@@ -54,6 +54,8 @@ const TAGS: u8 = 4;
 
 /// The length of a header up to the end of its life: what [`identity`] gives.
 pub const HEAD: usize = 4 + 8 + 8 + 4;
+/// A header is never longer, in bytes: room for 255 tags with names and tokens of 4 KiB.
+pub const LONGEST_HEADER: usize = 1 << 20;
 /// Tags that an entry can have.
 pub const MAX_TAGS: usize = u8::MAX as usize;
 
@@ -217,6 +219,11 @@ pub fn meta_of(bytes: &[u8]) -> Option<Meta> {
 /// Whether bytes begin with a header, of this version or another.
 pub fn is_headed(bytes: &[u8]) -> bool {
     bytes.first() == Some(&MAGIC)
+}
+
+/// Whether these, the first `read` bytes of an entry, end within its header.
+pub fn is_cut(bytes: &[u8], read: usize) -> bool {
+    bytes.len() >= read && is_headed(bytes) && meta_of(bytes).is_none()
 }
 
 /// Header and payload; None where the tags do not fit.

@@ -64,6 +64,10 @@ pub enum Kind {
     Oom,
     Wrongtype,
     Server,
+    /// The server is a node of a cluster.
+    Cluster,
+    /// A Sentinel, and no server that holds keys.
+    Sentinel,
     /// The server takes no writes for now, and reads go on.
     Refused,
     /// The journal of an outage overflowed.
@@ -71,7 +75,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 18] = [
         Self::Config,
         Self::Dns,
         Self::Connect,
@@ -86,6 +90,8 @@ impl Kind {
         Self::Oom,
         Self::Wrongtype,
         Self::Server,
+        Self::Cluster,
+        Self::Sentinel,
         Self::Refused,
         Self::Journal,
     ];
@@ -106,9 +112,17 @@ impl Kind {
             Self::Oom => "oom",
             Self::Wrongtype => "wrongtype",
             Self::Server => "server",
+            Self::Cluster => "cluster",
+            Self::Sentinel => "sentinel",
             Self::Refused => "refused",
             Self::Journal => "journal",
         }
+    }
+
+    /// Whether it is there until somebody changes the server or the URL: to dial in haste finds out nothing, and fills
+    /// the server's log.
+    pub fn is_lasting(self) -> bool {
+        matches!(self, Self::Config | Self::Auth | Self::Tls | Self::Cluster | Self::Sentinel)
     }
 
     /// Whether it concerns the connection as a whole, or one command alone.

@@ -61,31 +61,44 @@ const REPLACE_TEXT: &str = "if redis.call('GET', KEYS[2]) == ARGV[4] then redis.
     if ARGV[3] == '0' then redis.call('SET', KEYS[1], ARGV[2]) else redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3]) end \
     return 1";
 
+/// All that the scripts call, at a key where nothing lies.
+const PROBE_TEXT: &str = "redis.call('GET', KEYS[1]) redis.call('GETRANGE', KEYS[1], 0, 0) redis.call('PTTL', KEYS[1]) \
+    redis.call('SET', KEYS[1], '', 'XX', 'PX', 1) redis.call('PEXPIRE', KEYS[1], 1) redis.call('DEL', KEYS[1]) return 1";
+
+static PROBE: Lazy<Script> = Lazy::new(|| Script::new(PROBE_TEXT));
 static REPLACE: Lazy<Script> = Lazy::new(|| Script::new(REPLACE_TEXT));
 static ACQUIRE: Lazy<Script> = Lazy::new(|| Script::new(ACQUIRE_TEXT));
 static STORE: Lazy<Script> = Lazy::new(|| Script::new(STORE_TEXT));
 static RENEW: Lazy<Script> = Lazy::new(|| Script::new(RENEW_TEXT));
 
 /// A script and its text, known to the server by its hash once it has seen it.
-struct Script {
+pub struct Script {
     hash: String,
     text: &'static str,
 }
 
 impl Script {
-    fn new(text: &'static str) -> Self {
+    pub fn new(text: &'static str) -> Self {
         Self { hash: redis::Script::new(text).get_hash().to_owned(), text }
     }
 
-    fn call(&self, by_text: bool, keys: &[&str], first: &[u8]) -> Cmd {
+    pub fn call(&self, by_text: bool, keys: &[&str], first: &[u8]) -> Cmd {
         let mut command = cmd(if by_text { "EVAL" } else { "EVALSHA" });
         command.arg(if by_text { self.text } else { &self.hash }).arg(keys.len()).arg(keys).arg(first);
         command
     }
 }
 
-/// Loads the scripts; where the server refuses, there are no leases.
-pub fn load(pipeline: &mut Pipeline) {
+/// How many replies to `probe` say whether scripts may be used.
+pub const PROBES: usize = 3;
+
+/// Loads the scripts, and tries at `key`, where nothing lies, whether they and what they are made of may be used: a
+/// user who may load scripts may still not be allowed to run them, or what is in them. Where SCRIPT is denied, the
+/// first use of each brings its text.
+pub fn probe(pipeline: &mut Pipeline, key: &str) {
+    pipeline.cmd("EVAL").arg("return 1").arg(0);
+    pipeline.add_command(PROBE.call(true, &[key], b""));
+    pipeline.add_command(PROBE.call(false, &[key], b""));
     for script in [&ACQUIRE, &STORE, &RENEW, &REPLACE] {
         pipeline.cmd("SCRIPT").arg("LOAD").arg(script.text);
     }

@@ -15,6 +15,7 @@ use super::clock::now_ms;
 use super::error::{CallError, Kind, Trouble};
 use super::flight::Flights;
 use super::journal::Journal;
+use super::key::Prefix;
 use super::lease::Waiting;
 use super::memory::{Memory, Usage};
 use super::near::Near;
@@ -46,10 +47,13 @@ pub struct Shared {
     patience: AtomicU64,
     /// Whether an entry that outlives its TTL has been seen.
     grace: AtomicBool,
+    /// The prefix of the first cache: where the handshake tries what this user may do (redis/denied.rs).
+    pub prefix: Prefix,
 }
 
 impl Shared {
-    fn new(max_memory: u64, gate: Gate, mode: Mode) -> Arc<Self> {
+    fn new(options: &Options, gate: Gate, mode: Mode) -> Arc<Self> {
+        let max_memory = options.max_memory;
         static NEXT_ID: AtomicU32 = AtomicU32::new(1);
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
         Arc::new(Self {
@@ -66,6 +70,7 @@ impl Shared {
             queued: AtomicUsize::new(0),
             patience: AtomicU64::new(0),
             grace: AtomicBool::new(false),
+            prefix: Prefix::new(&options.namespace),
         })
     }
 
@@ -132,10 +137,11 @@ pub struct Engine {
 const RETRY: u64 = 1_000;
 
 impl Engine {
-    fn start(target: Option<Target>, max_memory: u64) -> Arc<Self> {
+    fn start(options: &Options) -> Arc<Self> {
+        let target = options.target.clone();
         let (gate, mode) =
             if target.is_some() { (Gate::Connection, Mode::Initializing) } else { (Gate::Local, Mode::Memory) };
-        let shared = Shared::new(max_memory, gate, mode);
+        let shared = Shared::new(options, gate, mode);
         let engine = Self { shared, target, link: OnceCell::new(), tried: AtomicU64::new(now_ms()) };
         if engine.has_redis() {
             engine.connect();
@@ -208,7 +214,7 @@ pub fn open(options: Options) -> Result<Arc<Cache>, CallError> {
             engine
         }
         None => {
-            let engine = Engine::start(options.target.clone(), options.max_memory);
+            let engine = Engine::start(&options);
             engines.insert(options.target.clone(), Arc::downgrade(&engine));
             engine
         }

@@ -1,6 +1,9 @@
 //! What the engine is doing, as `getMode()` and `health()` tell it without I/O, and who is told when it changes.
 
+use std::borrow::Cow;
+use std::collections::HashSet;
 use std::sync::Weak;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use parking_lot::Mutex;
 use serde_json::{Value, json};
@@ -45,6 +48,8 @@ struct Inner {
     probing: bool,
     /// What this connection cannot do, for those who come after it was found out.
     notice: Option<Trouble>,
+    /// What was told by `notice_once`.
+    told: Vec<Cow<'static, str>>,
     listeners: Vec<Weak<dyn Sink>>,
 }
 
@@ -53,7 +58,15 @@ pub struct Status {
     /// Names the engine in events.
     id: u32,
     inner: Mutex<Inner>,
+    /// The prefixes of namespaces of which the server denies keys; and whether there are any, which spares each write
+    /// the lock.
+    denied: Mutex<HashSet<Box<str>>>,
+    denies_any: AtomicBool,
 }
+
+/// So many different notices are told once each; a server that says something else each time is not listened to for
+/// ever.
+const MAX_TOLD: usize = 64;
 
 impl Status {
     pub fn new(id: u32, mode: Mode) -> Self {
@@ -66,9 +79,10 @@ impl Status {
             outage_since: None,
             probing: true,
             notice: None,
+            told: Vec::new(),
             listeners: Vec::new(),
         };
-        Self { id, inner: Mutex::new(inner) }
+        Self { id, inner: Mutex::new(inner), denies_any: AtomicBool::new(false), denied: Mutex::default() }
     }
 
     pub fn id(&self) -> u32 {
@@ -88,7 +102,8 @@ impl Status {
         self.inner.lock().connections.saturating_sub(1)
     }
 
-    /// Tells an environment of changes, once however often it asks; and of what it missed, as the first dial may end before anybody listens.
+    /// Tells an environment of changes, once however often it asks; and of what it missed, as the first dial may end
+    /// before anybody listens.
     pub fn subscribe(&self, sink: Weak<dyn Sink>) {
         let mut inner = self.inner.lock();
         if inner.listeners.iter().any(|known| known.ptr_eq(&sink)) {
@@ -120,6 +135,43 @@ impl Status {
         self.tell(&mut inner, "error", describe(trouble));
     }
 
+    /// As `notice`, for what was told already: it is still so on this connection.
+    pub fn remind(&self, trouble: &Trouble) {
+        let mut inner = self.inner.lock();
+        inner.notice = Some(trouble.clone());
+        inner.last_error = Some((trouble.clone(), wall_ms()));
+    }
+
+    /// As `notice`, for what many calls find out, one after the other: told once in the life of the engine.
+    pub fn notice_once(&self, trouble: &Trouble) {
+        let mut inner = self.inner.lock();
+        inner.notice = Some(trouble.clone());
+        inner.last_error = Some((trouble.clone(), wall_ms()));
+        if inner.told.len() < MAX_TOLD && !inner.told.contains(&trouble.message) {
+            inner.told.push(trouble.message.clone());
+            self.tell(&mut inner, "error", describe(trouble));
+        }
+    }
+
+    /// The server denies keys behind `prefix`, until one of them is stored, or the next connection.
+    pub fn deny_keys(&self, prefix: &str) {
+        self.denied.lock().insert(prefix.into());
+        self.denies_any.store(true, Relaxed);
+    }
+
+    /// A key behind `prefix` was stored.
+    pub fn allow_keys(&self, prefix: &str) {
+        if self.denies_any.load(Relaxed) {
+            let mut denied = self.denied.lock();
+            denied.remove(prefix);
+            self.denies_any.store(!denied.is_empty(), Relaxed);
+        }
+    }
+
+    pub fn denies_keys(&self, prefix: &str) -> bool {
+        self.denies_any.load(Relaxed) && self.denied.lock().contains(prefix)
+    }
+
     /// Something that went wrong and is over.
     pub fn tell_error(&self, trouble: &Trouble) {
         let mut inner = self.inner.lock();
@@ -147,6 +199,8 @@ impl Status {
         inner.server = server;
         inner.last_error = None;
         inner.notice = None;
+        self.denied.lock().clear();
+        self.denies_any.store(false, Relaxed);
         inner.mode = Mode::Redis;
         inner.since = wall_ms();
         let outage = inner.outage_since.take();

@@ -3,14 +3,15 @@
 //! Reads that stand beside each other travel as one MGET: the server, the parser and this thread each handle one command instead of
 //! hundreds. Writes keep their place between them, so the order within a batch is the order of the calls.
 
-use redis::{Cmd, Pipeline, cmd};
+use redis::{Cmd, Pipeline, Value, cmd};
 
-use super::dial::Denied;
-use super::writes::{Computed, holder, pexpire, remove, set, store, with_key};
+use super::denied::Denied;
+use super::writes::{Computed, holder, remove, renewed, set, store, with_key};
 use crate::engine::batch::{Batch, Op, Reply, ReplyTo};
 use crate::engine::cache::Cache;
 use crate::engine::clock::{Ttl, now_ms};
-use crate::engine::entry::Tag;
+use crate::engine::entry::{self, Tag};
+use crate::engine::expiry;
 use crate::engine::key;
 use crate::engine::lease::{self, Holder};
 use crate::engine::life::Ask;
@@ -22,7 +23,8 @@ use crate::engine::waiters::{Answers, Begin, Caller, Outcome};
 /// The most reads in one MGET: enough to make its cost vanish, short enough not to hold up the server's other clients.
 const MAX_MGET: usize = 256;
 
-/// How much of an entry is read to tell its age and its tags. One with a longer list of tags than that counts as missing.
+/// How much of an entry is read to tell its age and its tags. Of one with a longer list of tags the rest is read behind
+/// it (serve.rs).
 const HEAD: usize = 4096;
 
 /// How one operation is answered.
@@ -38,19 +40,19 @@ pub(super) enum Step {
     Last(usize),
     /// Answered; a reply that says nothing is to be passed over.
     Passed,
-    /// By what an entry's first bytes and its time left say, and the replies behind these.
+    /// By what an entry's first bytes and its time left say.
     Held(Question),
     /// By the second element of EXEC, the last of so many replies.
     Transaction(usize),
 }
 
-/// What a question about a key wants to know. Two replies stand before those of its own: the entry's first bytes, and its time left.
+/// What a question about a key wants to know. Two replies tell it: the entry's first bytes, and its time left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Question {
     Exists,
     Ttl,
-    /// So many replies of its own, of which the last says whether there was such a key.
-    Expire(usize),
+    /// Whether its TTL may be set, where no script can decide that.
+    Expire,
 }
 
 /// A read for a computation.
@@ -74,6 +76,8 @@ pub(super) struct Run {
 pub struct Plan {
     pub pipeline: Pipeline,
     pub(super) steps: Vec<Step>,
+    /// The replies that are an entry's first bytes, each with its key; the time left is the next one.
+    heads: Vec<(usize, String)>,
     pub(super) answers: Answers,
     /// When it was made, which is before the server sees it.
     pub(super) now: u64,
@@ -89,7 +93,10 @@ pub fn plan(cache: &Cache, batch: &Batch, to: &ReplyTo, denied: Denied, tokens: 
         tokens,
         pipeline: Pipeline::with_capacity(16),
         steps: Vec::with_capacity(batch.ops.len()),
+        heads: Vec::new(),
         run: None,
+        wrote: false,
+        by_hash: false,
         denied,
         answers: Answers::default(),
     };
@@ -98,13 +105,41 @@ pub fn plan(cache: &Cache, batch: &Batch, to: &ReplyTo, denied: Denied, tokens: 
         planner.add(cache, batch, op, to, &mut buffer);
     }
     planner.close_run();
-    Plan { pipeline: planner.pipeline, steps: planner.steps, answers: planner.answers, now, tokens: planner.tokens }
+    let Planner { pipeline, steps, heads, answers, tokens, .. } = planner;
+    Plan { pipeline, steps, heads, answers, now, tokens }
+}
+
+impl Plan {
+    /// The entries whose header goes on beyond what was read of them: where among the replies, and the commands that
+    /// read all of it.
+    pub(super) fn cut(&self, values: &[Value]) -> Option<(Vec<usize>, Pipeline)> {
+        let is_cut = |value: &Value| matches!(value, Value::BulkString(bytes) if entry::is_cut(bytes, HEAD));
+        let mut cut = self.heads.iter().filter(|(at, _)| values.get(*at).is_some_and(is_cut)).peekable();
+        cut.peek()?;
+        let mut pipeline = Pipeline::new();
+        let at = cut.map(|(at, key)| {
+            pipeline.add_command(head(key, entry::LONGEST_HEADER)).add_command(with_key("PTTL", key));
+            *at
+        });
+        Some((at.collect(), pipeline))
+    }
+}
+
+fn head(key: &str, bytes: usize) -> Cmd {
+    let mut head = with_key("GETRANGE", key);
+    head.arg(0).arg(bytes - 1);
+    head
 }
 
 struct Planner {
     pipeline: Pipeline,
     steps: Vec<Step>,
+    heads: Vec<(usize, String)>,
     run: Option<OpenRun>,
+    /// Something was stored by this batch.
+    wrote: bool,
+    /// The script of `expire` stands in this pipeline already, so the server has it.
+    by_hash: bool,
     denied: Denied,
     answers: Answers,
     now: u64,
@@ -134,6 +169,7 @@ impl Planner {
             // Again, behind the reads that were queued before it: see the essay in near.rs, race 3.
             near.own_write(key);
         }
+        self.wrote |= matches!(op, Op::Set { .. } | Op::End { .. });
         match *op {
             Op::Get { .. } => self.read(cache, key, None),
             Op::Begin { waiter, lock, many, early, more, .. } => {
@@ -145,7 +181,7 @@ impl Planner {
                             flights.tag(key, token, self.tags(cache, &extras.tags));
                         }
                         let ask = Ask { window: extras.window, beta: extras.beta, early };
-                        let lock = lock && !self.denied.scripts && !mutant::lacks("lease");
+                        let lock = lock && !self.denied.scripts.is() && !mutant::lacks("lease");
                         let lock = lock.then_some((waiter, many));
                         self.read(cache, key, Some(Flight { token, ask, lock }));
                     }
@@ -182,13 +218,19 @@ impl Planner {
             }
             Op::Exists { .. } => self.question(key, Question::Exists),
             Op::Ttl { .. } => self.question(key, Question::Ttl),
-            Op::Expire { ttl: Ttl::Millis(ms), .. } => {
-                self.question(key, Question::Expire(1));
-                self.pipeline.add_command(pexpire(key, ms));
+            // What reads as a miss here keeps its time, unless it was replaced just now.
+            Op::Expire { .. } if !self.wrote && cache.shared().journal.holds(key) => {
+                self.steps.push(Step::Answered(Reply::Flag(false)));
             }
-            Op::Expire { ttl: Ttl::Forever, .. } => {
-                self.question(key, Question::Expire(2));
-                self.pipeline.add_command(with_key("PERSIST", key)).add_command(with_key("EXISTS", key));
+            Op::Expire { ttl, .. } if mutant::lacks("expire") => self.command(renewed(key, ttl, 0), Step::Write),
+            // Refused, and told so.
+            Op::Expire { ttl: ttl @ Ttl::Millis(_), .. } if self.denied.pexpire.is() => {
+                self.command(renewed(key, ttl, 0), Step::Write);
+            }
+            Op::Expire { .. } if self.denied.scripts.is() => self.question(key, Question::Expire),
+            Op::Expire { ttl, .. } => {
+                self.command(expiry::expire(!self.by_hash, &cache.prefix, key, ttl), Step::Write);
+                self.by_hash = true;
             }
             Op::Abandon { token, nothing, .. } => {
                 let leased = flights.leased(key, token);
@@ -204,13 +246,13 @@ impl Planner {
     }
 
     fn read(&mut self, cache: &Cache, key: &str, flight: Option<Flight>) {
-        if self.run.as_ref().is_some_and(|run| run.keys == MAX_MGET || self.denied.mget) {
+        if self.run.as_ref().is_some_and(|run| run.keys == MAX_MGET || self.denied.mget.is()) {
             self.close_run();
         }
         let run = self.run.get_or_insert_with(|| OpenRun {
             at: self.steps.len(),
             keys: 0,
-            command: cmd(if self.denied.mget { "GET" } else { "MGET" }),
+            command: cmd(if self.denied.mget.is() { "GET" } else { "MGET" }),
             ttls: Vec::new(),
             leases: Vec::new(),
         });
@@ -262,9 +304,9 @@ impl Planner {
 
     /// A question about a key, behind what tells whether there is a value for a caller: a marker is none, nor is an entry that is stale, or that a tag made a miss.
     fn question(&mut self, key: &str, question: Question) {
-        let mut head = with_key("GETRANGE", key);
-        head.arg(0).arg(HEAD - 1);
-        self.command(head, Step::Held(question));
+        self.close_run();
+        self.heads.push((self.pipeline.len(), key.to_owned()));
+        self.command(head(key, HEAD), Step::Held(question));
         self.pipeline.add_command(with_key("PTTL", key));
     }
 
@@ -286,9 +328,15 @@ impl Planner {
         let Some(ms) = ttl.and_then(local::px) else { return self.command(add, Step::Last(before + 1)) };
         // The counter is made with its TTL if it is not there, and added to, in one step: it can neither expire between the two, and come
         // back without a TTL, nor get a new TTL with each call.
-        self.command(cmd("MULTI"), Step::Transaction(before + 4));
         let mut create = with_key("SET", key);
         create.arg(0).arg("PX").arg(ms).arg("NX");
+        if self.denied.exec.is() {
+            // A MULTI without an end would swallow all that follows.
+            self.command(create, Step::Last(before + 2));
+            self.pipeline.add_command(add);
+            return;
+        }
+        self.command(cmd("MULTI"), Step::Transaction(before + 4));
         self.pipeline.add_command(create).add_command(add).add_command(cmd("EXEC"));
     }
 }

@@ -6,28 +6,18 @@ use std::time::Duration;
 use redis::{Pipeline, PushInfo, PushKind, ServerError, Value};
 use tokio::task::JoinHandle;
 
-use super::reply::{classify, command_denied, integer, refused};
+use super::denied::{Denied, Lack};
+use super::reply::{CLUSTER, SENTINEL, classify, integer};
 use super::socket;
-use super::target::Target;
+use super::target::{Address, Target};
+use super::tls::{self, Asked};
 use super::wire::Wire;
 use crate::engine::error::{Kind, Trouble};
-use crate::engine::lease::{self, Holder};
 use crate::engine::registry::Shared;
 use crate::engine::status::Server;
 
 /// How long one dial may take in all. Callers do not wait for it: a call has its own, shorter deadline.
 pub const DIAL_TIMEOUT: Duration = Duration::from_secs(3);
-
-/// What this user may not do here, found out when connecting.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Denied {
-    pub unlink: bool,
-    pub mget: bool,
-    pub scan: bool,
-    pub client: bool,
-    pub scripts: bool,
-    pub echo: bool,
-}
 
 /// A connection that is up. Dropping it closes the socket at once, whatever is in flight.
 pub struct Connection {
@@ -59,11 +49,9 @@ pub async fn dial(target: &Target, shared: &Arc<Shared>) -> Result<Connection, T
 
 async fn connect(target: &Target, shared: &Arc<Shared>) -> Result<Connection, Trouble> {
     match handshake(target, Protocol::Resp3, shared).await {
-        // An old server, or an ACL without HELLO: the older protocol has all but pushes.
-        Err(trouble) if matches!(trouble.kind, Kind::Denied | Kind::Server) => {
-            handshake(target, Protocol::Resp2, shared).await
-        }
-        result => result,
+        // The older protocol has all but pushes.
+        Err(Refused::Hello) => handshake(target, Protocol::Resp2, shared).await.map_err(Refused::trouble),
+        result => result.map_err(Refused::trouble),
     }
 }
 
@@ -73,8 +61,34 @@ enum Protocol {
     Resp2,
 }
 
-async fn handshake(target: &Target, protocol: Protocol, shared: &Arc<Shared>) -> Result<Connection, Trouble> {
-    let (rx, tx) = socket::open(&target.address, DIAL_TIMEOUT / 2).await?;
+/// Why there is no connection.
+enum Refused {
+    /// The server is old, or an ACL or a proxy denies HELLO.
+    Hello,
+    Why(Trouble),
+}
+
+impl Refused {
+    fn trouble(self) -> Trouble {
+        match self {
+            Self::Why(trouble) => trouble,
+            Self::Hello => Trouble::new(Kind::Server, "the server refused the handshake"),
+        }
+    }
+}
+
+impl From<Trouble> for Refused {
+    fn from(trouble: Trouble) -> Self {
+        Self::Why(trouble)
+    }
+}
+
+async fn handshake(target: &Target, protocol: Protocol, shared: &Arc<Shared>) -> Result<Connection, Refused> {
+    let asked = Asked::default();
+    let (rx, tx) = match socket::open(&target.address, DIAL_TIMEOUT / 2, &asked).await {
+        Err(trouble) if trouble.kind == Kind::Tls && asked.any() => return Err(tls::unknown_client().into()),
+        opened => opened?,
+    };
     let wire = Wire::new(tx);
     let pushed = {
         let shared = shared.clone();
@@ -88,34 +102,86 @@ async fn handshake(target: &Target, protocol: Protocol, shared: &Arc<Shared>) ->
         denied: Denied::default(),
         tracking: protocol == Protocol::Resp3,
     };
-    greet(&connection.wire, target, protocol).await?;
-    inspect(&mut connection).await?;
+    match greet(&mut connection, target, protocol).await {
+        Err(Refused::Why(trouble)) if !connection.wire.heard() => {
+            return Err(hung_up(trouble, target, asked.any()).into());
+        }
+        greeted => greeted?,
+    }
+    inspect(&mut connection, shared.prefix.as_str()).await?;
     Ok(connection)
 }
 
-/// Says who we are.
-async fn greet(wire: &Wire, target: &Target, protocol: Protocol) -> Result<(), Trouble> {
-    match try_greet(wire, target, protocol, target.user.as_deref()).await? {
-        // Before version 6 there were no users, only a password.
-        Some(error) if error.details().is_some_and(|d| d.contains("wrong number of arguments for 'auth'")) => {
-            try_greet(wire, target, protocol, None).await?.map_or(Ok(()), |error| Err(refused(&error)))
-        }
-        // Valkey wants the password before it says that it does not know HELLO, which would have brought it.
-        Some(error) if protocol == Protocol::Resp3 && target.password.is_some() && error.code() == "NOAUTH" => {
-            Err(Trouble::new(Kind::Server, "the server refused the handshake"))
-        }
-        Some(error) => Err(refused(&error)),
-        None => Ok(()),
+/// What it means that the server closed the connection before it said a word.
+fn hung_up(trouble: Trouble, target: &Target, asked: bool) -> Trouble {
+    match (&target.address, trouble.kind) {
+        (_, Kind::Connection | Kind::Tls) if asked => tls::unknown_client(),
+        (Address::Tcp { tls: None, .. }, Kind::Connection) => Trouble::new(
+            Kind::Connection,
+            "the server closed the connection without a word; if that port speaks TLS, the URL must begin with rediss://",
+        ),
+        _ => trouble,
     }
 }
 
-/// What the server refused of it, if anything.
-async fn try_greet(
-    wire: &Wire,
-    target: &Target,
-    protocol: Protocol,
-    user: Option<&str>,
-) -> Result<Option<ServerError>, Trouble> {
+/// Says who we are, and learns who the server is.
+async fn greet(connection: &mut Connection, target: &Target, protocol: Protocol) -> Result<(), Refused> {
+    let mut replies = ask(&connection.wire, target, protocol, target.user.as_deref()).await?;
+    if let (Protocol::Resp2, Some(Value::ServerError(error))) = (protocol, replies.first())
+        && error.details().is_some_and(|d| d.contains("wrong number of arguments for 'auth'"))
+    {
+        // Before version 6 there were no users, only a password.
+        replies = ask(&connection.wire, target, protocol, None).await?;
+    }
+    let mut replies = replies.into_iter();
+    let mut next = || replies.next().unwrap_or(Value::Nil);
+    let mut mode = None;
+    if protocol == Protocol::Resp3 {
+        mode = match next() {
+            // Valkey wants the password before it says that it does not know HELLO, which would have brought it.
+            Value::ServerError(error) if target.password.is_some() && error.code() == "NOAUTH" => {
+                return Err(Refused::Hello);
+            }
+            Value::ServerError(error) => match classify(&error) {
+                trouble if matches!(trouble.kind, Kind::Denied | Kind::Server) => return Err(Refused::Hello),
+                trouble => return Err(trouble.into()),
+            },
+            hello => entry(hello, "mode"),
+        };
+    } else if target.password.is_some()
+        && let Value::ServerError(error) = next()
+    {
+        return Err(refused(&error, "AUTH").into());
+    }
+    let selected = if target.database == 0 { Value::Okay } else { next() };
+    let (info, cluster) = (next(), next());
+    for reply in [&info, &cluster] {
+        if let Value::ServerError(error) = reply
+            && let trouble = classify(error)
+            && trouble.kind.is_outage()
+        {
+            return Err(trouble.into());
+        }
+    }
+    let (info, cluster) = (text(&info).unwrap_or_default(), text(&cluster).unwrap_or_default());
+    let mode = mode.or_else(|| field(&info, "redis_mode")).or_else(|| field(&info, "server_mode"));
+    match mode.as_deref().map(str::trim) {
+        Some("sentinel") => return Err(Trouble::new(Kind::Sentinel, SENTINEL).into()),
+        Some("cluster") => return Err(Trouble::new(Kind::Cluster, CLUSTER).into()),
+        _ if field(&cluster, "cluster_enabled").as_deref().map(str::trim) == Some("1") => {
+            return Err(Trouble::new(Kind::Cluster, CLUSTER).into());
+        }
+        _ => {}
+    }
+    if let Value::ServerError(error) = selected {
+        return Err(refused(&error, "SELECT").into());
+    }
+    connection.server.version = field(&info, "redis_version").or_else(|| field(&info, "valkey_version"));
+    connection.server.run_id = field(&info, "run_id");
+    Ok(())
+}
+
+async fn ask(wire: &Wire, target: &Target, protocol: Protocol, user: Option<&str>) -> Result<Vec<Value>, Trouble> {
     let mut pipeline = Pipeline::new();
     match (protocol, &target.password) {
         (Protocol::Resp3, password) => {
@@ -132,36 +198,57 @@ async fn try_greet(
     if target.database != 0 {
         pipeline.cmd("SELECT").arg(target.database);
     }
-    let needed = pipeline.len();
+    pipeline.cmd("INFO").arg("server");
+    pipeline.cmd("INFO").arg("cluster");
     // Servers before 7.2 do not know it.
     pipeline.cmd("CLIENT").arg("SETINFO").arg("LIB-NAME").arg("holdfast");
     pipeline.cmd("CLIENT").arg("SETINFO").arg("LIB-VER").arg(env!("CARGO_PKG_VERSION"));
-    let replies = wire.greet(&pipeline).await?;
-    Ok(replies.into_iter().take(needed).find_map(|reply| match reply {
-        Value::ServerError(error) => Some(error),
-        _ => None,
-    }))
+    wire.greet(&pipeline).await
 }
 
-/// A key that nobody has.
-const PROBE: &str = "\0holdfast\0probe\0";
+/// What it means that the server refused a command of the handshake.
+fn refused(error: &ServerError, command: &str) -> Trouble {
+    let trouble = classify(error);
+    let select = command == "SELECT";
+    let message = match trouble.kind {
+        Kind::Denied if select => {
+            "the server's ACL denies this user SELECT, or the server does not know it: the URL must name no database"
+                .to_owned()
+        }
+        Kind::Server if select => "the server refused SELECT: the URL must name another database, or none".to_owned(),
+        Kind::Denied | Kind::Server => format!("the server refused {command} in the handshake"),
+        _ => return trouble,
+    };
+    // What the URL asks for is what is wrong.
+    Trouble::new(if select { Kind::Config } else { trouble.kind }, message)
+}
 
-/// Asks who the server is, and tries what later work relies on. The probes touch no key of anybody.
-async fn inspect(connection: &mut Connection) -> Result<(), Trouble> {
+/// What HELLO says of `name`.
+fn entry(hello: Value, name: &str) -> Option<String> {
+    let Value::Map(entries) = hello else { return None };
+    entries.into_iter().find(|(key, _)| text(key).as_deref() == Some(name)).and_then(|(_, value)| text(&value))
+}
+
+/// Finds out what the server is good for: a master, what its ACL allows, pushes.
+async fn inspect(connection: &mut Connection, prefix: &str) -> Result<(), Trouble> {
     let mut pipe = redis::pipe();
-    pipe.cmd("CLIENT").arg("SETNAME").arg("holdfast");
-    pipe.cmd("INFO").arg("server");
     pipe.cmd("ROLE");
-    pipe.cmd("SCAN").arg(0).arg("MATCH").arg(PROBE).arg("COUNT").arg(1);
-    pipe.cmd("UNLINK").arg(PROBE);
-    pipe.cmd("MGET").arg(PROBE);
-    lease::load(&mut pipe);
-    pipe.add_command(lease::renew(false, PROBE, Holder { engine: 0, token: 0 }));
     pipe.cmd("CLIENT").arg("ID");
+    Denied::probe(&mut pipe, prefix);
     if connection.tracking {
         pipe.cmd("CLIENT").arg("TRACKING").arg("ON");
     }
     let replies = connection.wire.send(pipe).await?;
+    if let Some(Value::Array(role)) = replies.first() {
+        match role.first().and_then(text).as_deref() {
+            Some("slave" | "replica") => {
+                let message = "the server is a replica and takes no writes; the URL should name the master";
+                return Err(Trouble::new(Kind::Readonly, message));
+            }
+            Some("sentinel") => return Err(Trouble::new(Kind::Sentinel, SENTINEL)),
+            _ => {}
+        }
+    }
     for reply in &replies {
         if let Value::ServerError(error) = reply {
             let trouble = classify(error);
@@ -170,30 +257,11 @@ async fn inspect(connection: &mut Connection) -> Result<(), Trouble> {
             }
         }
     }
-    let denied = |i: usize| matches!(replies.get(i), Some(Value::ServerError(e)) if command_denied(e));
-    // A user who may load scripts may still not be allowed to run them: one that changes nothing tells.
-    connection.denied = Denied {
-        client: denied(0),
-        scan: denied(3),
-        unlink: denied(4),
-        mget: denied(5),
-        scripts: (6..=10).any(|i| matches!(replies.get(i), Some(Value::ServerError(_)))),
-        echo: connection.wire.unmarked(),
-    };
-    connection.tracking &= matches!(replies.last(), Some(Value::Okay));
-    connection.id = replies.get(11).and_then(|id| integer(id.clone()).ok());
-    if let Some(text) = replies.get(1).and_then(text) {
-        connection.server.version = field(&text, "redis_version").or_else(|| field(&text, "valkey_version"));
-        connection.server.run_id = field(&text, "run_id");
-    }
-    if let Some(Value::Array(role)) = replies.get(2)
-        && role.first().and_then(text).as_deref() == Some("slave")
-    {
-        return Err(Trouble::new(
-            Kind::Readonly,
-            "the server is a replica and takes no writes; the URL should name the master",
-        ));
-    }
+    let tracked = replies.last().cloned().filter(|_| connection.tracking);
+    connection.tracking &= matches!(tracked, Some(Value::Okay));
+    connection.id = replies.get(1).and_then(|id| integer(id.clone()).ok());
+    connection.denied = Denied::heard(&mut replies.into_iter().skip(2), connection.wire.echo());
+    connection.denied.tracking = tracked.as_ref().map_or(Lack::None, Lack::of_refusal);
     Ok(())
 }
 

@@ -1,15 +1,16 @@
 //! Questions about a key that do not read its value: whether it is there, how long it lives, and a new TTL for it.
 //!
 //! What lies at a key may be no value for a caller: the marker of a computation, an entry that is stale, or one that a tag made a miss. So each question
-//! reads the first bytes of the entry too.
+//! reads the first bytes of the entry too. A new TTL is set by a script that decides on the server
+//! (src/engine/expiry.rs), and by what is here where scripts are denied.
 
 use redis::Value;
 
 use super::commands::Question;
 use super::found::left;
-use super::reply::{classify, integer};
+use super::reply::classify;
 use super::settle::Reader;
-use super::writes::pexpire;
+use super::writes::renewed;
 use crate::engine::batch::{Batch, Op, Reply, ReplyTo};
 use crate::engine::cache::Cache;
 use crate::engine::clock::Ttl;
@@ -36,15 +37,10 @@ impl Reader {
         now: u64,
         key: &str,
     ) -> Reply {
-        let (head, pttl) = (self.values.next(), self.values.next());
-        let own = match question {
-            Question::Expire(replies) => self.values.nth(replies - 1),
-            Question::Exists | Question::Ttl => pttl.clone(),
-        };
-        let (Some(head), Some(pttl), Some(own)) = (head, pttl, own) else {
+        let (Some(head), Some(pttl)) = (self.values.next(), self.values.next()) else {
             return local::one(cache, batch, op, to, now, &mut String::new());
         };
-        let trouble = [&head, &pttl, &own].into_iter().find_map(|value| match value {
+        let trouble = [&head, &pttl].into_iter().find_map(|value| match value {
             // Another type than a string lies there, and is there.
             Value::ServerError(error) => Some(classify(error)).filter(|trouble| trouble.kind != Kind::Wrongtype),
             _ => None,
@@ -58,9 +54,9 @@ impl Reader {
             Value::BulkString(bytes) => bytes,
             _ => Vec::new(),
         };
-        let left = left(pttl.clone());
+        let left = left(pttl);
         let meta = entry::meta_of(&bytes);
-        // A list of tags that goes on beyond what was read.
+        // A header of another version, or one that is broken.
         let unread = meta.is_none() && entry::is_headed(&bytes);
         let fresh = match &meta {
             _ if unread || cache.shared().journal.holds(key) || lease::is_marker(&bytes) || left.is_none() => None,
@@ -75,16 +71,12 @@ impl Reader {
             (Question::Ttl, None) => Reply::Miss,
             (Question::Ttl, Some(u64::MAX)) => Reply::Left(Ttl::Forever),
             (Question::Ttl, Some(left)) => Reply::Left(Ttl::Millis(left)),
-            (Question::Expire(_), fresh) => {
-                let extra = meta.map_or(0, |meta| meta.extra_ms);
-                // An entry with grace lives on beyond its new TTL; one that is nothing to callers gets its own time back.
-                let right = match (fresh, op) {
-                    (Some(_), Op::Expire { ttl: Ttl::Millis(ms), .. }) if extra > 0 => Some(ms.saturating_add(extra)),
-                    (None, _) => left.filter(|left| *left > 0 && *left < u64::MAX),
-                    _ => None,
-                };
-                self.verdict.behind.extend(right.map(|ms| pexpire(key, ms)));
-                Reply::Flag(fresh.is_some() && integer(own).is_ok_and(|n| n > 0))
+            (Question::Expire, fresh) => {
+                if let (Some(_), Op::Expire { ttl, .. }) = (fresh, op) {
+                    // An entry with grace lives on beyond its new TTL.
+                    self.verdict.behind.push(renewed(key, *ttl, meta.map_or(0, |meta| meta.extra_ms)));
+                }
+                Reply::Flag(fresh.is_some())
             }
         }
     }

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use redis::{Cmd, Pipeline, Value};
 
+use super::denied;
 use super::found::{self, judge, left};
 use super::reply::{classify, out_of_step};
 use super::settle::Wanted;
@@ -51,7 +52,7 @@ pub async fn run(cache: Arc<Cache>, wire: Wire, wanted: Wanted) {
         // Redis is away: this process computes for itself.
         Err(trouble) => {
             let shared = task.cache.shared();
-            shared.errors.count(trouble.kind);
+            denied::met(&task.cache, &trouble);
             let (_, answers) = shared.flights.lead_first(&task.key, token, Lease::None, now_ms());
             add(&task.cache.counters.computes, 1);
             answers.send();

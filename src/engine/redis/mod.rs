@@ -2,6 +2,7 @@
 
 pub mod ahead;
 pub mod commands;
+pub mod denied;
 pub mod dial;
 mod found;
 mod held;

@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use redis::{Value, cmd};
 
+use super::denied;
 use super::leases::{Task, renew};
+use super::reply::classify;
 use super::wire::Wire;
 use crate::engine::cache::Cache;
 use crate::engine::clock::now_ms;
@@ -39,6 +41,9 @@ pub async fn run(cache: Arc<Cache>, wire: Wire, key: String, token: u32) {
         return flights.serve_stale(&task.key, token, now_ms()).send();
     }
     let held = matches!(reply, Ok(Value::Okay));
+    if let Ok(Value::ServerError(error)) = &reply {
+        denied::met(&task.cache, &classify(error));
+    }
     let lease = if held { Lease::Refresh } else { Lease::None };
     if let Err(trouble) = reply {
         // Redis is away: this process computes for itself.

@@ -3,6 +3,12 @@
 //! The crate's own parser is built of combinators over all that a server could say, and took about an eighth of this thread's time (`perf record`, 64 callers of `get`). What
 //! we ask for is answered by few kinds. An array that is not whole yet stays on a stack, so no byte is looked at twice but those of the one scalar that is not whole.
 //! Errors are taken apart by the crate, whose type they are; it is also what the tests compare with.
+//!
+//! **What is text need not be UTF-8.** An error quotes the arguments of its command, which may be any bytes, and cuts
+//! them after 128 of them, in the middle of a character too. Nothing here depends on what such a line says byte for
+//! byte, so lines of text are read lossily: a key of somebody's must not look like a broken protocol.
+//!
+//! **Not read**: streamed strings and arrays (`$?`, `*?`), which no server sends.
 
 use redis::{PushInfo, PushKind, Value};
 
@@ -50,6 +56,10 @@ impl Parser {
                     break;
                 }
                 let Some(open) = self.stack.pop() else { return Err(Malformed) };
+                // What a server says about a reply, in front of it: nothing that anybody here asks for.
+                if open.kind == b'|' {
+                    break;
+                }
                 if open.kind == b'>' {
                     return if self.stack.is_empty() { push(open.values).map(Some) } else { Err(Malformed) };
                 }
@@ -87,10 +97,11 @@ impl Parser {
                         return bulk(*kind, &rest[behind..end]).map(Some);
                     }
                 },
-                b'*' | b'%' | b'~' | b'>' => {
+                b'*' | b'%' | b'~' | b'>' | b'|' => {
                     *at += behind;
                     match number(text)? {
-                        -1 => return Ok(Some(Value::Nil)),
+                        0 if *kind == b'|' => {}
+                        -1 if *kind != b'|' => return Ok(Some(Value::Nil)),
                         0 if *kind != b'>' => return Ok(Some(closed(*kind, Vec::new()))),
                         count => self.open(*kind, usize::try_from(count).map_err(|_| Malformed)?)?,
                     }
@@ -104,7 +115,7 @@ impl Parser {
     }
 
     fn open(&mut self, kind: u8, count: usize) -> Result<(), Malformed> {
-        let left = if kind == b'%' { count.checked_mul(2).ok_or(Malformed)? } else { count };
+        let left = if matches!(kind, b'%' | b'|') { count.checked_mul(2).ok_or(Malformed)? } else { count };
         if left == 0 || self.stack.len() == MAX_DEPTH {
             return Err(Malformed);
         }
@@ -113,20 +124,23 @@ impl Parser {
     }
 }
 
-/// The bytes before the next CRLF.
+/// The bytes before the next CRLF. A CR alone is a byte like another: not every proxy takes it out of what it quotes.
 fn line(bytes: &[u8]) -> Result<Option<&[u8]>, Malformed> {
     // What is no RESP need not send a CRLF.
-    if bytes.first().is_some_and(|kind| !b"+:_#,(-$=!*%~>".contains(kind)) {
+    if bytes.first().is_some_and(|kind| !b"+:_#,(-$=!*%~>|".contains(kind)) {
         return Err(Malformed);
     }
-    let Some(end) = bytes.iter().take(MAX_LINE).position(|byte| *byte == b'\r') else {
-        return if bytes.len() < MAX_LINE { Ok(None) } else { Err(Malformed) };
-    };
-    match bytes.get(end + 1) {
-        Some(b'\n') => Ok(bytes.get(..end)),
-        Some(_) => Err(Malformed),
-        None => Ok(None),
+    let most = bytes.get(..MAX_LINE).unwrap_or(bytes);
+    let mut from = 0;
+    while let Some(cr) = most.get(from..).and_then(|rest| rest.iter().position(|byte| *byte == b'\r')) {
+        let end = from + cr;
+        match bytes.get(end + 1) {
+            Some(b'\n') => return Ok(bytes.get(..end)),
+            Some(_) => from = end + 1,
+            None => return Ok(None),
+        }
     }
+    if bytes.len() < MAX_LINE { Ok(None) } else { Err(Malformed) }
 }
 
 fn number(digits: &[u8]) -> Result<i64, Malformed> {
@@ -168,9 +182,11 @@ fn push(mut values: Vec<Value>) -> Result<Message, Malformed> {
 }
 
 fn error(text: &[u8]) -> Result<Value, Malformed> {
+    let mut line = vec![b'-'];
+    line.extend(
+        String::from_utf8_lossy(text).bytes().map(|byte| if matches!(byte, b'\r' | b'\n') { b' ' } else { byte }),
+    );
     // A line break within it would end it there.
-    let mut line = b"-".to_vec();
-    line.extend(text.iter().map(|byte| if matches!(byte, b'\r' | b'\n') { b' ' } else { *byte }));
     line.extend(b"\r\n");
     redis::parse_redis_value(&line).map_err(|_| Malformed)
 }

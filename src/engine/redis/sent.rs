@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use redis::Value;
+use redis::{Pipeline, Value};
 
 use super::commands::Plan;
 use super::settle::Verdict;
@@ -20,6 +20,9 @@ pub(super) enum Sent {
     Cleanup(Instant, Vec<String>),
     /// Asks for the tokens of tags; then goes on with what needs them.
     Tokens(Box<Asked>, Next),
+    /// Reads again the first bytes of entries, and their time left: the replies at these places, whose headers were
+    /// cut.
+    Heads(Vec<usize>, Box<InFlight>, Vec<Value>),
 }
 
 /// What needs tokens. Dropped, it is answered on the in-process tier.
@@ -48,11 +51,28 @@ impl InFlight {
 }
 
 impl InFlight {
+    /// The replies that hold a part of a header, if any, and the commands that read all of it.
+    pub(super) fn cut(&self, values: &[Value]) -> Option<(Vec<usize>, Pipeline)> {
+        self.plan.as_ref()?.cut(values)
+    }
+
     /// Its cache, and the tags of what it read whose tokens are not known.
     pub(super) fn unknown_tags(&self, values: &[Value]) -> Option<(Arc<Cache>, Vec<String>)> {
         let (job, plan) = (self.job.as_ref()?, self.plan.as_ref()?);
         Some((job.cache.clone(), plan.unknown_tags(&job.cache, values)))
     }
+}
+
+/// The replies of a batch, with what was read again in place of what was cut: the first bytes of an entry, and its time
+/// left.
+pub(super) fn whole(mut replies: Vec<Value>, cut: Vec<usize>, values: Vec<Value>) -> Vec<Value> {
+    let mut values = values.into_iter();
+    for at in cut {
+        for reply in replies.iter_mut().skip(at).take(2) {
+            *reply = values.next().unwrap_or(Value::Nil);
+        }
+    }
+    replies
 }
 
 impl Drop for InFlight {
@@ -65,7 +85,9 @@ impl Drop for InFlight {
 impl Sent {
     pub(super) fn deadline(&self) -> Instant {
         match self {
-            Self::Batch(b) | Self::Tokens(_, Next::Settle(b, _)) => b.job.as_ref().map_or(b.sent, Job::deadline),
+            Self::Batch(b) | Self::Tokens(_, Next::Settle(b, _)) | Self::Heads(_, b, _) => {
+                b.job.as_ref().map_or(b.sent, Job::deadline)
+            }
             Self::Tokens(_, Next::Plan(job)) => job.deadline(),
             Self::Ping(_, deadline) | Self::Cleanup(deadline, _) => *deadline,
         }

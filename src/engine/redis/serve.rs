@@ -16,7 +16,8 @@ use tokio::sync::watch;
 
 use super::commands;
 use super::dial::Connection;
-use super::sent::{InFlight, Next, Sent};
+use super::reply::classify;
+use super::sent::{self, InFlight, Next, Sent};
 use super::settle::Verdict;
 use super::tokens;
 use super::wire::HELD_UP;
@@ -215,14 +216,11 @@ impl Pump<'_, futures_util::future::BoxFuture<'static, Result<Vec<Value>, Troubl
         match sent {
             Some(Sent::Batch(flight)) => {
                 shared.latency.record(flight.sent.elapsed());
-                let Some((cache, unknown)) = flight.unknown_tags(&values) else { return Ok(()) };
-                if unknown.is_empty() {
-                    return self.settle(flight, values);
-                }
-                let (pipeline, asked) = tokens::ask(&cache, unknown, false);
-                self.send(pipeline, Sent::Tokens(Box::new(asked), Next::Settle(flight, values)));
+                let Some((cut, pipeline)) = flight.cut(&values) else { return self.judge(flight, values) };
+                self.send(pipeline, Sent::Heads(cut, flight, values));
                 Ok(())
             }
+            Some(Sent::Heads(cut, flight, replies)) => self.judge(flight, sent::whole(replies, cut, values)),
             Some(Sent::Tokens(asked, Next::Plan(job))) => {
                 let (tokens, renewals) = asked.heard(&job.cache, values)?;
                 self.stalled = false;
@@ -250,7 +248,7 @@ impl Pump<'_, futures_util::future::BoxFuture<'static, Result<Vec<Value>, Troubl
                 shared.latency.record(sent.elapsed());
                 match values.into_iter().next() {
                     Some(Value::ServerError(error)) => {
-                        let trouble = super::reply::classify(&error);
+                        let trouble = classify(&error);
                         if trouble.kind.is_outage() { Err(trouble) } else { Ok(()) }
                     }
                     _ => Ok(()),
@@ -261,10 +259,31 @@ impl Pump<'_, futures_util::future::BoxFuture<'static, Result<Vec<Value>, Troubl
                 if matches!(values.first(), Some(Value::ServerError(_))) {
                     keys.iter().for_each(|key| shared.journal.distrust(key));
                 }
+                // Nobody waits for these replies, so nobody else looks at what they say.
+                for value in values {
+                    if let Value::ServerError(error) = value {
+                        let trouble = classify(&error);
+                        shared.errors.count(trouble.kind);
+                        if trouble.kind.is_outage() {
+                            return Err(trouble);
+                        }
+                    }
+                }
                 Ok(())
             }
             None => Ok(()),
         }
+    }
+
+    /// Settles what came back, once the tokens of its tags are known.
+    fn judge(&mut self, flight: Box<InFlight>, values: Vec<Value>) -> Result<(), Trouble> {
+        let Some((cache, unknown)) = flight.unknown_tags(&values) else { return Ok(()) };
+        if unknown.is_empty() {
+            return self.settle(flight, values);
+        }
+        let (pipeline, asked) = tokens::ask(&cache, unknown, false);
+        self.send(pipeline, Sent::Tokens(Box::new(asked), Next::Settle(flight, values)));
+        Ok(())
     }
 
     fn settle(&mut self, mut flight: Box<InFlight>, values: Vec<Value>) -> Result<(), Trouble> {
@@ -282,10 +301,11 @@ impl Pump<'_, futures_util::future::BoxFuture<'static, Result<Vec<Value>, Troubl
     /// What a batch leaves behind: keys to remove, commands to repeat, leases to ask for.
     fn follow_up(&mut self, cache: Option<Arc<Cache>>, verdict: Verdict) -> Result<(), Trouble> {
         let mut pipeline = Pipeline::new();
-        if let (Some(cache), false) = (&cache, verdict.stale.is_empty()) {
+        let stale: Vec<String> = verdict.stale.into_iter().collect();
+        if let (Some(cache), false) = (&cache, stale.is_empty()) {
             // A read that was sent between the refused write and this removal must not fill the near cache with what it found.
-            verdict.stale.iter().for_each(|key| cache.shared().near.invalidate(key));
-            pipeline.cmd(writes::remove(self.connection.denied)).arg(&verdict.stale);
+            stale.iter().for_each(|key| cache.shared().near.invalidate(key));
+            pipeline.cmd(writes::remove(self.connection.denied)).arg(&stale);
         }
         for command in verdict.behind {
             pipeline.add_command(command);
@@ -300,7 +320,7 @@ impl Pump<'_, futures_util::future::BoxFuture<'static, Result<Vec<Value>, Troubl
                 }
             }
             if !pipeline.is_empty() {
-                self.send(pipeline, Sent::Cleanup(Instant::now() + cache.shared().patience(), verdict.stale));
+                self.send(pipeline, Sent::Cleanup(Instant::now() + cache.shared().patience(), stale));
             }
         }
         verdict.outage.map_or(Ok(()), Err)

@@ -1,19 +1,22 @@
 //! The replies of a pipeline as the replies of its batch, and what they leave to be done.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::vec;
 
 use redis::{Cmd, Value};
 
 use super::commands::{Plan, Run, Step};
+use super::denied;
 use super::found::{Found, judge, left};
-use super::reply::{classify, integer, out_of_step};
-use super::writes::{Computed, store};
+use super::reply::{integer, out_of_step};
+use super::writes::{Computed, store, transaction, written};
 use crate::engine::batch::{Batch, Op, Reply, ReplyTo};
 use crate::engine::cache::Cache;
 use crate::engine::clock::{Ttl, now_ms};
 use crate::engine::entry;
 use crate::engine::error::{CallError, Kind, Trouble};
+use crate::engine::expiry;
 use crate::engine::life::Ask;
 use crate::engine::local;
 use crate::engine::stats::add;
@@ -26,7 +29,7 @@ pub struct Verdict {
     /// The connection is of no more use.
     pub outage: Option<Trouble>,
     /// Writes that the server refused: what was stored before must not be read any more, so these keys are to be removed.
-    pub stale: Vec<String>,
+    pub stale: HashSet<String>,
     /// Computations for which the key's lease is to be asked for, or the lock of a refresh.
     pub leases: Vec<Wanted>,
     /// Sent behind the batch; nobody waits for it.
@@ -154,11 +157,18 @@ impl Reader {
             Step::Held(question) => return self.held(cache, batch, op, question, to, now, key),
             Step::Write => self.values.next(),
             Step::Last(replies) => self.values.nth(replies - 1),
-            Step::Transaction(replies) => self.values.nth(replies - 1).map(|exec| match exec {
-                Value::Array(mut parts) if parts.len() == 2 => parts.pop().unwrap_or(Value::Nil),
-                other => other,
-            }),
+            Step::Transaction(replies) => {
+                let replies: Vec<Value> = self.values.by_ref().take(replies).collect();
+                transaction(replies)
+            }
         };
+        if let (Op::Expire { ttl, .. }, Some(Value::ServerError(error))) = (op, &result)
+            && error.code() == "NOSCRIPT"
+        {
+            // The server forgot its scripts between two commands of this pipeline.
+            self.verdict.behind.push(expiry::expire(true, &cache.prefix, key, *ttl));
+            return Reply::Flag(true);
+        }
         if let (Op::End { value, ttl, token, more, .. }, Some(Value::ServerError(error))) = (op, &result)
             && error.code() == "NOSCRIPT"
         {
@@ -175,7 +185,13 @@ impl Reader {
         }
         let outcome = result.ok_or(None).and_then(|value| written(cache, batch, op, key, value).map_err(Some));
         let reply = match outcome {
-            Ok(reply) => reply,
+            Ok(reply) => {
+                // An earlier write of this batch was refused, and this one replaced what it would have.
+                if !self.verdict.stale.is_empty() && matches!(op, Op::Set { .. }) {
+                    self.verdict.stale.remove(key);
+                }
+                reply
+            }
             Err(trouble) => {
                 if let Some(reply) = trouble.and_then(|t| self.refused(cache, op, key, t)) {
                     reply
@@ -202,7 +218,7 @@ impl Reader {
             // The caller's mistake, and no trouble with Redis.
             return Some(Reply::Error(CallError::not_an_integer()));
         }
-        cache.shared().errors.count(trouble.kind);
+        denied::met(cache, &trouble);
         if trouble.kind.is_outage() {
             self.verdict.outage.get_or_insert(trouble);
             return None;
@@ -210,7 +226,7 @@ impl Reader {
         match op {
             // Not stored; and what was there before must not be taken for it.
             Op::Set { .. } | Op::End { .. } => {
-                self.verdict.stale.push(key.to_owned());
+                self.verdict.stale.insert(key.to_owned());
                 Some(Reply::Done)
             }
             // Still there, and not to be read any more.
@@ -220,6 +236,7 @@ impl Reader {
             }
             Op::Increment { .. } if matches!(trouble.kind, Kind::Oom | Kind::Denied | Kind::Refused) => None,
             Op::Increment { .. } => Some(Reply::Error(CallError::not_an_integer())),
+            Op::Ttl { .. } => Some(Reply::Miss),
             _ => Some(Reply::Flag(false)),
         }
     }
@@ -246,7 +263,7 @@ impl Reader {
             Value::Nil => return Found::miss(),
             other => {
                 let trouble = integer(other).err().unwrap_or_else(out_of_step);
-                cache.shared().errors.count(trouble.kind);
+                denied::met(cache, &trouble);
                 if trouble.kind.is_outage() {
                     self.verdict.outage.get_or_insert(trouble);
                     return Found::NoReply;
@@ -292,30 +309,5 @@ impl Reader {
     pub(super) fn then(&mut self, (reply, answers): (Reply, Answers)) -> Reply {
         self.verdict.answers.append(answers);
         reply
-    }
-}
-
-/// A write's reply as the call's.
-fn written(cache: &Cache, batch: &Batch, op: &Op, key: &str, value: Value) -> Result<Reply, Trouble> {
-    match op {
-        Op::Set { .. } | Op::End { .. } => match value {
-            Value::Okay | Value::Int(1) => {
-                cache.shared().journal.replaced(key);
-                add(&cache.counters.sets, 1);
-                Ok(Reply::Done)
-            }
-            // The lease was lost: somebody wrote or deleted the key meanwhile.
-            Value::Int(0) => Ok(Reply::Done),
-            Value::ServerError(error) => Err(classify(&error)),
-            _ => Err(out_of_step()),
-        },
-        Op::Del { .. } => {
-            if !op.key().is_some_and(|key| tags::is_internal(batch.str(key).as_bytes())) {
-                add(&cache.counters.deletes, 1);
-            }
-            integer(value).map(Reply::Number)
-        }
-        Op::Increment { .. } => integer(value).map(Reply::Number),
-        _ => integer(value).map(|n| Reply::Flag(n > 0)),
     }
 }

@@ -13,7 +13,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::target::{Address, Trust};
-use super::tls;
+use super::tls::{self, Asked};
 use crate::engine::error::{Kind, Trouble};
 
 /// The half that reads.
@@ -63,8 +63,9 @@ impl Tx {
     }
 }
 
-/// A socket that is connected, with TLS up. `patience`: for all addresses of a name together.
-pub async fn open(address: &Address, patience: Duration) -> Result<(Rx, Tx), Trouble> {
+/// A socket that is connected, with TLS up. `patience`: for all addresses of a name together, and for TLS once more;
+/// `asked` learns whether the server wants a certificate of ours.
+pub async fn open(address: &Address, patience: Duration, asked: &Asked) -> Result<(Rx, Tx), Trouble> {
     match address {
         #[cfg(unix)]
         Address::Unix(path) => match UnixStream::connect(path).await {
@@ -84,7 +85,9 @@ pub async fn open(address: &Address, patience: Duration) -> Result<(Rx, Tx), Tro
                     Ok((Box::new(rx), Tx::Tcp(tx)))
                 }
                 Some(trust) => {
-                    let (rx, tx) = tokio::io::split(secure(stream, host, trust).await?);
+                    // A plain port waits for the end of a line that never comes.
+                    let secured = tokio::time::timeout(patience, secure(stream, host, trust, asked)).await;
+                    let (rx, tx) = tokio::io::split(secured.unwrap_or_else(|_| Err(tls::silent()))?);
                     Ok((Box::new(rx), Tx::Tls(tokio::sync::Mutex::new(tx))))
                 }
             }
@@ -126,11 +129,11 @@ fn tune(stream: &TcpStream) -> std::io::Result<()> {
     Ok(())
 }
 
-async fn secure(stream: TcpStream, host: &str, trust: &Trust) -> Result<TlsStream<TcpStream>, Trouble> {
+async fn secure(stream: TcpStream, host: &str, trust: &Trust, asked: &Asked) -> Result<TlsStream<TcpStream>, Trouble> {
     let name = trust.servername.as_deref().unwrap_or(host).to_owned();
     let name = rustls::pki_types::ServerName::try_from(name).map_err(|_| {
         Trouble::new(Kind::Tls, "the host of the URL (or tls.servername) is no name that a certificate could carry")
     })?;
-    let connector = TlsConnector::from(tls::config(trust)?);
+    let connector = TlsConnector::from(tls::config(trust, asked)?);
     connector.connect(name, stream).await.map_err(|e| tls::explain(&e))
 }

@@ -23,7 +23,8 @@ use futures_util::FutureExt;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::dial::{Connection, Denied, dial};
+use super::denied::Denied;
+use super::dial::{Connection, dial};
 use super::replay;
 use super::serve::{End, lose, serve, trust};
 use super::target::Target;
@@ -161,7 +162,7 @@ async fn recover(shared: &Shared, connection: &Connection, old: Option<&Old>) ->
     }
     // Another server may have given the number to somebody else.
     let same = old.filter(|old| old.run_id.is_some() && old.run_id == connection.server.run_id);
-    if let Some(old) = same.filter(|_| !connection.denied.client) {
+    if let Some(old) = same.filter(|_| !connection.denied.client.is()) {
         replay::kill(shared, connection, old.id).await;
     }
     let mut refused = Vec::new();
@@ -194,32 +195,7 @@ fn open(shared: &Shared, connection: &Connection, replayed: u64, told: &mut Deni
     }
     shared.journal.take_lost();
     shared.status.up(connection.server.clone(), dropped, replayed);
-    // A reconnect tells it again only where it is another.
-    if connection.denied != *told {
-        *told = connection.denied;
-        tell_denied(shared, connection.denied);
-    }
-}
-
-/// Says once what the ACL denies and what that means.
-fn tell_denied(shared: &Shared, denied: Denied) {
-    let parts: Vec<&str> = [
-        (denied.scan, "SCAN (delPattern and clear cannot remove keys in Redis)"),
-        (denied.unlink, "UNLINK (DEL is used)"),
-        (denied.scripts, "scripts (getOrCompute computes once a process, not once in all)"),
-        (denied.mget, "MGET (GET is used)"),
-        (denied.echo, "ECHO (a reply too many or too few among reads is not noticed)"),
-        (denied.client, "CLIENT (the connection has no name, and nothing is kept in process while Redis is up)"),
-    ]
-    .into_iter()
-    .filter_map(|(is, what)| is.then_some(what))
-    .collect();
-    if !parts.is_empty() {
-        shared.errors.count(Kind::Denied);
-        shared
-            .status
-            .notice(&Trouble::new(Kind::Denied, format!("the server's ACL denies this user: {}", parts.join(", "))));
-    }
+    connection.denied.tell(shared, shared.prefix.as_str(), told);
 }
 
 /// Pauses between dials: full jitter below a limit that doubles.
@@ -231,8 +207,7 @@ pub struct Backoff {
 impl Backoff {
     pub fn pause(&mut self, kind: Kind) -> Duration {
         let limit = match kind {
-            // A refused password or certificate is refused again: no haste, and no flood in the server's log.
-            Kind::Auth | Kind::Tls => LONGEST_PAUSE,
+            kind if kind.is_lasting() => LONGEST_PAUSE,
             _ => FIRST_PAUSE.saturating_mul(1 << self.tries.min(16)).min(LONGEST_PAUSE),
         };
         self.tries = self.tries.saturating_add(1);

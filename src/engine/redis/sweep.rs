@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use redis::{Cmd, Pipeline, Value, cmd};
 
-use super::dial::Denied;
+use super::denied::Denied;
 use super::reply::{classify, integer, out_of_step};
 use super::wire::Wire;
 use super::writes;

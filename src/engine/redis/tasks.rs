@@ -3,7 +3,8 @@
 use redis::{Pipeline, Value};
 use tokio::sync::watch;
 
-use super::dial::{Denied, field, text};
+use super::denied::Denied;
+use super::dial::{field, text};
 use super::reply::{classify, integer, out_of_step};
 use super::sweep::Steps;
 use super::wire::Wire;

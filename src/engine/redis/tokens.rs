@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use redis::{Pipeline, Value};
 
+use super::denied;
 use super::found::left;
 use super::reply::classify;
 use super::writes::pexpire;
@@ -99,7 +100,7 @@ impl Asked {
 fn check(cache: &Cache, value: Option<Value>) -> Result<Option<Value>, Trouble> {
     let Some(Value::ServerError(error)) = &value else { return Ok(value) };
     let trouble = classify(error);
-    cache.shared().errors.count(trouble.kind);
+    denied::met(cache, &trouble);
     if trouble.kind.is_outage() { Err(trouble) } else { Ok(None) }
 }
 

@@ -19,7 +19,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -28,9 +28,11 @@ use tokio::io::AsyncReadExt;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::reply::{classify, command_denied, out_of_step};
+use super::denied::Lack;
+use super::reply::{Denial, classify, command_denied, out_of_step};
 use super::resp::{Message, Parser};
 use super::socket::{Rx, Tx};
+use super::tls;
 use crate::engine::error::{Kind, Trouble};
 use crate::engine::random;
 
@@ -40,6 +42,11 @@ pub const HELD_UP: Duration = Duration::from_millis(100);
 const READ: usize = 16 * 1024;
 /// Room that is kept when nothing is left to read.
 const KEPT: usize = 256 * 1024;
+
+/// What the server made of `ECHO`.
+const ALLOWED: u8 = 0;
+const DENIED: u8 = 1;
+const UNKNOWN: u8 = 2;
 
 /// Cheap to clone; all clones are one connection.
 #[derive(Clone)]
@@ -51,7 +58,10 @@ struct Inner {
     backlog: Notify,
     first: u64,
     next: AtomicU64,
-    denied: AtomicBool,
+    /// Whether the server refuses to be asked: what [`Lack`] it is.
+    echo: AtomicU8,
+    /// Whether anything came yet.
+    heard: AtomicBool,
     /// Why the connection is of no more use, and who is to know.
     failure: Mutex<Option<Trouble>>,
     failed: Notify,
@@ -89,7 +99,8 @@ impl Wire {
             backlog: Notify::new(),
             first,
             next: AtomicU64::new(first),
-            denied: AtomicBool::new(false),
+            echo: AtomicU8::new(ALLOWED),
+            heard: AtomicBool::new(false),
             failure: Mutex::default(),
             failed: Notify::new(),
         }))
@@ -124,7 +135,12 @@ impl Wire {
 
     /// The connection is of no more use, whoever found it out: only a recovery undoes what is unknown now.
     pub fn fail(&self, trouble: Trouble) {
-        self.0.failure.lock().get_or_insert(trouble);
+        let mut failure = self.0.failure.lock();
+        // That it is closed is found out by whoever writes; why, by whoever reads.
+        if failure.as_ref().is_none_or(|known| known.kind == Kind::Connection) {
+            *failure = Some(trouble);
+        }
+        drop(failure);
         self.0.failed.notify_one();
     }
 
@@ -141,9 +157,18 @@ impl Wire {
         side.waiting.clear();
     }
 
-    /// Whether the server refuses to be asked; known when the first pipeline has been answered.
-    pub fn unmarked(&self) -> bool {
-        self.0.denied.load(Ordering::Relaxed)
+    /// Whether the server refuses to be asked for a number, and how; known when the first pipeline has been answered.
+    pub fn echo(&self) -> Lack {
+        match self.0.echo.load(Ordering::Relaxed) {
+            ALLOWED => Lack::None,
+            DENIED => Lack::Denied,
+            _ => Lack::Unknown,
+        }
+    }
+
+    /// Whether the server said anything at all.
+    pub fn heard(&self) -> bool {
+        self.0.heard.load(Ordering::Relaxed)
     }
 
     fn why(&self) -> Trouble {
@@ -151,7 +176,7 @@ impl Wire {
     }
 
     fn mark(&self, pipeline: &mut Pipeline) -> Option<u64> {
-        if self.unmarked() {
+        if self.echo().is() {
             return None;
         }
         let mark = self.0.next.fetch_add(1, Ordering::Relaxed);
@@ -215,10 +240,7 @@ impl Wire {
                         }
                     }
                     Ok(None) => break,
-                    Err(_) => {
-                        let message = "what answered does not speak the Redis protocol (a TLS port needs rediss://)";
-                        return Trouble::new(Kind::Protocol, message);
-                    }
+                    Err(_) => return foreign(bytes.get(at..).unwrap_or_default()),
                 }
             }
             bytes.drain(..at);
@@ -228,9 +250,18 @@ impl Wire {
             }
             bytes.reserve(READ);
             match rx.read_buf(&mut bytes).await {
-                Ok(0) | Err(_) => return closed(),
-                Ok(_) => {}
+                Ok(0) => return self.last_words().unwrap_or_else(closed),
+                Err(error) => return self.last_words().or_else(|| tls::broken(&error)).unwrap_or_else(closed),
+                Ok(_) => self.0.heard.store(true, Ordering::Relaxed),
             }
+        }
+    }
+
+    /// Why the server hung up, where it said so first, as it does with more clients than it takes.
+    fn last_words(&self) -> Option<Trouble> {
+        match self.0.side.lock().waiting.front()?.values.last()? {
+            Value::ServerError(error) => Some(classify(error)).filter(|trouble| trouble.kind.is_outage()),
+            _ => None,
         }
     }
 
@@ -280,7 +311,8 @@ impl Wire {
             Some(Value::ServerError(error)) if classify(&error).kind.is_outage() => Err(classify(&error)),
             // An ACL may change at any time; a proxy that does not pass the command on says so at once, in words of its own.
             Some(Value::ServerError(error)) if mark == self.0.first || is_own(&error) && command_denied(&error) => {
-                self.0.denied.store(true, Ordering::Relaxed);
+                let unknown = !matches!(Denial::by(&error), Some(Denial::Command(_)));
+                self.0.echo.store(if unknown { UNKNOWN } else { DENIED }, Ordering::Relaxed);
                 Ok(())
             }
             _ => Err(out_of_step()),
@@ -290,6 +322,19 @@ impl Wire {
 
 fn closed() -> Trouble {
     Trouble::new(Kind::Connection, "the server closed the connection")
+}
+
+/// What began with bytes that are no RESP.
+fn foreign(bytes: &[u8]) -> Trouble {
+    // A record of TLS: an alert, or part of a handshake.
+    match bytes {
+        [0x15 | 0x16, 3, ..] => {
+            Trouble::new(Kind::Tls, "the server speaks TLS on that port; the URL must begin with rediss://")
+        }
+        _ => {
+            Trouble::new(Kind::Protocol, "what answered does not speak the Redis protocol (a TLS port needs rediss://)")
+        }
+    }
 }
 
 /// Whether an error speaks of the mark's own command.

@@ -1,15 +1,19 @@
-//! The commands that writes are made of.
+//! The commands that writes are made of, and what their replies say.
 
-use redis::{Cmd, cmd};
+use redis::{Cmd, Value, cmd};
 
-use super::dial::Denied;
+use super::denied::Denied;
+use super::reply::{classify, integer, out_of_step};
+use crate::engine::batch::{Batch, Op, Reply};
 use crate::engine::cache::Cache;
 use crate::engine::clock::Ttl;
+use crate::engine::error::Trouble;
 use crate::engine::extras::Extras;
 use crate::engine::flight::Landing;
 use crate::engine::lease::{self, Holder};
 use crate::engine::local;
 use crate::engine::mutant;
+use crate::engine::stats::add;
 use crate::engine::tags;
 use crate::engine::waiters::Lease;
 
@@ -27,6 +31,14 @@ pub(super) fn pexpire(key: &str, ms: u64) -> Cmd {
     let mut command = with_key("PEXPIRE", key);
     command.arg(ms);
     command
+}
+
+/// Gives what lies at a key a new TTL, and `extra` milliseconds beyond it.
+pub(super) fn renewed(key: &str, ttl: Ttl, extra: u64) -> Cmd {
+    match ttl {
+        Ttl::Millis(ms) => pexpire(key, ms.saturating_add(extra)),
+        Ttl::Forever => with_key("PERSIST", key),
+    }
 }
 
 pub(super) fn set(key: &str, value: &[u8], ttl: Ttl) -> Cmd {
@@ -74,5 +86,45 @@ pub(super) fn store(cache: &Cache, key: &str, result: &Computed<'_>, landing: &L
 
 /// What removes a key here: UNLINK frees memory in the background, DEL is there where the ACL denies it.
 pub fn remove(denied: Denied) -> &'static str {
-    if denied.unlink { "DEL" } else { "UNLINK" }
+    if denied.unlink.is() { "DEL" } else { "UNLINK" }
+}
+
+/// What became of a counter that is made and added to in one step; none where not all of it came.
+pub(super) fn transaction(mut replies: Vec<Value>) -> Option<Value> {
+    let is_error = |value: &Value| matches!(value, Value::ServerError(_));
+    let exec = replies.pop()?;
+    // The rest stood for itself: it was done, or refused, all the same.
+    let begun = replies.len().checked_sub(3).and_then(|at| replies.get(at)).is_some_and(|multi| !is_error(multi));
+    match exec {
+        Value::Array(mut parts) if parts.len() == 2 => parts.pop(),
+        _ if !begun => replies.pop(),
+        // EXECABORT says only that something was refused, what was refused says why.
+        exec => replies.into_iter().rev().take(3).rev().find(is_error).or(Some(exec)),
+    }
+}
+
+/// A write's reply as the call's.
+pub(super) fn written(cache: &Cache, batch: &Batch, op: &Op, key: &str, value: Value) -> Result<Reply, Trouble> {
+    match op {
+        Op::Set { .. } | Op::End { .. } => match value {
+            Value::Okay | Value::Int(1) => {
+                cache.shared().journal.replaced(key);
+                cache.shared().status.allow_keys(cache.prefix.as_str());
+                add(&cache.counters.sets, 1);
+                Ok(Reply::Done)
+            }
+            // The lease was lost: somebody wrote or deleted the key meanwhile.
+            Value::Int(0) => Ok(Reply::Done),
+            Value::ServerError(error) => Err(classify(&error)),
+            _ => Err(out_of_step()),
+        },
+        Op::Del { .. } => {
+            if !op.key().is_some_and(|key| tags::is_internal(batch.str(key).as_bytes())) {
+                add(&cache.counters.deletes, 1);
+            }
+            integer(value).map(Reply::Number)
+        }
+        Op::Increment { .. } => integer(value).map(Reply::Number),
+        _ => integer(value).map(|n| Reply::Flag(n > 0)),
+    }
 }

@@ -10,7 +10,7 @@ use crate::engine::clock::Ttl;
 use crate::engine::extras::Extras;
 use crate::engine::options::Given;
 use crate::engine::redis::commands;
-use crate::engine::redis::dial::Denied;
+use crate::engine::redis::denied::Denied;
 use crate::engine::redis::target::Target;
 use crate::engine::splice;
 use crate::engine::tags::Tokens;

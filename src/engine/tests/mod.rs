@@ -2,6 +2,7 @@
 
 mod connection;
 mod entry;
+mod expiry;
 mod flight;
 mod fuzz;
 mod glob;
@@ -11,6 +12,7 @@ mod memory;
 mod near;
 mod options;
 mod processes;
+mod reply;
 mod resp;
 mod splice;
 mod support;

@@ -9,7 +9,7 @@ use crate::engine::cache::Cache;
 use crate::engine::clock::Ttl;
 use crate::engine::near::{CLOCKS, Near, SLOTS, Versions};
 use crate::engine::redis::commands;
-use crate::engine::redis::dial::Denied;
+use crate::engine::redis::denied::Denied;
 use crate::engine::stats::read;
 use crate::engine::status::Mode;
 use crate::engine::tags::Tokens;

@@ -1,4 +1,5 @@
-//! The wire format: whatever the pieces in which it comes, what it says is what the crate's own parser reads; and nothing panics.
+//! The wire format: whatever the pieces in which it comes, what it says is what the crate's own parser reads; and
+//! nothing panics.
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -10,9 +11,35 @@ fn runner() -> TestRunner {
     TestRunner::new(Config { cases: 1_500, failure_persistence: None, ..Config::default() })
 }
 
-/// A reply as a server writes it.
-fn reply() -> impl Strategy<Value = Vec<u8>> {
-    let bulk = |bytes: Vec<u8>| [format!("${}\r\n", bytes.len()).into_bytes(), bytes, b"\r\n".to_vec()].concat();
+/// A reply as a server writes it, and as the crate's parser reads it, which takes no error that is not UTF-8, and gives
+/// attributes too.
+#[derive(Debug, Clone)]
+struct Said {
+    sent: Vec<u8>,
+    read: Vec<u8>,
+}
+
+impl Said {
+    fn same(bytes: impl Into<Vec<u8>>) -> Self {
+        let bytes = bytes.into();
+        Self { sent: bytes.clone(), read: bytes }
+    }
+}
+
+fn bulk(kind: char, bytes: &[u8]) -> Vec<u8> {
+    [format!("{kind}{}\r\n", bytes.len()).as_bytes(), bytes, b"\r\n"].concat()
+}
+
+/// An error that quotes any bytes, but for a CRLF.
+fn error(quoted: &[u8], blob: bool) -> Said {
+    let text = [b"ERR unknown command 'PTTL' with args beginning with: '", quoted, b"'"].concat();
+    let lossy = String::from_utf8_lossy(&text).into_owned().into_bytes();
+    let line = |text: &[u8]| [b"-", text, b"\r\n"].concat();
+    Said { sent: if blob { bulk('!', &text) } else { line(&text) }, read: line(&lossy) }
+}
+
+/// A reply, whatever it is.
+fn reply() -> impl Strategy<Value = Said> {
     let leaf = prop_oneof![
         prop::sample::select(vec![
             "$-1\r\n",
@@ -30,24 +57,37 @@ fn reply() -> impl Strategy<Value = Vec<u8>> {
             "-WEIRD\r\n",
             "!8\r\nOOM full\r\n",
         ])
-        .prop_map(|text| text.as_bytes().to_vec()),
-        "[a-zA-Z ]{0,9}".prop_map(|text| format!("+{text}\r\n").into_bytes()),
-        any::<i64>().prop_map(|n| format!(":{n}\r\n").into_bytes()),
-        prop::collection::vec(any::<u8>(), 0..40).prop_map(bulk),
-        Just(b"\r\n$1\r\n".to_vec()).prop_map(bulk),
+        .prop_map(Said::same),
+        "[a-zA-Z ]{0,9}".prop_map(|text| Said::same(format!("+{text}\r\n"))),
+        any::<i64>().prop_map(|n| Said::same(format!(":{n}\r\n"))),
+        prop::collection::vec(any::<u8>(), 0..40).prop_map(|bytes| Said::same(bulk('$', &bytes))),
+        Just(Said::same(bulk('$', b"\r\n$1\r\n"))),
+        // A character cut in two, and any bytes but line breaks.
+        (prop::collection::vec(any::<u8>(), 0..20), any::<bool>()).prop_map(|(mut bytes, blob)| {
+            bytes.retain(|byte| !matches!(byte, b'\r' | b'\n'));
+            error(&bytes, blob)
+        }),
+        Just(error(&"é".repeat(64).as_bytes()[..127], false)),
     ];
     leaf.prop_recursive(4, 24, 5, |inner| {
         let array = |kind: char, each: usize| {
-            move |parts: Vec<Vec<u8>>| {
+            move |parts: Vec<Said>| {
                 let whole = parts.len() / each * each;
                 let head = format!("{kind}{}\r\n", whole / each).into_bytes();
-                [head, parts.into_iter().take(whole).flatten().collect()].concat()
+                let with = |part: fn(Said) -> Vec<u8>| {
+                    [head.clone(), parts.iter().take(whole).cloned().flat_map(part).collect()].concat()
+                };
+                Said { sent: with(|said| said.sent), read: with(|said| said.read) }
             }
         };
         prop_oneof![
             3 => prop::collection::vec(inner.clone(), 0..5).prop_map(array('*', 1)),
             1 => prop::collection::vec(inner.clone(), 0..5).prop_map(array('~', 1)),
-            1 => prop::collection::vec(inner, 0..5).prop_map(array('%', 2)),
+            1 => prop::collection::vec(inner.clone(), 0..5).prop_map(array('%', 2)),
+            1 => (inner.clone(), prop::collection::vec(inner, 0..4)).prop_map(move |(reply, about)| Said {
+                sent: [array('|', 2)(about).sent, reply.sent].concat(),
+                read: reply.read,
+            }),
         ]
     })
 }
@@ -74,8 +114,9 @@ fn replies_in_any_pieces_are_what_the_crate_reads() {
     let cases = (prop::collection::vec(reply(), 1..5), prop::collection::vec(any::<usize>(), 0..6));
     let result = runner().run(&cases, |(replies, cuts)| {
         let expected: Vec<Message> =
-            replies.iter().map(|bytes| Message::Reply(parse_redis_value(bytes).expect("the crate reads it"))).collect();
-        prop_assert_eq!(read(&replies.concat(), &cuts), Ok(expected));
+            replies.iter().map(|said| Message::Reply(parse_redis_value(&said.read).expect("it does"))).collect();
+        let sent: Vec<u8> = replies.iter().flat_map(|said| said.sent.clone()).collect();
+        prop_assert_eq!(read(&sent, &cuts), Ok(expected));
         Ok(())
     });
     result.unwrap_or_else(|e| panic!("{e}"));
@@ -132,6 +173,7 @@ fn what_is_no_resp_is_refused_at_once() {
         "$1\r\nabc",
         ">0\r\n",
         "*1\r\n>1\r\n+a\r\n",
+        "|-1\r\n",
         &deep,
         &endless,
     ] {
@@ -160,4 +202,21 @@ fn pushes_stand_between_replies() {
     );
     let text = Message::Reply(Value::SimpleString("a\nb".to_owned()));
     assert_eq!((messages.len(), &messages[0], &messages[3]), (6, &Message::Reply(Value::Okay), &text));
+}
+
+#[test]
+fn what_is_text_need_be_neither_utf8_nor_free_of_a_cr_alone() {
+    let messages = read(b"+a\xffb\r\n+a\rb\r\n-ERR a\r\xc3\r\n=6\r\ntxt:\xff\xfe\r\n(12\r\n", &[]).expect("it is RESP");
+    let simple = |text: &str| Message::Reply(Value::SimpleString(text.to_owned()));
+    assert_eq!(messages[0], simple("a\u{fffd}b"));
+    assert_eq!(messages[1], simple("a\rb"));
+    assert!(matches!(&messages[2], Message::Reply(Value::ServerError(error)) if error.details() == Some("a \u{fffd}")));
+    assert_eq!(messages[3..], [simple("\u{fffd}\u{fffd}"), simple("12")]);
+}
+
+#[test]
+fn what_a_server_says_about_its_replies_is_passed_over() {
+    let bytes = b"|1\r\n+ttl\r\n:3600\r\n*3\r\n:1\r\n|1\r\n+popularity\r\n%1\r\n$1\r\na\r\n,0.5\r\n:2\r\n|0\r\n:3\r\n";
+    let numbers = Value::Array(vec![Value::Int(1), Value::Int(2), Value::Int(3)]);
+    assert_eq!(read(bytes, &[]), Ok(vec![Message::Reply(numbers)]));
 }
