@@ -10,14 +10,16 @@ use super::writes::{Computed, holder, pexpire, remove, set, store, with_key};
 use crate::engine::batch::{Batch, Op, Reply, ReplyTo};
 use crate::engine::cache::Cache;
 use crate::engine::clock::{Ttl, now_ms};
+use crate::engine::covers::Covered;
 use crate::engine::entry::Tag;
 use crate::engine::key;
 use crate::engine::lease::{self, Holder};
 use crate::engine::life::Ask;
 use crate::engine::local;
 use crate::engine::mutant;
+use crate::engine::stats::add;
 use crate::engine::tags::{self, Tokens};
-use crate::engine::waiters::{Answers, Begin, Caller, Outcome};
+use crate::engine::waiters::{Answers, Begin, Caller, Lease, Outcome};
 
 /// The most reads in one MGET: enough to make its cost vanish, short enough not to hold up the server's other clients.
 const MAX_MGET: usize = 256;
@@ -79,6 +81,8 @@ pub struct Plan {
     pub(super) now: u64,
     /// The tokens of tags that were asked for, which the near cache need not have.
     pub tokens: Tokens,
+    /// The steps that begin with the removal of a covered key, and the cover that is told of it; in the order of the steps.
+    pub(super) uncovered: Vec<(usize, u64)>,
 }
 
 /// Plans a batch. Registers its flights and fences, in the order of the engine's queue. `tokens`: those of its tags that the near cache did not have.
@@ -92,13 +96,21 @@ pub fn plan(cache: &Cache, batch: &Batch, to: &ReplyTo, denied: Denied, tokens: 
         run: None,
         denied,
         answers: Answers::default(),
+        uncovered: Vec::new(),
     };
     let mut buffer = String::new();
     for op in &batch.ops {
         planner.add(cache, batch, op, to, &mut buffer);
     }
     planner.close_run();
-    Plan { pipeline: planner.pipeline, steps: planner.steps, answers: planner.answers, now, tokens: planner.tokens }
+    Plan {
+        pipeline: planner.pipeline,
+        steps: planner.steps,
+        answers: planner.answers,
+        now,
+        tokens: planner.tokens,
+        uncovered: planner.uncovered,
+    }
 }
 
 struct Planner {
@@ -109,6 +121,7 @@ struct Planner {
     answers: Answers,
     now: u64,
     tokens: Tokens,
+    uncovered: Vec<(usize, u64)>,
 }
 
 /// The MGET under way: where it began among the steps, its keys so far, and the PTTL and leases that will follow.
@@ -135,6 +148,14 @@ impl Planner {
             near.own_write(key);
         }
         match *op {
+            Op::Get { .. } if cache.shared().journal.covers(key) => {
+                add(&cache.counters.misses, 1);
+                self.steps.push(Step::Answered(Reply::Miss));
+            }
+            Op::Exists { .. } | Op::Expire { .. } if cache.shared().journal.covers(key) => {
+                self.steps.push(Step::Answered(Reply::Flag(false)));
+            }
+            Op::Ttl { .. } if cache.shared().journal.covers(key) => self.steps.push(Step::Answered(Reply::Miss)),
             Op::Get { .. } => self.read(cache, key, None),
             Op::Begin { waiter, lock, many, early, more, .. } => {
                 let extras = batch.more(more);
@@ -147,6 +168,13 @@ impl Planner {
                         let ask = Ask { window: extras.window, beta: extras.beta, early };
                         let lock = lock && !self.denied.scripts && !mutant::lacks("lease");
                         let lock = lock.then_some((waiter, many));
+                        if !self.uncover(cache, key) {
+                            // It stays a miss until the sweep is over, for whoever computes it as well.
+                            add(&cache.counters.misses, 1);
+                            let (reply, answers) = local::lead(cache, key, token, Lease::None, None, self.now);
+                            self.answers.append(answers);
+                            return self.steps.push(Step::Answered(reply));
+                        }
                         self.read(cache, key, Some(Flight { token, ask, lock }));
                     }
                     joined => self.steps.push(Step::Answered(local::joined(cache, joined))),
@@ -154,12 +182,16 @@ impl Planner {
             }
             Op::Set { value, ttl, more, .. } => {
                 flights.fence(key);
+                self.uncover(cache, key);
                 let names = &batch.more(more).tags;
                 let meta = (!names.is_empty()).then(|| local::meta(0, 0, self.tags(cache, names)));
                 self.command(set(key, &cache.format.encode(batch.str(value), meta.as_deref()), ttl), Step::Write);
             }
             Op::End { value, ttl, token, more, .. } => match flights.landing(key, token) {
                 Some(landing) => {
+                    if landing.lease == Lease::None {
+                        self.uncover(cache, key);
+                    }
                     let result = Computed { token, text: batch.str(value), ttl, extras: batch.more(more) };
                     self.command(store(cache, key, &result, &landing, false), Step::Write);
                 }
@@ -174,10 +206,12 @@ impl Planner {
                 if given.is_some_and(|given| tags::is_internal(given.as_bytes())) {
                     flights.fence_tag(key);
                 }
+                self.uncover(cache, key);
                 self.command(with_key(remove(self.denied), key), Step::Write);
             }
             Op::Increment { amount, ttl, .. } => {
                 let computing = flights.fence(key).map(|token| holder(cache, token));
+                self.uncover(cache, key);
                 self.increment(key, amount, ttl, computing);
             }
             Op::Exists { .. } => self.question(key, Question::Exists),
@@ -237,6 +271,19 @@ impl Planner {
             let key = tags::key(&cache.prefix, name);
             self.tokens.get(&*key).cloned().or_else(|| tags::near_token(&cache.shared().near, &key, self.now))
         })
+    }
+
+    /// Removes what lies at a key that a sweep is about to remove, in front of the step that comes next. False where the key stays covered.
+    fn uncover(&mut self, cache: &Cache, key: &str) -> bool {
+        let (id, excepted) = match cache.shared().journal.uncover(key) {
+            Covered::No => return true,
+            Covered::Excepted(id) => (id, true),
+            Covered::Still(id) => (id, false),
+        };
+        self.close_run();
+        self.pipeline.add_command(with_key(remove(self.denied), key));
+        self.uncovered.push((self.steps.len(), id));
+        excepted
     }
 
     /// Ends the MGET under way, so that what follows stands behind it.
