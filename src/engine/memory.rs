@@ -83,6 +83,8 @@ pub struct Memory {
     /// begins: what is written with an old stamp is written before it.
     pub(super) updates: parking_lot::Mutex<()>,
     pub(super) marks: Marks,
+    /// The most entries there have ever been, or more: a walk passes over the places of those that went, too.
+    pub(super) slots: AtomicU64,
     /// One walk at a time does for all the sweeps that wait.
     pub(super) walks: tokio::sync::Mutex<()>,
     /// The walk in the background has something to do.
@@ -120,6 +122,7 @@ impl Memory {
             map,
             updates: parking_lot::Mutex::new(()),
             marks: Marks::default(),
+            slots: AtomicU64::new(0),
             walks: tokio::sync::Mutex::new(()),
             stirred: Arc::default(),
             evictions: AtomicU64::new(0),
@@ -141,8 +144,10 @@ impl Memory {
         if evicted > 0 {
             self.evictions.fetch_add(evicted as u64, Relaxed);
         }
-        if let Some((_, replaced)) = pushed_out.iter().find(|(other, _)| **other == *key) {
-            self.count_hidden(key, replaced, now);
+        match pushed_out.iter().find(|(other, _)| **other == *key) {
+            Some((_, replaced)) => self.count_hidden(key, replaced, now),
+            None if pushed_out.is_empty() => _ = self.slots.fetch_add(1, Relaxed),
+            None => {}
         }
     }
 

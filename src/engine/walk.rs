@@ -1,7 +1,7 @@
 //! Walks over an in-process store: sweeps, counts, and what has expired.
 //!
 //! Looking at a million entries takes some 100 ms, and whoever does it at one go holds up the event loop, or every other cache's calls on the engine's thread. So a walk goes in steps of
-//! about a millisecond with a round of the engine's thread between two. It takes a shard's lock for one entry, never for a shard. What it is about to remove is hidden meanwhile (marks.rs), so
+//! half a millisecond with a round of the engine's thread between two. It takes a shard's lock for one entry, never for a shard. What it is about to remove is hidden meanwhile (marks.rs), so
 //! nobody needs to wait for its end but who asked for the number. A small store is walked where the call is.
 
 use std::sync::atomic::Ordering::Relaxed;
@@ -13,11 +13,13 @@ use super::marks::Mark;
 use super::memory::{Entry, Memory};
 use super::pattern::Pattern;
 
-/// A store of up to so many entries is walked at once: less than a millisecond.
-const SMALL: usize = 2_000;
+/// A store that never had more entries than this is walked at once: less than a millisecond.
+const SMALL: u64 = 2_000;
 /// How long a step may take, and how many entries it looks at between two looks at the clock.
-const STEP: Duration = Duration::from_millis(1);
+const STEP: Duration = Duration::from_micros(500);
 const UNTIMED: usize = 64;
+/// Between two steps, so that whoever waits for a lock of the allocator gets it: those are not fair.
+const PAUSE: Duration = Duration::from_millis(1);
 /// How many entries a step of the walk in the background looks at, and the pause between two steps: 200,000 entries a second at the most.
 const BACKGROUND_STEP: usize = 2_000;
 const STEP_PAUSE: Duration = Duration::from_millis(10);
@@ -26,7 +28,7 @@ const WALK_PAUSE: Duration = Duration::from_secs(1);
 
 impl Memory {
     pub fn is_small(&self) -> bool {
-        self.map.len() <= SMALL
+        self.slots.load(Relaxed) <= SMALL
     }
 
     /// Hides what matches; to be swept (`swept`, `sweep_at_once`) by whoever raised it. `open`: until it is closed, whatever is written meanwhile too.
@@ -70,7 +72,7 @@ impl Memory {
             let _guard = self.updates.lock();
             self.marks.raise_floor();
         }
-        if entries <= SMALL {
+        if self.is_small() {
             self.map.iter().for_each(|(key, entry)| self.drop_if_hidden(&key, &entry));
         } else {
             self.stirred.notify_one();
@@ -109,7 +111,7 @@ impl Memory {
                 return;
             }
             if begun.elapsed() >= STEP {
-                tokio::task::yield_now().await;
+                tokio::time::sleep(PAUSE).await;
                 begun = Instant::now();
             }
         }

@@ -14,3 +14,4 @@ mod processes;
 mod resp;
 mod splice;
 mod support;
+mod sweeps;
