@@ -26,6 +26,9 @@ const FENCES = [
   'kill',
   'replay',
   'prefix',
+  'cover',
+  'exception',
+  'mark',
 ];
 const EACH = 500;
 

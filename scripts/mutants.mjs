@@ -12,6 +12,9 @@ const MUTANTS = [
   { fence: 'landing', tests: 'processes' },
   { fence: 'tags', tests: 'processes' },
   { fence: 'journal', tests: 'journal' },
+  { fence: 'cover', tests: 'sweeps' },
+  { fence: 'exception', tests: 'sweeps' },
+  { fence: 'mark', tests: 'sweeps' },
 ];
 
 /** Runs the engine's tests that match `filter`; true where all pass. */

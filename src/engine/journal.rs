@@ -1,18 +1,21 @@
 //! The journal: what an outage leaves to be undone in Redis before anything is read from it again.
 //!
-//! **The problem.** While Redis is away the in-process tier answers, writes and deletes included. When Redis is back it still has what was there before: a value that was
-//! deleted meanwhile would return from the dead. A write whose reply never came may have happened, or may still happen.
+//! **The problem.** While Redis is away the in-process tier answers, writes and deletes included. When Redis is back it
+//! still has what was there before: a value that was deleted meanwhile would return from the dead. A write whose reply
+//! never came may have happened, or may still happen.
 //!
-//! **The approach.** Each key that is written or deleted during an outage, or whose write is unknown, goes into the journal, whatever was done to it: all that matters is that
-//! what Redis has of it is not to be trusted. On recovery (redis/replay.rs) these keys are unlinked before any read is admitted, so they are misses and are computed or read anew. Values
-//! are never written back: another process may have newer ones.
+//! **The approach.** Each key that is written or deleted during an outage, or whose write is unknown, goes into the
+//! journal, whatever was done to it: all that matters is that what Redis has of it is not to be trusted. On recovery
+//! (redis/replay.rs) these keys are unlinked before any read is admitted, so they are misses and are computed or read
+//! anew. Values are never written back: another process may have newer ones.
 //!
 //! What `delPattern` and `clear` named are patterns: covers.rs says what becomes of them.
 //!
-//! Bounded in keys and bytes, as an outage is not bounded in time. When it overflows, a cache with a namespace has that cleared instead; one with raw keys shares its database with
-//! others, so what does not fit is lost, and said so.
+//! Bounded in keys and bytes, as an outage is not bounded in time. When it overflows, a cache with a namespace has that
+//! cleared instead; one with raw keys shares its database with others, so what does not fit is lost, and said so.
 //!
-//! **The limit.** It lives in memory: if the process dies before Redis is back, only the TTL of the old value bounds it.
+//! **The limit.** It lives in memory: if the process dies before Redis is back, only the TTL of the old value bounds
+//! it.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -72,7 +75,7 @@ impl Journal {
             return Noted::Kept;
         }
         let mut inner = self.inner.lock();
-        if inner.keys.contains(key) || inner.covers.contains(&Pattern::everything(prefix)) {
+        if inner.keys.contains(key) || inner.covers.awaits(&Pattern::everything(prefix)) {
             return Noted::Kept;
         }
         if inner.keys.len() >= MAX_KEYS || inner.bytes + key.len() > MAX_BYTES {
@@ -93,7 +96,8 @@ impl Journal {
         self.count(&inner);
     }
 
-    /// Nor what it has at the keys that match. `parked`: a connected server refuses to be searched for them; the next recovery tries it again.
+    /// Nor what it has at the keys that match. `parked`: a connected server refuses to be searched for them; the next
+    /// recovery tries it again.
     pub fn note_pattern(&self, prefix: &Prefix, pattern: Pattern, parked: bool) -> Noted {
         let mut inner = self.inner.lock();
         let everything = Pattern::everything(prefix);
@@ -101,7 +105,8 @@ impl Journal {
             // Anew, as what is called now is behind what was called then.
             inner.covers.note(everything, false);
         } else if !inner.covers.contains(&pattern)
-            && (inner.covers.waiting() >= MAX_PATTERNS || inner.covers.waiting_bytes() + pattern.glob.len() > MAX_PATTERN_BYTES)
+            && (inner.covers.waiting() >= MAX_PATTERNS
+                || inner.covers.waiting_bytes() + pattern.glob.len() > MAX_PATTERN_BYTES)
         {
             return self.overflow(&mut inner, prefix);
         } else {

@@ -1,8 +1,10 @@
 //! Long work: `delPattern`, `clear` and `getStats`, which look at every key there is.
 //!
-//! A sweep takes effect in three moments. When it is *called*, on the caller's thread, what the near cache has of its keys ends. When it takes its *place* in the order of calls (on the engine's thread, or at once on the
-//! in-process tier), computations of its keys may store nothing any more, and what both stores have of them is hidden. The rest is *removal*, in steps and on the engine's thread, except
-//! for small stores: nobody who reads or writes meanwhile sees a difference (marks.rs, covers.rs).
+//! A sweep takes effect in three moments. When it is *called*, on the caller's thread, what the near cache has of its
+//! keys ends. When it takes its *place* in the order of calls (on the engine's thread, or at once on the in-process
+//! tier), computations of its keys may store nothing any more, and what both stores have of them is hidden. The rest is
+//! *removal*, in steps and on the engine's thread, except for small stores: nobody who reads or writes meanwhile sees a
+//! difference (marks.rs, covers.rs).
 
 use std::sync::Arc;
 

@@ -1,14 +1,18 @@
-//! What a sweep of an in-process store hides from the moment at which it is called, while the entries themselves go little by little.
+//! What a sweep of an in-process store hides from the moment at which it is called, while the entries themselves go
+//! little by little.
 //!
-//! **The problem.** `delPattern` and `clear` must look at each entry of the store, and a store of a million entries is not walked within a turn of the event
-//! loop. Yet a read that is called behind the sweep must not see what it removes, and a write that is called behind it must stay.
+//! **The problem.** `delPattern` and `clear` must look at each entry of the store, and a store of a million entries is
+//! not walked within a turn of the event loop. Yet a read that is called behind the sweep must not see what it removes,
+//! and a write that is called behind it must stay.
 //!
-//! **The approach.** Each entry carries a stamp: the count of sweeps when it was written. A sweep raises that count and leaves a mark, its pattern and the count. What matches and was
-//! written before is *hidden*: it reads as missing, and goes when it is met, by a read, by a write of its key, or by the walk (memory.rs), which any number of sweeps share. When the walk
-//! is over the mark is lifted. Dropping the whole store needs no mark: a *floor* below which all is hidden.
+//! **The approach.** Each entry carries a stamp: the count of sweeps when it was written. A sweep raises that count and
+//! leaves a mark, its pattern and the count. What matches and was written before is *hidden*: it reads as missing, and
+//! goes when it is met, by a read, by a write of its key, or by the walk (memory.rs), which any number of sweeps share.
+//! When the walk is over the mark is lifted. Dropping the whole store needs no mark: a *floor* below which all is
+//! hidden.
 //!
-//! **Rejected.** *A list of the keys written since*, as the covers of Redis' keys have it (covers.rs): it has a bound, and a write beyond it would be lost. *A lock for as long as the
-//! walk takes*: it is the walk that takes long.
+//! **Rejected.** *A list of the keys written since*, as the covers of Redis' keys have it (covers.rs): it has a bound,
+//! and a write beyond it would be lost. *A lock for as long as the walk takes*: it is the walk that takes long.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -116,9 +120,8 @@ impl Marks {
             return None;
         }
         let list = self.list.read();
-        let hides = |mark: &&Arc<Mark>| {
-            stamp < mark.before.load(Ordering::SeqCst) && mark.pattern.matches(key.as_bytes())
-        };
+        let hides =
+            |mark: &&Arc<Mark>| stamp < mark.before.load(Ordering::SeqCst) && mark.pattern.matches(key.as_bytes());
         list.iter().find(hides).cloned()
     }
 }

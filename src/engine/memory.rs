@@ -209,7 +209,11 @@ impl Memory {
             return entry.value;
         }
         let value = make();
-        self.insert(key, Entry { value: value.clone(), deadline: u64::MAX, meta: None, stamp: self.marks.stamp() }, now);
+        self.insert(
+            key,
+            Entry { value: value.clone(), deadline: u64::MAX, meta: None, stamp: self.marks.stamp() },
+            now,
+        );
         value
     }
 

@@ -27,7 +27,8 @@ impl Pattern {
     /// Whether a stored key is one of them.
     pub fn matches(&self, key: &[u8]) -> bool {
         self.rest(key).is_some_and(|rest| {
-            (self.internal || !tags::is_internal(rest)) && (&*self.glob == "*" || glob::matches(self.glob.as_bytes(), rest))
+            (self.internal || !tags::is_internal(rest))
+                && (&*self.glob == "*" || glob::matches(self.glob.as_bytes(), rest))
         })
     }
 
@@ -40,7 +41,8 @@ impl Pattern {
         key.strip_prefix(self.prefix.as_bytes()).or_else(|| mutant::lacks("prefix").then_some(key))
     }
 
-    /// A glob that the stored keys of all these patterns match: their own where there is one, else what begins as all of them do.
+    /// A glob that the stored keys of all these patterns match: their own where there is one, else what begins as all
+    /// of them do.
     pub fn common(patterns: &[Self]) -> String {
         if mutant::lacks("prefix") {
             return "*".into();

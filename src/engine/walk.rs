@@ -1,8 +1,10 @@
 //! Walks over an in-process store: sweeps, counts, and what has expired.
 //!
-//! Looking at a million entries takes some 100 ms, and whoever does it at one go holds up the event loop, or every other cache's calls on the engine's thread. So a walk goes in steps of
-//! half a millisecond with a round of the engine's thread between two. It takes a shard's lock for one entry, never for a shard. What it is about to remove is hidden meanwhile (marks.rs), so
-//! nobody needs to wait for its end but who asked for the number. A small store is walked where the call is.
+//! Looking at a million entries takes some 100 ms, and whoever does it at one go holds up the event loop, or every
+//! other cache's calls on the engine's thread. So a walk goes in steps of half a millisecond with a round of the
+//! engine's thread between two. It takes a shard's lock for one entry, never for a shard. What it is about to remove is
+//! hidden meanwhile (marks.rs), so nobody needs to wait for its end but who asked for the number. A small store is
+//! walked where the call is.
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Weak};
@@ -12,6 +14,7 @@ use super::clock::now_ms;
 use super::marks::Mark;
 use super::memory::{Entry, Memory};
 use super::pattern::Pattern;
+use super::tags;
 
 /// A store that never had more entries than this is walked at once: less than a millisecond.
 const SMALL: u64 = 2_000;
@@ -20,7 +23,8 @@ const STEP: Duration = Duration::from_micros(500);
 const UNTIMED: usize = 64;
 /// Between two steps, so that whoever waits for a lock of the allocator gets it: those are not fair.
 const PAUSE: Duration = Duration::from_millis(1);
-/// How many entries a step of the walk in the background looks at, and the pause between two steps: 200,000 entries a second at the most.
+/// How many entries a step of the walk in the background looks at, and the pause between two steps: 200,000 entries a
+/// second at the most.
 const BACKGROUND_STEP: usize = 2_000;
 const STEP_PAUSE: Duration = Duration::from_millis(10);
 /// And between two walks: an idle process wakes once a second for it.
@@ -31,7 +35,8 @@ impl Memory {
         self.slots.load(Relaxed) <= SMALL
     }
 
-    /// Hides what matches; to be swept (`swept`, `sweep_at_once`) by whoever raised it. `open`: until it is closed, whatever is written meanwhile too.
+    /// Hides what matches; to be swept (`swept`, `sweep_at_once`) by whoever raised it. `open`: until it is closed,
+    /// whatever is written meanwhile too.
     pub fn raise(&self, pattern: &Pattern, open: bool) -> Arc<Mark> {
         let _guard = self.updates.lock();
         self.marks.raise(pattern.clone(), open)
@@ -43,8 +48,8 @@ impl Memory {
         self.marks.close(mark);
     }
 
-    /// Removes what a closed mark hides, in steps; how many of the caller's entries there were. Whoever waits for the walk of another sweep needs none of its own
-    /// where that began behind its mark.
+    /// Removes what a closed mark hides, in steps; how many of the caller's entries there were. Whoever waits for the
+    /// walk of another sweep needs none of its own where that began behind its mark.
     pub async fn swept(&self, mark: &Mark) -> u64 {
         let _turn = self.walks.lock().await;
         if !mark.is_swept() {
@@ -65,7 +70,8 @@ impl Memory {
         mark.removed()
     }
 
-    /// Drops everything; how many entries there were. They are gone for every reader; their memory is freed in the background.
+    /// Drops everything; how many entries there were. They are gone for every reader; their memory is freed in the
+    /// background.
     pub fn clear(&self) -> usize {
         let entries = self.map.len();
         {
@@ -80,7 +86,7 @@ impl Memory {
         entries
     }
 
-    /// How many keys that begin with a prefix there are, counted in steps.
+    /// How many of the caller's keys there are behind a prefix, counted in steps.
     pub async fn count(&self, prefix: &str) -> u64 {
         let mut count = 0;
         let now = now_ms();
@@ -95,7 +101,8 @@ impl Memory {
     }
 
     fn counts(&self, prefix: &str, key: &str, entry: &Entry, now: u64) -> bool {
-        entry.deadline > now && key.starts_with(prefix) && !self.marks.hides(key, entry.stamp)
+        let is_callers = |rest: &str| !tags::is_internal(rest.as_bytes());
+        entry.deadline > now && key.strip_prefix(prefix).is_some_and(is_callers) && !self.marks.hides(key, entry.stamp)
     }
 
     async fn walk(&self, mut visit: impl FnMut(&Arc<str>, &Entry)) {

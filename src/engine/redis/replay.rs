@@ -1,12 +1,16 @@
 //! Recovery: what must happen on a new connection before the first read, in this order.
 //!
-//! 1. The old connection is killed by its id, so that what it still had in the server's buffers (a stopped server reads them when it goes on) is never executed.
-//! 2. The journal's keys are unlinked, in chunks, while callers still run on the in-process tier, and may add to it. Then its patterns are swept, in one walk over the server's keys; those
-//!    that come while it runs are left, and so are at most as many keys as one chunk removes.
+//! 1. The old connection is killed by its id, so that what it still had in the server's buffers (a stopped server reads
+//!    them when it goes on) is never executed.
+//! 2. The journal's keys are unlinked, in chunks, while callers still run on the in-process tier, and may add to it.
+//!    Then its patterns are swept, in one walk over the server's keys; those that come while it runs are left, and so
+//!    are at most as many keys as one chunk removes.
 //! 3. The gate closes: callers' work waits for the connection. The keys that were added last are unlinked.
 //!
-//!    What the server refuses to unlink (its ACL may have changed) holds up nobody: it reads as a miss here until it is replaced.
-//! 4. The in-process tier is dropped, the near cache is armed, and work flows. The patterns that are left cover their keys until they are swept beside it: covers.rs.
+//! What the server refuses to unlink (its ACL may have changed) holds up nobody: it reads as a miss here until it is
+//! replaced.
+//! 4. The in-process tier is dropped, the near cache is armed, and work flows. The patterns that are left cover their
+//!    keys until they are swept beside it: covers.rs.
 
 use redis::{Pipeline, cmd};
 
@@ -23,7 +27,8 @@ use crate::engine::registry::Shared;
 const CHUNK: usize = 1_000;
 /// Keys of the journal that are left to be unlinked while callers' work waits.
 const MAX_KEYS_BEHIND_GATE: usize = 500;
-/// How often keys are unlinked: twice what a full journal needs. Callers who write faster than that are waited for no longer.
+/// How often keys are unlinked: twice what a full journal needs. Callers who write faster than that are waited for no
+/// longer.
 const MAX_ROUNDS: usize = 2 * MAX_KEYS / CHUNK;
 
 /// Kills the connection that was before, whose commands may still be under way.
@@ -37,8 +42,8 @@ pub async fn kill(shared: &Shared, connection: &Connection, old: i64) {
     let _ = Steps::behind(shared, connection).command(kill).await;
 }
 
-/// Undoes what the journal holds, as far as that may be done while callers run on the in-process tier and add to it; how many keys there were. What the server refuses to undo is put
-/// into `refused`.
+/// Undoes what the journal holds, as far as that may be done while callers run on the in-process tier and add to it;
+/// how many keys there were. What the server refuses to undo is put into `refused`.
 pub async fn before_the_gate(
     shared: &Shared,
     connection: &Connection,

@@ -1,4 +1,5 @@
-//! Removes the keys that covers hide (src/engine/covers.rs), a page of SCAN at a time: never KEYS, and never a key of anybody else.
+//! Removes the keys that covers hide (src/engine/covers.rs), a page of SCAN at a time: never KEYS, and never a key of
+//! anybody else.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -58,9 +59,11 @@ impl Steps {
         }
     }
 
-    /// Walks over the server's keys once, for all covers that stand; how many keys of the callers' went, `None` where there is nothing to be swept.
+    /// Walks over the server's keys once, for all covers that stand; how many keys of the callers' went, `None` where
+    /// there is nothing to be swept.
     ///
-    /// `server`: its run id; a walk that an outage cut off on the same one goes on from there. What the server refuses ends the covers: which keys it would have been is not to be known.
+    /// `server`: its run id; a walk that an outage cut off on the same one goes on from there. What the server refuses
+    /// ends the covers: which keys it would have been is not to be known.
     pub async fn walk(&mut self, shared: &Shared, server: Option<&str>) -> Result<Option<u64>, Trouble> {
         let Some(walk) = shared.journal.walk(server) else { return Ok(None) };
         let mut cursor = walk.cursor;

@@ -1,4 +1,5 @@
-//! Long work on the connection, beside the pump: `delPattern`, `clear`, `getStats`. Each step has the deadline of a call.
+//! Long work on the connection, beside the pump: `delPattern`, `clear`, `getStats`. Each step has the deadline of a
+//! call.
 
 use redis::{Pipeline, Value};
 use tokio::sync::{oneshot, watch};
@@ -43,7 +44,8 @@ pub fn place(cache: &Cache, called: &mut Called, wire: &Wire) -> Placed {
     Placed::Sweep(sweep, swept)
 }
 
-/// Does a task and answers it. An outage in the middle of it is the pump's, too, and what was called before it is answered before it: `ended` says when.
+/// Does a task and answers it. An outage in the middle of it is the pump's, too, and what was called before it is
+/// answered before it: `ended` says when.
 pub async fn run(mut job: Job, placed: Placed, steps: Steps, mut ended: watch::Receiver<()>) {
     let wire = steps.wire.clone();
     let mut tasks = Tasks { cache: &job.cache, steps };

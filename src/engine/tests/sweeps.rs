@@ -1,4 +1,5 @@
-//! Sweeps: what is called behind one sees nothing of what it removes, and is not removed by it, however long its walk takes.
+//! Sweeps: what is called behind one sees nothing of what it removes, and is not removed by it, however long its walk
+//! takes.
 
 use std::sync::Arc;
 
@@ -146,7 +147,8 @@ fn a_pattern_that_is_called_again_during_a_walk_is_walked_for_again() {
 #[test]
 fn a_walk_that_was_cut_off_goes_on_on_the_same_server_alone() {
     let (journal, prefix) = (Journal::default(), Prefix::new("app"));
-    let cursor = |server: &str| journal.walk(Some(server)).map(|walk| String::from_utf8_lossy(&walk.cursor).into_owned());
+    let cursor =
+        |server: &str| journal.walk(Some(server)).map(|walk| String::from_utf8_lossy(&walk.cursor).into_owned());
     let _ = journal.note_pattern(&prefix, pattern("*"), false);
     assert_eq!(cursor("one").as_deref(), Some("0"));
     journal.turn(b"17".to_vec());
@@ -162,6 +164,17 @@ fn a_walk_that_was_cut_off_goes_on_on_the_same_server_alone() {
     journal.turn(b"19".to_vec());
     journal.lose();
     assert_eq!(cursor("another").as_deref(), Some("0"));
+}
+
+#[test]
+fn a_key_is_noted_beside_its_whole_namespace_once_the_walk_for_that_has_begun() {
+    let (journal, prefix) = (Journal::default(), Prefix::new("app"));
+    let _ = journal.note_pattern(&prefix, Pattern::everything(&prefix), false);
+    let _ = journal.note(&prefix, "app:before");
+    assert_eq!((journal.keys(), journal.len()), (0, 1));
+    journal.walk(Some("server"));
+    let _ = journal.note(&prefix, "app:behind");
+    assert_eq!((journal.keys(), journal.len()), (1, 2), "the walk may have passed it");
 }
 
 #[test]
@@ -203,7 +216,10 @@ fn calls_behind_a_sweep_see_nothing_of_what_it_removes_and_stay() {
     assert_eq!(replies, want);
     assert_eq!(client.reply(1), None, "nobody waits for the walk");
     assert_eq!(until("the sweep", || client.reply(1)), [Reply::Number(501)]);
-    assert_eq!(client.run(&cache, Calls::default().get("k3").get("n").get("k1").0), [value("\"new\""), value("1"), Reply::Miss]);
+    assert_eq!(
+        client.run(&cache, Calls::default().get("k3").get("n").get("k1").0),
+        [value("\"new\""), value("1"), Reply::Miss]
+    );
     let size: usize = redis::cmd("DBSIZE").query(&mut server.connection()).expect("dbsize");
     assert_eq!(size, FOREIGN + 2);
 }
@@ -212,7 +228,9 @@ fn calls_behind_a_sweep_see_nothing_of_what_it_removes_and_stay() {
 fn a_computation_behind_a_sweep_has_its_lease_and_one_from_before_stores_nothing() {
     let (server, cache, client) = crowded();
     let begin = |waiter| {
-        Calls::default().add("k", "", move |key, _| Op::Begin { key, waiter, lock: true, many: false, early: false, more: None }).0
+        Calls::default()
+            .add("k", "", move |key, _| Op::Begin { key, waiter, lock: true, many: false, early: false, more: None })
+            .0
     };
     let lead = |waiter| match client.run(&cache, begin(waiter))[..] {
         [Reply::Lead(token)] => token,
@@ -262,7 +280,8 @@ fn an_outage_in_the_middle_of_a_sweep_is_undone_by_the_next_recovery() {
     let (server, cache, client) = crowded();
     client.run(&cache, Calls::default().set("k", "\"old\"").set("n", "5").0);
     cache.run(Task::DelPattern("*".into()), &client.to(1));
-    client.run(&cache, Calls::default().add("n", "", |key, _| Op::Increment { key, amount: 1, ttl: None, more: None }).0);
+    client
+        .run(&cache, Calls::default().add("n", "", |key, _| Op::Increment { key, amount: 1, ttl: None, more: None }).0);
     server.signal("-STOP");
     in_mode(&cache, Mode::Memory);
     until("the sweep", || client.reply(1));
@@ -270,7 +289,10 @@ fn an_outage_in_the_middle_of_a_sweep_is_undone_by_the_next_recovery() {
     client.run(&cache, Calls::default().set("mine", "1").0);
     cache.run(Task::DelPattern("m*".into()), &client.to(2));
     client.run(&cache, Calls::default().set("mine", "2").0);
-    assert_eq!(client.run(&cache, Calls::default().get("mine").get("k").0), [Reply::Value(Json::Shared("2".into())), Reply::Miss]);
+    assert_eq!(
+        client.run(&cache, Calls::default().get("mine").get("k").0),
+        [Reply::Value(Json::Shared("2".into())), Reply::Miss]
+    );
     server.signal("-CONT");
     in_mode(&cache, Mode::Redis);
     assert_eq!(client.run(&cache, Calls::default().get("k").get("mine").0), [Reply::Miss, Reply::Miss]);
