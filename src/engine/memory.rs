@@ -1,8 +1,8 @@
 //! The in-process tier: a bounded map from stored keys to JSON texts, shared by every environment of the process.
 //!
 //! quick_cache keeps it within its bound of bytes and decides what to evict (S3-FIFO); it knows no time, so each entry carries its
-//! deadline and is checked when read. What walks the map does so a little at a time (walk.rs); what a sweep is about to remove is
-//! hidden meanwhile (marks.rs).
+//! deadline and is checked when read. What walks the map does so a little at a time (walk.rs); what a sweep is about to
+//! remove is hidden meanwhile (marks.rs).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -79,8 +79,8 @@ pub(super) type Map = Cache<Arc<str>, Entry, Bytes, DefaultHashBuilder, Collect>
 /// The in-process tier of one engine.
 pub struct Memory {
     pub(super) map: Map,
-    /// Guards read-modify-write (increment, expire) against each other, against plain writes of the same key, and against a sweep that
-    /// begins: what is written with an old stamp is written before it.
+    /// Guards read-modify-write (increment, expire) against each other, against plain writes of the same key, and
+    /// against a sweep that begins: what is written with an old stamp is written before it.
     pub(super) updates: parking_lot::Mutex<()>,
     pub(super) marks: Marks,
     /// The most entries there have ever been, or more: a walk passes over the places of those that went, too.

@@ -4,6 +4,9 @@
 //! the connection in [`redis`], or runs it on the in-process tier ([`local`] over [`memory`]) while Redis is away. [`entry`] reads the bytes that were found, [`tags`] tells whether
 //! they were invalidated, and [`life`] whether they are fresh, or old and still of use. [`flight`] makes each key computed once, for its [`waiters`]; [`lease`] does so across processes. The
 //! replies go back through a [`batch::Sink`], spliced into one JSON text by [`splice`].
+//!
+//! [`long`] work looks at every key: what a sweep is about to remove is hidden by [`covers`] in Redis and by [`marks`]
+//! in process, and a [`walk`] removes it.
 
 #![forbid(unsafe_code)]
 

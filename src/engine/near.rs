@@ -22,8 +22,9 @@
 //!    every push before it has been read. A heartbeat's time later nobody has vouched, and reads go to Redis.
 //! 7. *Hot values in JavaScript* (`src/js/hot.js`) are checked against a version in shared memory. Removing an entry removes it from the map first and
 //!    bumps the version then; a reader notes the version first and looks into the map then. Either it sees the bump, or its note is outdated by it.
-//! 8. *Sweeps* (`delPattern`, `clear`) end what matches when they are called (as 2) and again when they are planned (as 3). In between nothing that matches is served, whenever it was
-//!    read; behind it the reads of what Redis still has are no reads at all: see covers.rs.
+//! 8. *Sweeps* (`delPattern`, `clear`) end what matches when they are called (as 2) and again when they are planned
+//!    (as 3). In between nothing that matches is served, whenever it was read; behind it what Redis still has of it is
+//!    not read at all: see covers.rs.
 //!
 //! **Rejected.** *Pub/sub of changed keys*: every writer must take part, `redis-cli` does not, and a message lost is a stale key. *Broadcast tracking*:
 //! every instance hears of every write under its prefix, read or not. *The redis crate's own cache*: it fills after the reply without a
@@ -218,7 +219,8 @@ impl Near {
         }
     }
 
-    /// A sweep was called: what matches ends here, and nothing that matches is kept until `uncover`, as reads that were called before the sweep may still be on their way.
+    /// A sweep was called: what matches ends here, and nothing that matches is served until `uncover`, as reads that
+    /// were called before the sweep may still be on their way.
     pub fn cover(&self, pattern: &Pattern) -> Arc<Mark> {
         let mark = self.store.raise(pattern, true);
         if self.is_armed() || self.frozen.load(Ordering::SeqCst) != NEVER {

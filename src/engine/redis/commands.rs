@@ -81,7 +81,7 @@ pub struct Plan {
     pub(super) now: u64,
     /// The tokens of tags that were asked for, which the near cache need not have.
     pub tokens: Tokens,
-    /// The steps that begin with the removal of a covered key, and the cover that is told of it; in the order of the steps.
+    /// The steps that begin with the removal of a covered key, in their order, and the cover that is told of it.
     pub(super) uncovered: Vec<(usize, u64)>,
 }
 
@@ -273,7 +273,8 @@ impl Planner {
         })
     }
 
-    /// Removes what lies at a key that a sweep is about to remove, in front of the step that comes next. False where the key stays covered.
+    /// Removes what lies at a key that a sweep is about to remove, in front of the step that comes next. False where the
+    /// key stays covered.
     fn uncover(&mut self, cache: &Cache, key: &str) -> bool {
         let (id, excepted) = match cache.shared().journal.uncover(key) {
             Covered::No => return true,

@@ -24,7 +24,8 @@ pub struct Asked {
     keys: Vec<String>,
     /// Of each, should the near cache keep its token.
     tickets: Vec<Option<u64>>,
-    /// Of each, whether a sweep is about to remove it: it was removed first where tokens are made, and is no token elsewhere.
+    /// Of each, whether a sweep is about to remove it: it was removed first where tokens are made, and is no token
+    /// elsewhere.
     covered: Vec<bool>,
     /// Whether tokens are made where there are none.
     make: bool,
