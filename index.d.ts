@@ -150,9 +150,12 @@ export interface Health {
    * outage left is being undone; calls do not wait for that either.
    */
   breaker: 'closed' | 'open' | 'half-open';
-  /** Keys and patterns that are to be undone in Redis before anything is read from it again: what was deleted or written while it was away. */
+  /**
+   * Keys and patterns that are still to be undone in Redis: what was deleted or written while it was away. Keys are undone before anything is read from Redis
+   * again; patterns may be swept beside the calls, and until then the keys that they match read as misses unless they were written since.
+   */
   journal: number;
-  /** Calls handed to the engine and not answered yet. */
+  /** Calls handed to the engine and not answered yet, `delPattern`, `clear` and `getStats` among them. */
   inFlight: number;
 }
 

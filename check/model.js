@@ -24,8 +24,8 @@ function* ownWrites({ reads, ends }) {
   for (const read of valued(reads)) {
     for (const end of ends) {
       if (end.op.process !== read.op.process || !end.covers(read.write)) continue;
-      // A `get` that is called behind a write is behind it; a computation may share a flight until the write has resolved.
-      const behind = computes(read.op) || end.op.op === 'sweep' ? over(end.op, read.op) : made(end.op, read.op);
+      // A `get` that is called behind a write or a sweep is behind it; a computation may share a flight until the write has resolved.
+      const behind = computes(read.op) ? over(end.op, read.op) : made(end.op, read.op);
       if (!behind || !precedes(read.write, end)) continue;
       const rule = read.write.kind === 'compute' ? 'G4' : end.op.where === 'redis' ? 'G1' : 'G3';
       yield violation(rule, `${show(read)}, older than its own ${name(end)}`, [read.write.op, end.op, read.op]);
@@ -170,7 +170,10 @@ function* kept({ reads, writes, ends, perhaps, outages, back }) {
         [...ends, ...perhaps].some(
           // What ends a tag and is not heard of yet makes a miss of what is stored with it.
           ({ op, covers }) =>
-            op !== write.op && covers(write) && meanwhile(op.start, endsTag(op, write) ? Infinity : op.until),
+            op !== write.op &&
+            covers(write) &&
+            !spares(op, write) &&
+            meanwhile(op.start, endsTag(op, write) || isSweptLater(op) ? Infinity : op.until),
         ) ||
         [...writes.values()].some(
           (other) =>
@@ -183,6 +186,16 @@ function* kept({ reads, writes, ends, perhaps, outages, back }) {
         yield violation('G1', `${show(read)} although nothing took its own ${write.value} away`, [write.op, read.op]);
     }
   }
+}
+
+/** Whether a sweep of the same thread was called before the write: it leaves that alone, however long it takes. */
+function spares(op, write) {
+  return op.op === 'sweep' && op.where === 'redis' && op.place === write.op.place && op.seq < write.op.seq;
+}
+
+/** Whether the keys of a sweep are walked for once its process is back, while that and others write already. */
+function isSweptLater(op) {
+  return op.op === 'sweep' && op.where !== 'redis';
 }
 
 /** Whether a call ends the tag that a value was stored with: an invalidation, and what removes all keys, the tag's among them. */

@@ -14,6 +14,10 @@ const PLACES = { a: 'a', 'a+': 'a', b: 'b' };
 const PATIENCE_MS = 30_000;
 const LOOKS = 20;
 /** Keys of others that outlive a schedule, with names that a careless prefix would meet. */
+/** More of them, which stay: made anew where somebody did away with them. */
+const CROWD = `if redis.call('EXISTS', 'crowd:' .. ARGV[1]) == 0 then
+  for i = 1, ARGV[1] do redis.call('SET', 'crowd:' .. i, 'theirs') end
+end`;
 const neighbours = (namespace) => [`${namespace}`, `${namespace}x:k0`, `x${namespace}:k0`, 'k0', 'n0'];
 
 class Pool {
@@ -100,6 +104,9 @@ class Pool {
     const now = () => Number(process.hrtime.bigint() - base);
     const names = [...plan.keys, ...plan.counters];
     const others = neighbours(namespace);
+    // The first and the last of the crowd stand for it.
+    const crowd = plan.crowd > 0 ? ['crowd:1', `crowd:${plan.crowd}`] : [];
+    if (plan.crowd > 0) await this.wire.command('EVAL', CROWD, 0, plan.crowd);
     await Promise.all([
       ...others.map((key) => this.wire.command('SET', key, 'theirs', 'PX', 60_000)),
       ...plan.counters.map((key) => this.wire.command('SET', `${namespace}:${key}`, plan.head, 'PX', 60_000)),
@@ -124,7 +131,8 @@ class Pool {
 
     const final = await this.#look(namespace, names);
     const left = await this.#left(namespace, names, now);
-    const kept = await this.wire.command('MGET', ...others);
+    const looked = [...others, ...crowd];
+    const kept = await this.wire.command('MGET', ...looked);
     const told = await this.#all('close');
     if (plan.acl) await this.wire.command('ACL', 'DELUSER', namespace);
     await this.wire.command('DEL', ...others, ...plan.tags.map((tag) => `${namespace}:\0tag\0${tag}`));
@@ -136,7 +144,7 @@ class Pool {
       final,
       left,
       ended: Object.keys(PLACES).filter((_, i) => told[i].ended),
-      lost: others.filter((_, i) => kept[i] !== 'theirs'),
+      lost: looked.filter((_, i) => kept[i] !== 'theirs'),
     };
   }
 

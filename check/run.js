@@ -26,6 +26,9 @@ const FENCES = [
   'kill',
   'replay',
   'prefix',
+  'cover',
+  'exception',
+  'mark',
 ];
 /** What shows only in schedules of one kind is looked for in those alone. */
 const KIND_OF = { living: 'ending', expire: 'lives' };

@@ -11,7 +11,8 @@ const HEAD = BASE ** DIGITS;
 const LONG = 20;
 
 // What each kind of schedule does more often than others, so that each fence matters often. `ops` and `faults`: weights. `bursts`: how many calls one turn makes;
-// `pause`: milliseconds between turns; `lasts`: how long a fault lasts.
+// `pause`: milliseconds between turns; `lasts`: how long a fault lasts; `crowd`: how many
+// keys of others there are, so that a sweep takes several steps.
 const THEMES = {
   mixed: {
     ops: {
@@ -63,6 +64,13 @@ const THEMES = {
   sweeps: {
     ops: { get: 6, set: 5, sweep: 3, sync: 2, compute: 1 },
     faults: { blackhole: 2, cut: 2, stop: 1 },
+  },
+  crowded: {
+    ops: { get: 8, set: 4, sweep: 3, increment: 1, getMany: 1, compute: 1, sync: 1 },
+    faults: { blackhole: 2, cut: 2, stop: 1, kill: 1 },
+    bursts: [2, 6],
+    tagged: 0.3,
+    crowd: 5_000,
   },
   counting: { ops: { increment: 8, get: 5, sync: 2 }, faults: { stop: 2, deafen: 2, stall: 2, cut: 2 }, counters: 2 },
   expiry: {
@@ -170,7 +178,7 @@ class Planner {
   }
 
   plan(seed, index) {
-    const { counters = 1, certain = false, more = [0, 2], moreOf = PLACES, foreigners = 1 } = this.theme;
+    const { counters = 1, certain = false, more = [0, 2], moreOf = PLACES, foreigners = 1, crowd = 0 } = this.theme;
     this.keys = Array.from({ length: this.int(this.theme.keys ?? [1, 3]) }, (_, i) => `k${i}`);
     this.counters = Array.from({ length: counters }, (_, i) => `n${i}`);
     this.tags = ['t0', 't1'].slice(0, this.int([1, 2]));
@@ -184,10 +192,10 @@ class Planner {
       nearCache: this.chance(0.9),
       ...(this.chance(0.3) ? { outageStale: 0 } : {}),
     };
-    const { keys, tags, counters: numbers } = this;
+    const { keys, tags, counters: numbers, name: theme } = this;
     // Now and then the user may do everything, and to the keys of the namespace alone.
     const acl = this.chance(0.15);
-    return { seed, index, theme: this.name, head: HEAD, options, acl, keys, counters: numbers, tags, clients, faults };
+    return { seed, index, theme, crowd, head: HEAD, options, acl, keys, counters: numbers, tags, clients, faults };
   }
 
   fault() {

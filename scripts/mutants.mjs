@@ -20,6 +20,9 @@ const MUTANTS = [
   { fence: 'prefix', tests: 'connection' },
   { fence: 'vouch', tests: 'near' },
   { fence: 'expire', tests: 'expiry' },
+  { fence: 'cover', tests: 'sweeps' },
+  { fence: 'exception', tests: 'sweeps' },
+  { fence: 'mark', tests: 'sweeps' },
 ];
 /** Only the checker notices these (check/run.js): `npm run check:guarantees -- --mutant all`. */
 const NOTICED_BY_THE_CHECKER = ['kill'];

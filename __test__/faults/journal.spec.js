@@ -2,6 +2,7 @@
 // nobody else's keys are touched for it, and what cannot be undone keeps nobody from coming back.
 'use strict';
 
+const { setTimeout: sleep } = require('node:timers/promises');
 const { closeCaches, makeCache, watch } = require('../support/holdfast');
 const { startProxy } = require('../support/fault-proxy');
 const { startRedis } = require('../support/redis-server');
@@ -233,4 +234,86 @@ test('fault 8: a FLUSHDB that was cut off is done on recovery, with what was the
   proxy.heal();
   await until(() => told.count('recovered') === 1);
   expect(await cache.getMany(['a', 'b'])).toEqual([null, null]);
+});
+
+describe('patterns of an outage, beside so many keys of others that a sweep takes long', () => {
+  const FOREIGN = 40_000;
+  const KEYS = Array.from({ length: 200 }, (_, i) => `k${i}`);
+
+  beforeEach(async () => {
+    await server.cli('eval', `for i = 1, ${FOREIGN} do redis.call('SET', 'foreign:' .. i, 1) end`, '0');
+  });
+
+  test('redis mode returns, once, and stays, although a pattern comes every few milliseconds; nothing old is read', async () => {
+    const { cache, told } = await connected();
+    await cache.setMany(KEYS.map((key) => [key, 'old']));
+    await away(cache);
+    await cache.delPattern('k*');
+    let over = false;
+    let sweeps = 0;
+    const sweeping = (async () => {
+      while (!over) {
+        await Promise.race([cache.delPattern('k*'), sleep(20)]);
+        sweeps++;
+        await sleep(5);
+      }
+    })();
+    let old = 0;
+    const reading = (async () => {
+      for (let n = 0; !over; n++) {
+        if ((await cache.get(KEYS[n % KEYS.length])) === 'old') old++;
+        await new Promise(setImmediate);
+      }
+    })();
+    proxy.inject({ replyDelayMs: 5 });
+    await back({ told });
+    const before = sweeps;
+    await until(() => sweeps > before + 20);
+    over = true;
+    await Promise.all([sweeping, reading]);
+    expect(old).toBe(0);
+    expect(cache.getMode()).toBe('redis');
+    expect([told.count('fallback'), told.count('recovered')]).toEqual([1, 1]);
+    await until(() => cache.health().journal === 0 && cache.health().inFlight === 0);
+    expect(await server.cli('dbsize')).toBe(String(FOREIGN));
+  });
+
+  test('a connection lost in the middle of the sweep: the next one goes on, and nothing is forgotten', async () => {
+    const { cache, told } = await connected();
+    await cache.setMany(KEYS.map((key) => [key, 'old']));
+    await away(cache);
+    await cache.clear();
+    await proxy.accept();
+    let cuts = 0;
+    await until(() => {
+      if (proxy.live > 0 && cuts < 4 && proxy.bytesToClient > 0) {
+        cuts++;
+        proxy.inject({ cutAfter: 3_000 });
+        proxy.bytesToClient = 0;
+      }
+      return told.count('recovered') === 1;
+    });
+    expect(await cache.getMany(KEYS)).toEqual(KEYS.map(() => null));
+    await until(() => cache.health().journal === 0);
+    expect(await server.cli('dbsize')).toBe(String(FOREIGN));
+  });
+
+  test('what is called behind a sweep sees nothing of it, stays, and waits for none of its steps', async () => {
+    const { cache } = await connected();
+    await cache.setMany(KEYS.map((key) => [key, 1]));
+    for (let n = 0; n < 4; n++) await cache.get('k2');
+    proxy.inject({ replyDelayMs: 5 });
+    let swept = false;
+    const sweep = cache.clear().finally(() => {
+      swept = true;
+    });
+    const read = [cache.get('k1'), cache.get('k2'), cache.exists('k3'), cache.ttl('k3'), cache.increment('k4')];
+    cache.set('k5', 'new', { ttl: 60, tags: ['t'] });
+    const computed = cache.getOrCompute('k6', () => 'computed');
+    expect(await Promise.all(read)).toEqual([null, null, false, null, 1]);
+    expect(await Promise.all([cache.get('k5'), computed])).toEqual(['new', 'computed']);
+    expect(swept).toBe(false);
+    expect(await sweep).toBe(KEYS.length);
+    expect(await cache.getMany(['k4', 'k5', 'k6', 'k7'])).toEqual([1, 'new', 'computed', null]);
+  });
 });

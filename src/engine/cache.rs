@@ -14,8 +14,10 @@ use super::journal::Noted;
 use super::key::Prefix;
 use super::life;
 use super::local;
+use super::long::{self, Called};
 use super::near::Versions;
 use super::options::Options;
+use super::pattern::Pattern;
 use super::redis::{Job, Work};
 use super::registry::{Engine, Shared};
 use super::stats::{Counters, add, read};
@@ -82,14 +84,15 @@ impl Cache {
         }
     }
 
-    /// As `submit`, for long work.
+    /// As `submit`, for long work; `None` where the reply comes through `to`.
     pub fn run(self: &Arc<Self>, task: Task, to: &ReplyTo) -> Option<Reply> {
-        let Some(link) = self.engine.link() else { return Some(local::task(self, &task)) };
-        let done = self.locally(|| local::task(self, &task));
-        if done.is_none() {
-            link.send(Job::new(self.clone(), Work::Task(task), to.clone()));
+        let mut called = Some(Called::new(self, task));
+        let Some(link) = self.engine.link() else { return long::locally(self, called.take()?, to) };
+        if let Some(reply) = self.locally(|| long::locally(self, called.take()?, to)) {
+            return reply;
         }
-        done
+        link.send(Job::new(self.clone(), Work::Task(called.take()?), to.clone()));
+        None
     }
 
     fn locally<T>(&self, run: impl FnOnce() -> T) -> Option<T> {
@@ -221,9 +224,9 @@ impl Cache {
     }
 
     /// Nor what it has at keys that match.
-    pub fn journal_pattern(&self, glob: &str, internal: bool) {
+    pub fn journal_pattern(&self, pattern: Pattern, parked: bool) {
         if self.engine.has_redis() {
-            self.noted(self.shared().journal.note_pattern(&self.prefix, glob, internal));
+            self.noted(self.shared().journal.note_pattern(&self.prefix, pattern, parked));
         }
     }
 
@@ -247,14 +250,6 @@ impl Cache {
         }
     }
 
-    /// Answers on the in-process tier.
-    pub fn run_locally(&self, work: &mut Work, to: &ReplyTo) -> Vec<Reply> {
-        match work {
-            Work::Batch(batch) => local::run(self, batch, to),
-            Work::Task(task) => vec![local::task(self, task)],
-        }
-    }
-
     /// `getMode()`.
     pub fn mode(&self) -> Mode {
         // Whoever asks again and again also sees to it that the engine starts, should it not have been able to.
@@ -274,7 +269,7 @@ impl Cache {
         }
         health["status"] = Value::from(if degraded { "degraded" } else { "ok" });
         health["journal"] = Value::from(self.shared().journal.len());
-        health["inFlight"] = Value::from(self.shared().in_flight());
+        health["inFlight"] = Value::from(self.shared().in_flight() + self.shared().long());
         health.to_string()
     }
 }
@@ -288,8 +283,8 @@ pub struct ServerStats {
     pub keys: Option<u64>,
 }
 
-/// `getStats()`, as JSON.
-pub fn stats_json(cache: &Cache, server: Option<&ServerStats>) -> String {
+/// `getStats()`, as JSON; `keys`: how many there are.
+pub fn stats_json(cache: &Cache, server: Option<&ServerStats>, keys: u64) -> String {
     let shared = cache.shared();
     let c = &cache.counters;
     let usage = shared.usage();
@@ -304,10 +299,6 @@ pub fn stats_json(cache: &Cache, server: Option<&ServerStats>) -> String {
         .filter(|(_, n)| *n > 0)
         .map(|(kind, n)| (kind.name().to_owned(), Value::from(n)))
         .collect();
-    let local_keys = || {
-        let prefix = cache.prefix.as_str();
-        shared.memory.count_matching(now_ms(), |key| key.starts_with(prefix)) as u64
-    };
     let redis = server.map(|s| {
         let (p50, p99) = shared.latency.percentiles();
         json!({
@@ -323,7 +314,7 @@ pub fn stats_json(cache: &Cache, server: Option<&ServerStats>) -> String {
     json!({
         "mode": mode.name(),
         "connected": mode == Mode::Redis,
-        "keys": server.and_then(|s| s.keys).unwrap_or_else(local_keys),
+        "keys": keys,
         "hits": { "total": hits, "near": near_hits, "redis": redis_hits, "memory": memory_hits },
         "misses": misses,
         "hitRate": if reads == 0 { 0.0 } else { hits as f64 / reads as f64 },

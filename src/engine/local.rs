@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
-use super::batch::{Batch, Json, Op, Reply, ReplyTo, Task};
+use super::batch::{Batch, Json, Op, Reply, ReplyTo};
 use super::cache::Cache;
 use super::clock::{Ttl, now_ms};
 use super::entry::{Meta, Tag};
 use super::error::CallError;
 use super::extras::Extras;
-use super::glob;
 use super::key;
 use super::life::{self, Ask, Life, Stale};
 use super::memory::Entry;
@@ -211,49 +210,6 @@ pub fn meta(extra_ms: u64, delta_ms: u32, tags: Vec<Tag>) -> Arc<Meta> {
 
 fn malformed() -> CallError {
     CallError::invalid_key("a key must be well-formed text: this one holds half of a surrogate pair")
-}
-
-/// Answers a task.
-pub fn task(cache: &Cache, task: &Task) -> Reply {
-    let now = now_ms();
-    match task {
-        Task::DelPattern(pattern) => {
-            cache.journal_pattern(pattern, false);
-            Reply::Number(to_i64(remove_pattern(cache, pattern, now)))
-        }
-        Task::Clear { flush_db } => {
-            if cache.prefix.is_raw() && cache.engine.has_redis() && !flush_db {
-                return Reply::Error(CallError::needs_namespace());
-            }
-            cache.journal_pattern("*", true);
-            Reply::Number(to_i64(clear(cache, now)))
-        }
-        Task::Stats => Reply::Value(Json::Owned(super::cache::stats_json(cache, None))),
-    }
-}
-
-/// Removes what matches from this tier, and keeps computations of such keys from storing.
-pub fn remove_pattern(cache: &Cache, pattern: &str, now: u64) -> u64 {
-    remove_where(cache, now, |rest| {
-        !tags::is_internal(rest.as_bytes()) && glob::matches(pattern.as_bytes(), rest.as_bytes())
-    })
-}
-
-/// As `remove_pattern`, for all that is the cache's; how many keys of the caller's there were.
-pub fn clear(cache: &Cache, now: u64) -> u64 {
-    let removed = remove_pattern(cache, "*", now);
-    remove_where(cache, now, |_| true);
-    removed
-}
-
-fn remove_where(cache: &Cache, now: u64, which: impl Fn(&str) -> bool) -> u64 {
-    let prefix = cache.prefix.as_str();
-    let matches = |key: &str| key.strip_prefix(prefix).is_some_and(&which);
-    cache.shared().flights.fence_matching(matches);
-    cache.shared().near.invalidate_matching(matches);
-    let removed = cache.shared().memory.remove_matching(now, matches);
-    add(&cache.counters.deletes, removed);
-    removed
 }
 
 /// Counts of keys fit an i64 long before memory ends.

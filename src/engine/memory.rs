@@ -1,18 +1,18 @@
 //! The in-process tier: a bounded map from stored keys to JSON texts, shared by every environment of the process.
 //!
 //! quick_cache keeps it within its bound of bytes and decides what to evict (S3-FIFO); it knows no time, so each entry carries its
-//! deadline, is checked when read, and is swept by a task that walks the map a little at a time. The walk takes a shard's
-//! read lock for one entry, never for a shard: a caller on the event loop never waits for a sweep.
+//! deadline and is checked when read. What walks the map does so a little at a time (walk.rs); what a sweep is about to
+//! remove is hidden meanwhile (marks.rs).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::Duration;
 
 use quick_cache::sync::Cache;
 use quick_cache::{DefaultHashBuilder, Lifecycle, OptionsBuilder, Weighter};
 
-use super::clock::{Ttl, now_ms};
+use super::clock::Ttl;
 use super::entry::{Codec, Meta};
+use super::marks::Marks;
 
 /// Bytes an entry costs beside its key and value: the slot in quick_cache's slab and map (key pointer, value, links, hash table), and the headers
 /// and rounding of two heap blocks. Measured: see docs/memory.md.
@@ -22,12 +22,6 @@ pub const ENTRY_OVERHEAD: u64 = 170;
 const META: usize = 64;
 const TAG: usize = 120;
 
-/// How many entries a step of the sweeper looks at, and the pause between two steps: 200,000 entries a second at the most.
-const SWEEP_STEP: usize = 10_000;
-const STEP_PAUSE: Duration = Duration::from_millis(50);
-/// And between two walks: an idle process wakes once a second for it.
-const WALK_PAUSE: Duration = Duration::from_secs(1);
-
 /// What is kept at a key.
 #[derive(Clone)]
 pub struct Entry {
@@ -35,6 +29,8 @@ pub struct Entry {
     /// When it goes, of the monotonic clock in milliseconds; `u64::MAX` for never. An entry with grace is stale before that.
     pub deadline: u64,
     pub meta: Option<Arc<Meta>>,
+    /// Of which sweeps it knows: see marks.rs.
+    pub stamp: u64,
 }
 
 impl Entry {
@@ -57,7 +53,7 @@ impl Entry {
 }
 
 #[derive(Clone)]
-struct Bytes;
+pub(super) struct Bytes;
 
 impl Weighter<Arc<str>, Entry> for Bytes {
     fn weight(&self, key: &Arc<str>, entry: &Entry) -> u64 {
@@ -67,7 +63,7 @@ impl Weighter<Arc<str>, Entry> for Bytes {
 }
 
 #[derive(Clone)]
-struct Collect;
+pub(super) struct Collect;
 
 impl Lifecycle<Arc<str>, Entry> for Collect {
     // What an insertion pushed out: counted, and dropped, after the shard's lock is released. What it replaced is among it.
@@ -78,15 +74,23 @@ impl Lifecycle<Arc<str>, Entry> for Collect {
     }
 }
 
-type Map = Cache<Arc<str>, Entry, Bytes, DefaultHashBuilder, Collect>;
+pub(super) type Map = Cache<Arc<str>, Entry, Bytes, DefaultHashBuilder, Collect>;
 
 /// The in-process tier of one engine.
 pub struct Memory {
-    map: Map,
-    /// Guards read-modify-write (increment, expire) against each other and against plain writes of the same key.
-    updates: parking_lot::Mutex<()>,
+    pub(super) map: Map,
+    /// Guards read-modify-write (increment, expire) against each other, against plain writes of the same key, and
+    /// against a sweep that begins: what is written with an old stamp is written before it.
+    pub(super) updates: parking_lot::Mutex<()>,
+    pub(super) marks: Marks,
+    /// The most entries there have ever been, or more: a walk passes over the places of those that went, too.
+    pub(super) slots: AtomicU64,
+    /// One walk at a time does for all the sweeps that wait.
+    pub(super) walks: tokio::sync::Mutex<()>,
+    /// The walk in the background has something to do.
+    pub(super) stirred: Arc<tokio::sync::Notify>,
     evictions: AtomicU64,
-    expired: AtomicU64,
+    pub(super) expired: AtomicU64,
 }
 
 /// What `getStats().memory` tells.
@@ -114,7 +118,16 @@ impl Memory {
             .build();
         let Ok(options) = options else { unreachable!("capacity and items are set above") };
         let map = Cache::with_options(options, Bytes, DefaultHashBuilder::default(), Collect);
-        Self { map, updates: parking_lot::Mutex::new(()), evictions: AtomicU64::new(0), expired: AtomicU64::new(0) }
+        Self {
+            map,
+            updates: parking_lot::Mutex::new(()),
+            marks: Marks::default(),
+            slots: AtomicU64::new(0),
+            walks: tokio::sync::Mutex::new(()),
+            stirred: Arc::default(),
+            evictions: AtomicU64::new(0),
+            expired: AtomicU64::new(0),
+        }
     }
 
     /// Raises the bound to at least this; caches that share a tier get the largest that one of them asked for.
@@ -131,10 +144,19 @@ impl Memory {
         if evicted > 0 {
             self.evictions.fetch_add(evicted as u64, Relaxed);
         }
+        match pushed_out.iter().find(|(other, _)| **other == *key) {
+            Some((_, replaced)) => self.count_hidden(key, replaced, now),
+            None if pushed_out.is_empty() => _ = self.slots.fetch_add(1, Relaxed),
+            None => {}
+        }
     }
 
     fn live(&self, key: &str, now: u64) -> Option<Entry> {
         let entry = self.map.get(key)?;
+        if self.marks.hides(key, entry.stamp) {
+            self.drop_hidden(key, now);
+            return None;
+        }
         if entry.deadline > now {
             return Some(entry);
         }
@@ -177,7 +199,7 @@ impl Memory {
         let extra = meta.as_ref().map_or(0, |meta| meta.extra_ms);
         let _guard = self.updates.lock();
         let deadline = ttl.deadline(now).saturating_add(extra);
-        self.insert(key, Entry { value: value.into(), deadline, meta }, now);
+        self.insert(key, Entry { value: value.into(), deadline, meta, stamp: self.marks.stamp() }, now);
     }
 
     /// The value at `key`, or, where there is none, the one that `make` makes, which stays.
@@ -187,14 +209,23 @@ impl Memory {
             return entry.value;
         }
         let value = make();
-        self.insert(key, Entry { value: value.clone(), deadline: u64::MAX, meta: None }, now);
+        self.insert(
+            key,
+            Entry { value: value.clone(), deadline: u64::MAX, meta: None, stamp: self.marks.stamp() },
+            now,
+        );
         value
     }
 
     /// Whether there was something to remove.
     pub fn remove(&self, key: &str, now: u64) -> bool {
         let _guard = self.updates.lock();
-        self.map.remove(key).is_some_and(|(_, e)| e.deadline > now)
+        let Some((_, entry)) = self.map.remove(key) else { return false };
+        if self.marks.hides(key, entry.stamp) {
+            self.count_hidden(key, &entry, now);
+            return false;
+        }
+        entry.deadline > now
     }
 
     pub fn expire(&self, key: &str, ttl: Ttl, now: u64) -> bool {
@@ -221,30 +252,9 @@ impl Memory {
             None => (0, ttl.unwrap_or(Ttl::Forever).deadline(now)),
         };
         let new = old.checked_add(amount).ok_or(NotAnInteger)?;
-        self.insert(key, Entry { value: codec.of_integer(new).into(), deadline, meta: None }, now);
+        let value = codec.of_integer(new).into();
+        self.insert(key, Entry { value, deadline, meta: None, stamp: self.marks.stamp() }, now);
         Ok(new)
-    }
-
-    /// Removes the keys that satisfy `matches`; how many lived.
-    pub fn remove_matching(&self, now: u64, matches: impl Fn(&str) -> bool) -> u64 {
-        let mut removed = 0;
-        for (key, entry) in self.map.iter() {
-            if matches(&key) && self.map.remove(&*key).is_some() && entry.deadline > now {
-                removed += 1;
-            }
-        }
-        removed
-    }
-
-    pub fn count_matching(&self, now: u64, matches: impl Fn(&str) -> bool) -> usize {
-        self.map.iter().filter(|(key, entry)| entry.deadline > now && matches(key)).count()
-    }
-
-    /// Drops everything; how many entries there were.
-    pub fn clear(&self) -> usize {
-        let entries = self.map.len();
-        self.map.clear();
-        entries
     }
 
     pub fn usage(&self) -> Usage {
@@ -254,32 +264,6 @@ impl Memory {
             max_bytes: self.map.capacity(),
             evictions: self.evictions.load(Relaxed),
             expired: self.expired.load(Relaxed),
-        }
-    }
-
-    /// Removes expired entries, for as long as the tier is in use.
-    pub async fn sweep(this: std::sync::Weak<Self>) {
-        loop {
-            tokio::time::sleep(WALK_PAUSE).await;
-            let Some(memory) = this.upgrade() else { return };
-            if memory.map.is_empty() {
-                continue;
-            }
-            let mut walk = memory.map.iter();
-            loop {
-                let now = now_ms();
-                let mut seen = 0;
-                for (key, entry) in walk.by_ref().take(SWEEP_STEP) {
-                    seen += 1;
-                    if entry.deadline <= now && memory.map.remove_if(&*key, |e| e.deadline <= now).is_some() {
-                        memory.expired.fetch_add(1, Relaxed);
-                    }
-                }
-                if seen < SWEEP_STEP {
-                    break;
-                }
-                tokio::time::sleep(STEP_PAUSE).await;
-            }
         }
     }
 }

@@ -5,6 +5,9 @@
 //! they were invalidated, and [`life`] whether they are fresh, or old and still of use; [`expiry`] gives them a new
 //! TTL. [`flight`] makes each key computed once, for its [`waiters`]; [`lease`] does so across processes. The replies
 //! go back through a [`batch::Sink`], spliced into one JSON text by [`splice`].
+//!
+//! [`long`] work looks at every key: what a sweep is about to remove is hidden by [`covers`] in Redis and by [`marks`]
+//! in process, and a [`walk`] removes it.
 
 #![forbid(unsafe_code)]
 
@@ -12,6 +15,7 @@ pub mod batch;
 pub mod cache;
 pub mod clock;
 pub mod codec;
+pub mod covers;
 pub mod entry;
 pub mod error;
 pub mod expiry;
@@ -24,10 +28,13 @@ pub mod lease;
 pub mod leaves;
 pub mod life;
 pub mod local;
+pub mod long;
+pub mod marks;
 pub mod memory;
 pub mod mutant;
 pub mod near;
 pub mod options;
+pub mod pattern;
 pub mod random;
 pub mod redis;
 pub mod registry;
@@ -36,6 +43,7 @@ pub mod stats;
 pub mod status;
 pub mod tags;
 pub mod waiters;
+pub mod walk;
 
 #[cfg(test)]
 mod tests;

@@ -22,6 +22,9 @@
 //!    every push before it has been read. A heartbeat's time later nobody has vouched, and reads go to Redis.
 //! 7. *Hot values in JavaScript* (`src/js/hot.js`) are checked against a version in shared memory. Removing an entry removes it from the map first and
 //!    bumps the version then; a reader notes the version first and looks into the map then. Either it sees the bump, or its note is outdated by it.
+//! 8. *Sweeps* (`delPattern`, `clear`) end what matches when they are called (as 2) and again when they are planned
+//!    (as 3). In between nothing that matches is served, whenever it was read; behind it what Redis still has of it is
+//!    not read at all: see covers.rs.
 //!
 //! **Rejected.** *Pub/sub of changed keys*: every writer must take part, `redis-cli` does not, and a message lost is a stale key. *Broadcast tracking*:
 //! every instance hears of every write under its prefix, read or not. *The redis crate's own cache*: it fills after the reply without a
@@ -39,8 +42,10 @@ use parking_lot::{Mutex, RwLock};
 
 use super::clock::Ttl;
 use super::entry::Meta;
+use super::marks::Mark;
 use super::memory::{Entry, Memory};
 use super::mutant;
+use super::pattern::Pattern;
 
 /// Versions that JavaScript checks hot values against: 2^17 counters, 512 KiB in each environment. Keys share counters; a shared one makes a hot
 /// value be fetched anew too often, never too seldom.
@@ -214,13 +219,21 @@ impl Near {
         }
     }
 
-    /// As `invalidate`, for all keys that satisfy `matches`.
-    pub fn invalidate_matching(&self, matches: impl Fn(&str) -> bool) {
+    /// A sweep was called: what matches ends here, and nothing that matches is served until `uncover`, as reads that
+    /// were called before the sweep may still be on their way.
+    pub fn cover(&self, pattern: &Pattern) -> Arc<Mark> {
+        let mark = self.store.raise(pattern, true);
+        if self.is_armed() || self.frozen.load(Ordering::SeqCst) != NEVER {
+            self.bump_all();
+        }
+        mark
+    }
+
+    /// The sweep takes its place in the order of calls: reads that were sent before it fill nothing any more.
+    pub fn uncover(&self, pattern: &Pattern, mark: &Mark) {
         let mut placeholders = self.placeholders.lock();
-        placeholders.retain(|key, _| !matches(key));
-        self.store.remove_matching(0, matches);
-        drop(placeholders);
-        self.bump_all();
+        placeholders.retain(|key, _| !pattern.matches(key.as_bytes()));
+        self.store.close(mark);
     }
 
     /// A null push: everything may have changed.

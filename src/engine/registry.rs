@@ -43,6 +43,8 @@ pub struct Shared {
     pub gate: RwLock<Gate>,
     /// Calls handed over and not answered yet.
     queued: AtomicUsize,
+    /// Long work that has its place in the order of calls, and is not done.
+    long: AtomicUsize,
     /// The longest `timeoutMs` of the caches, in microseconds; see `patience`.
     patience: AtomicU64,
     /// Whether an entry that outlives its TTL has been seen.
@@ -68,6 +70,7 @@ impl Shared {
             latency: Latency::default(),
             gate: RwLock::new(gate),
             queued: AtomicUsize::new(0),
+            long: AtomicUsize::new(0),
             patience: AtomicU64::new(0),
             grace: AtomicBool::new(false),
             prefix: Prefix::new(&options.namespace),
@@ -96,6 +99,18 @@ impl Shared {
 
     pub fn leave(&self, calls: usize) {
         self.queued.fetch_sub(calls, Ordering::SeqCst);
+    }
+
+    pub fn long(&self) -> usize {
+        self.long.load(Ordering::SeqCst)
+    }
+
+    pub fn begin_long(&self) {
+        self.long.fetch_add(1, Ordering::SeqCst);
+    }
+
+    pub fn end_long(&self) {
+        self.long.fetch_sub(1, Ordering::SeqCst);
     }
 
     /// How long the server may take over what no caller waits for, such as a heartbeat: as long as the most patient cache allows, since a network that needs
@@ -225,7 +240,7 @@ pub fn open(options: Options) -> Result<Arc<Cache>, CallError> {
 
 /// The process's one thread for connections: a current-thread runtime, which was measured a third faster here than a work-stealing one, as
 /// a batch needs no second thread. It lives as long as the process and never keeps it alive.
-fn runtime() -> Result<Handle, String> {
+pub fn runtime() -> Result<Handle, String> {
     // Tried again where it failed: there may be file descriptors by then.
     static RUNTIME: OnceCell<Handle> = OnceCell::new();
     let start = || {

@@ -10,6 +10,7 @@ use super::writes::{Computed, holder, remove, renewed, set, store, with_key};
 use crate::engine::batch::{Batch, Op, Reply, ReplyTo};
 use crate::engine::cache::Cache;
 use crate::engine::clock::{Ttl, now_ms};
+use crate::engine::covers::Covered;
 use crate::engine::entry::{self, Tag};
 use crate::engine::expiry;
 use crate::engine::key;
@@ -17,8 +18,9 @@ use crate::engine::lease::{self, Holder};
 use crate::engine::life::Ask;
 use crate::engine::local;
 use crate::engine::mutant;
+use crate::engine::stats::add;
 use crate::engine::tags::{self, Tokens};
-use crate::engine::waiters::{Answers, Begin, Caller, Outcome};
+use crate::engine::waiters::{Answers, Begin, Caller, Lease, Outcome};
 
 /// The most reads in one MGET: enough to make its cost vanish, short enough not to hold up the server's other clients.
 const MAX_MGET: usize = 256;
@@ -83,6 +85,8 @@ pub struct Plan {
     pub(super) now: u64,
     /// The tokens of tags that were asked for, which the near cache need not have.
     pub tokens: Tokens,
+    /// The steps that begin with the removal of a covered key, in their order, and the cover that is told of it.
+    pub(super) uncovered: Vec<(usize, u64)>,
 }
 
 /// Plans a batch. Registers its flights and fences, in the order of the engine's queue. `tokens`: those of its tags that the near cache did not have.
@@ -99,14 +103,15 @@ pub fn plan(cache: &Cache, batch: &Batch, to: &ReplyTo, denied: Denied, tokens: 
         by_hash: false,
         denied,
         answers: Answers::default(),
+        uncovered: Vec::new(),
     };
     let mut buffer = String::new();
     for op in &batch.ops {
         planner.add(cache, batch, op, to, &mut buffer);
     }
     planner.close_run();
-    let Planner { pipeline, steps, heads, answers, tokens, .. } = planner;
-    Plan { pipeline, steps, heads, answers, now, tokens }
+    let Planner { pipeline, steps, heads, answers, tokens, uncovered, .. } = planner;
+    Plan { pipeline, steps, heads, answers, now, tokens, uncovered }
 }
 
 impl Plan {
@@ -144,6 +149,7 @@ struct Planner {
     answers: Answers,
     now: u64,
     tokens: Tokens,
+    uncovered: Vec<(usize, u64)>,
 }
 
 /// The MGET under way: where it began among the steps, its keys so far, and the PTTL and leases that will follow.
@@ -171,6 +177,14 @@ impl Planner {
         }
         self.wrote |= matches!(op, Op::Set { .. } | Op::End { .. });
         match *op {
+            Op::Get { .. } if cache.shared().journal.covers(key) => {
+                add(&cache.counters.misses, 1);
+                self.steps.push(Step::Answered(Reply::Miss));
+            }
+            Op::Exists { .. } | Op::Expire { .. } if cache.shared().journal.covers(key) => {
+                self.steps.push(Step::Answered(Reply::Flag(false)));
+            }
+            Op::Ttl { .. } if cache.shared().journal.covers(key) => self.steps.push(Step::Answered(Reply::Miss)),
             Op::Get { .. } => self.read(cache, key, None),
             Op::Begin { waiter, lock, many, early, more, .. } => {
                 let extras = batch.more(more);
@@ -183,6 +197,13 @@ impl Planner {
                         let ask = Ask { window: extras.window, beta: extras.beta, early };
                         let lock = lock && !self.denied.scripts.is() && !mutant::lacks("lease");
                         let lock = lock.then_some((waiter, many));
+                        if !self.uncover(cache, key) {
+                            // It stays a miss until the sweep is over, for whoever computes it as well.
+                            add(&cache.counters.misses, 1);
+                            let (reply, answers) = local::lead(cache, key, token, Lease::None, None, self.now);
+                            self.answers.append(answers);
+                            return self.steps.push(Step::Answered(reply));
+                        }
                         self.read(cache, key, Some(Flight { token, ask, lock }));
                     }
                     joined => self.steps.push(Step::Answered(local::joined(cache, joined))),
@@ -190,12 +211,16 @@ impl Planner {
             }
             Op::Set { value, ttl, more, .. } => {
                 flights.fence(key);
+                self.uncover(cache, key);
                 let names = &batch.more(more).tags;
                 let meta = (!names.is_empty()).then(|| local::meta(0, 0, self.tags(cache, names)));
                 self.command(set(key, &cache.format.encode(batch.str(value), meta.as_deref()), ttl), Step::Write);
             }
             Op::End { value, ttl, token, more, .. } => match flights.landing(key, token) {
                 Some(landing) => {
+                    if landing.lease == Lease::None {
+                        self.uncover(cache, key);
+                    }
                     let result = Computed { token, text: batch.str(value), ttl, extras: batch.more(more) };
                     self.command(store(cache, key, &result, &landing, false), Step::Write);
                 }
@@ -210,10 +235,12 @@ impl Planner {
                 if given.is_some_and(|given| tags::is_internal(given.as_bytes())) {
                     flights.fence_tag(key);
                 }
+                self.uncover(cache, key);
                 self.command(with_key(remove(self.denied), key), Step::Write);
             }
             Op::Increment { amount, ttl, .. } => {
                 let computing = flights.fence(key).map(|token| holder(cache, token));
+                self.uncover(cache, key);
                 self.increment(key, amount, ttl, computing);
             }
             Op::Exists { .. } => self.question(key, Question::Exists),
@@ -279,6 +306,20 @@ impl Planner {
             let key = tags::key(&cache.prefix, name);
             self.tokens.get(&*key).cloned().or_else(|| tags::near_token(&cache.shared().near, &key, self.now))
         })
+    }
+
+    /// Removes what lies at a key that a sweep is about to remove, in front of the step that comes next. False where the
+    /// key stays covered.
+    fn uncover(&mut self, cache: &Cache, key: &str) -> bool {
+        let (id, excepted) = match cache.shared().journal.uncover(key) {
+            Covered::No => return true,
+            Covered::Excepted(id) => (id, true),
+            Covered::Still(id) => (id, false),
+        };
+        self.close_run();
+        self.pipeline.add_command(with_key(remove(self.denied), key));
+        self.uncovered.push((self.steps.len(), id));
+        excepted
     }
 
     /// Ends the MGET under way, so that what follows stands behind it.

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use redis::{Cmd, Pipeline, Value};
 
-use super::denied;
+use super::denied::{self, Denied};
 use super::found::{self, judge, left};
 use super::reply::{classify, out_of_step};
 use super::settle::Wanted;
@@ -207,7 +207,7 @@ impl Task {
         if keys.is_empty() {
             return Ok(Tokens::new());
         }
-        let (pipeline, asked) = tokens::ask(&cache, keys, false);
+        let (pipeline, asked) = tokens::ask(&cache, keys, false, Denied::default());
         let values = self.pipeline(pipeline).await?;
         Ok(asked.heard(&cache, values)?.0)
     }

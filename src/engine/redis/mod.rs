@@ -29,8 +29,10 @@ use std::time::Instant;
 
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::batch::{Batch, Reply, ReplyTo, Task};
+use super::batch::{Batch, Reply, ReplyTo};
 use super::cache::Cache;
+use super::local;
+use super::long::{self, Called};
 
 /// Where calls go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,7 +52,9 @@ impl Gate {
 /// What is to be done.
 pub enum Work {
     Batch(Batch),
-    Task(Task),
+    Task(Called),
+    /// It is done.
+    Nothing,
 }
 
 impl Work {
@@ -59,6 +63,7 @@ impl Work {
         match self {
             Self::Batch(batch) => batch.ops.len(),
             Self::Task(_) => 1,
+            Self::Nothing => 0,
         }
     }
 }
@@ -103,9 +108,24 @@ impl Job {
 
 impl Drop for Job {
     fn drop(&mut self) {
-        if !self.answered {
-            let replies = self.cache.run_locally(&mut self.work, &self.to);
-            self.answer(&replies);
+        if self.answered {
+            return;
+        }
+        match std::mem::replace(&mut self.work, Work::Nothing) {
+            Work::Nothing => {}
+            Work::Batch(mut batch) => {
+                let replies = local::run(&self.cache, &mut batch, &self.to);
+                self.work = Work::Batch(batch);
+                self.answer(&replies);
+            }
+            Work::Task(called) => {
+                let reply = long::locally(&self.cache, called, &self.to);
+                self.cache.shared().leave(1);
+                // It has its place: what is called from here on is behind it, although its steps are still to be made.
+                if let Some(reply) = reply {
+                    self.to.complete(&[reply]);
+                }
+            }
         }
     }
 }

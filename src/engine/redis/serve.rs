@@ -19,6 +19,7 @@ use super::dial::Connection;
 use super::reply::classify;
 use super::sent::{self, InFlight, Next, Sent};
 use super::settle::Verdict;
+use super::sweep::{self, Steps};
 use super::tokens;
 use super::wire::HELD_UP;
 use super::writes;
@@ -61,6 +62,13 @@ pub async fn serve(
         behind: VecDeque::new(),
         ended: watch::Sender::new(()),
     };
+    let sweeping = sweep::keep_swept(
+        shared.clone(),
+        pump.connection.wire.clone(),
+        pump.connection.denied,
+        pump.connection.server.run_id.clone(),
+    );
+    let _sweeper = AbortOnDrop(tokio::spawn(sweeping).abort_handle());
     for job in waiting {
         pump.start(job);
     }
@@ -80,9 +88,18 @@ pub fn lose(shared: &Shared, trouble: &Trouble) {
     // First: what is served behind this line is no longer vouched for.
     shared.near.disarm(now_ms());
     shared.waiting.wake_all();
+    shared.journal.lose();
     shared.errors.count(trouble.kind);
     shared.status.down(trouble);
     *shared.gate.write() = Gate::Local;
+}
+
+struct AbortOnDrop(tokio::task::AbortHandle);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 struct Pump<'a, F: Future> {
@@ -111,15 +128,15 @@ impl Pump<'_, futures_util::future::BoxFuture<'static, Result<Vec<Value>, Troubl
             let wanted = tokens::wanted(&job.cache, batch);
             if !wanted.is_empty() {
                 self.stalled = true;
-                let (pipeline, asked) = tokens::ask(&job.cache, wanted, true);
+                let (pipeline, asked) = tokens::ask(&job.cache, wanted, true, self.connection.denied);
                 return self.send(pipeline, Sent::Tokens(Box::new(asked), Next::Plan(job)));
             }
         }
         self.plan(job, Tokens::new());
     }
 
-    fn plan(&mut self, job: Job, tokens: Tokens) {
-        match &job.work {
+    fn plan(&mut self, mut job: Job, tokens: Tokens) {
+        match &mut job.work {
             Work::Batch(batch) => {
                 let mut plan = commands::plan(&job.cache, batch, &job.to, self.connection.denied, tokens);
                 let pipeline = std::mem::take(&mut plan.pipeline);
@@ -131,10 +148,18 @@ impl Pump<'_, futures_util::future::BoxFuture<'static, Result<Vec<Value>, Troubl
                     self.send(pipeline, Sent::Batch(Box::new(flight)));
                 }
             }
-            Work::Task(_) => {
+            Work::Task(called) => {
+                // Here, and not where it is done: the order of jobs is the order of their effects.
+                let placed = tasks::place(&job.cache, called, &self.connection.wire);
                 let ended = self.ended.subscribe();
-                tokio::spawn(tasks::run(job, self.connection.wire.clone(), self.connection.denied, ended));
+                let steps = Steps {
+                    wire: self.connection.wire.clone(),
+                    denied: self.connection.denied,
+                    patience: job.cache.timeout,
+                };
+                tokio::spawn(tasks::run(job, placed, steps, ended));
             }
+            Work::Nothing => {}
         }
     }
 
@@ -281,7 +306,7 @@ impl Pump<'_, futures_util::future::BoxFuture<'static, Result<Vec<Value>, Troubl
         if unknown.is_empty() {
             return self.settle(flight, values);
         }
-        let (pipeline, asked) = tokens::ask(&cache, unknown, false);
+        let (pipeline, asked) = tokens::ask(&cache, unknown, false, self.connection.denied);
         self.send(pipeline, Sent::Tokens(Box::new(asked), Next::Settle(flight, values)));
         Ok(())
     }

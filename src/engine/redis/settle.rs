@@ -1,6 +1,7 @@
 //! The replies of a pipeline as the replies of its batch, and what they leave to be done.
 
 use std::collections::HashSet;
+use std::iter::Peekable;
 use std::sync::Arc;
 use std::vec;
 
@@ -89,13 +90,17 @@ impl Plan {
             leases: Vec::new().into_iter(),
             sent: self.now,
             tokens: self.tokens,
+            uncovered: self.uncovered.into_iter().peekable(),
             verdict: Verdict { answers: self.answers, ..Verdict::default() },
         };
         let mut buffer = String::new();
         let now = now_ms();
         let mut replies = Vec::with_capacity(self.steps.len());
-        for (op, step) in batch.ops.iter().zip(self.steps) {
+        for (at, (op, step)) in batch.ops.iter().zip(self.steps).enumerate() {
             let key = op.key().map_or("", |span| cache.prefix.join(batch.str(span), &mut buffer));
+            if let Some((_, id)) = reader.uncovered.next_if(|(step, _)| *step == at) {
+                reader.removed(cache, key, id);
+            }
             replies.push(reader.answer(cache, batch, op, step, to, now, key));
         }
         (replies, reader.verdict)
@@ -113,6 +118,7 @@ pub(super) struct Reader {
     /// When the batch was sent.
     sent: u64,
     tokens: Tokens,
+    uncovered: Peekable<vec::IntoIter<(usize, u64)>>,
     pub(super) verdict: Verdict,
 }
 
@@ -210,6 +216,17 @@ impl Reader {
             ));
         }
         reply
+    }
+
+    /// The reply to the removal of a covered key.
+    fn removed(&mut self, cache: &Cache, key: &str, id: u64) {
+        let Some(value) = self.values.next() else { return };
+        match integer(value) {
+            Ok(keys) => cache.shared().journal.removed(id, u64::try_from(keys).unwrap_or(0)),
+            Err(trouble) if trouble.kind.is_outage() => _ = self.verdict.outage.get_or_insert(trouble),
+            // It lies there still: a miss until it is replaced.
+            Err(_) => cache.shared().journal.distrust(key),
+        }
     }
 
     /// The server's word on one write: an answer, or `None` where the in-process tier must give one.

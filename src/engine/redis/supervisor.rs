@@ -39,8 +39,6 @@ use crate::engine::registry::Shared;
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 /// And each later one up to twice the one before, until this.
 const LONGEST_PAUSE: Duration = Duration::from_secs(3);
-/// So many keys of the journal are left to be undone while callers' work waits.
-const FEW: usize = 500;
 /// A connection that lived so long was a good one: the next outage begins with short pauses again.
 const GOOD: Duration = Duration::from_secs(10);
 
@@ -172,9 +170,9 @@ async fn recover(shared: &Shared, connection: &Connection, old: Option<&Old>) ->
 }
 
 async fn replay_all(shared: &Shared, connection: &Connection, refused: &mut Vec<Box<str>>) -> Result<u64, Trouble> {
-    let most = replay::replay(shared, connection, FEW, refused).await?;
+    let most = replay::before_the_gate(shared, connection, refused).await?;
     *shared.gate.write() = Gate::Connection;
-    Ok(most + replay::replay(shared, connection, 0, refused).await?)
+    Ok(most + replay::behind_the_gate(shared, connection, refused).await?)
 }
 
 /// The connection that was before.

@@ -1,32 +1,51 @@
-//! Removes the keys that match a pattern, a page of SCAN at a time: never KEYS, and never a key of anybody else.
+//! Removes the keys that covers hide (src/engine/covers.rs), a page of SCAN at a time: never KEYS, and never a key of
+//! anybody else.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use redis::{Cmd, Pipeline, Value, cmd};
 
 use super::denied::Denied;
+use super::dial::Connection;
 use super::reply::{classify, integer, out_of_step};
 use super::wire::Wire;
 use super::writes;
 use crate::engine::error::Trouble;
-use crate::engine::glob;
-use crate::engine::journal::Pattern;
-use crate::engine::mutant;
-use crate::engine::near::Near;
-use crate::engine::tags;
+use crate::engine::registry::Shared;
 
 /// Keys that one SCAN looks at: a step of about a millisecond for the server.
 const SCAN_COUNT: usize = 1_000;
+/// The least that a step may take: nobody waits for it alone, and it is more work than a call.
+const LEAST_PATIENCE: Duration = Duration::from_secs(1);
 
 /// A connection for long work: each step has a deadline.
-pub struct Steps<'a> {
+pub struct Steps {
     pub wire: Wire,
     pub denied: Denied,
     pub patience: Duration,
-    pub near: &'a Near,
 }
 
-impl Steps<'_> {
+/// Sweeps whatever covers there are, for as long as the connection lasts.
+pub async fn keep_swept(shared: Arc<Shared>, wire: Wire, denied: Denied, server: Option<String>) {
+    let mut steps = Steps { wire, denied, patience: shared.patience() };
+    loop {
+        match steps.walk(&shared, server.as_deref()).await {
+            Ok(Some(_)) => {}
+            Ok(None) => shared.journal.stirred.notified().await,
+            // The pump is told, and ends as well.
+            Err(trouble) => return steps.wire.fail(trouble),
+        }
+    }
+}
+
+impl Steps {
+    /// For work that nobody waits for.
+    pub fn behind(shared: &Shared, connection: &Connection) -> Self {
+        let patience = shared.patience().max(LEAST_PATIENCE);
+        Self { wire: connection.wire.clone(), denied: connection.denied, patience }
+    }
+
     pub async fn pipeline(&mut self, pipeline: Pipeline) -> Result<Vec<Value>, Trouble> {
         self.wire.ask(pipeline, self.patience).await
     }
@@ -41,55 +60,70 @@ impl Steps<'_> {
         }
     }
 
-    /// Removes what matches, and adds to `removed` how many keys of the caller's there were.
-    pub async fn sweep(&mut self, pattern: &Pattern, removed: &mut u64) -> Result<(), Trouble> {
-        let full = match mutant::lacks("prefix") {
-            false => format!("{}{}", glob::escape(&pattern.prefix), pattern.glob),
-            true => pattern.glob.to_string(),
-        };
-        let mut cursor = b"0".to_vec();
+    /// Walks over the server's keys once, for all covers that stand; how many keys of the callers' went, `None` where
+    /// there is nothing to be swept.
+    ///
+    /// `server`: its run id; a walk that an outage cut off on the same one goes on from there. What the server refuses
+    /// ends the covers: which keys it would have been is not to be known.
+    pub async fn walk(&mut self, shared: &Shared, server: Option<&str>) -> Result<Option<u64>, Trouble> {
+        let Some(walk) = shared.journal.walk(server) else { return Ok(None) };
+        let mut cursor = walk.cursor;
+        let mut removed = 0;
         loop {
-            let mut scan = cmd("SCAN");
-            scan.arg(&cursor).arg("MATCH").arg(&full).arg("COUNT").arg(SCAN_COUNT);
-            let Value::Array(mut page) = self.command(scan).await? else { return Err(out_of_step()) };
-            let (Some(Value::Array(keys)), Some(Value::BulkString(next))) = (page.pop(), page.pop()) else {
-                return Err(out_of_step());
-            };
-            *removed += self.remove(pattern, keys).await?;
-            if next == b"0" {
-                return Ok(());
+            match self.page(shared, &cursor, &walk.glob).await {
+                Ok((next, count)) => {
+                    removed += count;
+                    if next == b"0" {
+                        shared.journal.walked(None);
+                        return Ok(Some(removed));
+                    }
+                    shared.journal.turn(next.clone());
+                    cursor = next;
+                }
+                Err(trouble) if trouble.kind.is_outage() => return Err(trouble),
+                Err(trouble) => {
+                    let untold = shared.journal.walked(Some(&trouble));
+                    tell(shared, &trouble, untold);
+                    return Ok(Some(removed));
+                }
             }
-            cursor = next;
         }
     }
 
-    async fn remove(&mut self, pattern: &Pattern, keys: Vec<Value>) -> Result<u64, Trouble> {
-        let mut theirs = Vec::new();
-        let mut ours = Vec::new();
-        for key in keys {
-            let Value::BulkString(key) = key else { continue };
-            // The server matched it already; only keys of this namespace are ever removed, whatever the server says.
-            let Some(rest) = key
-                .strip_prefix(pattern.prefix.as_bytes())
-                .or_else(|| mutant::lacks("prefix").then_some(key.as_slice()))
-            else {
-                continue;
-            };
-            if !glob::matches(pattern.glob.as_bytes(), rest) {
-                continue;
-            }
-            if let Ok(key) = std::str::from_utf8(&key) {
-                // With the UNLINK that is sent next: a read planned before it fills nothing, one planned behind it reads what is left.
-                self.near.invalidate(key);
-            }
-            match tags::is_internal(rest) {
-                false => theirs.push(key),
-                true if pattern.internal => ours.push(key),
-                true => {}
+    /// One step; where the next one begins, and how many keys of the callers' went.
+    async fn page(&mut self, shared: &Shared, cursor: &[u8], glob: &str) -> Result<(Vec<u8>, u64), Trouble> {
+        let mut scan = cmd("SCAN");
+        scan.arg(cursor).arg("MATCH").arg(glob).arg("COUNT").arg(SCAN_COUNT);
+        let Value::Array(mut page) = self.command(scan).await? else { return Err(out_of_step()) };
+        let (Some(Value::Array(keys)), Some(Value::BulkString(next))) = (page.pop(), page.pop()) else {
+            return Err(out_of_step());
+        };
+        // No pause between picking the keys and sending their removal: see the essay of covers.rs.
+        let picked = shared.journal.pick(keys);
+        if picked.is_empty() {
+            return Ok((next, 0));
+        }
+        let mut pipeline = Pipeline::with_capacity(picked.len());
+        for part in &picked {
+            pipeline.cmd(writes::remove(self.denied)).arg(&part.keys);
+        }
+        let mut removed = 0;
+        for (part, reply) in picked.iter().zip(self.pipeline(pipeline).await?) {
+            match integer(reply) {
+                Ok(count) if part.counts => {
+                    let count = u64::try_from(count).unwrap_or(0);
+                    shared.journal.removed(part.id, count);
+                    removed += count;
+                }
+                Ok(_) => {}
+                Err(trouble) if trouble.kind.is_outage() => return Err(trouble),
+                Err(trouble) => {
+                    let untold = shared.journal.refused(part.id, &trouble);
+                    tell(shared, &trouble, untold);
+                }
             }
         }
-        self.unlink(ours).await?;
-        self.unlink(theirs).await
+        Ok((next, removed))
     }
 
     /// Removes keys; how many there were.
@@ -100,5 +134,12 @@ impl Steps<'_> {
         let mut unlink = cmd(writes::remove(self.denied));
         unlink.arg(keys);
         Ok(u64::try_from(integer(self.command(unlink).await?)?).unwrap_or(0))
+    }
+}
+
+fn tell(shared: &Shared, trouble: &Trouble, untold: bool) {
+    if untold {
+        shared.errors.count(trouble.kind);
+        shared.status.tell_error(trouble);
     }
 }

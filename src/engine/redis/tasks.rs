@@ -1,42 +1,59 @@
-//! Long work on the connection, beside the pump: `delPattern`, `clear`, `getStats`. Each step has the deadline of a call.
+//! Long work on the connection, beside the pump: `delPattern`, `clear`, `getStats`. Each step has the deadline of a
+//! call.
 
 use redis::{Pipeline, Value};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
-use super::denied::Denied;
 use super::dial::{field, text};
 use super::reply::{classify, integer, out_of_step};
 use super::sweep::Steps;
 use super::wire::Wire;
 use super::{Job, Work};
-use crate::engine::batch::{Json, Reply, Task};
-use crate::engine::cache::{Cache, ServerStats, stats_json};
-use crate::engine::clock::now_ms;
-use crate::engine::error::{CallError, Trouble};
-use crate::engine::journal::Pattern;
-use crate::engine::local;
+use crate::engine::batch::{Reply, Task};
+use crate::engine::cache::{Cache, ServerStats};
+use crate::engine::covers::Swept;
+use crate::engine::error::{CallError, Kind, Trouble};
+use crate::engine::local::to_i64;
+use crate::engine::long::{Called, Sweep, stats};
 use crate::engine::stats::add;
 
-/// Does a task and answers it. An outage in the middle of it is the pump's, too, and what was called before it is answered before it: `ended` says when.
-pub async fn run(job: Job, wire: Wire, denied: Denied, mut ended: watch::Receiver<()>) {
-    let Work::Task(task) = &job.work else { return };
-    let near = &job.cache.shared().near;
-    let steps = Steps { wire: wire.clone(), denied, patience: job.cache.timeout, near };
+/// A task that has its place in the order of calls, and what it waits for.
+pub enum Placed {
+    Stats,
+    Refused,
+    /// Its cover is swept with all others: see `sweep::keep_swept`.
+    Sweep(Sweep, oneshot::Receiver<Swept>),
+    /// FLUSHDB was sent: here the order on the wire is enough.
+    Flush(Sweep, Flushed),
+}
+
+type Flushed = futures_util::future::BoxFuture<'static, Result<Vec<Value>, Trouble>>;
+
+/// A task takes its place: what is planned from here on is behind it.
+pub fn place(cache: &Cache, called: &mut Called, wire: &Wire) -> Placed {
+    let Some(sweep) = called.take_place(cache) else {
+        return if called.task == Task::Stats { Placed::Stats } else { Placed::Refused };
+    };
+    if called.task == (Task::Clear { flush_db: true }) && cache.prefix.is_raw() {
+        let mut pipeline = Pipeline::with_capacity(2);
+        // In the background, as UNLINK: a database of millions of keys takes longer than a call may.
+        pipeline.cmd("DBSIZE").cmd("FLUSHDB").arg("ASYNC");
+        return Placed::Flush(sweep, Box::pin(wire.ask(pipeline, cache.timeout)));
+    }
+    let swept = cache.shared().journal.raise(sweep.pattern.clone());
+    Placed::Sweep(sweep, swept)
+}
+
+/// Does a task and answers it. An outage in the middle of it is the pump's, too, and what was called before it is
+/// answered before it: `ended` says when.
+pub async fn run(mut job: Job, placed: Placed, steps: Steps, mut ended: watch::Receiver<()>) {
+    let wire = steps.wire.clone();
     let mut tasks = Tasks { cache: &job.cache, steps };
-    let reply = match task {
-        Task::DelPattern(pattern) => {
-            let locally = local::remove_pattern(&job.cache, pattern, now_ms());
-            tasks.remove(pattern, false, locally).await
-        }
-        Task::Clear { flush_db } => match (job.cache.prefix.is_raw(), flush_db) {
-            (false, _) => {
-                let locally = local::clear(&job.cache, now_ms());
-                tasks.remove("*", true, locally).await
-            }
-            (true, true) => tasks.flush_db().await,
-            (true, false) => Ok(Reply::Error(CallError::needs_namespace())),
-        },
-        Task::Stats => tasks.stats().await,
+    let reply = match placed {
+        Placed::Stats => tasks.stats().await,
+        Placed::Refused => Ok(Reply::Error(CallError::needs_namespace())),
+        Placed::Sweep(sweep, swept) => tasks.swept(&sweep, swept).await,
+        Placed::Flush(sweep, flushed) => tasks.flushed(&sweep, flushed).await,
     };
     match reply {
         Ok(reply) => job.finish(&[reply]),
@@ -44,6 +61,10 @@ pub async fn run(job: Job, wire: Wire, denied: Denied, mut ended: watch::Receive
             wire.fail(trouble);
             // Never sent: an error is the end.
             let _ = ended.changed().await;
+            if let Work::Task(called) = &mut job.work {
+                // Once more, behind those: what they wrote on the in-process tier is of before it.
+                *called = Called::new(&job.cache, called.task.clone());
+            }
             job.fall_back();
         }
     }
@@ -51,35 +72,31 @@ pub async fn run(job: Job, wire: Wire, denied: Denied, mut ended: watch::Receive
 
 struct Tasks<'a> {
     cache: &'a Cache,
-    steps: Steps<'a>,
+    steps: Steps,
 }
 
 /// What a task says, or the outage that it met.
 type Outcome = Result<Reply, Trouble>;
 
 impl Tasks<'_> {
-    /// Removes what matches, where it was removed from the in-process tier already: what is being computed must not store afterwards, and that tier
-    /// may hold such keys once Redis is away.
-    async fn remove(&mut self, glob: &str, internal: bool, locally: u64) -> Outcome {
-        let pattern = Pattern { prefix: self.cache.prefix.as_str().into(), glob: glob.into(), internal };
-        let mut removed = 0;
-        let swept = self.steps.sweep(&pattern, &mut removed).await;
+    /// Waits until what matches is gone, here and there.
+    async fn swept(&mut self, sweep: &Sweep, swept: oneshot::Receiver<Swept>) -> Outcome {
+        let locally = sweep.finish(self.cache).await;
+        let lost = || Err(Trouble::new(Kind::Connection, "the connection was lost in the middle of a sweep"));
+        let removed = match swept.await.unwrap_or_else(|_| lost()) {
+            Ok(removed) => removed,
+            Err(trouble) => {
+                self.refused(sweep, unless_outage(trouble)?);
+                0
+            }
+        };
         add(&self.cache.counters.deletes, removed);
-        if let Err(trouble) = swept {
-            let trouble = unless_outage(trouble)?;
-            // Some may be left.
-            self.cache.journal_pattern(glob, internal);
-            self.refused(&trouble);
-        }
-        Ok(Reply::Number(local::to_i64(removed + locally)))
+        Ok(Reply::Number(to_i64(removed + locally)))
     }
 
-    async fn flush_db(&mut self) -> Outcome {
-        let locally = local::clear(self.cache, now_ms());
-        self.cache.shared().near.flush();
-        let mut pipeline = Pipeline::with_capacity(2);
-        pipeline.cmd("DBSIZE").cmd("FLUSHDB");
-        let mut replies = self.steps.pipeline(pipeline).await?;
+    async fn flushed(&mut self, sweep: &Sweep, flushed: Flushed) -> Outcome {
+        let locally = sweep.finish(self.cache).await;
+        let mut replies = flushed.await?;
         let flushed = match (replies.pop(), replies.pop()) {
             (Some(Value::Okay), Some(size)) => integer(size),
             (Some(Value::ServerError(error)), _) => Err(classify(&error)),
@@ -88,10 +105,8 @@ impl Tasks<'_> {
         Ok(Reply::Number(match flushed {
             Ok(keys) => keys,
             Err(trouble) => {
-                let trouble = unless_outage(trouble)?;
-                self.cache.journal_pattern("*", true);
-                self.refused(&trouble);
-                local::to_i64(locally)
+                self.refused(sweep, unless_outage(trouble)?);
+                to_i64(locally)
             }
         }))
     }
@@ -109,12 +124,14 @@ impl Tasks<'_> {
             max_memory_policy: field(&info, "maxmemory_policy").map(|v| v.trim().to_owned()),
             keys: replies.into_iter().nth(1).and_then(|v| integer(v).ok()).and_then(|n| u64::try_from(n).ok()),
         };
-        Ok(Reply::Value(Json::Owned(stats_json(self.cache, Some(&server)))))
+        Ok(stats(self.cache, Some(&server)).await)
     }
 
-    fn refused(&self, trouble: &Trouble) {
+    /// Some are left: the next recovery tries it again.
+    fn refused(&self, sweep: &Sweep, trouble: Trouble) {
+        self.cache.journal_pattern(sweep.pattern.clone(), true);
         self.cache.shared().errors.count(trouble.kind);
-        self.cache.shared().status.notice(trouble);
+        self.cache.shared().status.notice(&trouble);
     }
 }
 

@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use redis::{Pipeline, Value};
 
-use super::denied;
+use super::denied::{self, Denied};
 use super::found::left;
 use super::reply::classify;
-use super::writes::pexpire;
+use super::writes::{self, pexpire};
 use crate::engine::batch::{Batch, Json, Op};
 use crate::engine::cache::Cache;
 use crate::engine::clock::{Ttl, now_ms};
+use crate::engine::covers::Covered;
 use crate::engine::error::Trouble;
 use crate::engine::options::DEFAULT_MAX_AGE;
 use crate::engine::tags::{self, Tokens};
@@ -23,6 +24,9 @@ pub struct Asked {
     keys: Vec<String>,
     /// Of each, should the near cache keep its token.
     tickets: Vec<Option<u64>>,
+    /// Of each, whether a sweep is about to remove it: it was removed first where tokens are made, and is no token
+    /// elsewhere.
+    covered: Vec<bool>,
     /// Whether tokens are made where there are none.
     make: bool,
     sent: u64,
@@ -48,17 +52,23 @@ pub fn wanted(cache: &Cache, batch: &Batch) -> Vec<String> {
 }
 
 /// The commands that ask for tokens.
-pub fn ask(cache: &Cache, keys: Vec<String>, make: bool) -> (Pipeline, Asked) {
+pub fn ask(cache: &Cache, keys: Vec<String>, make: bool, denied: Denied) -> (Pipeline, Asked) {
     let mut pipeline = Pipeline::with_capacity(keys.len() * 3);
+    let journal = &cache.shared().journal;
     let tickets = keys.iter().map(|key| cache.shared().near.expect(key)).collect();
+    let mut covered = Vec::with_capacity(keys.len());
     for key in &keys {
+        covered.push(if make { journal.uncover(key) != Covered::No } else { journal.covers(key) });
+        if make && covered.last() == Some(&true) {
+            pipeline.cmd(writes::remove(denied)).arg(key);
+        }
         if make {
             pipeline.cmd("SET").arg(key).arg(&*tags::new_token()).arg("NX").arg("PX").arg(millis(LIFE));
         }
         pipeline.cmd("GET").arg(key);
         pipeline.cmd("PTTL").arg(key);
     }
-    (pipeline, Asked { keys, tickets, make, sent: now_ms() })
+    (pipeline, Asked { keys, tickets, covered, make, sent: now_ms() })
 }
 
 impl Asked {
@@ -68,12 +78,15 @@ impl Asked {
         let mut tokens = Tokens::new();
         let mut renewals = Pipeline::new();
         let mut values = values.into_iter();
-        for (key, ticket) in self.keys.into_iter().zip(self.tickets) {
+        for ((key, ticket), covered) in self.keys.into_iter().zip(self.tickets).zip(self.covered) {
+            if self.make && covered {
+                check(cache, values.next())?;
+            }
             if self.make {
                 check(cache, values.next())?;
             }
             let token = match check(cache, values.next())? {
-                Some(Value::BulkString(bytes)) => Json::checked(bytes),
+                Some(Value::BulkString(bytes)) if self.make || !covered => Json::checked(bytes),
                 _ => None,
             };
             let ms = values.next().and_then(left);

@@ -118,19 +118,26 @@ impl Wire {
     }
 
     /// As `send`, with a deadline. One that is missed is an outage, whoever missed it.
-    pub async fn ask(&self, pipeline: Pipeline, patience: Duration) -> Result<Vec<Value>, Trouble> {
+    pub fn ask(
+        &self,
+        pipeline: Pipeline,
+        patience: Duration,
+    ) -> impl Future<Output = Result<Vec<Value>, Trouble>> + use<> {
         let due = Instant::now() + patience;
         let replies = self.send(pipeline);
-        tokio::pin!(replies);
-        let mut result = timeout_at(due, &mut replies).await;
-        if result.is_err() && due.elapsed() > HELD_UP {
-            result = timeout(HELD_UP, &mut replies).await;
+        let wire = self.clone();
+        async move {
+            tokio::pin!(replies);
+            let mut result = timeout_at(due, &mut replies).await;
+            if result.is_err() && due.elapsed() > HELD_UP {
+                result = timeout(HELD_UP, &mut replies).await;
+            }
+            result.unwrap_or_else(|_| {
+                let trouble = Trouble::new(Kind::Timeout, "the server did not answer in time");
+                wire.fail(trouble.clone());
+                Err(trouble)
+            })
         }
-        result.unwrap_or_else(|_| {
-            let trouble = Trouble::new(Kind::Timeout, "the server did not answer in time");
-            self.fail(trouble.clone());
-            Err(trouble)
-        })
     }
 
     /// The connection is of no more use, whoever found it out: only a recovery undoes what is unknown now.

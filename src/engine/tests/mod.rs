@@ -16,3 +16,4 @@ mod reply;
 mod resp;
 mod splice;
 mod support;
+mod sweeps;
