@@ -2,7 +2,7 @@
 //!
 //! A turn of the event loop arrives as a [`batch`], values as their [`leaves`]; what a call says beyond key, value and TTL are its [`extras`]. [`cache`] answers what the [`near`] cache holds, gives the rest to
 //! the connection in [`redis`], or runs it on the in-process tier ([`local`] over [`memory`]) while Redis is away. [`entry`] reads the bytes that were found, [`tags`] tells whether
-//! they were invalidated, and [`life`] whether they are fresh, or old and still of use. [`flight`] makes each key computed once, for its [`waiters`]; [`lease`] does so across processes. The
+//! they were invalidated, and [`life`] whether they are fresh, or old and still of use. [`flight`] makes each key computed once, for its [`waiters`], and [`fences`] say what of it may not be stored; [`lease`] does so across processes. The
 //! replies go back through a [`batch::Sink`], spliced into one JSON text by [`splice`].
 
 #![forbid(unsafe_code)]
@@ -14,6 +14,7 @@ pub mod codec;
 pub mod entry;
 pub mod error;
 pub mod extras;
+pub mod fences;
 pub mod flight;
 pub mod glob;
 pub mod journal;

@@ -138,7 +138,8 @@ impl Planner {
             Op::Get { .. } => self.read(cache, key, None),
             Op::Begin { waiter, lock, many, early, more, .. } => {
                 let extras = batch.more(more);
-                let caller = Caller { to: ReplyTo { sink: to.sink.clone(), id: waiter }, window: extras.window, many };
+                let to = ReplyTo { sink: to.sink.clone(), id: waiter };
+                let caller = Caller { to, window: extras.window, many, codec: cache.format.codec };
                 match flights.begin(key, caller, self.now) {
                     Begin::Read(token) => {
                         if !extras.tags.is_empty() {
@@ -190,13 +191,17 @@ impl Planner {
                 self.question(key, Question::Expire(2));
                 self.pipeline.add_command(with_key("PERSIST", key)).add_command(with_key("EXISTS", key));
             }
-            Op::Abandon { token, nothing, .. } => {
+            Op::Abandon { token, why, .. } => {
                 let leased = flights.leased(key, token);
-                self.answers.append(flights.end(key, token, if nothing { Outcome::Nothing } else { Outcome::Failed }));
+                self.answers.append(flights.end(key, token, why.into()));
                 self.over(cache, key, token, leased);
             }
             Op::Overdue { token, .. } => {
                 self.answers.append(flights.overdue(key, token));
+                self.steps.push(Step::Answered(Reply::Done));
+            }
+            Op::Withdraw { waiter, .. } => {
+                self.answers.append(flights.withdraw(key, to.sink.client(), waiter));
                 self.steps.push(Step::Answered(Reply::Done));
             }
             Op::Malformed | Op::Answered | Op::Known(_) => self.steps.push(Step::Answered(local::keyless(batch, op))),

@@ -10,6 +10,7 @@ mod leaves;
 mod memory;
 mod near;
 mod options;
+mod orphans;
 mod processes;
 mod resp;
 mod splice;
