@@ -170,6 +170,26 @@ test('while it is computed the key is not there', async () => {
   expect(await cache.ttl('k')).toBeGreaterThan(50);
 });
 
+test.each([
+  ['an invalidated tag', (cache) => cache.invalidateTags('t')],
+  ['a deleted pattern', (cache) => cache.delPattern('*')],
+  ['a deleted key', (cache) => cache.del('k')],
+])('%s ends a computation, and nobody waits for it any more', async (_, write) => {
+  const [one, two] = [await connected(), await connected({ url: `unix:${server.socket}` })];
+  const { fn, release, begun } = held('old');
+  const options = { tags: ['t'], hardTimeout: 20 };
+  const old = one.getOrCompute('k', fn, options);
+  await begun();
+  // Longer than anyone waits: its own end does not come in time.
+  await server.cli('pexpire', `${namespace}:k`, '60000');
+  await write(one);
+  const made = await Promise.all([one, two].map((cache) => cache.getOrCompute('k', () => 'new', options)));
+  expect(made).toEqual(['new', 'new']);
+  release();
+  expect(await old).toBe('old');
+  expect(await one.get('k')).toBe('new');
+});
+
 test('a lease is renewed while the function runs', async () => {
   const cache = await connected();
   const { fn, release, begun } = held('slow');

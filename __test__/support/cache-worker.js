@@ -43,6 +43,11 @@ const tasks = {
     return Promise.all(Array.from({ length: callers }, call));
   },
 
+  /** Asks for a key, and does not wait for it. */
+  async ask({ key, lock }) {
+    cache.getOrCompute(key, () => 'from a worker', { lock }).catch(() => {});
+  },
+
   computeForEver({ begun }) {
     return cache.getOrCompute('k', () => {
       signal(begun);

@@ -1,7 +1,9 @@
-//! What ends the right of computations to store: a write of their key, of a key that a pattern covers, or of one of their tags.
+//! What ends the right of computations to store: a write of their key, of a key that a pattern covers, or of one of
+//! their tags.
 //!
-//! A fenced flight runs on, and its result goes to those who wait for it, but nobody joins it any more and nothing is stored. It gives up what it holds in Redis at
-//! once: its marker would keep the next caller, of this process or another, waiting for a result that comes to nothing.
+//! A fenced flight runs on, and its result goes to those who wait for it, but nobody joins it any more and nothing is
+//! stored. It gives up what it holds in Redis at once: its marker would keep the next caller, of this process or
+//! another, waiting for a result that comes to nothing.
 
 use std::sync::atomic::Ordering;
 
@@ -24,7 +26,8 @@ impl Flights {
         flights.iter().rev().find(|f| f.lease == Lease::Key || f.asked).map(|f| f.token)
     }
 
-    /// As `fence`, for all that compute without a lease: they began while Redis was away, and others may have written their keys since.
+    /// As `fence`, for all that compute without a lease: they began while Redis was away, and others may have written
+    /// their keys since.
     pub fn fence_unleased(&self) {
         for flight in self.table.lock().flights.values_mut().flatten() {
             if flight.lease == Lease::None && flight.is_computing() {

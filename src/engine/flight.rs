@@ -6,20 +6,23 @@
 //!
 //! The approach. Each key has a short list of flights. A flight begins `Reading` (one read of Redis serves all who ask meanwhile), and becomes
 //! `Computing` when the read missed: its first caller leads, callers of the same environment follow it in JavaScript (they share errors
-//! unchanged), callers of other environments wait here for the text. A write of the key *fences* every flight there is: nobody joins
-//! a fenced flight any more, and its result goes to those who already wait, but not into the store. The fence is set where the
-//! write is executed (fences.rs) and checked where the result is executed, both in the order of the engine's queue, so there is no moment between.
+//! unchanged), callers of other environments wait here for the text. A write of the key *fences* every flight there is:
+//! nobody joins a fenced flight any more, and its result goes to those who already wait, but not into the store. The
+//! fence is set where the write is executed (fences.rs) and checked where the result is executed, both in the order of
+//! the engine's queue, so there is no moment between.
 //!
-//! Every fate of a flight: `found` (the read hit), `end` (value, nothing, failed, left), `overdue` (callers stopped waiting; the next one leads anew,
-//! the old one may still store), `forget` (its environment ended). Who waits for a flight that ends without a word asks again.
-//! Between processes the lease of `lease.rs` does what this table does between threads; a flight that holds one is `leased`, and gives it up with its right
-//! to store.
+//! Every fate of a flight: `found` (the read hit), `end` (value, nothing, failed, left), `overdue` (callers stopped
+//! waiting; the next one leads anew, the old one may still store), `forget` (its environment ended). Who waits for a
+//! flight that ends without a word asks again. Between processes the lease of `lease.rs` does what this table does
+//! between threads; a flight that holds one is `leased`, and gives it up with its right to store.
 //!
-//! An environment may end at any moment, and then computes nothing and hears of nothing. Its sink is closed first and its flights are forgotten behind that, so
-//! whoever makes a leader under the lock of the table sees one or the other: a closed sink never leads, the next caller that lives does. Each waiter has
-//! an owner that ends it: its answer, its caller who gives up (`withdraw`), or the end of its environment.
+//! An environment may end at any moment, and then computes nothing and hears of nothing. Its sink is closed first and
+//! its flights are forgotten behind that, so whoever makes a leader under the lock of the table sees one or the other:
+//! a closed sink never leads, the next caller that lives does. Each waiter has an owner that ends it: its answer, its
+//! caller who gives up (`withdraw`), or the end of its environment.
 //!
-//! Caches of one namespace may have different codecs. What one of them computes is no value to the other, so each codec has flights of its own.
+//! Caches of one namespace may have different codecs. What one of them computes is no value to the other, so each codec
+//! has flights of its own.
 //!
 //! Rejected: coalescing in JavaScript alone, as worker threads would each compute, and as JavaScript does not see the deletes of other
 //! threads; a version per key kept for ever, as it grows with the number of keys. Flights live only as long as somebody computes.
@@ -93,8 +96,8 @@ impl Flights {
         self.take(key, token).map_or_else(Answers::default, |f| Answers::all(f.waiters, &Reply::Hit(value.clone())))
     }
 
-    /// The read missed, or what it found is to be replaced: its caller `to` computes by the reply of its batch, those of its environment follow it. Where that
-    /// environment has ended, the first who waits computes.
+    /// The read missed, or what it found is to be replaced: its caller `to` computes by the reply of its batch, those
+    /// of its environment follow it. Where that environment has ended, the first who waits computes.
     pub fn lead(&self, key: &str, token: u32, to: &ReplyTo, lease: Lease, over: Option<Over>, now: u64) -> Led {
         let mut table = self.table.lock();
         let Some(flight) = table.find(key, token) else { return Led::default() };
@@ -105,7 +108,8 @@ impl Flights {
         self.first(&mut table, key, token, lease, now)
     }
 
-    /// As `lead`, but first the lease is asked for: the first caller waits with the others, in front of them. False where nobody waits.
+    /// As `lead`, but first the lease is asked for: the first caller waits with the others, in front of them. False
+    /// where nobody waits.
     pub fn hold(&self, key: &str, token: u32, first: Caller, over: Option<Over>) -> bool {
         let mut table = self.table.lock();
         let Some(flight) = table.find(key, token) else { return false };
@@ -227,7 +231,8 @@ impl Flights {
         Answers::all(waiters.unwrap_or_default(), &Reply::Again)
     }
 
-    /// The caller that waits under this id does so no more. Where it leads and does not know, as its answer is still on its way, the flight is left.
+    /// The caller that waits under this id does so no more. Where it leads and does not know, as its answer is still on
+    /// its way, the flight is left.
     pub fn withdraw(&self, key: &str, client: u32, waiter: u32) -> Answers {
         let mut table = self.table.lock();
         let Some(flights) = table.flights.get_mut(key) else { return Answers::default() };

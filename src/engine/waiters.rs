@@ -216,8 +216,8 @@ impl Flight {
         Begin::Wait
     }
 
-    /// Its function runs from here on: that of `first`, or else of the caller whose batch began it. Those of its environment follow it, those of others for whom
-    /// the old value is of use get it.
+    /// Its function runs from here on: that of `first`, or else of the caller whose batch began it. Those of its
+    /// environment follow it, those of others for whom the old value is of use get it.
     pub fn take_off(&mut self, lease: Lease, first: Option<Caller>, now: u64) -> Led {
         let mut answers = Answers::default();
         self.state = State::Computing;

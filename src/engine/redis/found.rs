@@ -100,7 +100,8 @@ impl Reader {
         let Flight { token, ask, lock } = flight;
         let (flights, misses) = (&cache.shared().flights, &cache.shared().misses);
         let had = asked.is_some_and(|reply| is_had(reply, holder(cache, token)));
-        // Not where the value went between the two, or where a write did away with the computation, or the end of all who wanted it.
+        // Not where the value went between the two, or where a write did away with the computation, or the end of all
+        // who wanted it.
         let leads = had && matches!(found, Found::Void(_)) && flights.alive(key, token);
         if had && !leads {
             self.verdict.behind.push(lease::release(key, holder(cache, token)));

@@ -56,8 +56,9 @@ pub async fn run(cache: Arc<Cache>, wire: Wire, wanted: Wanted) {
     }
 }
 
-/// Renews the lease that lies at the stored key `at`, for as long as the function runs; gives it up when `given_up` wakes, for those who wait elsewhere. Between two
-/// renewals it holds no cache: one that is closed need not wait for it.
+/// Renews the lease that lies at the stored key `at`, for as long as the function runs; gives it up when `given_up`
+/// wakes, for those who wait elsewhere. Between two renewals it holds no cache: one that is closed need not wait for
+/// it.
 pub(super) async fn renew(mut task: Task, at: String, given_up: &Notify) {
     let since = Instant::now();
     while since.elapsed() < LONGEST {
@@ -91,7 +92,8 @@ pub(super) struct Task {
 }
 
 impl Task {
-    /// What wakes when the lease is to be given up, where this process computes under it; none where the value came, or nobody waits any more.
+    /// What wakes when the lease is to be given up, where this process computes under it; none where the value came, or
+    /// nobody waits any more.
     async fn wait_for_lease(&mut self) -> Result<Option<Arc<Notify>>, Trouble> {
         let (cache, key) = (self.cache.clone(), self.key.clone());
         let flights = &cache.shared().flights;
@@ -144,7 +146,8 @@ impl Task {
         unwanted
     }
 
-    /// Somebody who waits computes, under the lease that is had at the stored key `at`; what wakes when it is to be given up. Where nobody waits the lease goes.
+    /// Somebody who waits computes, under the lease that is had at the stored key `at`; what wakes when it is to be
+    /// given up. Where nobody waits the lease goes.
     pub(super) async fn lead(&mut self, lease: Lease, at: &str) -> Option<Arc<Notify>> {
         let led = match self.unwanted() {
             true => Led::default(),

@@ -1,5 +1,5 @@
-//! What becomes of computations whose owner is gone, and of what they left in Redis: a marker, or the lock of a refresh. Each is made to last for a minute here, so that
-//! only who gives it up, or takes it over, can end it in time.
+//! What becomes of computations whose owner is gone, and of what they left in Redis: a marker, or the lock of a
+//! refresh. Each is made to last for a minute here, so that only who gives it up, or takes it over, can end it in time.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
