@@ -217,6 +217,19 @@ test('a server that forgets its scripts is taught them again', async () => {
   expect(await cache.get('k2')).toBe(2);
 });
 
+test('a call of many that waits for its leases waits no longer than hardTimeout, and begins nothing behind it', async () => {
+  const cache = await connected();
+  const fn = jest.fn((keys) => keys);
+  // Reads are answered, scripts are not.
+  await server.cli('client', 'pause', '60000', 'write');
+  const late = cache.getOrComputeMany(['a', 'b'], fn, { hardTimeout: 0.1 });
+  await expect(late).rejects.toMatchObject({ code: 'ERR_COMPUTE_TIMEOUT' });
+  await server.cli('client', 'unpause');
+  expect(await cache.getOrComputeMany(['b', 'c'], (keys) => keys.map(() => 'anew'))).toEqual(['anew', 'anew']);
+  expect(await cache.getOrCompute('a', () => 'anew')).toBe('anew');
+  expect(fn).not.toHaveBeenCalled();
+});
+
 test('with lock: false nothing is put at the key', async () => {
   const cache = await connected();
   const { fn, release, begun } = held(1);

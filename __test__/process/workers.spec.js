@@ -93,6 +93,18 @@ describe.each(MODES)('$name', (mode) => {
     expect(await cache.get('k')).toBe('computed by another');
   });
 
+  test('fault 38: a function that ends its thread leaves the key to the others', async () => {
+    const cache = await mode.cache({ namespace });
+    await start(1);
+    const begun = new SharedArrayBuffer(8);
+    workers[0].ask('computeAndExit', { begun }).catch(() => {});
+    await Atomics.waitAsync(new Int32Array(begun), 0, 0).value;
+    const result = cache.getOrCompute('k', () => 'computed by another');
+    await cache.get('a round trip');
+    Atomics.store(new Int32Array(begun), 1, 1);
+    expect(await result).toBe('computed by another');
+  });
+
   test('fault 38: a thread that ends while it waits for another leaves nothing behind', async () => {
     const cache = await mode.cache({ namespace });
     await start(1);

@@ -154,7 +154,7 @@ pub fn finish_read(cache: &Cache, key: &str, token: u32, to: &ReplyTo, ask: Ask,
     }
 }
 
-/// Counts and answers the caller `to`, which runs the function; where its environment has ended, nobody hears that.
+/// Counts and answers the caller `to`, which runs the function. Where its environment has ended the next one does.
 pub fn lead(
     cache: &Cache,
     key: &str,
@@ -170,7 +170,7 @@ pub fn lead(
     };
     let led = cache.shared().flights.lead(key, token, to, lease, over, now);
     add(&cache.counters.computes, u64::from(led.leads));
-    (reply, led)
+    (if led.leads { reply } else { Reply::Again }, led)
 }
 
 /// Answers a caller that need not read.

@@ -1,7 +1,8 @@
 // getOrCompute on the event loop: runs the caller's function for the flights that Rust lets this environment lead.
 //
-// Rust decides who computes (src/engine/flight.rs). What must live here: the function itself, the error that it throws, which reaches every
-// follower of this environment unchanged, and the time-outs of those who wait (caller.js).
+// Rust decides who computes (src/engine/flight.rs). What must live here: the function itself, the error that it throws,
+// which reaches every follower of this environment unchanged (flights.js), and the time-outs of those who wait
+// (caller.js).
 'use strict';
 
 const { checkFunction } = require('./arguments');

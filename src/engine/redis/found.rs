@@ -126,9 +126,10 @@ impl Reader {
                 let to = ReplyTo { sink: to.sink.clone(), id: waiter };
                 let refresh = over.is_some();
                 let first = Caller { to, window: ask.window, many, codec: cache.format.codec };
-                if flights.hold(key, token, first, over) {
-                    self.verdict.leases.push(Wanted { key: key.to_owned(), token, led: None, refresh, void });
+                if !flights.hold(key, token, first, over) {
+                    return Reply::Again;
                 }
+                self.verdict.leases.push(Wanted { key: key.to_owned(), token, led: None, refresh, void });
                 Reply::Wait
             }
             _ => {
