@@ -307,7 +307,7 @@ class Caller {
 function tooLate({ hardTimeout }) {
   return new HoldfastError(
     'ERR_COMPUTE_TIMEOUT',
-    `the function did not settle within hardTimeout (${hardTimeout / 1000} s); it goes on, and its result will be stored`,
+    `the function did not settle within hardTimeout (${hardTimeout / 1000} s); it goes on, and its result may still be stored`,
   );
 }
 
