@@ -96,7 +96,8 @@ export interface ComputeOptions {
   /**
    * Seconds a caller waits for the function at most; then it gets an old value within `grace`, or rejects with `ERR_COMPUTE_TIMEOUT`. The function
    * goes on, and what it returns is still stored, unless another computation of the key has begun. The next caller of this process after
-   * the time-out starts the function anew. Default 30; `Infinity` turns it off.
+   * the time-out starts the function anew. Functions that never settle do not pile up: the newest 2 of a key and 1,000 of a thread that outlived
+   * this may still store. A call that has rejected keeps neither the process nor `close()`. Default 30; `Infinity` turns it off.
    */
   hardTimeout?: number;
   /**

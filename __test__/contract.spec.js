@@ -12,6 +12,8 @@ const SUBJECTS = [
   'increment',
   'compute',
   'compute-many',
+  'functions',
+  'sharing',
   'fences',
   'namespaces',
   'arguments',

@@ -172,6 +172,26 @@ test('while it is computed the key is not there', async () => {
   expect(await cache.ttl('k')).toBeGreaterThan(50);
 });
 
+test.each([
+  ['an invalidated tag', (cache) => cache.invalidateTags('t')],
+  ['a deleted pattern', (cache) => cache.delPattern('*')],
+  ['a deleted key', (cache) => cache.del('k')],
+])('%s ends a computation, and nobody waits for it any more', async (_, write) => {
+  const [one, two] = [await connected(), await connected({ url: `unix:${server.socket}` })];
+  const { fn, release, begun } = held('old');
+  const options = { tags: ['t'], hardTimeout: 20 };
+  const old = one.getOrCompute('k', fn, options);
+  await begun();
+  // Longer than anyone waits: its own end does not come in time.
+  await server.cli('pexpire', `${namespace}:k`, '60000');
+  await write(one);
+  const made = await Promise.all([one, two].map((cache) => cache.getOrCompute('k', () => 'new', options)));
+  expect(made).toEqual(['new', 'new']);
+  release();
+  expect(await old).toBe('old');
+  expect(await one.get('k')).toBe('new');
+});
+
 test('a lease is renewed while the function runs', async () => {
   const cache = await connected();
   const { fn, release, begun } = held('slow');
@@ -195,6 +215,19 @@ test('a server that forgets its scripts is taught them again', async () => {
   await server.cli('script', 'flush');
   expect(await cache.getOrCompute('k2', () => 2)).toBe(2);
   expect(await cache.get('k2')).toBe(2);
+});
+
+test('a call of many that waits for its leases waits no longer than hardTimeout, and begins nothing behind it', async () => {
+  const cache = await connected();
+  const fn = jest.fn((keys) => keys);
+  // Reads are answered, scripts are not.
+  await server.cli('client', 'pause', '60000', 'write');
+  const late = cache.getOrComputeMany(['a', 'b'], fn, { hardTimeout: 0.1 });
+  await expect(late).rejects.toMatchObject({ code: 'ERR_COMPUTE_TIMEOUT' });
+  await server.cli('client', 'unpause');
+  expect(await cache.getOrComputeMany(['b', 'c'], (keys) => keys.map(() => 'anew'))).toEqual(['anew', 'anew']);
+  expect(await cache.getOrCompute('a', () => 'anew')).toBe('anew');
+  expect(fn).not.toHaveBeenCalled();
 });
 
 test('with lock: false nothing is put at the key', async () => {

@@ -10,6 +10,8 @@ const MUTANTS = [
   { fence: 'placeholder', tests: 'near' },
   { fence: 'own-write', tests: 'near' },
   { fence: 'flight', tests: 'flight' },
+  { fence: 'living', tests: 'flight' },
+  { fence: 'codec', tests: 'flight' },
   { fence: 'lease', tests: 'processes' },
   { fence: 'landing', tests: 'processes' },
   { fence: 'same-entry', tests: 'processes' },

@@ -4,7 +4,9 @@
 const { Worker } = require('node:worker_threads');
 const { closeCaches, freshNamespace } = require('../support/holdfast');
 const { MODES } = require('../support/modes');
+const { computation } = require('../support/computation');
 const { runForJson, startScript } = require('../support/run-script');
+const { until } = require('../support/until');
 
 // HOLDFAST_TEST_TERMINATIONS=1000 for a long run.
 const TERMINATIONS = Number(process.env.HOLDFAST_TEST_TERMINATIONS ?? 50);
@@ -90,6 +92,50 @@ describe.each(MODES)('$name', (mode) => {
     expect(await result).toBe('computed by another');
     expect(await cache.get('k')).toBe('computed by another');
   });
+
+  test('fault 38: a function that ends its thread leaves the key to the others', async () => {
+    const cache = await mode.cache({ namespace });
+    await start(1);
+    const begun = new SharedArrayBuffer(8);
+    workers[0].ask('computeAndExit', { begun }).catch(() => {});
+    await Atomics.waitAsync(new Int32Array(begun), 0, 0).value;
+    const result = cache.getOrCompute('k', () => 'computed by another');
+    await cache.get('a round trip');
+    Atomics.store(new Int32Array(begun), 1, 1);
+    expect(await result).toBe('computed by another');
+  });
+
+  test('fault 38: a thread that ends while it waits for another leaves nothing behind', async () => {
+    const cache = await mode.cache({ namespace });
+    await start(1);
+    const held = computation();
+    const result = cache.getOrCompute('k', held.fn);
+    await held.begun();
+    await workers[0].ask('ask', { key: 'k' });
+    await workers[0].ask('get', 'a round trip');
+    await workers[0].stop();
+    held.open('computed');
+    expect(await result).toBe('computed');
+    expect(await cache.get('k')).toBe('computed');
+  });
+
+  if (mode.shared)
+    test.each([true, false])(
+      'fault 38: a thread that ends while Redis is asked leaves the key to the others (lock: %j)',
+      async (lock) => {
+        const cache = await mode.cache({ namespace });
+        await start(1);
+        await mode.server.kill('SIGSTOP');
+        await workers[0].ask('ask', { key: 'k', lock });
+        await until(() => cache.health().inFlight === 1, 'the question of the thread');
+        const result = cache.getOrCompute('k', () => 'computed by another', { lock });
+        await new Promise((resolve) => setImmediate(() => setImmediate(resolve))); // it has been handed over
+        await workers[0].stop();
+        await mode.server.kill('SIGCONT');
+        expect(await result).toBe('computed by another');
+        expect(await cache.getOrCompute('k', () => 'anew')).toBe('computed by another');
+      },
+    );
 
   test('a del in one thread fences the computation of another', async () => {
     const cache = await mode.cache({ namespace });

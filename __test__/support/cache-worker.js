@@ -43,10 +43,24 @@ const tasks = {
     return Promise.all(Array.from({ length: callers }, call));
   },
 
+  /** Asks for a key, and does not wait for it. */
+  async ask({ key, lock }) {
+    cache.getOrCompute(key, () => 'from a worker', { lock }).catch(() => {});
+  },
+
   computeForEver({ begun }) {
     return cache.getOrCompute('k', () => {
       signal(begun);
       return new Promise(() => {});
+    });
+  },
+
+  /** Ends this thread from within a function, once it is told to. */
+  computeAndExit({ begun }) {
+    return cache.getOrCompute('k', async () => {
+      signal(begun);
+      while (Atomics.load(new Int32Array(begun), 1) === 0) await sleep(5);
+      process.exit();
     });
   },
 

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use crate::engine::batch::{Batch, More, Op, Span};
+use crate::engine::batch::{Batch, More, Op, Span, Why};
 use crate::engine::clock::Ttl;
 use crate::engine::extras::Extras;
 use crate::engine::leaves::{self, Leaves, Shapes, Strings};
@@ -73,8 +73,17 @@ fn op(n: &[f64; STRIDE], key: Span, value: Span, more: More) -> Op {
             Op::Begin { key, waiter: b as u32, lock: flags & 1 != 0, many: flags & 2 != 0, early: false, more }
         }
         8 => Op::End { key, value, ttl: ttl(), token: b as u32, more },
-        9 => Op::Abandon { key, token: b as u32, nothing: a > 0.0 },
+        // `a`: 0 it threw, 1 it returned undefined, 2 it is left.
+        9 => {
+            let why = match a as u8 {
+                0 => Why::Failed,
+                1 => Why::Nothing,
+                _ => Why::Left,
+            };
+            Op::Abandon { key, token: b as u32, why }
+        }
         10 => Op::Overdue { key, token: b as u32 },
+        11 => Op::Withdraw { key, waiter: b as u32 },
         _ => Op::Malformed,
     }
 }

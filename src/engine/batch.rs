@@ -21,6 +21,17 @@ pub struct Span {
 /// Where in `Batch::extras` a call's options are, if it has any.
 pub type More = Option<u32>;
 
+/// Why a computation stores nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// Its function returned undefined.
+    Nothing,
+    /// It threw. A refresh is then not tried again for a while.
+    Failed,
+    /// Nobody waits for it any more, and it has lost its right to store.
+    Left,
+}
+
 /// What a call asks for. Keys are as the caller gave them, without the prefix.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Op {
@@ -78,16 +89,21 @@ pub enum Op {
         token: u32,
         more: More,
     },
-    /// The function returned undefined (`nothing`), or threw: nothing to store.
+    /// The flight `token` stores nothing.
     Abandon {
         key: Span,
         token: u32,
-        nothing: bool,
+        why: Why,
     },
     /// The callers of the flight `token` waited long enough: whoever asks next computes anew.
     Overdue {
         key: Span,
         token: u32,
+    },
+    /// The caller that waits under this id waits no more.
+    Withdraw {
+        key: Span,
+        waiter: u32,
     },
     /// The key was not valid text; the call alone is rejected.
     Malformed,
@@ -106,7 +122,8 @@ impl Op {
             | Self::Begin { key, .. }
             | Self::End { key, .. }
             | Self::Abandon { key, .. }
-            | Self::Overdue { key, .. } => Some(key),
+            | Self::Overdue { key, .. }
+            | Self::Withdraw { key, .. } => Some(key),
             Self::Malformed | Self::Answered | Self::Known(_) => None,
         }
     }

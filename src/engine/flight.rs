@@ -6,13 +6,23 @@
 //!
 //! The approach. Each key has a short list of flights. A flight begins `Reading` (one read of Redis serves all who ask meanwhile), and becomes
 //! `Computing` when the read missed: its first caller leads, callers of the same environment follow it in JavaScript (they share errors
-//! unchanged), callers of other environments wait here for the text. A write of the key *fences* every flight there is: nobody joins
-//! a fenced flight any more, and its result goes to those who already wait, but not into the store. The fence is set where the
-//! write is executed and checked where the result is executed, both in the order of the engine's queue, so there is no moment between.
+//! unchanged), callers of other environments wait here for the text. A write of the key *fences* every flight there is:
+//! nobody joins a fenced flight any more, and its result goes to those who already wait, but not into the store. The
+//! fence is set where the write is executed (fences.rs) and checked where the result is executed, both in the order of
+//! the engine's queue, so there is no moment between.
 //!
-//! Every fate of a flight: `found` (the read hit), `end` (value, nothing, failed), `overdue` (callers stopped waiting; the next one leads anew,
-//! the old one may still store), `forget` (its environment ended). Who waits for a flight that ends without a word asks again.
-//! Between processes the lease of `lease.rs` does what this table does between threads; a flight that holds one is `leased`.
+//! Every fate of a flight: `found` (the read hit), `end` (value, nothing, failed, left), `overdue` (callers stopped
+//! waiting; the next one leads anew, the old one may still store), `forget` (its environment ended). Who waits for a
+//! flight that ends without a word asks again. Between processes the lease of `lease.rs` does what this table does
+//! between threads; a flight that holds one is `leased`, and gives it up with its right to store.
+//!
+//! An environment may end at any moment, and then computes nothing and hears of nothing. Its sink is closed first and
+//! its flights are forgotten behind that, so whoever makes a leader under the lock of the table sees one or the other:
+//! a closed sink never leads, the next caller that lives does. Each waiter has an owner that ends it: its answer, its
+//! caller who gives up (`withdraw`), or the end of its environment.
+//!
+//! Caches of one namespace may have different codecs. What one of them computes is no value to the other, so each codec
+//! has flights of its own.
 //!
 //! Rejected: coalescing in JavaScript alone, as worker threads would each compute, and as JavaScript does not see the deletes of other
 //! threads; a version per key kept for ever, as it grows with the number of keys. Flights live only as long as somebody computes.
@@ -22,11 +32,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 
-use super::batch::{Json, Reply};
+use super::batch::{Json, Reply, ReplyTo};
 use super::entry::Tag;
 use super::mutant;
-use super::tags;
-use super::waiters::{Answers, Begin, Caller, Flight, Lease, Outcome, Over, State};
+use super::waiters::{Answers, Begin, Caller, Flight, Lease, Led, Outcome, Over};
 
 /// How a flight's result may be stored.
 pub struct Landing {
@@ -38,14 +47,14 @@ pub struct Landing {
 /// The flights of one engine.
 #[derive(Default)]
 pub struct Flights {
-    table: Mutex<Table>,
+    pub(super) table: Mutex<Table>,
     /// How many keys have flights; spares writes the lock while nothing is computed.
-    keys: AtomicUsize,
+    pub(super) keys: AtomicUsize,
 }
 
 #[derive(Default)]
-struct Table {
-    flights: HashMap<Box<str>, Vec<Flight>>,
+pub(super) struct Table {
+    pub(super) flights: HashMap<Box<str>, Vec<Flight>>,
     next_token: u32,
 }
 
@@ -57,13 +66,13 @@ impl Flights {
             // Its batch was still queued when its environment ended. A flight that it led would never land.
             return Begin::Wait;
         }
-        let client = caller.client();
-        if let Some(flight) = table.flights.get_mut(key).and_then(|f| f.last_mut()).filter(|f| !f.fenced && !f.overdue)
+        if let Some(flight) =
+            table.flights.get_mut(key).and_then(|f| f.iter_mut().rev().find(|f| f.takes(caller.codec)))
         {
             return flight.join(caller, now);
         }
         let token = table.token();
-        table.flights.entry(key.into()).or_default().push(Flight::new(token, client));
+        table.flights.entry(key.into()).or_default().push(Flight::new(token, &caller));
         self.count(&table);
         Begin::Read(token)
     }
@@ -87,51 +96,50 @@ impl Flights {
         self.take(key, token).map_or_else(Answers::default, |f| Answers::all(f.waiters, &Reply::Hit(value.clone())))
     }
 
-    /// The read missed, or what it found is to be replaced: the first caller computes, those of its environment follow it.
-    pub fn lead(&self, key: &str, token: u32, lease: Lease, over: Option<Over>, now: u64) -> Answers {
-        let mut answers = Answers::default();
-        if let Some(flight) = self.table.lock().find(key, token) {
-            flight.over = over;
-            flight.lease = lease;
-            flight.take_off(&mut answers, now);
+    /// The read missed, or what it found is to be replaced: its caller `to` computes by the reply of its batch, those
+    /// of its environment follow it. Where that environment has ended, the first who waits computes.
+    pub fn lead(&self, key: &str, token: u32, to: &ReplyTo, lease: Lease, over: Option<Over>, now: u64) -> Led {
+        let mut table = self.table.lock();
+        let Some(flight) = table.find(key, token) else { return Led::default() };
+        flight.over = over;
+        if !to.sink.closed() || mutant::lacks("living") {
+            return flight.take_off(lease, None, now);
         }
-        answers
+        self.first(&mut table, key, token, lease, now)
     }
 
-    /// As `lead`, but first the lease is asked for: the first caller waits with the others, in front of them.
-    pub fn hold(&self, key: &str, token: u32, first: Caller, over: Option<Over>) {
-        if let Some(flight) = self.table.lock().find(key, token) {
-            flight.over = over;
+    /// As `lead`, but first the lease is asked for: the first caller waits with the others, in front of them. False
+    /// where nobody waits.
+    pub fn hold(&self, key: &str, token: u32, first: Caller, over: Option<Over>) -> bool {
+        let mut table = self.table.lock();
+        let Some(flight) = table.find(key, token) else { return false };
+        flight.over = over;
+        if !first.to.sink.closed() {
             flight.waiters.insert(0, first);
         }
+        let waits = !flight.waiters.is_empty();
+        if !waits {
+            self.remove(&mut table, key, token);
+        }
+        waits
     }
 
-    /// The lease is had, or cannot be: the first who still waits computes, those of its environment follow. False where nobody waits any more.
-    pub fn lead_first(&self, key: &str, token: u32, lease: Lease, now: u64) -> (bool, Answers) {
-        let mut answers = Answers::default();
-        let mut table = self.table.lock();
-        let leads = match table.find(key, token) {
-            Some(flight) if !flight.waiters.is_empty() => {
-                let first = flight.waiters.remove(0);
-                flight.client = first.client();
-                flight.lease = lease;
-                let reply = match &flight.over {
-                    Some(over) if over.stale.serves(first.window, now) => {
-                        Reply::LeadOver(token, over.stale.age(now), over.stale.json.clone())
-                    }
-                    _ => Reply::Lead(token),
-                };
-                answers.push(first, reply);
-                flight.take_off(&mut answers, now);
-                true
-            }
-            _ => false,
-        };
-        drop(table);
-        if !leads {
-            self.take(key, token);
+    /// The lease is had, or cannot be: the first who still waits computes, those of its environment follow.
+    pub fn lead_first(&self, key: &str, token: u32, lease: Lease, now: u64) -> Led {
+        self.first(&mut self.table.lock(), key, token, lease, now)
+    }
+
+    fn first(&self, table: &mut Table, key: &str, token: u32, lease: Lease, now: u64) -> Led {
+        let Some(flight) = table.find(key, token) else { return Led::default() };
+        if !mutant::lacks("living") {
+            flight.waiters.retain(|caller| !caller.to.sink.closed());
         }
-        (leads, answers)
+        if flight.waiters.is_empty() {
+            self.remove(table, key, token);
+            return Led::default();
+        }
+        let first = flight.waiters.remove(0);
+        flight.take_off(lease, Some(first), now)
     }
 
     /// Another process computes the key: those who wanted to know are told.
@@ -177,14 +185,14 @@ impl Flights {
         self.table.lock().find(key, token).is_some_and(|f| !f.fenced && !f.waiters.is_empty())
     }
 
-    /// Whether it is there, and its callers do not wait for it any more.
-    pub fn is_overdue(&self, key: &str, token: u32) -> bool {
-        self.table.lock().find(key, token).is_some_and(|f| f.overdue)
+    /// Whether it is there, and nobody is to wait for it any more.
+    pub fn stands_aside(&self, key: &str, token: u32) -> bool {
+        self.table.lock().find(key, token).is_some_and(|f| f.overdue || f.fenced)
     }
 
-    /// Whether it is there, and its callers still wait for it.
+    /// Whether it is there, and others are to wait for it.
     pub fn runs(&self, key: &str, token: u32) -> bool {
-        self.table.lock().find(key, token).is_some_and(|f| !f.overdue)
+        self.table.lock().find(key, token).is_some_and(|f| !f.overdue && !f.fenced)
     }
 
     /// Stores the result, unless the key was written since the read. The lock is held meanwhile: a write on another thread fences
@@ -212,46 +220,10 @@ impl Flights {
             Outcome::Value(text) => Answers::all(flight.waiters, &Reply::Hit(Json::Shared(text))),
             Outcome::Nothing => Answers::all(flight.waiters, &Reply::Nothing),
             Outcome::Failed => Answers::all(flight.waiters, &Reply::Again),
-        }
-    }
-
-    /// A write of `key`: nobody joins its flights any more, and none of them stores.
-    ///
-    /// Returns the flight that holds the key's lease in Redis, or may, if one of them does.
-    pub fn fence(&self, key: &str) -> Option<u32> {
-        if self.keys.load(Ordering::SeqCst) == 0 || mutant::lacks("flight") {
-            return None;
-        }
-        let mut table = self.table.lock();
-        let flights = table.flights.get_mut(key)?;
-        flights.iter_mut().for_each(|f| f.fenced = true);
-        flights.iter().rev().find(|f| f.lease == Lease::Key || f.asked).map(|f| f.token)
-    }
-
-    /// As `fence`, for all that compute without a lease: they began while Redis was away, and others may have written their keys since.
-    pub fn fence_unleased(&self) {
-        for flight in self.table.lock().flights.values_mut().flatten() {
-            flight.fenced |= flight.lease == Lease::None && flight.state == State::Computing;
-        }
-    }
-
-    /// As `fence`, for all keys that satisfy `matches`.
-    pub fn fence_matching(&self, matches: impl Fn(&str) -> bool) {
-        for (key, flights) in &mut self.table.lock().flights {
-            if matches(key) {
-                flights.iter_mut().for_each(|f| f.fenced = true);
+            Outcome::Left => {
+                flight.give_up();
+                Answers::all(flight.waiters, &Reply::Again)
             }
-        }
-    }
-
-    /// As `fence`, for the flights whose result would have the tag of this stored key.
-    pub fn fence_tag(&self, key: &str) {
-        if self.is_empty() {
-            return;
-        }
-        let Some((_, name)) = key.split_once(tags::TAG) else { return };
-        for flight in self.table.lock().flights.values_mut().flatten() {
-            flight.fenced |= flight.tags.iter().any(|tag| *tag.name == *name);
         }
     }
 
@@ -264,6 +236,22 @@ impl Flights {
         Answers::all(waiters.unwrap_or_default(), &Reply::Again)
     }
 
+    /// The caller that waits under this id does so no more. Where it leads and does not know, as its answer is still on
+    /// its way, the flight is left.
+    pub fn withdraw(&self, key: &str, client: u32, waiter: u32) -> Answers {
+        let mut table = self.table.lock();
+        let Some(flights) = table.flights.get_mut(key) else { return Answers::default() };
+        for flight in flights.iter_mut() {
+            if let Some(at) = flight.waiters.iter().position(|c| c.client() == client && c.to.id == waiter) {
+                flight.waiters.remove(at);
+                return Answers::default();
+            }
+        }
+        let led = flights.iter().find(|f| f.client == client && f.led_by == Some(waiter)).map(|f| f.token);
+        drop(table);
+        led.map_or_else(Answers::default, |token| self.end(key, token, Outcome::Left))
+    }
+
     /// An environment ended: it waits for nothing, and what it computed its waiters ask for again.
     pub fn forget(&self, client: u32) -> Answers {
         let mut orphans = Vec::new();
@@ -273,9 +261,8 @@ impl Flights {
                 flight.waiters.retain(|caller| caller.client() != client);
             }
             // A flight that still reads is answered by its read, for those of other environments who wait for it.
-            for dead in
-                flights.extract_if(.., |f| f.client == client && (f.state == State::Computing || f.waiters.is_empty()))
-            {
+            for dead in flights.extract_if(.., |f| f.client == client && (f.is_computing() || f.waiters.is_empty())) {
+                dead.give_up();
                 orphans.extend(dead.waiters);
             }
         }
@@ -286,14 +273,17 @@ impl Flights {
     }
 
     fn take(&self, key: &str, token: u32) -> Option<Flight> {
-        let mut table = self.table.lock();
+        self.remove(&mut self.table.lock(), key, token)
+    }
+
+    fn remove(&self, table: &mut Table, key: &str, token: u32) -> Option<Flight> {
         let flights = table.flights.get_mut(key)?;
         let at = flights.iter().position(|f| f.token == token)?;
         let flight = flights.remove(at);
         if flights.is_empty() {
             table.flights.remove(key);
         }
-        self.count(&table);
+        self.count(table);
         Some(flight)
     }
 

@@ -14,7 +14,7 @@ use super::memory::Entry;
 use super::random;
 use super::stats::add;
 use super::tags;
-use super::waiters::{Answers, Begin, Caller, Lease, Outcome, Over};
+use super::waiters::{Answers, Begin, Caller, Lease, Led, Outcome, Over};
 
 /// Answers a whole batch.
 pub fn run(cache: &Cache, batch: &mut Batch, to: &ReplyTo) -> Vec<Reply> {
@@ -80,14 +80,15 @@ pub fn one(cache: &Cache, batch: &Batch, op: &Op, to: &ReplyTo, now: u64, buffer
         }
         Op::Begin { waiter, many, early, more, .. } => {
             let extras = batch.more(more);
-            let caller = Caller { to: ReplyTo { sink: to.sink.clone(), id: waiter }, window: extras.window, many };
+            let to = ReplyTo { sink: to.sink.clone(), id: waiter };
+            let caller = Caller { to: to.clone(), window: extras.window, many, codec: cache.format.codec };
             let ask = Ask { window: extras.window, beta: extras.beta, early };
             match flights.begin(key, caller, now) {
                 Begin::Read(token) => {
                     if !extras.tags.is_empty() {
                         flights.tag(key, token, tags::local_tokens(cache, &extras.tags, now));
                     }
-                    let (reply, answers) = finish_read(cache, key, token, ask, now);
+                    let (reply, answers) = finish_read(cache, key, token, &to, ask, now);
                     answers.send();
                     reply
                 }
@@ -107,12 +108,16 @@ pub fn one(cache: &Cache, batch: &Batch, op: &Op, to: &ReplyTo, now: u64, buffer
             flights.end(key, token, Outcome::Value(text)).send();
             Reply::Done
         }
-        Op::Abandon { token, nothing, .. } => {
-            flights.end(key, token, if nothing { Outcome::Nothing } else { Outcome::Failed }).send();
+        Op::Abandon { token, why, .. } => {
+            flights.end(key, token, why.into()).send();
             Reply::Done
         }
         Op::Overdue { token, .. } => {
             flights.overdue(key, token).send();
+            Reply::Done
+        }
+        Op::Withdraw { waiter, .. } => {
+            flights.withdraw(key, to.sink.client(), waiter).send();
             Reply::Done
         }
         Op::Malformed | Op::Answered | Op::Known(_) => keyless(batch, op),
@@ -129,7 +134,7 @@ pub fn keyless(batch: &Batch, op: &Op) -> Reply {
 }
 
 /// The read of a flight on this tier: a hit for all who wait, or the caller leads, with a stale value in hand where there is one.
-pub fn finish_read(cache: &Cache, key: &str, token: u32, ask: Ask, now: u64) -> (Reply, Answers) {
+pub fn finish_read(cache: &Cache, key: &str, token: u32, to: &ReplyTo, ask: Ask, now: u64) -> (Reply, Answers) {
     let found = valid(cache, key, now);
     let life = found.as_ref().map_or(Life::Over, |e| life::judge(e.meta.as_deref(), Some(e.left(now)), ask));
     count(cache, matches!(life, Life::Fresh(_)));
@@ -139,22 +144,32 @@ pub fn finish_read(cache: &Cache, key: &str, token: u32, ask: Ask, now: u64) -> 
             let answers = cache.shared().flights.found(key, token, &json);
             (Reply::Hit(json), answers)
         }
-        (Some(entry), life) => {
-            let over = Stale::new(entry.value, life, now).map(|stale| Over { stale, identity: Box::default() });
-            lead(cache, key, token, Lease::None, over, now)
+        (found, life) => {
+            let stale = found.and_then(|entry| Stale::new(entry.value, life, now));
+            let over = stale.map(|stale| Over { stale, identity: Box::default() });
+            let (reply, led) = lead(cache, key, token, to, Lease::None, over, now);
+            (reply, led.answers)
         }
-        (None, _) => lead(cache, key, token, Lease::None, None, now),
     }
 }
 
-/// Counts and answers the caller that runs the function.
-pub fn lead(cache: &Cache, key: &str, token: u32, lease: Lease, over: Option<Over>, now: u64) -> (Reply, Answers) {
-    add(&cache.counters.computes, 1);
+/// Counts and answers the caller `to`, which runs the function. Where its environment has ended the next one does.
+pub fn lead(
+    cache: &Cache,
+    key: &str,
+    token: u32,
+    to: &ReplyTo,
+    lease: Lease,
+    over: Option<Over>,
+    now: u64,
+) -> (Reply, Led) {
     let reply = match &over {
         Some(over) => Reply::LeadOver(token, over.stale.age(now), over.stale.json.clone()),
         None => Reply::Lead(token),
     };
-    (reply, cache.shared().flights.lead(key, token, lease, over, now))
+    let led = cache.shared().flights.lead(key, token, to, lease, over, now);
+    add(&cache.counters.computes, u64::from(led.leads));
+    (if led.leads { reply } else { Reply::Again }, led)
 }
 
 /// Answers a caller that need not read.

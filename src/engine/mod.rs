@@ -1,10 +1,12 @@
 //! The engine, in the order in which a call passes through it.
 //!
-//! A turn of the event loop arrives as a [`batch`], values as their [`leaves`]; what a call says beyond key, value and TTL are its [`extras`]. [`cache`] answers what the [`near`] cache holds, gives the rest to
-//! the connection in [`redis`], or runs it on the in-process tier ([`local`] over [`memory`]) while Redis is away. [`entry`] reads the bytes that were found, [`tags`] tells whether
-//! they were invalidated, and [`life`] whether they are fresh, or old and still of use; [`expiry`] gives them a new
-//! TTL. [`flight`] makes each key computed once, for its [`waiters`]; [`lease`] does so across processes. The replies
-//! go back through a [`batch::Sink`], spliced into one JSON text by [`splice`].
+//! A turn of the event loop arrives as a [`batch`], values as their [`leaves`]; what a call says beyond key, value and
+//! TTL are its [`extras`]. [`cache`] answers what the [`near`] cache holds, gives the rest to the connection in
+//! [`redis`], or runs it on the in-process tier ([`local`] over [`memory`]) while Redis is away. [`entry`] reads the
+//! bytes that were found, [`tags`] tells whether they were invalidated, and [`life`] whether they are fresh, or old and
+//! still of use; [`expiry`] gives them a new TTL. [`flight`] makes each key computed once, for its [`waiters`], and
+//! [`fences`] say what of it may not be stored; [`lease`] does so across processes. The replies go back through a
+//! [`batch::Sink`], spliced into one JSON text by [`splice`].
 //!
 //! [`long`] work looks at every key: what a sweep is about to remove is hidden by [`covers`] in Redis and by [`marks`]
 //! in process, and a [`walk`] removes it.
@@ -20,6 +22,7 @@ pub mod entry;
 pub mod error;
 pub mod expiry;
 pub mod extras;
+pub mod fences;
 pub mod flight;
 pub mod glob;
 pub mod journal;

@@ -2,9 +2,13 @@
 
 use std::sync::Arc;
 
-use super::batch::{Json, Reply, ReplyTo};
+use tokio::sync::Notify;
+
+use super::batch::{Json, Reply, ReplyTo, Why};
+use super::codec::Codec;
 use super::entry::Tag;
 use super::life::Stale;
+use super::mutant;
 
 /// A caller of `getOrCompute` and what it can use.
 pub struct Caller {
@@ -14,6 +18,8 @@ pub struct Caller {
     pub window: u64,
     /// It wants to be told if somebody else computes the key.
     pub many: bool,
+    /// What its cache stores: a value of another codec is none to it.
+    pub codec: Codec,
 }
 
 impl Caller {
@@ -61,8 +67,31 @@ pub enum Outcome {
     Value(Arc<str>),
     /// The function returned undefined.
     Nothing,
-    /// It threw, or its environment is gone.
+    /// It threw.
     Failed,
+    /// Nobody is to wait for it any more: its cache was closed, or too many like it run on.
+    Left,
+}
+
+impl From<Why> for Outcome {
+    fn from(why: Why) -> Self {
+        match why {
+            Why::Nothing => Self::Nothing,
+            Why::Failed => Self::Failed,
+            Why::Left => Self::Left,
+        }
+    }
+}
+
+/// Who computes, after a read or a lease.
+#[must_use = "waiters that are not told wait for ever"]
+#[derive(Default)]
+pub struct Led {
+    /// Somebody does.
+    pub leads: bool,
+    /// Wakes when the lease is to be given up, where there is one.
+    pub given_up: Option<Arc<Notify>>,
+    pub answers: Answers,
 }
 
 /// Replies to waiters: made under the lock, sent after it, and after the reply of the caller that brought them about.
@@ -111,6 +140,12 @@ pub struct Flight {
     pub fenced: bool,
     pub overdue: bool,
     pub lease: Lease,
+    /// Wakes who renews the lease, to give it up.
+    pub given_up: Option<Arc<Notify>>,
+    /// The id of the waiter that leads, where it was not told by the reply of its batch.
+    pub led_by: Option<u32>,
+    /// What its callers' caches store.
+    pub codec: Codec,
     /// Its lease was asked for along with its read: the marker may lie there already.
     pub asked: bool,
     /// What it replaces, if there is something.
@@ -123,19 +158,44 @@ pub struct Flight {
 }
 
 impl Flight {
-    pub fn new(token: u32, client: u32) -> Self {
+    pub fn new(token: u32, caller: &Caller) -> Self {
         Self {
             token,
-            client,
+            client: caller.client(),
             state: State::Reading,
             fenced: false,
             overdue: false,
             lease: Lease::None,
+            given_up: None,
+            led_by: None,
+            codec: caller.codec,
             asked: false,
             over: None,
             tags: Vec::new(),
             elsewhere: false,
             waiters: Vec::new(),
+        }
+    }
+
+    /// Whether callers of this codec share it.
+    pub fn takes(&self, codec: Codec) -> bool {
+        !self.fenced && !self.overdue && (self.codec == codec || mutant::lacks("codec"))
+    }
+
+    pub fn is_computing(&self) -> bool {
+        self.state == State::Computing
+    }
+
+    /// Its result is not stored any more.
+    pub fn fence(&mut self) {
+        self.fenced = true;
+        self.give_up();
+    }
+
+    /// What it holds in Redis goes at once.
+    pub fn give_up(&self) {
+        if let Some(given_up) = &self.given_up {
+            given_up.notify_one();
         }
     }
 
@@ -156,9 +216,24 @@ impl Flight {
         Begin::Wait
     }
 
-    /// Its function runs from here on: those of its environment follow it, those of others for whom the old value is of use get it.
-    pub fn take_off(&mut self, answers: &mut Answers, now: u64) {
+    /// Its function runs from here on: that of `first`, or else of the caller whose batch began it. Those of its
+    /// environment follow it, those of others for whom the old value is of use get it.
+    pub fn take_off(&mut self, lease: Lease, first: Option<Caller>, now: u64) -> Led {
+        let mut answers = Answers::default();
         self.state = State::Computing;
+        self.lease = lease;
+        self.given_up = (lease != Lease::None).then(Arc::default);
+        if let Some(first) = first {
+            self.client = first.client();
+            self.led_by = Some(first.to.id);
+            let reply = match &self.over {
+                Some(over) if over.stale.serves(first.window, now) => {
+                    Reply::LeadOver(self.token, over.stale.age(now), over.stale.json.clone())
+                }
+                _ => Reply::Lead(self.token),
+            };
+            answers.push(first, reply);
+        }
         let client = self.client;
         for caller in self.waiters.extract_if(.., |caller| caller.client() == client) {
             answers.push(caller, Reply::Follow(self.token));
@@ -169,5 +244,6 @@ impl Flight {
         for caller in self.waiters.extract_if(.., |caller| caller.many) {
             answers.push(caller, Reply::Elsewhere);
         }
+        Led { leads: true, given_up: self.given_up.clone(), answers }
     }
 }

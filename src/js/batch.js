@@ -98,7 +98,7 @@ function settle(bridge, slots, replies, errors, later) {
     } else if (slot.waiter === 0) {
       slot.resolve(slot.quiet ? undefined : replies[at]);
     } else if (replies[at][0] === Answer.WAIT) {
-      tellToWait(slot);
+      tellToWait(bridge, slot);
     } else {
       bridge.sent.delete(slot.waiter);
       slot.resolve(replies[at]);
@@ -109,16 +109,19 @@ function settle(bridge, slots, replies, errors, later) {
 }
 
 /**
- * The caller knows that it waits, and for what, so that it can lose its patience.
+ * The caller knows that it waits, for what, and under which id, so that it can lose its patience.
+ * @param {import('./bridge').Bridge} bridge
  * @param {Slot} slot
  */
-function tellToWait(slot) {
+function tellToWait(bridge, slot) {
   const { resolve } = slot;
+  // Also where all else of the batch was answered at once.
+  bridge.busy.bridge = bridge;
   const answer = new Promise((resolveLater, rejectLater) => {
     slot.resolve = resolveLater;
     slot.reject = rejectLater;
   });
-  resolve([Answer.WAIT, answer]);
+  resolve([Answer.WAIT, answer, slot.waiter]);
 }
 
 /**

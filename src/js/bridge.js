@@ -8,6 +8,7 @@
 'use strict';
 
 const { Events } = require('./events');
+const { Flights } = require('./flights');
 const { Leaves } = require('./leaves');
 const native = require('./native');
 const { afterWake } = require('./turn');
@@ -35,6 +36,7 @@ class Bridge {
     this.lastId = 0;
     /** Code units of a reply, on average of the last ones. */
     this.replyLength = 0;
+    this.flights = new Flights();
     this.events = new Events();
     this.leaves = new Leaves((names) => this.native.shape(names));
     /** @type {Set<Channel> | null} while the callers run that one text of replies has woken: the channels that they called */
@@ -62,10 +64,21 @@ class Bridge {
       }
     }
     if (replies > 0) this.replyLength = (this.replyLength + text.length / replies) / 2;
-    if (this.sent.size === 0) {
-      this.busy.bridge = null;
-      this.native.rest();
-    }
+    if (this.sent.size === 0) this.rest();
+  }
+
+  /**
+   * Nobody waits for this answer any more.
+   * @param {number} waiter
+   */
+  forget(waiter) {
+    if (this.sent.delete(waiter) && this.sent.size === 0) this.rest();
+  }
+
+  /** Nothing is under way: neither the bridge nor the process is kept for it. */
+  rest() {
+    this.busy.bridge = null;
+    this.native.rest();
   }
 
   /** Hands over what callers did who were woken. */

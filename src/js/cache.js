@@ -97,7 +97,7 @@ class Cache {
       );
     }
     const unlisten = bridge.events.add(handle, this.emitter, logger);
-    const computer = new Computer(channel, codec, ttl);
+    const computer = new Computer(channel, codec, ttl, settings.given.namespace);
     this.state = { handle, channel, codec, computer, hot, ttl, unlisten, problem };
     return this.state;
   }

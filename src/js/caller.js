@@ -5,28 +5,30 @@
 // back on when the function throws or is slow (`grace`), or nothing.
 'use strict';
 
-const { setImmediate: turn } = require('node:timers/promises');
+const { setImmediate: turn, setTimeout: pause } = require('node:timers/promises');
 const { UNREADABLE } = require('./codec');
 const { HoldfastError } = require('./errors');
 const { Answer, Op } = require('./ops');
 
+// A flight that is to be followed and is not here is asked for again after so long: its beginning, or its end, is on
+// its way here.
+const FOLLOW_PAUSE_MS = 5;
 // Node's timers hold a signed 32-bit number of milliseconds; beyond that is as good as never.
 const LONGEST_TIMER = 0x7fffffff;
 
 /** @typedef {import('./compute').Computer} Computer */
-/** @typedef {import('./compute').Flight} Flight */
+/** @typedef {import('./flights').Flight} Flight */
+/** @typedef {import('./flights').Ended} Ended */
 /** @typedef {import('./codec').Codec} Codec */
 /** @typedef {import('./terms').Terms} Terms */
 
 /** A value whose TTL has ended, or that is to be refreshed before it does. */
 class Stale {
   /**
-   * @param {Codec} codec
    * @param {any} reply
    * @param {number} age milliseconds since its TTL ended; negative: until it ends
    */
-  constructor(codec, reply, age) {
-    this.codec = codec;
+  constructor(reply, age) {
     this.reply = reply;
     this.endedAt = performance.now() - age;
   }
@@ -46,9 +48,12 @@ class Stale {
     return performance.now() - this.endedAt;
   }
 
-  /** The value, for one more owner. */
-  take() {
-    const { codec, reply } = this;
+  /**
+   * The value, for one more owner.
+   * @param {Codec} codec of the owner's cache
+   */
+  take(codec) {
+    const { reply } = this;
     return codec.decode === null ? codec.copy(reply) : codec.decode(reply);
   }
 }
@@ -60,9 +65,36 @@ class Stale {
  */
 function staleOf(codec, [, , age, reply]) {
   if (age === undefined) return null;
-  if (codec.decode === null || codec.decode(reply) !== UNREADABLE) return new Stale(codec, reply, age);
+  if (codec.decode === null || codec.decode(reply) !== UNREADABLE) return new Stale(reply, age);
   codec.unreadable++;
   return null;
+}
+
+/** How long a call waits: one timer. It keeps the process alive until the call is settled, and runs on for what it leads. */
+class Patience {
+  /**
+   * @param {number} ms
+   * @param {() => void} end
+   */
+  constructor(ms, end) {
+    this.timer = after(ms, end);
+    /** The call, and each flight that it leads. */
+    this.holders = 1;
+  }
+
+  hold() {
+    this.holders++;
+  }
+
+  release() {
+    if (--this.holders === 0) clearTimeout(this.timer);
+  }
+
+  /** The call is settled. Functions may go on without it; whoever asks after its time is to lead anew. */
+  leave() {
+    this.timer?.unref();
+    this.release();
+  }
 }
 
 class Caller {
@@ -79,15 +111,19 @@ class Caller {
     this.terms = terms;
     /** @type {Flight | null} what it leads */
     this.leads = null;
+    /** @type {Flight | null} what it waits for */
+    this.follows = null;
+    /** The id of the answer that it waits for, or 0. */
+    this.waiter = 0;
     /** @type {Stale | null} what it falls back on */
     this.spare = null;
     this.dropped = false;
-    this.late = false;
     this.settled = false;
     /** @type {NodeJS.Timeout | undefined} */
     this.soft = undefined;
-    /** @type {NodeJS.Timeout | undefined} */
-    this.hard = undefined;
+    /** @type {Patience | null} */
+    this.patience = null;
+    this.alone = true;
     /** @type {(value: any) => void} */
     this.resolve = ignore;
     /** @type {(error: unknown) => void} */
@@ -97,87 +133,119 @@ class Caller {
   /**
    * Settles with what comes first: a value, an error, or the end of its patience.
    * @param {any[]} first the answer that it got
-   * @param {boolean} [alone] nobody else tells it to give up
+   * @param {Patience | null} [shared] with other callers of one call, which tells them to give up
    * @returns {Promise<any>}
    */
-  wait(first, alone = true) {
+  wait(first, shared = null) {
     return new Promise((resolve, reject) => {
       this.resolve = resolve;
       this.reject = reject;
       this.computer.waiting++;
-      // Keeps the process alive, as every call under way does until it is settled.
-      if (alone) this.hard = after(this.terms.hardTimeout, () => this.giveUp());
-      this.outcome(first).then(
-        (value) => this.settle(resolve, value),
-        (error) => this.fallBack(error),
-      );
+      this.alone = shared === null;
+      this.patience = shared ?? new Patience(this.terms.hardTimeout, () => this.giveUp());
+      this.ask(first).catch((error) => this.fallBack(error));
     });
   }
 
   /**
-   * What the answers lead to, however long that takes.
+   * Asks until there is a value, or a flight to wait for.
    * @param {any[]} answer
-   * @returns {Promise<any>}
+   * @returns {Promise<void>}
    */
-  async outcome(answer) {
+  async ask(answer) {
     const { computer, key, terms } = this;
-    for (;;) {
-      if (this.late && answer[0] !== Answer.WAIT) {
-        // Nobody waits any more: somebody else shall lead.
-        if (answer[0] === Answer.LEAD) computer.send(Op.ABANDON, key, 0, answer[1]);
-        return undefined;
-      }
+    for (let missed = 0; ; ) {
       switch (answer[0]) {
         case Answer.HIT:
         case Answer.STALE: {
           const value = computer.read(answer[1]);
           if (value !== UNREADABLE) {
             if (answer[0] === Answer.STALE) computer.staleServed++;
-            return value;
+            return this.settle(this.resolve, value);
           }
           // What came back after it had been removed will do so again.
-          if (this.dropped) return computer.start([key], this.fn);
+          if (this.dropped) return this.settle(this.resolve, await computer.start([key], this.fn));
           this.drop();
           break;
         }
         case Answer.NOTHING:
-          return undefined;
+          return this.settle(this.resolve, undefined);
         case Answer.LEAD:
-          this.leads = computer.flights.get(answer[1]) ?? computer.reserve(key, answer);
-          computer.fly(this.leads, this.fn, terms);
-          return this.join(this.leads);
+          return this.lead(computer.flight(answer[1]) ?? computer.reserve(key, answer));
         case Answer.WAIT:
+          this.waiter = answer[2];
           answer = await answer[1];
+          this.waiter = 0;
+          if (this.settled) return computer.decline(key, answer);
           continue;
         case Answer.FOLLOW: {
-          const flight = computer.flights.get(answer[1]);
+          const flight = answer[2] ?? computer.flight(answer[1]);
           if (flight !== undefined) return this.join(flight);
           // It has ended, or the answer that begins it is still on its way here: an answer given at once overtakes a wake-up. Asked again at once,
           // in memory mode, the event loop would turn on the spot and never get to that wake-up.
-          await turn();
+          await (missed++ === 0 ? turn() : pause(FOLLOW_PAUSE_MS));
+          if (this.settled) return;
           break;
         }
         // AGAIN, or ELSEWHERE, which was said to one of many: alone it waits for it.
       }
-      answer = await computer.begin(key, terms, false);
+      computer.asking++;
+      try {
+        answer = await computer.begin(key, terms, false);
+        if (this.settled) return computer.decline(key, answer);
+      } finally {
+        computer.asked();
+      }
     }
+  }
+
+  /** @param {Flight} flight whose function is this caller's */
+  lead(flight) {
+    const { patience } = this;
+    this.leads = flight;
+    flight.patience = patience;
+    patience?.hold();
+    this.join(flight);
+    this.computer.fly(flight, this.fn, this.terms);
   }
 
   /**
    * Waits for a flight as far as its own terms say.
    * @param {Flight} flight
    */
-  async join(flight) {
-    const { stale } = flight;
-    if (stale?.servesAtOnce(this.terms)) return this.serve(stale);
-    if (stale?.servesInNeed(this.terms)) {
-      this.spare = stale;
-      this.soft = after(this.terms.timeout, () => this.fallBack(undefined));
+  join(flight) {
+    const { stale, ended } = flight;
+    if (stale?.servesAtOnce(this.terms)) return this.settle(this.resolve, this.serve(stale));
+    if (stale?.servesInNeed(this.terms)) this.spare = stale;
+    // What it came to may be on its way to Rust.
+    if (ended !== null) return this.landed(flight, ended);
+    if (this.spare !== null) this.soft = after(this.terms.timeout, () => this.fallBack(undefined));
+    this.follows = flight;
+    flight.followers.add(this);
+  }
+
+  /**
+   * The flight that it waits for is over. Nothing that happens here reaches the others who wait for it.
+   * @param {Flight} flight
+   * @param {Ended} ended
+   */
+  landed(flight, ended) {
+    if ('error' in ended) return this.fallBack(ended.error);
+    try {
+      // A follower's own copy, which no other caller can change.
+      const own = flight === this.leads || ended.text === null;
+      this.settle(this.resolve, own ? ended.value : this.computer.codec.parse(ended.text ?? ''));
+    } catch (error) {
+      this.fallBack(error);
     }
-    const ended = await flight.ended;
-    if ('error' in ended) throw ended.error;
-    // A follower's own copy, which no other caller can change.
-    return flight === this.leads || ended.text === null ? ended.value : this.computer.codec.parse(ended.text);
+  }
+
+  /** The flight that it waits for comes to nothing. */
+  again() {
+    this.follows = null;
+    this.spare = null;
+    clearTimeout(this.soft);
+    this.ask([Answer.AGAIN]).catch((error) => this.fallBack(error));
   }
 
   /**
@@ -185,20 +253,25 @@ class Caller {
    */
   fallBack(error) {
     if (this.settled) return;
-    if (this.spare === null) this.settle(this.reject, error);
-    else this.settle(this.resolve, this.serve(this.spare));
+    const { spare } = this;
+    this.spare = null;
+    if (spare === null) return this.settle(this.reject, error);
+    try {
+      this.settle(this.resolve, this.serve(spare));
+    } catch (unreadable) {
+      this.settle(this.reject, unreadable);
+    }
   }
 
   /** The caller has waited for as long as it would. */
   giveUp() {
-    this.late = true;
-    if (this.leads !== null) this.computer.send(Op.OVERDUE, this.key, 0, this.leads.token);
-    this.fallBack(
-      new HoldfastError(
-        'ERR_COMPUTE_TIMEOUT',
-        `the function did not settle within hardTimeout (${this.terms.hardTimeout / 1000} s); it goes on, and its result will be stored`,
-      ),
-    );
+    if (this.leads !== null) this.computer.overdue(this.leads);
+    this.fallBack(tooLate(this.terms));
+  }
+
+  /** Nobody takes what it waits for. */
+  leave() {
+    this.settle(ignore, undefined);
   }
 
   /**
@@ -209,13 +282,9 @@ class Caller {
     if (this.settled) return;
     this.settled = true;
     clearTimeout(this.soft);
-    if (this.leads === null) {
-      clearTimeout(this.hard);
-    } else {
-      // The function may go on without its caller. Whoever asks after its time is to lead anew.
-      this.hard?.unref();
-      this.leads.ended.then(() => clearTimeout(this.hard));
-    }
+    if (this.waiter !== 0) this.computer.withdraw(this.key, this.waiter);
+    this.follows?.followers.delete(this);
+    if (this.alone) this.patience?.leave();
     this.computer.left();
     end(result);
   }
@@ -223,7 +292,7 @@ class Caller {
   /** @param {Stale} stale */
   serve(stale) {
     if (stale.age >= 0) this.computer.staleServed++;
-    return stale.take();
+    return stale.take(this.computer.codec);
   }
 
   /** Removes what no caller can read, so that it is computed. */
@@ -232,6 +301,14 @@ class Caller {
     this.computer.codec.unreadable++;
     this.computer.send(Op.DEL, this.key, 0, 0);
   }
+}
+
+/** @param {Terms} terms of a call that has waited for as long as it would */
+function tooLate({ hardTimeout }) {
+  return new HoldfastError(
+    'ERR_COMPUTE_TIMEOUT',
+    `the function did not settle within hardTimeout (${hardTimeout / 1000} s); it goes on, and its result may still be stored`,
+  );
 }
 
 /**
@@ -244,4 +321,4 @@ function after(ms, act) {
 
 function ignore() {}
 
-module.exports = { Caller, Stale, after, staleOf };
+module.exports = { Caller, Patience, Stale, staleOf, tooLate };

@@ -170,8 +170,9 @@ class Channel {
   }
 
   /**
-   * A read of getOrCompute: resolves to its reply, which begins with an `Answer`. Where another thread computes the key, that is `[WAIT, promise]`,
-   * and the promise of the real reply: it comes under the waiter's id, and may even overtake the batch.
+   * A read of getOrCompute: resolves to its reply, which begins with an `Answer`. Where another thread computes the
+   * key, that is `[WAIT, promise, id]`: the promise of the real reply, and the waiter's id, under which it comes; it
+   * may even overtake the batch.
    * @param {string} key
    * @param {number} flags of `Ask`
    * @param {string} extras
@@ -183,7 +184,12 @@ class Channel {
       const waiter = this.bridge.nextId();
       const slot = { resolve, reject, key, count: 1, many: false, waiter, quiet: false, done: false };
       this.bridge.sent.set(waiter, { channel: this, slots: [slot], count: 0 });
-      this.push(Op.BEGIN, key, '', flags, waiter, slot, extras);
+      try {
+        this.push(Op.BEGIN, key, '', flags, waiter, slot, extras);
+      } catch (error) {
+        this.bridge.forget(waiter);
+        throw error;
+      }
     });
   }
 

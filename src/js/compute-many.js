@@ -8,12 +8,13 @@
 'use strict';
 
 const { checkFunction, checkKeys, checkStorable, invalid } = require('./arguments');
-const { Caller, after } = require('./caller');
+const { Caller, Patience, tooLate } = require('./caller');
 const { UNREADABLE } = require('./codec');
 const { Answer } = require('./ops');
 const { termsOf } = require('./terms');
 
 /** @typedef {import('./compute').Computer} Computer */
+/** @typedef {import('./flights').Flight} Flight */
 /** @typedef {import('./terms').Terms} Terms */
 /** @typedef {(keys: string[]) => unknown} Fn */
 
@@ -77,48 +78,124 @@ async function getOrComputeMany(computer, keys, fn, given) {
   }
   // Between the last answer and the first caller, too.
   computer.waiting++;
+  const asked = new Asked(computer, terms);
+  /** @type {[Caller, any[]][]} */
+  let callers = [];
   try {
-    const answers = await Promise.all(cold.map((key) => ask(computer, key, terms)));
-    const callers = callersOf(computer, cold, answers, fn, terms, values);
-    for (const [key, value] of await waitForAll(callers, terms)) values.set(key, value);
+    const answers = await Promise.all(cold.map((key) => asked.ask(key)));
+    if (asked.late) throw tooLate(terms);
+    callers = callersOf(computer, cold, answers, fn, terms, values);
+    for (const [key, value] of await asked.waitForAll(callers)) values.set(key, value);
   } finally {
+    // Where one key's error ended the call, nobody takes what the others wait for.
+    for (const [caller] of callers) caller.leave();
+    asked.end();
     computer.left();
   }
   return inOrder(wanted, values, computer.codec);
 }
 
-/**
- * Resolves to an answer that is none to wait. A lead is taken at once, as others of this environment may be told to follow before the function begins.
- * @param {Computer} computer
- * @param {string} key
- * @param {Terms} terms
- */
-async function ask(computer, key, terms) {
-  let answer = await computer.begin(key, terms, true);
-  if (answer[0] === Answer.WAIT) answer = await answer[1];
-  if (answer[0] === Answer.LEAD) computer.reserve(key, answer);
-  return answer;
-}
+/** What one call asks for, and how long it waits for that. */
+class Asked {
+  /**
+   * @param {Computer} computer
+   * @param {Terms} terms
+   */
+  constructor(computer, terms) {
+    this.computer = computer;
+    this.terms = terms;
+    this.late = false;
+    this.ended = false;
+    /** @type {Patience | null} from when there is something to wait for */
+    this.patience = null;
+    /** @type {Map<number, [key: string, answer: (late: any[]) => void]>} answers that are to come, by their ids */
+    this.waiters = new Map();
+    /** @type {Set<Flight>} leads that were taken, and whose functions have not begun */
+    this.reserved = new Set();
+    /** @type {[Caller, any[]][]} */
+    this.callers = [];
+  }
 
-/**
- * @param {[Caller, any[]][]} callers and their answers
- * @param {Terms} terms
- * @returns {Promise<[string, any][]>} the values, by key
- */
-async function waitForAll(callers, terms) {
-  // They give up as one: had only the first told Rust so, the next call would follow the others' flights.
-  const timer = after(terms.hardTimeout, () => {
-    for (const [caller] of callers) caller.giveUp();
-  });
-  const values = callers.map(([caller, answer]) => caller.wait(answer, false));
-  try {
-    return (await Promise.all(values)).map((value, i) => [callers[i][0].key, value]);
-  } finally {
-    // The function may go on without its caller.
-    timer?.unref();
-    Promise.allSettled(values)
-      .then(() => Promise.all(callers.map(([{ leads }]) => leads?.ended)))
-      .then(() => clearTimeout(timer));
+  /**
+   * Resolves to an answer that is none to wait. A lead is taken at once, as others of this environment may be told to
+   * follow before the function begins.
+   * @param {string} key
+   * @returns {Promise<any[]>}
+   */
+  async ask(key) {
+    const { computer } = this;
+    computer.asking++;
+    try {
+      let answer = await computer.begin(key, this.terms, true);
+      if (answer[0] === Answer.WAIT && !this.ended) answer = await this.until(key, answer);
+      if (this.ended) computer.decline(key, answer);
+      else if (answer[0] === Answer.LEAD) this.reserved.add(computer.reserve(key, answer));
+      // It may have ended by the time that the other keys' answers are here: what it came to is for this call as well.
+      else if (answer[0] === Answer.FOLLOW) answer.push(computer.flight(answer[1]));
+      return answer;
+    } finally {
+      computer.asked();
+    }
+  }
+
+  /**
+   * @param {string} key
+   * @param {any[]} answer to wait
+   * @returns {Promise<any[]>} the one that comes
+   */
+  until(key, [, coming, waiter]) {
+    this.begin();
+    return new Promise((resolve, reject) => {
+      this.waiters.set(waiter, [key, resolve]);
+      coming.finally(() => this.waiters.delete(waiter)).then(resolve, reject);
+    });
+  }
+
+  /**
+   * @param {[Caller, any[]][]} callers and their answers
+   * @returns {Promise<[string, any][]>} the values, by key
+   */
+  async waitForAll(callers) {
+    if (callers.length === 0) return [];
+    const patience = this.begin();
+    this.callers = callers;
+    // From here on each of them ends what it leads.
+    this.reserved.clear();
+    const values = await Promise.all(callers.map(([caller, answer]) => caller.wait(answer, patience)));
+    return values.map((value, i) => [callers[i][0].key, value]);
+  }
+
+  begin() {
+    this.patience ??= new Patience(this.terms.hardTimeout, () => this.giveUp());
+    return this.patience;
+  }
+
+  /** They give up as one: had only the first told Rust so, the next call would follow the others' flights. */
+  giveUp() {
+    for (const [caller] of this.callers) caller.giveUp();
+    this.late = true;
+    if (!this.ended) this.decline();
+  }
+
+  /** The call is settled. */
+  end() {
+    if (!this.ended) this.decline();
+    this.patience?.leave();
+  }
+
+  /** No function begins any more: others shall lead, and nobody waits for answers. */
+  decline() {
+    this.ended = true;
+    for (const [waiter, [key, resolve]] of this.waiters) {
+      this.computer.withdraw(key, waiter);
+      resolve([Answer.AGAIN]);
+    }
+    this.waiters.clear();
+    for (const flight of this.reserved) {
+      this.computer.abandon(flight);
+      flight.scatter();
+    }
+    this.reserved.clear();
   }
 }
 
@@ -132,7 +209,6 @@ async function waitForAll(callers, terms) {
  * @param {Map<string, any>} values
  */
 function callersOf(computer, keys, answers, fn, terms, values) {
-  const { flights } = computer;
   const missing = new Joint(computer, fn);
   const refreshed = new Joint(computer, fn);
   const needed = /** @type {[Caller, any[]][]} */ ([]);
@@ -145,7 +221,7 @@ function callersOf(computer, keys, answers, fn, terms, values) {
       values.set(key, value);
       continue;
     }
-    const stale = kind === Answer.LEAD ? flights.get(what)?.stale : null;
+    const stale = kind === Answer.LEAD ? computer.flight(what)?.stale : null;
     const needs = kind === Answer.LEAD && !stale?.servesAtOnce(terms);
     const joint = needs ? missing : stale ? refreshed : new Joint(computer, fn);
     (needs ? needed : others).push([new Caller(computer, key, joint.add(key), terms), answers[i]]);

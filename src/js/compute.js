@@ -1,23 +1,22 @@
 // getOrCompute on the event loop: runs the caller's function for the flights that Rust lets this environment lead.
 //
-// Rust decides who computes (src/engine/flight.rs). What must live here: the function itself, the error that it throws, which reaches every
-// follower of this environment unchanged, and the time-outs of those who wait (caller.js).
+// Rust decides who computes (src/engine/flight.rs). What must live here: the function itself, the error that it throws,
+// which reaches every follower of this environment unchanged (flights.js), and the time-outs of those who wait
+// (caller.js).
 'use strict';
 
 const { checkFunction } = require('./arguments');
 const { Caller, staleOf } = require('./caller');
 const { UNREADABLE } = require('./codec');
 const { HoldfastError } = require('./errors');
-const { Answer, Ask, Op } = require('./ops');
+const { Flight } = require('./flights');
+const { Answer, Ask, Op, Why } = require('./ops');
 const { askingOf, storingOf, termsOf, ttlFor, usualTerms } = require('./terms');
 
 /** @typedef {import('./terms').Terms} Terms */
-/** @typedef {{ value: any, text: string | null } | { error: unknown }} Ended `text` is null where nothing was stored */
-/**
- * What this environment computes. `stale`: the value that it is to replace. `ended`: never rejects; `end` resolves it.
- * @typedef {{ key: string, token: number, stale: InstanceType<typeof import('./caller').Stale> | null, ended: Promise<Ended>,
- *   end: (ended: Ended) => void }} Flight
- */
+
+// Tokens are numbers of 32 bits, one for each flight of an engine.
+const TOKENS = 2 ** 32;
 
 /** The functions whose synchronous part is running right now, innermost last. */
 const running = /** @type {{ computer: Computer, keys: Set<string> }[]} */ ([]);
@@ -27,15 +26,22 @@ class Computer {
    * @param {import('./channel').Channel} channel
    * @param {import('./codec').Codec} codec
    * @param {number} ttl the default, in milliseconds
+   * @param {string} namespace
    */
-  constructor(channel, codec, ttl) {
+  constructor(channel, codec, ttl, namespace) {
     this.channel = channel;
     this.codec = codec;
     this.usual = usualTerms(ttl);
-    /** @type {Map<number, Flight>} what this environment computes, by token */
-    this.flights = new Map();
+    const { engine } = channel.handle;
+    this.firstId = engine * TOKENS;
+    /** What it shares its keys with: the caches of one Redis and namespace. */
+    this.scope = `${engine}:${namespace}:`;
+    /** What all caches of this environment compute. */
+    this.flights = channel.bridge.flights;
     /** Callers that wait. */
     this.waiting = 0;
+    /** Questions whose answer may be to lead although their callers gave up. */
+    this.asking = 0;
     this.staleServed = 0;
     /** @type {(() => void)[]} */
     this.whenIdle = [];
@@ -91,6 +97,16 @@ class Computer {
     return this.channel.begin(key, (terms.lock ? Ask.LOCK : 0) | (many ? Ask.MANY : 0), askingOf(terms));
   }
 
+  /** @param {number} token */
+  idOf(token) {
+    return this.firstId + token;
+  }
+
+  /** @param {number} token of an answer to follow, or to lead */
+  flight(token) {
+    return this.flights.get(this.idOf(token));
+  }
+
   /**
    * Takes the lead that an answer gives: others may follow. Its function comes with `fly`.
    * @param {string} key
@@ -98,13 +114,8 @@ class Computer {
    * @returns {Flight}
    */
   reserve(key, answer) {
-    /** @type {Flight['end']} */
-    let end = ignore;
-    const ended = new Promise((/** @type {Flight['end']} */ resolve) => {
-      end = resolve;
-    });
-    const flight = { key, token: answer[1], stale: staleOf(this.codec, answer), ended, end };
-    this.flights.set(flight.token, flight);
+    const flight = new Flight(this, key, answer[1], staleOf(this.codec, answer));
+    this.flights.add(flight);
     return flight;
   }
 
@@ -114,26 +125,68 @@ class Computer {
    * @param {() => unknown} fn
    * @param {Terms} terms
    */
-  async fly({ key, token, end }, fn, terms) {
+  async fly(flight, fn, terms) {
+    const { key, token } = flight;
     try {
       const began = terms.beta > 0 ? performance.now() : 0;
       const value = await this.start([key], fn);
       if (value === undefined) {
-        await this.channel.call(Op.ABANDON, key, '', 1, token);
-        end({ value, text: null });
+        if (!flight.lost) await this.channel.call(Op.ABANDON, key, '', Why.NOTHING, token);
+        flight.end({ value, text: null });
       } else {
         const extras = storingOf(terms, began > 0 ? performance.now() - began : 0);
         const text = this.codec.encode(value);
-        await this.channel.call(Op.END, key, text, ttlFor(terms), token, false, extras);
-        end({ value: this.codec.made(value, text), text });
+        if (!flight.lost) await this.channel.call(Op.END, key, text, ttlFor(terms), token, false, extras);
+        flight.end({ value: this.codec.made(value, text), text });
       }
     } catch (error) {
-      end({ error });
-      await this.send(Op.ABANDON, key, 0, token);
+      flight.end({ error });
+      if (!flight.lost) await this.send(Op.ABANDON, key, Why.FAILED, token);
     } finally {
       // Only now: answers that send followers here were on their way until Rust had said that the flight is over.
-      this.flights.delete(token);
+      this.flights.remove(flight);
     }
+  }
+
+  /**
+   * The callers of a flight gave up: the next one leads anew.
+   * @param {Flight} flight
+   */
+  overdue(flight) {
+    if (flight.overdue || flight.lost || flight.ended !== null) return;
+    this.send(Op.OVERDUE, flight.key, 0, flight.token);
+    const lost = this.flights.overdue(flight);
+    lost?.computer.abandon(lost);
+  }
+
+  /**
+   * A flight loses its right to store: what it returns goes to those who follow it, and nobody else.
+   * @param {Flight} flight
+   */
+  abandon(flight) {
+    flight.lost = true;
+    this.flights.remove(flight);
+    this.send(Op.ABANDON, flight.key, Why.LEFT, flight.token);
+  }
+
+  /**
+   * An answer for a caller that has given up: somebody else shall lead.
+   * @param {string} key
+   * @param {any[]} answer
+   */
+  decline(key, answer) {
+    if (answer[0] === Answer.LEAD) this.send(Op.ABANDON, key, Why.LEFT, answer[1]);
+    else if (answer[0] === Answer.WAIT) this.withdraw(key, answer[2]);
+  }
+
+  /**
+   * Nobody waits for an answer any more: nothing is kept for it, neither here nor in Rust, nor is the process.
+   * @param {string} key
+   * @param {number} waiter
+   */
+  withdraw(key, waiter) {
+    this.channel.bridge.forget(waiter);
+    this.send(Op.WITHDRAW, key, 0, waiter);
   }
 
   /**
@@ -153,7 +206,7 @@ class Computer {
   /** @param {string} key must not be what the calling function computes */
   refuseOwn(key) {
     for (const outer of running) {
-      if (outer.computer !== this || !outer.keys.has(key)) continue;
+      if (outer.computer.scope !== this.scope || !outer.keys.has(key)) continue;
       throw new HoldfastError(
         'ERR_COMPUTE_DEADLOCK',
         'the function given to getOrCompute asks for the key that it computes, which would wait for itself',
@@ -174,13 +227,28 @@ class Computer {
 
   /** A caller waits no more. */
   left() {
-    if (--this.waiting === 0) for (const resolve of this.whenIdle.splice(0)) resolve();
+    this.waiting--;
+    this.wakeIdle();
+  }
+
+  /** A question is answered, and what follows from the answer is done. */
+  asked() {
+    this.asking--;
+    this.wakeIdle();
+  }
+
+  get idle() {
+    return this.waiting === 0 && this.asking === 0;
+  }
+
+  wakeIdle() {
+    if (this.whenIdle.length > 0 && this.idle) for (const resolve of this.whenIdle.splice(0)) resolve();
   }
 
   /** Resolves once no caller waits. What still runs then (its callers did not wait for it) has lost its right to store. */
   async drained() {
-    while (this.waiting > 0) await new Promise((resolve) => this.whenIdle.push(() => resolve(undefined)));
-    for (const [token, { key }] of this.flights) this.send(Op.ABANDON, key, 0, token);
+    while (!this.idle) await new Promise((resolve) => this.whenIdle.push(() => resolve(undefined)));
+    for (const flight of this.flights.of(this)) this.abandon(flight);
   }
 }
 

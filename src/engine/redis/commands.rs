@@ -188,7 +188,8 @@ impl Planner {
             Op::Get { .. } => self.read(cache, key, None),
             Op::Begin { waiter, lock, many, early, more, .. } => {
                 let extras = batch.more(more);
-                let caller = Caller { to: ReplyTo { sink: to.sink.clone(), id: waiter }, window: extras.window, many };
+                let late = ReplyTo { sink: to.sink.clone(), id: waiter };
+                let caller = Caller { to: late, window: extras.window, many, codec: cache.format.codec };
                 match flights.begin(key, caller, self.now) {
                     Begin::Read(token) => {
                         if !extras.tags.is_empty() {
@@ -200,8 +201,8 @@ impl Planner {
                         if !self.uncover(cache, key) {
                             // It stays a miss until the sweep is over, for whoever computes it as well.
                             add(&cache.counters.misses, 1);
-                            let (reply, answers) = local::lead(cache, key, token, Lease::None, None, self.now);
-                            self.answers.append(answers);
+                            let (reply, led) = local::lead(cache, key, token, to, Lease::None, None, self.now);
+                            self.answers.append(led.answers);
                             return self.steps.push(Step::Answered(reply));
                         }
                         self.read(cache, key, Some(Flight { token, ask, lock }));
@@ -259,13 +260,17 @@ impl Planner {
                 self.command(expiry::expire(!self.by_hash, &cache.prefix, key, ttl), Step::Write);
                 self.by_hash = true;
             }
-            Op::Abandon { token, nothing, .. } => {
+            Op::Abandon { token, why, .. } => {
                 let leased = flights.leased(key, token);
-                self.answers.append(flights.end(key, token, if nothing { Outcome::Nothing } else { Outcome::Failed }));
+                self.answers.append(flights.end(key, token, why.into()));
                 self.over(cache, key, token, leased);
             }
             Op::Overdue { token, .. } => {
                 self.answers.append(flights.overdue(key, token));
+                self.steps.push(Step::Answered(Reply::Done));
+            }
+            Op::Withdraw { waiter, .. } => {
+                self.answers.append(flights.withdraw(key, to.sink.client(), waiter));
                 self.steps.push(Step::Answered(Reply::Done));
             }
             Op::Malformed | Op::Answered | Op::Known(_) => self.steps.push(Step::Answered(local::keyless(batch, op))),

@@ -100,13 +100,14 @@ impl Reader {
         let Flight { token, ask, lock } = flight;
         let (flights, misses) = (&cache.shared().flights, &cache.shared().misses);
         let had = asked.is_some_and(|reply| is_had(reply, holder(cache, token)));
-        // Not where the value went between the two, or where a write did away with the computation.
+        // Not where the value went between the two, or where a write did away with the computation, or the end of all
+        // who wanted it.
         let leads = had && matches!(found, Found::Void(_)) && flights.alive(key, token);
         if had && !leads {
             self.verdict.behind.push(lease::release(key, holder(cache, token)));
         }
         let (over, void) = match found {
-            Found::NoReply => return self.then(local::finish_read(cache, key, token, ask, now)),
+            Found::NoReply => return self.then(local::finish_read(cache, key, token, to, ask, now)),
             Found::Fresh(entry, _) => {
                 add(&cache.counters.hits_redis, 1);
                 misses.hit();
@@ -121,18 +122,31 @@ impl Reader {
         };
         add(&cache.counters.misses, 1);
         match lock {
-            Some(_) if leads => {
-                self.verdict.leases.push(Wanted { key: key.to_owned(), token, led: true, refresh: false, void });
-                self.then(local::lead(cache, key, token, Lease::Key, None, now))
-            }
-            Some((waiter, many)) => {
+            Some((waiter, many)) if !leads => {
                 let to = ReplyTo { sink: to.sink.clone(), id: waiter };
                 let refresh = over.is_some();
-                flights.hold(key, token, Caller { to, window: ask.window, many }, over);
-                self.verdict.leases.push(Wanted { key: key.to_owned(), token, led: false, refresh, void });
+                let first = Caller { to, window: ask.window, many, codec: cache.format.codec };
+                if !flights.hold(key, token, first, over) {
+                    return Reply::Again;
+                }
+                self.verdict.leases.push(Wanted { key: key.to_owned(), token, led: None, refresh, void });
                 Reply::Wait
             }
-            None => self.then(local::lead(cache, key, token, Lease::None, over, now)),
+            _ => {
+                let lease = if leads { Lease::Key } else { Lease::None };
+                let (reply, led) = local::lead(cache, key, token, to, lease, over, now);
+                self.verdict.answers.append(led.answers);
+                match led.given_up {
+                    Some(led) => {
+                        let led = Some(led);
+                        self.verdict.leases.push(Wanted { key: key.to_owned(), token, led, refresh: false, void });
+                    }
+                    // All who wanted it have ended meanwhile.
+                    None if leads => self.verdict.behind.push(lease::release(key, holder(cache, token))),
+                    None => {}
+                }
+                reply
+            }
         }
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use redis::{Cmd, Pipeline, Value};
+use tokio::sync::Notify;
 
 use super::denied::{self, Denied};
 use super::found::{self, judge, left};
@@ -11,6 +12,7 @@ use super::reply::{classify, out_of_step};
 use super::settle::Wanted;
 use super::tokens;
 use super::wire::Wire;
+use super::writes::holder;
 use crate::engine::batch::Json;
 use crate::engine::cache::Cache;
 use crate::engine::clock::now_ms;
@@ -20,7 +22,7 @@ use crate::engine::lease::{self, Holder, LONGEST, POLL, RENEWAL};
 use crate::engine::life::Ask;
 use crate::engine::stats::add;
 use crate::engine::tags::{self, Tokens};
-use crate::engine::waiters::{Lease, Outcome};
+use crate::engine::waiters::{Lease, Led, Outcome};
 
 /// What the key holds when its lease is asked for.
 enum Found {
@@ -38,38 +40,42 @@ enum Found {
 /// Brings the flight `token` of `key` to its end, or to its leader.
 pub async fn run(cache: Arc<Cache>, wire: Wire, wanted: Wanted) {
     let Wanted { key, token, led, void, .. } = wanted;
+    let at = key.clone();
     let mut task = Task { cache, wire, key, token, void };
-    if led {
-        let key = task.key.clone();
-        return renew(task, key).await;
-    }
-    match task.wait_for_lease().await {
-        Ok(true) => {
-            let key = task.key.clone();
-            renew(task, key).await;
-        }
-        Ok(false) => {}
+    let led = match led {
+        Some(led) => Ok(Some(led)),
+        None => task.wait_for_lease().await,
+    };
+    match led {
+        Ok(Some(given_up)) => renew(task, at, &given_up).await,
+        Ok(None) => {}
         // Redis is away: this process computes for itself.
         Err(trouble) => {
-            let shared = task.cache.shared();
             denied::met(&task.cache, &trouble);
-            let (_, answers) = shared.flights.lead_first(&task.key, token, Lease::None, now_ms());
-            add(&task.cache.counters.computes, 1);
-            answers.send();
+            task.lead_alone();
         }
     }
 }
 
-/// Renews the lease that lies at the stored key `at`, for as long as the function runs. Between two renewals it holds no cache: one that is closed need not wait for it.
-pub(super) async fn renew(task: Task, at: String) {
-    let Task { cache, wire, key, token, .. } = task;
-    let weak = Arc::downgrade(&cache);
-    drop(cache);
+/// Renews the lease that lies at the stored key `at`, for as long as the function runs; gives it up when `given_up`
+/// wakes, for those who wait elsewhere. Between two renewals it holds no cache: one that is closed need not wait for
+/// it.
+pub(super) async fn renew(mut task: Task, at: String, given_up: &Notify) {
     let since = Instant::now();
     while since.elapsed() < LONGEST {
-        tokio::time::sleep(RENEWAL).await;
+        let Task { cache, wire, key, token, .. } = task;
+        let (holder, patience) = (holder(&cache, token), cache.timeout);
+        let weak = Arc::downgrade(&cache);
+        drop(cache);
+        if tokio::time::timeout(RENEWAL, given_up.notified()).await.is_ok() {
+            let mut pipeline = Pipeline::with_capacity(1);
+            pipeline.add_command(lease::release(&at, holder));
+            // Where it cannot be told, the lease ends by itself.
+            let _ = wire.ask(pipeline, patience).await;
+            return;
+        }
         let Some(cache) = weak.upgrade().filter(|c| c.shared().flights.alive(&key, token)) else { return };
-        let mut task = Task { cache, wire: wire.clone(), key: key.clone(), token, void: Box::default() };
+        task = Task { cache, wire, key, token, void: Box::default() };
         let renewed = task.eval(|by_text, holder| lease::renew(by_text, &at, holder)).await;
         if renewed.is_ok_and(|reply| reply == Value::Int(0)) {
             return;
@@ -87,47 +93,44 @@ pub(super) struct Task {
 }
 
 impl Task {
-    /// True where this process computes under the lease; false where the value came, or nobody waits any more.
-    async fn wait_for_lease(&mut self) -> Result<bool, Trouble> {
+    /// What wakes when the lease is to be given up, where this process computes under it; none where the value came, or
+    /// nobody waits any more.
+    async fn wait_for_lease(&mut self) -> Result<Option<Arc<Notify>>, Trouble> {
+        let (cache, key) = (self.cache.clone(), self.key.clone());
+        let flights = &cache.shared().flights;
         loop {
-            let notify = self.cache.shared().waiting.on(&self.key);
-            let changed = notify.notified();
+            let watch = cache.shared().waiting.on(&key);
+            let changed = watch.changed();
             tokio::pin!(changed);
             // Before the key is read: a push that comes at once is not missed.
             changed.as_mut().enable();
             let found = self.ask().await?;
             match found {
                 Found::Value(json) => {
-                    self.cache.shared().flights.found(&self.key, self.token, &json).send();
-                    return Ok(false);
+                    flights.found(&key, self.token, &json).send();
+                    return Ok(None);
                 }
                 Found::Void(void) => self.void = void,
-                Found::Lease if self.unwanted() => {
-                    let _ = self.command(lease::release(&self.key, self.holder())).await;
-                    return Ok(false);
-                }
-                Found::Lease => return Ok(self.lead(true).await),
+                Found::Lease => return Ok(self.lead(Lease::Key, &key).await),
                 Found::Foreign => {
-                    self.lead(false).await;
-                    return Ok(false);
+                    self.lead_alone();
+                    return Ok(None);
                 }
-                // Of a flight whose callers stopped waiting, or of a thread that has ended.
-                Found::Computing(Some(from)) if !self.cache.shared().flights.runs(&self.key, from.token) => {
-                    let key = self.key.clone();
+                // Of a flight that a write fenced, or whose callers stopped waiting, or of a thread that has ended.
+                Found::Computing(Some(from)) if !flights.runs(&key, from.token) => {
                     let taken = self.eval(|by_text, holder| lease::take_over(by_text, &key, from, holder)).await?;
                     if taken == Value::Int(1) {
-                        return Ok(self.lead(true).await);
+                        return Ok(self.lead(Lease::Key, &key).await);
                     }
                 }
                 Found::Computing(_) => {
-                    self.cache.shared().flights.elsewhere(&self.key, self.token).send();
+                    flights.elsewhere(&key, self.token).send();
                     if self.unwanted() {
-                        return Ok(false);
+                        return Ok(None);
                     }
                     let _ = tokio::time::timeout(POLL, changed).await;
-                    self.cache.shared().waiting.forget(&self.key);
                     if self.unwanted() {
-                        return Ok(false);
+                        return Ok(None);
                     }
                 }
             }
@@ -144,21 +147,32 @@ impl Task {
         unwanted
     }
 
-    async fn lead(&mut self, leased: bool) -> bool {
-        let lease = if leased { Lease::Key } else { Lease::None };
-        let (leads, answers) = self.cache.shared().flights.lead_first(&self.key, self.token, lease, now_ms());
-        answers.send();
-        if leads {
+    /// Somebody who waits computes, under the lease that is had at the stored key `at`; what wakes when it is to be
+    /// given up. Where nobody waits the lease goes.
+    pub(super) async fn lead(&mut self, lease: Lease, at: &str) -> Option<Arc<Notify>> {
+        let led = match self.unwanted() {
+            true => Led::default(),
+            false => self.cache.shared().flights.lead_first(&self.key, self.token, lease, now_ms()),
+        };
+        led.answers.send();
+        if led.leads {
             add(&self.cache.counters.computes, 1);
-        } else if leased {
-            let release = lease::release(&self.key, self.holder());
-            let _ = self.command(release).await;
+        } else {
+            // Where it cannot be told, the lease ends by itself.
+            let _ = self.command(lease::release(at, self.holder())).await;
         }
-        leads && leased
+        led.given_up
+    }
+
+    /// Somebody who waits computes, without a lease.
+    pub(super) fn lead_alone(&self) {
+        let led = self.cache.shared().flights.lead_first(&self.key, self.token, Lease::None, now_ms());
+        add(&self.cache.counters.computes, u64::from(led.leads));
+        led.answers.send();
     }
 
     pub(super) fn holder(&self) -> Holder {
-        Holder { engine: self.cache.shared().status.id(), token: self.token }
+        holder(&self.cache, self.token)
     }
 
     async fn ask(&mut self) -> Result<Found, Trouble> {

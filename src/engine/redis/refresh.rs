@@ -1,8 +1,10 @@
 //! The task behind each computation that replaces an entry which is still of use: one process refreshes it, the others serve it meanwhile.
 //!
-//! The lock lies at a key of its own, as the entry stays where it is: a marker at the key, as a lease is, would take the old value from everyone. What guards G4
-//! is not the lock but the entry: the result replaces it only if it is still the very same, so a delete or a write in between wins (`REPLACE` in src/engine/lease.rs).
-//! When the function fails the lock stays until it expires: nobody tries again for so long.
+//! The lock lies at a key of its own, as the entry stays where it is: a marker at the key, as a lease is, would take
+//! the old value from everyone. What guards G4 is not the lock but the entry: the result replaces it only if it is
+//! still the very same, so a delete or a write in between wins (`REPLACE` in src/engine/lease.rs). When the function
+//! fails the lock stays until it expires: nobody tries again for so long. Where a write fenced the refresh, or its
+//! thread has ended, the lock goes at once.
 
 use std::sync::Arc;
 
@@ -16,7 +18,6 @@ use crate::engine::cache::Cache;
 use crate::engine::clock::now_ms;
 use crate::engine::lease::{self, LEASE};
 use crate::engine::mutant;
-use crate::engine::stats::add;
 use crate::engine::tags;
 use crate::engine::waiters::{Lease, Outcome};
 
@@ -36,26 +37,24 @@ pub async fn run(cache: Arc<Cache>, wire: Wire, key: String, token: u32) {
     if matches!(reply, Ok(Value::Nil)) && take_over(&mut task, &lock).await {
         reply = Ok(Value::Okay);
     }
-    let flights = &task.cache.shared().flights;
     if matches!(reply, Ok(Value::Nil)) {
-        return flights.serve_stale(&task.key, token, now_ms()).send();
+        return task.cache.shared().flights.serve_stale(&task.key, token, now_ms()).send();
     }
-    let held = matches!(reply, Ok(Value::Okay));
-    if let Ok(Value::ServerError(error)) = &reply {
-        denied::met(&task.cache, &classify(error));
-    }
-    let lease = if held { Lease::Refresh } else { Lease::None };
-    if let Err(trouble) = reply {
-        // Redis is away: this process computes for itself.
-        task.cache.shared().errors.count(trouble.kind);
-    }
-    let (leads, answers) = flights.lead_first(&task.key, token, lease, now_ms());
-    answers.send();
-    if leads {
-        add(&task.cache.counters.computes, 1);
-    }
-    if leads && held {
-        renew(task, lock).await;
+    match reply {
+        Ok(Value::Okay) => {
+            if let Some(given_up) = task.lead(Lease::Refresh, &lock).await {
+                renew(task, lock, &given_up).await;
+            }
+        }
+        // Redis is away, or has no such lock: this process computes for itself.
+        reply => {
+            match reply {
+                Ok(Value::ServerError(error)) => denied::met(&task.cache, &classify(&error)),
+                Err(trouble) => task.cache.shared().errors.count(trouble.kind),
+                Ok(_) => {}
+            }
+            task.lead_alone();
+        }
     }
 }
 
@@ -72,13 +71,13 @@ impl Task {
     }
 }
 
-/// Takes the lock from a flight of this engine whose callers stopped waiting.
+/// Takes the lock from a flight of this engine that a write fenced, or whose callers stopped waiting.
 async fn take_over(task: &mut Task, lock: &str) -> bool {
     let mut get = cmd("GET");
     get.arg(lock);
     let Ok(Value::BulkString(marker)) = task.command(get).await else { return false };
     let from = task.holder().sibling(&marker);
-    let Some(from) = from.filter(|from| task.cache.shared().flights.is_overdue(&task.key, from.token)) else {
+    let Some(from) = from.filter(|from| task.cache.shared().flights.stands_aside(&task.key, from.token)) else {
         return false;
     };
     let taken = task.eval(|by_text, holder| lease::take_over(by_text, lock, from, holder)).await;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::vec;
 
 use redis::{Cmd, Value};
+use tokio::sync::Notify;
 
 use super::commands::{Plan, Run, Step};
 use super::denied;
@@ -43,8 +44,8 @@ pub struct Verdict {
 pub struct Wanted {
     pub key: String,
     pub token: u32,
-    /// It is had, and the computation leads: it is to be renewed.
-    pub led: bool,
+    /// It is had, and the computation leads: it is to be renewed until this wakes.
+    pub led: Option<Arc<Notify>>,
     /// The entry at the key is refreshed; else it counts as nothing, if it begins with `void`.
     pub refresh: bool,
     pub void: Box<[u8]>,

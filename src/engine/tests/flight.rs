@@ -1,13 +1,17 @@
 //! Computing once: who leads, who waits, what a write fences, and what becomes of waiters when an environment ends.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use futures_util::FutureExt;
+use tokio::sync::Notify;
 
 use super::support::{Calls, Client, cache};
-use crate::engine::batch::ReplyTo;
-use crate::engine::batch::{Json, Op, Reply};
+use crate::engine::batch::{Json, Op, Reply, ReplyTo, Why};
 use crate::engine::clock::Ttl;
+use crate::engine::codec::Codec;
 use crate::engine::flight::Flights;
-use crate::engine::lease::{Holder, is_marker};
+use crate::engine::tags;
 use crate::engine::waiters::{Begin, Caller, Lease, Outcome};
 
 fn begin(key: &str, waiter: u32) -> crate::engine::batch::Batch {
@@ -21,7 +25,32 @@ fn end(key: &str, value: &str, token: u32) -> crate::engine::batch::Batch {
 }
 
 fn caller(to: ReplyTo) -> Caller {
-    Caller { to, window: 0, many: false }
+    Caller { to, window: 0, many: false, codec: Codec::Json }
+}
+
+/// Ends an environment, as its bridge does.
+fn end_environment(flights: &Flights, client: &Arc<Client>) {
+    client.ended.store(true, Ordering::SeqCst);
+    flights.forget(client.to(0).sink.client()).send();
+}
+
+/// Begins the read of `k`.
+fn read(flights: &Flights, client: &Arc<Client>, waiter: u32) -> u32 {
+    match flights.begin("k", caller(client.to(waiter)), 0) {
+        Begin::Read(token) => token,
+        other => panic!("expected to read, got {other:?}"),
+    }
+}
+
+/// The only flight of `k` computes for `client`, whose callers wait under no id.
+fn lead(flights: &Flights, client: &Arc<Client>, token: u32) {
+    let led = flights.lead("k", token, &client.to(0), Lease::None, None, 0);
+    assert!(led.leads);
+    led.answers.send();
+}
+
+fn is_told(given_up: &Notify) -> bool {
+    given_up.notified().now_or_never().is_some()
 }
 
 fn token(replies: &[Reply]) -> u32 {
@@ -75,7 +104,7 @@ fn after_a_failure_those_who_waited_ask_again_and_one_of_them_leads() {
     let lead = token(&one.run(&cache, begin("k", 1)));
     two.run(&cache, begin("k", 2));
     two.run(&cache, begin("k", 3));
-    one.run(&cache, Calls::default().add("k", "", |key, _| Op::Abandon { key, token: lead, nothing: false }).0);
+    one.run(&cache, Calls::default().add("k", "", |key, _| Op::Abandon { key, token: lead, why: Why::Failed }).0);
     assert_eq!((two.reply(2), two.reply(3)), (Some(vec![Reply::Again]), Some(vec![Reply::Again])));
     let next = token(&two.run(&cache, begin("k", 4)));
     assert_eq!(two.run(&cache, begin("k", 5)), [Reply::Follow(next)]);
@@ -85,12 +114,12 @@ fn after_a_failure_those_who_waited_ask_again_and_one_of_them_leads() {
 fn when_an_environment_ends_those_who_waited_for_it_ask_again() {
     let flights = Flights::default();
     let (one, two) = (Client::new(), Client::new());
-    let Begin::Read(lead) = flights.begin("k", caller(one.to(1)), 0) else { panic!("the first one reads") };
-    flights.lead("k", lead, Lease::None, None, 0).send();
+    let token = read(&flights, &one, 1);
+    lead(&flights, &one, token);
     assert_eq!(flights.begin("k", caller(two.to(2)), 0), Begin::Wait);
-    flights.forget(one.to(0).sink.client()).send();
+    end_environment(&flights, &one);
     assert_eq!(two.reply(2), Some(vec![Reply::Again]));
-    assert!(flights.landing("k", lead).is_none());
+    assert!(flights.landing("k", token).is_none());
     assert!(flights.is_empty());
 }
 
@@ -137,10 +166,10 @@ fn nothing_and_values_reach_waiters_as_what_they_are() {
         (1, Outcome::Nothing, Reply::Nothing),
         (2, Outcome::Value("null".into()), Reply::Hit(Json::Shared("null".into()))),
     ] {
-        let Begin::Read(lead) = flights.begin("k", caller(one.to(id)), 0) else { panic!("the first one reads") };
-        flights.lead("k", lead, Lease::None, None, 0).send();
+        let token = read(&flights, &one, id);
+        lead(&flights, &one, token);
         flights.begin("k", caller(two.to(id)), 0);
-        flights.end("k", lead, outcome).send();
+        flights.end("k", token, outcome).send();
         assert_eq!(two.reply(id), Some(vec![expected]));
     }
 }
@@ -149,18 +178,148 @@ fn nothing_and_values_reach_waiters_as_what_they_are() {
 fn a_call_that_was_queued_when_its_environment_ended_begins_no_flight() {
     let flights = Flights::default();
     let (dead, alive) = (Client::new(), Client::new());
-    dead.ended.store(true, std::sync::atomic::Ordering::SeqCst);
-    flights.forget(dead.to(0).sink.client()).send();
+    end_environment(&flights, &dead);
     flights.begin("k", caller(dead.to(1)), 0);
     assert!(matches!(flights.begin("k", caller(alive.to(2)), 0), Begin::Read(_)), "nobody else has the key");
 }
 
 #[test]
-fn a_marker_names_its_holder_to_flights_of_the_same_engine_alone() {
-    let holder = Holder { engine: 3, token: 7 };
-    let marker = holder.marker();
-    assert!(is_marker(&marker) && std::str::from_utf8(&marker).is_err(), "no text begins so");
-    assert_eq!(Holder { engine: 3, token: 1 }.sibling(&marker), Some(holder));
-    assert_eq!(Holder { engine: 33, token: 1 }.sibling(&marker), None);
-    assert_eq!(holder.sibling(b"\xfeholdfast:lease:0000000000000000:3:7"), None, "another process");
+fn of_a_read_whose_environment_has_ended_the_next_caller_that_lives_leads() {
+    let flights = Flights::default();
+    let [reader, dead, alive, other] = [Client::new(), Client::new(), Client::new(), Client::new()];
+    let token = read(&flights, &reader, 1);
+    for (client, waiter) in [(&dead, 2), (&alive, 3), (&other, 4), (&alive, 5)] {
+        assert_eq!(flights.begin("k", caller(client.to(waiter)), 0), Begin::Wait);
+    }
+    end_environment(&flights, &reader);
+    // This one's flights are not forgotten yet.
+    dead.ended.store(true, Ordering::SeqCst);
+    let led = flights.lead("k", token, &reader.to(0), Lease::None, None, 0);
+    assert!(led.leads);
+    led.answers.send();
+    assert_eq!(alive.reply(3), Some(vec![Reply::Lead(token)]));
+    assert_eq!(alive.reply(5), Some(vec![Reply::Follow(token)]));
+    assert_eq!((dead.reply(2), other.reply(4)), (None, None));
+    end_environment(&flights, &alive);
+    assert_eq!(other.reply(4), Some(vec![Reply::Again]));
+    assert!(flights.is_empty());
+}
+
+#[test]
+fn a_read_that_nobody_alive_waits_for_leaves_no_flight_and_no_lease() {
+    let flights = Flights::default();
+    let (reader, dead) = (Client::new(), Client::new());
+    let token = read(&flights, &reader, 1);
+    flights.begin("k", caller(dead.to(2)), 0);
+    for client in [&reader, &dead] {
+        client.ended.store(true, Ordering::SeqCst);
+    }
+    let led = flights.lead("k", token, &reader.to(0), Lease::Key, None, 0);
+    assert!(!led.leads && led.given_up.is_none() && flights.is_empty());
+    led.answers.send();
+    assert_eq!(dead.reply(2), None);
+}
+
+#[test]
+fn who_has_ended_while_a_lease_was_asked_for_never_leads_under_it() {
+    let flights = Flights::default();
+    let [reader, dead, alive] = [Client::new(), Client::new(), Client::new()];
+    let token = read(&flights, &reader, 1);
+    flights.begin("k", caller(dead.to(2)), 0);
+    flights.begin("k", caller(alive.to(3)), 0);
+    end_environment(&flights, &reader);
+    assert!(flights.hold("k", token, caller(reader.to(1)), None), "others wait");
+    dead.ended.store(true, Ordering::SeqCst);
+    let led = flights.lead_first("k", token, Lease::Key, 0);
+    led.answers.send();
+    assert_eq!(alive.reply(3), Some(vec![Reply::Lead(token)]));
+    assert!(led.given_up.is_some());
+    // And where nobody else waits there is nothing to ask a lease for.
+    let (reader, flights) = (Client::new(), Flights::default());
+    let token = read(&flights, &reader, 1);
+    reader.ended.store(true, Ordering::SeqCst);
+    assert!(!flights.hold("k", token, caller(reader.to(1)), None));
+    assert!(flights.is_empty());
+}
+
+#[test]
+fn a_caller_that_gives_up_leaves_no_waiter_and_no_flight_that_it_leads_unknowing() {
+    let flights = Flights::default();
+    let [one, two, three] = [Client::new(), Client::new(), Client::new()];
+    let client = |client: &Arc<Client>| client.to(0).sink.client();
+    let token = read(&flights, &one, 1);
+    lead(&flights, &one, token);
+    flights.begin("k", caller(two.to(2)), 0);
+    flights.withdraw("k", client(&three), 2).send();
+    assert!(flights.wanted("k", token), "another environment's id");
+    flights.withdraw("k", client(&two), 2).send();
+    assert!(!flights.wanted("k", token));
+    flights.end("k", token, Outcome::Nothing).send();
+    assert_eq!(two.reply(2), None);
+    // It is told to lead, and gives up before it hears so.
+    let token = read(&flights, &one, 3);
+    assert!(flights.hold("k", token, caller(one.to(3)), None));
+    flights.begin("k", caller(two.to(4)), 0);
+    let led = flights.lead_first("k", token, Lease::Key, 0);
+    led.answers.send();
+    flights.withdraw("k", client(&one), 3).send();
+    assert_eq!(two.reply(4), Some(vec![Reply::Again]));
+    assert!(led.given_up.is_some_and(|given_up| is_told(&given_up)), "its lease goes");
+    assert!(flights.is_empty());
+}
+
+#[test]
+fn callers_of_another_codec_have_a_flight_of_their_own() {
+    let flights = Flights::default();
+    let (one, two) = (Client::new(), Client::new());
+    let of = |to, codec| Caller { codec, ..caller(to) };
+    let token = read(&flights, &one, 1);
+    lead(&flights, &one, token);
+    let Begin::Read(other) = flights.begin("k", of(one.to(2), Codec::Structured), 0) else { panic!("no value to it") };
+    assert_eq!(flights.begin("k", caller(one.to(3)), 0), Begin::Follow(token));
+    assert_eq!(flights.begin("k", of(two.to(4), Codec::Structured), 0), Begin::Wait);
+    flights.end("k", token, Outcome::Value("1".into())).send();
+    assert_eq!(two.reply(4), None);
+    flights.end("k", other, Outcome::Value("\"Mg==\"".into())).send();
+    assert_eq!(two.reply(4), Some(vec![Reply::Hit(Json::Shared("\"Mg==\"".into()))]));
+    assert!(flights.is_empty());
+}
+
+#[test]
+fn whatever_ends_the_right_to_store_gives_the_lease_up() {
+    let one = Client::new();
+    let client = one.to(0).sink.client();
+    type End = fn(&Flights, u32, u32);
+    let ends: [(&str, End); 6] = [
+        ("a write", |flights, _, _| assert_eq!(flights.fence("k"), flights.fence("k"))),
+        ("a pattern", |flights, _, _| flights.fence_matching(|key| key == "k")),
+        ("a tag", |flights, _, _| flights.fence_tag(&[tags::TAG, "t"].concat())),
+        ("the end of its environment", |flights, _, client| flights.forget(client).send()),
+        ("its cache is closed", |flights, token, _| flights.end("k", token, Outcome::Left).send()),
+        ("its failure", |flights, token, _| flights.end("k", token, Outcome::Failed).send()),
+    ];
+    for (name, end) in ends {
+        let flights = Flights::default();
+        let token = read(&flights, &one, 1);
+        flights.tag("k", token, vec![crate::engine::entry::Tag { name: "t".into(), token: "1".into() }]);
+        let led = flights.lead("k", token, &one.to(0), Lease::Refresh, None, 0);
+        led.answers.send();
+        let given_up = led.given_up.unwrap_or_default();
+        end(&flights, token, client);
+        // Who fails keeps the lock of a refresh: it is not tried again at once.
+        assert_eq!(is_told(&given_up), name != "its failure", "{name}");
+        assert!(!flights.runs("k", token));
+    }
+}
+
+#[test]
+fn a_tag_of_another_namespace_fences_nothing_here() {
+    let flights = Flights::default();
+    let one = Client::new();
+    let Begin::Read(token) = flights.begin("a:k", caller(one.to(1)), 0) else { panic!("the first one reads") };
+    flights.tag("a:k", token, vec![crate::engine::entry::Tag { name: "t".into(), token: "1".into() }]);
+    flights.fence_tag(&["b:", tags::TAG, "t"].concat());
+    assert!(flights.alive("a:k", token));
+    flights.fence_tag(&["a:", tags::TAG, "t"].concat());
+    assert!(!flights.alive("a:k", token));
 }

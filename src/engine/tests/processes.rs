@@ -12,7 +12,7 @@ use crate::engine::registry;
 use crate::engine::status::Mode;
 
 /// An engine is found by its URL: two spellings are two engines.
-fn two(server: &Server) -> (Arc<Cache>, Arc<Cache>) {
+pub(super) fn two(server: &Server) -> (Arc<Cache>, Arc<Cache>) {
     let open = |host: &str| {
         let url = Some(format!("redis://{host}:{}", server.port));
         let given = Given { url, near: true, timeout_ms: Some(5_000.0), ..Given::default() };
@@ -23,7 +23,7 @@ fn two(server: &Server) -> (Arc<Cache>, Arc<Cache>) {
     (open("127.0.0.1"), open("localhost"))
 }
 
-fn begin(key: &str, waiter: u32, extras: Extras) -> Batch {
+pub(super) fn begin(key: &str, waiter: u32, extras: Extras) -> Batch {
     let mut calls = Calls::default().add(key, "", |key, _| Op::Begin {
         key,
         waiter,
@@ -36,37 +36,37 @@ fn begin(key: &str, waiter: u32, extras: Extras) -> Batch {
     calls.0
 }
 
-fn end(key: &str, value: &str, token: u32, ttl: Ttl, extras: Extras) -> Batch {
+pub(super) fn end(key: &str, value: &str, token: u32, ttl: Ttl, extras: Extras) -> Batch {
     let mut calls = Calls::default().add(key, value, |key, value| Op::End { key, value, ttl, token, more: Some(0) });
     calls.0.extras.push(extras);
     calls.0
 }
 
 /// What a caller of `getOrCompute` is told in the end.
-fn told(client: &Arc<Client>, cache: &Arc<Cache>, key: &str, waiter: u32, extras: Extras) -> Reply {
+pub(super) fn told(client: &Arc<Client>, cache: &Arc<Cache>, key: &str, waiter: u32, extras: Extras) -> Reply {
     match client.run(cache, begin(key, waiter, extras)).remove(0) {
         Reply::Wait => until("the answer", || client.reply(waiter)).remove(0),
         reply => reply,
     }
 }
 
-fn get(client: &Arc<Client>, cache: &Arc<Cache>, key: &str) -> Reply {
+pub(super) fn get(client: &Arc<Client>, cache: &Arc<Cache>, key: &str) -> Reply {
     client.run(cache, Calls::default().get(key).0).remove(0)
 }
 
-fn hit(text: &str) -> Reply {
+pub(super) fn hit(text: &str) -> Reply {
     Reply::Hit(Json::Owned(text.into()))
 }
 
-fn grace() -> Extras {
+pub(super) fn grace() -> Extras {
     Extras { window: 60_000, extra: 60_000, ..Extras::default() }
 }
 
-fn tagged() -> Extras {
+pub(super) fn tagged() -> Extras {
     Extras { tags: vec!["t".into()], ..Extras::default() }
 }
 
-const MINUTE: Ttl = Ttl::Millis(60_000);
+pub(super) const MINUTE: Ttl = Ttl::Millis(60_000);
 
 #[test]
 fn one_process_computes_and_the_other_waits_for_its_value() {
@@ -183,7 +183,7 @@ fn a_tag_that_is_invalidated_anywhere_makes_its_entries_misses_everywhere() {
 }
 
 /// Cold keys until leases are asked for along with the reads.
-fn miss_often(client: &Arc<Client>, cache: &Arc<Cache>) {
+pub(super) fn miss_often(client: &Arc<Client>, cache: &Arc<Cache>) {
     for id in 0..20 {
         let key = format!("cold{}:{id}", cache.shared().status.id());
         let Reply::Lead(token) = told(client, cache, &key, 1_000 + id, Extras::default()) else { panic!("it is cold") };

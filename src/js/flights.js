@@ -1,0 +1,129 @@
+// What this environment computes: one table for all of its caches, as Rust tells a caller of one of them to follow what
+// another one of the same URL and namespace computes.
+//
+// A function that never settles would keep its flight for ever, and each `hardTimeout` begins another one. So flights
+// that their callers gave up on are bounded: the newest few may still store what they return, older ones lose that
+// right and are forgotten, here and in Rust.
+'use strict';
+
+/** Flights of one key whose callers gave up, and that may still store. */
+const MAX_OVERDUE_OF_KEY = 2;
+/** The same, of all keys of this environment. */
+const MAX_OVERDUE = 1_000;
+
+/** @typedef {import('./caller').Caller} Caller */
+/** @typedef {import('./compute').Computer} Computer */
+/** @typedef {{ value: any, text: string | null } | { error: unknown }} Ended `text` is null where nothing was stored */
+
+/** One run of a caller's function. */
+class Flight {
+  /**
+   * @param {Computer} computer whose function runs
+   * @param {string} key
+   * @param {number} token by which Rust knows it
+   * @param {InstanceType<typeof import('./caller').Stale> | null} stale the value that it is to replace
+   */
+  constructor(computer, key, token, stale) {
+    this.computer = computer;
+    this.key = key;
+    this.token = token;
+    this.stale = stale;
+    /** @type {Set<Caller>} who waits for it, its leader among them; who gives up leaves nothing here */
+    this.followers = new Set();
+    /** @type {import('./caller').Patience | null} how long its leader's call waits */
+    this.patience = null;
+    /** @type {Ended | null} */
+    this.ended = null;
+    this.overdue = false;
+    /** It may store nothing any more, and Rust knows nothing of it. */
+    this.lost = false;
+  }
+
+  get id() {
+    return this.computer.idOf(this.token);
+  }
+
+  /** @param {Ended} ended */
+  end(ended) {
+    if (this.ended !== null) return;
+    this.ended = ended;
+    for (const follower of this.followers) follower.landed(this, ended);
+    this.followers.clear();
+    this.patience?.release();
+  }
+
+  /** Its function never begins: who waits for it asks anew. */
+  scatter() {
+    const followers = [...this.followers];
+    this.followers.clear();
+    for (const follower of followers) follower.again();
+  }
+}
+
+/** The flights of one environment. */
+class Flights {
+  constructor() {
+    /** @type {Map<number, Flight>} */
+    this.byId = new Map();
+    /** @type {Map<string, Flight[]>} those whose callers gave up, by key; the latest come last */
+    this.late = new Map();
+    this.lateCount = 0;
+  }
+
+  /** @param {number} id */
+  get(id) {
+    return this.byId.get(id);
+  }
+
+  /** @param {Flight} flight */
+  add(flight) {
+    this.byId.set(flight.id, flight);
+  }
+
+  /** @param {Flight} flight */
+  remove(flight) {
+    this.byId.delete(flight.id);
+    if (!flight.overdue) return;
+    const scope = scopeOf(flight);
+    const late = this.late.get(scope);
+    const at = late === undefined ? -1 : late.indexOf(flight);
+    if (late === undefined || at === -1) return;
+    late.splice(at, 1);
+    if (late.length === 0) this.late.delete(scope);
+    this.lateCount--;
+  }
+
+  /**
+   * Its callers gave up.
+   * @param {Flight} flight
+   * @returns {Flight | null} one that is to lose its right to store for it
+   */
+  overdue(flight) {
+    flight.overdue = true;
+    const scope = scopeOf(flight);
+    const late = this.late.get(scope) ?? [];
+    late.push(flight);
+    this.late.delete(scope);
+    this.late.set(scope, late);
+    this.lateCount++;
+    if (late.length > MAX_OVERDUE_OF_KEY) return late[0];
+    if (this.lateCount <= MAX_OVERDUE) return null;
+    const [oldest] = this.late.values();
+    return oldest[0];
+  }
+
+  /**
+   * @param {Computer} computer
+   * @returns {Flight[]} its flights
+   */
+  of(computer) {
+    return [...this.byId.values()].filter((flight) => flight.computer === computer);
+  }
+}
+
+/** @param {Flight} flight */
+function scopeOf({ computer, key }) {
+  return `${computer.scope}${key}`;
+}
+
+module.exports = { Flight, Flights };
