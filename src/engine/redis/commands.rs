@@ -11,7 +11,6 @@ use crate::engine::batch::{Batch, Op, Reply, ReplyTo};
 use crate::engine::cache::Cache;
 use crate::engine::clock::{Ttl, now_ms};
 use crate::engine::entry::Tag;
-use crate::engine::key;
 use crate::engine::lease::{self, Holder};
 use crate::engine::life::Ask;
 use crate::engine::local;
@@ -123,7 +122,7 @@ struct OpenRun {
 impl Planner {
     fn add(&mut self, cache: &Cache, batch: &Batch, op: &Op, to: &ReplyTo, buffer: &mut String) {
         let given = op.key().map(|span| batch.str(span));
-        let key = match given.map(|k| key::check(k).map(|()| k)) {
+        let key = match given.map(|k| tags::check(op, k).map(|()| k)) {
             Some(Ok(key)) => cache.prefix.join(key, buffer),
             Some(Err(error)) => return self.steps.push(Step::Answered(Reply::Error(error))),
             None => return self.steps.push(Step::Answered(local::keyless(batch, op))),

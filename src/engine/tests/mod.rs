@@ -6,6 +6,7 @@ mod flight;
 mod fuzz;
 mod glob;
 mod journal;
+mod keys;
 mod leaves;
 mod memory;
 mod near;
