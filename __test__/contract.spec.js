@@ -19,6 +19,7 @@ const SUBJECTS = [
   'codecs',
   'tags',
   'stats',
+  'events',
   'close',
 ];
 

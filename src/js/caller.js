@@ -175,9 +175,11 @@ class Caller {
       this.soft = after(this.terms.timeout, () => this.fallBack(undefined));
     }
     const ended = await flight.ended;
-    if ('error' in ended) throw ended.error;
+    // Its own: Object.prototype may have anything.
+    if (Object.hasOwn(ended, 'error')) throw /** @type {{ error: unknown }} */ (ended).error;
+    const { value, text } = /** @type {{ value: any, text: string | null }} */ (ended);
     // A follower's own copy, which no other caller can change.
-    return flight === this.leads || ended.text === null ? ended.value : this.computer.codec.parse(ended.text);
+    return flight === this.leads || text === null ? value : this.computer.codec.parse(text);
   }
 
   /**

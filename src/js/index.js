@@ -4,6 +4,7 @@
 const { Cache } = require('./cache');
 const config = require('./config');
 const { HoldfastError } = require('./errors');
+const { HoldfastCache, functionsOf } = require('./surface');
 
 const cache = new Cache(config.fromEnvironment, true);
 
@@ -12,36 +13,54 @@ setImmediate(() => {
   if (cache.state === null && cache.closing === null) cache.open();
 }).unref();
 
-/** @param {import('../../index').CacheOptions} options */
+/**
+ * @param {import('../../index').CacheOptions} options
+ * @returns {import('../../index').Cache}
+ */
 function createCache(options) {
   // Checked now, and not in a later turn in which the caller's object or the environment is another.
   const settings = config.fromOptions(options);
   const further = new Cache(() => settings, false);
   further.open();
-  return further;
+  return /** @type {any} */ (new HoldfastCache(further));
 }
 
+const functions = functionsOf(cache, exports);
+
 // One by one: this is what makes them named exports of `import`, too.
-exports.get = cache.get;
-exports.set = cache.set;
-exports.del = cache.del;
-exports.delPattern = cache.delPattern;
-exports.getOrCompute = cache.getOrCompute;
-exports.getOrComputeMany = cache.getOrComputeMany;
-exports.increment = cache.increment;
-exports.exists = cache.exists;
-exports.ttl = cache.ttl;
-exports.expire = cache.expire;
-exports.getMany = cache.getMany;
-exports.setMany = cache.setMany;
-exports.invalidateTags = cache.invalidateTags;
-exports.clear = cache.clear;
-exports.getStats = cache.getStats;
-exports.getMode = cache.getMode;
-exports.health = cache.health;
-exports.close = cache.close;
-exports.on = cache.on;
-exports.once = cache.once;
-exports.off = cache.off;
+exports.ready = functions.ready;
+exports.get = functions.get;
+exports.set = functions.set;
+exports.del = functions.del;
+exports.delPattern = functions.delPattern;
+exports.getOrCompute = functions.getOrCompute;
+exports.getOrComputeMany = functions.getOrComputeMany;
+exports.increment = functions.increment;
+exports.exists = functions.exists;
+exports.ttl = functions.ttl;
+exports.expire = functions.expire;
+exports.getMany = functions.getMany;
+exports.setMany = functions.setMany;
+exports.invalidateTags = functions.invalidateTags;
+exports.clear = functions.clear;
+exports.getStats = functions.getStats;
+exports.getMode = functions.getMode;
+exports.health = functions.health;
+exports.close = functions.close;
+exports.on = functions.on;
+exports.once = functions.once;
+exports.off = functions.off;
+exports.addListener = functions.addListener;
+exports.removeListener = functions.removeListener;
+exports.prependListener = functions.prependListener;
+exports.prependOnceListener = functions.prependOnceListener;
+exports.removeAllListeners = functions.removeAllListeners;
+exports.listenerCount = functions.listenerCount;
+exports.listeners = functions.listeners;
+exports.rawListeners = functions.rawListeners;
+exports.eventNames = functions.eventNames;
+exports.setMaxListeners = functions.setMaxListeners;
+exports.getMaxListeners = functions.getMaxListeners;
+exports.emit = functions.emit;
 exports.createCache = createCache;
 exports.HoldfastError = HoldfastError;
