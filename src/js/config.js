@@ -1,12 +1,11 @@
 // What the environment and the caller's options say, gathered for Rust, which checks the parts that are its own.
 'use strict';
 
-const { toMs } = require('./arguments');
+const { isPlain, ownOf, toMs } = require('./arguments');
 const { caOption, extraCertificates } = require('./certificates');
 const { flag, number, variable } = require('./environment');
 const { misconfigured } = require('./errors');
 const { loggerOfEnvironment, loggerOption } = require('./logging');
-const { isPlain, ownOf } = require('./plain');
 
 const OPTIONS = [
   'url',

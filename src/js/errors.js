@@ -14,7 +14,7 @@ class HoldfastError extends Error {
 }
 
 // On the prototype, as with the built-in errors: `name` is no own property that a log would print.
-// Without a prototype, as is each descriptor and each list of options here that others read: see plain.js.
+// Without a prototype, as is each descriptor and each list of options here that others read: see arguments.js.
 Object.defineProperty(
   HoldfastError.prototype,
   'name',

@@ -1,10 +1,60 @@
-// The package: the default cache's functions, ready to be called, and createCache.
+// What users hold: the default cache's functions, ready to be called, and the caches that createCache makes.
+//
+// Functions are bound, and properties as any other: they may be taken apart, and a stub may take the place of one (jest.spyOn, sinon.stub, mock.method) and
+// give it back. Nothing here calls them, so a stub of `get` changes what the application sees and nothing of how the cache works; and what the cache works
+// with cannot be reached from here.
 'use strict';
 
+const { inspect } = require('node:util');
 const { Cache } = require('./cache');
 const config = require('./config');
 const { HoldfastError } = require('./errors');
-const { HoldfastCache, functionsOf } = require('./surface');
+
+const FUNCTIONS = /** @type {const} */ ([
+  'ready',
+  'get',
+  'set',
+  'del',
+  'delPattern',
+  'getOrCompute',
+  'getOrComputeMany',
+  'increment',
+  'exists',
+  'ttl',
+  'expire',
+  'getMany',
+  'setMany',
+  'invalidateTags',
+  'clear',
+  'getStats',
+  'getMode',
+  'health',
+  'close',
+]);
+
+/** @typedef {Pick<Cache, typeof FUNCTIONS[number]> & ReturnType<import('./listeners').Listeners['functionsOf']>} Functions */
+
+/**
+ * @param {Cache} cache
+ * @param {object} self what the functions of an emitter return
+ * @returns {Functions}
+ */
+function functionsOf(cache, self) {
+  /** @type {any} */
+  const functions = cache.listeners.functionsOf(self);
+  for (const name of FUNCTIONS) functions[name] = /** @type {any} */ (cache)[name].bind(cache);
+  return functions;
+}
+
+/** A cache made by createCache. */
+class HoldfastCache {
+  /** @param {Cache} cache */
+  constructor(cache) {
+    Object.assign(this, functionsOf(cache, this));
+    const print = () => `HoldfastCache { mode: '${cache.closing === null ? cache.getMode() : 'closed'}' }`;
+    Object.defineProperty(this, inspect.custom, /** @type {PropertyDescriptor} */ ({ __proto__: null, value: print }));
+  }
+}
 
 const cache = new Cache(config.fromEnvironment, true);
 
