@@ -11,7 +11,10 @@
 
 /** What happened, in a form that programs can rely on. See `HoldfastError.code`. */
 export type HoldfastErrorCode =
-  /** A key is not a string of 1 to 65,535 bytes of well-formed UTF-8. */
+  /**
+   * A key is not a string of 1 to 65,535 bytes of well-formed UTF-8, or it begins as the cache's own keys do, which hold the tokens of tags and the locks of
+   * refreshes: `\0tag\0` or `\0refresh\0`. Elsewhere in a key these are bytes as any other.
+   */
   | 'ERR_INVALID_KEY'
   /**
    * A TTL, or another time of `getOrCompute`, is not a positive number of seconds (or `Infinity`), or lies beyond 9,007,199,254,740 seconds.
@@ -30,8 +33,9 @@ export type HoldfastErrorCode =
   /** `increment` met a value that is not an integer, or the sum would not fit 64 bits. */
   | 'ERR_NOT_AN_INTEGER'
   /**
-   * Any other argument of the wrong type or size: a pattern, a list of keys, tags, a function, an unknown option; or what the function of
-   * `getOrComputeMany` returned is no array of as many values as it was given keys.
+   * Any other argument of the wrong type or size: a pattern, a list of keys, tags, a function, an unknown option, options that are no plain object (a
+   * Map, an instance of a class), an unknown event; or what the function of `getOrComputeMany` returned is no array of as many values as it was given
+   * keys. Options are read as own properties, each once: what another package put on `Object.prototype` is none.
    */
   | 'ERR_INVALID_ARGUMENT'
   /** `clear()` of a cache without a namespace while a Redis is configured. */
@@ -58,13 +62,14 @@ export class HoldfastError extends Error {
 
 /**
  * A time to live in seconds. Fractions are allowed and rounded to whole milliseconds, at least 1 ms. `Infinity` means no expiry.
- * NaN, zero, negative numbers, strings and BigInt reject with `ERR_INVALID_TTL`: nothing ever silently means "for ever".
+ * NaN, zero, negative numbers, strings and BigInt reject with `ERR_INVALID_TTL`, and so does whatever stands in the place of a TTL or of options and is
+ * neither a number nor a plain object (a Date, a boxed number): nothing ever silently means "for ever", or the default.
  */
 export type Ttl = number;
 
 /**
- * Names of what an entry depends on, so that {@link Cache.invalidateTags} can end it: 1 to 64 non-empty, well-formed texts of at most 512 bytes
- * of UTF-8 each, else `ERR_INVALID_ARGUMENT`. Duplicates count once. Tags belong to the cache's namespace.
+ * Names of what an entry depends on, so that {@link Cache.invalidateTags} can end it: up to 64 non-empty, well-formed texts of at most 512 bytes
+ * of UTF-8 each, else `ERR_INVALID_ARGUMENT`. Duplicates count once, and an empty list is none. Tags belong to the cache's namespace.
  */
 export type Tags = readonly string[];
 
@@ -269,7 +274,10 @@ export interface CompressionOptions {
 }
 
 export interface TlsOptions {
-  /** PEM text of one or more certificates to trust besides the system's roots. */
+  /**
+   * PEM text of one or more certificates to trust besides the system's roots. Line breaks may be written as `\n`, as in a variable of one line. What
+   * Node is given by `NODE_EXTRA_CA_CERTS` is trusted as well.
+   */
   ca?: string | Uint8Array | Array<string | Uint8Array>;
   /** Accept any certificate. For tests, and for providers with self-signed certificates; warns once. Default false. */
   insecure?: boolean;
@@ -334,7 +342,11 @@ export interface RecoveredEvent {
 }
 
 export interface CacheEvents {
-  /** The first connection is up. */
+  /**
+   * The first connection is up; or there is no Redis to connect to, in the tick after the cache was opened. Once, and never while Redis is configured and
+   * has not been reached. A listener that is added later hears of it in the next tick: nobody waits for ever. As `ready()` does, it keeps the
+   * process alive until the first attempt to connect has ended.
+   */
   ready: () => void;
   /** Redis is away: calls are answered by the in-process tier. */
   fallback: (event: FallbackEvent) => void;
@@ -344,7 +356,60 @@ export interface CacheEvents {
   error: (error: Error) => void;
 }
 
-export interface Cache {
+/** What every emitter of Node tells besides. */
+export interface EmitterEvents {
+  /** A listener is about to be added. */
+  newListener: (event: string | symbol, listener: (...args: never[]) => void) => void;
+  /** A listener was taken away. */
+  removeListener: (event: string | symbol, listener: (...args: never[]) => void) => void;
+}
+
+type ListenedEvents = CacheEvents & EmitterEvents;
+
+/**
+ * Listening as to Node's EventEmitter, `events.once(cache, 'recovered')` and `events.on(cache, 'error')` included. As with every emitter, those two reject
+ * when an `error` event comes first. An event that is neither in {@link CacheEvents} nor in {@link EmitterEvents} is refused with `ERR_INVALID_ARGUMENT`, wherever it is named; the one symbol
+ * that is an event is `events.errorMonitor`. What a listener throws is an uncaught exception, and keeps no call from settling.
+ */
+export interface CacheEmitter {
+  on<E extends keyof ListenedEvents>(event: E, listener: ListenedEvents[E]): this;
+  on(errorMonitor: symbol, listener: CacheEvents['error']): this;
+  once<E extends keyof ListenedEvents>(event: E, listener: ListenedEvents[E]): this;
+  once(errorMonitor: symbol, listener: CacheEvents['error']): this;
+  off<E extends keyof ListenedEvents>(event: E, listener: ListenedEvents[E]): this;
+  off(errorMonitor: symbol, listener: CacheEvents['error']): this;
+  addListener<E extends keyof ListenedEvents>(event: E, listener: ListenedEvents[E]): this;
+  addListener(errorMonitor: symbol, listener: CacheEvents['error']): this;
+  removeListener<E extends keyof ListenedEvents>(event: E, listener: ListenedEvents[E]): this;
+  removeListener(errorMonitor: symbol, listener: CacheEvents['error']): this;
+  prependListener<E extends keyof ListenedEvents>(event: E, listener: ListenedEvents[E]): this;
+  prependListener(errorMonitor: symbol, listener: CacheEvents['error']): this;
+  prependOnceListener<E extends keyof ListenedEvents>(event: E, listener: ListenedEvents[E]): this;
+  prependOnceListener(errorMonitor: symbol, listener: CacheEvents['error']): this;
+  /** Of one event, or of all. What the cache itself waits for goes on. */
+  removeAllListeners(event?: keyof ListenedEvents | symbol): this;
+  listenerCount(event: keyof ListenedEvents | symbol, listener?: (...args: never[]) => void): number;
+  listeners<E extends keyof ListenedEvents>(event: E): Array<ListenedEvents[E]>;
+  listeners(errorMonitor: symbol): Array<CacheEvents['error']>;
+  rawListeners(event: keyof ListenedEvents | symbol): Array<(...args: never[]) => void>;
+  eventNames(): Array<keyof ListenedEvents | symbol>;
+  /** 0 or more; 0 and `Infinity` turn off Node's warning of many listeners. */
+  setMaxListeners(most: number): this;
+  getMaxListeners(): number;
+  /** Throws `ERR_INVALID_ARGUMENT`: the events of a cache are its own. */
+  emit(event: string | symbol, ...args: unknown[]): never;
+}
+
+/**
+ * Its functions are bound, and are properties as any other: a test may replace one (`jest.spyOn(cache, 'get')`) and restore it. None of them calls another.
+ */
+export interface Cache extends CacheEmitter {
+  /**
+   * Resolves with the mode as soon as the first attempt to connect has ended: `redis`, or `memory` where Redis could not be reached or none is configured. So
+   * a start-up that awaits it waits for Redis, but never longer than one attempt; recovery goes on in the background. Rejects with `ERR_CLOSED` alone. Like
+   * every call under way, it keeps the process alive.
+   */
+  ready(): Promise<'redis' | 'memory'>;
   /** The value stored at `key`, or null on a miss: a fresh copy each time, or a frozen object with `nearCache.values: 'frozen'`. */
   get<T = unknown>(key: string): Promise<T | null>;
   /**
@@ -409,14 +474,12 @@ export interface Cache {
   health(): Health;
   /** Settles the calls in flight, then ends. Idempotent; later calls reject with `ERR_CLOSED`. Never needed for the process to exit. */
   close(): Promise<void>;
-  on<E extends keyof CacheEvents>(event: E, listener: CacheEvents[E]): this;
-  once<E extends keyof CacheEvents>(event: E, listener: CacheEvents[E]): this;
-  off<E extends keyof CacheEvents>(event: E, listener: CacheEvents[E]): this;
 }
 
-/** Makes a further cache. Throws `ERR_CONFIG` for options that do not parse. Connecting begins at once, in the background. */
+/** Makes a further cache. Throws `ERR_CONFIG` for options that do not parse: own properties of a plain object, each read once. Connecting begins at once, in the background. */
 export function createCache(options: CacheOptions): Cache;
 
+export const ready: Cache['ready'];
 export const get: Cache['get'];
 export const set: Cache['set'];
 export const del: Cache['del'];
@@ -438,3 +501,15 @@ export const close: Cache['close'];
 export const on: Cache['on'];
 export const once: Cache['once'];
 export const off: Cache['off'];
+export const addListener: Cache['addListener'];
+export const removeListener: Cache['removeListener'];
+export const prependListener: Cache['prependListener'];
+export const prependOnceListener: Cache['prependOnceListener'];
+export const removeAllListeners: Cache['removeAllListeners'];
+export const listenerCount: Cache['listenerCount'];
+export const listeners: Cache['listeners'];
+export const rawListeners: Cache['rawListeners'];
+export const eventNames: Cache['eventNames'];
+export const setMaxListeners: Cache['setMaxListeners'];
+export const getMaxListeners: Cache['getMaxListeners'];
+export const emit: Cache['emit'];

@@ -21,6 +21,7 @@ const SUBJECTS = [
   'codecs',
   'tags',
   'stats',
+  'events',
   'close',
 ];
 

@@ -177,33 +177,33 @@ function compile(folder, options) {
   if (status !== 0) throw new Error(stdout);
 }
 
-/** Bundles that leave Holdfast outside, where its binary is: what their users set. */
+/** Bundles that leave Holdfast outside, where its binary is, and bundles that run without node_modules, with the binary beside them. */
 async function checkBundlers(lab) {
   const require = createRequire(join(tools, 'package.json'));
+  const esbuild = (entry, out, more) =>
+    require('esbuild').build({ entryPoints: [entry], outfile: out, bundle: true, platform: 'node', ...more });
+  const webpack = (entry, out, more) =>
+    promisify(require('webpack'))({
+      mode: 'production',
+      target: 'node',
+      node: { __filename: false },
+      entry,
+      output: { path: dirname(out), filename: basename(out) },
+      ...more,
+    });
   const bundlers = {
-    esbuild: (entry, out) =>
-      require('esbuild').build({
-        entryPoints: [entry],
-        outfile: out,
-        bundle: true,
-        platform: 'node',
-        external: ['holdfast'],
-      }),
-    webpack: (entry, out) =>
-      promisify(require('webpack'))({
-        mode: 'production',
-        target: 'node',
-        node: { __filename: false },
-        entry,
-        output: { path: dirname(out), filename: basename(out) },
-        externals: { holdfast: 'commonjs holdfast' },
-      }),
+    'esbuild, external': (entry, out) => esbuild(entry, out, { external: ['holdfast'] }),
+    'esbuild, copied': (entry, out) => esbuild(entry, out, { loader: { '.node': 'copy' } }),
+    'webpack, external': (entry, out) => webpack(entry, out, { externals: { holdfast: 'commonjs holdfast' } }),
+    'webpack, copied': (entry, out) =>
+      webpack(entry, out, { module: { rules: [{ test: /\.node$/, type: 'asset/resource' }] } }),
   };
   for (const [bundler, bundle] of Object.entries(bundlers)) {
     await check(`bundled by ${bundler}`, async () => {
       const folder = await install('npm', 'commonjs', lab);
-      const out = join(folder, 'bundle.js');
+      const out = join(folder, 'dist', 'bundle.js');
       await bundle(join(folder, 'main.js'), out);
+      if (bundler.endsWith('copied')) rmSync(join(folder, 'node_modules'), { recursive: true });
       await serves([process.execPath, out], folder, lab);
     });
   }

@@ -100,6 +100,54 @@ describe.each(MODES)('fault 31: $name', (mode) => {
     expect(await cache.get('\ufffd')).toBeNull();
   });
 
+  test('a key that begins as a key of a tag or a refresh is refused by every function, with a namespace and without', async () => {
+    const caches = [cache, await mode.cache({ namespace: '' })];
+    for (const each of caches) {
+      await each.set('tagged', 1, { tags: ['t'] });
+      await each.invalidateTags('t');
+      for (const key of ['\0tag\0t', '\0tag\0', '\0refresh\0tagged']) {
+        const calls = [
+          () => each.get(key),
+          () => each.set(key, 'fixed'),
+          () => each.del(key),
+          () => each.del(['good', key]),
+          () => each.exists(key),
+          () => each.ttl(key),
+          () => each.expire(key, 5),
+          () => each.increment(key),
+          () => each.getMany(['good', key]),
+          () => each.setMany({ good: 1, [key]: 1 }),
+          () => each.getOrCompute(key, () => 1),
+          () => each.getOrComputeMany(['good', key], () => [1, 2]),
+        ];
+        for (const call of calls) await expectCode(call, 'ERR_INVALID_KEY');
+      }
+      expect(await each.get('tagged')).toBeNull();
+      expect(await each.exists('good')).toBe(false);
+      // A pattern finds none of them either.
+      await each.set('tagged', 1, { tags: ['t'] });
+      expect(await each.delPattern('\0tag\0*')).toBe(0);
+      expect(await each.get('tagged')).toBe(1);
+    }
+  });
+
+  test('the same bytes elsewhere in a key are ordinary', async () => {
+    for (const key of [
+      '\0',
+      '\0tag',
+      '\0tags\0t',
+      '\0TAG\0t',
+      '\0refresh',
+      'a\0tag\0t',
+      ' \0refresh\0k',
+      'x:\0tag\0t',
+    ]) {
+      await cache.set(key, key);
+      expect(await cache.get(key)).toBe(key);
+      expect(await cache.del(key)).toBe(1);
+    }
+  });
+
   test('a refused key leaves the other calls of its turn alone', async () => {
     await cache.set('good', 1);
     const results = await Promise.allSettled([cache.get('good'), cache.get('\ud800'), cache.get('good')]);

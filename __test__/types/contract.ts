@@ -1,6 +1,7 @@
 // Type tests of index.d.ts: what an application writes compiles, and each `@ts-expect-error` is a mistake that must not.
 // Nothing here runs.
 
+import { errorMonitor, on as eventsOn, once as eventsOnce } from 'node:events';
 import {
   type Cache,
   type CacheEvents,
@@ -11,6 +12,7 @@ import {
   del,
   type ErrorKind,
   expire,
+  type FallbackEvent,
   get,
   getMany,
   type getMode,
@@ -23,8 +25,10 @@ import {
   health,
   increment,
   invalidateTags,
+  type listenerCount,
   type Mode,
   on,
+  type ready,
   type Stats,
   set,
   setMany,
@@ -230,6 +234,39 @@ export function events(cache: Cache): void {
   cache.on('connect', () => {});
   // @ts-expect-error `ready` brings nothing
   cache.off('ready', (event: string) => event);
+}
+
+export async function emitter(cache: Cache): Promise<void> {
+  // What Node's own helpers take for an emitter.
+  const [recovered] = await eventsOnce(cache, 'recovered');
+  for await (const [error] of eventsOn(cache, 'error')) console.log(recovered, error);
+  cache satisfies NodeJS.EventEmitter;
+  same<Awaited<ReturnType<typeof ready>>, 'redis' | 'memory'>(true);
+  same<ReturnType<Cache['ready']>, Promise<'redis' | 'memory'>>(true);
+  cache.addListener('ready', () => {}).prependListener('fallback', ({ kind }) => kind satisfies ErrorKind);
+  cache.prependOnceListener('recovered', ({ replayed }) => replayed satisfies number).setMaxListeners(20);
+  cache.on(errorMonitor, (error) => error.message).removeListener('error', (error) => error.message);
+  cache
+    .on('newListener', (event) => event satisfies string | symbol)
+    .removeAllListeners('ready')
+    .removeAllListeners();
+  same<ReturnType<typeof listenerCount>, number>(true);
+  const [listener] = cache.listeners('fallback');
+  listener satisfies ((event: FallbackEvent) => void) | undefined;
+  cache.rawListeners('ready').length + cache.getMaxListeners() + cache.eventNames().length;
+  // @ts-expect-error an event that does not exist
+  cache.prependListener('connect', () => {});
+  // @ts-expect-error an event that does not exist
+  cache.listenerCount('connect');
+  // Nothing is behind it: it throws.
+  cache.emit('ready');
+}
+
+export function stubs(cache: Cache): void {
+  const { get } = cache;
+  // A test replaces a function, and restores it.
+  cache.get = async () => null;
+  cache.get = get;
 }
 
 export function errors(error: unknown): string {

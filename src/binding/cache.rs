@@ -21,6 +21,7 @@ pub struct GivenOptions {
     pub max_memory: Option<String>,
     pub timeout_ms: Option<f64>,
     pub tls_ca: Option<Vec<Buffer>>,
+    pub tls_extra_ca: Option<Buffer>,
     pub tls_insecure: Option<bool>,
     pub tls_servername: Option<String>,
     pub near: bool,
@@ -66,6 +67,12 @@ impl CacheHandle {
         self.cache.as_ref().and_then(|c| u32::try_from(c.shared().near.clock()).ok()).unwrap_or(0)
     }
 
+    /// How Redis is reached: `tcp`, `tls` or `unix`; `memory` where there is none to reach.
+    #[napi(getter)]
+    pub fn target(&self) -> &'static str {
+        self.cache.as_ref().and_then(|c| c.engine.target()).map_or("memory", |target| target.kind())
+    }
+
     #[napi(getter)]
     pub fn mode(&self) -> &'static str {
         self.cache.as_ref().map_or(Mode::Memory, |c| c.mode()).name()
@@ -99,6 +106,7 @@ pub fn open(bridge: &Bridge, given: GivenOptions) -> Either<CacheHandle, Failure
         max_memory: given.max_memory,
         timeout_ms: given.timeout_ms,
         tls_ca: given.tls_ca.unwrap_or_default().iter().map(|pem| pem.to_vec()).collect(),
+        tls_extra_ca: given.tls_extra_ca.map(|pem| pem.to_vec()),
         tls_insecure: given.tls_insecure.unwrap_or(false),
         tls_servername: given.tls_servername,
         near: given.near,

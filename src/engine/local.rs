@@ -8,7 +8,6 @@ use super::clock::{Ttl, now_ms};
 use super::entry::{Meta, Tag};
 use super::error::CallError;
 use super::extras::Extras;
-use super::key;
 use super::life::{self, Ask, Life, Stale};
 use super::memory::Entry;
 use super::random;
@@ -28,7 +27,7 @@ pub fn run(cache: &Cache, batch: &mut Batch, to: &ReplyTo) -> Vec<Reply> {
 pub fn one(cache: &Cache, batch: &Batch, op: &Op, to: &ReplyTo, now: u64, buffer: &mut String) -> Reply {
     let Some(span) = op.key() else { return keyless(batch, op) };
     let given = batch.str(span);
-    if let Err(error) = key::check(given) {
+    if let Err(error) = tags::check(op, given) {
         return Reply::Error(error);
     }
     let key = cache.prefix.join(given, buffer);

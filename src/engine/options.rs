@@ -18,6 +18,8 @@ pub struct Given {
     pub timeout_ms: Option<f64>,
     /// PEM texts.
     pub tls_ca: Vec<Vec<u8>>,
+    /// What Node itself was given (NODE_EXTRA_CA_CERTS): as PEM, and what of it cannot be used is ignored.
+    pub tls_extra_ca: Option<Vec<u8>>,
     pub tls_insecure: bool,
     pub tls_servername: Option<String>,
     /// Whether reads are kept in process while Redis vouches for them.

@@ -176,6 +176,10 @@ impl Engine {
         self.target.is_some()
     }
 
+    pub fn target(&self) -> Option<&Target> {
+        self.target.as_ref()
+    }
+
     #[cold]
     fn connect_later(&self) -> Option<&Link> {
         let (now, last) = (now_ms(), self.tried.load(Ordering::Relaxed));

@@ -18,9 +18,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::batch::Op;
 use super::cache::Cache;
 use super::entry::{Meta, Tag};
-use super::key::Prefix;
+use super::error::CallError;
+use super::key::{self, Prefix};
 use super::mutant;
 use super::near::Near;
 use super::random;
@@ -46,6 +48,16 @@ pub fn refresh_key(prefix: &Prefix, key: &str) -> String {
 /// Whether a key without its prefix is ours and not the caller's.
 pub fn is_internal(rest: &[u8]) -> bool {
     rest.starts_with(TAG.as_bytes()) || rest.starts_with(REFRESH.as_bytes())
+}
+
+/// Checks a key that a call names. Ours are none: a caller who wrote a tag's token could revive what was invalidated, and whoever wrote a lock could
+/// keep a key from being refreshed. Deleting one is how a tag is invalidated.
+pub fn check(op: &Op, key: &str) -> Result<(), CallError> {
+    key::check(key)?;
+    if is_internal(key.as_bytes()) && !matches!(op, Op::Del { .. }) {
+        return Err(CallError::invalid_key("a key must not begin as the keys of tags and refreshes do"));
+    }
+    Ok(())
 }
 
 /// A token that no tag has had before: a JSON text, as the tiers hold nothing else.

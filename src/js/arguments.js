@@ -1,14 +1,20 @@
-// The checks of what callers pass: keys, times, tags, options.
+// The checks of what callers pass: keys, times, tags, options. Options are own properties of plain objects: what another dependency put on
+// Object.prototype is none.
 'use strict';
 
 const { HoldfastError } = require('./errors');
+const { REFRESH, TAG } = require('./ops');
 
+const SET_OPTIONS = ['ttl', 'tags'];
 const MAX_TAGS = 64;
 const MAX_TAG_BYTES = 512;
 
-/** @param {string} message */
-function invalid(message) {
-  return new HoldfastError('ERR_INVALID_ARGUMENT', message);
+/**
+ * @param {string} message
+ * @param {unknown} [cause] what the caller's own code threw
+ */
+function invalid(message, cause) {
+  return new HoldfastError('ERR_INVALID_ARGUMENT', message, cause === undefined ? undefined : { cause });
 }
 
 /**
@@ -18,6 +24,9 @@ function invalid(message) {
 function checkKey(key) {
   if (typeof key !== 'string')
     throw new HoldfastError('ERR_INVALID_KEY', `a key must be a string, not ${describe(key)}`);
+  // One comparison for all keys but those that begin with a NUL.
+  if (key.charCodeAt(0) === 0 && (key.startsWith(TAG) || key.startsWith(REFRESH)))
+    throw new HoldfastError('ERR_INVALID_KEY', 'a key must not begin as the keys of tags and refreshes do');
   return key;
 }
 
@@ -62,15 +71,14 @@ function checkTag(tag) {
 /**
  * The tags of an entry, without duplicates.
  * @param {unknown} tags
- * @returns {string[] | undefined}
+ * @returns {string[] | undefined} undefined for none
  */
 function checkTags(tags) {
   if (tags === undefined) return undefined;
   if (!Array.isArray(tags)) throw invalid(`tags must be an array of texts, not ${describe(tags)}`);
   const distinct = new Set(Array.from(tags, checkTag));
-  if (distinct.size === 0 || distinct.size > MAX_TAGS)
-    throw invalid(`tags must be 1 to ${MAX_TAGS} texts, not ${distinct.size}`);
-  return Array.from(distinct);
+  if (distinct.size > MAX_TAGS) throw invalid(`tags must be ${MAX_TAGS} texts at most, not ${distinct.size}`);
+  return distinct.size === 0 ? undefined : Array.from(distinct);
 }
 
 /**
@@ -89,7 +97,11 @@ function checkFunction(fn, name) {
  */
 function pairsOf(entries) {
   if (entries === null || typeof entries !== 'object') throw invalid(`expected entries, not ${describe(entries)}`);
-  if (typeof entries[Symbol.iterator] !== 'function') return Object.entries(entries);
+  if (typeof entries[Symbol.iterator] !== 'function') {
+    // A Date or a WeakMap has no entries, which would be no error and store nothing.
+    if (!isPlain(entries)) throw invalid('entries must be a Map, an iterable of pairs, or a plain object');
+    return Object.entries(entries);
+  }
   return Array.from(entries, (pair) => {
     if (!Array.isArray(pair) || pair.length !== 2) throw invalid('each entry must be a pair [key, value]');
     return /** @type {[string, unknown]} */ (pair);
@@ -115,44 +127,93 @@ function toMs(seconds, name = 'a ttl') {
 }
 
 /**
- * The options of a call: none, an object with the names that the call knows, or a bare TTL where it takes one.
+ * Whether a value is an object as a literal, JSON.parse or Object.create(null) makes it, in this realm or another (vm, Jest).
+ * @param {unknown} value
+ * @returns {value is object}
+ */
+function isPlain(value) {
+  if (value === null || typeof value !== 'object') return false;
+  const prototype = Object.getPrototypeOf(value);
+  if (prototype === null || prototype === Object.prototype) return true;
+  // Only the Object.prototype of a realm ends a chain and has this name.
+  return Object.getPrototypeOf(prototype) === null && Object.hasOwn(prototype, 'isPrototypeOf');
+}
+
+/**
+ * The own properties of a plain object, each read once, on an object that inherits nothing.
+ * @param {object} given
+ * @param {readonly string[]} known the names that it may have
+ * @param {(problem: string, cause?: unknown) => Error} refuse makes the error to throw
+ * @returns {Record<string, unknown>}
+ */
+function ownOf(given, known, refuse) {
+  /** @type {Record<string, unknown>} */
+  const own = Object.create(null);
+  // Not only the enumerable names: an option that is there counts, and `Math` or `arguments` are no options.
+  for (const name of Object.getOwnPropertyNames(given)) {
+    if (!known.includes(name)) throw refuse(`unknown option ${JSON.stringify(name)}; known here: ${known.join(', ')}`);
+    try {
+      own[name] = /** @type {any} */ (given)[name];
+    } catch (cause) {
+      throw refuse(`the option ${name} could not be read: its getter threw`, cause);
+    }
+  }
+  return own;
+}
+
+/**
+ * The options of a call, each read once: none, a plain object with the names that the call knows, or a bare TTL where it takes one.
  * @param {unknown} given
  * @param {readonly string[]} known
  * @param {boolean} [bareTtl]
- * @returns {Record<string, unknown>}
+ * @returns {Record<string, unknown>} on an object that inherits nothing
  */
 function checkOptions(given, known, bareTtl = false) {
-  if (given === undefined) return {};
-  if (given === null || typeof given !== 'object' || Array.isArray(given)) {
-    if (bareTtl) return { ttl: given };
-    throw invalid(`expected an object with ${known.join(', ')}, not ${describe(given)}`);
-  }
-  for (const name of Object.keys(given)) {
-    if (!known.includes(name)) throw invalid(`unknown option ${JSON.stringify(name)}; known here: ${known.join(', ')}`);
-  }
-  return /** @type {Record<string, unknown>} */ (given);
+  if (isPlain(given)) return ownOf(given, known, invalid);
+  /** @type {Record<string, unknown>} */
+  const none = Object.create(null);
+  if (given === undefined) return none;
+  if (!bareTtl) throw invalid(`expected a plain object with ${known.join(', ')}, not ${describe(given)}`);
+  none.ttl = given;
+  return none;
+}
+
+/**
+ * The options of an entry that is stored: none, a bare TTL, or a plain object.
+ * @param {unknown} given
+ * @returns {undefined | number | Record<string, unknown>}
+ */
+function setOptions(given) {
+  return given === undefined || typeof given === 'number' ? given : checkOptions(given, SET_OPTIONS, true);
 }
 
 /**
  * The TTL of an entry that is stored.
- * @param {unknown} given a TTL, or options that may have one
+ * @param {ReturnType<typeof setOptions>} options
  * @param {number} byDefault milliseconds
  */
-function ttlOf(given, byDefault) {
-  if (given === undefined) return byDefault;
-  if (typeof given === 'number') return toMs(given);
-  const { ttl } = checkOptions(given, ['ttl', 'tags'], true);
-  return ttl === undefined ? byDefault : toMs(ttl);
+function ttlOf(options, byDefault) {
+  if (options === undefined) return byDefault;
+  if (typeof options === 'number') return toMs(options);
+  return options.ttl === undefined ? byDefault : toMs(options.ttl);
 }
 
 /**
  * What else crosses with an entry that is stored.
- * @param {any} given as `ttlOf` has checked it
+ * @param {ReturnType<typeof setOptions>} options
  */
-function extrasOf(given) {
-  if (given === undefined || typeof given === 'number') return '';
-  const tags = checkTags(given.tags);
-  return tags === undefined ? '' : JSON.stringify({ tags });
+function extrasOf(options) {
+  if (options === undefined || typeof options === 'number') return '';
+  const tags = checkTags(options.tags);
+  return tags === undefined ? '' : `{"tags":${listOf(tags)}}`;
+}
+
+/**
+ * The JSON text of a list of texts: not of the list itself, which inherits a `toJSON` if Object.prototype was given one.
+ * @param {readonly string[]} texts
+ */
+function listOf(texts) {
+  return `[${texts.map((text) => JSON.stringify(text)).join()}]`;
 }
 
 /** @param {unknown} value names a wrong argument without showing it, unless it is a number */
@@ -173,7 +234,11 @@ module.exports = {
   describe,
   extrasOf,
   invalid,
+  isPlain,
+  listOf,
+  ownOf,
   pairsOf,
+  setOptions,
   toMs,
   ttlOf,
 };

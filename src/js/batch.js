@@ -15,8 +15,8 @@ const LARGE = 65536;
  * `waiter`: the id of an answer that may come instead. `quiet`: the reply says nothing. `done`: answered before the rest of its batch.
  * @typedef {{ resolve: (value: any) => void, reject: (error: unknown) => void, key: string, count: number, many: boolean,
  *   waiter: number, quiet: boolean, done: boolean }} Slot
- * `used`: of the numbers.
- * @typedef {{ text: string, numbers: Float64Array, used: number, count: number, slots: Slot[], task?: number }} Batch
+ * `used`: of the numbers. `task`: of `Task`, of a batch that is long work.
+ * @typedef {{ text: string, numbers: Float64Array, used: number, count: number, slots: Slot[], task: number | undefined }} Batch
  * @typedef {{ count: number, numbers: Float64Array }} Leaves
  */
 
@@ -32,6 +32,8 @@ function newBatch(handedOver) {
     used: 0,
     count: 0,
     slots: [],
+    // Its own: what is absent is looked for on Object.prototype.
+    task: undefined,
   };
 }
 

@@ -1,52 +1,42 @@
 // A cache as callers see it: checks what they pass, and turns each function into operations of the bridge.
 'use strict';
 
-const { EventEmitter } = require('node:events');
-const { inspect } = require('node:util');
-const { checkKey, checkKeys, checkOptions, describe, extrasOf, invalid, toMs, ttlOf } = require('./arguments');
+const {
+  checkKey,
+  checkKeys,
+  checkOptions,
+  describe,
+  extrasOf,
+  invalid,
+  setOptions,
+  toMs,
+  ttlOf,
+} = require('./arguments');
 const { Bridge } = require('./bridge');
+const { extraProblem } = require('./certificates');
 const { Channel } = require('./channel');
 const { codecOf } = require('./codec');
 const { Computer } = require('./compute');
 const { getOrComputeMany } = require('./compute-many');
 const config = require('./config');
+const { LateVariables, variable } = require('./environment');
 const { HoldfastError, closed } = require('./errors');
 const { Hot } = require('./hot');
+const { Listeners } = require('./listeners');
+const { warn } = require('./logging');
 const { delMany, getMany, invalidateTags, setMany } = require('./many');
 const native = require('./native');
 const { Op, Task } = require('./ops');
 
-const EVENTS = ['ready', 'fallback', 'recovered', 'error'];
-const FUNCTIONS = /** @type {const} */ ([
-  'get',
-  'set',
-  'del',
-  'delPattern',
-  'getOrCompute',
-  'getOrComputeMany',
-  'increment',
-  'exists',
-  'ttl',
-  'expire',
-  'getMany',
-  'setMany',
-  'invalidateTags',
-  'clear',
-  'getStats',
-  'getMode',
-  'health',
-  'close',
-  'on',
-  'once',
-  'off',
-]);
+const { nextTick } = process;
 
 /** @type {Bridge | undefined} */
 let bridge;
 
+/** @typedef {import('../../index').Logger} Logger */
 /**
- * What a cache has once it is open.
- * @typedef {{ handle: any, channel: Channel, codec: import('./codec').Codec, computer: Computer, hot: Hot | null, ttl: number,
+ * What a cache has once it is open. `problem`: why a default cache is in memory mode although a Redis is configured.
+ * @typedef {{ handle: any, channel: Channel, codec: import('./codec').Codec, computer: Computer, hot: Hot | null, ttl: number, logger: Logger | null,
  *   unlisten: () => void, problem: { kind: 'config', message: string, at: number } | null }} State
  */
 
@@ -63,16 +53,15 @@ class Cache {
     /** @type {Promise<void> | null} */
     this.closing = null;
     this.closedAt = 0;
-    this.emitter = new EventEmitter();
-    // Nothing of it is for callers to print, or to change.
-    for (const name of Object.keys(this)) Object.defineProperty(this, name, { enumerable: false });
-    // Bound, so that destructured functions work.
-    for (const name of FUNCTIONS) Object.defineProperty(this, name, { value: this[name].bind(this), enumerable: true });
+    this.listeners = new Listeners();
+    /** @type {LateVariables | null} of the default cache, until it has warned of one */
+    this.late = null;
   }
 
   /** Opens the cache: connecting begins, in the background. */
   open() {
     bridge ??= new Bridge();
+    if (this.tolerant) this.late = new LateVariables();
     /** @type {State['problem']} */
     let problem = null;
     let settings;
@@ -90,22 +79,59 @@ class Cache {
     const codec = codecOf(settings.codec, settings.maxValueBytes, frozen, bridge.leaves);
     const hot = settings.hot ? new Hot(bridge.versions, frozen, handle.clock, native.Bridge.now) : null;
     const channel = new Channel(bridge, handle, hot);
-    if (problem !== null) logger?.warn(`holdfast runs in memory mode: ${problem.message}`);
-    if (settings.acceptsAnyCertificate) {
-      logger?.warn(
-        'holdfast accepts any TLS certificate (tls.insecure): whoever is between can read and change the cache',
-      );
-    }
-    const unlisten = bridge.events.add(handle, this.emitter, logger);
+    const unlisten = bridge.events.add(handle, this.listeners, logger);
     const computer = new Computer(channel, codec, ttl, settings.given.namespace);
-    this.state = { handle, channel, codec, computer, hot, ttl, unlisten, problem };
+    this.state = { handle, channel, codec, computer, hot, ttl, logger, unlisten, problem };
+    // In a tick of its own, as all events are.
+    if (handle.target === 'memory') nextTick(() => this.listeners.emit('ready', {}));
+    // Nothing has to be waited for; and where others share a connection that is down, nothing more will be told of the first attempt.
+    else if (handle.mode !== 'initializing') this.listeners.decided();
+    if (problem !== null) warn(logger, `holdfast runs in memory mode: ${problem.message}`);
+    if (handle.target === 'tls') {
+      if (settings.insecure)
+        warn(
+          logger,
+          'holdfast accepts any TLS certificate (tls.insecure): whoever is between can read and change the cache',
+        );
+      const extra = extraProblem();
+      if (extra !== null) warn(logger, `holdfast: ${extra}`);
+    }
     return this.state;
   }
 
   /** @returns {State} */
   use() {
     if (this.closing !== null) throw closed();
+    if (this.late?.due() === true) this.lookForLate(this.late);
     return this.state ?? this.open();
+  }
+
+  /**
+   * Warns, once, of variables that came too late: that they change nothing would go unnoticed for good.
+   * @param {LateVariables} late
+   */
+  lookForLate(late) {
+    const names = late.look();
+    if (names.length === 0 || this.state === null) return;
+    this.late = null;
+    const { handle, logger } = this.state;
+    const message =
+      `${names.join(', ')} came after the default cache had read the environment, which it does in the turn of its first require or ` +
+      'at its first call, and changes nothing: load the environment (dotenv) before';
+    if (names.includes('REDIS_URL') && handle.target === 'memory')
+      this.state.problem ??= { kind: 'config', message, at: Date.now() };
+    warn(logger, `holdfast: ${message}`);
+  }
+
+  /**
+   * Resolves with the mode once the first attempt to connect has ended, well or not.
+   * @returns {Promise<'redis' | 'memory'>}
+   */
+  async ready() {
+    const { handle } = this.use();
+    if (handle.mode === 'initializing') await this.listeners.decision();
+    if (this.closing !== null) throw closed();
+    return handle.mode;
   }
 
   /** @param {string} key */
@@ -131,7 +157,8 @@ class Cache {
   set(key, value, options) {
     try {
       const { channel, codec, ttl } = this.use();
-      return channel.set(checkKey(key), value, codec, ttlOf(options, ttl), extrasOf(options));
+      const given = setOptions(options);
+      return channel.set(checkKey(key), value, codec, ttlOf(given, ttl), extrasOf(given));
     } catch (error) {
       return Promise.reject(error);
     }
@@ -140,9 +167,9 @@ class Cache {
   /** @param {string | readonly string[]} key */
   async del(key) {
     const { channel } = this.use();
-    if (typeof key === 'string') return channel.call(Op.DEL, key, '', 0, 0);
-    if (!Array.isArray(key)) checkKey(key);
-    return delMany(channel, checkKeys(key));
+    return Array.isArray(key)
+      ? delMany(channel, checkKeys(key))
+      : channel.call(Op.DEL, checkKey(/** @type {string} */ (key)), '', 0, 0);
   }
 
   /** @param {string} pattern */
@@ -228,7 +255,8 @@ class Cache {
    */
   async setMany(entries, options) {
     const { channel, codec, ttl } = this.use();
-    return setMany(channel, codec, entries, ttlOf(options, ttl), extrasOf(options));
+    const given = setOptions(options);
+    return setMany(channel, codec, entries, ttlOf(given, ttl), extrasOf(given));
   }
 
   /** @param {string | readonly string[]} tags */
@@ -277,7 +305,7 @@ class Cache {
       };
     }
     const { handle, problem } = this.use();
-    const health = JSON.parse(handle.health(process.env.NODE_ENV === 'production'));
+    const health = JSON.parse(handle.health(variable('NODE_ENV') === 'production'));
     return problem === null ? health : { ...health, status: 'degraded', lastError: problem };
   }
 
@@ -289,6 +317,7 @@ class Cache {
 
   async end() {
     this.closedAt = Date.now();
+    this.listeners.decided();
     const { state } = this;
     if (state === null) return;
     // Calls under way settle first, those that wait for a function included.
@@ -299,37 +328,6 @@ class Cache {
     state.unlisten();
     state.handle.close();
   }
-
-  /**
-   * @param {string} event
-   * @param {(...args: any[]) => void} listener
-   */
-  on(event, listener) {
-    this.emitter.on(checkEvent(event), listener);
-    return this;
-  }
-
-  /**
-   * @param {string} event
-   * @param {(...args: any[]) => void} listener
-   */
-  once(event, listener) {
-    this.emitter.once(checkEvent(event), listener);
-    return this;
-  }
-
-  /**
-   * @param {string} event
-   * @param {(...args: any[]) => void} listener
-   */
-  off(event, listener) {
-    this.emitter.off(checkEvent(event), listener);
-    return this;
-  }
-
-  [inspect.custom]() {
-    return `HoldfastCache { mode: '${this.closing === null ? (this.state?.handle.mode ?? 'initializing') : 'closed'}' }`;
-  }
 }
 
 /** @param {import('./config').Config} settings */
@@ -337,12 +335,6 @@ function openHandle(settings) {
   const handle = native.open(/** @type {Bridge} */ (bridge).native, settings.given);
   if (handle instanceof native.CacheHandle) return handle;
   throw new HoldfastError(handle.code, handle.message);
-}
-
-/** @param {string} event */
-function checkEvent(event) {
-  if (!EVENTS.includes(event)) throw invalid(`there is no such event; listen to ${EVENTS.join(', ')}`);
-  return event;
 }
 
 module.exports = { Cache };

@@ -230,7 +230,7 @@ class Caller {
    * @param {Ended} ended
    */
   landed(flight, ended) {
-    if ('error' in ended) return this.fallBack(ended.error);
+    if (failed(ended)) return this.fallBack(ended.error);
     try {
       // A follower's own copy, which no other caller can change.
       const own = flight === this.leads || ended.text === null;
@@ -317,6 +317,15 @@ function tooLate({ hardTimeout }) {
  */
 function after(ms, act) {
   return ms > LONGEST_TIMER ? undefined : setTimeout(act, ms);
+}
+
+/**
+ * Whether a flight failed. Its own property: Object.prototype may have anything.
+ * @param {Ended} ended
+ * @returns {ended is { error: unknown }}
+ */
+function failed(ended) {
+  return Object.hasOwn(ended, 'error');
 }
 
 function ignore() {}

@@ -14,11 +14,25 @@ class HoldfastError extends Error {
 }
 
 // On the prototype, as with the built-in errors: `name` is no own property that a log would print.
-Object.defineProperty(HoldfastError.prototype, 'name', { value: 'HoldfastError', configurable: true, writable: true });
+// Without a prototype, as is each descriptor and each list of options here that others read: see arguments.js.
+Object.defineProperty(
+  HoldfastError.prototype,
+  'name',
+  /** @type {PropertyDescriptor} */ ({ __proto__: null, value: 'HoldfastError', configurable: true, writable: true }),
+);
 
 /** What every call of a closed cache rejects with. */
 function closed() {
   return new HoldfastError('ERR_CLOSED', 'the cache was closed; close it when nothing needs it any more');
 }
 
-module.exports = { HoldfastError, closed };
+/**
+ * A configuration that does not parse.
+ * @param {string} message
+ * @param {unknown} [cause]
+ */
+function misconfigured(message, cause) {
+  return new HoldfastError('ERR_CONFIG', message, cause === undefined ? undefined : { cause });
+}
+
+module.exports = { HoldfastError, closed, misconfigured };

@@ -1,7 +1,7 @@
 // Changes of an engine's state, from Rust to the listeners of each cache and, once each, to their loggers.
 'use strict';
 
-/** @typedef {{ emitter: import('node:events').EventEmitter, logger: import('../../index').Logger | null, ready: boolean }} Listener */
+/** @typedef {{ emitter: import('./listeners').Listeners, logger: import('../../index').Logger | null, ready: boolean }} Listener */
 
 class Events {
   constructor() {
@@ -13,7 +13,7 @@ class Events {
 
   /**
    * @param {any} handle the native cache
-   * @param {import('node:events').EventEmitter} emitter
+   * @param {import('./listeners').Listeners} emitter
    * @param {import('../../index').Logger | null} logger
    * @returns {() => void} forgets the listener
    */
@@ -79,8 +79,7 @@ function log(logger, event, detail) {
   else if (event === 'recovered') logger.info(`holdfast: Redis is back after ${detail.outageMs} ms`);
   else if (event === 'error') logger.error(`holdfast: ${detail.message}`);
   // A start that went well is no news for process warnings.
-  else if (event === 'ready' && !(/** @type {any} */ (logger).warningsOnly))
-    logger.info('holdfast: connected to Redis');
+  else if (event === 'ready' && !Object.hasOwn(logger, 'warningsOnly')) logger.info('holdfast: connected to Redis');
 }
 
 module.exports = { Events };

@@ -1,9 +1,60 @@
-// The package: the default cache's functions, ready to be called, and createCache.
+// What users hold: the default cache's functions, ready to be called, and the caches that createCache makes.
+//
+// Functions are bound, and properties as any other: they may be taken apart, and a stub may take the place of one (jest.spyOn, sinon.stub, mock.method) and
+// give it back. Nothing here calls them, so a stub of `get` changes what the application sees and nothing of how the cache works; and what the cache works
+// with cannot be reached from here.
 'use strict';
 
+const { inspect } = require('node:util');
 const { Cache } = require('./cache');
 const config = require('./config');
 const { HoldfastError } = require('./errors');
+
+const FUNCTIONS = /** @type {const} */ ([
+  'ready',
+  'get',
+  'set',
+  'del',
+  'delPattern',
+  'getOrCompute',
+  'getOrComputeMany',
+  'increment',
+  'exists',
+  'ttl',
+  'expire',
+  'getMany',
+  'setMany',
+  'invalidateTags',
+  'clear',
+  'getStats',
+  'getMode',
+  'health',
+  'close',
+]);
+
+/** @typedef {Pick<Cache, typeof FUNCTIONS[number]> & ReturnType<import('./listeners').Listeners['functionsOf']>} Functions */
+
+/**
+ * @param {Cache} cache
+ * @param {object} self what the functions of an emitter return
+ * @returns {Functions}
+ */
+function functionsOf(cache, self) {
+  /** @type {any} */
+  const functions = cache.listeners.functionsOf(self);
+  for (const name of FUNCTIONS) functions[name] = /** @type {any} */ (cache)[name].bind(cache);
+  return functions;
+}
+
+/** A cache made by createCache. */
+class HoldfastCache {
+  /** @param {Cache} cache */
+  constructor(cache) {
+    Object.assign(this, functionsOf(cache, this));
+    const print = () => `HoldfastCache { mode: '${cache.closing === null ? cache.getMode() : 'closed'}' }`;
+    Object.defineProperty(this, inspect.custom, /** @type {PropertyDescriptor} */ ({ __proto__: null, value: print }));
+  }
+}
 
 const cache = new Cache(config.fromEnvironment, true);
 
@@ -12,36 +63,54 @@ setImmediate(() => {
   if (cache.state === null && cache.closing === null) cache.open();
 }).unref();
 
-/** @param {import('../../index').CacheOptions} options */
+/**
+ * @param {import('../../index').CacheOptions} options
+ * @returns {import('../../index').Cache}
+ */
 function createCache(options) {
   // Checked now, and not in a later turn in which the caller's object or the environment is another.
   const settings = config.fromOptions(options);
   const further = new Cache(() => settings, false);
   further.open();
-  return further;
+  return /** @type {any} */ (new HoldfastCache(further));
 }
 
+const functions = functionsOf(cache, exports);
+
 // One by one: this is what makes them named exports of `import`, too.
-exports.get = cache.get;
-exports.set = cache.set;
-exports.del = cache.del;
-exports.delPattern = cache.delPattern;
-exports.getOrCompute = cache.getOrCompute;
-exports.getOrComputeMany = cache.getOrComputeMany;
-exports.increment = cache.increment;
-exports.exists = cache.exists;
-exports.ttl = cache.ttl;
-exports.expire = cache.expire;
-exports.getMany = cache.getMany;
-exports.setMany = cache.setMany;
-exports.invalidateTags = cache.invalidateTags;
-exports.clear = cache.clear;
-exports.getStats = cache.getStats;
-exports.getMode = cache.getMode;
-exports.health = cache.health;
-exports.close = cache.close;
-exports.on = cache.on;
-exports.once = cache.once;
-exports.off = cache.off;
+exports.ready = functions.ready;
+exports.get = functions.get;
+exports.set = functions.set;
+exports.del = functions.del;
+exports.delPattern = functions.delPattern;
+exports.getOrCompute = functions.getOrCompute;
+exports.getOrComputeMany = functions.getOrComputeMany;
+exports.increment = functions.increment;
+exports.exists = functions.exists;
+exports.ttl = functions.ttl;
+exports.expire = functions.expire;
+exports.getMany = functions.getMany;
+exports.setMany = functions.setMany;
+exports.invalidateTags = functions.invalidateTags;
+exports.clear = functions.clear;
+exports.getStats = functions.getStats;
+exports.getMode = functions.getMode;
+exports.health = functions.health;
+exports.close = functions.close;
+exports.on = functions.on;
+exports.once = functions.once;
+exports.off = functions.off;
+exports.addListener = functions.addListener;
+exports.removeListener = functions.removeListener;
+exports.prependListener = functions.prependListener;
+exports.prependOnceListener = functions.prependOnceListener;
+exports.removeAllListeners = functions.removeAllListeners;
+exports.listenerCount = functions.listenerCount;
+exports.listeners = functions.listeners;
+exports.rawListeners = functions.rawListeners;
+exports.eventNames = functions.eventNames;
+exports.setMaxListeners = functions.setMaxListeners;
+exports.getMaxListeners = functions.getMaxListeners;
+exports.emit = functions.emit;
 exports.createCache = createCache;
 exports.HoldfastError = HoldfastError;

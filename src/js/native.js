@@ -2,7 +2,9 @@
 'use strict';
 
 const fs = require('node:fs');
+const { createRequire } = require('node:module');
 const path = require('node:path');
+const { requireBinary } = require('./binaries');
 const { HoldfastError } = require('./errors');
 
 function load() {
@@ -10,16 +12,19 @@ function load() {
   // Linux has two C libraries; whichever of the two binaries loads is the right one.
   const abis = platform === 'linux' ? ['-gnu', '-musl'] : platform === 'win32' ? ['-msvc'] : [''];
   /** @type {unknown} */
-  let failure;
+  let failure = null;
+  /** @param {unknown} error */
+  const failed = (error) => {
+    // A binary that is there and does not load says more than one that is not there.
+    const missing = /** @type {NodeJS.ErrnoException} */ (error).code === 'MODULE_NOT_FOUND';
+    failure = missing ? (failure ?? error) : error;
+  };
   for (const abi of abis) {
-    for (const name of [`../../holdfast.${platform}-${arch}${abi}.node`, `holdfast-${platform}-${arch}${abi}`]) {
-      try {
-        return require(name);
-      } catch (error) {
-        // A binary that is there and does not load says more than one that is not there.
-        const missing = /** @type {NodeJS.ErrnoException} */ (error).code === 'MODULE_NOT_FOUND';
-        failure = missing ? (failure ?? error) : error;
-      }
+    const binary = requireBinary(`${platform}-${arch}${abi}`, failed);
+    try {
+      if (binary !== undefined) return typeof binary === 'string' ? open(binary) : binary;
+    } catch (error) {
+      failed(error);
     }
   }
   throw new HoldfastError('ERR_NATIVE_BINARY', `holdfast has no native binary: ${explain(failure)}`, {
@@ -27,11 +32,29 @@ function load() {
   });
 }
 
+/**
+ * Loads the file that a bundler copied beside its bundle.
+ * @param {string} file
+ */
+function open(file) {
+  const addon = { exports: {} };
+  process.dlopen(addon, path.resolve(__dirname, file));
+  return addon.exports;
+}
+
 /** @param {unknown} failure */
 function explain(failure) {
-  const manifest = path.join(__dirname, '..', '..', 'package.json');
-  const { version, optionalDependencies } = JSON.parse(fs.readFileSync(manifest, 'utf8'));
+  // By its literal name, so that a bundle holds it. tsc reads no JSON here.
+  // @ts-expect-error
+  const { version, optionalDependencies } = require('../../package.json');
   const wanted = `holdfast-${process.platform}-${process.arch}${abiOfThisProcess()}`;
+  // A bundle has other files than these.
+  if (!fs.existsSync(path.join(__dirname, 'native.js'))) {
+    return (
+      `this is a bundle without the one for ${wanted}; keep holdfast external, or let the bundler copy .node files ` +
+      `(docs/installing.md). ${message(failure)}`
+    );
+  }
   // Only what is published names the packages: this is a checkout.
   if (!optionalDependencies) {
     return `this checkout has none that loads for ${wanted}; run \`npm run build\` (needs Rust). ${message(failure)}`;
@@ -64,7 +87,8 @@ function abiOfThisProcess() {
 /** @param {string} name */
 function isInstalled(name) {
   try {
-    require.resolve(name);
+    // Not `require.resolve`: a bundler would warn of a name that it cannot know.
+    createRequire(__filename).resolve(name);
     return true;
   } catch {
     return false;
@@ -74,7 +98,8 @@ function isInstalled(name) {
 /** @param {unknown} failure */
 function message(failure) {
   // The first line: what follows it in a MODULE_NOT_FOUND is the chain of requiring files.
-  return failure instanceof Error ? failure.message.split('\n', 1)[0] : String(failure);
+  const { message: text } = /** @type {{ message?: unknown }} */ (failure ?? {});
+  return typeof text === 'string' ? text.split('\n', 1)[0] : String(failure);
 }
 
 module.exports = load();

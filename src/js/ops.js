@@ -29,5 +29,7 @@ const WRITES = new Set(/** @type {number[]} */ ([Op.SET, Op.DEL, Op.INCREMENT, O
 const Task = Object.freeze({ DEL_PATTERN: 0, CLEAR: 1, FLUSH_DB: 2, STATS: 3 });
 // A tag is a key of this prefix, as src/engine/tags.rs has it: deleting it invalidates the entries that carry the tag.
 const TAG = '\0tag\0';
+// And the prefix of the locks of refreshes.
+const REFRESH = '\0refresh\0';
 
-module.exports = { Answer, Ask, Early, Op, TAG, Task, WRITES, Why };
+module.exports = { Answer, Ask, Early, Op, REFRESH, TAG, Task, WRITES, Why };

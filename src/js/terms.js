@@ -1,7 +1,7 @@
 // The options of getOrCompute and getOrComputeMany, checked and in milliseconds, and what of them Rust is told.
 'use strict';
 
-const { checkOptions, checkTags, describe, invalid, toMs } = require('./arguments');
+const { checkOptions, checkTags, describe, invalid, listOf, toMs } = require('./arguments');
 
 const OPTIONS = ['ttl', 'swr', 'grace', 'timeout', 'hardTimeout', 'jitter', 'earlyRefresh', 'tags', 'lock'];
 const DEFAULT_HARD_TIMEOUT_MS = 30_000;
@@ -92,7 +92,10 @@ function numberOf(value, name, most) {
  */
 function askingOf(terms) {
   const { tags, extra, beta } = terms;
-  terms.asking ??= extrasFor({ tags, window: extra || undefined, beta: beta || undefined });
+  terms.asking ??= extrasFor(tags, [
+    ['window', extra],
+    ['beta', beta],
+  ]);
   return terms.asking;
 }
 
@@ -102,17 +105,20 @@ function askingOf(terms) {
  * @param {number} ms how long the function ran
  */
 function storingOf({ ttl, tags, extra, beta }, ms) {
-  return extrasFor({
-    tags,
-    extra: ttl === Infinity ? undefined : extra || undefined,
-    delta: beta > 0 ? Math.max(1, Math.round(ms)) : undefined,
-  });
+  return extrasFor(tags, [
+    ['extra', ttl === Infinity ? 0 : extra],
+    ['delta', beta > 0 ? Math.max(1, Math.round(ms)) : 0],
+  ]);
 }
 
-/** @param {Record<string, unknown>} members those that are not undefined are told */
-function extrasFor(members) {
-  const text = JSON.stringify(members);
-  return text === '{}' ? '' : text;
+/**
+ * @param {string[] | undefined} tags
+ * @param {[string, number][]} members those that are not 0 are told
+ */
+function extrasFor(tags, members) {
+  let text = tags === undefined ? '' : `,"tags":${listOf(tags)}`;
+  for (const [name, value] of members) if (value !== 0) text += `,"${name}":${value}`;
+  return text === '' ? '' : `{${text.slice(1)}}`;
 }
 
 /**

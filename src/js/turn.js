@@ -18,7 +18,7 @@ const FORCED = new Map([
   ['nextTick', process.nextTick],
   ['immediate', setImmediate],
 ]);
-const forced = FORCED.get(process.env.HOLDFAST_FLUSH ?? '');
+const forced = Object.hasOwn(process.env, 'HOLDFAST_FLUSH') ? FORCED.get(process.env.HOLDFAST_FLUSH ?? '') : undefined;
 
 /**
  * How the first call of a turn schedules the flush.

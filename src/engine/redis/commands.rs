@@ -13,7 +13,6 @@ use crate::engine::clock::{Ttl, now_ms};
 use crate::engine::covers::Covered;
 use crate::engine::entry::{self, Tag};
 use crate::engine::expiry;
-use crate::engine::key;
 use crate::engine::lease::{self, Holder};
 use crate::engine::life::Ask;
 use crate::engine::local;
@@ -164,7 +163,7 @@ struct OpenRun {
 impl Planner {
     fn add(&mut self, cache: &Cache, batch: &Batch, op: &Op, to: &ReplyTo, buffer: &mut String) {
         let given = op.key().map(|span| batch.str(span));
-        let key = match given.map(|k| key::check(k).map(|()| k)) {
+        let key = match given.map(|k| tags::check(op, k).map(|()| k)) {
             Some(Ok(key)) => cache.prefix.join(key, buffer),
             Some(Err(error)) => return self.steps.push(Step::Answered(Reply::Error(error))),
             None => return self.steps.push(Step::Answered(local::keyless(batch, op))),

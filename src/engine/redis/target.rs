@@ -29,6 +29,8 @@ pub enum Address {
 pub struct Trust {
     /// PEM texts, trusted besides the system's roots.
     pub ca: Vec<Vec<u8>>,
+    /// As `ca`, but what of it cannot be used is ignored.
+    pub extra_ca: Option<Vec<u8>>,
     pub insecure: bool,
     pub servername: Option<String>,
 }
@@ -36,13 +38,8 @@ pub struct Trust {
 /// Only whether there are credentials, never what they are; not even the host, which is half of a URL.
 impl fmt::Debug for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kind = match &self.address {
-            Address::Tcp { tls: None, .. } => "tcp",
-            Address::Tcp { tls: Some(_), .. } => "tls",
-            Address::Unix(_) => "unix",
-        };
         f.debug_struct("Target")
-            .field("kind", &kind)
+            .field("kind", &self.kind())
             .field("password", &self.password.is_some())
             .finish_non_exhaustive()
     }
@@ -55,6 +52,15 @@ fn refuse(what: &str) -> CallError {
 }
 
 impl Target {
+    /// How it is reached: what may be said of it.
+    pub fn kind(&self) -> &'static str {
+        match &self.address {
+            Address::Tcp { tls: None, .. } => "tcp",
+            Address::Tcp { tls: Some(_), .. } => "tls",
+            Address::Unix(_) => "unix",
+        }
+    }
+
     pub fn parse(text: &str, given: &Given) -> Result<Self, CallError> {
         let url = Url::parse(text).map_err(|_| refuse("does not parse"))?;
         if url.fragment().is_some() {
@@ -79,6 +85,7 @@ impl Target {
         let database = if path.is_empty() { query("db") } else { Some(path) };
         let tls = secure.then(|| Trust {
             ca: given.tls_ca.clone(),
+            extra_ca: given.tls_extra_ca.clone(),
             insecure: given.tls_insecure,
             servername: given.tls_servername.clone(),
         });

@@ -37,6 +37,8 @@ pub fn config(trust: &Trust, asked: &Asked) -> Result<Arc<ClientConfig>, Trouble
     for certificate in trust.ca.iter().flat_map(|pem| certificates(pem).unwrap_or_default()) {
         let _ = roots.add(certificate);
     }
+    let extra = trust.extra_ca.as_deref().map(|pem| CertificateDer::pem_slice_iter(pem).flatten());
+    roots.add_parsable_certificates(extra.into_iter().flatten());
     if roots.is_empty() {
         return Err(Trouble::new(
             Kind::Tls,

@@ -7,6 +7,7 @@ mod flight;
 mod fuzz;
 mod glob;
 mod journal;
+mod keys;
 mod lease;
 mod leaves;
 mod memory;

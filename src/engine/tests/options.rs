@@ -32,6 +32,15 @@ fn urls_of_every_provider_parse() {
 }
 
 #[test]
+fn how_redis_is_reached_is_told_by_what_was_parsed() {
+    for (url, kind) in
+        [("REDIS://h", "tcp"), (" Rediss://h ", "tls"), ("VALKEYS://h", "tls"), ("unix:/tmp/rediss:x", "unix")]
+    {
+        assert_eq!(target(url.trim()).map(|t| t.kind()), Ok(kind), "{url}");
+    }
+}
+
+#[test]
 fn what_does_not_parse_is_refused_without_repeating_it() {
     for url in [
         "redis//bad:hunter2",

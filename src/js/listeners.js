@@ -1,0 +1,173 @@
+// Who listens to a cache: the functions of an EventEmitter, those who wait for ready(), and listeners of `ready` that come after it.
+//
+// The emitter itself stays here. Events are the cache's own to emit, and what it awaits itself must not end with removeAllListeners().
+'use strict';
+
+const { EventEmitter, errorMonitor } = require('node:events');
+const { clearInterval, setImmediate, setInterval } = require('node:timers');
+const { describe, invalid } = require('./arguments');
+
+const { nextTick } = process;
+const EVENTS = ['ready', 'fallback', 'recovered', 'error'];
+// Those that every EventEmitter has.
+const OF_NODE = ['newListener', 'removeListener'];
+// What a timer waits at most, in milliseconds.
+const LONGEST_TIMER = 0x7fffffff;
+
+/** @typedef {import('../../index').Cache} Cache */
+/**
+ * The functions of an EventEmitter.
+ * @typedef {'on' | 'once' | 'off' | 'addListener' | 'removeListener' | 'prependListener' | 'prependOnceListener' | 'removeAllListeners' |
+ *   'listenerCount' | 'listeners' | 'rawListeners' | 'eventNames' | 'setMaxListeners' | 'getMaxListeners' | 'emit'} EmitterFunction
+ */
+
+class Listeners {
+  constructor() {
+    this.emitter = new EventEmitter();
+    /** `ready` was emitted. */
+    this.ready = false;
+    /** The first attempt to connect has ended, or there is none. */
+    this.settled = false;
+    /** @type {(() => void)[]} who waits for that */
+    this.waiting = [];
+    /** @type {NodeJS.Timeout | undefined} keeps the process alive while somebody waits */
+    this.alive = undefined;
+  }
+
+  /**
+   * Emits what src/js/events.js tells of.
+   * @param {string} event
+   * @param {any} detail
+   */
+  emit(event, detail) {
+    if (event === 'ready') this.ready = true;
+    // What else is an error says nothing of the connection's fate.
+    if (event !== 'error') this.decided();
+    if (event !== 'error' || this.emitter.listenerCount('error') > 0) this.emitter.emit(event, detail);
+    else this.emitter.emit(errorMonitor, detail);
+  }
+
+  /**
+   * How many would hear of an event.
+   * @param {string} event
+   */
+  listenerCount(event) {
+    const monitors = event === 'error' ? this.emitter.listenerCount(errorMonitor) : 0;
+    return this.emitter.listenerCount(event) + monitors;
+  }
+
+  /** Resolves with the event that says how the first attempt to connect ended. */
+  decision() {
+    this.hold();
+    return new Promise((resolve) => this.waiting.push(() => resolve(undefined)));
+  }
+
+  /** Keeps the process alive until the first attempt has ended, as every call under way does: else it could end before that, without a word. */
+  hold() {
+    if (this.settled || this.alive !== undefined) return;
+    this.alive = setInterval(ignore, LONGEST_TIMER);
+    // The default cache opens in an immediate that keeps nothing alive, and so does not wake the event loop by itself.
+    setImmediate(ignore);
+  }
+
+  decided() {
+    this.settled = true;
+    clearInterval(this.alive);
+    this.alive = undefined;
+    for (const resolve of this.waiting.splice(0)) resolve();
+  }
+
+  /**
+   * @param {'on' | 'once' | 'prependListener' | 'prependOnceListener'} how
+   * @param {unknown} event
+   * @param {unknown} listener
+   */
+  add(how, event, listener) {
+    const { emitter } = this;
+    emitter[how](checkEvent(event), checkListener(listener));
+    if (event !== 'ready') return;
+    this.hold();
+    if (!this.ready) return;
+    // It happens once: who comes later hears of it all the same, and nobody waits for ever.
+    const added = emitter.rawListeners('ready').at(how.startsWith('prepend') ? 0 : -1);
+    nextTick(() => {
+      if (emitter.rawListeners('ready').includes(/** @type {any} */ (added))) added?.call(emitter, {});
+    });
+  }
+
+  /**
+   * The functions that the holder of a cache has, which returns itself as every emitter does.
+   * @param {any} self
+   * @returns {Pick<Cache, EmitterFunction>}
+   */
+  functionsOf(self) {
+    const { emitter } = this;
+    /** @param {'on' | 'once' | 'prependListener' | 'prependOnceListener'} how */
+    const adder = (how) => (/** @type {unknown} */ event, /** @type {unknown} */ listener) => {
+      this.add(how, event, listener);
+      return self;
+    };
+    /** @type {(event: unknown, listener: unknown) => any} */
+    const remove = (event, listener) => {
+      emitter.removeListener(checkEvent(event), checkListener(listener));
+      return self;
+    };
+    const functions = {
+      on: adder('on'),
+      once: adder('once'),
+      off: remove,
+      addListener: adder('on'),
+      removeListener: remove,
+      prependListener: adder('prependListener'),
+      prependOnceListener: adder('prependOnceListener'),
+      removeAllListeners(/** @type {unknown} */ event) {
+        if (event === undefined) emitter.removeAllListeners();
+        else emitter.removeAllListeners(checkEvent(event));
+        return self;
+      },
+      listenerCount: (/** @type {unknown} */ event, /** @type {any} */ listener) =>
+        emitter.listenerCount(checkEvent(event), listener),
+      listeners: (/** @type {unknown} */ event) => emitter.listeners(checkEvent(event)),
+      rawListeners: (/** @type {unknown} */ event) => emitter.rawListeners(checkEvent(event)),
+      eventNames: () => emitter.eventNames(),
+      setMaxListeners(/** @type {unknown} */ most) {
+        if (typeof most !== 'number' || !(most >= 0))
+          throw invalid(`setMaxListeners needs a number, 0 or more, not ${describe(most)}`);
+        emitter.setMaxListeners(most);
+        return self;
+      },
+      getMaxListeners: () => emitter.getMaxListeners(),
+      emit() {
+        throw invalid('the events of a cache are its own: listeners may be added, and nothing else emits');
+      },
+    };
+    return /** @type {any} */ (functions);
+  }
+}
+
+/**
+ * @param {unknown} event
+ * @returns {string}
+ */
+function checkEvent(event) {
+  if (
+    event !== errorMonitor &&
+    !EVENTS.includes(/** @type {any} */ (event)) &&
+    !OF_NODE.includes(/** @type {any} */ (event))
+  )
+    throw invalid(`there is no such event; listen to ${EVENTS.join(', ')}`);
+  return /** @type {string} */ (event);
+}
+
+/**
+ * @param {unknown} listener
+ * @returns {(...args: any[]) => void}
+ */
+function checkListener(listener) {
+  if (typeof listener !== 'function') throw invalid(`a listener must be a function, not ${describe(listener)}`);
+  return /** @type {(...args: any[]) => void} */ (listener);
+}
+
+function ignore() {}
+
+module.exports = { Listeners };
