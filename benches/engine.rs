@@ -220,7 +220,7 @@ fn splice_values(bencher: Bencher, bytes: usize) {
     let replies: Vec<Reply> = (0..BATCH).map(|_| Reply::Value(value.clone())).collect();
     bencher.counter(ItemsCount::new(BATCH)).bench_local(|| {
         let mut out = String::new();
-        splice::frame(&mut out, 7, black_box(&replies));
+        splice::frame(&mut out, 7, 0, black_box(&replies));
         out
     });
 }
@@ -230,7 +230,7 @@ fn splice_done(bencher: Bencher) {
     let replies: Vec<Reply> = (0..BATCH).map(|_| Reply::Done).collect();
     bencher.counter(ItemsCount::new(BATCH)).bench_local(|| {
         let mut out = String::new();
-        splice::frame(&mut out, 7, black_box(&replies));
+        splice::frame(&mut out, 7, 0, black_box(&replies));
         out
     });
 }

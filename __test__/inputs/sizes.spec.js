@@ -1,7 +1,7 @@
 // Input 35: getMany of a million keys. (None and duplicates are in contract/many.js; 36 is in contract/compute.js, 37 in contract/glob.js.)
 'use strict';
 
-const { Channel } = require('../../src/js/channel');
+const { Lane } = require('../../src/js/lane');
 const { closeCaches } = require('../support/holdfast');
 const { MODES } = require('../support/modes');
 
@@ -37,7 +37,7 @@ test('calls of one turn travel together, large values in parts', async () => {
   const mode = MODES[1];
   await mode.start();
   const cache = await mode.cache({ nearCache: false });
-  const submitted = jest.spyOn(Channel.prototype, 'submit');
+  const submitted = jest.spyOn(Lane.prototype, 'submit');
   const batches = async (calls) => {
     submitted.mockClear();
     await Promise.all(calls());

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::batch::{Batch, Hot, Json, Op, Reply, ReplyTo, Submitted, Task};
+use super::batch::{Batch, Hot, Json, MAX_HOT_BYTES, Op, Reply, ReplyTo, Submitted, Task};
 use super::clock::{Ttl, now_ms};
 use super::entry::{Format, Meta};
 use super::error::{Kind, Trouble};
@@ -18,6 +18,7 @@ use super::near::Versions;
 use super::options::Options;
 use super::redis::{Job, Work};
 use super::registry::{Engine, Shared};
+use super::splice::{self, MAX_EARLY};
 use super::stats::{Counters, add, read};
 use super::status::Mode;
 use super::tags;
@@ -108,6 +109,7 @@ impl Cache {
         let mut buffer = String::new();
         let mut replies = Vec::with_capacity(batch.ops.len());
         let mut any = false;
+        let mut early_bytes = 0;
         let mut versions = None;
         for i in 0..batch.ops.len() {
             let op = batch.ops[i];
@@ -119,8 +121,12 @@ impl Cache {
             let reply = match op {
                 Op::Get { early, hot, .. } if self.near.is_some() => {
                     let versions = hot.then(|| versions.get_or_insert_with(|| to.sink.versions()).clone()).flatten();
-                    match self.look_up(key, now, early, versions.as_deref()) {
-                        Looked::Reply(reply) => reply,
+                    // What is too much for the answer at once travels with the rest.
+                    match self.look_up(key, now, early && early_bytes < MAX_EARLY, versions.as_deref()) {
+                        Looked::Reply(reply) => {
+                            early_bytes += splice::size_of(&reply);
+                            reply
+                        }
                         Looked::Nothing => Reply::Later,
                         Looked::Known(value) => {
                             add(&self.counters.hits_near, 1);
@@ -135,13 +141,16 @@ impl Cache {
                     Some(hit) => {
                         let left = hit.deadline.saturating_sub(now);
                         let delta = hit.meta.as_ref().map_or(0, |meta| meta.delta_ms);
-                        if life::early(left, delta, batch.more(more).beta) {
+                        if early_bytes >= MAX_EARLY {
+                            Reply::Later
+                        } else if life::early(left, delta, batch.more(more).beta) {
                             // Decided here: Redis' answer is not asked a second time.
                             if let Op::Begin { early, .. } = &mut batch.ops[i] {
                                 *early = true;
                             }
                             Reply::Later
                         } else {
+                            early_bytes += hit.value.len();
                             Reply::Hit(Json::Shared(hit.value))
                         }
                     }
@@ -200,7 +209,7 @@ impl Cache {
             return Looked::Known(hit.value);
         }
         // What may be refreshed early is asked for each time.
-        if versions.is_none() || hit.meta.is_some_and(|meta| meta.delta_ms > 0) {
+        if versions.is_none() || hit.value.len() > MAX_HOT_BYTES || hit.meta.is_some_and(|meta| meta.delta_ms > 0) {
             return Looked::Reply(Reply::Value(Json::Shared(hit.value)));
         }
         let ttl = Ttl::Millis(hit.deadline.saturating_sub(now));

@@ -2,7 +2,9 @@
 'use strict';
 
 const { HoldfastError } = require('./errors');
+const { stringify } = require('./host');
 
+const MAX_KEY_BYTES = 65_535;
 const MAX_TAGS = 64;
 const MAX_TAG_BYTES = 512;
 
@@ -18,6 +20,8 @@ function invalid(message) {
 function checkKey(key) {
   if (typeof key !== 'string')
     throw new HoldfastError('ERR_INVALID_KEY', `a key must be a string, not ${describe(key)}`);
+  // The rest is the engine's check. A key longer than a turn's text may be would take its neighbours with it.
+  if (key.length > MAX_KEY_BYTES) throw new HoldfastError('ERR_INVALID_KEY', 'a key may have 65,535 bytes at most');
   return key;
 }
 
@@ -29,7 +33,7 @@ function checkKey(key) {
 function checkStorable(key) {
   const text = checkKey(key);
   if (text === '') throw new HoldfastError('ERR_INVALID_KEY', 'a key must not be empty');
-  if (Buffer.byteLength(text) > 65_535)
+  if (Buffer.byteLength(text) > MAX_KEY_BYTES)
     throw new HoldfastError('ERR_INVALID_KEY', 'a key may have 65,535 bytes at most');
   // Node 20 has it; the types of its standard library are older.
   if (!(/** @type {any} */ (text).isWellFormed()))
@@ -128,7 +132,7 @@ function checkOptions(given, known, bareTtl = false) {
     throw invalid(`expected an object with ${known.join(', ')}, not ${describe(given)}`);
   }
   for (const name of Object.keys(given)) {
-    if (!known.includes(name)) throw invalid(`unknown option ${JSON.stringify(name)}; known here: ${known.join(', ')}`);
+    if (!known.includes(name)) throw invalid(`unknown option ${stringify(name)}; known here: ${known.join(', ')}`);
   }
   return /** @type {Record<string, unknown>} */ (given);
 }
@@ -152,7 +156,7 @@ function ttlOf(given, byDefault) {
 function extrasOf(given) {
   if (given === undefined || typeof given === 'number') return '';
   const tags = checkTags(given.tags);
-  return tags === undefined ? '' : JSON.stringify({ tags });
+  return tags === undefined ? '' : stringify({ tags });
 }
 
 /** @param {unknown} value names a wrong argument without showing it, unless it is a number */

@@ -11,10 +11,13 @@ const { Computer } = require('./compute');
 const { getOrComputeMany } = require('./compute-many');
 const config = require('./config');
 const { HoldfastError, closed } = require('./errors');
+const { tellLogger } = require('./events');
+const { dateNow, parse } = require('./host');
 const { Hot } = require('./hot');
 const { delMany, getMany, invalidateTags, setMany } = require('./many');
 const native = require('./native');
 const { Op, Task } = require('./ops');
+const { answered } = require('./turn');
 
 const EVENTS = ['ready', 'fallback', 'recovered', 'error'];
 const FUNCTIONS = /** @type {const} */ ([
@@ -82,7 +85,7 @@ class Cache {
       handle = openHandle(settings);
     } catch (error) {
       if (!this.tolerant || !(error instanceof HoldfastError) || error.code !== 'ERR_CONFIG') throw error;
-      problem = { kind: 'config', message: error.message, at: Date.now() };
+      problem = { kind: 'config', message: error.message, at: dateNow() };
       settings = config.inMemory();
       handle = openHandle(settings);
     }
@@ -90,9 +93,11 @@ class Cache {
     const codec = codecOf(settings.codec, settings.maxValueBytes, frozen, bridge.leaves);
     const hot = settings.hot ? new Hot(bridge.versions, frozen, handle.clock, native.Bridge.now) : null;
     const channel = new Channel(bridge, handle, hot);
-    if (problem !== null) logger?.warn(`holdfast runs in memory mode: ${problem.message}`);
+    if (problem !== null) tellLogger(logger, 'warn', `holdfast runs in memory mode: ${problem.message}`);
     if (settings.acceptsAnyCertificate) {
-      logger?.warn(
+      tellLogger(
+        logger,
+        'warn',
         'holdfast accepts any TLS certificate (tls.insecure): whoever is between can read and change the cache',
       );
     }
@@ -114,7 +119,7 @@ class Cache {
       const { channel, codec, hot } = this.use();
       let value = hot?.get(key);
       if (value === undefined) value = channel.near(checkKey(key));
-      if (value !== undefined) return Promise.resolve(value);
+      if (value !== undefined) return answered(value);
       const reply = channel.get(key);
       return codec.read === null ? reply : reply.then(codec.read);
     } catch (error) {
@@ -140,7 +145,7 @@ class Cache {
   /** @param {string | readonly string[]} key */
   async del(key) {
     const { channel } = this.use();
-    if (typeof key === 'string') return channel.call(Op.DEL, key, '', 0, 0);
+    if (typeof key === 'string') return channel.call(Op.DEL, checkKey(key), '', 0, 0);
     if (!Array.isArray(key)) checkKey(key);
     return delMany(channel, checkKeys(key));
   }
@@ -277,7 +282,7 @@ class Cache {
       };
     }
     const { handle, problem } = this.use();
-    const health = JSON.parse(handle.health(process.env.NODE_ENV === 'production'));
+    const health = parse(handle.health(process.env.NODE_ENV === 'production'));
     return problem === null ? health : { ...health, status: 'degraded', lastError: problem };
   }
 
@@ -288,7 +293,7 @@ class Cache {
   }
 
   async end() {
-    this.closedAt = Date.now();
+    this.closedAt = dateNow();
     const { state } = this;
     if (state === null) return;
     // Calls under way settle first, those that wait for a function included.

@@ -5,9 +5,9 @@
 // back on when the function throws or is slow (`grace`), or nothing.
 'use strict';
 
-const { setImmediate: turn } = require('node:timers/promises');
 const { UNREADABLE } = require('./codec');
 const { HoldfastError } = require('./errors');
+const { clearTimeout, now, setTimeout, turn } = require('./host');
 const { Answer, Op } = require('./ops');
 
 // Node's timers hold a signed 32-bit number of milliseconds; beyond that is as good as never.
@@ -28,7 +28,7 @@ class Stale {
   constructor(codec, reply, age) {
     this.codec = codec;
     this.reply = reply;
-    this.endedAt = performance.now() - age;
+    this.endedAt = now() - age;
   }
 
   /** @param {Terms} terms whose caller wants no other */
@@ -43,7 +43,7 @@ class Stale {
   }
 
   get age() {
-    return performance.now() - this.endedAt;
+    return now() - this.endedAt;
   }
 
   /** The value, for one more owner. */

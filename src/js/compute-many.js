@@ -10,6 +10,7 @@
 const { checkFunction, checkKeys, checkStorable, invalid } = require('./arguments');
 const { Caller, after } = require('./caller');
 const { UNREADABLE } = require('./codec');
+const { clearTimeout } = require('./host');
 const { Answer } = require('./ops');
 const { termsOf } = require('./terms');
 

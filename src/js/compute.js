@@ -8,6 +8,7 @@ const { checkFunction } = require('./arguments');
 const { Caller, staleOf } = require('./caller');
 const { UNREADABLE } = require('./codec');
 const { HoldfastError } = require('./errors');
+const { now } = require('./host');
 const { Answer, Ask, Op } = require('./ops');
 const { askingOf, storingOf, termsOf, ttlFor, usualTerms } = require('./terms');
 
@@ -116,13 +117,13 @@ class Computer {
    */
   async fly({ key, token, end }, fn, terms) {
     try {
-      const began = terms.beta > 0 ? performance.now() : 0;
+      const began = terms.beta > 0 ? now() : 0;
       const value = await this.start([key], fn);
       if (value === undefined) {
         await this.channel.call(Op.ABANDON, key, '', 1, token);
         end({ value, text: null });
       } else {
-        const extras = storingOf(terms, began > 0 ? performance.now() - began : 0);
+        const extras = storingOf(terms, began > 0 ? now() - began : 0);
         const text = this.codec.encode(value);
         await this.channel.call(Op.END, key, text, ttlFor(terms), token, false, extras);
         end({ value: this.codec.made(value, text), text });

@@ -2,6 +2,7 @@
 'use strict';
 
 const { checkOptions, checkTags, describe, invalid, toMs } = require('./arguments');
+const { stringify } = require('./host');
 
 const OPTIONS = ['ttl', 'swr', 'grace', 'timeout', 'hardTimeout', 'jitter', 'earlyRefresh', 'tags', 'lock'];
 const DEFAULT_HARD_TIMEOUT_MS = 30_000;
@@ -111,7 +112,7 @@ function storingOf({ ttl, tags, extra, beta }, ms) {
 
 /** @param {Record<string, unknown>} members those that are not undefined are told */
 function extrasFor(members) {
-  const text = JSON.stringify(members);
+  const text = stringify(members);
   return text === '{}' ? '' : text;
 }
 
