@@ -11,7 +11,7 @@ use divan::{AllocProfiler, Bencher};
 use holdfast::engine::batch::{Batch, Json, Op, Reply, Span};
 use holdfast::engine::clock::{Ttl, now_ms};
 use holdfast::engine::codec::Codec;
-use holdfast::engine::entry::{Format, Meta, Tag};
+use holdfast::engine::entry::{Format, Meta, Room, Tag};
 use holdfast::engine::journal::Journal;
 use holdfast::engine::key::Prefix;
 use holdfast::engine::leaves::{Leaves, Shapes};
@@ -150,7 +150,7 @@ fn decode_as(bencher: Bencher, bytes: usize, format: Format, meta: Option<Meta>)
     bencher
         .counter(BytesCount::of_str(&text))
         .with_inputs(|| stored.clone())
-        .bench_local_values(|bytes| black_box(format.decode(bytes)));
+        .bench_local_values(|bytes| black_box(format.decode(bytes, &mut Room::default())));
 }
 
 #[divan::bench(args = SIZES)]

@@ -12,7 +12,7 @@ use super::writes::{Computed, store};
 use crate::engine::batch::{Batch, Op, Reply, ReplyTo};
 use crate::engine::cache::Cache;
 use crate::engine::clock::{Ttl, now_ms};
-use crate::engine::entry;
+use crate::engine::entry::{self, Room};
 use crate::engine::error::{CallError, Kind, Trouble};
 use crate::engine::life::Ask;
 use crate::engine::local;
@@ -86,6 +86,7 @@ impl Plan {
             leases: Vec::new().into_iter(),
             sent: self.now,
             tokens: self.tokens,
+            room: Room::default(),
             verdict: Verdict { answers: self.answers, ..Verdict::default() },
         };
         let mut buffer = String::new();
@@ -110,6 +111,8 @@ pub(super) struct Reader {
     /// When the batch was sent.
     sent: u64,
     tokens: Tokens,
+    /// For what its compressed entries expand to.
+    room: Room,
     pub(super) verdict: Verdict,
 }
 
@@ -254,7 +257,7 @@ impl Reader {
                 return Found::miss();
             }
         };
-        judge(cache, bytes, left, ask, |key| self.tokens.get(key).cloned(), now)
+        judge(cache, bytes, left, ask, |key| self.tokens.get(key).cloned(), now, &mut self.room)
     }
 
     /// The reply of a `get`.

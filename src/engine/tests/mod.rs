@@ -12,5 +12,6 @@ mod near;
 mod options;
 mod processes;
 mod resp;
+mod room;
 mod splice;
 mod support;
