@@ -81,6 +81,7 @@ class Channel {
    */
   call(kind, key, value, a, b, quiet = false, extras = '', leaves = null) {
     return new Promise((resolve, reject) => {
+      if (this.lane.unsent.length > 0) this.lane.goAhead(key, null);
       const slot = newSlot(resolve, reject, key);
       slot.quiet = quiet;
       this.push(kind, key, value, a, b, slot, extras, leaves);
@@ -147,6 +148,7 @@ class Channel {
   begin(key, flags, extras) {
     return new Promise((resolve, reject) => {
       if (this.closed !== null) throw this.closed;
+      if (this.lane.unsent.length > 0) this.lane.goAhead(key, null);
       const waiter = this.bridge.nextId();
       const slot = newSlot(resolve, reject, key);
       slot.waiter = waiter;
@@ -160,10 +162,13 @@ class Channel {
    * @param {number} count
    * @param {(push: (kind: number, key: string, value: string, a: number, leaves?: Leaves | null) => void) => void} fill calls push `count` times
    * @param {string} [extras] of each of them
+   * @param {import('./unsent').Unsent | null} [by] the large write that they are a part of
    * @returns {Promise<any[]>}
    */
-  group(count, fill, extras = '') {
+  group(count, fill, extras = '', by = null) {
     return new Promise((resolve, reject) => {
+      // Before the first is added: a group stays together.
+      if (this.lane.unsent.length > 0) fill((_kind, key) => this.lane.goAhead(key, by));
       /** @type {Slot | null} */
       let slot = newSlot(resolve, reject, '');
       slot.count = count;

@@ -10,9 +10,10 @@
 const { checkFunction, checkKeys, checkStorable, invalid } = require('./arguments');
 const { Caller, after } = require('./caller');
 const { UNREADABLE } = require('./codec');
-const { clearTimeout } = require('./host');
+const { clearTimeout, turn } = require('./host');
 const { Answer } = require('./ops');
 const { termsOf } = require('./terms');
+const { isDue } = require('./turn');
 
 /** @typedef {import('./compute').Computer} Computer */
 /** @typedef {import('./terms').Terms} Terms */
@@ -76,6 +77,7 @@ async function getOrComputeMany(computer, keys, fn, given) {
     if (hot === undefined) cold.push(key);
     else values.set(key, hot);
   }
+  if (cold.length === 0 && isDue()) await turn();
   // Between the last answer and the first caller, too.
   computer.waiting++;
   try {

@@ -8,9 +8,10 @@ const { checkFunction } = require('./arguments');
 const { Caller, staleOf } = require('./caller');
 const { UNREADABLE } = require('./codec');
 const { HoldfastError } = require('./errors');
-const { now } = require('./host');
+const { now, turn } = require('./host');
 const { Answer, Ask, Op } = require('./ops');
 const { askingOf, storingOf, termsOf, ttlFor, usualTerms } = require('./terms');
+const { isDue } = require('./turn');
 
 /** @typedef {import('./terms').Terms} Terms */
 /** @typedef {{ value: any, text: string | null } | { error: unknown }} Ended `text` is null where nothing was stored */
@@ -53,7 +54,11 @@ class Computer {
     this.refuseOwn(key);
     // Most calls hit: what follows is only set up for those that do not.
     const hot = this.hot(key, terms);
-    if (hot !== undefined) return hot;
+    if (hot !== undefined) {
+      // A loop of hot hits must let the event loop poll.
+      if (isDue()) await turn();
+      return hot;
+    }
     const answer = await this.begin(key, terms, false);
     if (answer[0] === Answer.HIT) {
       const value = this.read(answer[1]);

@@ -28,6 +28,7 @@ const OVERDUE_MS = 1000;
 /** @typedef {import('./bridge').Bridge} Bridge */
 /** @typedef {import('./channel').Channel} Channel */
 /** @typedef {import('./hot').Hot} Hot */
+/** @typedef {import('./unsent').Unsent} Unsent */
 /**
  * A batch, or a waiter, whose replies are to come. `left`: how many of the `count` have not. `length`: of its text.
  * @typedef {{ channel: Channel, slots: Slot[], count: number, left: number, length: number }} Sent
@@ -50,6 +51,8 @@ class Lane {
     this.underWayLength = 0;
     /** @type {WeakRef<Hot>[]} the hot values of its caches; weak, as a cache may be forgotten without being closed */
     this.hots = [];
+    /** @type {Unsent[]} large writes of which chunks are still to be sent, the oldest first */
+    this.unsent = [];
     this.flush = this.flush.bind(this);
   }
 
@@ -74,7 +77,29 @@ class Lane {
 
   /** Whether a call waits here that is not handed over yet. */
   get waits() {
-    return this.open.count > 0 || this.sealed.length > 0;
+    return this.open.count > 0 || this.sealed.length > 0 || this.unsent.length > 0;
+  }
+
+  /**
+   * A call of this key is about to be added: what large writes still have of it goes first.
+   * @param {string} key
+   * @param {Unsent | null} by the large write whose call it is: younger ones go behind it
+   */
+  goAhead(key, by) {
+    for (const unsent of this.unsent.slice()) {
+      if (unsent === by) return;
+      unsent.goAhead(key);
+    }
+  }
+
+  /** As `goAhead`, for all keys. */
+  allGoAhead() {
+    for (const unsent of this.unsent.slice()) unsent.sendUpTo(unsent.chunks.length - 1);
+  }
+
+  /** @param {Unsent} unsent whose chunks have all been sent */
+  sentAll(unsent) {
+    this.unsent = this.unsent.filter((other) => other !== unsent);
   }
 
   /**
@@ -124,6 +149,7 @@ class Lane {
 
   /** @param {Batch} batch goes behind all that was called before */
   add(batch) {
+    this.allGoAhead();
     this.sealOpen();
     this.sealed.push(batch);
     this.release();
