@@ -159,13 +159,12 @@ function gather(slot, begin, replies) {
 }
 
 /**
- * Those who wait for a batch whose replies cannot be read.
+ * All who wait for a batch get this error.
  * @param {import('./bridge').Bridge} bridge
  * @param {Slot[]} slots
- * @param {unknown} cause
+ * @param {unknown} error
  */
-function settleLost(bridge, slots, cause) {
-  const error = replyLost(cause);
+function rejectAll(bridge, slots, error) {
   for (const slot of slots) {
     if (slot.waiter !== 0) bridge.sent.delete(slot.waiter);
     slot.reject(error);
@@ -210,4 +209,4 @@ function fail(slot, failed, at) {
   return false;
 }
 
-module.exports = { append, newBatch, newSlot, settle, settleLost };
+module.exports = { append, newBatch, newSlot, rejectAll, replyLost, settle };

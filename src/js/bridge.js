@@ -10,7 +10,7 @@
 // When a turn is over: src/js/turn.js.
 'use strict';
 
-const { settle, settleLost } = require('./batch');
+const { rejectAll, replyLost, settle } = require('./batch');
 const { Events } = require('./events');
 const { parse } = require('./host');
 const { Lane } = require('./lane');
@@ -139,7 +139,7 @@ class Bridge {
     const sent = this.sent.get(id);
     if (sent === undefined) return;
     this.sent.delete(id);
-    settleLost(this, sent.slots, cause);
+    rejectAll(this, sent.slots, replyLost(cause));
     sent.channel.lane.end(sent.channel, sent.count, sent.length);
   }
 }

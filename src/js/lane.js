@@ -4,7 +4,7 @@
 // (codec, deadline) is its handle's, so a batch holds the calls of one channel.
 'use strict';
 
-const { newBatch, settle, settleLost } = require('./batch');
+const { newBatch, rejectAll, replyLost, settle } = require('./batch');
 const { now, parse, setImmediate } = require('./host');
 const { isBatchDue, laterBy } = require('./turn');
 
@@ -199,6 +199,8 @@ class Lane {
     const { bridge } = this;
     const { text, numbers, used, count, slots } = batch;
     const channel = /** @type {Channel} */ (batch.channel);
+    // Rust answers nothing for a handle that was closed.
+    if (channel.closed !== null) return rejectAll(bridge, slots, channel.closed);
     const id = bridge.nextId();
     // Before Rust looks at its clock: what is left of a TTL must not count from later than that.
     const asked = channel.hot === null ? 0 : now();
@@ -218,7 +220,7 @@ class Lane {
         settle(bridge, slots, 0, replies, errors, new Set(rest));
       }
     } catch (cause) {
-      settleLost(bridge, slots, cause);
+      rejectAll(bridge, slots, replyLost(cause));
       channel.wakeIdle();
       return;
     }
