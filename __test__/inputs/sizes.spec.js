@@ -59,7 +59,7 @@ test('calls of one turn travel together, large values in parts', async () => {
   expect(await batches(gets)).toBe(1);
 });
 
-describe.each(MODES.slice(0, 2))('fault 59 in $name', (mode) => {
+describe.each(MODES.slice(0, 2))('fault 59: in $name', (mode) => {
   const MIB = 1024 * 1024;
 
   test('replies of one turn beyond the longest string of V8 reach their callers', async () => {

@@ -28,7 +28,7 @@ describe.each([
   afterAll(() => mode.stop());
   afterEach(closeCaches);
 
-  test.each(LOOPS)('fault 42: a loop of %s lets the event loop turn', async (_call, call) => {
+  test.each(LOOPS)('a loop of %s lets the event loop turn', async (_call, call) => {
     const cache = await mode.cache(options);
     await cache.setMany({ k0: 0, k1: 1 });
     for (let i = 0; i < 100; i++) await cache.get('k0');

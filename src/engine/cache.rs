@@ -108,8 +108,7 @@ impl Cache {
         let now = now_ms();
         let mut buffer = String::new();
         let mut replies = Vec::with_capacity(batch.ops.len());
-        let mut any = false;
-        let mut early_bytes = 0;
+        let (mut any, mut early_bytes) = (false, 0);
         let mut versions = None;
         for i in 0..batch.ops.len() {
             let op = batch.ops[i];
@@ -137,13 +136,11 @@ impl Cache {
                     }
                 }
                 Op::Begin { more, .. } if self.near.is_some() => match near.get(key, now) {
-                    Some(hit) if !self.is_valid(hit.meta.as_deref(), now) => Reply::Later,
+                    Some(hit) if early_bytes >= MAX_EARLY || !self.is_valid(hit.meta.as_deref(), now) => Reply::Later,
                     Some(hit) => {
                         let left = hit.deadline.saturating_sub(now);
                         let delta = hit.meta.as_ref().map_or(0, |meta| meta.delta_ms);
-                        if early_bytes >= MAX_EARLY {
-                            Reply::Later
-                        } else if life::early(left, delta, batch.more(more).beta) {
+                        if life::early(left, delta, batch.more(more).beta) {
                             // Decided here: Redis' answer is not asked a second time.
                             if let Op::Begin { early, .. } = &mut batch.ops[i] {
                                 *early = true;

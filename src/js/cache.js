@@ -19,6 +19,8 @@ const native = require('./native');
 const { Op, Task } = require('./ops');
 const { answered } = require('./turn');
 
+const ANY_CERTIFICATE =
+  'holdfast accepts any TLS certificate (tls.insecure): whoever is between can read and change the cache';
 const EVENTS = ['ready', 'fallback', 'recovered', 'error'];
 const FUNCTIONS = /** @type {const} */ ([
   'get',
@@ -94,13 +96,7 @@ class Cache {
     const hot = settings.hot ? new Hot(bridge.versions, frozen, handle.clock, native.Bridge.now) : null;
     const channel = new Channel(bridge, handle, hot);
     if (problem !== null) tellLogger(logger, 'warn', `holdfast runs in memory mode: ${problem.message}`);
-    if (settings.acceptsAnyCertificate) {
-      tellLogger(
-        logger,
-        'warn',
-        'holdfast accepts any TLS certificate (tls.insecure): whoever is between can read and change the cache',
-      );
-    }
+    if (settings.acceptsAnyCertificate) tellLogger(logger, 'warn', ANY_CERTIFICATE);
     const unlisten = bridge.events.add(handle, this.emitter, logger);
     const computer = new Computer(channel, codec, ttl);
     this.state = { handle, channel, codec, computer, hot, ttl, unlisten, problem };
