@@ -46,6 +46,8 @@ export type HoldfastErrorCode =
   | 'ERR_COMPUTE_DEADLOCK'
   /** `increment` with `onOutage: 'reject'` while Redis is away, or when its reply was lost: it counts once at most. */
   | 'ERR_REDIS_UNAVAILABLE'
+  /** The reply could not be read (V8 had no room for its text); the call may have been carried out. Its neighbours are not concerned. */
+  | 'ERR_REPLY_LOST'
   /** An option or an environment variable does not parse. Thrown by `createCache`, never by the default cache. */
   | 'ERR_CONFIG'
   /** The cache was closed. */

@@ -11,7 +11,7 @@ use divan::{AllocProfiler, Bencher};
 use holdfast::engine::batch::{Batch, Json, Op, Reply, Span};
 use holdfast::engine::clock::{Ttl, now_ms};
 use holdfast::engine::codec::Codec;
-use holdfast::engine::entry::{Format, Meta, Tag};
+use holdfast::engine::entry::{Format, Meta, Room, Tag};
 use holdfast::engine::journal::Journal;
 use holdfast::engine::key::Prefix;
 use holdfast::engine::leaves::{Leaves, Shapes};
@@ -150,7 +150,7 @@ fn decode_as(bencher: Bencher, bytes: usize, format: Format, meta: Option<Meta>)
     bencher
         .counter(BytesCount::of_str(&text))
         .with_inputs(|| stored.clone())
-        .bench_local_values(|bytes| black_box(format.decode(bytes)));
+        .bench_local_values(|bytes| black_box(format.decode(bytes, &mut Room::default())));
 }
 
 #[divan::bench(args = SIZES)]
@@ -220,7 +220,7 @@ fn splice_values(bencher: Bencher, bytes: usize) {
     let replies: Vec<Reply> = (0..BATCH).map(|_| Reply::Value(value.clone())).collect();
     bencher.counter(ItemsCount::new(BATCH)).bench_local(|| {
         let mut out = String::new();
-        splice::frame(&mut out, 7, black_box(&replies));
+        splice::frame(&mut out, 7, 0, black_box(&replies));
         out
     });
 }
@@ -230,7 +230,7 @@ fn splice_done(bencher: Bencher) {
     let replies: Vec<Reply> = (0..BATCH).map(|_| Reply::Done).collect();
     bencher.counter(ItemsCount::new(BATCH)).bench_local(|| {
         let mut out = String::new();
-        splice::frame(&mut out, 7, black_box(&replies));
+        splice::frame(&mut out, 7, 0, black_box(&replies));
         out
     });
 }

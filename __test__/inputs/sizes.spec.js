@@ -1,8 +1,8 @@
 // Input 35: getMany of a million keys. (None and duplicates are in contract/many.js; 36 is in contract/compute.js, 37 in contract/glob.js.)
 'use strict';
 
-const { Channel } = require('../../src/js/channel');
-const { closeCaches } = require('../support/holdfast');
+const { Lane } = require('../../src/js/lane');
+const { closeCaches, expectCode } = require('../support/holdfast');
 const { MODES } = require('../support/modes');
 
 afterEach(async () => {
@@ -37,7 +37,7 @@ test('calls of one turn travel together, large values in parts', async () => {
   const mode = MODES[1];
   await mode.start();
   const cache = await mode.cache({ nearCache: false });
-  const submitted = jest.spyOn(Channel.prototype, 'submit');
+  const submitted = jest.spyOn(Lane.prototype, 'submit');
   const batches = async (calls) => {
     submitted.mockClear();
     await Promise.all(calls());
@@ -57,4 +57,76 @@ test('calls of one turn travel together, large values in parts', async () => {
   await batches(sets('small'));
   for (let i = 0; i < 50; i++) await batches(gets);
   expect(await batches(gets)).toBe(1);
+});
+
+describe.each(MODES.slice(0, 2))('fault 59: in $name', (mode) => {
+  const MIB = 1024 * 1024;
+
+  test('replies of one turn beyond the longest string of V8 reach their callers', async () => {
+    await mode.start();
+    const cache = await mode.cache({ timeoutMs: 60_000, maxMemory: '64mb' });
+    const text = 'x'.repeat(MIB);
+    await cache.set('k', text);
+    // Lengths only: the test holds no 600 MiB itself.
+    const length = (value) => value.length;
+    const calls = Array.from({ length: 600 }, () => cache.get('k').then(length));
+    const beside = [cache.get('none'), cache.exists('k'), cache.getMany(['none', 'k']).then(([a, b]) => [a, b.length])];
+    expect(new Set(await Promise.all(calls))).toEqual(new Set([MIB]));
+    expect(await Promise.all(beside)).toEqual([null, true, [null, MIB]]);
+    const many = cache.getMany(['none', ...Array(600).fill('k'), 'last']);
+    const lengths = await many.then((values) => values.map((value) => value?.length ?? null));
+    expect(lengths).toEqual([null, ...Array(600).fill(MIB), null]);
+  });
+
+  test('keys longer than any string of a turn are refused, and their neighbours are answered', async () => {
+    await mode.start();
+    const cache = await mode.cache();
+    await cache.set('k', 1);
+    const key = 'k'.repeat(300 * MIB);
+    const calls = [
+      () => cache.get(key),
+      () => cache.getMany(['k', key, key]),
+      () => cache.set(key, 1),
+      () => cache.del(key),
+      () => cache.del([key, key]),
+      () => cache.exists(key),
+      () => cache.getOrCompute(key, () => 1),
+    ];
+    const before = cache.get('k');
+    const refused = calls.map((call) => expectCode(call, 'ERR_INVALID_KEY'));
+    expect(await Promise.all([before, cache.get('k')])).toEqual([1, 1]);
+    await Promise.all(refused);
+  });
+});
+
+test('fault 59: sets of a turn whose texts are more than one string can hold are all stored', async () => {
+  const [, mode] = MODES;
+  await mode.start();
+  const cache = await mode.cache({ timeoutMs: 60_000, nearCache: false });
+  const text = 'x'.repeat(30 * 1024 * 1024);
+  await Promise.all(Array.from({ length: 20 }, (_, i) => cache.set(`k${i % 2}`, text)));
+  expect((await cache.get('k1')).length).toBe(text.length);
+  expect(cache.getMode()).toBe('redis');
+});
+
+test('fault 59: many small entries that expand to the bound of one: what fits is read, the rest is a miss each', async () => {
+  const [, mode] = MODES;
+  await mode.start();
+  const cache = await mode.cache({ timeoutMs: 60_000, compression: 'zstd', nearCache: false, namespace: 'bombs' });
+  const text = 'x'.repeat(30 * 1024 * 1024);
+  await cache.set('k0', text);
+  for (let i = 1; i < 20; i++) await mode.server.cli('copy', 'bombs:k0', `bombs:k${i}`);
+  await cache.set('plain', 1);
+  const keys = Array.from({ length: 20 }, (_, i) => `k${i}`);
+  const values = await cache.getMany(['plain', ...keys, 'plain']);
+  expect(values.map((value) => value?.length ?? value)).toEqual([
+    1,
+    text.length,
+    text.length,
+    ...Array(18).fill(null),
+    1,
+  ]);
+  expect((await cache.getStats()).decodeErrors).toBe(18);
+  // A batch has room for itself alone.
+  expect((await cache.get('k19')).length).toBe(text.length);
 });

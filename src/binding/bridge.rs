@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use super::cache::CacheHandle;
 use super::decode;
 use super::sink::{EnvSink, SharedVersions};
-use super::text::{Json, Text};
+use super::text::{Frames, Json, Text};
 use crate::engine::batch::{Reply, ReplyTo, Sink, Submitted, Task};
 use crate::engine::cache::Cache;
 use crate::engine::clock::now_ms;
@@ -29,9 +29,9 @@ pub struct Bridge {
 
 #[napi]
 impl Bridge {
-    /// `wake` is called with `[id,[reply,…],errors,…]` whenever replies have come; see the engine's `splice`. `versions` lies on a SharedArrayBuffer.
+    /// `wake` is called with `[id,from,[reply,…],errors,…]` whenever replies have come; see the engine's `splice`. `versions` lies on a SharedArrayBuffer.
     #[napi(constructor)]
-    pub fn new(env: Env, wake: Function<'_, Json, ()>, versions: Int32Array) -> Result<Self> {
+    pub fn new(env: Env, wake: Function<'_, Frames, ()>, versions: Int32Array) -> Result<Self> {
         let shared: Arc<dyn Versions> = Arc::new(SharedVersions::new(&versions)?);
         let end =
             Arc::new(End { sink: EnvSink::new(&wake, shared.clone())?, versions: shared, engines: Mutex::default() });
@@ -77,6 +77,12 @@ impl Bridge {
         let cache = cache.cache.as_ref()?;
         let numbers = &numbers[..numbers.len().min(used as usize)];
         match cache.submit(decode::batch(text, numbers, &self.shapes), &self.reply_to(id)) {
+            // Too long for one text: they come in frames.
+            Submitted::Answered(replies) if splice::size(&replies) > splice::MAX_FRAME => {
+                self.end.sink.keep_alive(&env, true);
+                self.reply_to(id).complete(&replies);
+                None
+            }
             Submitted::Answered(replies) => self.answer(&env, &replies),
             Submitted::Partly(replies) => self.answer(&env, &replies),
             Submitted::Later => {
@@ -113,6 +119,12 @@ impl Bridge {
                 None
             }
         }
+    }
+
+    /// Whose frames the last wake-up was given; 0 stands for an event. For a text of them that could not be read.
+    #[napi]
+    pub fn last_ids(&self) -> Vec<u32> {
+        self.end.sink.last()
     }
 
     /// Nothing is under way any more: the environment may end.

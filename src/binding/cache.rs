@@ -61,6 +61,12 @@ impl CacheHandle {
         self.cache.as_ref().map_or(0, |c| c.shared().status.id())
     }
 
+    /// What its keys are stored under; with the engine it names what they share with another cache's.
+    #[napi(getter)]
+    pub fn prefix(&self) -> &str {
+        self.cache.as_ref().map_or("", |c| c.prefix.as_str())
+    }
+
     /// Where, among the versions, its engine says until when it vouches for hot values.
     #[napi(getter)]
     pub fn clock(&self) -> u32 {

@@ -15,15 +15,12 @@ use napi::{Env, Error, Result, Status, sys};
 use once_cell::sync::OnceCell;
 use parking_lot::Mutex;
 
-use super::text::Json;
+use super::text::{Frames, Json};
 use crate::engine::batch::{Reply, Sink};
 use crate::engine::near::{CLOCKS, SLOTS, Versions};
 use crate::engine::splice;
 
-type Wake = ThreadsafeFunction<(), (), Json, Status, false, true, 0>;
-
-/// The most text of one wake-up; V8's longest string is some 512 MiB. A single larger reply still travels alone.
-const MAX_TEXT: usize = 64 << 20;
+type Wake = ThreadsafeFunction<(), (), Frames, Status, false, true, 0>;
 
 /// One environment of JavaScript as the engine sees it.
 pub struct EnvSink {
@@ -70,14 +67,22 @@ impl Versions for SharedVersions {
 
 #[derive(Default)]
 struct Queue {
-    /// Each begins with `[`, which becomes the array's or a comma.
-    frames: Vec<String>,
+    frames: Vec<Frame>,
     awake: bool,
+    /// Whose frames the last wake-up was given.
+    last: Vec<u32>,
+}
+
+/// Replies of `id`; 0: an event.
+struct Frame {
+    id: u32,
+    /// Begins with `[`, which becomes the array's or a comma.
+    text: String,
 }
 
 impl EnvSink {
     /// Makes the sink of an environment; `wake` gets the frames.
-    pub fn new(wake: &Function<'_, Json, ()>, versions: Arc<dyn Versions>) -> Result<Arc<Self>> {
+    pub fn new(wake: &Function<'_, Frames, ()>, versions: Arc<dyn Versions>) -> Result<Arc<Self>> {
         static NEXT_CLIENT: AtomicU32 = AtomicU32::new(1);
         let sink = Arc::new(Self {
             client: NEXT_CLIENT.fetch_add(1, Ordering::Relaxed),
@@ -115,7 +120,12 @@ impl EnvSink {
         self.queue.lock().frames.clear();
     }
 
-    fn push(&self, frame: String) {
+    /// The ids of the frames that the last wake-up was given.
+    pub fn last(&self) -> Vec<u32> {
+        self.queue.lock().last.clone()
+    }
+
+    fn push(&self, frame: Frame) {
         if self.closed() {
             return;
         }
@@ -147,9 +157,11 @@ impl Sink for EnvSink {
     }
 
     fn complete(&self, id: u32, replies: &[Reply]) {
-        let mut frame = String::from("[");
-        splice::frame(&mut frame, id, replies);
-        self.push(frame);
+        for (from, part) in splice::parts(replies, splice::MAX_FRAME) {
+            let mut text = String::from("[");
+            splice::frame(&mut text, id, from, part);
+            self.push(Frame { id, text });
+        }
     }
 
     fn versions(&self) -> Option<Arc<dyn Versions>> {
@@ -157,13 +169,13 @@ impl Sink for EnvSink {
     }
 
     fn event(&self, json: String) {
-        self.push(format!("[0,{json},0"));
+        self.push(Frame { id: 0, text: format!("[0,0,{json},0") });
     }
 }
 
-/// Takes what has gathered, as one array of frames. Runs on the environment's thread.
-fn drain(sink: &Weak<EnvSink>) -> Json {
-    let Some(sink) = sink.upgrade() else { return Json("[]".to_owned()) };
+/// Takes what has gathered, as one array of frames: as much as one frame may have, or a single one. Runs on the environment's thread.
+fn drain(sink: &Weak<EnvSink>) -> Frames {
+    let Some(sink) = sink.upgrade() else { return Frames(Json("[]".to_owned())) };
     let (frames, more) = {
         let mut queue = sink.queue.lock();
         let mut size = 0;
@@ -171,13 +183,15 @@ fn drain(sink: &Weak<EnvSink>) -> Json {
             .frames
             .iter()
             .take_while(|frame| {
-                let fits = size == 0 || size + frame.len() <= MAX_TEXT;
-                size += frame.len();
+                let fits = size == 0 || size + frame.text.len() <= splice::MAX_FRAME;
+                size += frame.text.len();
                 fits
             })
             .count();
         let rest = queue.frames.split_off(fits);
         let frames = std::mem::replace(&mut queue.frames, rest);
+        queue.last.clear();
+        queue.last.extend(frames.iter().map(|frame| frame.id));
         // Cleared with the frames under one lock: whoever comes after that wakes again.
         queue.awake = !queue.frames.is_empty();
         (frames, queue.awake)
@@ -185,16 +199,16 @@ fn drain(sink: &Weak<EnvSink>) -> Json {
     if more {
         sink.ring();
     }
-    Json(join(frames))
+    Frames(Json(join(frames)))
 }
 
 /// Joins frames that each begin with `[`: the first one's opens the array, the others' become commas.
-fn join(frames: Vec<String>) -> String {
+fn join(frames: Vec<Frame>) -> String {
     let mut frames = frames.into_iter();
-    let Some(mut text) = frames.next() else { return "[]".to_owned() };
+    let Some(Frame { mut text, .. }) = frames.next() else { return "[]".to_owned() };
     for frame in frames {
         text.push(',');
-        text.push_str(&frame[1..]);
+        text.push_str(&frame.text[1..]);
     }
     text.push(']');
     text

@@ -102,3 +102,24 @@ impl<T: AsRef<str>> ToNapiValue for Json<T> {
         Ok(value)
     }
 }
+
+/// The text of a wake-up. Where V8 has no room for it JavaScript gets an empty text in its place, and asks whose replies are lost: an error here would end the
+/// process.
+pub struct Frames(pub Json);
+
+impl TypeName for Frames {
+    fn type_name() -> &'static str {
+        "String"
+    }
+
+    fn value_type() -> ValueType {
+        ValueType::String
+    }
+}
+
+impl ToNapiValue for Frames {
+    unsafe fn to_napi_value(env: sys::napi_env, Self(json): Self) -> Result<sys::napi_value> {
+        // SAFETY: `env` is passed on as it came.
+        unsafe { Json::to_napi_value(env, json).or_else(|_| Json::to_napi_value(env, Json(String::new()))) }
+    }
+}

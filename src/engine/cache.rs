@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::batch::{Batch, Hot, Json, Op, Reply, ReplyTo, Submitted, Task};
+use super::batch::{Batch, Hot, Json, MAX_HOT_BYTES, Op, Reply, ReplyTo, Submitted, Task};
 use super::clock::{Ttl, now_ms};
 use super::entry::{Format, Meta};
 use super::error::{Kind, Trouble};
@@ -20,6 +20,7 @@ use super::options::Options;
 use super::pattern::Pattern;
 use super::redis::{Job, Work};
 use super::registry::{Engine, Shared};
+use super::splice::{self, MAX_EARLY};
 use super::stats::{Counters, add, read};
 use super::status::Mode;
 use super::tags;
@@ -110,7 +111,7 @@ impl Cache {
         let now = now_ms();
         let mut buffer = String::new();
         let mut replies = Vec::with_capacity(batch.ops.len());
-        let mut any = false;
+        let (mut any, mut early_bytes) = (false, 0);
         let mut versions = None;
         for i in 0..batch.ops.len() {
             let op = batch.ops[i];
@@ -122,8 +123,12 @@ impl Cache {
             let reply = match op {
                 Op::Get { early, hot, .. } if self.near.is_some() => {
                     let versions = hot.then(|| versions.get_or_insert_with(|| to.sink.versions()).clone()).flatten();
-                    match self.look_up(key, now, early, versions.as_deref()) {
-                        Looked::Reply(reply) => reply,
+                    // What is too much for the answer at once travels with the rest.
+                    match self.look_up(key, now, early && early_bytes < MAX_EARLY, versions.as_deref()) {
+                        Looked::Reply(reply) => {
+                            early_bytes += splice::size_of(&reply);
+                            reply
+                        }
                         Looked::Nothing => Reply::Later,
                         Looked::Known(value) => {
                             add(&self.counters.hits_near, 1);
@@ -134,7 +139,7 @@ impl Cache {
                     }
                 }
                 Op::Begin { more, .. } if self.near.is_some() => match near.get(key, now) {
-                    Some(hit) if !self.is_valid(hit.meta.as_deref(), now) => Reply::Later,
+                    Some(hit) if early_bytes >= MAX_EARLY || !self.is_valid(hit.meta.as_deref(), now) => Reply::Later,
                     Some(hit) => {
                         let left = hit.deadline.saturating_sub(now);
                         let delta = hit.meta.as_ref().map_or(0, |meta| meta.delta_ms);
@@ -145,6 +150,7 @@ impl Cache {
                             }
                             Reply::Later
                         } else {
+                            early_bytes += hit.value.len();
                             Reply::Hit(Json::Shared(hit.value))
                         }
                     }
@@ -203,7 +209,7 @@ impl Cache {
             return Looked::Known(hit.value);
         }
         // What may be refreshed early is asked for each time.
-        if versions.is_none() || hit.meta.is_some_and(|meta| meta.delta_ms > 0) {
+        if versions.is_none() || hit.value.len() > MAX_HOT_BYTES || hit.meta.is_some_and(|meta| meta.delta_ms > 0) {
             return Looked::Reply(Reply::Value(Json::Shared(hit.value)));
         }
         let ttl = Ttl::Millis(hit.deadline.saturating_sub(now));

@@ -29,7 +29,7 @@
 //!
 //! **The limits.** Plain raw bytes are whatever lies there, damaged or not, and no payload has a checksum: TCP and
 //! Redis have theirs. INCRBY counts plain integers only. What a compressed payload expands to is bounded by
-//! `max_bytes`, whatever its header claims.
+//! `max_bytes`, whatever its header claims, and what many do in one batch by [`Room`].
 
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -51,6 +51,9 @@ const VERSION: u8 = 1;
 const ZSTD: u8 = 1;
 const LIFE: u8 = 2;
 const TAGS: u8 = 4;
+
+/// Bytes of a value's text as it crosses the bridge: V8's longest string has some 512 MiB, and a frame needs a little of it.
+const MAX_JSON: usize = 480 << 20;
 
 /// The length of a header up to the end of its life: what [`identity`] gives.
 pub const HEAD: usize = 4 + 8 + 8 + 4;
@@ -127,13 +130,14 @@ impl Format {
         headed(self.codec, meta, &payload, packed.as_deref()).map_or(Cow::Borrowed(&[MAGIC]), Cow::Owned)
     }
 
-    /// Reads what anyone may have written. None: it cannot be read.
-    pub fn decode(&self, bytes: Vec<u8>) -> Option<Entry> {
-        match bytes.first() {
-            Some(&MAGIC) => self.decode_headed(&bytes),
-            _ if lease::is_marker(&bytes) => None,
-            _ => Some(Entry { json: self.plain(bytes)?, meta: None }),
-        }
+    /// Reads what anyone may have written. None: it cannot be read. `room`: of the batch.
+    pub fn decode(&self, bytes: Vec<u8>, room: &mut Room) -> Option<Entry> {
+        let entry = match bytes.first() {
+            Some(&MAGIC) => self.decode_headed(&bytes, room)?,
+            _ if lease::is_marker(&bytes) => return None,
+            _ => Entry { json: self.plain(bytes)?, meta: None },
+        };
+        (entry.json.as_str().len() <= MAX_JSON).then_some(entry)
     }
 
     /// The bytes of a value; None where `text` is not what the codec sends.
@@ -173,7 +177,7 @@ impl Format {
         }
     }
 
-    fn decode_headed(&self, bytes: &[u8]) -> Option<Entry> {
+    fn decode_headed(&self, bytes: &[u8], room: &mut Room) -> Option<Entry> {
         let mut rest = Reader(bytes);
         let Head { codec, flags, mut meta } = Head::read(&mut rest)?;
         if codec != self.codec {
@@ -185,7 +189,7 @@ impl Format {
         }
         let payload = match length {
             None => Cow::Borrowed(rest.0),
-            Some(length) => Cow::Owned(expand(rest.0, usize::try_from(length).ok()?, self.max_bytes)?),
+            Some(length) => Cow::Owned(expand(rest.0, usize::try_from(length).ok()?, self.max_bytes, room)?),
         };
         let json = match codec {
             Codec::Json => Json::checked(payload.into_owned())?,
@@ -260,14 +264,37 @@ fn headed(codec: Codec, meta: Option<&Meta>, payload: &[u8], packed: Option<&[u8
 
 /// What `packed` expands to, if that is `length` bytes. zstd writes into the room it is given and no further, and makes
 /// no window beside it, whatever the frame asks for. Room that a false `length` claims is given back untouched.
-fn expand(packed: &[u8], length: usize, max_bytes: usize) -> Option<Vec<u8>> {
-    if length > max_bytes {
+fn expand(packed: &[u8], length: usize, max_bytes: usize, room: &mut Room) -> Option<Vec<u8>> {
+    if length > max_bytes || !room.takes(packed.len(), length) {
         return None;
     }
     let mut out = Vec::new();
     out.try_reserve_exact(length).ok()?;
     UNPACK.with_borrow_mut(|unpack| unpack.as_mut()?.decompress_to_buffer(packed, &mut out).ok())?;
     (out.len() == length).then_some(out)
+}
+
+/// How much the compressed entries of one batch may still expand. A kilobyte that expands to the bound of one value is fair; a thousand of them in one
+/// batch would take gigabytes. What data does fairly does not count: the bytes that were received bound it.
+#[derive(Debug, Default)]
+pub struct Room {
+    used: usize,
+}
+
+impl Room {
+    /// Times its own size that an entry may expand to without being counted.
+    const FAIR: usize = 16;
+    /// Bytes that the entries of one batch may expand to beyond that; the first one is only bound by `max_bytes`.
+    const MAX: usize = 64 << 20;
+
+    fn takes(&mut self, packed: usize, length: usize) -> bool {
+        let beyond = length.saturating_sub(packed.saturating_mul(Self::FAIR));
+        let fits = beyond == 0 || self.used == 0 || self.used.saturating_add(beyond) <= Self::MAX;
+        if fits {
+            self.used = self.used.saturating_add(beyond);
+        }
+        fits
+    }
 }
 
 /// A header up to the end of its life. `meta` has no tags yet.

@@ -1,29 +1,64 @@
 //! Replies as JSON, for the one `JSON.parse` that turns a whole group of them into values.
 //!
-//! A frame is `id,[reply,…],errors`: the replies in the order of the operations, then 0 or `[[index,"CODE","message"],…]`. Frames stand one behind
-//! the other in one array. Replies of `getOrCompute` are arrays themselves, so that a stored `null` differs from a miss.
+//! A frame is `id,from,[reply,…],errors`: where among its batch's replies it begins, replies in the order of the operations, then 0 or
+//! `[[index,"CODE","message"],…]`. Frames stand one behind the other in one array. Replies of `getOrCompute` are arrays themselves, so that a stored `null`
+//! differs from a miss.
+//!
+//! Replies of any size cross: V8 holds no string beyond 512 MiB, and a text of tens of megabytes holds up the event loop while it is parsed. So a batch whose
+//! replies are longer than [`MAX_FRAME`] goes in several frames, and one reply is no longer than what `entry::MAX_JSON` lets through.
 
 use super::batch::{Hot, Reply};
 use super::clock::Ttl;
 
+/// Bytes of the replies in one frame; a single longer reply has a frame of its own.
+pub const MAX_FRAME: usize = 64 << 20;
+/// Bytes that a batch is answered with at once from the near cache, before the value that exceeds them.
+pub const MAX_EARLY: usize = MAX_FRAME / 4;
+
+/// Bytes that the replies take, nearly.
+pub fn size(replies: &[Reply]) -> usize {
+    replies.iter().map(size_of).sum()
+}
+
+/// Bytes that a reply takes, nearly.
+pub fn size_of(reply: &Reply) -> usize {
+    match reply {
+        Reply::Value(json) | Reply::Hit(json) | Reply::Stale(json) => json.as_str().len() + 5,
+        Reply::LeadOver(.., text) => text.len() + 32,
+        Reply::Hot(hot) => hot.text.len() + 32,
+        Reply::Error(error) => error.message.len() + 48,
+        _ => 5,
+    }
+}
+
+/// The replies in parts of `max` bytes at most, or of one reply; each with the place of its first one.
+pub fn parts(replies: &[Reply], max: usize) -> impl Iterator<Item = (usize, &[Reply])> {
+    let mut from = 0;
+    std::iter::from_fn(move || {
+        let rest = replies.get(from..).filter(|rest| !rest.is_empty())?;
+        let mut bytes = 0;
+        let fits = rest.iter().take_while(|reply| {
+            bytes += size_of(reply);
+            bytes <= max
+        });
+        let count = fits.count().max(1);
+        from += count;
+        rest.get(..count).map(|part| (from - count, part))
+    })
+}
+
 /// Appends one frame, without a separator.
-pub fn frame(out: &mut String, id: u32, replies: &[Reply]) {
+pub fn frame(out: &mut String, id: u32, from: usize, replies: &[Reply]) {
     number(out, i64::from(id));
     out.push(',');
-    body(out, replies);
+    number(out, index(from));
+    out.push(',');
+    body(out, from, replies);
 }
 
 /// Appends `[reply,…],errors`.
-pub fn body(out: &mut String, replies: &[Reply]) {
-    let values: usize = replies
-        .iter()
-        .map(|r| match r {
-            Reply::Value(json) | Reply::Hit(json) | Reply::Stale(json) => json.as_str().len() + 5,
-            Reply::LeadOver(.., text) => text.len() + 32,
-            _ => 5,
-        })
-        .sum();
-    out.reserve(values + 16);
+pub fn body(out: &mut String, from: usize, replies: &[Reply]) {
+    out.reserve(size(replies) + 16);
     out.push('[');
     let mut failed = false;
     for (i, reply) in replies.iter().enumerate() {
@@ -35,7 +70,7 @@ pub fn body(out: &mut String, replies: &[Reply]) {
     }
     out.push_str("],");
     if failed {
-        errors(out, replies);
+        errors(out, from, replies);
     } else {
         out.push('0');
     }
@@ -77,7 +112,7 @@ fn list_of(out: &mut String, numbers: &[i64], value: Option<&str>) {
     out.push(']');
 }
 
-fn errors(out: &mut String, replies: &[Reply]) {
+fn errors(out: &mut String, from: usize, replies: &[Reply]) {
     out.push('[');
     let mut first = true;
     for (i, reply) in replies.iter().enumerate() {
@@ -87,7 +122,7 @@ fn errors(out: &mut String, replies: &[Reply]) {
         }
         first = false;
         out.push('[');
-        number(out, i64::try_from(i).unwrap_or(i64::MAX));
+        number(out, index(from + i));
         out.push(',');
         string(out, error.code);
         out.push(',');
@@ -100,7 +135,7 @@ fn errors(out: &mut String, replies: &[Reply]) {
 /// Appends `[reply,…],errors,hot,later`, for replies that are given at once: `hot` is 0 or `[index,milliseconds,"text",[slot,version,…],…]`, `later` is 0 or the
 /// indexes of those whose reply comes as a frame.
 pub fn at_once(out: &mut String, replies: &[Reply]) {
-    body(out, replies);
+    body(out, 0, replies);
     let hot = |r: &Reply| matches!(r, Reply::Hot(_));
     list(out, replies, hot, |out, i, reply| {
         let Reply::Hot(hot) = reply else { return };
@@ -111,8 +146,15 @@ pub fn at_once(out: &mut String, replies: &[Reply]) {
     list(out, replies, |r| matches!(r, Reply::Later), |out, i, _| number(out, index(i)));
 }
 
-/// Appends `[milliseconds,"text",[slot,version,…]]`.
+/// Appends `[milliseconds,"text",[slot,version,…]]`; a value that may not be kept stands there itself, as `[0,value,[]]`.
 pub fn hot(out: &mut String, hot: &Hot) {
+    if hot.versions.is_empty() {
+        out.reserve(hot.text.len() + 8);
+        list_of(out, &[0], Some(&hot.text));
+        out.pop();
+        out.push_str(",[]]");
+        return;
+    }
     out.push('[');
     hot_parts(out, hot);
     out.push(']');

@@ -3,9 +3,11 @@
 'use strict';
 
 const { HoldfastError } = require('./errors');
+const { stringify } = require('./host');
 const { REFRESH, TAG } = require('./ops');
 
 const SET_OPTIONS = ['ttl', 'tags'];
+const MAX_KEY_BYTES = 65_535;
 const MAX_TAGS = 64;
 const MAX_TAG_BYTES = 512;
 
@@ -27,6 +29,8 @@ function checkKey(key) {
   // One comparison for all keys but those that begin with a NUL.
   if (key.charCodeAt(0) === 0 && (key.startsWith(TAG) || key.startsWith(REFRESH)))
     throw new HoldfastError('ERR_INVALID_KEY', 'a key must not begin as the keys of tags and refreshes do');
+  // The rest is the engine's check. A key longer than a turn's text may be would take its neighbours with it.
+  if (key.length > MAX_KEY_BYTES) throw new HoldfastError('ERR_INVALID_KEY', 'a key may have 65,535 bytes at most');
   return key;
 }
 
@@ -38,7 +42,7 @@ function checkKey(key) {
 function checkStorable(key) {
   const text = checkKey(key);
   if (text === '') throw new HoldfastError('ERR_INVALID_KEY', 'a key must not be empty');
-  if (Buffer.byteLength(text) > 65_535)
+  if (Buffer.byteLength(text) > MAX_KEY_BYTES)
     throw new HoldfastError('ERR_INVALID_KEY', 'a key may have 65,535 bytes at most');
   // Node 20 has it; the types of its standard library are older.
   if (!(/** @type {any} */ (text).isWellFormed()))
@@ -151,7 +155,7 @@ function ownOf(given, known, refuse) {
   const own = Object.create(null);
   // Not only the enumerable names: an option that is there counts, and `Math` or `arguments` are no options.
   for (const name of Object.getOwnPropertyNames(given)) {
-    if (!known.includes(name)) throw refuse(`unknown option ${JSON.stringify(name)}; known here: ${known.join(', ')}`);
+    if (!known.includes(name)) throw refuse(`unknown option ${stringify(name)}; known here: ${known.join(', ')}`);
     try {
       own[name] = /** @type {any} */ (given)[name];
     } catch (cause) {
@@ -213,7 +217,7 @@ function extrasOf(options) {
  * @param {readonly string[]} texts
  */
 function listOf(texts) {
-  return `[${texts.map((text) => JSON.stringify(text)).join()}]`;
+  return `[${texts.map((text) => stringify(text)).join()}]`;
 }
 
 /** @param {unknown} value names a wrong argument without showing it, unless it is a number */

@@ -10,13 +10,15 @@ const STRIDE = 6;
 // An array that grew beyond this is not kept for the next turn.
 const LARGE = 65536;
 
+/** @typedef {import('./channel').Channel} Channel */
 /**
- * Who waits for an answer. `many`: for the array of the next `count` replies, else for one.
+ * Who waits for an answer. `many`: for the array of the next `count` replies, else for one; `gathered`: those of them that have come, where they come in parts.
  * `waiter`: the id of an answer that may come instead. `quiet`: the reply says nothing. `done`: answered before the rest of its batch.
  * @typedef {{ resolve: (value: any) => void, reject: (error: unknown) => void, key: string, count: number, many: boolean,
- *   waiter: number, quiet: boolean, done: boolean }} Slot
- * `used`: of the numbers. `task`: of `Task`, of a batch that is long work.
- * @typedef {{ text: string, numbers: Float64Array, used: number, count: number, slots: Slot[], task: number | undefined }} Batch
+ *   waiter: number, quiet: boolean, done: boolean, gathered: any[] | null }} Slot
+ * `channel`: whose calls they are. `used`: of the numbers. `task`: of `Task`, of a batch that is long work.
+ * @typedef {{ channel: Channel | null, text: string, numbers: Float64Array, used: number, count: number, slots: Slot[],
+ *   task: number | undefined }} Batch
  * @typedef {{ count: number, numbers: Float64Array }} Leaves
  */
 
@@ -27,6 +29,7 @@ const LARGE = 65536;
 function newBatch(handedOver) {
   const numbers = handedOver?.numbers;
   return {
+    channel: null,
     text: '',
     numbers: numbers === undefined || numbers.length > LARGE ? new Float64Array(64 * STRIDE) : numbers,
     used: 0,
@@ -77,37 +80,107 @@ function grown(numbers, least) {
 }
 
 /**
- * Gives replies to those who wait for them.
+ * @param {(value: any) => void} resolve
+ * @param {(error: unknown) => void} reject
+ * @param {string} key
+ * @returns {Slot}
+ */
+function newSlot(resolve, reject, key) {
+  return { resolve, reject, key, count: 1, many: false, waiter: 0, quiet: false, done: false, gathered: null };
+}
+
+/**
+ * Gives replies to those who wait for them. Whatever is wrong with one reply, the others reach their callers.
  * @param {import('./bridge').Bridge} bridge
  * @param {Slot[]} slots
+ * @param {number} from the place of the first of these replies among those of the batch
  * @param {any[]} replies
  * @param {0 | [number, string, string][]} errors
  * @param {Set<number> | null} later indexes of replies that are still to come
  */
-function settle(bridge, slots, replies, errors, later) {
-  const failed =
-    errors === 0
-      ? null
-      : new Map(errors.map(([at, code, message]) => [at, new HoldfastError(/** @type {any} */ (code), message)]));
+function settle(bridge, slots, from, replies, errors, later) {
+  const failed = errors === 0 ? null : failures(errors);
+  const end = from + replies.length;
   let at = 0;
   for (const slot of slots) {
-    if (slot.done || later?.has(at)) {
-      // Answered before, or to be answered.
-    } else if (failed !== null && fail(slot, failed, at)) {
-      if (slot.waiter !== 0) bridge.sent.delete(slot.waiter);
-    } else if (slot.many) {
-      slot.resolve(slots.length === 1 ? replies : replies.slice(at, at + slot.count));
-    } else if (slot.waiter === 0) {
-      slot.resolve(slot.quiet ? undefined : replies[at]);
-    } else if (replies[at][0] === Answer.WAIT) {
-      tellToWait(bridge, slot);
-    } else {
-      bridge.sent.delete(slot.waiter);
-      slot.resolve(replies[at]);
+    const next = at + slot.count;
+    if (next > from && !slot.done && later?.has(at) !== true) {
+      if (at >= end) return;
+      try {
+        settleOne(bridge, slot, at, from, replies, failed, slots.length === 1);
+      } catch (cause) {
+        bridge.sent.delete(slot.waiter);
+        slot.reject(replyLost(cause));
+      }
+      if (later !== null) slot.done = true;
     }
-    if (later !== null && !later.has(at)) slot.done = true;
-    at += slot.count;
+    at = next;
   }
+}
+
+/** @param {[number, string, string][]} errors */
+function failures(errors) {
+  return new Map(errors.map(([at, code, message]) => [at, new HoldfastError(/** @type {any} */ (code), message)]));
+}
+
+/**
+ * @param {import('./bridge').Bridge} bridge
+ * @param {Slot} slot
+ * @param {number} at its place in the batch
+ * @param {number} from that of the first reply
+ * @param {any[]} replies
+ * @param {Map<number, HoldfastError> | null} failed
+ * @param {boolean} alone nobody else waits for any of them
+ */
+function settleOne(bridge, slot, at, from, replies, failed, alone) {
+  if (failed !== null && fail(slot, failed, at)) {
+    if (slot.waiter !== 0) bridge.sent.delete(slot.waiter);
+  } else if (slot.many) {
+    const begin = at - from;
+    if (begin < 0 || begin + slot.count > replies.length) gather(slot, begin, replies);
+    else slot.resolve(alone && slot.count === replies.length ? replies : replies.slice(begin, begin + slot.count));
+  } else if (slot.waiter === 0) {
+    slot.resolve(slot.quiet ? undefined : replies[at - from]);
+  } else if (replies[at - from][0] === Answer.WAIT) {
+    tellToWait(bridge, slot);
+  } else {
+    bridge.sent.delete(slot.waiter);
+    slot.resolve(replies[at - from]);
+  }
+}
+
+/**
+ * A part of the replies that a group waits for.
+ * @param {Slot} slot
+ * @param {number} begin its place among these replies; negative where earlier parts have come
+ * @param {any[]} replies
+ */
+function gather(slot, begin, replies) {
+  const part = begin > 0 ? replies.slice(begin) : replies.slice(0, begin + slot.count);
+  slot.gathered = slot.gathered === null ? part : slot.gathered.concat(part);
+  if (slot.gathered.length === slot.count) slot.resolve(slot.gathered);
+}
+
+/**
+ * All who wait for a batch get this error.
+ * @param {import('./bridge').Bridge} bridge
+ * @param {Slot[]} slots
+ * @param {unknown} error
+ */
+function rejectAll(bridge, slots, error) {
+  for (const slot of slots) {
+    if (slot.waiter !== 0) bridge.sent.delete(slot.waiter);
+    slot.reject(error);
+  }
+}
+
+/** @param {unknown} cause */
+function replyLost(cause) {
+  return new HoldfastError(
+    'ERR_REPLY_LOST',
+    'the reply could not be read (there may be no memory for so long a text); the call itself may have been carried out',
+    { cause },
+  );
 }
 
 /**
@@ -142,4 +215,4 @@ function fail(slot, failed, at) {
   return false;
 }
 
-module.exports = { append, newBatch, settle };
+module.exports = { append, newBatch, newSlot, rejectAll, replyLost, settle };

@@ -1,20 +1,25 @@
 // The batched bridge: the calls of one turn of the event loop travel to Rust as one call, and many replies come back as one text.
 //
 // What a call costs is what crosses the boundary. A native promise per call costs some 10 µs of event loop; here a call only appends to a
-// text and to an array of numbers, and the first one of a turn schedules the flush. Rust answers with frames `id,[reply,…],errors`, any
-// number of them in one text, which one JSON.parse turns into values.
+// text and to an array of numbers, and the first one of a turn schedules the flush. Rust answers with frames `id,from,[reply,…],errors`, any
+// number of them in one text, which one JSON.parse turns into values; a batch whose replies are long comes in several frames.
+//
+// Many callers wait for one wake-up. Nothing in it may keep the others from their replies: what a frame throws is its own callers' rejection, and code of
+// the caller's (loggers, listeners) runs in ticks of its own, behind it.
 //
 // When a turn is over: src/js/turn.js.
 'use strict';
 
+const { rejectAll, replyLost, settle } = require('./batch');
 const { Events } = require('./events');
 const { Flights } = require('./flights');
+const { parse } = require('./host');
+const { Lane } = require('./lane');
 const { Leaves } = require('./leaves');
 const native = require('./native');
 const { afterWake } = require('./turn');
 
-/** @typedef {import('./channel').Channel} Channel */
-/** @typedef {import('./channel').Sent} Sent */
+/** @typedef {import('./lane').Sent} Sent */
 
 /** The bridge of this environment: numbers what is sent and finds who waits for what comes. */
 class Bridge {
@@ -39,7 +44,9 @@ class Bridge {
     this.flights = new Flights();
     this.events = new Events();
     this.leaves = new Leaves((names) => this.native.shape(names));
-    /** @type {Set<Channel> | null} while the callers run that one text of replies has woken: the channels that they called */
+    /** @type {Map<string, WeakRef<Lane>>} by engine and namespace */
+    this.lanes = new Map();
+    /** @type {Set<Lane> | null} while the callers run that one text of replies has woken: the lanes that they called */
     this.woken = null;
     this.flush = this.flush.bind(this);
   }
@@ -50,20 +57,32 @@ class Bridge {
     return this.lastId;
   }
 
+  /**
+   * The lane of a cache, which caches of the same engine and namespace share.
+   * @param {any} handle the native cache
+   * @returns {Lane}
+   */
+  laneOf(handle) {
+    const name = `${handle.engine}:${handle.prefix}`;
+    const known = this.lanes.get(name)?.deref();
+    if (known !== undefined) return known;
+    for (const [other, lane] of this.lanes) if (lane.deref() === undefined) this.lanes.delete(other);
+    const lane = new Lane(this);
+    this.lanes.set(name, new WeakRef(lane));
+    return lane;
+  }
+
   /** @param {string} text frames, as the engine's splice.rs writes them */
   wake(text) {
-    const frames = JSON.parse(text);
-    if (this.woken === null && afterWake(this.flush)) this.woken = new Set();
-    let replies = 0;
-    for (let i = 0; i < frames.length; i += 3) {
-      const id = frames[i];
-      if (id === 0) this.events.tell(frames[i + 1]);
-      else {
-        replies += frames[i + 1].length;
-        this.finish(id, frames[i + 1], frames[i + 2]);
-      }
+    // The flush behind the last wake-up never came: a fake timer has it.
+    if (this.woken !== null) this.flush();
+    if (afterWake(this.flush)) this.woken = new Set();
+    try {
+      this.take(parse(text), text.length);
+    } catch (cause) {
+      // It is not known what was in it, only of whom.
+      for (const id of this.native.lastIds()) this.drop(id, cause);
     }
-    if (replies > 0) this.replyLength = (this.replyLength + text.length / replies) / 2;
     if (this.sent.size === 0) this.rest();
   }
 
@@ -81,25 +100,60 @@ class Bridge {
     this.native.rest();
   }
 
+  /**
+   * @param {any[]} frames
+   * @param {number} length of their text
+   */
+  take(frames, length) {
+    let count = 0;
+    for (let i = 0; i < frames.length; i += 4) {
+      const id = frames[i];
+      const replies = frames[i + 2];
+      try {
+        if (id === 0) this.events.tell(replies);
+        else this.finish(id, frames[i + 1], replies, frames[i + 3]);
+      } catch (cause) {
+        this.drop(id, cause);
+      }
+      if (id !== 0) count += replies.length;
+    }
+    if (count > 0) this.replyLength = (this.replyLength + length / count) / 2;
+  }
+
   /** Hands over what callers did who were woken. */
   flush() {
-    const channels = this.woken ?? [];
+    const lanes = this.woken ?? [];
     this.woken = null;
-    for (const channel of channels) channel.flush();
+    for (const lane of lanes) lane.flush();
   }
 
   /**
    * @param {number} id
+   * @param {number} from
    * @param {any[]} replies
    * @param {0 | [number, string, string][]} errors
    */
-  finish(id, replies, errors) {
+  finish(id, from, replies, errors) {
     const sent = this.sent.get(id);
     // A waiter that was answered otherwise.
     if (sent === undefined) return;
+    sent.left -= replies.length;
+    if (sent.left <= 0) this.sent.delete(id);
+    settle(this, sent.slots, from, replies, errors, null);
+    if (sent.left <= 0) sent.channel.lane.end(sent.channel, sent.count, sent.length);
+  }
+
+  /**
+   * The replies of a batch, or of a waiter, are lost.
+   * @param {number} id
+   * @param {unknown} cause
+   */
+  drop(id, cause) {
+    const sent = this.sent.get(id);
+    if (sent === undefined) return;
     this.sent.delete(id);
-    sent.channel.answer(sent.slots, replies, errors);
-    sent.channel.settled(sent.count);
+    rejectAll(this, sent.slots, replyLost(cause));
+    sent.channel.lane.end(sent.channel, sent.count, sent.length);
   }
 }
 

@@ -21,14 +21,17 @@ const { getOrComputeMany } = require('./compute-many');
 const config = require('./config');
 const { LateVariables, variable } = require('./environment');
 const { HoldfastError, closed } = require('./errors');
+const { dateNow, nextTick, parse } = require('./host');
 const { Hot } = require('./hot');
 const { Listeners } = require('./listeners');
-const { warn } = require('./logging');
+const { tellLogger } = require('./logging');
 const { delMany, getMany, invalidateTags, setMany } = require('./many');
 const native = require('./native');
 const { Op, Task } = require('./ops');
+const { answered } = require('./turn');
 
-const { nextTick } = process;
+const ANY_CERTIFICATE =
+  'holdfast accepts any TLS certificate (tls.insecure): whoever is between can read and change the cache';
 
 /** @type {Bridge | undefined} */
 let bridge;
@@ -71,7 +74,7 @@ class Cache {
       handle = openHandle(settings);
     } catch (error) {
       if (!this.tolerant || !(error instanceof HoldfastError) || error.code !== 'ERR_CONFIG') throw error;
-      problem = { kind: 'config', message: error.message, at: Date.now() };
+      problem = { kind: 'config', message: error.message, at: dateNow() };
       settings = config.inMemory();
       handle = openHandle(settings);
     }
@@ -86,15 +89,11 @@ class Cache {
     if (handle.target === 'memory') nextTick(() => this.listeners.emit('ready', {}));
     // Nothing has to be waited for; and where others share a connection that is down, nothing more will be told of the first attempt.
     else if (handle.mode !== 'initializing') this.listeners.decided();
-    if (problem !== null) warn(logger, `holdfast runs in memory mode: ${problem.message}`);
+    if (problem !== null) tellLogger(logger, 'warn', `holdfast runs in memory mode: ${problem.message}`);
     if (handle.target === 'tls') {
-      if (settings.insecure)
-        warn(
-          logger,
-          'holdfast accepts any TLS certificate (tls.insecure): whoever is between can read and change the cache',
-        );
+      if (settings.insecure) tellLogger(logger, 'warn', ANY_CERTIFICATE);
       const extra = extraProblem();
-      if (extra !== null) warn(logger, `holdfast: ${extra}`);
+      if (extra !== null) tellLogger(logger, 'warn', `holdfast: ${extra}`);
     }
     return this.state;
   }
@@ -119,8 +118,8 @@ class Cache {
       `${names.join(', ')} came after the default cache had read the environment, which it does in the turn of its first require or ` +
       'at its first call, and changes nothing: load the environment (dotenv) before';
     if (names.includes('REDIS_URL') && handle.target === 'memory')
-      this.state.problem ??= { kind: 'config', message, at: Date.now() };
-    warn(logger, `holdfast: ${message}`);
+      this.state.problem ??= { kind: 'config', message, at: dateNow() };
+    tellLogger(logger, 'warn', `holdfast: ${message}`);
   }
 
   /**
@@ -140,7 +139,7 @@ class Cache {
       const { channel, codec, hot } = this.use();
       let value = hot?.get(key);
       if (value === undefined) value = channel.near(checkKey(key));
-      if (value !== undefined) return Promise.resolve(value);
+      if (value !== undefined) return answered(value);
       const reply = channel.get(key);
       return codec.read === null ? reply : reply.then(codec.read);
     } catch (error) {
@@ -305,7 +304,7 @@ class Cache {
       };
     }
     const { handle, problem } = this.use();
-    const health = JSON.parse(handle.health(variable('NODE_ENV') === 'production'));
+    const health = parse(handle.health(variable('NODE_ENV') === 'production'));
     return problem === null ? health : { ...health, status: 'degraded', lastError: problem };
   }
 
@@ -316,7 +315,7 @@ class Cache {
   }
 
   async end() {
-    this.closedAt = Date.now();
+    this.closedAt = dateNow();
     this.listeners.decided();
     const { state } = this;
     if (state === null) return;

@@ -5,9 +5,9 @@
 // back on when the function throws or is slow (`grace`), or nothing.
 'use strict';
 
-const { setImmediate: turn, setTimeout: pause } = require('node:timers/promises');
 const { UNREADABLE } = require('./codec');
 const { HoldfastError } = require('./errors');
+const { clearTimeout, now, pause, setTimeout, turn } = require('./host');
 const { Answer, Op } = require('./ops');
 
 // A flight that is to be followed and is not here is asked for again after so long: its beginning, or its end, is on
@@ -30,7 +30,7 @@ class Stale {
    */
   constructor(reply, age) {
     this.reply = reply;
-    this.endedAt = performance.now() - age;
+    this.endedAt = now() - age;
   }
 
   /** @param {Terms} terms whose caller wants no other */
@@ -45,7 +45,7 @@ class Stale {
   }
 
   get age() {
-    return performance.now() - this.endedAt;
+    return now() - this.endedAt;
   }
 
   /**

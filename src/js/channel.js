@@ -1,32 +1,19 @@
-// The calls of one cache: gathered into batches, handed over when the turn is over, and given their replies. The bridge's essay says why: bridge.js.
+// The calls of one cache, as operations: each is appended to its lane's batch, which crosses when the turn is over (lane.js), and is a promise of its reply.
 'use strict';
 
-const { append, newBatch, settle } = require('./batch');
+const { append, newSlot } = require('./batch');
+const { now, parse } = require('./host');
 const { Early, Op, Task, WRITES } = require('./ops');
-const { laterBy } = require('./turn');
 
 const NONE = new Float64Array(0);
-// A turn with more calls than this goes in parts, each handed over as soon as it is full: Rust and Redis work on the first one while the event loop makes
-// the rest. Smaller parts gain little more, and wake the event loop more often: docs/bridge.md.
-const PART = 256;
-// So is one with as much text, or whose replies will have as much if they are like the last ones.
-const PART_TEXT = 64 * 1024;
-// Groups (getMany) may make a batch longer, up to this: a pipeline of bounded length each, and strings of bounded size.
-const MAX_OPS = 4096;
-const MAX_TEXT = 8 * 1024 * 1024;
-// Operations that may be under way; further batches wait here, in order, until replies come. Bounds the memory of a burst, and keeps a burst from
-// missing its own deadlines, which begin when a batch is handed over. An outage answers what is under way, and so what waits.
-const WINDOW = 16384;
 // After a look-up in the near cache that found something, so many more are tried; else one read in so many.
 const LUCK = 8;
 const PEEK_ONE_IN = 16;
 
-/** @typedef {import('./batch').Batch} Batch */
 /** @typedef {import('./batch').Leaves} Leaves */
 /** @typedef {import('./batch').Slot} Slot */
 /** @typedef {import('./bridge').Bridge} Bridge */
 /** @typedef {import('./errors').HoldfastError} HoldfastError */
-/** @typedef {{ channel: Channel, slots: Slot[], count: number }} Sent */
 
 /** The calls of one cache. */
 class Channel {
@@ -39,18 +26,15 @@ class Channel {
     this.bridge = bridge;
     this.handle = handle;
     this.hot = hot;
-    /** @type {Batch} */
-    this.open = newBatch();
-    /** @type {Batch[]} full, waiting for the window */
-    this.sealed = [];
+    this.lane = bridge.laneOf(handle);
+    this.ownHots = hot === null ? 0 : 1;
+    if (hot !== null) this.lane.share(hot);
     /** How many look-ups may still fail before they become rare. */
     this.luck = 0;
     this.peeks = 0;
-    this.scheduled = false;
-    /** How the flush of a turn is scheduled: by whether the last one crossed to another thread. */
-    this.later = laterBy(false);
     this.underWay = 0;
-    this.flush = this.flush.bind(this);
+    /** Work in several steps, between which nothing may be under way. */
+    this.working = 0;
     /** @type {(() => void)[]} */
     this.whenIdle = [];
     /** @type {HoldfastError | null} why nothing can be called any more */
@@ -70,36 +54,17 @@ class Channel {
    */
   push(kind, key, value, a, b, slot, extras, leaves = null) {
     if (this.closed !== null) throw this.closed;
+    const { lane } = this;
     // Not only when Rust sees it, at the end of the turn: a read behind a write goes behind it.
-    if (this.hot !== null && WRITES.has(kind)) this.hot.forget(key);
-    let batch = this.open;
-    // A group (getMany, setMany) stays in one batch: it is chunked where it is made.
-    if (
-      slot !== null &&
-      batch.count > 0 &&
-      (batch.count + slot.count > MAX_OPS || batch.text.length + value.length > MAX_TEXT)
-    ) {
-      this.sealed.push(batch);
-      batch = this.open = newBatch();
+    if (WRITES.has(kind)) {
+      this.hot?.forget(key);
+      if (lane.hots.length > this.ownHots) lane.forget(key);
     }
+    // A group (getMany, setMany) stays in one batch: it is chunked where it is made.
+    const batch = slot === null ? lane.open : lane.batchFor(this, slot.count, value.length);
     append(batch, kind, key, value, a, b, extras, leaves);
     if (slot !== null) batch.slots.push(slot);
-    if (slot?.many === false && this.isPart(batch)) {
-      this.flush();
-    } else if (!this.scheduled) {
-      this.scheduled = true;
-      // A round of the event loop for nothing would be more than a tenth of what a lone call costs it.
-      if (this.bridge.woken === null) this.later(this.flush);
-      else this.bridge.woken.add(this);
-    }
-  }
-
-  /**
-   * Whether a batch is large enough to go before the turn is over.
-   * @param {Batch} batch
-   */
-  isPart({ count, text, used }) {
-    return count >= PART || text.length + used * 8 >= PART_TEXT || count * this.bridge.replyLength >= PART_TEXT;
+    lane.added(slot?.many === false);
   }
 
   /**
@@ -116,7 +81,9 @@ class Channel {
    */
   call(kind, key, value, a, b, quiet = false, extras = '', leaves = null) {
     return new Promise((resolve, reject) => {
-      const slot = { resolve, reject, key, count: 1, many: false, waiter: 0, quiet, done: false };
+      if (this.lane.unsent.length > 0) this.lane.goAhead(key, null);
+      const slot = newSlot(resolve, reject, key);
+      slot.quiet = quiet;
       this.push(kind, key, value, a, b, slot, extras, leaves);
     });
   }
@@ -153,20 +120,21 @@ class Channel {
    */
   near(key) {
     const { hot } = this;
-    if (hot === null || this.open.count > 0 || this.sealed.length > 0) return undefined;
+    if (hot === null || this.lane.waits) return undefined;
     if (this.luck === 0 && ++this.peeks % PEEK_ONE_IN !== 0) return undefined;
     const wanted = hot.wants();
     // Before Rust looks at its clock: what is left of a TTL must not count from later than that.
-    const now = wanted ? performance.now() : 0;
+    const asked = wanted ? now() : 0;
     const found = wanted ? this.bridge.native.peekHot(this.handle, key) : this.handle.peek(key);
     if (found === null) {
       if (this.luck > 0) this.luck--;
       return undefined;
     }
     this.luck = LUCK;
-    if (!wanted) return hot.give(JSON.parse(found));
-    const [ms, text, versions] = JSON.parse(found);
-    return versions.length === 0 ? hot.give(JSON.parse(text)) : hot.admit(key, text, versions, now + ms);
+    if (!wanted) return hot.give(parse(found));
+    const [ms, text, versions] = parse(found);
+    // What may not be kept came as itself.
+    return versions.length === 0 ? hot.give(text) : hot.admit(key, text, versions, asked + ms);
   }
 
   /**
@@ -181,9 +149,11 @@ class Channel {
   begin(key, flags, extras) {
     return new Promise((resolve, reject) => {
       if (this.closed !== null) throw this.closed;
+      if (this.lane.unsent.length > 0) this.lane.goAhead(key, null);
       const waiter = this.bridge.nextId();
-      const slot = { resolve, reject, key, count: 1, many: false, waiter, quiet: false, done: false };
-      this.bridge.sent.set(waiter, { channel: this, slots: [slot], count: 0 });
+      const slot = newSlot(resolve, reject, key);
+      slot.waiter = waiter;
+      this.bridge.sent.set(waiter, { channel: this, slots: [slot], count: 0, left: 1, length: 0 });
       try {
         this.push(Op.BEGIN, key, '', flags, waiter, slot, extras);
       } catch (error) {
@@ -198,12 +168,17 @@ class Channel {
    * @param {number} count
    * @param {(push: (kind: number, key: string, value: string, a: number, leaves?: Leaves | null) => void) => void} fill calls push `count` times
    * @param {string} [extras] of each of them
+   * @param {import('./unsent').Unsent | null} [by] the large write that they are a part of
    * @returns {Promise<any[]>}
    */
-  group(count, fill, extras = '') {
+  group(count, fill, extras = '', by = null) {
     return new Promise((resolve, reject) => {
+      // Before the first is added: a group stays together.
+      if (this.lane.unsent.length > 0) fill((_kind, key) => this.lane.goAhead(key, by));
       /** @type {Slot | null} */
-      let slot = { resolve, reject, key: '', count, many: true, waiter: 0, quiet: false, done: false };
+      let slot = newSlot(resolve, reject, '');
+      slot.count = count;
+      slot.many = true;
       fill((kind, key, value, a, leaves) => {
         this.push(kind, key, value, a, 0, slot, extras, leaves);
         slot = null;
@@ -219,118 +194,35 @@ class Channel {
    */
   run(task, pattern) {
     return new Promise((resolve, reject) => {
-      if (task !== Task.STATS) this.hot?.clear();
-      const slots = [{ resolve, reject, key: '', count: 1, many: false, waiter: 0, quiet: false, done: false }];
-      const batch = { text: pattern, numbers: NONE, used: 0, count: 1, slots, task };
-      this.sealOpen();
-      this.sealed.push(batch);
-      this.release();
+      if (task !== Task.STATS) this.lane.forgetAll();
+      const slots = [newSlot(resolve, reject, '')];
+      this.lane.add({ channel: this, text: pattern, numbers: NONE, used: 0, count: 1, slots, task });
     });
-  }
-
-  /** Hands over what has gathered, as far as the window allows. */
-  flush() {
-    this.scheduled = false;
-    const batch = this.open;
-    if (batch.count > 0 && this.sealed.length === 0 && this.admits(batch)) {
-      this.open = newBatch(batch);
-      this.submit(batch);
-    } else {
-      this.sealOpen();
-      this.release();
-    }
   }
 
   /** Hands over what has gathered before anything hot is read again: it ends more than the keys that it names. */
   flushAhead() {
-    this.flush();
-    // It waits for the window, and Rust has not raised the versions yet.
-    if (this.sealed.length > 0) this.hot?.clear();
-  }
-
-  sealOpen() {
-    if (this.open.count === 0) return;
-    this.sealed.push(this.open);
-    this.open = newBatch();
-  }
-
-  /** @param {Batch} batch */
-  admits(batch) {
-    return this.underWay === 0 || this.underWay + batch.count <= WINDOW;
-  }
-
-  release() {
-    let done = 0;
-    while (done < this.sealed.length && this.admits(this.sealed[done])) this.submit(this.sealed[done++]);
-    if (done > 0) this.sealed.splice(0, done);
-  }
-
-  /** @param {Batch} batch */
-  submit(batch) {
-    const { bridge, handle } = this;
-    const { text, numbers, used, count, slots } = batch;
-    const id = bridge.nextId();
-    // Before Rust looks at its clock: what is left of a TTL must not count from later than that.
-    const now = this.hot === null ? 0 : performance.now();
-    const answer =
-      batch.task === undefined
-        ? bridge.native.submit(handle, id, text, numbers, used)
-        : bridge.native.run(handle, id, batch.task, text);
-    let later = null;
-    if (answer !== null && answer !== undefined) {
-      const [replies, errors, hot, rest] = JSON.parse(answer);
-      if (hot !== 0) this.admit(hot, slots, replies, now);
-      if (rest !== 0) later = new Set(rest);
-      settle(bridge, slots, replies, errors, later);
-      if (later === null) {
-        this.later = laterBy(true);
-        this.wakeIdle();
-        return;
-      }
-    }
-    this.later = laterBy(false);
-    this.underWay += count;
-    bridge.busy.bridge = bridge;
-    bridge.sent.set(id, { channel: this, slots, count });
+    this.lane.flushAhead();
   }
 
   /**
-   * Takes hot values, and puts them in their places among the replies.
-   * @param {any[]} found index, milliseconds, text and versions of each, in the order of the replies
-   * @param {Slot[]} slots
-   * @param {any[]} replies
-   * @param {number} now of `performance.now()`, when they were looked up
+   * Work in several steps: until its promise settles, the channel is not idle.
+   * @template T
+   * @param {() => Promise<T>} steps
+   * @returns {Promise<T>}
    */
-  admit(found, slots, replies, now) {
-    if (this.hot === null) return;
-    let at = 0;
-    let next = 0;
-    for (let i = 0; i < found.length; i += 4) {
-      const index = found[i];
-      while (at < index) at += slots[next++].count;
-      replies[index] = this.hot.admit(slots[next].key, found[i + 2], found[i + 3], now + found[i + 1]);
+  async during(steps) {
+    this.working++;
+    try {
+      return await steps();
+    } finally {
+      this.working--;
+      this.wakeIdle();
     }
-  }
-
-  /**
-   * Replies that came as a frame.
-   * @param {Slot[]} slots
-   * @param {any[]} replies
-   * @param {0 | [number, string, string][]} errors
-   */
-  answer(slots, replies, errors) {
-    settle(this.bridge, slots, replies, errors, null);
-  }
-
-  /** @param {number} count operations that have been answered */
-  settled(count) {
-    this.underWay -= count;
-    if (this.sealed.length > 0) this.release();
-    this.wakeIdle();
   }
 
   get idle() {
-    return this.underWay === 0 && this.open.count === 0 && this.sealed.length === 0;
+    return this.underWay === 0 && this.working === 0 && !this.lane.holds(this);
   }
 
   wakeIdle() {

@@ -4,7 +4,9 @@
 // Rust stores the bytes. The exception is what `increment` made, which stays an integer that Redis can count with, and comes as a number.
 'use strict';
 
+const { copyTree } = require('./copy');
 const { HoldfastError } = require('./errors');
+const { parse, stringify: textOf } = require('./host');
 const { frozenCopy } = require('./hot');
 
 // What decodes to no value.
@@ -45,8 +47,6 @@ function codecOf(name, maxBytes, frozen, leaves) {
  * @returns {Codec}
  */
 function json(maxBytes, frozen, leaves) {
-  /** @param {any} value */
-  const copy = (value) => (value !== null && typeof value === 'object' ? JSON.parse(JSON.stringify(value)) : value);
   return {
     encode(value) {
       const text = stringify(value, maxBytes);
@@ -57,8 +57,8 @@ function json(maxBytes, frozen, leaves) {
     take: (value) => (leaves.take(value, maxBytes) ? leaves : null),
     decode: frozen ? frozenCopy : null,
     read: frozen ? frozenCopy : null,
-    parse: (text) => JSON.parse(text),
-    copy: frozen ? (value) => frozenCopy(copy(value)) : copy,
+    parse,
+    copy: frozen ? (value) => frozenCopy(copyOf(value)) : copyOf,
     made: (value) => value,
     unreadable: 0,
   };
@@ -134,6 +134,17 @@ function raw(maxBytes) {
   };
 }
 
+/** @param {any} value */
+function copyOf(value) {
+  if (value === null || typeof value !== 'object') return value;
+  try {
+    return parse(textOf(value));
+  } catch {
+    // Somebody wrote a text so deep that JSON.parse reads it, and JSON.stringify has no stack to write it.
+    return copyTree(value);
+  }
+}
+
 function nothing() {
   return null;
 }
@@ -146,7 +157,7 @@ function nothing() {
 function stringify(value, maxBytes) {
   let text;
   try {
-    text = JSON.stringify(value);
+    text = textOf(value);
   } catch (cause) {
     if (cause instanceof RangeError && cause.message === 'Invalid string length') throw tooLarge(maxBytes);
     throw unserializable('the value has no JSON form (a cycle, a BigInt, or a toJSON or getter that throws)', cause);

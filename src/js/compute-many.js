@@ -10,8 +10,10 @@
 const { checkFunction, checkKeys, checkStorable, invalid } = require('./arguments');
 const { Caller, Patience, tooLate } = require('./caller');
 const { UNREADABLE } = require('./codec');
+const { turn } = require('./host');
 const { Answer } = require('./ops');
 const { termsOf } = require('./terms');
+const { isDue } = require('./turn');
 
 /** @typedef {import('./compute').Computer} Computer */
 /** @typedef {import('./flights').Flight} Flight */
@@ -76,6 +78,7 @@ async function getOrComputeMany(computer, keys, fn, given) {
     if (hot === undefined) cold.push(key);
     else values.set(key, hot);
   }
+  if (cold.length === 0 && isDue()) await turn();
   // Between the last answer and the first caller, too.
   computer.waiting++;
   const asked = new Asked(computer, terms);

@@ -6,6 +6,8 @@
 // thousand of them, memory that was not read lately is most of what a copy costs.
 'use strict';
 
+const { stringify } = require('./host');
+
 // Deeper values are parsed each time: the walk is recursive.
 const DEEPEST = 64;
 
@@ -56,7 +58,7 @@ function newPlan(value, depth) {
  * @param {Plan} plan
  */
 function shared(plan) {
-  const text = JSON.stringify(plan);
+  const text = stringify(plan);
   if (text.length > LONGEST) return plan;
   const first = plans.get(text);
   if (first !== undefined) return first;
@@ -79,4 +81,25 @@ function copyBy(value, plan) {
   return copy;
 }
 
-module.exports = { copyBy, planOf };
+/**
+ * A copy of a value of any depth, that shares no object with it.
+ * @param {any} value an object or array that JSON.parse made
+ */
+function copyTree(value) {
+  const whole = Array.isArray(value) ? value.slice() : { ...value };
+  const copies = [whole];
+  for (let copy = copies.pop(); copy !== undefined; copy = copies.pop()) {
+    for (const key of Object.keys(copy)) {
+      const part = copy[key];
+      if (part === null || typeof part !== 'object') continue;
+      const inner = Array.isArray(part) ? part.slice() : { ...part };
+      // An assignment to this name would set the prototype.
+      if (key === '__proto__') Object.defineProperty(copy, key, { value: inner });
+      else copy[key] = inner;
+      copies.push(inner);
+    }
+  }
+  return whole;
+}
+
+module.exports = { copyBy, copyTree, planOf };

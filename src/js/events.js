@@ -1,5 +1,11 @@
 // Changes of an engine's state, from Rust to the listeners of each cache and, once each, to their loggers.
+//
+// Both are the caller's code, so they run in ticks of their own: what a listener throws is its own uncaught exception, as with any emitter. A logger that
+// throws is told of by a process warning: a stream that was closed is no reason to end the process.
 'use strict';
+
+const { nextTick } = require('./host');
+const { tellLogger } = require('./logging');
 
 /** @typedef {{ emitter: import('./listeners').Listeners, logger: import('../../index').Logger | null, ready: boolean }} Listener */
 
@@ -59,8 +65,7 @@ function deliver(listener, event, detail) {
     if (listener.ready) return;
     listener.ready = true;
   }
-  // In a tick of its own: what a listener throws is its own uncaught exception, and keeps no reply from its caller.
-  process.nextTick(() => {
+  nextTick(() => {
     const { emitter } = listener;
     if (event !== 'error') emitter.emit(event, detail);
     else if (emitter.listenerCount('error') > 0)
@@ -75,11 +80,16 @@ function deliver(listener, event, detail) {
  */
 function log(logger, event, detail) {
   if (event === 'fallback')
-    logger.warn(`holdfast: Redis is away (${detail.kind}: ${detail.message}); the in-process tier answers`);
-  else if (event === 'recovered') logger.info(`holdfast: Redis is back after ${detail.outageMs} ms`);
-  else if (event === 'error') logger.error(`holdfast: ${detail.message}`);
+    tellLogger(
+      logger,
+      'warn',
+      `holdfast: Redis is away (${detail.kind}: ${detail.message}); the in-process tier answers`,
+    );
+  else if (event === 'recovered') tellLogger(logger, 'info', `holdfast: Redis is back after ${detail.outageMs} ms`);
+  else if (event === 'error') tellLogger(logger, 'error', `holdfast: ${detail.message}`);
   // A start that went well is no news for process warnings.
-  else if (event === 'ready' && !Object.hasOwn(logger, 'warningsOnly')) logger.info('holdfast: connected to Redis');
+  else if (event === 'ready' && !Object.hasOwn(logger, 'warningsOnly'))
+    tellLogger(logger, 'info', 'holdfast: connected to Redis');
 }
 
 module.exports = { Events };

@@ -11,6 +11,7 @@
 'use strict';
 
 const { copyBy, planOf } = require('./copy');
+const { now: loopTime, parse } = require('./host');
 
 const MAX_ENTRIES = 131072;
 const MAX_TEXT = 32 * 1024 * 1024;
@@ -38,10 +39,10 @@ class Hot {
     this.frozen = frozen;
     this.clock = clock;
     this.now = now;
-    /** What `performance.now()` was when that clock was 0. */
-    this.origin = performance.now() - now();
+    /** What `loopTime()` was when that clock was 0. */
+    this.origin = loopTime() - now();
     /** From when deadlines count. */
-    this.began = performance.now();
+    this.began = loopTime();
     /** @type {Map<string, Entry>} */
     this.map = new Map();
     this.size = 0;
@@ -56,7 +57,7 @@ class Hot {
   get(key) {
     const entry = this.map.get(key);
     if (entry === undefined) return undefined;
-    const now = performance.now();
+    const now = loopTime();
     if (!this.vouched(now)) return undefined;
     if (
       Atomics.load(this.versions, entry.slot) !== entry.version ||
@@ -72,7 +73,7 @@ class Hot {
 
   /**
    * Whether Redis vouched for what is held a short while ago. A process that was stopped must not serve it before Rust has read what came meanwhile.
-   * @param {number} now of `performance.now()`
+   * @param {number} now of `loopTime()`
    */
   vouched(now) {
     const until = Atomics.load(this.versions, this.clock);
@@ -99,14 +100,13 @@ class Hot {
    * @param {string} key
    * @param {string} text
    * @param {number[]} versions slots and their versions in turn, as they were before the look-up: the key's own, then its tags'
-   * @param {number} deadline of `performance.now()`
+   * @param {number} deadline of `loopTime()`
    */
   admit(key, text, versions, deadline) {
-    const value = JSON.parse(text);
-    const object = value !== null && typeof value === 'object';
-    if (object && this.frozen) freeze(value);
-    const plan = object && !this.frozen ? planOf(value) : null;
-    if (text.length <= MAX_ONE && plan !== undefined) {
+    const value = this.give(parse(text));
+    if (text.length > MAX_ONE) return value;
+    const plan = !this.frozen && value !== null && typeof value === 'object' ? planOf(value) : null;
+    if (plan !== undefined) {
       this.forget(key);
       // The caller may change its value: what is kept is a copy already.
       const kept = plan === null ? value : copyBy(value, plan);
@@ -143,10 +143,14 @@ class Hot {
   }
 }
 
-/** @param {object} value what JSON.parse made: a tree, without cycles */
+/** @param {object} value what JSON.parse made: a tree, without cycles, and as deep as whoever wrote it likes */
 function freeze(value) {
-  for (const part of Object.values(value)) if (part !== null && typeof part === 'object') freeze(part);
-  return Object.freeze(value);
+  const objects = [value];
+  for (let object = objects.pop(); object !== undefined; object = objects.pop()) {
+    for (const part of Object.values(object)) if (part !== null && typeof part === 'object') objects.push(part);
+    Object.freeze(object);
+  }
+  return value;
 }
 
 /**

@@ -9,6 +9,7 @@ const { inspect } = require('node:util');
 const { Cache } = require('./cache');
 const config = require('./config');
 const { HoldfastError } = require('./errors');
+const { setImmediate } = require('./host');
 
 const FUNCTIONS = /** @type {const} */ ([
   'ready',
@@ -59,9 +60,10 @@ class HoldfastCache {
 const cache = new Cache(config.fromEnvironment, true);
 
 // Connecting begins in the background, after this turn: a start-up that loads its environment (dotenv) behind this require is still in time.
-setImmediate(() => {
+const opening = setImmediate(() => {
   if (cache.state === null && cache.closing === null) cache.open();
-}).unref();
+});
+if (opening !== undefined) opening.unref();
 
 /**
  * @param {import('../../index').CacheOptions} options

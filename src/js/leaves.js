@@ -5,6 +5,8 @@
 // apart is perverse: a getter that hides later names of its own object (`enumerable: false`), or a boxed value that was given the prototype of plain objects.
 'use strict';
 
+const { stringify } = require('./host');
+
 // Of a value, 64 KiB of them, which each environment keeps for the next one. JSON.stringify takes what has more.
 const MOST = 8192;
 // Deeper values: the walk is recursive, and would not end in a cycle.
@@ -66,7 +68,7 @@ class Node {
   names() {
     const names = [];
     for (let node = /** @type {Node} */ (this); node.parent !== null; node = node.parent)
-      names.push(JSON.stringify(node.name));
+      names.push(stringify(node.name));
     return names.reverse().join('\n');
   }
 }

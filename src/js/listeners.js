@@ -4,10 +4,9 @@
 'use strict';
 
 const { EventEmitter, errorMonitor } = require('node:events');
-const { clearInterval, setImmediate, setInterval } = require('node:timers');
 const { describe, invalid } = require('./arguments');
+const { clearInterval, nextTick, setImmediate, setInterval } = require('./host');
 
-const { nextTick } = process;
 const EVENTS = ['ready', 'fallback', 'recovered', 'error'];
 // Those that every EventEmitter has.
 const OF_NODE = ['newListener', 'removeListener'];

@@ -3,8 +3,7 @@
 
 const { variable } = require('./environment');
 const { misconfigured } = require('./errors');
-
-const { nextTick } = process;
+const { nextTick, surface } = require('./host');
 
 /** @typedef {import('../../index').Logger} Logger */
 
@@ -58,18 +57,34 @@ function loggerOption(logger) {
 }
 
 /**
- * Warns. What the logger throws is its own uncaught exception, and keeps nothing from going on.
+ * Tells a logger, whatever it does: in a tick of its own, and what it throws becomes a process warning, as a stream that
+ * was closed is no reason to end the process.
  * @param {Logger | null} logger
+ * @param {'info' | 'warn' | 'error'} level
  * @param {string} message
  */
-function warn(logger, message) {
+function tellLogger(logger, level, message) {
+  if (logger === null) return;
+  nextTick(async () => {
+    try {
+      // It may be one that returns a promise.
+      await logger[level](message);
+    } catch (error) {
+      complain(error);
+    }
+  });
+}
+
+/** @param {unknown} error that a logger threw */
+function complain(error) {
   try {
-    logger?.warn(message);
-  } catch (error) {
-    nextTick(() => {
-      throw error;
+    process.emitWarning('the logger of a holdfast cache threw; what it was told is lost', {
+      type: 'HoldfastWarning',
+      detail: String(error instanceof Error ? error.stack : error),
     });
+  } catch (failure) {
+    surface(failure);
   }
 }
 
-module.exports = { loggerOfEnvironment, loggerOption, warn };
+module.exports = { loggerOfEnvironment, loggerOption, tellLogger };

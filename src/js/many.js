@@ -3,6 +3,7 @@
 
 const { checkKeys, checkStorable, checkTag, pairsOf } = require('./arguments');
 const { Op, TAG } = require('./ops');
+const { Unsent } = require('./unsent');
 
 // Keys of a chunk, the length of their texts, and how many chunks go at once.
 const CHUNK = 2048;
@@ -19,7 +20,7 @@ const CHUNKS_AT_ONCE = 4;
  * @returns {Promise<any[]>}
  */
 async function getMany(channel, codec, keys) {
-  const values = await inChunks(checkKeys(keys), (chunk) =>
+  const values = await inChunks(channel, checkKeys(keys), (chunk) =>
     channel.group(chunk.length, (push) => {
       for (const key of chunk) push(Op.GET, key, '', 0);
     }),
@@ -44,30 +45,31 @@ async function setMany(channel, codec, entries, ttl, extras) {
       ? { key, text: codec.encode(value), leaves }
       : { key, text: leaves.strings(), leaves: leaves.copy() };
   });
-  await inChunks(
+  await writeInChunks(
+    channel,
     writes,
-    (chunk) =>
-      channel.group(
-        chunk.length,
-        (push) => {
-          for (const { key, text, leaves } of chunk) push(Op.SET, key, text, ttl, leaves);
-        },
-        extras,
-      ),
+    ({ key }) => key,
+    (push, { key, text, leaves }) => push(Op.SET, key, text, ttl, leaves),
     ({ key, text, leaves }) => key.length + text.length + (leaves?.numbers.byteLength ?? 0) + extras.length,
+    extras,
   );
 }
 
 /**
  * @param {Channel} channel
  * @param {string[]} keys
+ * @param {number} [atOnce]
  * @returns {Promise<number>} how many there were
  */
-async function delMany(channel, keys) {
-  const removed = await inChunks(keys, (chunk) =>
-    channel.group(chunk.length, (push) => {
-      for (const key of chunk) push(Op.DEL, key, '', 0);
-    }),
+async function delMany(channel, keys, atOnce = CHUNKS_AT_ONCE) {
+  const removed = await writeInChunks(
+    channel,
+    keys,
+    (key) => key,
+    (push, key) => push(Op.DEL, key, '', 0),
+    (key) => key.length,
+    '',
+    atOnce,
   );
   return removed.reduce((sum, n) => sum + n, 0);
 }
@@ -79,30 +81,73 @@ async function delMany(channel, keys) {
 async function invalidateTags(channel, tags) {
   const checked = Array.isArray(tags) ? checkKeys(tags, checkTag) : [checkTag(tags)];
   const keys = Array.from(new Set(checked), (tag) => TAG + tag);
-  const removed = delMany(channel, keys);
+  // All at once: which reads behind it they concern, their keys do not tell.
+  const removed = delMany(channel, keys, Infinity);
   channel.flushAhead();
-  // The rest goes when these are answered.
-  if (keys.length > CHUNK * CHUNKS_AT_ONCE) channel.hot?.clear();
   await removed;
 }
 
 /**
- * Sends items in groups, some at once, and gathers the replies in order.
- * @template T
- * @param {T[]} items
- * @param {(chunk: T[]) => Promise<any[]>} send
- * @param {(item: T) => number} [lengthOf] the text of an item
+ * Sends reads in groups, some at once, and gathers the replies in order.
+ * @param {Channel} channel
+ * @param {string[]} keys
+ * @param {(chunk: string[]) => Promise<any[]>} send
  * @returns {Promise<any[]>}
  */
-async function inChunks(items, send, lengthOf = () => 0) {
-  const results = [];
-  for (let at = 0; at < items.length; ) {
-    const wave = [];
-    for (; wave.length < CHUNKS_AT_ONCE && at < items.length; at += wave[wave.length - 1].length)
-      wave.push(chunkAt(items, at, lengthOf));
-    for (const replies of await Promise.all(wave.map(send))) results.push(replies);
-  }
+function inChunks(channel, keys, send) {
+  const chunks = chunksOf(keys, (key) => key.length);
+  return channel.during(async () => {
+    const results = [];
+    for (let at = 0; at < chunks.length; at += CHUNKS_AT_ONCE)
+      for (const replies of await Promise.all(chunks.slice(at, at + CHUNKS_AT_ONCE).map(send))) results.push(replies);
+    return joined(results);
+  });
+}
+
+/**
+ * Sends writes in groups, some at once, and gathers the replies in order. What is called behind it finds all of them: see unsent.js.
+ * @template T
+ * @param {Channel} channel
+ * @param {T[]} items
+ * @param {(item: T) => string} keyOf
+ * @param {(push: (kind: number, key: string, value: string, a: number, leaves?: any) => void, item: T) => void} write pushes one operation
+ * @param {(item: T) => number} lengthOf the text of an item
+ * @param {string} extras of each
+ * @param {number} [atOnce]
+ * @returns {Promise<any[]>}
+ */
+async function writeInChunks(channel, items, keyOf, write, lengthOf, extras, atOnce = CHUNKS_AT_ONCE) {
+  const chunks = chunksOf(items, lengthOf);
+  /** @type {(chunk: T[], by: Unsent | null) => Promise<any[]>} */
+  const send = (chunk, by) =>
+    channel.group(
+      chunk.length,
+      (push) => {
+        for (const item of chunk) write(push, item);
+      },
+      extras,
+      by,
+    );
+  if (chunks.length <= atOnce) return joined(await Promise.all(chunks.map((chunk) => send(chunk, null))));
+  const keys = chunks.map((chunk) => chunk.map(keyOf));
+  const unsent = new Unsent(channel.lane, keys, (index, self) => send(chunks[index], self));
+  return joined(await channel.during(() => unsent.sendAll(atOnce)));
+}
+
+/** @param {any[][]} results */
+function joined(results) {
   return results.length === 1 ? results[0] : results.flat(1);
+}
+
+/**
+ * @template T
+ * @param {T[]} items
+ * @param {(item: T) => number} lengthOf the text of an item
+ */
+function chunksOf(items, lengthOf) {
+  const chunks = [];
+  for (let at = 0; at < items.length; at += chunks[chunks.length - 1].length) chunks.push(chunkAt(items, at, lengthOf));
+  return chunks;
 }
 
 /**

@@ -1,24 +1,37 @@
-// When a turn of the event loop is over, and its calls are handed to Rust.
+// When a turn of the event loop is over, and its calls are handed to Rust; and that the event loop gets its turn.
 //
-// Too early, and calls that would have shared a pipeline travel alone; too late, and they wait for nothing. Three moments were measured, under a loop of callers and under an
-// HTTP server (docs/benchmarks/flush.md), and each is best somewhere:
+// Too early, and calls that would have shared a pipeline travel alone; too late, and they wait for nothing. Three moments were measured, under a loop of
+// callers and under an HTTP server (docs/benchmarks/flush.md), and each is best somewhere:
 //
-// - Calls of requests that arrived together are made in callbacks of their own, one behind the other in one poll of the event loop. `setImmediate` runs behind all of them;
-//   `process.nextTick` behind the first.
+// - Calls of requests that arrived together are made in callbacks of their own, one behind the other in one poll of the event loop. `setImmediate` runs
+//   behind all of them; `process.nextTick` behind the first.
 // - Callers that one group of replies has woken make their next calls in the promise jobs behind it. All are made when these have run: waiting for
 //   `setImmediate` would gain nothing there.
 // - Where Rust answers at once (memory mode), a lone caller would pay a round of the event loop for each call with `setImmediate`.
 //
 // So: behind the promise jobs of a wake-up for what they call, else `setImmediate`; and `process.nextTick` while answers come at once.
+//
+// A loop of awaited calls that are answered at once, or from hot values, would then never let the event loop poll: no timer fires and no request is read
+// while it runs. So now and then an answer waits for the next turn (`isDue`).
 'use strict';
+
+const { microtask, nextTick, setImmediate } = require('./host');
+
+// What is answered at once between two turns of the event loop, in hot hits: some 0.5 ms of a loop that does nothing else.
+const MAX_ANSWERS = 4096;
+// What a batch that Rust answers at once counts for, and each of its calls: a lone one takes about as long as so many hot hits.
+const BATCH_ANSWERS = 32;
+const CALL_ANSWERS = 4;
 
 // For the benchmark, which compares the moments.
 const FORCED = new Map([
-  ['microtask', queueMicrotask],
-  ['nextTick', process.nextTick],
+  ['microtask', microtask],
+  ['nextTick', nextTick],
   ['immediate', setImmediate],
 ]);
 const forced = Object.hasOwn(process.env, 'HOLDFAST_FLUSH') ? FORCED.get(process.env.HOLDFAST_FLUSH ?? '') : undefined;
+
+let answers = 0;
 
 /**
  * How the first call of a turn schedules the flush.
@@ -26,7 +39,7 @@ const forced = Object.hasOwn(process.env, 'HOLDFAST_FLUSH') ? FORCED.get(process
  * @returns {(flush: () => void) => void}
  */
 function laterBy(atOnce) {
-  return forced ?? (atOnce ? process.nextTick : setImmediate);
+  return forced ?? (atOnce ? nextTick : setImmediate);
 }
 
 /**
@@ -37,8 +50,36 @@ function laterBy(atOnce) {
 function afterWake(flush) {
   if (forced !== undefined) return false;
   // A tick runs when the promise jobs are through; one that is scheduled from outside of them could run before.
-  queueMicrotask(() => process.nextTick(flush));
+  microtask(() => nextTick(flush));
   return true;
 }
 
-module.exports = { afterWake, laterBy };
+/** Whether the answer of a hot or near hit shall wait for the next turn of the event loop. */
+function isDue() {
+  if (++answers < MAX_ANSWERS) return false;
+  answers = 0;
+  return true;
+}
+
+/**
+ * As `isDue`, for a batch that was answered at once.
+ * @param {number} calls
+ */
+function isBatchDue(calls) {
+  answers += BATCH_ANSWERS + calls * CALL_ANSWERS;
+  return isDue();
+}
+
+/**
+ * A promise of a value that is there.
+ * @param {any} value
+ * @returns {Promise<any>}
+ */
+function answered(value) {
+  if (!isDue()) return Promise.resolve(value);
+  return new Promise((resolve) => {
+    setImmediate(() => resolve(value));
+  });
+}
+
+module.exports = { afterWake, answered, isBatchDue, isDue, laterBy };

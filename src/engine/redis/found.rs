@@ -11,7 +11,7 @@ use super::settle::{Reader, Wanted};
 use super::writes::holder;
 use crate::engine::batch::{Reply, ReplyTo};
 use crate::engine::cache::Cache;
-use crate::engine::entry::{self, Entry};
+use crate::engine::entry::{self, Entry, Room};
 use crate::engine::lease;
 use crate::engine::life::{self, Ask, Life, Stale};
 use crate::engine::local;
@@ -45,13 +45,14 @@ pub(super) fn judge(
     ask: Ask,
     token: impl Fn(&str) -> Option<Arc<str>>,
     now: u64,
+    room: &mut Room,
 ) -> Found {
     // Somebody computes it.
     if lease::is_marker(&bytes) {
         return Found::miss();
     }
     let identity: Box<[u8]> = entry::identity(&bytes).unwrap_or_default().into();
-    let Some(entry) = cache.format.decode(bytes) else {
+    let Some(entry) = cache.format.decode(bytes, room) else {
         add(&cache.counters.decode_errors, 1);
         return Found::Void(identity);
     };

@@ -16,7 +16,7 @@ use super::writes::holder;
 use crate::engine::batch::Json;
 use crate::engine::cache::Cache;
 use crate::engine::clock::now_ms;
-use crate::engine::entry;
+use crate::engine::entry::{self, Room};
 use crate::engine::error::{Kind, Trouble};
 use crate::engine::lease::{self, Holder, LONGEST, POLL, RENEWAL};
 use crate::engine::life::Ask;
@@ -201,7 +201,7 @@ impl Task {
         }
         let tokens = self.tokens(&bytes).await?;
         let token = |key: &str| tokens.get(key).cloned();
-        Ok(match judge(&self.cache, bytes, left, Ask::default(), token, now_ms()) {
+        Ok(match judge(&self.cache, bytes, left, Ask::default(), token, now_ms(), &mut Room::default()) {
             found::Found::Fresh(entry, _) => Found::Value(entry.json),
             found::Found::Void(identity) if !identity.is_empty() => Found::Void(identity),
             _ => Found::Foreign,

@@ -16,7 +16,7 @@ use super::writes::{Computed, store, transaction, written};
 use crate::engine::batch::{Batch, Op, Reply, ReplyTo};
 use crate::engine::cache::Cache;
 use crate::engine::clock::{Ttl, now_ms};
-use crate::engine::entry;
+use crate::engine::entry::{self, Room};
 use crate::engine::error::{CallError, Kind, Trouble};
 use crate::engine::expiry;
 use crate::engine::life::Ask;
@@ -92,6 +92,7 @@ impl Plan {
             sent: self.now,
             tokens: self.tokens,
             uncovered: self.uncovered.into_iter().peekable(),
+            room: Room::default(),
             verdict: Verdict { answers: self.answers, ..Verdict::default() },
         };
         let mut buffer = String::new();
@@ -120,6 +121,8 @@ pub(super) struct Reader {
     sent: u64,
     tokens: Tokens,
     uncovered: Peekable<vec::IntoIter<(usize, u64)>>,
+    /// For what its compressed entries expand to.
+    room: Room,
     pub(super) verdict: Verdict,
 }
 
@@ -289,7 +292,7 @@ impl Reader {
                 return Found::miss();
             }
         };
-        judge(cache, bytes, left, ask, |key| self.tokens.get(key).cloned(), now)
+        judge(cache, bytes, left, ask, |key| self.tokens.get(key).cloned(), now, &mut self.room)
     }
 
     /// The reply of a `get`.

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed, TestRunner};
 
 use crate::engine::batch::Json;
-use crate::engine::entry::{self, Codec, Entry, Format, HEAD, MAX_TAGS, Meta, Tag};
+use crate::engine::entry::{self, Codec, Entry, Format, HEAD, MAX_TAGS, Meta, Room, Tag};
 
 const CODECS: [Codec; 3] = [Codec::Json, Codec::Structured, Codec::Raw];
 
@@ -27,7 +27,7 @@ fn quoted(bytes: &[u8]) -> String {
 }
 
 fn read(format: Format, bytes: &[u8]) -> Option<String> {
-    format.decode(bytes.to_vec()).map(|entry| entry.json.as_str().to_owned())
+    format.decode(bytes.to_vec(), &mut Room::default()).map(|entry| entry.json.as_str().to_owned())
 }
 
 fn tag(name: &str) -> Tag {
@@ -157,7 +157,7 @@ fn every_value_and_meta_comes_back() {
         let meta = meta.filter(|meta| *meta != Meta::default());
         prop_assert_eq!(&entry::meta_of(&stored).filter(|meta| *meta != Meta::default()), &meta);
         let meta = meta.map(Arc::new);
-        prop_assert_eq!(format.decode(stored), Some(Entry { json: Json::Owned(text), meta }));
+        prop_assert_eq!(format.decode(stored, &mut Room::default()), Some(Entry { json: Json::Owned(text), meta }));
         Ok(())
     });
     result.unwrap_or_else(|e| panic!("{e}"));
@@ -337,7 +337,7 @@ fn as_many_tags_as_fit_come_back_and_an_entry_with_more_cannot_be_read() {
     let with = |tags: Vec<Tag>| {
         let meta = Meta { nonce: 1, tags, ..Meta::default() };
         let stored = format(Codec::Raw).encode(&quoted(b"hi"), Some(&meta)).into_owned();
-        format(Codec::Raw).decode(stored).and_then(|entry| entry.meta).map(|meta| meta.tags.len())
+        format(Codec::Raw).decode(stored, &mut Room::default()).and_then(|entry| entry.meta).map(|meta| meta.tags.len())
     };
     assert_eq!(with(vec![tag("a"); MAX_TAGS]), Some(MAX_TAGS));
     assert_eq!(with(vec![tag("a"); MAX_TAGS + 1]), None);

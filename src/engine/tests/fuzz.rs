@@ -136,7 +136,7 @@ fn whatever_a_server_replies_every_call_gets_one_answer_that_is_json() {
         let (replies, verdict) = plan.settle(&cache, &calls.0, &to, Some(values));
         prop_assert_eq!(replies.len(), 10);
         let mut text = String::from("[");
-        splice::frame(&mut text, 7, &replies);
+        splice::frame(&mut text, 7, 0, &replies);
         text.push(']');
         prop_assert!(serde_json::from_str::<serde_json::Value>(&text).is_ok(), "{}", text);
         // Its flight goes with its client, as there is no function to run.

@@ -17,6 +17,7 @@ mod orphans;
 mod processes;
 mod reply;
 mod resp;
+mod room;
 mod splice;
 mod support;
 mod sweeps;

@@ -53,13 +53,54 @@ fn a_frame_holds_every_kind_of_reply() {
         Reply::Nothing,
         Reply::Error(CallError::new("ERR_X", "say \"what\"\u{2028}")),
     ];
-    splice::frame(&mut text, 9, &replies);
+    splice::frame(&mut text, 9, 0, &replies);
     text.push(']');
     let parsed: serde_json::Value = serde_json::from_str(&text).expect("one JSON text");
     let expected = serde_json::json!([
         9,
+        0,
         [{"a": 1}, null, 0, -7, true, 1500, -1, [0, null], [1, 7], [2, 8], [3], [4], null],
         [[12, "ERR_X", "say \"what\"\u{2028}"]]
+    ]);
+    assert_eq!(parsed, expected);
+}
+
+#[test]
+fn long_replies_go_in_several_frames_each_of_which_says_where_it_begins() {
+    let value = |length: usize| Reply::Value(Json::Owned(format!("\"{}\"", "x".repeat(length))));
+    let error = Reply::Error(CallError::new("ERR_X", "no"));
+    let replies = [value(10), value(10), value(500), Reply::Miss, error, value(50), value(60)];
+    let mut text = String::from("[");
+    for (from, part) in splice::parts(&replies, 100) {
+        if text.len() > 1 {
+            text.push(',');
+        }
+        splice::frame(&mut text, 7, from, part);
+    }
+    text.push(']');
+    let parsed: serde_json::Value = serde_json::from_str(&text).expect("one JSON text");
+    let x = |length: usize| "x".repeat(length);
+    let expected = serde_json::json!([
+        7,
+        0,
+        [x(10), x(10)],
+        0,
+        7,
+        2,
+        [x(500)],
+        0,
+        7,
+        3,
+        [null, null],
+        [[4, "ERR_X", "no"]],
+        7,
+        5,
+        [x(50)],
+        0,
+        7,
+        6,
+        [x(60)],
+        0,
     ]);
     assert_eq!(parsed, expected);
 }
@@ -71,7 +112,7 @@ proptest! {
     fn neighbours_keep_their_places_whatever_the_bytes(values in prop::collection::vec("[\\[\\]{}\",:0-9a \\\\]{0,6}", 1..12)) {
         let replies: Vec<Reply> = values.iter().map(|v| Json::checked(v.clone().into_bytes()).map_or(Reply::Miss, Reply::Value)).collect();
         let mut text = String::from("[");
-        splice::body(&mut text, &replies);
+        splice::body(&mut text, 0, &replies);
         text.push(']');
         let parsed: serde_json::Value = serde_json::from_str(&text).expect("one JSON text");
         prop_assert_eq!(parsed[0].as_array().map(Vec::len), Some(values.len()));
