@@ -13,6 +13,7 @@ const MUTANTS = [
   { fence: 'tags', tests: 'processes' },
   { fence: 'journal', tests: 'journal' },
   { fence: 'expire', tests: 'expiry' },
+  { fence: 'take', tests: 'processes' },
 ];
 
 /** Runs the engine's tests that match `filter`; true where all pass. */

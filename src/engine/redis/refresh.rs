@@ -11,30 +11,31 @@ use redis::{Value, cmd};
 use super::denied;
 use super::leases::{Task, renew};
 use super::reply::classify;
+use super::settle::Wanted;
 use super::wire::Wire;
 use crate::engine::cache::Cache;
 use crate::engine::clock::now_ms;
-use crate::engine::lease::{self, LEASE};
+use crate::engine::lease;
 use crate::engine::stats::add;
 use crate::engine::tags;
 use crate::engine::waiters::Lease;
 
 /// Brings the flight `token` of `key` to its leader, or serves all who wait the old value.
-pub async fn run(cache: Arc<Cache>, wire: Wire, key: String, token: u32) {
+pub async fn run(cache: Arc<Cache>, wire: Wire, wanted: Wanted) {
+    let Wanted { key, token, void: identity, .. } = wanted;
     let lock = tags::refresh_key(&cache.prefix, &key);
+    let at = key.clone();
     let mut task = Task { cache, wire, key, token, void: Box::default() };
-    let mut take = cmd("SET");
-    let millis = u64::try_from(LEASE.as_millis()).unwrap_or(u64::MAX);
-    take.arg(&lock).arg(task.holder().marker()).arg("NX").arg("PX").arg(millis);
-    let mut reply = task.command(take).await;
-    if matches!(reply, Ok(Value::Nil)) && take_over(&mut task, &lock).await {
-        reply = Ok(Value::Okay);
+    let mut reply = task.eval(|by_text, holder| lease::take(by_text, &at, &lock, &identity, holder)).await;
+    if matches!(reply, Ok(Value::Int(0))) && take_over(&mut task, &lock).await {
+        reply = Ok(Value::Int(1));
     }
     let flights = &task.cache.shared().flights;
-    if matches!(reply, Ok(Value::Nil)) {
+    // Somebody refreshes it, or has done so.
+    if matches!(reply, Ok(Value::Int(0 | -1))) {
         return flights.serve_stale(&task.key, token, now_ms()).send();
     }
-    let held = matches!(reply, Ok(Value::Okay));
+    let held = matches!(reply, Ok(Value::Int(1)));
     if let Ok(Value::ServerError(error)) = &reply {
         denied::met(&task.cache, &classify(error));
     }
