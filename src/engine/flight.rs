@@ -165,11 +165,6 @@ impl Flights {
         answers
     }
 
-    /// The bytes by which Redis tells that the entry which it replaces is still there.
-    pub fn replaces(&self, key: &str, token: u32) -> Option<Box<[u8]>> {
-        self.table.lock().find(key, token)?.over.as_ref().map(|over| over.identity.clone())
-    }
-
     /// Whether its marker lies at the key.
     pub fn leased(&self, key: &str, token: u32) -> bool {
         self.table.lock().find(key, token).is_some_and(|f| f.lease == Lease::Key)

@@ -27,6 +27,7 @@ use tokio::sync::futures::Notified;
 
 use super::clock::Ttl;
 use super::local;
+use super::mutant;
 use super::random;
 
 /// How long a lease lasts if its owner does not renew it: what the death of an owner costs those who wait.
@@ -62,10 +63,17 @@ const REPLACE_TEXT: &str = "if redis.call('GET', KEYS[2]) == ARGV[4] then redis.
     if ARGV[3] == '0' then redis.call('SET', KEYS[1], ARGV[2]) else redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3]) end \
     return 1";
 
+/// Takes the lock at KEYS[2] for the marker ARGV[2] and ARGV[3] milliseconds, if the entry at KEYS[1] still begins with
+/// ARGV[1]: who read the old entry may ask for the lock when the new one is there, and the lock gone. 1: it is had; 0:
+/// somebody else has it; -1: the entry is another one.
+const TAKE_TEXT: &str = "if #ARGV[1] > 0 and redis.call('GETRANGE', KEYS[1], 0, #ARGV[1] - 1) ~= ARGV[1] then return -1 end \
+    if redis.call('SET', KEYS[2], ARGV[2], 'NX', 'PX', ARGV[3]) then return 1 end return 0";
+
 /// All that the scripts call, at a key where nothing lies.
 const PROBE_TEXT: &str = "redis.call('GET', KEYS[1]) redis.call('GETRANGE', KEYS[1], 0, 0) redis.call('PTTL', KEYS[1]) \
     redis.call('SET', KEYS[1], '', 'XX', 'PX', 1) redis.call('PEXPIRE', KEYS[1], 1) redis.call('DEL', KEYS[1]) return 1";
 
+static TAKE: Lazy<Script> = Lazy::new(|| Script::new(TAKE_TEXT));
 static PROBE: Lazy<Script> = Lazy::new(|| Script::new(PROBE_TEXT));
 static REPLACE: Lazy<Script> = Lazy::new(|| Script::new(REPLACE_TEXT));
 static ACQUIRE: Lazy<Script> = Lazy::new(|| Script::new(ACQUIRE_TEXT));
@@ -100,7 +108,7 @@ pub fn probe(pipeline: &mut Pipeline, key: &str) {
     pipeline.cmd("EVAL").arg("return 1").arg(0);
     pipeline.add_command(PROBE.call(true, &[key], b""));
     pipeline.add_command(PROBE.call(false, &[key], b""));
-    for script in [&ACQUIRE, &STORE, &RENEW, &REPLACE] {
+    for script in [&ACQUIRE, &STORE, &RENEW, &REPLACE, &TAKE] {
         pipeline.cmd("SCRIPT").arg("LOAD").arg(script.text);
     }
 }
@@ -160,6 +168,14 @@ impl Holder {
 pub fn acquire(by_text: bool, key: &str, holder: Holder, void: &[u8]) -> Cmd {
     let mut command = ACQUIRE.call(by_text, &[key], &holder.marker());
     command.arg(millis(LEASE)).arg(void);
+    command
+}
+
+/// Takes the lock under which the entry that begins with `identity` is refreshed; an empty one stands for any.
+pub fn take(by_text: bool, key: &str, lock: &str, identity: &[u8], holder: Holder) -> Cmd {
+    let identity = if mutant::lacks("take") { &[] } else { identity };
+    let mut command = TAKE.call(by_text, &[key, lock], identity);
+    command.arg(holder.marker()).arg(millis(LEASE));
     command
 }
 

@@ -115,7 +115,10 @@ impl Reader {
                 self.verdict.answers.append(flights.found(key, token, &entry.json));
                 return Reply::Hit(entry.json);
             }
-            Found::Old(over) => (Some(over), Box::default()),
+            Found::Old(over) => {
+                let identity = over.identity.clone();
+                (Some(over), identity)
+            }
             Found::Void(identity) => {
                 misses.missed();
                 (None, identity)

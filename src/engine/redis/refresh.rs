@@ -13,35 +13,31 @@ use redis::{Value, cmd};
 use super::denied;
 use super::leases::{Task, renew};
 use super::reply::classify;
+use super::settle::Wanted;
 use super::wire::Wire;
 use crate::engine::cache::Cache;
 use crate::engine::clock::now_ms;
-use crate::engine::lease::{self, LEASE};
-use crate::engine::mutant;
+use crate::engine::lease;
 use crate::engine::tags;
 use crate::engine::waiters::{Lease, Outcome};
 
 /// Brings the flight `token` of `key` to its leader, or serves all who wait the old value.
-pub async fn run(cache: Arc<Cache>, wire: Wire, key: String, token: u32) {
+pub async fn run(cache: Arc<Cache>, wire: Wire, wanted: Wanted) {
+    let Wanted { key, token, void: identity, .. } = wanted;
     let lock = tags::refresh_key(&cache.prefix, &key);
+    let at = key.clone();
     let mut task = Task { cache, wire, key, token, void: Box::default() };
-    let mut take = cmd("SET");
-    let millis = u64::try_from(LEASE.as_millis()).unwrap_or(u64::MAX);
-    take.arg(&lock).arg(task.holder().marker()).arg("NX").arg("PX").arg(millis);
-    let mut reply = task.command(take).await;
-    if matches!(reply, Ok(Value::Okay)) && task.replaced().await {
-        let _ = task.command(lease::release(&lock, task.holder())).await;
-        // There is nothing to refresh: whoever waits reads anew.
-        return task.cache.shared().flights.end(&task.key, token, Outcome::Failed).send();
+    let mut reply = task.eval(|by_text, holder| lease::take(by_text, &at, &lock, &identity, holder)).await;
+    if matches!(reply, Ok(Value::Int(0))) && take_over(&mut task, &lock).await {
+        reply = Ok(Value::Int(1));
     }
-    if matches!(reply, Ok(Value::Nil)) && take_over(&mut task, &lock).await {
-        reply = Ok(Value::Okay);
-    }
-    if matches!(reply, Ok(Value::Nil)) {
-        return task.cache.shared().flights.serve_stale(&task.key, token, now_ms()).send();
-    }
+    let flights = &task.cache.shared().flights;
     match reply {
-        Ok(Value::Okay) => {
+        // Somebody has refreshed it since it was read: whoever waits reads anew.
+        Ok(Value::Int(-1)) => flights.end(&task.key, token, Outcome::Failed).send(),
+        // Somebody does so now.
+        Ok(Value::Int(0)) => flights.serve_stale(&task.key, token, now_ms()).send(),
+        Ok(Value::Int(_)) => {
             if let Some(given_up) = task.lead(Lease::Refresh, &lock).await {
                 renew(task, lock, &given_up).await;
             }
@@ -55,19 +51,6 @@ pub async fn run(cache: Arc<Cache>, wire: Wire, key: String, token: u32) {
             }
             task.lead_alone();
         }
-    }
-}
-
-impl Task {
-    /// Whether the entry is no longer the one that was read: who had the lock before may have refreshed it meanwhile, and given the lock back.
-    async fn replaced(&mut self) -> bool {
-        let identity = self.cache.shared().flights.replaces(&self.key, self.token);
-        let Some(identity) = identity.filter(|bytes| !bytes.is_empty() && !mutant::lacks("same-entry")) else {
-            return false;
-        };
-        let mut begins = cmd("GETRANGE");
-        begins.arg(&self.key).arg(0).arg(identity.len() - 1);
-        matches!(self.command(begins).await, Ok(Value::BulkString(bytes)) if *bytes != *identity)
     }
 }
 

@@ -339,7 +339,7 @@ impl Pump<'_, futures_util::future::BoxFuture<'static, Result<Vec<Value>, Troubl
             for wanted in verdict.leases {
                 let wire = self.connection.wire.clone();
                 if wanted.refresh {
-                    tokio::spawn(refresh::run(cache.clone(), wire, wanted.key, wanted.token));
+                    tokio::spawn(refresh::run(cache.clone(), wire, wanted));
                 } else {
                     tokio::spawn(leases::run(cache.clone(), wire, wanted));
                 }

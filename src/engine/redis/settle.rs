@@ -46,7 +46,7 @@ pub struct Wanted {
     pub token: u32,
     /// It is had, and the computation leads: it is to be renewed until this wakes.
     pub led: Option<Arc<Notify>>,
-    /// The entry at the key is refreshed; else it counts as nothing, if it begins with `void`.
+    /// The entry at the key is refreshed, while it begins with `void`; else it counts as nothing, if it does.
     pub refresh: bool,
     pub void: Box<[u8]>,
 }

@@ -7,6 +7,7 @@ use crate::engine::batch::{Batch, Json, Op, Reply, Span};
 use crate::engine::cache::Cache;
 use crate::engine::clock::Ttl;
 use crate::engine::extras::Extras;
+use crate::engine::lease::{self, Holder};
 use crate::engine::options::{Given, Options};
 use crate::engine::registry;
 use crate::engine::status::Mode;
@@ -246,4 +247,25 @@ fn writes_behind_a_read_with_its_lease_find_no_marker() {
     until("the marker's end", || {
         redis::cmd("EXISTS").arg("d").query::<u32>(&mut connection).is_ok_and(|n| n == 0).then_some(())
     });
+}
+
+#[test]
+fn the_lock_of_a_refresh_is_not_taken_once_the_entry_is_another_one() {
+    let server = Server::start();
+    let mut admin = server.connection();
+    let holder = |token| Holder { engine: 1, token };
+    let mut take = |identity: &[u8], token| -> i64 {
+        lease::take(true, "k", "lock", identity, holder(token)).query(&mut admin).expect("the script runs")
+    };
+    let mut other = server.connection();
+    let () = redis::cmd("SET").arg("k").arg("old entry").query(&mut other).expect("set");
+    assert_eq!((take(b"old", 1), take(b"old", 2)), (1, 0), "one has it");
+    // The refresh is done: another entry, and no lock.
+    let () = redis::cmd("SET").arg("k").arg("new entry").query(&mut other).expect("set");
+    let () = redis::cmd("DEL").arg("lock").query(&mut other).expect("del");
+    assert_eq!(take(b"old", 3), -1);
+    let locked: bool = redis::cmd("EXISTS").arg("lock").query(&mut other).expect("exists");
+    assert!(!locked, "it keeps nobody from refreshing the new one");
+    // What has no name of its own may be any.
+    assert_eq!(take(b"", 4), 1);
 }
