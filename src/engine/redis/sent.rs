@@ -10,6 +10,7 @@ use super::settle::Verdict;
 use super::tokens::Asked;
 use super::{Job, Work};
 use crate::engine::cache::Cache;
+use crate::engine::pattern::Pattern;
 
 /// A pipeline under way.
 pub(super) enum Sent {
@@ -18,6 +19,8 @@ pub(super) enum Sent {
     Ping(Instant, Instant),
     /// Removes these keys, whose write the server refused, and what else nobody waits for.
     Cleanup(Instant, Vec<String>),
+    /// The place of a sweep among the calls.
+    Sweep(Place),
     /// Asks for the tokens of tags; then goes on with what needs them.
     Tokens(Box<Asked>, Next),
     /// Reads again the first bytes of entries, and their time left: the replies at these places, whose headers were
@@ -31,6 +34,32 @@ pub(super) enum Next {
     Plan(Job),
     /// These replies are read.
     Settle(Box<InFlight>, Vec<Value>),
+}
+
+/// Where a sweep stands among the calls that were sent. Where an outage answers these on the in-process tier, it takes its
+/// place there as well: behind what those before it wrote, and in front of those behind it.
+pub(super) struct Place(pub(super) Box<PlaceOf>);
+
+pub(super) struct PlaceOf {
+    pub(super) cache: Arc<Cache>,
+    pub(super) pattern: Pattern,
+    /// Far off: its steps have deadlines of their own.
+    pub(super) deadline: Instant,
+    /// Those before it have been answered.
+    pub(super) passed: bool,
+}
+
+impl Drop for PlaceOf {
+    fn drop(&mut self) {
+        if !self.passed {
+            let memory = &self.cache.shared().memory;
+            let mark = memory.raise(&self.pattern, false);
+            // Else with the next walk, which is that of its task.
+            if memory.is_small() {
+                memory.sweep_at_once(&mark);
+            }
+        }
+    }
 }
 
 pub(super) struct InFlight {
@@ -89,6 +118,7 @@ impl Sent {
                 b.job.as_ref().map_or(b.sent, Job::deadline)
             }
             Self::Tokens(_, Next::Plan(job)) => job.deadline(),
+            Self::Sweep(place) => place.0.deadline,
             Self::Ping(_, deadline) | Self::Cleanup(deadline, _) => *deadline,
         }
     }

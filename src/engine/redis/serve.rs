@@ -17,9 +17,9 @@ use tokio::sync::watch;
 use super::commands;
 use super::dial::Connection;
 use super::reply::classify;
-use super::sent::{self, InFlight, Next, Sent};
+use super::sent::{self, InFlight, Next, Place, PlaceOf, Sent};
 use super::settle::Verdict;
-use super::sweep::{self, Steps};
+use super::sweep::{Steps, Sweeper};
 use super::tokens;
 use super::wire::HELD_UP;
 use super::writes;
@@ -34,6 +34,9 @@ use crate::engine::tags::Tokens;
 pub const HEARTBEAT: Duration = Duration::from_secs(1);
 /// And this long after the deadline of a heartbeat nobody vouches any more for what is held: see race 6 of near.rs.
 const GRACE: Duration = Duration::from_millis(250);
+
+/// The deadline of what has none of its own.
+const UNHURRIED: Duration = Duration::from_secs(3_600);
 
 /// For how long, in milliseconds, the reply to a request vouches for what is held, from when it was sent.
 pub fn trust(shared: &Shared) -> u64 {
@@ -62,13 +65,7 @@ pub async fn serve(
         behind: VecDeque::new(),
         ended: watch::Sender::new(()),
     };
-    let sweeping = sweep::keep_swept(
-        shared.clone(),
-        pump.connection.wire.clone(),
-        pump.connection.denied,
-        pump.connection.server.run_id.clone(),
-    );
-    let _sweeper = AbortOnDrop(tokio::spawn(sweeping).abort_handle());
+    let _sweeper = Sweeper::start(shared, pump.connection);
     for job in waiting {
         pump.start(job);
     }
@@ -92,14 +89,6 @@ pub fn lose(shared: &Shared, trouble: &Trouble) {
     shared.errors.count(trouble.kind);
     shared.status.down(trouble);
     *shared.gate.write() = Gate::Local;
-}
-
-struct AbortOnDrop(tokio::task::AbortHandle);
-
-impl Drop for AbortOnDrop {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
 }
 
 struct Pump<'a, F: Future> {
@@ -151,6 +140,12 @@ impl Pump<'_, futures_util::future::BoxFuture<'static, Result<Vec<Value>, Troubl
             Work::Task(called) => {
                 // Here, and not where it is done: the order of jobs is the order of their effects.
                 let placed = tasks::place(&job.cache, called, &self.connection.wire);
+                if let Some(pattern) = placed.pattern() {
+                    let deadline = Instant::now() + UNHURRIED;
+                    let place = PlaceOf { cache: job.cache.clone(), pattern, deadline, passed: false };
+                    self.replies.push_back(Box::pin(std::future::ready(Ok(Vec::new()))));
+                    self.sent.push_back(Sent::Sweep(Place(Box::new(place))));
+                }
                 let ended = self.ended.subscribe();
                 let steps = Steps {
                     wire: self.connection.wire.clone(),
@@ -182,9 +177,11 @@ impl Pump<'_, futures_util::future::BoxFuture<'static, Result<Vec<Value>, Troubl
                 biased;
                 // First, as it also writes what was queued: the order of jobs is the order on the wire.
                 Some(result) = self.replies.next(), if !self.sent.is_empty() => {
-                    last_heard = Instant::now();
-                    held_up = false;
                     let sent = self.sent.pop_front();
+                    if !matches!(sent, Some(Sent::Sweep(_))) {
+                        last_heard = Instant::now();
+                        held_up = false;
+                    }
                     let values = match result {
                         Ok(values) => values,
                         Err(trouble) => {
@@ -294,6 +291,10 @@ impl Pump<'_, futures_util::future::BoxFuture<'static, Result<Vec<Value>, Troubl
                         }
                     }
                 }
+                Ok(())
+            }
+            Some(Sent::Sweep(mut place)) => {
+                place.0.passed = true;
                 Ok(())
             }
             None => Ok(()),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use redis::{Cmd, Pipeline, Value, cmd};
+use tokio::task::AbortHandle;
 
 use super::denied::Denied;
 use super::dial::Connection;
@@ -26,8 +27,23 @@ pub struct Steps {
     pub patience: Duration,
 }
 
-/// Sweeps whatever covers there are, for as long as the connection lasts.
-pub async fn keep_swept(shared: Arc<Shared>, wire: Wire, denied: Denied, server: Option<String>) {
+/// Sweeps whatever covers there are, for as long as it is kept.
+pub struct Sweeper(AbortHandle);
+
+impl Sweeper {
+    pub fn start(shared: &Arc<Shared>, connection: &Connection) -> Self {
+        let (wire, server) = (connection.wire.clone(), connection.server.run_id.clone());
+        Self(tokio::spawn(keep_swept(shared.clone(), wire, connection.denied, server)).abort_handle())
+    }
+}
+
+impl Drop for Sweeper {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+async fn keep_swept(shared: Arc<Shared>, wire: Wire, denied: Denied, server: Option<String>) {
     let mut steps = Steps { wire, denied, patience: shared.patience() };
     loop {
         match steps.walk(&shared, server.as_deref()).await {

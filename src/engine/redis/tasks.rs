@@ -15,6 +15,7 @@ use crate::engine::covers::Swept;
 use crate::engine::error::{CallError, Kind, Trouble};
 use crate::engine::local::to_i64;
 use crate::engine::long::{Called, Sweep, stats};
+use crate::engine::pattern::Pattern;
 use crate::engine::stats::add;
 
 /// A task that has its place in the order of calls, and what it waits for.
@@ -25,6 +26,16 @@ pub enum Placed {
     Sweep(Sweep, oneshot::Receiver<Swept>),
     /// FLUSHDB was sent: here the order on the wire is enough.
     Flush(Sweep, Flushed),
+}
+
+impl Placed {
+    /// What it sweeps.
+    pub fn pattern(&self) -> Option<Pattern> {
+        match self {
+            Self::Stats | Self::Refused => None,
+            Self::Sweep(sweep, _) | Self::Flush(sweep, _) => Some(sweep.pattern.clone()),
+        }
+    }
 }
 
 type Flushed = futures_util::future::BoxFuture<'static, Result<Vec<Value>, Trouble>>;

@@ -321,3 +321,18 @@ fn patterns_that_come_while_a_recovery_walks_do_not_keep_it_from_its_end() {
     }
     until("the last sweep", || client.reply(id - 1).or_else(|| cache.shared().journal.is_empty().then(Vec::new)));
 }
+
+#[test]
+fn a_sweep_in_flight_keeps_its_place_among_the_calls_that_an_outage_answers() {
+    let server = Server::start();
+    let cache = cache(server.url(), "app");
+    in_mode(&cache, Mode::Redis);
+    let client = Client::new();
+    server.signal("-STOP");
+    cache.submit(Calls::default().set("k", "1").0, &client.to(1));
+    cache.run(Task::DelPattern("*".into()), &client.to(2));
+    cache.submit(Calls::default().get("k").0, &client.to(3));
+    assert_eq!(until("the read", || client.reply(3)), [Reply::Miss]);
+    assert_eq!(until("the write", || client.reply(1)), [Reply::Done]);
+    until("the sweep", || client.reply(2));
+}
