@@ -29,6 +29,8 @@ export type HoldfastErrorCode =
   | 'ERR_INVALID_AMOUNT'
   /** `increment` met a value that is not an integer, or the sum would not fit 64 bits. */
   | 'ERR_NOT_AN_INTEGER'
+  /** The sum of `increment` is an integer, but beyond what a JavaScript number holds exactly (±(2^53 - 1)). The counter is left as it was. */
+  | 'ERR_UNSAFE_INTEGER'
   /**
    * Any other argument of the wrong type or size: a pattern, a list of keys, tags, a function, an unknown option; or what the function of
    * `getOrComputeMany` returned is no array of as many values as it was given keys.

@@ -23,8 +23,9 @@ use super::mutant;
 /// The most keys, and the most bytes of keys, some 40 MB in all with what a hash set needs beside them.
 pub const MAX_KEYS: usize = 100_000;
 pub const MAX_BYTES: usize = 16 << 20;
-/// The most patterns (of `delPattern`); beyond that they count as an overflow.
+/// The most patterns (of `delPattern`), and the most bytes of them; beyond that they count as an overflow.
 pub const MAX_PATTERNS: usize = 1_000;
+pub const MAX_PATTERN_BYTES: usize = 1 << 20;
 
 /// Keys to be looked for: those behind `prefix` that match.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -35,6 +36,13 @@ pub struct Pattern {
     pub internal: bool,
 }
 
+impl Pattern {
+    /// Bytes of its texts.
+    fn len(&self) -> usize {
+        self.prefix.len() + self.glob.len()
+    }
+}
+
 #[derive(Default)]
 struct Inner {
     /// As they are stored.
@@ -43,6 +51,13 @@ struct Inner {
     patterns: HashSet<Pattern>,
     /// Keys of raw caches that did not fit.
     lost: u64,
+}
+
+impl Inner {
+    fn lose(&mut self) -> Noted {
+        self.lost += 1;
+        if self.lost == 1 { Noted::FirstLost } else { Noted::Lost }
+    }
 }
 
 /// The journal of one engine.
@@ -82,20 +97,30 @@ impl Journal {
         Noted::Kept
     }
 
-    /// As `note`, for a key that a connected Redis refused to replace and to remove. There are few, and they fit.
-    pub fn distrust(&self, key: &str) {
+    /// As `note`, for a key that a connected Redis refused to replace and to remove. A namespace is not cleared in its place: the server would refuse that too.
+    pub fn distrust(&self, key: &str) -> Noted {
         let mut inner = self.inner.lock();
-        if inner.keys.len() < MAX_KEYS && inner.keys.insert(key.into()) {
-            inner.bytes += key.len();
+        if inner.keys.contains(key) {
+            return Noted::Kept;
         }
+        if inner.keys.len() >= MAX_KEYS || inner.bytes + key.len() > MAX_BYTES {
+            return inner.lose();
+        }
+        inner.keys.insert(key.into());
+        inner.bytes += key.len();
         self.count(&inner);
+        Noted::Kept
     }
 
     /// Nor what it has at the keys that match; `internal` with the cache's own.
     pub fn note_pattern(&self, prefix: &Prefix, glob: &str, internal: bool) -> Noted {
         let mut inner = self.inner.lock();
         let pattern = Pattern { prefix: prefix.as_str().into(), glob: glob.into(), internal };
-        if !inner.patterns.contains(&pattern) && inner.patterns.len() >= MAX_PATTERNS {
+        if inner.patterns.contains(&pattern) {
+            return Noted::Kept;
+        }
+        let bytes: usize = inner.patterns.iter().map(Pattern::len).sum();
+        if inner.patterns.len() >= MAX_PATTERNS || bytes + pattern.len() > MAX_PATTERN_BYTES {
             return self.overflow(&mut inner, prefix);
         }
         inner.patterns.insert(pattern);
@@ -106,8 +131,7 @@ impl Journal {
     /// A whole namespace in place of its keys.
     fn overflow(&self, inner: &mut Inner, prefix: &Prefix) -> Noted {
         if prefix.is_raw() {
-            inner.lost += 1;
-            return if inner.lost == 1 { Noted::FirstLost } else { Noted::Lost };
+            return inner.lose();
         }
         inner.keys.retain(|key| !key.starts_with(prefix.as_str()));
         inner.patterns.retain(|pattern| *pattern.prefix != *prefix.as_str());
@@ -159,8 +183,10 @@ impl Journal {
     pub fn put_back(&self, keys: Vec<Box<str>>, pattern: Option<Pattern>) {
         let mut inner = self.inner.lock();
         for key in keys {
-            inner.bytes += key.len();
-            inner.keys.insert(key);
+            let bytes = key.len();
+            if inner.keys.insert(key) {
+                inner.bytes += bytes;
+            }
         }
         inner.patterns.extend(pattern);
         self.count(&inner);

@@ -79,6 +79,7 @@ pub struct Plan {
     pub(super) now: u64,
     /// The tokens of tags that were asked for, which the near cache need not have.
     pub tokens: Tokens,
+    pub(super) denied: Denied,
 }
 
 /// Plans a batch. Registers its flights and fences, in the order of the engine's queue. `tokens`: those of its tags that the near cache did not have.
@@ -98,7 +99,14 @@ pub fn plan(cache: &Cache, batch: &Batch, to: &ReplyTo, denied: Denied, tokens: 
         planner.add(cache, batch, op, to, &mut buffer);
     }
     planner.close_run();
-    Plan { pipeline: planner.pipeline, steps: planner.steps, answers: planner.answers, now, tokens: planner.tokens }
+    Plan {
+        pipeline: planner.pipeline,
+        steps: planner.steps,
+        answers: planner.answers,
+        now,
+        tokens: planner.tokens,
+        denied,
+    }
 }
 
 struct Planner {
@@ -216,7 +224,7 @@ impl Planner {
         });
         run.keys += 1;
         run.command.arg(key);
-        let ticket = cache.near.and_then(|_| cache.shared().near.expect(key));
+        let ticket = if cache.near { cache.shared().near.expect(key) } else { None };
         // Without its time left, the age of an entry with grace is not known.
         let grace = flight.is_some_and(|f| f.ask.window > 0 || f.ask.beta > 0.0 || f.ask.early);
         let timed = ticket.is_some() || grace || cache.shared().has_grace();
@@ -235,7 +243,7 @@ impl Planner {
     fn tags(&self, cache: &Cache, names: &[Box<str>]) -> Vec<Tag> {
         tags::with_tokens(names, |name| {
             let key = tags::key(&cache.prefix, name);
-            self.tokens.get(&*key).cloned().or_else(|| tags::near_token(&cache.shared().near, &key, self.now))
+            self.tokens.get(&*key).cloned().or_else(|| tags::near_token(cache, &key, self.now))
         })
     }
 

@@ -18,13 +18,14 @@ use super::commands;
 use super::dial::Connection;
 use super::sent::{InFlight, Next, Sent};
 use super::settle::Verdict;
-use super::tokens;
+use super::tokens::{self, Heard};
 use super::wire::HELD_UP;
 use super::writes;
 use super::{Gate, Job, Work, leases, refresh, tasks};
 use crate::engine::cache::Cache;
 use crate::engine::clock::now_ms;
 use crate::engine::error::{Kind, Trouble};
+use crate::engine::journal::Noted;
 use crate::engine::registry::Shared;
 use crate::engine::tags::Tokens;
 
@@ -224,9 +225,16 @@ impl Pump<'_, futures_util::future::BoxFuture<'static, Result<Vec<Value>, Troubl
                 Ok(())
             }
             Some(Sent::Tokens(asked, Next::Plan(job))) => {
-                let (tokens, renewals) = asked.heard(&job.cache, values)?;
-                self.stalled = false;
+                let (heard, renewals) = asked.heard(&job.cache, values)?;
                 self.renew(&job.cache, renewals);
+                let tokens = match heard {
+                    Heard::All(tokens) => tokens,
+                    Heard::More(pipeline, asked) => {
+                        self.send(pipeline, Sent::Tokens(asked, Next::Plan(job)));
+                        return Ok(());
+                    }
+                };
+                self.stalled = false;
                 self.plan(job, tokens);
                 while !self.stalled
                     && let Some(job) = self.behind.pop_front()
@@ -237,12 +245,20 @@ impl Pump<'_, futures_util::future::BoxFuture<'static, Result<Vec<Value>, Troubl
             }
             Some(Sent::Tokens(asked, Next::Settle(mut flight, replies))) => {
                 if let Some(job) = &flight.job {
-                    let (tokens, renewals) = asked.heard(&job.cache, values)?;
+                    let (heard, renewals) = asked.heard(&job.cache, values)?;
                     let cache = job.cache.clone();
-                    if let Some(plan) = &mut flight.plan {
-                        plan.tokens.extend(tokens);
-                    }
                     self.renew(&cache, renewals);
+                    match heard {
+                        Heard::All(tokens) => {
+                            if let Some(plan) = &mut flight.plan {
+                                plan.tokens.extend(tokens);
+                            }
+                        }
+                        Heard::More(pipeline, asked) => {
+                            self.send(pipeline, Sent::Tokens(asked, Next::Settle(flight, replies)));
+                            return Ok(());
+                        }
+                    }
                 }
                 self.settle(flight, replies)
             }
@@ -259,7 +275,11 @@ impl Pump<'_, futures_util::future::BoxFuture<'static, Result<Vec<Value>, Troubl
             Some(Sent::Cleanup(_, keys)) => {
                 // Where they cannot be removed either, they read as misses until they are replaced.
                 if matches!(values.first(), Some(Value::ServerError(_))) {
-                    keys.iter().for_each(|key| shared.journal.distrust(key));
+                    for key in &keys {
+                        if shared.journal.distrust(key) != Noted::Kept {
+                            shared.errors.count(Kind::Journal);
+                        }
+                    }
                 }
                 Ok(())
             }

@@ -6,9 +6,11 @@ use std::vec;
 use redis::{Cmd, Value};
 
 use super::commands::{Plan, Run, Step};
+use super::dial::Denied;
 use super::found::{Found, judge, left};
 use super::reply::{classify, integer, out_of_step};
-use super::writes::{Computed, store};
+use super::tokens::Missing;
+use super::writes::{Computed, store, take_back};
 use crate::engine::batch::{Batch, Op, Reply, ReplyTo};
 use crate::engine::cache::Cache;
 use crate::engine::clock::{Ttl, now_ms};
@@ -16,6 +18,7 @@ use crate::engine::entry;
 use crate::engine::error::{CallError, Kind, Trouble};
 use crate::engine::life::Ask;
 use crate::engine::local;
+use crate::engine::memory::is_safe;
 use crate::engine::stats::add;
 use crate::engine::tags::{self, Tokens};
 use crate::engine::waiters::{Answers, Outcome};
@@ -49,18 +52,11 @@ pub struct Wanted {
 impl Plan {
     /// The tags of what came back whose tokens are not known.
     pub fn unknown_tags(&self, cache: &Cache, values: &[Value]) -> Vec<String> {
-        let mut unknown = Vec::new();
+        let mut missing = Missing::new(cache);
         let mut look = |value: &Value| {
             let Value::BulkString(bytes) = value else { return };
-            for tag in entry::meta_of(bytes).into_iter().flat_map(|meta| meta.tags) {
-                let key = tags::key(&cache.prefix, &tag.name);
-                if !self.tokens.contains_key(&*key)
-                    && tags::near_token(&cache.shared().near, &key, self.now).is_none()
-                    && !unknown.contains(&key)
-                {
-                    unknown.push(key);
-                }
-            }
+            let Some(meta) = entry::meta_of(bytes) else { return };
+            meta.tags.names().for_each(|name| missing.look(name, |key| self.tokens.contains_key(key)));
         };
         for value in values {
             match value {
@@ -68,7 +64,7 @@ impl Plan {
                 value => look(value),
             }
         }
-        unknown
+        missing.into_keys()
     }
 
     /// Reads what came back, `None` where nothing did. Whatever has no reply of the server is answered on the in-process tier.
@@ -86,6 +82,7 @@ impl Plan {
             leases: Vec::new().into_iter(),
             sent: self.now,
             tokens: self.tokens,
+            denied: self.denied,
             verdict: Verdict { answers: self.answers, ..Verdict::default() },
         };
         let mut buffer = String::new();
@@ -110,6 +107,7 @@ pub(super) struct Reader {
     /// When the batch was sent.
     sent: u64,
     tokens: Tokens,
+    denied: Denied,
     pub(super) verdict: Verdict,
 }
 
@@ -175,7 +173,12 @@ impl Reader {
         }
         let outcome = result.ok_or(None).and_then(|value| written(cache, batch, op, key, value).map_err(Some));
         let reply = match outcome {
-            Ok(reply) => reply,
+            Ok(reply) => {
+                if let (Op::Increment { amount, .. }, Reply::Error(_)) = (op, &reply) {
+                    self.verdict.behind.push(take_back(key, *amount, self.denied));
+                }
+                reply
+            }
             Err(trouble) => {
                 if let Some(reply) = trouble.and_then(|t| self.refused(cache, op, key, t)) {
                     reply
@@ -215,7 +218,7 @@ impl Reader {
             }
             // Still there, and not to be read any more.
             Op::Del { .. } => {
-                cache.shared().journal.distrust(key);
+                cache.noted(cache.shared().journal.distrust(key));
                 Some(Reply::Number(0))
             }
             Op::Increment { .. } if matches!(trouble.kind, Kind::Oom | Kind::Denied | Kind::Refused) => None,
@@ -275,7 +278,8 @@ impl Reader {
     /// Keeps what a read found, if its placeholder still stands.
     fn fill(&mut self, cache: &Cache, key: &str, ticket: u64, found: &Found) {
         let near = &cache.shared().near;
-        let most = cache.near.map_or(0, |age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX));
+        // What the most patient cache takes; each takes what is young enough for it.
+        let most = cache.shared().max_age();
         match found {
             Found::Fresh(entry, left) if *left > 0 => {
                 let ttl = Ttl::Millis(most.min(*left));
@@ -286,7 +290,7 @@ impl Reader {
     }
 
     pub(super) fn token(&self, cache: &Cache, key: &str, now: u64) -> Option<Arc<str>> {
-        self.tokens.get(key).cloned().or_else(|| tags::near_token(&cache.shared().near, key, now))
+        self.tokens.get(key).cloned().or_else(|| tags::near_token(cache, key, now))
     }
 
     pub(super) fn then(&mut self, (reply, answers): (Reply, Answers)) -> Reply {
@@ -315,7 +319,8 @@ fn written(cache: &Cache, batch: &Batch, op: &Op, key: &str, value: Value) -> Re
             }
             integer(value).map(Reply::Number)
         }
-        Op::Increment { .. } => integer(value).map(Reply::Number),
+        Op::Increment { .. } => integer(value)
+            .map(|sum| if is_safe(sum) { Reply::Number(sum) } else { Reply::Error(CallError::unsafe_integer()) }),
         _ => integer(value).map(|n| Reply::Flag(n > 0)),
     }
 }

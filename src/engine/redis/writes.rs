@@ -72,6 +72,19 @@ pub(super) fn store(cache: &Cache, key: &str, result: &Computed<'_>, landing: &L
     }
 }
 
+/// Undoes an increment whose sum JavaScript cannot hold. In a script, so that a counter that expired meanwhile is not made anew; where scripts are denied, that may happen.
+pub(super) fn take_back(key: &str, amount: i64, denied: Denied) -> Cmd {
+    if denied.scripts {
+        let mut add = with_key("INCRBY", key);
+        add.arg(amount.saturating_neg());
+        return add;
+    }
+    let mut command = cmd("EVAL");
+    command.arg("if redis.call('EXISTS', KEYS[1]) == 1 then return redis.call('INCRBY', KEYS[1], ARGV[1]) end");
+    command.arg(1).arg(key).arg(amount.saturating_neg());
+    command
+}
+
 /// What removes a key here: UNLINK frees memory in the background, DEL is there where the ACL denies it.
 pub fn remove(denied: Denied) -> &'static str {
     if denied.unlink { "DEL" } else { "UNLINK" }

@@ -1,5 +1,6 @@
 //! The engine's tests, by feature. Those that need a server start a real one of their own.
 
+mod budget;
 mod connection;
 mod entry;
 mod flight;
