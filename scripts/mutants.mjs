@@ -7,6 +7,8 @@ import { ensurePrograms, root, SetupError } from './setup.mjs';
 const MUTANTS = [
   { fence: 'placeholder', tests: 'near' },
   { fence: 'own-write', tests: 'near' },
+  { fence: 'max-age', tests: 'near' },
+  { fence: 'budget', tests: 'budget' },
   { fence: 'flight', tests: 'flight' },
   { fence: 'lease', tests: 'processes' },
   { fence: 'landing', tests: 'processes' },

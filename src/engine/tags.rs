@@ -54,8 +54,13 @@ pub fn new_token() -> Arc<str> {
 
 /// Whether each tag still has the token that the entry carries.
 pub fn valid(meta: Option<&Meta>, prefix: &Prefix, token: impl Fn(&str) -> Option<Arc<str>>) -> bool {
-    meta.is_none_or(|meta| {
-        mutant::lacks("tags") || meta.tags.iter().all(|(name, held)| token(&key(prefix, name)).as_deref() == Some(held))
+    let Some(meta) = meta.filter(|meta| !meta.tags.is_empty() && !mutant::lacks("tags")) else { return true };
+    let mut key = key(prefix, "");
+    let base = key.len();
+    meta.tags.iter().all(|(name, held)| {
+        key.truncate(base);
+        key.push_str(name);
+        token(&key).as_deref() == Some(held)
     })
 }
 

@@ -73,11 +73,11 @@ class Channel {
     // Not only when Rust sees it, at the end of the turn: a read behind a write goes behind it.
     if (this.hot !== null && WRITES.has(kind)) this.hot.forget(key);
     let batch = this.open;
-    // A group (getMany, setMany) stays in one batch: it is chunked where it is made.
+    // A group (getMany, setMany) stays in one batch: it is chunked where it is made. Groups of one turn share a batch up to the size of a part.
     if (
       slot !== null &&
       batch.count > 0 &&
-      (batch.count + slot.count > MAX_OPS || batch.text.length + value.length > MAX_TEXT)
+      (batch.count + slot.count > (slot.many ? PART : MAX_OPS) || batch.text.length + value.length > MAX_TEXT)
     ) {
       this.sealed.push(batch);
       batch = this.open = newBatch();

@@ -7,7 +7,7 @@ use redis::{Cmd, Pipeline, cmd};
 
 use super::dial::Denied;
 use super::writes::{Computed, holder, pexpire, remove, set, store, with_key};
-use crate::engine::batch::{Batch, Op, Reply, ReplyTo};
+use crate::engine::batch::{Batch, More, Op, Reply, ReplyTo};
 use crate::engine::cache::Cache;
 use crate::engine::clock::{Ttl, now_ms};
 use crate::engine::entry::Tag;
@@ -93,6 +93,7 @@ pub fn plan(cache: &Cache, batch: &Batch, to: &ReplyTo, denied: Denied, tokens: 
         run: None,
         denied,
         answers: Answers::default(),
+        tags: None,
     };
     let mut buffer = String::new();
     for op in &batch.ops {
@@ -117,6 +118,8 @@ struct Planner {
     answers: Answers,
     now: u64,
     tokens: Tokens,
+    /// The tags of the last options: calls of a group have the same.
+    tags: Option<(More, Vec<Tag>)>,
 }
 
 /// The MGET under way: where it began among the steps, its keys so far, and the PTTL and leases that will follow.
@@ -150,7 +153,7 @@ impl Planner {
                 match flights.begin(key, caller, self.now) {
                     Begin::Read(token) => {
                         if !extras.tags.is_empty() {
-                            flights.tag(key, token, self.tags(cache, &extras.tags));
+                            flights.tag(key, token, self.tags(cache, batch, more));
                         }
                         let ask = Ask { window: extras.window, beta: extras.beta, early };
                         let lock = lock && !self.denied.scripts && !mutant::lacks("lease");
@@ -162,8 +165,8 @@ impl Planner {
             }
             Op::Set { value, ttl, more, .. } => {
                 flights.fence(key);
-                let names = &batch.more(more).tags;
-                let meta = (!names.is_empty()).then(|| local::meta(0, 0, self.tags(cache, names)));
+                let tagged = !batch.more(more).tags.is_empty();
+                let meta = tagged.then(|| local::meta(0, 0, self.tags(cache, batch, more)));
                 self.command(set(key, &cache.format.encode(batch.str(value), meta.as_deref()), ttl), Step::Write);
             }
             Op::End { value, ttl, token, more, .. } => match flights.landing(key, token) {
@@ -240,11 +243,18 @@ impl Planner {
     }
 
     /// The tags of what is to be stored, with the tokens that they have.
-    fn tags(&self, cache: &Cache, names: &[Box<str>]) -> Vec<Tag> {
-        tags::with_tokens(names, |name| {
+    fn tags(&mut self, cache: &Cache, batch: &Batch, more: More) -> Vec<Tag> {
+        if let Some((last, tags)) = &self.tags
+            && *last == more
+        {
+            return tags.clone();
+        }
+        let tags = tags::with_tokens(&batch.more(more).tags, |name| {
             let key = tags::key(&cache.prefix, name);
             self.tokens.get(&*key).cloned().or_else(|| tags::near_token(cache, &key, self.now))
-        })
+        });
+        self.tags = Some((more, tags.clone()));
+        tags
     }
 
     /// Ends the MGET under way, so that what follows stands behind it.

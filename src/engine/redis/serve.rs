@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesOrdered;
 use redis::{Pipeline, Value};
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -16,9 +17,10 @@ use tokio::sync::watch;
 
 use super::commands;
 use super::dial::Connection;
+use super::queue::Queue;
 use super::sent::{InFlight, Next, Sent};
 use super::settle::Verdict;
-use super::tokens::{self, Heard};
+use super::tokens;
 use super::wire::HELD_UP;
 use super::writes;
 use super::{Gate, Job, Work, leases, refresh, tasks};
@@ -33,6 +35,9 @@ use crate::engine::tags::Tokens;
 pub const HEARTBEAT: Duration = Duration::from_secs(1);
 /// And this long after the deadline of a heartbeat nobody vouches any more for what is held: see race 6 of near.rs.
 const GRACE: Duration = Duration::from_millis(250);
+
+/// After so much work at a stretch the thread, which all engines share, is given to others that have something to do.
+const STRETCH: Duration = Duration::from_millis(1);
 
 /// For how long, in milliseconds, the reply to a request vouches for what is held, from when it was sent.
 pub fn trust(shared: &Shared) -> u64 {
@@ -56,7 +61,7 @@ pub async fn serve(
     let mut pump = Pump {
         connection,
         replies: FuturesOrdered::new(),
-        sent: VecDeque::new(),
+        sent: Queue::default(),
         stalled: false,
         behind: VecDeque::new(),
         ended: watch::Sender::new(()),
@@ -70,7 +75,9 @@ pub async fn serve(
     };
     lose(shared, &trouble);
     // Front to back; each answers its callers as it goes.
-    pump.sent.drain(..).for_each(drop);
+    while let Some(sent) = pump.sent.pop_front() {
+        drop(sent);
+    }
     pump.behind.drain(..).for_each(drop);
     End::Outage(trouble.kind)
 }
@@ -85,21 +92,25 @@ pub fn lose(shared: &Shared, trouble: &Trouble) {
     *shared.gate.write() = Gate::Local;
 }
 
-struct Pump<'a, F: Future> {
+pub(super) struct Pump<'a, F: Future> {
     connection: &'a mut Connection,
     replies: FuturesOrdered<F>,
-    sent: VecDeque<Sent>,
+    sent: Queue<Sent>,
     /// A job waits for tokens before it is planned: those that come wait behind it, as the order of jobs is the order on the wire.
-    stalled: bool,
+    pub(super) stalled: bool,
     behind: VecDeque<Job>,
     /// Dropped when all that was sent has been answered.
     ended: watch::Sender<()>,
 }
 
-impl Pump<'_, futures_util::future::BoxFuture<'static, Result<Vec<Value>, Trouble>>> {
-    fn send(&mut self, pipeline: Pipeline, sent: Sent) {
+/// The replies of one pipeline.
+pub(super) type Replies = BoxFuture<'static, Result<Vec<Value>, Trouble>>;
+
+impl Pump<'_, Replies> {
+    pub(super) fn send(&mut self, pipeline: Pipeline, sent: Sent) {
         self.replies.push_back(Box::pin(self.connection.wire.clone().send(pipeline)));
-        self.sent.push_back(sent);
+        let deadline = sent.deadline();
+        self.sent.push_back(sent, deadline);
     }
 
     fn start(&mut self, mut job: Job) {
@@ -118,7 +129,12 @@ impl Pump<'_, futures_util::future::BoxFuture<'static, Result<Vec<Value>, Troubl
         self.plan(job, Tokens::new());
     }
 
-    fn plan(&mut self, job: Job, tokens: Tokens) {
+    /// A job that waited behind another one, should that be planned.
+    fn next_behind(&mut self) -> Option<Job> {
+        if self.stalled { None } else { self.behind.pop_front() }
+    }
+
+    pub(super) fn plan(&mut self, job: Job, tokens: Tokens) {
         match &job.work {
             Work::Batch(batch) => {
                 let mut plan = commands::plan(&job.cache, batch, &job.to, self.connection.denied, tokens);
@@ -147,8 +163,21 @@ impl Pump<'_, futures_util::future::BoxFuture<'static, Result<Vec<Value>, Troubl
         let mut armed = Instant::now() + HEARTBEAT;
         let timer = tokio::time::sleep_until(armed.into());
         tokio::pin!(timer);
+        // How long it has worked since it last gave way.
+        let mut worked = Duration::ZERO;
         loop {
-            let next = self.sent.iter().map(Sent::deadline).min().unwrap_or(last_heard + HEARTBEAT);
+            if worked >= STRETCH {
+                worked = Duration::ZERO;
+                tokio::task::yield_now().await;
+            }
+            // One at a time: there may be many.
+            if let Some(job) = self.next_behind() {
+                let began = Instant::now();
+                self.start(job);
+                worked += began.elapsed();
+                continue;
+            }
+            let next = self.sent.earliest().unwrap_or(last_heard + HEARTBEAT);
             if next < armed && !held_up {
                 armed = next;
                 timer.as_mut().reset(armed.into());
@@ -165,15 +194,20 @@ impl Pump<'_, futures_util::future::BoxFuture<'static, Result<Vec<Value>, Troubl
                         Err(trouble) => {
                             // It stays at the front, to be answered with the others behind it.
                             if let Some(sent) = sent {
-                                self.sent.push_front(sent);
+                                self.sent.put_back(sent);
                             }
                             return Err(trouble);
                         }
                     };
                     self.heard(shared, sent, values)?;
+                    worked += last_heard.elapsed();
                 }
                 job = jobs.recv() => match job {
-                    Some(job) => self.start(job),
+                    Some(job) => {
+                        let began = Instant::now();
+                        self.start(job);
+                        worked += began.elapsed();
+                    }
                     // In flight, with nobody left to send more: wait for the rest.
                     None if self.sent.is_empty() => return Ok(()),
                     None => self.drain(shared).await?,
@@ -196,7 +230,7 @@ impl Pump<'_, futures_util::future::BoxFuture<'static, Result<Vec<Value>, Troubl
                             return Err(Trouble::new(Kind::Timeout, "the server did not answer in time"));
                         }
                     }
-                    armed = self.sent.iter().map(Sent::deadline).min().unwrap_or(last_heard + HEARTBEAT).max(now);
+                    armed = self.sent.earliest().unwrap_or(last_heard + HEARTBEAT).max(now);
                     timer.as_mut().reset(armed.into());
                 }
             }
@@ -224,44 +258,7 @@ impl Pump<'_, futures_util::future::BoxFuture<'static, Result<Vec<Value>, Troubl
                 self.send(pipeline, Sent::Tokens(Box::new(asked), Next::Settle(flight, values)));
                 Ok(())
             }
-            Some(Sent::Tokens(asked, Next::Plan(job))) => {
-                let (heard, renewals) = asked.heard(&job.cache, values)?;
-                self.renew(&job.cache, renewals);
-                let tokens = match heard {
-                    Heard::All(tokens) => tokens,
-                    Heard::More(pipeline, asked) => {
-                        self.send(pipeline, Sent::Tokens(asked, Next::Plan(job)));
-                        return Ok(());
-                    }
-                };
-                self.stalled = false;
-                self.plan(job, tokens);
-                while !self.stalled
-                    && let Some(job) = self.behind.pop_front()
-                {
-                    self.start(job);
-                }
-                Ok(())
-            }
-            Some(Sent::Tokens(asked, Next::Settle(mut flight, replies))) => {
-                if let Some(job) = &flight.job {
-                    let (heard, renewals) = asked.heard(&job.cache, values)?;
-                    let cache = job.cache.clone();
-                    self.renew(&cache, renewals);
-                    match heard {
-                        Heard::All(tokens) => {
-                            if let Some(plan) = &mut flight.plan {
-                                plan.tokens.extend(tokens);
-                            }
-                        }
-                        Heard::More(pipeline, asked) => {
-                            self.send(pipeline, Sent::Tokens(asked, Next::Settle(flight, replies)));
-                            return Ok(());
-                        }
-                    }
-                }
-                self.settle(flight, replies)
-            }
+            Some(Sent::Tokens(asked, next)) => self.heard_tokens(*asked, next, values),
             Some(Sent::Ping(sent, _)) => {
                 shared.latency.record(sent.elapsed());
                 match values.into_iter().next() {
@@ -287,13 +284,13 @@ impl Pump<'_, futures_util::future::BoxFuture<'static, Result<Vec<Value>, Troubl
         }
     }
 
-    fn settle(&mut self, mut flight: Box<InFlight>, values: Vec<Value>) -> Result<(), Trouble> {
+    pub(super) fn settle(&mut self, mut flight: Box<InFlight>, values: Vec<Value>) -> Result<(), Trouble> {
         let cache = flight.job.as_ref().map(|job| job.cache.clone());
         let verdict = flight.settle(Some(values));
         self.follow_up(cache, verdict)
     }
 
-    fn renew(&mut self, cache: &Cache, renewals: Pipeline) {
+    pub(super) fn renew(&mut self, cache: &Cache, renewals: Pipeline) {
         if !renewals.is_empty() {
             self.send(renewals, Sent::Cleanup(Instant::now() + cache.shared().patience(), Vec::new()));
         }
@@ -332,6 +329,9 @@ impl Pump<'_, futures_util::future::BoxFuture<'static, Result<Vec<Value>, Troubl
             match tokio::time::timeout_at(deadline.into(), self.replies.next()).await {
                 Ok(Some(Ok(values))) => self.heard(shared, Some(sent), values)?,
                 _ => return Ok(()),
+            }
+            while let Some(job) = self.next_behind() {
+                self.start(job);
             }
         }
         Ok(())

@@ -7,6 +7,8 @@ use redis::{Pipeline, Value};
 
 use super::found::left;
 use super::reply::classify;
+use super::sent::{Next, Sent};
+use super::serve::{Pump, Replies};
 use super::writes::pexpire;
 use crate::engine::batch::{Batch, Json, Op};
 use crate::engine::cache::Cache;
@@ -40,8 +42,14 @@ pub fn wanted(cache: &Cache, batch: &Batch) -> Vec<String> {
         return Vec::new();
     }
     let mut keys = Missing::new(cache);
+    let mut last = None;
     for op in &batch.ops {
         let (Op::Set { more, .. } | Op::Begin { more, .. }) = op else { continue };
+        // Calls of a group have the same options.
+        if *more == last {
+            continue;
+        }
+        last = *more;
         for name in &batch.more(*more).tags {
             keys.look(name, |_| false);
         }
@@ -158,4 +166,37 @@ fn check(cache: &Cache, value: Option<Value>) -> Result<Option<Value>, Trouble> 
 
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+impl Pump<'_, Replies> {
+    /// A pipeline of tokens was answered: the next one asks for the rest, or what needed them goes on.
+    pub(super) fn heard_tokens(&mut self, asked: Asked, next: Next, values: Vec<Value>) -> Result<(), Trouble> {
+        let job = match &next {
+            Next::Plan(job) => Some(job),
+            Next::Settle(flight, _) => flight.job.as_ref(),
+        };
+        let Some(cache) = job.map(|job| job.cache.clone()) else { return Ok(()) };
+        let (heard, renewals) = asked.heard(&cache, values)?;
+        self.renew(&cache, renewals);
+        let tokens = match heard {
+            Heard::All(tokens) => tokens,
+            Heard::More(pipeline, asked) => {
+                self.send(pipeline, Sent::Tokens(asked, next));
+                return Ok(());
+            }
+        };
+        match next {
+            Next::Plan(job) => {
+                self.stalled = false;
+                self.plan(job, tokens);
+                Ok(())
+            }
+            Next::Settle(mut flight, replies) => {
+                if let Some(plan) = &mut flight.plan {
+                    plan.tokens.extend(tokens);
+                }
+                self.settle(flight, replies)
+            }
+        }
+    }
 }

@@ -12,6 +12,7 @@ mod memory;
 mod near;
 mod options;
 mod processes;
+mod queue;
 mod resp;
 mod splice;
 mod support;
