@@ -91,6 +91,8 @@ impl Status {
     /// Tells an environment of changes, once however often it asks; and of what it missed, as the first dial may end before anybody listens.
     pub fn subscribe(&self, sink: Weak<dyn Sink>) {
         let mut inner = self.inner.lock();
+        // Threads come and go, and there may be nothing to tell for months.
+        inner.listeners.retain(|known| known.strong_count() > 0);
         if inner.listeners.iter().any(|known| known.ptr_eq(&sink)) {
             return;
         }
@@ -110,6 +112,11 @@ impl Status {
             }
         }
         inner.listeners.push(sink);
+    }
+
+    /// How many environments are told.
+    pub fn listeners(&self) -> usize {
+        self.inner.lock().listeners.len()
     }
 
     /// Something to know that changes nothing, while this connection lasts.

@@ -11,6 +11,7 @@ const { Events } = require('./events');
 const { Leaves } = require('./leaves');
 const native = require('./native');
 const { afterWake } = require('./turn');
+const { Window } = require('./window');
 
 /** @typedef {import('./channel').Channel} Channel */
 /** @typedef {import('./channel').Sent} Sent */
@@ -33,6 +34,8 @@ class Bridge {
     /** @type {Map<number, Sent>} */
     this.sent = new Map();
     this.lastId = 0;
+    /** What all channels have under way. */
+    this.window = new Window();
     /** Code units of a reply, on average of the last ones. */
     this.replyLength = 0;
     this.events = new Events();
@@ -86,7 +89,7 @@ class Bridge {
     if (sent === undefined) return;
     this.sent.delete(id);
     sent.channel.answer(sent.slots, replies, errors);
-    sent.channel.settled(sent.count);
+    sent.channel.settled(sent.count, sent.size);
   }
 }
 

@@ -14,9 +14,6 @@ const PART_TEXT = 64 * 1024;
 // Groups (getMany) may make a batch longer, up to this: a pipeline of bounded length each, and strings of bounded size.
 const MAX_OPS = 4096;
 const MAX_TEXT = 8 * 1024 * 1024;
-// Operations that may be under way; further batches wait here, in order, until replies come. Bounds the memory of a burst, and keeps a burst from
-// missing its own deadlines, which begin when a batch is handed over. An outage answers what is under way, and so what waits.
-const WINDOW = 16384;
 // After a look-up in the near cache that found something, so many more are tried; else one read in so many.
 const LUCK = 8;
 const PEEK_ONE_IN = 16;
@@ -26,7 +23,7 @@ const PEEK_ONE_IN = 16;
 /** @typedef {import('./batch').Slot} Slot */
 /** @typedef {import('./bridge').Bridge} Bridge */
 /** @typedef {import('./errors').HoldfastError} HoldfastError */
-/** @typedef {{ channel: Channel, slots: Slot[], count: number }} Sent */
+/** @typedef {{ channel: Channel, slots: Slot[], count: number, size: number }} Sent */
 
 /** The calls of one cache. */
 class Channel {
@@ -182,7 +179,7 @@ class Channel {
       if (this.closed !== null) throw this.closed;
       const waiter = this.bridge.nextId();
       const slot = { resolve, reject, key, count: 1, many: false, waiter, quiet: false, done: false };
-      this.bridge.sent.set(waiter, { channel: this, slots: [slot], count: 0 });
+      this.bridge.sent.set(waiter, { channel: this, slots: [slot], count: 0, size: 0 });
       this.push(Op.BEGIN, key, '', flags, waiter, slot, extras);
     });
   }
@@ -250,7 +247,8 @@ class Channel {
 
   /** @param {Batch} batch */
   admits(batch) {
-    return this.underWay === 0 || this.underWay + batch.count <= WINDOW;
+    // One batch may be under way whatever other caches do: its end releases the next.
+    return this.underWay === 0 || this.bridge.window.admits(batch);
   }
 
   release() {
@@ -285,7 +283,7 @@ class Channel {
     this.later = laterBy(false);
     this.underWay += count;
     bridge.busy.bridge = bridge;
-    bridge.sent.set(id, { channel: this, slots, count });
+    bridge.sent.set(id, { channel: this, slots, count, size: bridge.window.take(batch) });
   }
 
   /**
@@ -316,9 +314,13 @@ class Channel {
     settle(this.bridge, slots, replies, errors, null);
   }
 
-  /** @param {number} count operations that have been answered */
-  settled(count) {
+  /**
+   * @param {number} count operations that have been answered
+   * @param {number} size of their text
+   */
+  settled(count, size) {
     this.underWay -= count;
+    this.bridge.window.give(count, size);
     if (this.sealed.length > 0) this.release();
     this.wakeIdle();
   }
