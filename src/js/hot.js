@@ -119,16 +119,16 @@ class Hot {
     const plan = object && !this.frozen ? planOf(value) : null;
     if (weight <= MAX_ONE_WEIGHT && plan !== undefined) {
       this.forget(key);
-      // The caller may change its value: what is kept is a copy already.
-      const kept = plan === null ? value : copyBy(value, plan);
       const [slot, version] = versions;
       const tags = versions.length > 2 ? versions : null;
       const due = Math.floor(deadline - this.began);
-      const size = ENTRY + key.length + weight + (tags === null ? 0 : 48 + 8 * tags.length);
-      this.map.set(ownText(key), { value: kept, slot, version, deadline: due, plan, tags, size });
+      const size = ENTRY + key.length + weight + (plan?.weight ?? 0) + (tags === null ? 0 : 48 + 8 * tags.length);
+      this.map.set(ownText(key), { value, slot, version, deadline: due, plan, tags, size });
       this.room.take(size);
       while (this.map.size > MAX_ENTRIES || this.room.short)
         this.forget(/** @type {string} */ (this.map.keys().next().value));
+      // What is kept is what JSON.parse made: V8 may keep a copy of it in a wider form.
+      if (plan !== null) return copyBy(value, plan);
     }
     return value;
   }

@@ -16,7 +16,7 @@ const WORD = 8;
 // Slots that V8 leaves in an object of few names.
 const LEAST_SLOTS = 4;
 // A name that no object had before: its slot in tables of names, or the object is a dictionary.
-const NEW_NAME = 40;
+const NEW_NAME = 60;
 // JSON.parse shares strings up to this length.
 const LONGEST_SHARED = 10;
 // And how many of them are remembered here; then begins a new collection.
@@ -87,8 +87,10 @@ function weighArray(array, depth) {
   let bytes = ARRAY + ELEMENTS + WORD * array.length;
   let numbers = 0;
   let boxed = 0;
-  for (let i = 0; i < array.length; i++) {
-    const part = array[i];
+  // A copy is looked at, for the same reason as in copy.js.
+  const parts = array.slice();
+  for (let i = 0; i < parts.length; i++) {
+    const part = parts[i];
     if (typeof part !== 'number') bytes += weigh(part, depth);
     else {
       numbers++;
