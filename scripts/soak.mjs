@@ -78,7 +78,7 @@ const parts = {
     child(
       'kept',
       async ({ server, script }) => {
-        await script.says('hot');
+        for (const part of ['tagged', 'stored', 'hot']) await script.says(part);
         await server.kill('SIGSTOP');
         script.child.stdin.write('stopped\n');
         return script.result;

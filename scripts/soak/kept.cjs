@@ -27,10 +27,10 @@ async function tagged() {
       );
     }
   };
-  await fill('warm', 20_000);
+  await fill('warm', 10_000);
   const before = await rss();
   const { bytes } = (await cache.getStats()).memory;
-  await fill('entry', 100_000);
+  await fill('entry', 40_000);
   const grown = ((await rss()) - before) / MB;
   const counted = ((await cache.getStats()).memory.bytes - bytes) / MB;
   await cache.close();
@@ -39,9 +39,10 @@ async function tagged() {
 
 async function main() {
   const figures = { tagged: await tagged() };
-  const cache = createCache({ namespace: 'hot', maxMemory: '128mb', logger: null, timeoutMs: 2_000 });
+  console.log('tagged', figures.tagged);
+  const cache = createCache({ namespace: 'hot', maxMemory: '64mb', logger: null, timeoutMs: 2_000 });
   while (cache.getMode() !== 'redis') await sleep(10);
-  const keys = Array.from({ length: 100_000 }, (_, i) => `some:key:${i}`);
+  const keys = Array.from({ length: 60_000 }, (_, i) => `some:key:${i}`);
   await cache.setMany(
     keys.map((key, i) => [key, { id: i, name: text(30), rows: [1.5, i, i / 7] }]),
     3600,
@@ -49,6 +50,7 @@ async function main() {
   const read = async (from, to, rounds) => {
     for (let round = 0; round < rounds; round++) for (let i = from; i < to; i++) await cache.get(keys[i]);
   };
+  console.log('stored');
   await read(0, 5_000, 3);
   const before = await rss();
   const { bytes } = (await cache.getStats()).memory;
@@ -66,7 +68,7 @@ async function main() {
   }
   let most = 0;
   let warm = 0;
-  for (let round = 0; round < 20; round++) {
+  for (let round = 0; round < 30; round++) {
     for (let at = 0; at < 40_000; at += 500) {
       const entries = Array.from({ length: 500 }, (_, i) => [`new:${round}:${at + i}`, { text: text(60) }]);
       await cache.setMany(entries, 3600);
@@ -74,9 +76,9 @@ async function main() {
     }
     most = Math.max(most, (await cache.getStats()).memory.bytes);
     // The journal is full by then, and so is the tier.
-    if (round === 12) warm = await rss();
+    if (round === 15) warm = await rss();
   }
-  figures.outage = { most, max: 128 << 20, grownMb: ((await rss()) - warm) / MB };
+  figures.outage = { most, max: 64 << 20, grownMb: ((await rss()) - warm) / MB };
   console.log(JSON.stringify(figures));
   process.exit();
 }

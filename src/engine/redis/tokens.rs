@@ -21,7 +21,7 @@ use crate::engine::tags::{self, Tokens};
 const LIFE: Duration = Duration::from_secs(30 * 86_400);
 
 /// The most tokens that one pipeline asks for; the next one asks for the rest. It bounds what the server and this thread do in one go, as other caches' calls wait meanwhile.
-const MAX_ASKED: usize = 512;
+pub const MAX_ASKED: usize = 512;
 
 /// What was asked for.
 pub struct Asked {

@@ -16,3 +16,4 @@ mod queue;
 mod resp;
 mod splice;
 mod support;
+mod tokens;
