@@ -1,4 +1,5 @@
-// Process: what is counted is what is used. Hot values by what V8 keeps, all that is kept within one bound, in an outage too.
+// Process: what is counted is what is used. Hot values by what V8 keeps, all that is kept within one bound, in an
+// outage too.
 'use strict';
 
 const { startRedis } = require('../support/redis-server');

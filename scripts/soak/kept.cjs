@@ -1,4 +1,5 @@
-// Fills what is kept in process and compares what is counted with what the process grew by, in megabytes: entries with tags in memory mode; the near cache and hot values; and those in an outage under writes.
+// Fills what is kept in process and compares what is counted with what the process grew by, in megabytes: entries with
+// tags in memory mode; the near cache and hot values; and those in an outage under writes.
 'use strict';
 
 const { once } = require('node:events');

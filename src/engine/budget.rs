@@ -1,18 +1,24 @@
-//! The one bound of all that an engine keeps in this process: the fallback tier, the near cache, and hot values in JavaScript.
+//! The one bound of all that an engine keeps in this process: the fallback tier, the near cache, and hot values in
+//! JavaScript.
 //!
-//! **The problem.** Each of the three grew up to a bound of its own, so a process took two and three times what `maxMemory` said: in an outage the near cache still has what it held when Redis
+//! **The problem.** Each of the three grew up to a bound of its own, so a process took two and three times what
+//! `maxMemory` said: in an outage the near cache still has what it held when Redis
 //! went, while the fallback tier fills.
 //!
 //! **The approach.** They give way in a fixed order.
 //!
-//! 1. *Hot values* take up to half of the bound, as they need it: a hot hit costs a tenth of a near hit. JavaScript reserves room before it takes it ([`Budget::hold`]), in steps, and gives back
+//! 1. *Hot values* take up to half of the bound, as they need it: a hot hit costs a tenth of a near hit. JavaScript
+//!    reserves room before it takes it ([`Budget::hold`]), in steps, and gives back
 //!    what it no longer needs; all threads share the half.
-//! 2. *The fallback tier* may have all that is left. It holds something only while Redis is away, and then it is the cache.
+//! 2. *The fallback tier* may have all that is left. It holds something only while Redis is away, and then it is the
+//!    cache.
 //! 3. *The near cache* has what those two leave, and `nearCache.maxMemory` at most.
 //!
-//! Shares are set anew whenever hot values reserve, and each time so many bytes were put away ([`STEP`]-th parts of the bound); the near cache stays by one such step below its share, so the sum stays within the bound at any moment.
+//! Shares are set anew whenever hot values reserve, and each time so many bytes were put away ([`STEP`]-th parts of the
+//! bound); the near cache stays by one such step below its share, so the sum stays within the bound at any moment.
 //!
-//! **Rejected.** *Fixed shares*: in memory mode two of the three are empty. *One map for both tiers*: a null push drops the near cache at once, and would have to walk the other's entries for that.
+//! **Rejected.** *Fixed shares*: in memory mode two of the three are empty. *One map for both tiers*: a null push drops
+//! the near cache at once, and would have to walk the other's entries for that.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Weak};
@@ -86,7 +92,8 @@ impl Budget {
         self.hot.lock().bytes
     }
 
-    /// A cache opens. What is said holds over the default, in whichever order they come, and the largest of what is said.
+    /// A cache opens. What is said holds over the default, in whichever order they come, and the largest of what is
+    /// said.
     pub fn allow(&self, said: Option<u64>, near_said: Option<u64>) {
         if let Some(bytes) = said {
             let before = self.said.fetch_max(bytes, Relaxed);

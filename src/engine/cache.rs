@@ -37,7 +37,8 @@ pub struct Cache {
     pub timeout: Duration,
     /// Whether the near cache keeps what this cache reads.
     pub near: bool,
-    /// The oldest that this cache takes from it, in milliseconds, whichever cache had it put there: values, and tokens of tags even where it keeps no values.
+    /// The oldest that this cache takes from it, in milliseconds, whichever cache had it put there: values, and tokens
+    /// of tags even where it keeps no values.
     pub max_age: u64,
     pub format: Format,
     /// How long what the near cache held is served while Redis is away.

@@ -97,7 +97,8 @@ impl Journal {
         Noted::Kept
     }
 
-    /// As `note`, for a key that a connected Redis refused to replace and to remove. A namespace is not cleared in its place: the server would refuse that too.
+    /// As `note`, for a key that a connected Redis refused to replace and to remove. A namespace is not cleared in its
+    /// place: the server would refuse that too.
     pub fn distrust(&self, key: &str) -> Noted {
         let mut inner = self.inner.lock();
         if inner.keys.contains(key) {

@@ -19,7 +19,8 @@ use super::entry::{Codec, Meta};
 /// and rounding of two heap blocks. Measured: see docs/memory.md.
 pub const ENTRY_OVERHEAD: u64 = 170;
 
-/// What an entry with options costs beside that and its tags: the heap block of its `Meta`, with its counters and rounding.
+/// What an entry with options costs beside that and its tags: the heap block of its `Meta`, with its counters and
+/// rounding.
 const META: usize = size_of::<Meta>() + 32;
 
 /// How many entries a step of the sweeper looks at, and the pause between two steps: 200,000 entries a second at the most.

@@ -117,7 +117,8 @@ impl Near {
         self.armed.load(Ordering::SeqCst)
     }
 
-    /// A read on any thread, by a cache that takes nothing older than `age` milliseconds, whichever cache had it put away.
+    /// A read on any thread, by a cache that takes nothing older than `age` milliseconds, whichever cache had it put
+    /// away.
     pub fn get(&self, key: &str, age: u64, now: u64) -> Option<Hit> {
         if !self.is_armed() || now > self.vouched.load(Ordering::SeqCst) {
             return None;

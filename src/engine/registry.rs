@@ -79,7 +79,8 @@ impl Shared {
         })
     }
 
-    /// What the in-process tiers hold; in an outage the near cache still has what it held when Redis went. Hot values are entries of the near cache once more, so only their bytes count.
+    /// What the in-process tiers hold; in an outage the near cache still has what it held when Redis went. Hot values
+    /// are entries of the near cache once more, so only their bytes count.
     pub fn usage(&self) -> Usage {
         let (memory, near) = (self.memory.usage(), self.near.store().usage());
         Usage {

@@ -1,7 +1,9 @@
 //! The tags of one entry, packed: a cache full of tagged entries holds more of these than of values.
 //!
-//! A list of names and tokens, each in a heap block of its own, took twice the bytes of short names and could not be weighed by looking at it. Packed, it is two blocks of known size, and an
-//! entry weighs what it takes. *Rejected: names that entries share.* A name then weighs nothing, or the whole of it for each entry, and neither is what an eviction frees.
+//! A list of names and tokens, each in a heap block of its own, took twice the bytes of short names and could not be
+//! weighed by looking at it. Packed, it is two blocks of known size, and an
+//! entry weighs what it takes. *Rejected: names that entries share.* A name then weighs nothing, or the whole of it for
+//! each entry, and neither is what an eviction frees.
 
 use super::entry::Tag;
 

@@ -70,7 +70,8 @@ class Channel {
     // Not only when Rust sees it, at the end of the turn: a read behind a write goes behind it.
     if (this.hot !== null && WRITES.has(kind)) this.hot.forget(key);
     let batch = this.open;
-    // A group (getMany, setMany) stays in one batch: it is chunked where it is made. Groups of one turn share a batch up to the size of a part.
+    // A group (getMany, setMany) stays in one batch: it is chunked where it is made. Groups of one turn share a batch
+    // up to the size of a part.
     if (
       slot !== null &&
       batch.count > 0 &&

@@ -18,9 +18,11 @@ const PLAN = 120;
 const PLACE = 48;
 
 /**
- * Whether a value is an array, and where the objects within it are. `every`: each element of the array is one, with this plan. `number`: 0 where the plan is not shared. `weight`: what
+ * Whether a value is an array, and where the objects within it are. `every`: each element of the array is one, with
+ * this plan. `number`: 0 where the plan is not shared. `weight`: what
  * it takes in memory, with the plans within that are not shared; 0 where it is shared.
- * @typedef {{ array: boolean, within: { key: string | number, plan: Plan }[], every: Plan | null, number: number, weight: number }} Plan
+ * @typedef {{ array: boolean, within: { key: string | number, plan: Plan }[], every: Plan | null, number: number,
+ * weight: number }} Plan
  */
 
 /** @type {Map<string, Plan>} by what they say */
@@ -46,7 +48,8 @@ function newPlan(value, depth) {
   if (depth > DEEPEST) return undefined;
   const array = Array.isArray(value);
   const within = [];
-  // A copy is looked at: optimized code that has met lists of other kinds puts each number of a list by itself before it reads one.
+  // A copy is looked at: optimized code that has met lists of other kinds puts each number of a list by itself before
+  // it reads one.
   const parts = array ? value.slice() : value;
   for (const key of array ? parts.keys() : Object.keys(value)) {
     const part = parts[key];

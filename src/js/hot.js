@@ -24,7 +24,8 @@ const SHORTEST_SLICE = 13;
 const ADMIT_ONE_IN = 16;
 
 /**
- * `plan`: how to copy the value for each hit; null where every hit may have the value itself. `size`: what V8 keeps for it, in bytes (weight.js). `slot` and `version`: of the key's
+ * `plan`: how to copy the value for each hit; null where every hit may have the value itself. `size`: what V8 keeps for
+ * it, in bytes (weight.js). `slot` and `version`: of the key's
  * own counter; `tags`: those of its tags', in turn, behind the first two; null where it has none. `deadline`: in whole milliseconds, which V8 keeps within
  * the entry; one more look at memory would be a tenth of a hit.
  * @typedef {{ value: any, slot: number, version: number, deadline: number, plan: import('./copy').Plan | null, tags: number[] | null, size: number }} Entry
@@ -63,7 +64,8 @@ class Hot {
     if (entry === undefined) return undefined;
     const now = performance.now();
     if (!this.vouched(now)) {
-      // Redis is away, or this process was stopped. None of it is served again, and the fallback tier has use for the room.
+      // Redis is away, or this process was stopped. None of it is served again, and the fallback tier has use for the
+      // room.
       this.clear();
       return undefined;
     }

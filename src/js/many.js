@@ -6,7 +6,8 @@ const { Op, TAG } = require('./ops');
 
 // Keys of a chunk, the length of their texts, and how many chunks go at once.
 const CHUNK = 2048;
-// Reads go in smaller ones, and as many keys at once: each of them may turn out to have tags of its own, and the engine's thread, which looks at a chunk in one go, also serves other caches.
+// Reads go in smaller ones, and as many keys at once: each of them may turn out to have tags of its own, and the
+// engine's thread, which looks at a chunk in one go, also serves other caches.
 const READ_CHUNK = 256;
 // Tags of a chunk, each key's counted: as many look-ups.
 const CHUNK_TAGS = 8192;

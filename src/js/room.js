@@ -1,6 +1,8 @@
-// The room that the hot values of one cache take, reserved in the engine's bound (src/engine/budget.rs) before it is taken.
+// The room that the hot values of one cache take, reserved in the engine's bound (src/engine/budget.rs) before it is
+// taken.
 //
-// Asking is a call into Rust, so it is done in steps: room is reserved by a step more than is needed, and given back when some steps of it are not. Where Rust gives less than was asked for, hot values make do
+// Asking is a call into Rust, so it is done in steps: room is reserved by a step more than is needed, and given back
+// when some steps of it are not. Where Rust gives less than was asked for, hot values make do
 // with it, and ask again after some time, as other threads and caches give back what they do not need.
 'use strict';
 

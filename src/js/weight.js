@@ -1,12 +1,15 @@
 // What V8 keeps for a value that JSON.parse made, in bytes: what a hot value is counted as.
 //
-// The length of its text says little: `[[],[],[]]` takes twenty times as much memory as text, a long string just as much. So the value is walked once, when it is admitted, and each part
+// The length of its text says little: `[[],[],[]]` takes twenty times as much memory as text, a long string just as
+// much. So the value is walked once, when it is admitted, and each part
 // counts what V8 allocates for it on a 64-bit machine. docs/memory.md has the figures beside measured heaps.
 //
-// Names and short strings that JSON.parse has met before are one string for all values that have them; they count once, when they are met first.
+// Names and short strings that JSON.parse has met before are one string for all values that have them; they count once,
+// when they are met first.
 'use strict';
 
-// Headers, in bytes: of a string, an object, an array, and the elements that it has; and a number that is no small integer.
+// Headers, in bytes: of a string, an object, an array, and the elements that it has; and a number that is no small
+// integer.
 const STRING = 16;
 const OBJECT = 24;
 const ARRAY = 32;

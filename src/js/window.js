@@ -1,6 +1,8 @@
-// How much may be under way at once, from all caches of a thread; further batches wait in their channels, in order, until replies come.
+// How much may be under way at once, from all caches of a thread; further batches wait in their channels, in order,
+// until replies come.
 //
-// It bounds the memory of a burst beyond what the callers hold anyway, and keeps a burst from missing its own deadlines, which begin when a batch is handed over. An outage answers what is under way, and so
+// It bounds the memory of a burst beyond what the callers hold anyway, and keeps a burst from missing its own
+// deadlines, which begin when a batch is handed over. An outage answers what is under way, and so
 // what waits.
 'use strict';
 

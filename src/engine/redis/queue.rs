@@ -1,6 +1,7 @@
 //! What waits in order, each with a deadline of its own; and the earliest of these.
 //!
-//! The connection asks for the earliest deadline at each step. With many caches thousands of pipelines are under way, and each cache has its own patience, so neither a look at all of them nor one at the front
+//! The connection asks for the earliest deadline at each step. With many caches thousands of pipelines are under way,
+//! and each cache has its own patience, so neither a look at all of them nor one at the front
 //! alone will do.
 
 use std::collections::VecDeque;

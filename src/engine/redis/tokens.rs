@@ -20,7 +20,8 @@ use crate::engine::tags::{self, Tokens};
 /// How long a token lives; it is renewed by whoever uses it in the second half of that time. An entry with a longer TTL may be a miss earlier.
 const LIFE: Duration = Duration::from_secs(30 * 86_400);
 
-/// The most tokens that one pipeline asks for; the next one asks for the rest. It bounds what the server and this thread do in one go, as other caches' calls wait meanwhile.
+/// The most tokens that one pipeline asks for; the next one asks for the rest. It bounds what the server and this
+/// thread do in one go, as other caches' calls wait meanwhile.
 pub const MAX_ASKED: usize = 512;
 
 /// What was asked for.

@@ -72,7 +72,8 @@ pub(super) fn store(cache: &Cache, key: &str, result: &Computed<'_>, landing: &L
     }
 }
 
-/// Undoes an increment whose sum JavaScript cannot hold. In a script, so that a counter that expired meanwhile is not made anew; where scripts are denied, that may happen.
+/// Undoes an increment whose sum JavaScript cannot hold. In a script, so that a counter that expired meanwhile is not
+/// made anew; where scripts are denied, that may happen.
 pub(super) fn take_back(key: &str, amount: i64, denied: Denied) -> Cmd {
     if denied.scripts {
         let mut add = with_key("INCRBY", key);
