@@ -32,6 +32,8 @@ export type HoldfastErrorCode =
   | 'ERR_INVALID_AMOUNT'
   /** `increment` met a value that is not an integer, or the sum would not fit 64 bits. */
   | 'ERR_NOT_AN_INTEGER'
+  /** The sum of `increment` is an integer, but beyond what a JavaScript number holds exactly (±(2^53 - 1)). The counter is left as it was. */
+  | 'ERR_UNSAFE_INTEGER'
   /**
    * Any other argument of the wrong type or size: a pattern, a list of keys, tags, a function, an unknown option, options that are no plain object (a
    * Map, an instance of a class), an unknown event; or what the function of `getOrComputeMany` returned is no array of as many values as it was given
@@ -216,7 +218,10 @@ export interface Stats {
   decodeErrors: number;
   /** Entries pushed out of the in-process tier by its memory bound. */
   evictions: number;
-  /** What is kept in process, by all caches of one URL: the near cache, or the tier that answers without Redis. Bytes count keys, values and overhead. */
+  /**
+   * What is kept in process, by all caches of one URL in all threads: the near cache, the tier that answers without Redis, and hot values in JavaScript, whose entries are those of the near cache. Bytes count keys, values and
+   * overhead, and stay within `maxBytes`; docs/memory.md.
+   */
   memory: { entries: number; bytes: number; maxBytes: number };
   /** What the server says of itself, null while it is not connected. */
   redis: {
@@ -247,9 +252,9 @@ export interface Logger {
 
 /** How reads are kept in process while Redis vouches for them; see docs/near-cache.md. */
 export interface NearCacheOptions {
-  /** Bound of the entries in Rust: bytes, or a text such as `'64mb'`. Caches of one URL share it. Default: the cache's `maxMemory`. */
+  /** Bound of the entries in Rust: bytes, or a text such as `'64mb'`. Caches of one URL share it; the largest that is said holds. Default: what `maxMemory` leaves. */
   maxMemory?: number | string;
-  /** Seconds an entry is kept at most without asking Redis again, up to 86,400. Default 60. */
+  /** Seconds: the oldest entry that this cache takes without asking Redis again, whichever cache had it put there; up to 86,400. Default 60. */
   maxAge?: number;
   /**
    * `copied`: each read gives a fresh copy. `frozen`: hits give the same, deeply frozen object; of codec `json` only, else `ERR_CONFIG`. Default
@@ -446,7 +451,10 @@ export interface Cache extends CacheEmitter {
     fn: (missing: string[]) => readonly T[] | Promise<readonly T[]>,
     ttl?: Ttl | ComputeOptions,
   ): Promise<T[]>;
-  /** Adds a safe integer (default 1, may be negative) to the integer at `key`, 0 where there is none; atomic. Resolves to the sum. */
+  /**
+   * Adds a safe integer (default 1, may be negative) to the integer at `key`, 0 where there is none; atomic. Resolves to the sum; rejects with
+   * `ERR_UNSAFE_INTEGER` where that is none that JavaScript can hold.
+   */
   increment(key: string, amount?: number, options?: IncrementOptions): Promise<number>;
   exists(key: string): Promise<boolean>;
   /** Seconds left (fractions, to the millisecond), `Infinity` without expiry, null where there is no such key. */

@@ -1,10 +1,10 @@
 // The near cache and hot values through the public functions, on a real Redis and several processes.
 'use strict';
 
-const { closeCaches, makeCache } = require('./support/holdfast');
+const { closeCaches, freshNamespace, makeCache } = require('./support/holdfast');
 const { startRedis } = require('./support/redis-server');
 const { runForJson } = require('./support/run-script');
-const { until } = require('./support/until');
+const { sleep, until } = require('./support/until');
 
 let server;
 beforeAll(async () => {
@@ -185,6 +185,34 @@ test('two namespaces and the raw keys of one connection keep to themselves', asy
   expect(await one.get('k')).toBe(3);
   await one.del('k');
   expect(await raw.get('one:k')).toBeNull();
+});
+
+test("maxAge is the reader's: a cache gets nothing older, whoever had it kept, peeked at and hot values included", async () => {
+  const namespace = freshNamespace();
+  const [patient, strict] = [600, 0.05].map((maxAge) =>
+    makeCache({ url: server.url(), namespace, nearCache: { maxAge } }),
+  );
+  await until(() => patient.getMode() === 'redis' && strict.getMode() === 'redis', 'redis mode');
+  await patient.setMany({ plain: 1, other: 2 });
+  await patient.set('tagged', 3, { tags: ['t'] });
+  const keys = ['plain', 'other', 'tagged'];
+  const asked = async (cache, read) => {
+    const before = (await cache.getStats()).hits.redis;
+    await read(cache);
+    return (await cache.getStats()).hits.redis - before;
+  };
+  const one = async (cache) => {
+    for (const key of keys) await cache.get(key);
+  };
+  for (let i = 0; i < 4; i++) await one(patient);
+  await sleep(60);
+  expect(await asked(strict, one)).toBe(3);
+  await sleep(60);
+  expect(await asked(strict, (cache) => cache.getMany(keys))).toBe(3);
+  for (let i = 0; i < 4; i++) await one(strict);
+  await sleep(60);
+  expect(await asked(strict, one)).toBe(3);
+  expect(await asked(patient, one)).toBe(0);
 });
 
 test('options of the near cache that do not parse are refused', () => {

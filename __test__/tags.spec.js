@@ -33,6 +33,19 @@ async function heat(cache, key) {
   for (let i = 0; i < 5; i++) await cache.get(key);
 }
 
+test('entries with thousands of tags of their own come back whole, where no token of them is known', async () => {
+  const [writer, reader] = [await here(), await there()];
+  const keys = Array.from({ length: 100 }, (_, i) => `k${i}`);
+  const tags = (key) => Array.from({ length: 30 }, (_, n) => `${key}:${n}`);
+  await Promise.all(keys.map((key) => writer.set(key, key, { tags: tags(key) })));
+  expect(await reader.getMany(keys)).toEqual(keys);
+  await reader.invalidateTags(keys.map((key) => `${key}:29`));
+  expect(await reader.getMany(keys)).toEqual(keys.map(() => null));
+  const entries = keys.map((key) => [key, `${key}, anew`]);
+  await writer.setMany(entries, { tags: Array.from({ length: 64 }, (_, n) => `shared:${n}`) });
+  expect(await reader.getMany(keys)).toEqual(entries.map(([, value]) => value));
+});
+
 test('what another instance holds near and hot ends, and once that is seen it never comes back', async () => {
   const [writer, reader] = [await here(), await there()];
   for (let n = 0; n < 20; n++) {

@@ -138,7 +138,7 @@ const IN_PROCESS = ['lru-cache', 'node-cache', 'async-cache-dedupe, memory'];
 const SHARING = ['bentocache, serialize: false', 'lru-cache', 'async-cache-dedupe, memory'];
 
 async function holdfast(url, values) {
-  const cache = await openHoldfast(url, { nearCache: { values, maxAge: TTL_SECONDS } });
+  const cache = await openHoldfast(url, { maxMemory: '512mb', nearCache: { values, maxAge: TTL_SECONDS } });
   const nearHits = async () => (await cache.getStats()).hits.near;
   return { get: cache.get, set: cache.set, getOrCompute: cache.getOrCompute, nearHits };
 }

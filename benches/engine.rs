@@ -9,14 +9,16 @@ use std::sync::atomic::AtomicI32;
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{AllocProfiler, Bencher};
 use holdfast::engine::batch::{Batch, Json, Op, Reply, Span};
+use holdfast::engine::budget::Budget;
 use holdfast::engine::clock::{Ttl, now_ms};
 use holdfast::engine::codec::Codec;
-use holdfast::engine::entry::{Format, Meta, Room, Tag};
+use holdfast::engine::entry::{Format, Meta, Room};
 use holdfast::engine::journal::Journal;
 use holdfast::engine::key::Prefix;
 use holdfast::engine::leaves::{Leaves, Shapes};
 use holdfast::engine::near::{CLOCKS, Near, SLOTS, Versions};
 use holdfast::engine::splice;
+use holdfast::engine::tag_list::Tags;
 
 #[global_allocator]
 static ALLOC: AllocProfiler = AllocProfiler::system();
@@ -26,6 +28,7 @@ const KEYS: usize = 10_000;
 const BATCH: usize = 256;
 const SIZES: [usize; 3] = [20, 200, 20_000];
 const TTL: Ttl = Ttl::Millis(300_000);
+const AGE: u64 = 300_000;
 
 fn main() {
     divan::main();
@@ -56,7 +59,7 @@ impl Versions for Counters {
 
 /// A near cache that holds `KEYS` entries of so many bytes, and one environment that listens.
 fn near(bytes: usize) -> (Near, Vec<String>) {
-    let near = Near::new(1 << 30, 0);
+    let near = Near::new(&Arc::new(Budget::new(1 << 30)), 0);
     near.arm(u64::MAX);
     near.share(Arc::new(Counters((0..SLOTS + CLOCKS).map(|_| AtomicI32::new(0)).collect())));
     let keys: Vec<String> = (0..KEYS).map(key).collect();
@@ -87,7 +90,7 @@ fn near_hit(bencher: Bencher, bytes: usize) {
     let (near, keys) = near(bytes);
     let now = now_ms();
     each_key(bencher, &keys, |key| {
-        black_box(near.get(key, now));
+        black_box(near.get(key, AGE, now));
     });
 }
 
@@ -97,7 +100,7 @@ fn near_miss(bencher: Bencher) {
     let strangers: Vec<String> = (KEYS..2 * KEYS).map(key).collect();
     let now = now_ms();
     each_key(bencher, &strangers, |key| {
-        black_box(near.get(key, now));
+        black_box(near.get(key, AGE, now));
     });
 }
 
@@ -133,8 +136,8 @@ fn format(compress_above: Option<usize>) -> Format {
 }
 
 fn tagged() -> Meta {
-    let tag = |name: &str| Tag { name: name.into(), token: r#""0123456789abcdef""#.into() };
-    Meta { nonce: 7, extra_ms: 60_000, delta_ms: 12, tags: vec![tag("product:7"), tag("tenant:1")] }
+    const TOKEN: &str = r#""0123456789abcdef""#;
+    Meta { nonce: 7, extra_ms: 60_000, delta_ms: 12, tags: Tags::new([("product:7", TOKEN), ("tenant:1", TOKEN)]) }
 }
 
 fn encode_as(bencher: Bencher, bytes: usize, format: Format, meta: Option<Meta>) {

@@ -9,6 +9,8 @@ import { ensurePrograms, root, SetupError } from './setup.mjs';
 const MUTANTS = [
   { fence: 'placeholder', tests: 'near' },
   { fence: 'own-write', tests: 'near' },
+  { fence: 'max-age', tests: 'near' },
+  { fence: 'budget', tests: 'budget' },
   { fence: 'flight', tests: 'flight' },
   { fence: 'living', tests: 'flight' },
   { fence: 'codec', tests: 'flight' },

@@ -17,6 +17,7 @@ const usage = `npm run test:soak [-- --only NAME]...
   many           getMany of 1,000,000 keys that are all there
   stopped        Redis stopped under 200 callers: 1,000,000 calls
   outage         ten minutes of outage under load, on a clock that runs twenty times as fast
+  kept           full tiers against resident memory, in memory mode with tags and in an outage with a full map of hot values
   reconnects     10,000 connections lost and made again, on a clock that runs fifty times as fast`;
 
 const parts = {
@@ -73,6 +74,25 @@ const parts = {
       { speed: 20, nodeArgs: ['--expose-gc'] },
     ),
 
+  kept: () =>
+    child(
+      'kept',
+      async ({ server, script }) => {
+        for (const part of ['tagged', 'stored', 'hot']) await script.says(part);
+        await server.kill('SIGSTOP');
+        script.child.stdin.write('stopped\n');
+        return script.result;
+      },
+      ({ tagged, hot, outage }) => [
+        ['entries with tags take what is counted, within a fifth', within(tagged)],
+        ['the near cache and hot values take what is counted, within a fifth', within(hot)],
+        ['hot values are a part of it', hot.hot > 10],
+        ['in the outage no more is counted than maxMemory', outage.most <= outage.max],
+        ['and resident memory grew by less than 5 MB after the warm-up', outage.grownMb < 5],
+      ],
+      { nodeArgs: ['--expose-gc'] },
+    ),
+
   reconnects: () =>
     child(
       'reconnects',
@@ -89,6 +109,11 @@ const parts = {
       { speed: 50, nodeArgs: ['--expose-gc'] },
     ),
 };
+
+/** Whether a process grew by what is counted. */
+function within({ counted, grown }) {
+  return counted / grown > 1 / 1.2 && counted / grown < 1.2;
+}
 
 function jest(args, env) {
   const { status } = spawnSync(join(root, 'node_modules/.bin/jest'), ['--verbose', ...args], {

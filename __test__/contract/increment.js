@@ -66,13 +66,24 @@ module.exports = function increment(mode) {
     }
   });
 
-  test('a sum beyond 64 bits is refused, and the counter stays', async () => {
-    const step = Number.MAX_SAFE_INTEGER; // 1,024 of them fit 64 bits, 1,025 do not
-    await Promise.all(Array.from({ length: 1_024 }, () => cache.increment('n', step)));
-    const before = await cache.get('n');
-    await expectCode(() => cache.increment('n', step), 'ERR_NOT_AN_INTEGER');
-    expect(await cache.get('n')).toBe(before);
-    expect(await cache.increment('n', -step)).toBeLessThan(before);
+  test('a sum that no number of JavaScript holds exactly is refused, and the counter stays', async () => {
+    for (const sign of [1, -1]) {
+      const limit = sign * Number.MAX_SAFE_INTEGER;
+      await cache.set('n', limit - sign);
+      expect(await cache.increment('n', sign)).toBe(limit);
+      await expectCode(() => cache.increment('n', sign), 'ERR_UNSAFE_INTEGER');
+      await expectCode(() => cache.increment('n', limit), 'ERR_UNSAFE_INTEGER');
+      expect(await cache.get('n')).toBe(limit);
+      expect(await cache.increment('n', -sign)).toBe(limit - sign);
+    }
+  });
+
+  test('refused sums that are under way together leave the counter and its expiry as they were', async () => {
+    await cache.increment('n', Number.MAX_SAFE_INTEGER, { ttl: 1_000 });
+    const results = await Promise.allSettled(Array.from({ length: 100 }, (_, i) => cache.increment('n', i + 1)));
+    expect(results.map(({ reason }) => reason?.code)).toEqual(Array(100).fill('ERR_UNSAFE_INTEGER'));
+    expect(await cache.increment('n', 0)).toBe(Number.MAX_SAFE_INTEGER);
+    expect(await cache.ttl('n')).toBeLessThanOrEqual(1_000);
   });
 
   test('what is no amount is refused', async () => {

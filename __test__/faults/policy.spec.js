@@ -32,6 +32,18 @@ async function connected(options) {
   return cache;
 }
 
+test('a counter that begins in an outage lives no longer than outageTtl', async () => {
+  const cache = makeCache({ url: proxy.url(), namespace, outageTtl: 5 });
+  await proxy.stop();
+  await untilMode(cache, 'memory');
+  await cache.increment('n');
+  await cache.increment('m', 1, { ttl: 1_000 });
+  await cache.increment('brief', 1, { ttl: 2 });
+  expect(await cache.ttl('n')).toBeLessThanOrEqual(5);
+  expect(await cache.ttl('m')).toBeLessThanOrEqual(5);
+  expect(await cache.ttl('brief')).toBeLessThanOrEqual(2);
+});
+
 async function away(...caches) {
   proxy.refuse();
   proxy.reset();

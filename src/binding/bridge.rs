@@ -12,6 +12,7 @@ use super::decode;
 use super::sink::{EnvSink, SharedVersions};
 use super::text::{Frames, Json, Text};
 use crate::engine::batch::{Reply, ReplyTo, Sink, Submitted, Task};
+use crate::engine::budget::Held;
 use crate::engine::cache::Cache;
 use crate::engine::clock::now_ms;
 use crate::engine::leaves::Shapes;
@@ -33,8 +34,12 @@ impl Bridge {
     #[napi(constructor)]
     pub fn new(env: Env, wake: Function<'_, Frames, ()>, versions: Int32Array) -> Result<Self> {
         let shared: Arc<dyn Versions> = Arc::new(SharedVersions::new(&versions)?);
-        let end =
-            Arc::new(End { sink: EnvSink::new(&wake, shared.clone())?, versions: shared, engines: Mutex::default() });
+        let end = Arc::new(End {
+            sink: EnvSink::new(&wake, shared.clone())?,
+            versions: shared,
+            engines: Mutex::default(),
+            held: Mutex::default(),
+        });
         // Not every runtime finalizes what it wrapped when a worker is terminated (Deno does not), and the memory of the versions goes with the worker.
         env.add_env_cleanup_hook(Arc::downgrade(&end), |end| {
             if let Some(end) = end.upgrade() {
@@ -148,7 +153,7 @@ impl Bridge {
     }
 
     /// Subscribes to the events of a cache's engine, and remembers it for the end.
-    pub(super) fn watch(&self, cache: &Cache) {
+    pub(super) fn watch(&self, cache: &Cache, held: &Arc<Held>) {
         let sink: Arc<dyn Sink> = self.end.sink.clone();
         cache.shared().status.subscribe(Arc::downgrade(&sink));
         cache.shared().near.share(self.end.versions.clone());
@@ -158,6 +163,9 @@ impl Bridge {
         if !engines.iter().any(|known| known.ptr_eq(&engine)) {
             engines.push(engine);
         }
+        let mut all = self.end.held.lock();
+        all.retain(|held| held.strong_count() > 0);
+        all.push(Arc::downgrade(held));
     }
 }
 
@@ -167,11 +175,14 @@ struct End {
     versions: Arc<dyn Versions>,
     /// Whom to tell when the environment ends.
     engines: Mutex<Vec<Weak<Shared>>>,
+    /// What its hot values hold.
+    held: Mutex<Vec<Weak<Held>>>,
 }
 
 impl End {
     fn close(&self) {
         self.sink.close();
+        self.held.lock().drain(..).filter_map(|held| held.upgrade()).for_each(|held| _ = held.hold(0));
         for engine in self.engines.lock().drain(..).filter_map(|engine| engine.upgrade()) {
             engine.near.unshare(&self.versions);
             engine.flights.forget(self.sink.client()).send();

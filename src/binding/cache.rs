@@ -7,6 +7,7 @@ use napi_derive::napi;
 
 use super::bridge::Bridge;
 use super::text::{Json, Text};
+use crate::engine::budget::Held;
 use crate::engine::cache::Cache;
 use crate::engine::error::CallError;
 use crate::engine::options::{Given, Options};
@@ -51,6 +52,8 @@ impl From<CallError> for Failure {
 #[napi]
 pub struct CacheHandle {
     pub(super) cache: Option<Arc<Cache>>,
+    /// What its hot values hold.
+    held: Arc<Held>,
 }
 
 #[napi]
@@ -97,8 +100,15 @@ impl CacheHandle {
         self.cache.as_ref()?.peek(&key, None).map(|hot| Json(hot.text))
     }
 
+    /// Reserves so many bytes for hot values, in place of what was reserved; how many they may take.
+    #[napi]
+    pub fn hold(&self, bytes: f64) -> f64 {
+        if self.cache.is_some() { self.held.hold(bytes as u64) as f64 } else { 0.0 }
+    }
+
     #[napi]
     pub fn close(&mut self) {
+        self.held.hold(0);
         self.cache = None;
     }
 }
@@ -126,8 +136,9 @@ pub fn open(bridge: &Bridge, given: GivenOptions) -> Either<CacheHandle, Failure
     };
     match Options::check(given).and_then(registry::open) {
         Ok(cache) => {
-            bridge.watch(&cache);
-            Either::A(CacheHandle { cache: Some(cache) })
+            let held = Arc::new(Held::new(cache.shared().budget.clone()));
+            bridge.watch(&cache, &held);
+            Either::A(CacheHandle { cache: Some(cache), held })
         }
         Err(error) => Either::B(error.into()),
     }

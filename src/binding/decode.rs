@@ -26,6 +26,8 @@ pub fn batch(text: Text, numbers: &[f64], shapes: &Arc<Shapes>) -> Batch {
     };
     let mut batch = Batch { ops: Vec::with_capacity(numbers.len() / STRIDE), ..Batch::default() };
     let mut rest = numbers;
+    // The options of the call before: those of a group are all the same.
+    let mut last = Span::default();
     while let Some((n, behind)) = rest.split_first_chunk::<STRIDE>() {
         let count = if n[0] == SET { n[4] as usize } else { 0 };
         let Some((given, next)) = behind.split_at_checked(count) else { break };
@@ -46,7 +48,11 @@ pub fn batch(text: Text, numbers: &[f64], shapes: &Arc<Shapes>) -> Batch {
         };
         let more = (n[5] > 0.0).then(|| {
             let span = cutter.take(n[5] as usize).unwrap_or_default();
-            batch.extras.push(Extras::parse(cutter.text.get(span.start as usize..span.end as usize).unwrap_or("")));
+            let options = |span: Span| cutter.text.get(span.start as usize..span.end as usize).unwrap_or("");
+            if batch.extras.is_empty() || options(span) != options(last) {
+                batch.extras.push(Extras::parse(options(span)));
+            }
+            last = span;
             u32::try_from(batch.extras.len() - 1).unwrap_or(u32::MAX)
         });
         batch.ops.push(key.map_or(Op::Malformed, |key| op(n, key, value.unwrap_or_default(), more)));

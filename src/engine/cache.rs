@@ -16,7 +16,7 @@ use super::life;
 use super::local;
 use super::long::{self, Called};
 use super::near::Versions;
-use super::options::Options;
+use super::options::{DEFAULT_MAX_AGE, Options};
 use super::pattern::Pattern;
 use super::redis::{Job, Work};
 use super::registry::{Engine, Shared};
@@ -38,8 +38,11 @@ pub struct Cache {
     pub prefix: Prefix,
     pub counters: Counters,
     pub timeout: Duration,
-    /// The longest the near cache keeps what this cache reads; none where it keeps nothing.
-    pub near: Option<Duration>,
+    /// Whether the near cache keeps what this cache reads.
+    pub near: bool,
+    /// The oldest that this cache takes from it, in milliseconds, whichever cache had it put there: values, and tokens
+    /// of tags even where it keeps no values.
+    pub max_age: u64,
     pub format: Format,
     /// How long what the near cache held is served while Redis is away.
     pub outage_stale: Duration,
@@ -54,7 +57,8 @@ impl Cache {
             prefix: Prefix::new(&options.namespace),
             counters: Counters::default(),
             timeout: options.timeout,
-            near: options.near.map(|near| near.max_age),
+            near: options.near.is_some(),
+            max_age: millis(options.near.map_or(DEFAULT_MAX_AGE, |near| near.max_age)),
             format: options.format,
             outage_stale: options.outage_stale,
             outage_ttl: options.outage_ttl,
@@ -121,7 +125,7 @@ impl Cache {
             };
             let key = self.prefix.join(batch.str(span), &mut buffer);
             let reply = match op {
-                Op::Get { early, hot, .. } if self.near.is_some() => {
+                Op::Get { early, hot, .. } if self.near => {
                     let versions = hot.then(|| versions.get_or_insert_with(|| to.sink.versions()).clone()).flatten();
                     // What is too much for the answer at once travels with the rest.
                     match self.look_up(key, now, early && early_bytes < MAX_EARLY, versions.as_deref()) {
@@ -138,7 +142,7 @@ impl Cache {
                         }
                     }
                 }
-                Op::Begin { more, .. } if self.near.is_some() => match near.get(key, now) {
+                Op::Begin { more, .. } if self.near => match near.get(key, self.max_age, now) {
                     Some(hit) if early_bytes >= MAX_EARLY || !self.is_valid(hit.meta.as_deref(), now) => Reply::Later,
                     Some(hit) => {
                         let left = hit.deadline.saturating_sub(now);
@@ -174,7 +178,9 @@ impl Cache {
 
     /// What the near cache holds at a key, for a read with nothing before it; with the versions of what JavaScript may keep where `versions` are given.
     pub fn peek(&self, key: &str, versions: Option<&dyn Versions>) -> Option<Hot> {
-        self.near?;
+        if !self.near {
+            return None;
+        }
         let mut buffer = String::new();
         let hot = match self.look_up(self.prefix.join(key, &mut buffer), now_ms(), versions.is_some(), versions) {
             Looked::Known(text) | Looked::Reply(Reply::Value(Json::Shared(text))) => {
@@ -196,11 +202,10 @@ impl Cache {
         };
         // Noted before the look-up: see the essay in near.rs, race 7.
         let own = versions.map(|v| note(v, key));
-        let Some(hit) = near.get(key, now) else { return Looked::Nothing };
-        let tags = hit.meta.as_ref().map_or(&[][..], |meta| &meta.tags);
+        let Some(hit) = near.get(key, self.max_age, now) else { return Looked::Nothing };
         let mut noted: Vec<(usize, i32)> = own.into_iter().collect();
-        if let Some(v) = versions {
-            noted.extend(tags.iter().map(|tag| note(v, &tags::key(&self.prefix, &tag.name))));
+        if let (Some(v), Some(meta)) = (versions, &hit.meta) {
+            noted.extend(meta.tags.names().map(|name| note(v, &tags::key(&self.prefix, name))));
         }
         if !self.is_valid(hit.meta.as_deref(), now) {
             return Looked::Nothing;
@@ -218,7 +223,7 @@ impl Cache {
 
     /// Whether an entry's tags are what they were, as far as the near cache knows.
     fn is_valid(&self, meta: Option<&Meta>, now: u64) -> bool {
-        tags::valid(meta, &self.prefix, |key| tags::near_token(&self.shared().near, key, now))
+        tags::valid(meta, &self.prefix, |key| tags::near_token(self, key, now))
     }
 
     /// What Redis has at a stored key is not to be trusted once it is back.
@@ -236,7 +241,8 @@ impl Cache {
         }
     }
 
-    fn noted(&self, noted: Noted) {
+    /// Tells that the journal is full, where it was.
+    pub fn noted(&self, noted: Noted) {
         if noted != Noted::Kept {
             self.shared().errors.count(Kind::Journal);
         }
@@ -248,7 +254,7 @@ impl Cache {
 
     /// The TTL that an entry gets on the in-process tier: while Redis is away it is no longer than `outage_ttl`.
     pub fn local_ttl(&self, ttl: Ttl) -> Ttl {
-        let most = u64::try_from(self.outage_ttl.as_millis()).unwrap_or(u64::MAX);
+        let most = millis(self.outage_ttl);
         match ttl {
             ttl if !self.engine.has_redis() => ttl,
             Ttl::Millis(ms) => Ttl::Millis(ms.min(most)),
@@ -278,6 +284,10 @@ impl Cache {
         health["inFlight"] = Value::from(self.shared().in_flight() + self.shared().long());
         health.to_string()
     }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// What the server says of itself, for `getStats()`.

@@ -135,9 +135,9 @@ impl Covers {
         self.list.iter().filter(|cover| cover.live.is_none()).count()
     }
 
-    /// The bytes of their globs.
+    /// Bytes of their texts.
     pub fn waiting_bytes(&self) -> usize {
-        self.list.iter().filter(|cover| cover.live.is_none()).map(|cover| cover.pattern.glob.len()).sum()
+        self.list.iter().filter(|cover| cover.live.is_none()).map(|cover| cover.pattern.bytes()).sum()
     }
 
     /// All that stand: that hide keys.

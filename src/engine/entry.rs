@@ -43,6 +43,7 @@ use super::batch::Json;
 pub use super::codec::Codec;
 use super::codec::{integer, quoted};
 use super::lease;
+use super::tag_list::Tags;
 
 /// The first byte of a header.
 const MAGIC: u8 = 0xFF;
@@ -88,7 +89,7 @@ pub struct Meta {
     /// Milliseconds that its function ran; 0: not known.
     pub delta_ms: u32,
     /// [`MAX_TAGS`] at most.
-    pub tags: Vec<Tag>,
+    pub tags: Tags,
 }
 
 impl Meta {
@@ -234,11 +235,12 @@ pub fn is_cut(bytes: &[u8], read: usize) -> bool {
 fn headed(codec: Codec, meta: Option<&Meta>, payload: &[u8], packed: Option<&[u8]>) -> Option<Vec<u8>> {
     let body = packed.unwrap_or(payload);
     let life = meta.filter(|meta| meta.has_life());
-    let tags = meta.map_or(&[][..], |meta| &meta.tags);
+    let none = Tags::default();
+    let tags = meta.map_or(&none, |meta| &meta.tags);
     let flag = |set: bool, flag: u8| if set { flag } else { 0 };
     let flags = flag(packed.is_some(), ZSTD) | flag(life.is_some(), LIFE) | flag(!tags.is_empty(), TAGS);
 
-    let tag_bytes: usize = tags.iter().map(|tag| 3 + tag.name.len() + tag.token.len()).sum();
+    let tag_bytes: usize = tags.iter().map(|(name, token)| 3 + name.len() + token.len()).sum();
     let mut out = Vec::with_capacity(HEAD + 4 + 1 + tag_bytes + body.len());
     out.extend_from_slice(&[MAGIC, VERSION, codec as u8, flags]);
     if let Some(meta) = life {
@@ -252,11 +254,11 @@ fn headed(codec: Codec, meta: Option<&Meta>, payload: &[u8], packed: Option<&[u8
     if !tags.is_empty() {
         out.push(u8::try_from(tags.len()).ok()?);
     }
-    for tag in tags {
-        out.extend_from_slice(&u16::try_from(tag.name.len()).ok()?.to_le_bytes());
-        out.extend_from_slice(tag.name.as_bytes());
-        out.push(u8::try_from(tag.token.len()).ok()?);
-        out.extend_from_slice(tag.token.as_bytes());
+    for (name, token) in tags.iter() {
+        out.extend_from_slice(&u16::try_from(name.len()).ok()?.to_le_bytes());
+        out.extend_from_slice(name.as_bytes());
+        out.push(u8::try_from(token.len()).ok()?);
+        out.extend_from_slice(token.as_bytes());
     }
     out.extend_from_slice(body);
     Some(out)
@@ -331,21 +333,21 @@ impl<'a> Reader<'a> {
         Some(*front)
     }
 
-    fn text(&mut self, length: usize) -> Option<Arc<str>> {
+    fn text(&mut self, length: usize) -> Option<&'a str> {
         let (front, rest) = self.0.split_at_checked(length)?;
         self.0 = rest;
-        std::str::from_utf8(front).ok().map(Arc::from)
+        std::str::from_utf8(front).ok()
     }
 
-    fn tags(&mut self) -> Option<Vec<Tag>> {
+    fn tags(&mut self) -> Option<Tags> {
         let [count] = self.array()?;
-        (0..count)
-            .map(|_| {
-                let name = u16::from_le_bytes(self.array()?);
-                let name = self.text(name.into())?;
-                let [token] = self.array()?;
-                Some(Tag { name, token: self.text(token.into())? })
-            })
-            .collect()
+        let mut tags = Vec::with_capacity(count.into());
+        for _ in 0..count {
+            let name = u16::from_le_bytes(self.array()?);
+            let name = self.text(name.into())?;
+            let [token] = self.array()?;
+            tags.push((name, self.text(token.into())?));
+        }
+        Some(Tags::new(tags.iter().copied()))
     }
 }

@@ -31,6 +31,13 @@ impl CallError {
         )
     }
 
+    pub fn unsafe_integer() -> Self {
+        Self::new(
+            "ERR_UNSAFE_INTEGER",
+            "the sum would be beyond what a JavaScript number holds exactly (2^53 - 1); the counter was left as it was",
+        )
+    }
+
     pub fn unavailable() -> Self {
         Self::new(
             "ERR_REDIS_UNAVAILABLE",

@@ -46,6 +46,13 @@ struct Inner {
     lost: u64,
 }
 
+impl Inner {
+    fn lose(&mut self) -> Noted {
+        self.lost += 1;
+        if self.lost == 1 { Noted::FirstLost } else { Noted::Lost }
+    }
+}
+
 /// The journal of one engine.
 #[derive(Default)]
 pub struct Journal {
@@ -87,13 +94,20 @@ impl Journal {
         Noted::Kept
     }
 
-    /// As `note`, for a key that a connected Redis refused to replace and to remove. There are few, and they fit.
-    pub fn distrust(&self, key: &str) {
+    /// As `note`, for a key that a connected Redis refused to replace and to remove. A namespace is not cleared in its
+    /// place: the server would refuse that too.
+    pub fn distrust(&self, key: &str) -> Noted {
         let mut inner = self.inner.lock();
-        if inner.keys.len() < MAX_KEYS && inner.keys.insert(key.into()) {
-            inner.bytes += key.len();
+        if inner.keys.contains(key) {
+            return Noted::Kept;
         }
+        if inner.keys.len() >= MAX_KEYS || inner.bytes + key.len() > MAX_BYTES {
+            return inner.lose();
+        }
+        inner.keys.insert(key.into());
+        inner.bytes += key.len();
         self.count(&inner);
+        Noted::Kept
     }
 
     /// Nor what it has at the keys that match. `parked`: a connected server refuses to be searched for them; the next
@@ -106,7 +120,7 @@ impl Journal {
             inner.covers.note(everything, false);
         } else if !inner.covers.contains(&pattern)
             && (inner.covers.waiting() >= MAX_PATTERNS
-                || inner.covers.waiting_bytes() + pattern.glob.len() > MAX_PATTERN_BYTES)
+                || inner.covers.waiting_bytes() + pattern.bytes() > MAX_PATTERN_BYTES)
         {
             return self.overflow(&mut inner, prefix);
         } else {
@@ -182,8 +196,7 @@ impl Journal {
     /// A whole namespace in place of its keys.
     fn overflow(&self, inner: &mut Inner, prefix: &Prefix) -> Noted {
         if prefix.is_raw() {
-            inner.lost += 1;
-            return if inner.lost == 1 { Noted::FirstLost } else { Noted::Lost };
+            return inner.lose();
         }
         inner.keys.retain(|key| !key.starts_with(prefix.as_str()));
         inner.bytes = inner.keys.iter().map(|key| key.len()).sum();
@@ -225,8 +238,10 @@ impl Journal {
     pub fn put_back(&self, keys: Vec<Box<str>>) {
         let mut inner = self.inner.lock();
         for key in keys {
-            inner.bytes += key.len();
-            inner.keys.insert(key);
+            let bytes = key.len();
+            if inner.keys.insert(key) {
+                inner.bytes += bytes;
+            }
         }
         self.count(&inner);
     }

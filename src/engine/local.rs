@@ -1,5 +1,6 @@
 //! Runs calls on the in-process tier: memory mode, and the fallback of every call that Redis did not answer.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::batch::{Batch, Json, Op, Reply, ReplyTo};
@@ -9,9 +10,10 @@ use super::entry::{Meta, Tag};
 use super::error::CallError;
 use super::extras::Extras;
 use super::life::{self, Ask, Life, Stale};
-use super::memory::Entry;
+use super::memory::{Entry, Uncountable};
 use super::random;
 use super::stats::add;
+use super::tag_list::Tags;
 use super::tags;
 use super::waiters::{Answers, Begin, Caller, Lease, Led, Outcome, Over};
 
@@ -62,9 +64,11 @@ pub fn one(cache: &Cache, batch: &Batch, op: &Op, to: &ReplyTo, now: u64, buffer
         }
         Op::Increment { amount, ttl, .. } => {
             flights.fence(key);
+            let ttl = cache.local_ttl(ttl.unwrap_or(Ttl::Forever));
             match memory.increment(cache.format.codec, key, amount, ttl, now) {
                 Ok(sum) => Reply::Number(sum),
-                Err(_) => Reply::Error(CallError::not_an_integer()),
+                Err(Uncountable::NotAnInteger) => Reply::Error(CallError::not_an_integer()),
+                Err(Uncountable::Unsafe) => Reply::Error(CallError::unsafe_integer()),
             }
         }
         Op::Exists { .. } => Reply::Flag(fresh(cache, key, now).is_some()),
@@ -192,7 +196,7 @@ fn valid(cache: &Cache, key: &str, now: u64) -> Option<Entry> {
 /// What the near cache held when Redis went, while that is of use. A write here removes it there.
 fn held(cache: &Cache, key: &str, now: u64) -> Option<Entry> {
     let most = u64::try_from(cache.outage_stale.as_millis()).unwrap_or(u64::MAX);
-    cache.near.and_then(|_| cache.shared().near.get_frozen(key, most, now))
+    if cache.near { cache.shared().near.get_frozen(key, most, cache.max_age, now) } else { None }
 }
 
 fn fresh(cache: &Cache, key: &str, now: u64) -> Option<Entry> {
@@ -212,14 +216,15 @@ fn count(cache: &Cache, hit: bool) {
 /// What a computed entry has beside its value. `known`: the tokens of its tags when its computation began.
 pub fn end_meta(extras: &Extras, known: &[Tag], ttl: Ttl) -> Option<Arc<Meta>> {
     let extra = if ttl == Ttl::Forever { 0 } else { extras.extra };
-    let token = |name: &str| known.iter().find(|tag| *tag.name == *name).map(|tag| tag.token.clone());
+    let known: HashMap<&str, &Arc<str>> = known.iter().map(|tag| (&*tag.name, &tag.token)).collect();
+    let token = |name: &str| known.get(name).map(|token| (*token).clone());
     let tags = tags::with_tokens(&extras.tags, token);
     (extra > 0 || extras.delta > 0 || !tags.is_empty()).then(|| meta(extra, extras.delta, tags))
 }
 
 /// What an entry with options has beside its value.
 pub fn meta(extra_ms: u64, delta_ms: u32, tags: Vec<Tag>) -> Arc<Meta> {
-    Arc::new(Meta { nonce: random::bits(), extra_ms, delta_ms, tags })
+    Arc::new(Meta { nonce: random::bits(), extra_ms, delta_ms, tags: Tags::from(&*tags) })
 }
 
 fn malformed() -> CallError {

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use quick_cache::sync::Cache;
 use quick_cache::{DefaultHashBuilder, Lifecycle, OptionsBuilder, Weighter};
 
+use super::budget::Budget;
 use super::clock::Ttl;
 use super::entry::{Codec, Meta};
 use super::marks::Marks;
@@ -18,9 +19,9 @@ use super::marks::Marks;
 /// and rounding of two heap blocks. Measured: see docs/memory.md.
 pub const ENTRY_OVERHEAD: u64 = 170;
 
-/// What an entry with options costs beside that, about: its heap block, and a name and a token for each tag.
-const META: usize = 64;
-const TAG: usize = 120;
+/// What an entry with options costs beside that and its tags: the heap block of its `Meta`, with its counters and
+/// rounding.
+const META: usize = size_of::<Meta>() + 32;
 
 /// What is kept at a key.
 #[derive(Clone)]
@@ -28,6 +29,8 @@ pub struct Entry {
     pub value: Arc<str>,
     /// When it goes, of the monotonic clock in milliseconds; `u64::MAX` for never. An entry with grace is stale before that.
     pub deadline: u64,
+    /// When it was put away; in the near cache, when the read that found it was sent.
+    pub since: u64,
     pub meta: Option<Arc<Meta>>,
     /// Of which sweeps it knows: see marks.rs.
     pub stamp: u64,
@@ -57,7 +60,7 @@ pub(super) struct Bytes;
 
 impl Weighter<Arc<str>, Entry> for Bytes {
     fn weight(&self, key: &Arc<str>, entry: &Entry) -> u64 {
-        let meta = entry.meta.as_ref().map_or(0, |meta| META + meta.tags.len() * TAG);
+        let meta = entry.meta.as_ref().map_or(0, |meta| META + meta.tags.weight());
         (key.len() + entry.value.len() + meta) as u64 + ENTRY_OVERHEAD
     }
 }
@@ -91,6 +94,8 @@ pub struct Memory {
     pub(super) stirred: Arc<tokio::sync::Notify>,
     evictions: AtomicU64,
     pub(super) expired: AtomicU64,
+    /// What it is to tell how much was put away; none where its bound is its own.
+    budget: Option<Arc<Budget>>,
 }
 
 /// What `getStats().memory` tells.
@@ -103,12 +108,33 @@ pub struct Usage {
     pub expired: u64,
 }
 
-/// Why an increment could not be.
+/// Why an increment could not be. The counter stays as it was.
 #[derive(Debug, PartialEq, Eq)]
-pub struct NotAnInteger;
+pub enum Uncountable {
+    NotAnInteger,
+    /// The sum is a 64-bit integer, but none that JavaScript can hold.
+    Unsafe,
+}
+
+/// The largest integer that JavaScript can hold, 2^53 - 1; and the smallest, with a minus.
+pub const MAX_SAFE_INTEGER: i64 = (1 << 53) - 1;
+
+/// Whether JavaScript can hold it.
+pub fn is_safe(number: i64) -> bool {
+    (-MAX_SAFE_INTEGER..=MAX_SAFE_INTEGER).contains(&number)
+}
 
 impl Memory {
     pub fn new(max_bytes: u64) -> Self {
+        Self::make(max_bytes, None)
+    }
+
+    /// A tier whose bound the budget sets.
+    pub fn within(budget: &Arc<Budget>) -> Self {
+        Self::make(budget.max(), Some(budget.clone()))
+    }
+
+    fn make(max_bytes: u64, budget: Option<Arc<Budget>>) -> Self {
         // Small tiers get fewer shards: a shard must hold the largest value that is to be kept, and has its share of the bound.
         let shards = (max_bytes / (8 << 20)).clamp(1, 4);
         let options = OptionsBuilder::new()
@@ -127,27 +153,46 @@ impl Memory {
             stirred: Arc::default(),
             evictions: AtomicU64::new(0),
             expired: AtomicU64::new(0),
+            budget,
         }
     }
 
-    /// Raises the bound to at least this; caches that share a tier get the largest that one of them asked for.
-    pub fn allow(&self, max_bytes: u64) {
-        if max_bytes > self.map.capacity() {
+    /// Sets the bound, and evicts what is beyond it.
+    pub fn bound(&self, max_bytes: u64) {
+        // The map divides it among its shards, and rounds up.
+        if max_bytes.div_ceil(self.map.num_shards() as u64) != self.map.shard_capacity() {
             self.map.set_capacity(max_bytes);
         }
     }
 
+    /// Much went: what it leaves is for others to take.
+    pub(super) fn settle(&self) {
+        if let Some(budget) = &self.budget {
+            budget.balance();
+        }
+    }
+
+    /// Bytes of all entries.
+    pub fn weight(&self) -> u64 {
+        self.map.weight()
+    }
+
     fn insert(&self, key: &str, entry: Entry, now: u64) {
         let mut pushed_out = Vec::new();
-        self.map.insert_with_lifecycle(key.into(), entry, &mut pushed_out);
-        let evicted = pushed_out.iter().filter(|(other, e)| **other != *key && e.deadline > now).count();
+        let key: Arc<str> = key.into();
+        let bytes = Bytes.weight(&key, &entry);
+        self.map.insert_with_lifecycle(key.clone(), entry, &mut pushed_out);
+        let evicted = pushed_out.iter().filter(|(other, e)| *other != key && e.deadline > now).count();
         if evicted > 0 {
             self.evictions.fetch_add(evicted as u64, Relaxed);
         }
-        match pushed_out.iter().find(|(other, _)| **other == *key) {
-            Some((_, replaced)) => self.count_hidden(key, replaced, now),
+        match pushed_out.iter().find(|(other, _)| *other == key) {
+            Some((_, replaced)) => self.count_hidden(&key, replaced, now),
             None if pushed_out.is_empty() => _ = self.slots.fetch_add(1, Relaxed),
             None => {}
+        }
+        if let Some(budget) = &self.budget {
+            budget.spend(bytes);
         }
     }
 
@@ -199,7 +244,8 @@ impl Memory {
         let extra = meta.as_ref().map_or(0, |meta| meta.extra_ms);
         let _guard = self.updates.lock();
         let deadline = ttl.deadline(now).saturating_add(extra);
-        self.insert(key, Entry { value: value.into(), deadline, meta, stamp: self.marks.stamp() }, now);
+        let stamp = self.marks.stamp();
+        self.insert(key, Entry { value: value.into(), deadline, since: now, meta, stamp }, now);
     }
 
     /// The value at `key`, or, where there is none, the one that `make` makes, which stays.
@@ -209,11 +255,9 @@ impl Memory {
             return entry.value;
         }
         let value = make();
-        self.insert(
-            key,
-            Entry { value: value.clone(), deadline: u64::MAX, meta: None, stamp: self.marks.stamp() },
-            now,
-        );
+        let stamp = self.marks.stamp();
+        let entry = Entry { value: value.clone(), deadline: u64::MAX, since: now, meta: None, stamp };
+        self.insert(key, entry, now);
         value
     }
 
@@ -237,23 +281,19 @@ impl Memory {
     }
 
     /// As Redis' INCRBY: the value must be a canonical 64-bit integer, and have nothing beside it.
-    pub fn increment(
-        &self,
-        codec: Codec,
-        key: &str,
-        amount: i64,
-        ttl: Option<Ttl>,
-        now: u64,
-    ) -> Result<i64, NotAnInteger> {
+    pub fn increment(&self, codec: Codec, key: &str, amount: i64, ttl: Ttl, now: u64) -> Result<i64, Uncountable> {
         let _guard = self.updates.lock();
         let (old, deadline) = match self.live(key, now) {
-            Some(Entry { meta: Some(_), .. }) => return Err(NotAnInteger),
-            Some(entry) => (codec.integer(&entry.value).ok_or(NotAnInteger)?, entry.deadline),
-            None => (0, ttl.unwrap_or(Ttl::Forever).deadline(now)),
+            Some(Entry { meta: Some(_), .. }) => return Err(Uncountable::NotAnInteger),
+            Some(entry) => (codec.integer(&entry.value).ok_or(Uncountable::NotAnInteger)?, entry.deadline),
+            None => (0, ttl.deadline(now)),
         };
-        let new = old.checked_add(amount).ok_or(NotAnInteger)?;
+        let new = old.checked_add(amount).ok_or(Uncountable::NotAnInteger)?;
+        if !is_safe(new) {
+            return Err(Uncountable::Unsafe);
+        }
         let value = codec.of_integer(new).into();
-        self.insert(key, Entry { value, deadline, meta: None, stamp: self.marks.stamp() }, now);
+        self.insert(key, Entry { value, deadline, since: now, meta: None, stamp: self.marks.stamp() }, now);
         Ok(new)
     }
 

@@ -40,6 +40,7 @@ use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 
 use parking_lot::{Mutex, RwLock};
 
+use super::budget::Budget;
 use super::clock::Ttl;
 use super::entry::Meta;
 use super::marks::Mark;
@@ -82,7 +83,7 @@ pub struct Near {
     hasher: RandomState,
 }
 
-/// A near hit: the value, and until when it may be served (of the monotonic clock, in milliseconds).
+/// A near hit: the value, and until when it may be served to who asked (of the monotonic clock, in milliseconds).
 pub struct Hit {
     pub value: Arc<str>,
     pub deadline: u64,
@@ -91,9 +92,9 @@ pub struct Hit {
 
 impl Near {
     /// `id`: the engine's.
-    pub fn new(max_bytes: u64, id: u32) -> Self {
+    pub fn new(budget: &Arc<Budget>, id: u32) -> Self {
         Self {
-            store: Arc::new(Memory::new(max_bytes)),
+            store: Arc::new(Memory::within(budget)),
             placeholders: Mutex::default(),
             tickets: AtomicU64::new(0),
             armed: AtomicBool::new(false),
@@ -121,12 +122,17 @@ impl Near {
         self.armed.load(Ordering::SeqCst)
     }
 
-    /// A read on any thread.
-    pub fn get(&self, key: &str, now: u64) -> Option<Hit> {
+    /// A read on any thread, by a cache that takes nothing older than `age` milliseconds, whichever cache had it put
+    /// away.
+    pub fn get(&self, key: &str, age: u64, now: u64) -> Option<Hit> {
         if !self.is_armed() || now > self.vouched.load(Ordering::SeqCst) && !mutant::lacks("vouch") {
             return None;
         }
-        self.store.entry(key, now).map(|e| Hit { value: e.value, deadline: e.deadline, meta: e.meta })
+        self.young(key, age, now).map(|e| Hit {
+            value: e.value,
+            deadline: e.deadline.min(e.since.saturating_add(age)),
+            meta: e.meta,
+        })
     }
 
     /// The connection vouches until then for what is held.
@@ -151,13 +157,17 @@ impl Near {
         self.clock
     }
 
-    /// A read while Redis is away, of what was held then, no longer than `most` milliseconds ago.
-    pub fn get_frozen(&self, key: &str, most: u64, now: u64) -> Option<Entry> {
+    /// A read while Redis is away, of what was held then, no longer than `most` milliseconds ago; `age` as in `get`.
+    pub fn get_frozen(&self, key: &str, most: u64, age: u64, now: u64) -> Option<Entry> {
         let since = self.frozen.load(Ordering::SeqCst);
         if since == NEVER || now.saturating_sub(since) >= most {
             return None;
         }
-        self.store.entry(key, now)
+        self.young(key, age, now)
+    }
+
+    fn young(&self, key: &str, age: u64, now: u64) -> Option<Entry> {
+        self.store.entry(key, now).filter(|e| now.saturating_sub(e.since) < age || mutant::lacks("max-age"))
     }
 
     /// Before a read of `key` is sent: its ticket, unless another read of it is under way, which will fill.

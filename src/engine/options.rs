@@ -44,7 +44,8 @@ pub struct Options {
     /// `None`: memory mode.
     pub target: Option<Target>,
     pub namespace: String,
-    pub max_memory: u64,
+    /// None: nothing was said, and the default bounds the tier unless another cache of the engine says something.
+    pub max_memory: Option<u64>,
     pub timeout: Duration,
     pub near: Option<NearOptions>,
     pub format: Format,
@@ -55,7 +56,8 @@ pub struct Options {
 /// How the near cache is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NearOptions {
-    pub max_memory: u64,
+    /// None: all that `max_memory` leaves.
+    pub max_memory: Option<u64>,
     /// The longest an entry is kept without asking again, whatever its TTL.
     pub max_age: Duration,
 }
@@ -84,13 +86,13 @@ impl Options {
             Some(ms) if (1.0..=60_000.0).contains(&ms) => Duration::from_micros((ms * 1000.0) as u64),
             Some(_) => return Err(CallError::config("timeoutMs must be a number of milliseconds from 1 to 60,000")),
         };
-        let max_memory = given.max_memory.as_deref().map_or(Ok(DEFAULT_MAX_MEMORY), bytes)?;
+        let max_memory = given.max_memory.as_deref().map(bytes).transpose()?;
         if given.tls_ca.iter().any(|pem| tls::certificates(pem).is_none()) {
             return Err(CallError::config(
                 "tls.ca (HOLDFAST_TLS_CA) holds no certificate in PEM form that can be used",
             ));
         }
-        let near_max_memory = given.near_max_memory.as_deref().map_or(Ok(max_memory), bytes)?;
+        let near_max_memory = given.near_max_memory.as_deref().map(bytes).transpose()?;
         let max_age = match given.near_max_age {
             None => DEFAULT_MAX_AGE,
             Some(seconds) if seconds > 0.0 && seconds <= 86_400.0 => Duration::from_secs_f64(seconds),

@@ -19,6 +19,11 @@ impl Pattern {
         Self { prefix: prefix.as_str().into(), glob: glob.into(), internal }
     }
 
+    /// Bytes of its texts.
+    pub fn bytes(&self) -> usize {
+        self.prefix.len() + self.glob.len()
+    }
+
     /// All that a cache has.
     pub fn everything(prefix: &Prefix) -> Self {
         Self::new(prefix, "*", true)

@@ -10,6 +10,7 @@ use parking_lot::{Mutex, RwLock};
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::mpsc;
 
+use super::budget::Budget;
 use super::cache::Cache;
 use super::clock::now_ms;
 use super::error::{CallError, Kind, Trouble};
@@ -19,7 +20,7 @@ use super::key::Prefix;
 use super::lease::Waiting;
 use super::memory::{Memory, Usage};
 use super::near::Near;
-use super::options::{DEFAULT_TIMEOUT, Options};
+use super::options::{DEFAULT_MAX_MEMORY, DEFAULT_TIMEOUT, Options};
 use super::redis::ahead::Misses;
 use super::redis::target::Target;
 use super::redis::{Gate, Link, supervisor};
@@ -30,6 +31,8 @@ use super::status::{Mode, Status};
 pub struct Shared {
     pub memory: Arc<Memory>,
     pub near: Near,
+    /// What bounds both, and hot values.
+    pub budget: Arc<Budget>,
     /// Those who wait for another process's computation.
     pub waiting: Waiting,
     pub flights: Flights,
@@ -47,6 +50,8 @@ pub struct Shared {
     long: AtomicUsize,
     /// The longest `timeoutMs` of the caches, in microseconds; see `patience`.
     patience: AtomicU64,
+    /// The longest `nearCache.maxAge` of the caches, in milliseconds.
+    max_age: AtomicU64,
     /// Whether an entry that outlives its TTL has been seen.
     grace: AtomicBool,
     /// The prefix of the first cache: where the handshake tries what this user may do (redis/denied.rs).
@@ -55,12 +60,16 @@ pub struct Shared {
 
 impl Shared {
     fn new(options: &Options, gate: Gate, mode: Mode) -> Arc<Self> {
-        let max_memory = options.max_memory;
+        let max_memory = options.max_memory.unwrap_or(DEFAULT_MAX_MEMORY);
         static NEXT_ID: AtomicU32 = AtomicU32::new(1);
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
+        let budget = Arc::new(Budget::new(max_memory));
+        let (memory, near) = (Arc::new(Memory::within(&budget)), Near::new(&budget, id));
+        budget.share(Arc::downgrade(&memory), Arc::downgrade(near.store()));
         Arc::new(Self {
-            memory: Arc::new(Memory::new(max_memory)),
-            near: Near::new(max_memory, id),
+            memory,
+            near,
+            budget,
             waiting: Waiting::default(),
             flights: Flights::default(),
             misses: Misses::default(),
@@ -72,18 +81,20 @@ impl Shared {
             queued: AtomicUsize::new(0),
             long: AtomicUsize::new(0),
             patience: AtomicU64::new(0),
+            max_age: AtomicU64::new(0),
             grace: AtomicBool::new(false),
             prefix: Prefix::new(&options.namespace),
         })
     }
 
-    /// What both in-process tiers hold; one of them is empty at any time.
+    /// What the in-process tiers hold; in an outage the near cache still has what it held when Redis went. Hot values
+    /// are entries of the near cache once more, so only their bytes count.
     pub fn usage(&self) -> Usage {
         let (memory, near) = (self.memory.usage(), self.near.store().usage());
         Usage {
             entries: memory.entries + near.entries,
-            bytes: memory.bytes + near.bytes,
-            max_bytes: memory.max_bytes,
+            bytes: memory.bytes + near.bytes + self.budget.hot(),
+            max_bytes: self.budget.max(),
             evictions: memory.evictions + near.evictions,
             expired: memory.expired + near.expired,
         }
@@ -128,10 +139,16 @@ impl Shared {
         self.grace.load(Ordering::Relaxed)
     }
 
+    /// The oldest, in milliseconds, that any cache takes from the near cache.
+    pub fn max_age(&self) -> u64 {
+        self.max_age.load(Ordering::Relaxed)
+    }
+
     fn allow(&self, options: &Options) {
-        self.memory.allow(options.max_memory);
+        self.budget.allow(options.max_memory, options.near.and_then(|near| near.max_memory));
         if let Some(near) = options.near {
-            self.near.store().allow(near.max_memory);
+            let age = u64::try_from(near.max_age.as_millis()).unwrap_or(u64::MAX);
+            self.max_age.fetch_max(age, Ordering::Relaxed);
         }
         let micros = u64::try_from(options.timeout.as_micros()).unwrap_or(u64::MAX);
         self.patience.fetch_max(micros, Ordering::Relaxed);

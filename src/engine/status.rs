@@ -106,6 +106,8 @@ impl Status {
     /// before anybody listens.
     pub fn subscribe(&self, sink: Weak<dyn Sink>) {
         let mut inner = self.inner.lock();
+        // Threads come and go, and there may be nothing to tell for months.
+        inner.listeners.retain(|known| known.strong_count() > 0);
         if inner.listeners.iter().any(|known| known.ptr_eq(&sink)) {
             return;
         }
@@ -125,6 +127,11 @@ impl Status {
             }
         }
         inner.listeners.push(sink);
+    }
+
+    /// How many environments are told.
+    pub fn listeners(&self) -> usize {
+        self.inner.lock().listeners.len()
     }
 
     /// Something to know that changes nothing, while this connection lasts.

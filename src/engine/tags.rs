@@ -24,7 +24,6 @@ use super::entry::{Meta, Tag};
 use super::error::CallError;
 use super::key::{self, Prefix};
 use super::mutant;
-use super::near::Near;
 use super::random;
 
 /// Behind the prefix of a cache: its tags' tokens. `src/js/ops.js` writes it too.
@@ -67,14 +66,19 @@ pub fn new_token() -> Arc<str> {
 
 /// Whether each tag still has the token that the entry carries.
 pub fn valid(meta: Option<&Meta>, prefix: &Prefix, token: impl Fn(&str) -> Option<Arc<str>>) -> bool {
-    meta.is_none_or(|meta| {
-        mutant::lacks("tags") || meta.tags.iter().all(|tag| token(&key(prefix, &tag.name)).as_ref() == Some(&tag.token))
+    let Some(meta) = meta.filter(|meta| !meta.tags.is_empty() && !mutant::lacks("tags")) else { return true };
+    let mut key = key(prefix, "");
+    let base = key.len();
+    meta.tags.iter().all(|(name, held)| {
+        key.truncate(base);
+        key.push_str(name);
+        token(&key).as_deref() == Some(held)
     })
 }
 
-/// The token that the near cache vouches for.
-pub fn near_token(near: &Near, key: &str, now: u64) -> Option<Arc<str>> {
-    near.get(key, now).map(|hit| hit.value)
+/// The token that the near cache vouches for, as far as this cache takes it.
+pub fn near_token(cache: &Cache, key: &str, now: u64) -> Option<Arc<str>> {
+    cache.shared().near.get(key, cache.max_age, now).map(|hit| hit.value)
 }
 
 /// The tags of an entry that is to be stored, `token` by name. One whose token is not known gets one that nothing holds: the entry is a miss, as it might be older than

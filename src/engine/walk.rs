@@ -80,6 +80,7 @@ impl Memory {
         }
         if self.is_small() {
             self.map.iter().for_each(|(key, entry)| self.drop_if_hidden(&key, &entry));
+            self.settle();
         } else {
             self.stirred.notify_one();
         }
@@ -154,6 +155,7 @@ impl Memory {
             let Some(memory) = this.upgrade() else { return };
             if dropped {
                 memory.walk(|key, entry| memory.drop_if_hidden(key, entry)).await;
+                memory.settle();
             }
             if memory.map.is_empty() {
                 continue;

@@ -18,6 +18,7 @@ const { Lane } = require('./lane');
 const { Leaves } = require('./leaves');
 const native = require('./native');
 const { afterWake } = require('./turn');
+const { Window } = require('./window');
 
 /** @typedef {import('./lane').Sent} Sent */
 
@@ -39,6 +40,8 @@ class Bridge {
     /** @type {Map<number, Sent>} */
     this.sent = new Map();
     this.lastId = 0;
+    /** What all channels have under way. */
+    this.window = new Window();
     /** Code units of a reply, on average of the last ones. */
     this.replyLength = 0;
     this.flights = new Flights();

@@ -80,7 +80,9 @@ class Cache {
     }
     const { logger, ttl, frozen } = settings;
     const codec = codecOf(settings.codec, settings.maxValueBytes, frozen, bridge.leaves);
-    const hot = settings.hot ? new Hot(bridge.versions, frozen, handle.clock, native.Bridge.now) : null;
+    const hot = settings.hot
+      ? new Hot(bridge.versions, frozen, handle.clock, native.Bridge.now, (bytes) => handle.hold(bytes))
+      : null;
     const channel = new Channel(bridge, handle, hot);
     const unlisten = bridge.events.add(handle, this.listeners, logger);
     const computer = new Computer(channel, codec, ttl, settings.given.namespace);
@@ -274,6 +276,7 @@ class Cache {
   /** @returns {Promise<import('../../index').Stats>} */
   async getStats() {
     const { channel, codec, computer, hot } = this.use();
+    hot?.room.settle();
     const stats = await channel.run(Task.STATS, '');
     // What Rust did not see.
     stats.staleServed += computer.staleServed;

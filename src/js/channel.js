@@ -61,7 +61,7 @@ class Channel {
       if (lane.hots.length > this.ownHots) lane.forget(key);
     }
     // A group (getMany, setMany) stays in one batch: it is chunked where it is made.
-    const batch = slot === null ? lane.open : lane.batchFor(this, slot.count, value.length);
+    const batch = slot === null ? lane.open : lane.batchFor(this, slot, value.length);
     append(batch, kind, key, value, a, b, extras, leaves);
     if (slot !== null) batch.slots.push(slot);
     lane.added(slot?.many === false);

@@ -15,13 +15,22 @@ const DEEPEST = 64;
 const MOST_PLANS = 1024;
 const LONGEST = 1024;
 
+// What V8 keeps for a plan that no other value shares, and for each place in it, in bytes: see weight.js.
+const PLAN = 120;
+const PLACE = 48;
+
 /**
- * Whether a value is an array, and where the objects within it are.
- * @typedef {{ array: boolean, within: { key: string | number, plan: Plan }[] }} Plan
+ * Whether a value is an array, and where the objects within it are. `every`: each element of the array is one, with
+ * this plan. `number`: 0 where the plan is not shared. `weight`: what
+ * it takes in memory, with the plans within that are not shared; 0 where it is shared.
+ * @typedef {{ array: boolean, within: { key: string | number, plan: Plan }[], every: Plan | null, number: number,
+ * weight: number }} Plan
  */
 
 /** @type {Map<string, Plan>} by what they say */
 const plans = new Map();
+/** @type {Plan['within']} */
+const NOTHING = [];
 
 /**
  * How to copy a value that JSON.parse made; undefined where it had better be parsed.
@@ -29,8 +38,7 @@ const plans = new Map();
  * @returns {Plan | undefined}
  */
 function planOf(value) {
-  const plan = newPlan(value, 0);
-  return plan === undefined ? undefined : shared(plan);
+  return newPlan(value, 0);
 }
 
 /**
@@ -42,27 +50,44 @@ function newPlan(value, depth) {
   if (depth > DEEPEST) return undefined;
   const array = Array.isArray(value);
   const within = [];
-  for (const key of array ? value.keys() : Object.keys(value)) {
-    const part = value[key];
+  // A copy is looked at: optimized code that has met lists of other kinds puts each number of a list by itself before
+  // it reads one.
+  const parts = array ? value.slice() : value;
+  for (const key of array ? parts.keys() : Object.keys(value)) {
+    const part = parts[key];
     if (part === null || typeof part !== 'object') continue;
     // An own property of that name is copied by `{ ...object }`, but an assignment would set the prototype.
     const plan = key === '__proto__' ? undefined : newPlan(part, depth + 1);
     if (plan === undefined) return undefined;
     within.push({ key, plan });
   }
-  return { array, within };
+  const first = within.length > 0 && array && within.length === value.length ? within[0].plan : null;
+  const rows = first !== null && first.number !== 0 && within.every(({ plan }) => plan === first);
+  return shared(array, rows ? NOTHING : within, rows ? first : null);
 }
 
 /**
- * The same plan, the first that said so.
- * @param {Plan} plan
+ * A plan, the first that said so.
+ * @param {boolean} array
+ * @param {Plan['within']} within
+ * @param {Plan | null} every
+ * @returns {Plan}
  */
-function shared(plan) {
-  const text = stringify(plan);
-  if (text.length > LONGEST) return plan;
+function shared(array, within, every) {
+  let text = every === null ? (array ? 'a' : 'o') : `e${every.number}`;
+  let weight = PLAN;
+  for (const { key, plan } of within) {
+    weight += PLACE + plan.weight;
+    if (text !== '') text = plan.number === 0 ? '' : `${text},${plan.number}:${stringify(key)}`;
+    if (text.length > LONGEST) text = '';
+  }
   const first = plans.get(text);
   if (first !== undefined) return first;
-  if (plans.size < MOST_PLANS) plans.set(text, plan);
+  // As many places as there are, and no room for more.
+  const places = within.length === 0 ? NOTHING : within.slice();
+  if (text === '' || plans.size >= MOST_PLANS) return { array, within: places, every, number: 0, weight };
+  const plan = { array, within: places, every, number: plans.size + 1, weight: 0 };
+  plans.set(text, plan);
   return plan;
 }
 
@@ -73,11 +98,12 @@ function shared(plan) {
  */
 function copyBy(value, plan) {
   const copy = plan.array ? value.slice() : { ...value };
-  const { within } = plan;
+  const { within, every } = plan;
   for (let i = 0; i < within.length; i++) {
     const { key, plan: inner } = within[i];
     copy[key] = copyBy(value[key], inner);
   }
+  if (every !== null) for (let i = 0; i < copy.length; i++) copy[i] = copyBy(value[i], every);
   return copy;
 }
 

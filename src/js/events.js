@@ -39,12 +39,16 @@ class Events {
     }
     return () => {
       known.delete(listener);
-      if (known.size === 0) this.listeners.delete(engine);
+      if (known.size > 0) return;
+      this.listeners.delete(engine);
+      this.notices.delete(engine);
     };
   }
 
   /** @param {{ engine: number, event: string, detail: any }} message */
   tell({ engine, event, detail }) {
+    // Nobody has a cache of it any more, nor will: engines are not numbered twice.
+    if (!this.listeners.has(engine)) return;
     if (event === 'error') this.notices.set(engine, detail);
     else this.notices.delete(engine);
     const listeners = this.listeners.get(engine) ?? [];

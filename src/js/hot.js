@@ -11,17 +11,22 @@
 'use strict';
 
 const { copyBy, planOf } = require('./copy');
-const { now: loopTime, parse } = require('./host');
+const { now: loopTime, parse, stringify } = require('./host');
+const { Room } = require('./room');
+const { ENTRY, weightOf } = require('./weight');
 
 const MAX_ENTRIES = 131072;
-const MAX_TEXT = 32 * 1024 * 1024;
-// Larger ones cost so much to copy that the call into Rust no longer matters.
-const MAX_ONE = 16 * 1024;
+// The text and the weight of one value: larger ones cost so much to copy that the call into Rust no longer matters.
+const MAX_ONE_TEXT = 16 * 1024;
+const MAX_ONE_WEIGHT = 64 * 1024;
+// V8 copies shorter parts of a string.
+const SHORTEST_SLICE = 13;
 // While the map is full, one near hit in so many takes the place of the oldest entry: the hottest keys come to stay, and a scan does not sweep them out at once.
 const ADMIT_ONE_IN = 16;
 
 /**
- * `plan`: how to copy the value for each hit; null where every hit may have the value itself. `size`: the length of its text. `slot` and `version`: of the key's
+ * `plan`: how to copy the value for each hit; null where every hit may have the value itself. `size`: what V8 keeps for
+ * it, in bytes (weight.js). `slot` and `version`: of the key's
  * own counter; `tags`: those of its tags', in turn, behind the first two; null where it has none. `deadline`: in whole milliseconds, which V8 keeps within
  * the entry; one more look at memory would be a tenth of a hit.
  * @typedef {{ value: any, slot: number, version: number, deadline: number, plan: import('./copy').Plan | null, tags: number[] | null, size: number }} Entry
@@ -33,8 +38,9 @@ class Hot {
    * @param {boolean} frozen
    * @param {number} clock where, among the versions, stands until when they are vouched for
    * @param {() => number} now of the clock in which that is
+   * @param {(bytes: number) => number} hold reserves so many bytes of the engine's bound; how many there are
    */
-  constructor(versions, frozen, clock, now) {
+  constructor(versions, frozen, clock, now, hold) {
     this.versions = versions;
     this.frozen = frozen;
     this.clock = clock;
@@ -45,7 +51,7 @@ class Hot {
     this.began = loopTime();
     /** @type {Map<string, Entry>} */
     this.map = new Map();
-    this.size = 0;
+    this.room = new Room(hold);
     this.asked = 0;
     this.hits = 0;
   }
@@ -58,7 +64,12 @@ class Hot {
     const entry = this.map.get(key);
     if (entry === undefined) return undefined;
     const now = loopTime();
-    if (!this.vouched(now)) return undefined;
+    if (!this.vouched(now)) {
+      // Redis is away, or this process was stopped. None of it is served again, and the fallback tier has use for the
+      // room.
+      this.clear();
+      return undefined;
+    }
     if (
       Atomics.load(this.versions, entry.slot) !== entry.version ||
       now - this.began >= entry.deadline ||
@@ -92,7 +103,7 @@ class Hot {
 
   /** Whether a near hit may become hot. */
   wants() {
-    return (this.map.size < MAX_ENTRIES && this.size < MAX_TEXT) || ++this.asked % ADMIT_ONE_IN === 0;
+    return (this.map.size < MAX_ENTRIES && !this.room.full) || ++this.asked % ADMIT_ONE_IN === 0;
   }
 
   /**
@@ -103,20 +114,22 @@ class Hot {
    * @param {number} deadline of `loopTime()`
    */
   admit(key, text, versions, deadline) {
-    const value = this.give(parse(text));
-    if (text.length > MAX_ONE) return value;
+    const value = parse(text);
+    const weight = text.length <= MAX_ONE_TEXT ? weightOf(value, text, this.frozen) : Infinity;
+    this.give(value);
     const plan = !this.frozen && value !== null && typeof value === 'object' ? planOf(value) : null;
-    if (plan !== undefined) {
+    if (weight <= MAX_ONE_WEIGHT && plan !== undefined) {
       this.forget(key);
-      // The caller may change its value: what is kept is a copy already.
-      const kept = plan === null ? value : copyBy(value, plan);
       const [slot, version] = versions;
       const tags = versions.length > 2 ? versions : null;
       const due = Math.floor(deadline - this.began);
-      this.map.set(key, { value: kept, slot, version, deadline: due, plan, tags, size: text.length });
-      this.size += text.length;
-      while (this.map.size > MAX_ENTRIES || this.size > MAX_TEXT)
+      const size = ENTRY + key.length + weight + (plan?.weight ?? 0) + (tags === null ? 0 : 48 + 8 * tags.length);
+      this.map.set(ownText(key), { value, slot, version, deadline: due, plan, tags, size });
+      this.room.take(size);
+      while (this.map.size > MAX_ENTRIES || this.room.short)
         this.forget(/** @type {string} */ (this.map.keys().next().value));
+      // What is kept is what JSON.parse made: V8 may keep a copy of it in a wider form.
+      if (plan !== null) return copyBy(value, plan);
     }
     return value;
   }
@@ -134,13 +147,22 @@ class Hot {
     const entry = this.map.get(key);
     if (entry === undefined) return;
     this.map.delete(key);
-    this.size -= entry.size;
+    this.room.give(entry.size);
   }
 
   clear() {
+    if (this.map.size === 0) return;
     this.map.clear();
-    this.size = 0;
+    this.room.empty();
   }
+}
+
+/**
+ * A text that holds on to no other: what was cut out of a longer one keeps the whole of that alive.
+ * @param {string} text
+ */
+function ownText(text) {
+  return text.length < SHORTEST_SLICE ? text : parse(stringify(text));
 }
 
 /** @param {object} value what JSON.parse made: a tree, without cycles, and as deep as whoever wrote it likes */

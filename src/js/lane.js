@@ -7,6 +7,7 @@
 const { newBatch, rejectAll, replyLost, settle } = require('./batch');
 const { now, parse, setImmediate } = require('./host');
 const { isBatchDue, laterBy } = require('./turn');
+const { sizeOf } = require('./window');
 
 // A turn with more calls than this goes in parts, each handed over as soon as it is full: Rust and Redis work on the first one while the event loop makes
 // the rest. Smaller parts gain little more, and wake the event loop more often: docs/bridge.md.
@@ -16,10 +17,6 @@ const PART_TEXT = 64 * 1024;
 // Groups (getMany) may make a batch longer, up to this: a pipeline of bounded length each, and strings of bounded size.
 const MAX_OPS = 4096;
 const MAX_TEXT = 8 * 1024 * 1024;
-// Operations, and code units of their text, that may be under way; further batches wait here, in order, until replies come. Bounds the memory of a burst,
-// and keeps a burst from missing its own deadlines, which begin when a batch is handed over. An outage answers what is under way, and so what waits.
-const WINDOW = 16384;
-const WINDOW_TEXT = 64 * 1024 * 1024;
 // A flush comes before the turn is over. One that has not come after so many milliseconds, and a call later, never will: a fake timer has it.
 const OVERDUE_MS = 1000;
 
@@ -48,7 +45,6 @@ class Lane {
     /** How the flush of a turn is scheduled: by whether the last one crossed to another thread. */
     this.later = laterBy(false);
     this.underWay = 0;
-    this.underWayLength = 0;
     /** @type {WeakRef<Hot>[]} the hot values of its caches; weak, as a cache may be forgotten without being closed */
     this.hots = [];
     /** @type {Unsent[]} large writes of which chunks are still to be sent, the oldest first */
@@ -105,14 +101,15 @@ class Lane {
   /**
    * The batch that takes a call.
    * @param {Channel} channel
-   * @param {number} count of operations
+   * @param {Slot} slot who waits for it
    * @param {number} length of its text
    */
-  batchFor(channel, count, length) {
+  batchFor(channel, { count, many }, length) {
     const { open } = this;
     if (open.count > 0) {
-      if (open.channel === channel && open.count + count <= MAX_OPS && open.text.length + length <= MAX_TEXT)
-        return open;
+      // Groups of one turn share a batch up to the size of a part.
+      const most = many ? PART : MAX_OPS;
+      if (open.channel === channel && open.count + count <= most && open.text.length + length <= MAX_TEXT) return open;
       this.sealOpen();
     }
     this.open.channel = channel;
@@ -182,9 +179,9 @@ class Lane {
   }
 
   /** @param {Batch} batch */
-  admits({ count, text }) {
-    if (this.underWay === 0) return true;
-    return this.underWay + count <= WINDOW && this.underWayLength + text.length <= WINDOW_TEXT;
+  admits(batch) {
+    // One batch may be under way whatever other lanes do: its end releases the next.
+    return this.underWay === 0 || this.bridge.window.admits(batch);
   }
 
   release() {
@@ -225,9 +222,10 @@ class Lane {
       return;
     }
     this.later = laterBy(false);
-    this.begin(channel, count, text.length);
+    const length = sizeOf(batch);
+    this.begin(channel, count, length);
     bridge.busy.bridge = bridge;
-    bridge.sent.set(id, { channel, slots, count, left: count, length: text.length });
+    bridge.sent.set(id, { channel, slots, count, left: count, length });
   }
 
   /**
@@ -282,7 +280,7 @@ class Lane {
    */
   begin(channel, count, length) {
     this.underWay += count;
-    this.underWayLength += length;
+    this.bridge.window.take(count, length);
     channel.underWay += count;
   }
 
@@ -294,7 +292,7 @@ class Lane {
    */
   end(channel, count, length) {
     this.underWay -= count;
-    this.underWayLength -= length;
+    this.bridge.window.give(count, length);
     channel.underWay -= count;
     if (this.sealed.length > 0) this.release();
     channel.wakeIdle();

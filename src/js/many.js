@@ -2,11 +2,17 @@
 'use strict';
 
 const { checkKeys, checkStorable, checkTag, pairsOf } = require('./arguments');
+const { parse } = require('./host');
 const { Op, TAG } = require('./ops');
 const { Unsent } = require('./unsent');
 
 // Keys of a chunk, the length of their texts, and how many chunks go at once.
 const CHUNK = 2048;
+// Reads go in smaller ones, and as many keys at once: each of them may turn out to have tags of its own, and the
+// engine's thread, which looks at a chunk in one go, also serves other caches.
+const READ_CHUNK = 256;
+// Tags of a chunk, each key's counted: as many look-ups.
+const CHUNK_TAGS = 8192;
 const CHUNK_TEXT = 8 * 1024 * 1024;
 const CHUNKS_AT_ONCE = 4;
 
@@ -45,6 +51,8 @@ async function setMany(channel, codec, entries, ttl, extras) {
       ? { key, text: codec.encode(value), leaves }
       : { key, text: leaves.strings(), leaves: leaves.copy() };
   });
+  const tags = extras === '' ? 0 : parse(extras).tags.length;
+  const most = tags === 0 ? CHUNK : Math.min(CHUNK, Math.ceil(CHUNK_TAGS / tags));
   await writeInChunks(
     channel,
     writes,
@@ -52,6 +60,8 @@ async function setMany(channel, codec, entries, ttl, extras) {
     (push, { key, text, leaves }) => push(Op.SET, key, text, ttl, leaves),
     ({ key, text, leaves }) => key.length + text.length + (leaves?.numbers.byteLength ?? 0) + extras.length,
     extras,
+    most,
+    (CHUNKS_AT_ONCE * CHUNK) / most,
   );
 }
 
@@ -69,6 +79,7 @@ async function delMany(channel, keys, atOnce = CHUNKS_AT_ONCE) {
     (push, key) => push(Op.DEL, key, '', 0),
     (key) => key.length,
     '',
+    CHUNK,
     atOnce,
   );
   return removed.reduce((sum, n) => sum + n, 0);
@@ -95,11 +106,12 @@ async function invalidateTags(channel, tags) {
  * @returns {Promise<any[]>}
  */
 function inChunks(channel, keys, send) {
-  const chunks = chunksOf(keys, (key) => key.length);
+  const chunks = chunksOf(keys, (key) => key.length, READ_CHUNK);
+  const atOnce = (CHUNKS_AT_ONCE * CHUNK) / READ_CHUNK;
   return channel.during(async () => {
     const results = [];
-    for (let at = 0; at < chunks.length; at += CHUNKS_AT_ONCE)
-      for (const replies of await Promise.all(chunks.slice(at, at + CHUNKS_AT_ONCE).map(send))) results.push(replies);
+    for (let at = 0; at < chunks.length; at += atOnce)
+      for (const replies of await Promise.all(chunks.slice(at, at + atOnce).map(send))) results.push(replies);
     return joined(results);
   });
 }
@@ -113,11 +125,12 @@ function inChunks(channel, keys, send) {
  * @param {(push: (kind: number, key: string, value: string, a: number, leaves?: any) => void, item: T) => void} write pushes one operation
  * @param {(item: T) => number} lengthOf the text of an item
  * @param {string} extras of each
+ * @param {number} [most] items of a chunk
  * @param {number} [atOnce]
  * @returns {Promise<any[]>}
  */
-async function writeInChunks(channel, items, keyOf, write, lengthOf, extras, atOnce = CHUNKS_AT_ONCE) {
-  const chunks = chunksOf(items, lengthOf);
+async function writeInChunks(channel, items, keyOf, write, lengthOf, extras, most = CHUNK, atOnce = CHUNKS_AT_ONCE) {
+  const chunks = chunksOf(items, lengthOf, most);
   /** @type {(chunk: T[], by: Unsent | null) => Promise<any[]>} */
   const send = (chunk, by) =>
     channel.group(
@@ -143,10 +156,12 @@ function joined(results) {
  * @template T
  * @param {T[]} items
  * @param {(item: T) => number} lengthOf the text of an item
+ * @param {number} most items of a chunk
  */
-function chunksOf(items, lengthOf) {
+function chunksOf(items, lengthOf, most) {
   const chunks = [];
-  for (let at = 0; at < items.length; at += chunks[chunks.length - 1].length) chunks.push(chunkAt(items, at, lengthOf));
+  for (let at = 0; at < items.length; at += chunks[chunks.length - 1].length)
+    chunks.push(chunkAt(items, at, lengthOf, most));
   return chunks;
 }
 
@@ -155,12 +170,13 @@ function chunksOf(items, lengthOf) {
  * @param {T[]} items
  * @param {number} from
  * @param {(item: T) => number} lengthOf
+ * @param {number} most
  * @returns {T[]} one at least
  */
-function chunkAt(items, from, lengthOf) {
+function chunkAt(items, from, lengthOf, most) {
   let end = from + 1;
   let length = lengthOf(items[from]);
-  while (end < items.length && end - from < CHUNK) {
+  while (end < items.length && end - from < most) {
     length += lengthOf(items[end]);
     if (length > CHUNK_TEXT) break;
     end++;

@@ -7,7 +7,7 @@ use redis::{Cmd, Pipeline, Value, cmd};
 
 use super::denied::Denied;
 use super::writes::{Computed, holder, remove, renewed, set, store, with_key};
-use crate::engine::batch::{Batch, Op, Reply, ReplyTo};
+use crate::engine::batch::{Batch, More, Op, Reply, ReplyTo};
 use crate::engine::cache::Cache;
 use crate::engine::clock::{Ttl, now_ms};
 use crate::engine::covers::Covered;
@@ -86,6 +86,7 @@ pub struct Plan {
     pub tokens: Tokens,
     /// The steps that begin with the removal of a covered key, in their order, and the cover that is told of it.
     pub(super) uncovered: Vec<(usize, u64)>,
+    pub(super) denied: Denied,
 }
 
 /// Plans a batch. Registers its flights and fences, in the order of the engine's queue. `tokens`: those of its tags that the near cache did not have.
@@ -103,6 +104,7 @@ pub fn plan(cache: &Cache, batch: &Batch, to: &ReplyTo, denied: Denied, tokens: 
         denied,
         answers: Answers::default(),
         uncovered: Vec::new(),
+        tags: None,
     };
     let mut buffer = String::new();
     for op in &batch.ops {
@@ -110,7 +112,7 @@ pub fn plan(cache: &Cache, batch: &Batch, to: &ReplyTo, denied: Denied, tokens: 
     }
     planner.close_run();
     let Planner { pipeline, steps, heads, answers, tokens, uncovered, .. } = planner;
-    Plan { pipeline, steps, heads, answers, now, tokens, uncovered }
+    Plan { pipeline, steps, heads, answers, now, tokens, denied, uncovered }
 }
 
 impl Plan {
@@ -149,6 +151,8 @@ struct Planner {
     now: u64,
     tokens: Tokens,
     uncovered: Vec<(usize, u64)>,
+    /// The tags of the last options: calls of a group have the same.
+    tags: Option<(More, Vec<Tag>)>,
 }
 
 /// The MGET under way: where it began among the steps, its keys so far, and the PTTL and leases that will follow.
@@ -192,7 +196,7 @@ impl Planner {
                 match flights.begin(key, caller, self.now) {
                     Begin::Read(token) => {
                         if !extras.tags.is_empty() {
-                            flights.tag(key, token, self.tags(cache, &extras.tags));
+                            flights.tag(key, token, self.tags(cache, batch, more));
                         }
                         let ask = Ask { window: extras.window, beta: extras.beta, early };
                         let lock = lock && !self.denied.scripts.is() && !mutant::lacks("lease");
@@ -212,8 +216,8 @@ impl Planner {
             Op::Set { value, ttl, more, .. } => {
                 flights.fence(key);
                 self.uncover(cache, key);
-                let names = &batch.more(more).tags;
-                let meta = (!names.is_empty()).then(|| local::meta(0, 0, self.tags(cache, names)));
+                let tagged = !batch.more(more).tags.is_empty();
+                let meta = tagged.then(|| local::meta(0, 0, self.tags(cache, batch, more)));
                 self.command(set(key, &cache.format.encode(batch.str(value), meta.as_deref()), ttl), Step::Write);
             }
             Op::End { value, ttl, token, more, .. } => match flights.landing(key, token) {
@@ -289,7 +293,7 @@ impl Planner {
         });
         run.keys += 1;
         run.command.arg(key);
-        let ticket = cache.near.and_then(|_| cache.shared().near.expect(key));
+        let ticket = if cache.near { cache.shared().near.expect(key) } else { None };
         // Without its time left, the age of an entry with grace is not known.
         let grace = flight.is_some_and(|f| f.ask.window > 0 || f.ask.beta > 0.0 || f.ask.early);
         let timed = ticket.is_some() || grace || cache.shared().has_grace();
@@ -305,11 +309,18 @@ impl Planner {
     }
 
     /// The tags of what is to be stored, with the tokens that they have.
-    fn tags(&self, cache: &Cache, names: &[Box<str>]) -> Vec<Tag> {
-        tags::with_tokens(names, |name| {
+    fn tags(&mut self, cache: &Cache, batch: &Batch, more: More) -> Vec<Tag> {
+        if let Some((last, tags)) = &self.tags
+            && *last == more
+        {
+            return tags.clone();
+        }
+        let tags = tags::with_tokens(&batch.more(more).tags, |name| {
             let key = tags::key(&cache.prefix, name);
-            self.tokens.get(&*key).cloned().or_else(|| tags::near_token(&cache.shared().near, &key, self.now))
-        })
+            self.tokens.get(&*key).cloned().or_else(|| tags::near_token(cache, &key, self.now))
+        });
+        self.tags = Some((more, tags.clone()));
+        tags
     }
 
     /// Removes what lies at a key that a sweep is about to remove, in front of the step that comes next. False where the

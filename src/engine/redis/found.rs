@@ -57,11 +57,10 @@ pub(super) fn judge(
         return Found::Void(identity);
     };
     let meta = entry.meta.as_deref();
-    let near = &cache.shared().near;
     if meta.is_some_and(|meta| meta.extra_ms > 0) {
         cache.shared().note_grace();
     }
-    if !tags::valid(meta, &cache.prefix, |key| token(key).or_else(|| tags::near_token(near, key, now))) {
+    if !tags::valid(meta, &cache.prefix, |key| token(key).or_else(|| tags::near_token(cache, key, now))) {
         return Found::Void(identity);
     }
     match life::judge(meta, left, ask) {

@@ -10,7 +10,7 @@ use super::denied::{self, Denied};
 use super::found::{self, judge, left};
 use super::reply::{classify, out_of_step};
 use super::settle::Wanted;
-use super::tokens;
+use super::tokens::{self, Heard, Missing};
 use super::wire::Wire;
 use super::writes::holder;
 use crate::engine::batch::Json;
@@ -21,7 +21,7 @@ use crate::engine::error::{Kind, Trouble};
 use crate::engine::lease::{self, Holder, LONGEST, POLL, RENEWAL};
 use crate::engine::life::Ask;
 use crate::engine::stats::add;
-use crate::engine::tags::{self, Tokens};
+use crate::engine::tags::Tokens;
 use crate::engine::waiters::{Lease, Led, Outcome};
 
 /// What the key holds when its lease is asked for.
@@ -211,19 +211,22 @@ impl Task {
     /// The tokens of an entry's tags that the near cache does not have.
     async fn tokens(&mut self, bytes: &[u8]) -> Result<Tokens, Trouble> {
         let cache = self.cache.clone();
-        let now = now_ms();
-        let keys: Vec<String> = entry::meta_of(bytes)
-            .into_iter()
-            .flat_map(|meta| meta.tags)
-            .map(|tag| tags::key(&cache.prefix, &tag.name))
-            .filter(|key| tags::near_token(&cache.shared().near, key, now).is_none())
-            .collect();
+        let mut missing = Missing::new(&cache);
+        if let Some(meta) = entry::meta_of(bytes) {
+            meta.tags.names().for_each(|name| missing.look(name, |_| false));
+        }
+        let keys = missing.into_keys();
         if keys.is_empty() {
             return Ok(Tokens::new());
         }
-        let (pipeline, asked) = tokens::ask(&cache, keys, false, Denied::default());
-        let values = self.pipeline(pipeline).await?;
-        Ok(asked.heard(&cache, values)?.0)
+        let (mut pipeline, mut asked) = tokens::ask(&cache, keys, false, Denied::default());
+        loop {
+            let values = self.pipeline(pipeline).await?;
+            match asked.heard(&cache, values)?.0 {
+                Heard::All(tokens) => return Ok(tokens),
+                Heard::More(more, rest) => (pipeline, asked) = (more, *rest),
+            }
+        }
     }
 
     pub(super) async fn eval(&mut self, call: impl Fn(bool, Holder) -> Cmd) -> Result<Value, Trouble> {

@@ -7,6 +7,7 @@ pub mod dial;
 mod found;
 mod held;
 pub mod leases;
+pub mod queue;
 pub mod refresh;
 mod replay;
 pub mod reply;

@@ -25,6 +25,10 @@ pub enum Message {
 
 /// The longest line that is waited for: numbers and lengths, statuses, errors.
 const MAX_LINE: usize = 64 * 1024;
+/// The longest bulk that is waited for, in bytes: what Redis itself takes (`proto-max-bulk-len`).
+const MAX_BULK: usize = 512 << 20;
+/// The most elements of an array: a thousand times as many as the longest that is asked for.
+const MAX_ELEMENTS: usize = 1 << 20;
 /// How deep arrays may lie within each other.
 const MAX_DEPTH: usize = 32;
 /// Room made for an array before its elements are there, however many it promises.
@@ -88,6 +92,9 @@ impl Parser {
                     -1 => Value::Nil,
                     length => {
                         let length = usize::try_from(length).map_err(|_| Malformed)?;
+                        if length > MAX_BULK {
+                            return Err(Malformed);
+                        }
                         let end = behind.checked_add(length).ok_or(Malformed)?;
                         let Some(after) = rest.get(end..end.saturating_add(2)) else { return Ok(None) };
                         if after != b"\r\n" {
@@ -116,7 +123,7 @@ impl Parser {
 
     fn open(&mut self, kind: u8, count: usize) -> Result<(), Malformed> {
         let left = if matches!(kind, b'%' | b'|') { count.checked_mul(2).ok_or(Malformed)? } else { count };
-        if left == 0 || self.stack.len() == MAX_DEPTH {
+        if left == 0 || left > MAX_ELEMENTS || self.stack.len() == MAX_DEPTH {
             return Err(Malformed);
         }
         self.stack.push(Open { kind, left, values: Vec::with_capacity(left.min(MAX_ROOM)) });
@@ -172,6 +179,7 @@ fn closed(kind: u8, values: Vec<Value>) -> Value {
 }
 
 fn push(mut values: Vec<Value>) -> Result<Message, Malformed> {
+    // Two elements: what it is, and what it is about.
     let kind = match values.remove(0) {
         Value::BulkString(name) if name == b"invalidate" => PushKind::Invalidate,
         Value::BulkString(name) => PushKind::Other(String::from_utf8_lossy(&name).into_owned()),

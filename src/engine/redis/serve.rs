@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesOrdered;
 use redis::{Pipeline, Value};
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -16,6 +17,7 @@ use tokio::sync::watch;
 
 use super::commands;
 use super::dial::Connection;
+use super::queue::Queue;
 use super::reply::classify;
 use super::sent::{self, InFlight, Next, Place, PlaceOf, Sent};
 use super::settle::Verdict;
@@ -27,6 +29,7 @@ use super::{Gate, Job, Work, leases, refresh, tasks};
 use crate::engine::cache::Cache;
 use crate::engine::clock::now_ms;
 use crate::engine::error::{Kind, Trouble};
+use crate::engine::journal::Noted;
 use crate::engine::registry::Shared;
 use crate::engine::tags::Tokens;
 
@@ -37,6 +40,8 @@ const GRACE: Duration = Duration::from_millis(250);
 
 /// The deadline of what has none of its own.
 const UNHURRIED: Duration = Duration::from_secs(3_600);
+/// After so much work at a stretch the thread, which all engines share, is given to others that have something to do.
+const STRETCH: Duration = Duration::from_millis(1);
 
 /// For how long, in milliseconds, the reply to a request vouches for what is held, from when it was sent.
 pub fn trust(shared: &Shared) -> u64 {
@@ -60,7 +65,7 @@ pub async fn serve(
     let mut pump = Pump {
         connection,
         replies: FuturesOrdered::new(),
-        sent: VecDeque::new(),
+        sent: Queue::default(),
         stalled: false,
         behind: VecDeque::new(),
         ended: watch::Sender::new(()),
@@ -75,7 +80,9 @@ pub async fn serve(
     };
     lose(shared, &trouble);
     // Front to back; each answers its callers as it goes.
-    pump.sent.drain(..).for_each(drop);
+    while let Some(sent) = pump.sent.pop_front() {
+        drop(sent);
+    }
     pump.behind.drain(..).for_each(drop);
     End::Outage(trouble.kind)
 }
@@ -91,21 +98,25 @@ pub fn lose(shared: &Shared, trouble: &Trouble) {
     *shared.gate.write() = Gate::Local;
 }
 
-struct Pump<'a, F: Future> {
+pub(super) struct Pump<'a, F: Future> {
     connection: &'a mut Connection,
     replies: FuturesOrdered<F>,
-    sent: VecDeque<Sent>,
+    sent: Queue<Sent>,
     /// A job waits for tokens before it is planned: those that come wait behind it, as the order of jobs is the order on the wire.
-    stalled: bool,
+    pub(super) stalled: bool,
     behind: VecDeque<Job>,
     /// Dropped when all that was sent has been answered.
     ended: watch::Sender<()>,
 }
 
-impl Pump<'_, futures_util::future::BoxFuture<'static, Result<Vec<Value>, Trouble>>> {
-    fn send(&mut self, pipeline: Pipeline, sent: Sent) {
+/// The replies of one pipeline.
+pub(super) type Replies = BoxFuture<'static, Result<Vec<Value>, Trouble>>;
+
+impl Pump<'_, Replies> {
+    pub(super) fn send(&mut self, pipeline: Pipeline, sent: Sent) {
         self.replies.push_back(Box::pin(self.connection.wire.clone().send(pipeline)));
-        self.sent.push_back(sent);
+        let deadline = sent.deadline();
+        self.sent.push_back(sent, deadline);
     }
 
     fn start(&mut self, mut job: Job) {
@@ -124,7 +135,12 @@ impl Pump<'_, futures_util::future::BoxFuture<'static, Result<Vec<Value>, Troubl
         self.plan(job, Tokens::new());
     }
 
-    fn plan(&mut self, mut job: Job, tokens: Tokens) {
+    /// A job that waited behind another one, should that be planned.
+    fn next_behind(&mut self) -> Option<Job> {
+        if self.stalled { None } else { self.behind.pop_front() }
+    }
+
+    pub(super) fn plan(&mut self, mut job: Job, tokens: Tokens) {
         match &mut job.work {
             Work::Batch(batch) => {
                 let mut plan = commands::plan(&job.cache, batch, &job.to, self.connection.denied, tokens);
@@ -144,7 +160,7 @@ impl Pump<'_, futures_util::future::BoxFuture<'static, Result<Vec<Value>, Troubl
                     let deadline = Instant::now() + UNHURRIED;
                     let place = PlaceOf { cache: job.cache.clone(), pattern, deadline, passed: false };
                     self.replies.push_back(Box::pin(std::future::ready(Ok(Vec::new()))));
-                    self.sent.push_back(Sent::Sweep(Place(Box::new(place))));
+                    self.sent.push_back(Sent::Sweep(Place(Box::new(place))), deadline);
                 }
                 let ended = self.ended.subscribe();
                 let steps = Steps {
@@ -167,8 +183,21 @@ impl Pump<'_, futures_util::future::BoxFuture<'static, Result<Vec<Value>, Troubl
         let mut armed = Instant::now() + HEARTBEAT;
         let timer = tokio::time::sleep_until(armed.into());
         tokio::pin!(timer);
+        // How long it has worked since it last gave way.
+        let mut worked = Duration::ZERO;
         loop {
-            let next = self.sent.iter().map(Sent::deadline).min().unwrap_or(last_heard + HEARTBEAT);
+            if worked >= STRETCH {
+                worked = Duration::ZERO;
+                tokio::task::yield_now().await;
+            }
+            // One at a time: there may be many.
+            if let Some(job) = self.next_behind() {
+                let began = Instant::now();
+                self.start(job);
+                worked += began.elapsed();
+                continue;
+            }
+            let next = self.sent.earliest().unwrap_or(last_heard + HEARTBEAT);
             if next < armed && !held_up {
                 armed = next;
                 timer.as_mut().reset(armed.into());
@@ -177,9 +206,10 @@ impl Pump<'_, futures_util::future::BoxFuture<'static, Result<Vec<Value>, Troubl
                 biased;
                 // First, as it also writes what was queued: the order of jobs is the order on the wire.
                 Some(result) = self.replies.next(), if !self.sent.is_empty() => {
+                    let began = Instant::now();
                     let sent = self.sent.pop_front();
                     if !matches!(sent, Some(Sent::Sweep(_))) {
-                        last_heard = Instant::now();
+                        last_heard = began;
                         held_up = false;
                     }
                     let values = match result {
@@ -187,15 +217,20 @@ impl Pump<'_, futures_util::future::BoxFuture<'static, Result<Vec<Value>, Troubl
                         Err(trouble) => {
                             // It stays at the front, to be answered with the others behind it.
                             if let Some(sent) = sent {
-                                self.sent.push_front(sent);
+                                self.sent.put_back(sent);
                             }
                             return Err(trouble);
                         }
                     };
                     self.heard(shared, sent, values)?;
+                    worked += began.elapsed();
                 }
                 job = jobs.recv() => match job {
-                    Some(job) => self.start(job),
+                    Some(job) => {
+                        let began = Instant::now();
+                        self.start(job);
+                        worked += began.elapsed();
+                    }
                     // In flight, with nobody left to send more: wait for the rest.
                     None if self.sent.is_empty() => return Ok(()),
                     None => self.drain(shared).await?,
@@ -218,7 +253,7 @@ impl Pump<'_, futures_util::future::BoxFuture<'static, Result<Vec<Value>, Troubl
                             return Err(Trouble::new(Kind::Timeout, "the server did not answer in time"));
                         }
                     }
-                    armed = self.sent.iter().map(Sent::deadline).min().unwrap_or(last_heard + HEARTBEAT).max(now);
+                    armed = self.sent.earliest().unwrap_or(last_heard + HEARTBEAT).max(now);
                     timer.as_mut().reset(armed.into());
                 }
             }
@@ -243,29 +278,7 @@ impl Pump<'_, futures_util::future::BoxFuture<'static, Result<Vec<Value>, Troubl
                 Ok(())
             }
             Some(Sent::Heads(cut, flight, replies)) => self.judge(flight, sent::whole(replies, cut, values)),
-            Some(Sent::Tokens(asked, Next::Plan(job))) => {
-                let (tokens, renewals) = asked.heard(&job.cache, values)?;
-                self.stalled = false;
-                self.renew(&job.cache, renewals);
-                self.plan(job, tokens);
-                while !self.stalled
-                    && let Some(job) = self.behind.pop_front()
-                {
-                    self.start(job);
-                }
-                Ok(())
-            }
-            Some(Sent::Tokens(asked, Next::Settle(mut flight, replies))) => {
-                if let Some(job) = &flight.job {
-                    let (tokens, renewals) = asked.heard(&job.cache, values)?;
-                    let cache = job.cache.clone();
-                    if let Some(plan) = &mut flight.plan {
-                        plan.tokens.extend(tokens);
-                    }
-                    self.renew(&cache, renewals);
-                }
-                self.settle(flight, replies)
-            }
+            Some(Sent::Tokens(asked, next)) => self.heard_tokens(*asked, next, values),
             Some(Sent::Ping(sent, _)) => {
                 shared.latency.record(sent.elapsed());
                 match values.into_iter().next() {
@@ -279,7 +292,11 @@ impl Pump<'_, futures_util::future::BoxFuture<'static, Result<Vec<Value>, Troubl
             Some(Sent::Cleanup(_, keys)) => {
                 // Where they cannot be removed either, they read as misses until they are replaced.
                 if matches!(values.first(), Some(Value::ServerError(_))) {
-                    keys.iter().for_each(|key| shared.journal.distrust(key));
+                    for key in &keys {
+                        if shared.journal.distrust(key) != Noted::Kept {
+                            shared.errors.count(Kind::Journal);
+                        }
+                    }
                 }
                 // Nobody waits for these replies, so nobody else looks at what they say.
                 for value in values {
@@ -312,13 +329,13 @@ impl Pump<'_, futures_util::future::BoxFuture<'static, Result<Vec<Value>, Troubl
         Ok(())
     }
 
-    fn settle(&mut self, mut flight: Box<InFlight>, values: Vec<Value>) -> Result<(), Trouble> {
+    pub(super) fn settle(&mut self, mut flight: Box<InFlight>, values: Vec<Value>) -> Result<(), Trouble> {
         let cache = flight.job.as_ref().map(|job| job.cache.clone());
         let verdict = flight.settle(Some(values));
         self.follow_up(cache, verdict)
     }
 
-    fn renew(&mut self, cache: &Cache, renewals: Pipeline) {
+    pub(super) fn renew(&mut self, cache: &Cache, renewals: Pipeline) {
         if !renewals.is_empty() {
             self.send(renewals, Sent::Cleanup(Instant::now() + cache.shared().patience(), Vec::new()));
         }
@@ -358,6 +375,9 @@ impl Pump<'_, futures_util::future::BoxFuture<'static, Result<Vec<Value>, Troubl
             match tokio::time::timeout_at(deadline.into(), self.replies.next()).await {
                 Ok(Some(Ok(values))) => self.heard(shared, Some(sent), values)?,
                 _ => return Ok(()),
+            }
+            while let Some(job) = self.next_behind() {
+                self.start(job);
             }
         }
         Ok(())

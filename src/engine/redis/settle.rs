@@ -9,10 +9,11 @@ use redis::{Cmd, Value};
 use tokio::sync::Notify;
 
 use super::commands::{Plan, Run, Step};
-use super::denied;
+use super::denied::{self, Denied};
 use super::found::{Found, judge, left};
 use super::reply::{integer, out_of_step};
-use super::writes::{Computed, store, transaction, written};
+use super::tokens::Missing;
+use super::writes::{Computed, store, take_back, transaction, written};
 use crate::engine::batch::{Batch, Op, Reply, ReplyTo};
 use crate::engine::cache::Cache;
 use crate::engine::clock::{Ttl, now_ms};
@@ -54,18 +55,11 @@ pub struct Wanted {
 impl Plan {
     /// The tags of what came back whose tokens are not known.
     pub fn unknown_tags(&self, cache: &Cache, values: &[Value]) -> Vec<String> {
-        let mut unknown = Vec::new();
+        let mut missing = Missing::new(cache);
         let mut look = |value: &Value| {
             let Value::BulkString(bytes) = value else { return };
-            for tag in entry::meta_of(bytes).into_iter().flat_map(|meta| meta.tags) {
-                let key = tags::key(&cache.prefix, &tag.name);
-                if !self.tokens.contains_key(&*key)
-                    && tags::near_token(&cache.shared().near, &key, self.now).is_none()
-                    && !unknown.contains(&key)
-                {
-                    unknown.push(key);
-                }
-            }
+            let Some(meta) = entry::meta_of(bytes) else { return };
+            meta.tags.names().for_each(|name| missing.look(name, |key| self.tokens.contains_key(key)));
         };
         for value in values {
             match value {
@@ -73,7 +67,7 @@ impl Plan {
                 value => look(value),
             }
         }
-        unknown
+        missing.into_keys()
     }
 
     /// Reads what came back, `None` where nothing did. Whatever has no reply of the server is answered on the in-process tier.
@@ -93,6 +87,7 @@ impl Plan {
             tokens: self.tokens,
             uncovered: self.uncovered.into_iter().peekable(),
             room: Room::default(),
+            denied: self.denied,
             verdict: Verdict { answers: self.answers, ..Verdict::default() },
         };
         let mut buffer = String::new();
@@ -123,6 +118,7 @@ pub(super) struct Reader {
     uncovered: Peekable<vec::IntoIter<(usize, u64)>>,
     /// For what its compressed entries expand to.
     room: Room,
+    denied: Denied,
     pub(super) verdict: Verdict,
 }
 
@@ -196,6 +192,9 @@ impl Reader {
         let outcome = result.ok_or(None).and_then(|value| written(cache, batch, op, key, value).map_err(Some));
         let reply = match outcome {
             Ok(reply) => {
+                if let (Op::Increment { amount, .. }, Reply::Error(_)) = (op, &reply) {
+                    self.verdict.behind.push(take_back(key, *amount, self.denied));
+                }
                 // An earlier write of this batch was refused, and this one replaced what it would have.
                 if !self.verdict.stale.is_empty() && matches!(op, Op::Set { .. }) {
                     self.verdict.stale.remove(key);
@@ -229,7 +228,7 @@ impl Reader {
             Ok(keys) => cache.shared().journal.removed(id, u64::try_from(keys).unwrap_or(0)),
             Err(trouble) if trouble.kind.is_outage() => _ = self.verdict.outage.get_or_insert(trouble),
             // It lies there still: a miss until it is replaced.
-            Err(_) => cache.shared().journal.distrust(key),
+            Err(_) => cache.noted(cache.shared().journal.distrust(key)),
         }
     }
 
@@ -252,7 +251,7 @@ impl Reader {
             }
             // Still there, and not to be read any more.
             Op::Del { .. } => {
-                cache.shared().journal.distrust(key);
+                cache.noted(cache.shared().journal.distrust(key));
                 Some(Reply::Number(0))
             }
             Op::Increment { .. } if matches!(trouble.kind, Kind::Oom | Kind::Denied | Kind::Refused) => None,
@@ -313,7 +312,8 @@ impl Reader {
     /// Keeps what a read found, if its placeholder still stands.
     fn fill(&mut self, cache: &Cache, key: &str, ticket: u64, found: &Found) {
         let near = &cache.shared().near;
-        let most = cache.near.map_or(0, |age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX));
+        // What the most patient cache takes; each takes what is young enough for it.
+        let most = cache.shared().max_age();
         match found {
             Found::Fresh(entry, left) if *left > 0 => {
                 let ttl = Ttl::Millis(most.min(*left));
@@ -324,7 +324,7 @@ impl Reader {
     }
 
     pub(super) fn token(&self, cache: &Cache, key: &str, now: u64) -> Option<Arc<str>> {
-        self.tokens.get(key).cloned().or_else(|| tags::near_token(&cache.shared().near, key, now))
+        self.tokens.get(key).cloned().or_else(|| tags::near_token(cache, key, now))
     }
 
     pub(super) fn then(&mut self, (reply, answers): (Reply, Answers)) -> Reply {

@@ -31,6 +31,7 @@ use super::target::Target;
 use super::{Gate, Job};
 use crate::engine::clock::now_ms;
 use crate::engine::error::{Kind, Trouble};
+use crate::engine::journal::Noted;
 use crate::engine::mutant;
 use crate::engine::random;
 use crate::engine::registry::Shared;
@@ -165,7 +166,11 @@ async fn recover(shared: &Shared, connection: &Connection, old: Option<&Old>) ->
     }
     let mut refused = Vec::new();
     let result = replay_all(shared, connection, &mut refused).await;
-    refused.iter().for_each(|key| shared.journal.distrust(key));
+    for key in &refused {
+        if shared.journal.distrust(key) != Noted::Kept {
+            shared.errors.count(Kind::Journal);
+        }
+    }
     result
 }
 

@@ -1,5 +1,6 @@
 //! Asks Redis for the tokens of tags (src/engine/tags.rs): before a batch is planned that stores under them, and behind one that read entries which carry them.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use redis::{Pipeline, Value};
@@ -7,6 +8,8 @@ use redis::{Pipeline, Value};
 use super::denied::{self, Denied};
 use super::found::left;
 use super::reply::classify;
+use super::sent::{Next, Sent};
+use super::serve::{Pump, Replies};
 use super::writes::{self, pexpire};
 use crate::engine::batch::{Batch, Json, Op};
 use crate::engine::cache::Cache;
@@ -19,14 +22,22 @@ use crate::engine::tags::{self, Tokens};
 /// How long a token lives; it is renewed by whoever uses it in the second half of that time. An entry with a longer TTL may be a miss earlier.
 const LIFE: Duration = Duration::from_secs(30 * 86_400);
 
+/// The most tokens that one pipeline asks for; the next one asks for the rest. It bounds what the server and this
+/// thread do in one go, as other caches' calls wait meanwhile.
+pub const MAX_ASKED: usize = 512;
+
 /// What was asked for.
 pub struct Asked {
     keys: Vec<String>,
+    /// Still to be asked for, and what the pipelines before this one brought.
+    rest: Vec<String>,
+    tokens: Tokens,
     /// Of each, should the near cache keep its token.
     tickets: Vec<Option<u64>>,
     /// Of each, whether a sweep is about to remove it: it was removed first where tokens are made, and is no token
     /// elsewhere.
     covered: Vec<bool>,
+    denied: Denied,
     /// Whether tokens are made where there are none.
     make: bool,
     sent: u64,
@@ -34,25 +45,63 @@ pub struct Asked {
 
 /// The tags of a batch whose tokens must be known before it is planned: their stored keys.
 pub fn wanted(cache: &Cache, batch: &Batch) -> Vec<String> {
-    let mut keys = Vec::new();
     if batch.extras.is_empty() {
-        return keys;
+        return Vec::new();
     }
-    let now = now_ms();
+    let mut keys = Missing::new(cache);
+    let mut last = None;
     for op in &batch.ops {
         let (Op::Set { more, .. } | Op::Begin { more, .. }) = op else { continue };
+        // Calls of a group have the same options.
+        if *more == last {
+            continue;
+        }
+        last = *more;
         for name in &batch.more(*more).tags {
-            let key = tags::key(&cache.prefix, name);
-            if tags::near_token(&cache.shared().near, &key, now).is_none() && !keys.contains(&key) {
-                keys.push(key);
-            }
+            keys.look(name, |_| false);
         }
     }
-    keys
+    keys.into_keys()
 }
 
-/// The commands that ask for tokens.
+/// Gathers the tags whose tokens the near cache does not have. Each is looked up once, however many entries have it.
+pub struct Missing<'a> {
+    cache: &'a Cache,
+    now: u64,
+    seen: HashSet<String>,
+    keys: Vec<String>,
+}
+
+impl<'a> Missing<'a> {
+    pub fn new(cache: &'a Cache) -> Self {
+        Self { cache, now: now_ms(), seen: HashSet::new(), keys: Vec::new() }
+    }
+
+    /// `known`: whether the token at a stored key is known otherwise.
+    pub fn look(&mut self, name: &str, known: impl Fn(&str) -> bool) {
+        if self.seen.contains(name) {
+            return;
+        }
+        let key = tags::key(&self.cache.prefix, name);
+        if !known(&key) && tags::near_token(self.cache, &key, self.now).is_none() {
+            self.keys.push(key);
+        }
+        self.seen.insert(name.to_owned());
+    }
+
+    /// Their stored keys.
+    pub fn into_keys(self) -> Vec<String> {
+        self.keys
+    }
+}
+
+/// The commands that ask for tokens, or for the first of them.
 pub fn ask(cache: &Cache, keys: Vec<String>, make: bool, denied: Denied) -> (Pipeline, Asked) {
+    ask_more(cache, keys, make, denied, Tokens::new())
+}
+
+fn ask_more(cache: &Cache, mut keys: Vec<String>, make: bool, denied: Denied, tokens: Tokens) -> (Pipeline, Asked) {
+    let rest = keys.split_off(keys.len().min(MAX_ASKED));
     let mut pipeline = Pipeline::with_capacity(keys.len() * 3);
     let journal = &cache.shared().journal;
     let tickets = keys.iter().map(|key| cache.shared().near.expect(key)).collect();
@@ -68,14 +117,22 @@ pub fn ask(cache: &Cache, keys: Vec<String>, make: bool, denied: Denied) -> (Pip
         pipeline.cmd("GET").arg(key);
         pipeline.cmd("PTTL").arg(key);
     }
-    (pipeline, Asked { keys, tickets, covered, make, sent: now_ms() })
+    (pipeline, Asked { keys, rest, tokens, tickets, covered, denied, make, sent: now_ms() })
+}
+
+/// How far the asking has come.
+pub enum Heard {
+    /// The tokens that there are.
+    All(Tokens),
+    /// There is more to ask for.
+    More(Pipeline, Box<Asked>),
 }
 
 impl Asked {
-    /// The tokens that there are, and commands that let them live on.
-    pub fn heard(self, cache: &Cache, values: Vec<Value>) -> Result<(Tokens, Pipeline), Trouble> {
+    /// What this pipeline brought, and commands that let tokens live on.
+    pub fn heard(self, cache: &Cache, values: Vec<Value>) -> Result<(Heard, Pipeline), Trouble> {
         let near = &cache.shared().near;
-        let mut tokens = Tokens::new();
+        let mut tokens = self.tokens;
         let mut renewals = Pipeline::new();
         let mut values = values.into_iter();
         for ((key, ticket), covered) in self.keys.into_iter().zip(self.tickets).zip(self.covered) {
@@ -105,7 +162,13 @@ impl Asked {
                 tokens.insert(key.into(), token.share());
             }
         }
-        Ok((tokens, renewals))
+        let heard = if self.rest.is_empty() {
+            Heard::All(tokens)
+        } else {
+            let (pipeline, asked) = ask_more(cache, self.rest, self.make, self.denied, tokens);
+            Heard::More(pipeline, Box::new(asked))
+        };
+        Ok((heard, renewals))
     }
 }
 
@@ -119,4 +182,37 @@ fn check(cache: &Cache, value: Option<Value>) -> Result<Option<Value>, Trouble> 
 
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+impl Pump<'_, Replies> {
+    /// A pipeline of tokens was answered: the next one asks for the rest, or what needed them goes on.
+    pub(super) fn heard_tokens(&mut self, asked: Asked, next: Next, values: Vec<Value>) -> Result<(), Trouble> {
+        let job = match &next {
+            Next::Plan(job) => Some(job),
+            Next::Settle(flight, _) => flight.job.as_ref(),
+        };
+        let Some(cache) = job.map(|job| job.cache.clone()) else { return Ok(()) };
+        let (heard, renewals) = asked.heard(&cache, values)?;
+        self.renew(&cache, renewals);
+        let tokens = match heard {
+            Heard::All(tokens) => tokens,
+            Heard::More(pipeline, asked) => {
+                self.send(pipeline, Sent::Tokens(asked, next));
+                return Ok(());
+            }
+        };
+        match next {
+            Next::Plan(job) => {
+                self.stalled = false;
+                self.plan(job, tokens);
+                Ok(())
+            }
+            Next::Settle(mut flight, replies) => {
+                if let Some(plan) = &mut flight.plan {
+                    plan.tokens.extend(tokens);
+                }
+                self.settle(flight, replies)
+            }
+        }
+    }
 }

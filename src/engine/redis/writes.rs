@@ -7,11 +7,12 @@ use super::reply::{classify, integer, out_of_step};
 use crate::engine::batch::{Batch, Op, Reply};
 use crate::engine::cache::Cache;
 use crate::engine::clock::Ttl;
-use crate::engine::error::Trouble;
+use crate::engine::error::{CallError, Trouble};
 use crate::engine::extras::Extras;
 use crate::engine::flight::Landing;
 use crate::engine::lease::{self, Holder};
 use crate::engine::local;
+use crate::engine::memory::is_safe;
 use crate::engine::mutant;
 use crate::engine::stats::add;
 use crate::engine::tags;
@@ -84,6 +85,20 @@ pub(super) fn store(cache: &Cache, key: &str, result: &Computed<'_>, landing: &L
     }
 }
 
+/// Undoes an increment whose sum JavaScript cannot hold. In a script, so that a counter that expired meanwhile is not
+/// made anew; where scripts are denied, that may happen.
+pub(super) fn take_back(key: &str, amount: i64, denied: Denied) -> Cmd {
+    if denied.scripts.is() {
+        let mut add = with_key("INCRBY", key);
+        add.arg(amount.saturating_neg());
+        return add;
+    }
+    let mut command = cmd("EVAL");
+    command.arg("if redis.call('EXISTS', KEYS[1]) == 1 then return redis.call('INCRBY', KEYS[1], ARGV[1]) end");
+    command.arg(1).arg(key).arg(amount.saturating_neg());
+    command
+}
+
 /// What removes a key here: UNLINK frees memory in the background, DEL is there where the ACL denies it.
 pub fn remove(denied: Denied) -> &'static str {
     if denied.unlink.is() { "DEL" } else { "UNLINK" }
@@ -124,7 +139,8 @@ pub(super) fn written(cache: &Cache, batch: &Batch, op: &Op, key: &str, value: V
             }
             integer(value).map(Reply::Number)
         }
-        Op::Increment { .. } => integer(value).map(Reply::Number),
+        Op::Increment { .. } => integer(value)
+            .map(|sum| if is_safe(sum) { Reply::Number(sum) } else { Reply::Error(CallError::unsafe_integer()) }),
         _ => integer(value).map(|n| Reply::Flag(n > 0)),
     }
 }

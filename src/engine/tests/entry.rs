@@ -10,6 +10,7 @@ use proptest::test_runner::{Config, RngSeed, TestRunner};
 
 use crate::engine::batch::Json;
 use crate::engine::entry::{self, Codec, Entry, Format, HEAD, MAX_TAGS, Meta, Room, Tag};
+use crate::engine::tag_list::Tags;
 
 const CODECS: [Codec; 3] = [Codec::Json, Codec::Structured, Codec::Raw];
 
@@ -35,7 +36,12 @@ fn tag(name: &str) -> Tag {
 }
 
 fn meta() -> Meta {
-    Meta { nonce: 0x0123_4567_89AB_CDEF, extra_ms: 60_000, delta_ms: 250, tags: vec![tag("user:1"), tag("é")] }
+    Meta {
+        nonce: 0x0123_4567_89AB_CDEF,
+        extra_ms: 60_000,
+        delta_ms: 250,
+        tags: Tags::from(&[tag("user:1"), tag("é")][..]),
+    }
 }
 
 /// A payload of any codec, long and regular enough to be worth compressing.
@@ -111,8 +117,7 @@ fn plain_bytes_are_no_structured_value_unless_they_are_an_integer() {
 
 #[test]
 fn a_header_is_laid_out_as_the_essay_says() {
-    let meta =
-        Meta { nonce: 1, extra_ms: 2, delta_ms: 3, tags: vec![Tag { name: "ab".into(), token: "\"t\"".into() }] };
+    let meta = Meta { nonce: 1, extra_ms: 2, delta_ms: 3, tags: Tags::new([("ab", "\"t\"")]) };
     let life = b"\x01\0\0\0\0\0\0\0\x02\0\0\0\0\0\0\0\x03\0\0\0";
     let tags = b"\x01\x02\0ab\x03\"t\"";
     let stored = format(Codec::Json).encode("[]", Some(&meta));
@@ -132,8 +137,13 @@ fn every_value_and_meta_comes_back() {
         tags.into_iter().map(|(name, token)| Tag { name: name.into(), token: token.into() }).collect::<Vec<_>>()
     });
     let small = || prop_oneof![Just(0), any::<u32>()];
-    let meta = (prop_oneof![Just(0), any::<u64>()], small(), small(), tags)
-        .prop_map(|(nonce, extra, delta_ms, tags)| Meta { nonce, extra_ms: extra.into(), delta_ms, tags });
+    let meta =
+        (prop_oneof![Just(0), any::<u64>()], small(), small(), tags).prop_map(|(nonce, extra, delta_ms, tags)| Meta {
+            nonce,
+            extra_ms: extra.into(),
+            delta_ms,
+            tags: Tags::from(&*tags),
+        });
     let bytes = prop_oneof![
         prop::collection::vec(any::<u8>(), 0..200),
         (any::<u8>(), 0..3_000_usize).prop_map(|(byte, count)| vec![byte; count]),
@@ -322,7 +332,7 @@ fn an_entry_is_known_by_its_first_bytes() {
     let stored = format(Codec::Json).encode("[]", Some(&nameless)).into_owned();
     assert_eq!(entry::identity(&stored), None);
     assert_eq!(entry::meta_of(&stored).map(|meta| meta.extra_ms), Some(60_000));
-    let tagged = Meta { tags: vec![tag("a")], ..Meta::default() };
+    let tagged = Meta { tags: Tags::from(&[tag("a")][..]), ..Meta::default() };
     for bytes in
         [&b"{\"a\":\"a text that is longer than a header\"}"[..], b"\xFEa lease that is longer than a header", b""]
     {
@@ -335,7 +345,7 @@ fn an_entry_is_known_by_its_first_bytes() {
 #[test]
 fn as_many_tags_as_fit_come_back_and_an_entry_with_more_cannot_be_read() {
     let with = |tags: Vec<Tag>| {
-        let meta = Meta { nonce: 1, tags, ..Meta::default() };
+        let meta = Meta { nonce: 1, tags: Tags::from(&*tags), ..Meta::default() };
         let stored = format(Codec::Raw).encode(&quoted(b"hi"), Some(&meta)).into_owned();
         format(Codec::Raw).decode(stored, &mut Room::default()).and_then(|entry| entry.meta).map(|meta| meta.tags.len())
     };

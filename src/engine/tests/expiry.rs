@@ -13,6 +13,7 @@ use crate::engine::codec::Codec;
 use crate::engine::entry::{Format, Meta, Tag};
 use crate::engine::lease::Holder;
 use crate::engine::status::Mode;
+use crate::engine::tag_list::Tags;
 use crate::engine::tags;
 
 const HOUR: u64 = 3_600_000;
@@ -62,7 +63,7 @@ fn what_reads_as_a_miss_keeps_its_time_and_nothing_is_set_and_taken_back() {
         let (cache, client) = (cache(Some(url.clone()), "n"), Client::new());
         in_mode(&cache, Mode::Redis);
         let marker = Holder { engine: 1, token: 1 }.marker();
-        let tagged = Meta { nonce: 7, tags: vec![tag("t", "\"gone\"")], ..Meta::default() };
+        let tagged = Meta { nonce: 7, tags: Tags::from(&[tag("t", "\"gone\"")][..]), ..Meta::default() };
         let stale = Meta { nonce: 7, extra_ms: 2 * HOUR, ..Meta::default() };
         for (key, bytes) in [
             ("marker", marker),
@@ -94,7 +95,7 @@ fn what_a_caller_finds_lives_for_the_new_time_and_for_its_grace_beyond_it() {
         let (cache, client) = (cache(Some(url.clone()), "n"), Client::new());
         in_mode(&cache, Mode::Redis);
         let () = redis::cmd("SET").arg("n:\0tag\0t").arg("\"there\"").query(&mut admin).expect("set");
-        let grace = Meta { nonce: 7, extra_ms: 500_000, delta_ms: 3, tags: vec![tag("t", "\"there\"")] };
+        let grace = Meta { nonce: 7, extra_ms: 500_000, delta_ms: 3, tags: Tags::from(&[tag("t", "\"there\"")][..]) };
         let () = redis::cmd("HSET").arg("n:hash").arg("f").arg(1).query(&mut admin).expect("hset");
         for (key, bytes, extra) in [
             ("plain", b"1".to_vec(), 0),
@@ -155,7 +156,8 @@ fn the_script_and_the_engine_agree_about_every_header() {
                 tag(&name, token)
             })
             .collect();
-        let meta = Meta { nonce: u64::from(nonce), extra_ms: extra * HOUR, delta_ms: delta, tags };
+        let meta =
+            Meta { nonce: u64::from(nonce), extra_ms: extra * HOUR, delta_ms: delta, tags: Tags::from(&tags[..]) };
         let mut bytes = entry(&meta, pack);
         if cut % 3 == 0 {
             bytes.truncate(cut % bytes.len());

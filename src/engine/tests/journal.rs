@@ -6,7 +6,7 @@ use super::support::{Calls, Client, Server, in_mode, until};
 use crate::engine::batch::{Json, Op, Reply};
 use crate::engine::cache::Cache;
 use crate::engine::clock::Ttl;
-use crate::engine::journal::{Journal, MAX_KEYS, MAX_PATTERNS, Noted};
+use crate::engine::journal::{Journal, MAX_BYTES, MAX_KEYS, MAX_PATTERN_BYTES, MAX_PATTERNS, Noted};
 use crate::engine::key::Prefix;
 use crate::engine::options::{Given, Options};
 use crate::engine::pattern::Pattern;
@@ -62,6 +62,46 @@ fn an_overflow_is_a_whole_namespace_and_leaves_the_others() {
         assert_eq!(journal.note_pattern(&other, Pattern::new(&other, &format!("{n}*"), false), false), Noted::Kept);
     }
     assert_eq!(journal.len(), 1, "too many patterns are a namespace too");
+}
+
+#[test]
+fn patterns_are_bounded_in_bytes_too() {
+    let (journal, named, raw) = (Journal::default(), Prefix::new("n"), Prefix::new(""));
+    let glob = |n: usize| format!("{n:05}{}", "x".repeat(60_000));
+    let fit = MAX_PATTERN_BYTES / 60_005;
+    for n in 0..fit {
+        assert_eq!(journal.note_pattern(&raw, Pattern::new(&raw, &glob(n), false), false), Noted::Kept);
+        assert_eq!(journal.note_pattern(&raw, Pattern::new(&raw, &glob(n), false), false), Noted::Kept, "it is there");
+    }
+    assert_eq!(journal.note_pattern(&raw, Pattern::new(&raw, &glob(fit), false), false), Noted::FirstLost);
+    assert_eq!(journal.len(), fit);
+    assert_eq!(
+        journal.note_pattern(&named, Pattern::new(&named, &glob(fit), false), false),
+        Noted::Kept,
+        "its namespace in its place"
+    );
+    assert_eq!(journal.len(), fit + 1);
+}
+
+#[test]
+fn what_a_server_refuses_to_remove_is_bounded_in_bytes_and_what_does_not_fit_is_said() {
+    let journal = Journal::default();
+    let key = |n: usize| format!("{n:05}{}", "x".repeat(60_000));
+    let fit = MAX_BYTES / 60_005;
+    for n in 0..fit {
+        assert_eq!(journal.distrust(&key(n)), Noted::Kept);
+        assert_eq!(journal.distrust(&key(n)), Noted::Kept, "it is there");
+    }
+    assert_eq!(journal.distrust(&key(fit)), Noted::FirstLost);
+    assert_eq!(journal.len(), fit);
+    // What is put back and was noted meanwhile counts once: the room is the same after any number of rounds.
+    for _ in 0..10 {
+        let keys = journal.take_keys(1_000);
+        keys.iter().for_each(|key| assert_eq!(journal.distrust(key), Noted::Kept));
+        journal.put_back(keys);
+    }
+    journal.replaced(&key(0));
+    assert_eq!(journal.distrust(&key(fit)), Noted::Kept);
 }
 
 #[test]

@@ -1,8 +1,11 @@
 //! The in-process tier: bounds, deadlines, counting.
 
+use std::sync::Arc;
+
 use crate::engine::clock::{Ttl, now_ms};
-use crate::engine::entry::Codec;
-use crate::engine::memory::{Memory, NotAnInteger};
+use crate::engine::entry::{Codec, Meta};
+use crate::engine::memory::{MAX_SAFE_INTEGER, Memory, Uncountable};
+use crate::engine::tag_list::Tags;
 
 const FOREVER: Ttl = Ttl::Forever;
 
@@ -34,7 +37,7 @@ fn overwriting_and_removing_are_no_evictions() {
     let memory = Memory::new(1 << 20);
     for _ in 0..10 {
         memory.set("k", "1", FOREVER, 0);
-        memory.increment(Codec::Json, "k", 1, None, 0).expect("an integer");
+        memory.increment(Codec::Json, "k", 1, FOREVER, 0).expect("an integer");
     }
     assert!(memory.remove("k", 0));
     assert!(!memory.remove("k", 0));
@@ -52,16 +55,16 @@ fn a_value_too_large_for_the_tier_does_not_leave_the_older_one() {
 #[test]
 fn increment_counts_what_redis_would() {
     let memory = Memory::new(1 << 20);
-    assert_eq!(memory.increment(Codec::Json, "n", 5, Some(Ttl::Millis(50)), 0), Ok(5));
-    assert_eq!(memory.increment(Codec::Json, "n", -7, Some(Ttl::Millis(900)), 10), Ok(-2));
+    assert_eq!(memory.increment(Codec::Json, "n", 5, Ttl::Millis(50), 0), Ok(5));
+    assert_eq!(memory.increment(Codec::Json, "n", -7, Ttl::Millis(900), 10), Ok(-2));
     assert_eq!(memory.ttl("n", 10), Some(Ttl::Millis(40)), "the ttl of the first call stays");
     for not in ["\"5\"", "1.5", "05", "+5", " 5", "9223372036854775808", "null"] {
         memory.set("x", not, FOREVER, 0);
-        assert_eq!(memory.increment(Codec::Json, "x", 1, None, 0), Err(NotAnInteger), "{not}");
+        assert_eq!(memory.increment(Codec::Json, "x", 1, FOREVER, 0), Err(Uncountable::NotAnInteger), "{not}");
         assert_eq!(memory.get("x", 0).as_deref(), Some(not), "stays as it was");
     }
     memory.set("max", &i64::MAX.to_string(), FOREVER, 0);
-    assert_eq!(memory.increment(Codec::Json, "max", 1, None, 0), Err(NotAnInteger));
+    assert_eq!(memory.increment(Codec::Json, "max", 1, FOREVER, 0), Err(Uncountable::NotAnInteger));
 }
 
 #[test]
@@ -88,4 +91,42 @@ async fn the_sweeper_removes_what_nobody_reads() {
     assert_eq!(memory.usage().expired, 12_000);
     drop(memory);
     sweeper.await.expect("the sweeper ends with its tier");
+}
+
+#[test]
+fn what_javascript_cannot_hold_is_not_counted_and_the_counter_stays_as_it_was() {
+    let memory = Memory::new(1 << 20);
+    for (start, amount) in [(MAX_SAFE_INTEGER, 1), (-MAX_SAFE_INTEGER, -1), (MAX_SAFE_INTEGER + 2, -1)] {
+        memory.set("n", &start.to_string(), FOREVER, 0);
+        assert_eq!(memory.increment(Codec::Json, "n", amount, FOREVER, 0), Err(Uncountable::Unsafe), "{start}");
+        assert_eq!(memory.get("n", 0).as_deref(), Some(&*start.to_string()));
+    }
+    memory.set("n", "9007199254740990", FOREVER, 0);
+    assert_eq!(memory.increment(Codec::Json, "n", 1, FOREVER, 0), Ok(MAX_SAFE_INTEGER));
+}
+
+#[test]
+fn an_entry_weighs_the_names_and_tokens_of_its_tags() {
+    let weigh = |tags: Vec<(&str, &str)>| {
+        let memory = Memory::new(1 << 20);
+        let meta = Meta { tags: Tags::new(tags.iter().copied()), ..Meta::default() };
+        memory.put("k", "1", Some(Arc::new(meta)), FOREVER, 0);
+        memory.weight()
+    };
+    let (long, token) = ("x".repeat(512), "\"0123456789abcdef\"");
+    let none = weigh(Vec::new());
+    let many = weigh(vec![(&*long, token); 64]);
+    assert!(many - none >= 64 * (512 + 18), "{} bytes of tags weigh {}", 64 * 530, many - none);
+    assert!(many - none <= 64 * (512 + 18) * 5 / 4, "{} bytes of tags weigh {}", 64 * 530, many - none);
+}
+
+#[test]
+fn a_value_too_large_for_its_shard_is_a_miss_whatever_room_is_left_elsewhere() {
+    // 64 MiB are four shards of 16.
+    let memory = Memory::new(64 << 20);
+    memory.set("k", "\"old\"", FOREVER, 0);
+    memory.set("k", &"9".repeat(20 << 20), FOREVER, 0);
+    assert_eq!(memory.get("k", 1), None, "and the older value is gone");
+    memory.set("k", &"9".repeat(15 << 20), FOREVER, 0);
+    assert!(memory.get("k", 1).is_some());
 }

@@ -1,5 +1,6 @@
 //! The engine's tests, by feature. Those that need a server start a real one of their own.
 
+mod budget;
 mod connection;
 mod entry;
 mod expiry;
@@ -15,9 +16,11 @@ mod near;
 mod options;
 mod orphans;
 mod processes;
+mod queue;
 mod reply;
 mod resp;
 mod room;
 mod splice;
 mod support;
 mod sweeps;
+mod tokens;

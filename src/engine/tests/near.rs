@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicI32, Ordering};
 
 use super::support::{Calls, Client, Server, in_mode, patient, until};
 use crate::engine::batch::{Json, Op, Reply, Submitted};
+use crate::engine::budget::Budget;
 use crate::engine::cache::Cache;
 use crate::engine::clock::Ttl;
 use crate::engine::key::Prefix;
@@ -17,9 +18,15 @@ use crate::engine::status::Mode;
 use crate::engine::tags::Tokens;
 
 const TTL: Ttl = Ttl::Millis(60_000);
+/// Of what a cache takes from it, in milliseconds.
+const AGE: u64 = 60_000;
+
+fn unarmed() -> Near {
+    Near::new(&Arc::new(Budget::new(1 << 20)), 0)
+}
 
 fn armed() -> Near {
-    let near = Near::new(1 << 20, 0);
+    let near = unarmed();
     near.arm(u64::MAX);
     near
 }
@@ -29,7 +36,7 @@ fn lose(near: &Near) {
 }
 
 fn value(near: &Near, key: &str) -> Option<Arc<str>> {
-    near.get(key, 1).map(|hit| hit.value)
+    near.get(key, AGE, 1).map(|hit| hit.value)
 }
 
 #[test]
@@ -70,7 +77,7 @@ fn a_null_push_and_a_lost_connection_end_entries_and_placeholders() {
 
 #[test]
 fn without_tracking_nothing_is_kept() {
-    let near = Near::new(1 << 20, 0);
+    let near = unarmed();
     assert_eq!(near.expect("k"), None);
     near.arm(u64::MAX);
     let ticket = near.expect("k").expect("fills");
@@ -84,8 +91,22 @@ fn the_deadline_counts_from_when_the_read_was_sent() {
     let near = armed();
     let ticket = near.expect("k").expect("fills");
     near.fill("k", ticket, "1", None, Ttl::Millis(100), 1_000);
-    assert!(near.get("k", 1_099).is_some());
-    assert!(near.get("k", 1_100).is_none());
+    assert!(near.get("k", AGE, 1_099).is_some());
+    assert!(near.get("k", AGE, 1_100).is_none());
+}
+
+#[test]
+fn each_reader_takes_only_what_is_young_enough_for_it_whoever_had_it_put_away() {
+    let near = armed();
+    let ticket = near.expect("k").expect("nothing is under way");
+    near.fill("k", ticket, "1", None, TTL, 1_000);
+    let until = |age, now| near.get("k", age, now).map(|hit| hit.deadline);
+    assert_eq!(until(50, 1_049), Some(1_050), "a hot value made of it ends with its reader's patience");
+    assert_eq!(until(50, 1_050), None);
+    assert_eq!(until(AGE, 1_300), Some(61_000), "a reader with more patience still has it");
+    near.disarm(1_300);
+    assert!(near.get_frozen("k", 30_000, 50, 1_310).is_none(), "nor while Redis is away");
+    assert!(near.get_frozen("k", 30_000, AGE, 1_310).is_some());
 }
 
 struct Counters(Vec<AtomicI32>);
@@ -282,16 +303,16 @@ fn a_read_that_was_queued_before_a_write_and_planned_after_its_first_fence_fills
     let old = vec![redis::Value::Array(vec![redis::Value::BulkString(b"1".to_vec())]), redis::Value::Int(60_000)];
     let (replies, _) = plan.settle(&cache, &read, &client.to(1), Some(old));
     assert_eq!(replies, [Reply::Value(Json::Owned("1".into()))], "the read itself was before the write");
-    assert!(near.get("k", 1).is_none());
+    assert!(near.get("k", AGE, 1).is_none());
 }
 
 #[test]
 fn nothing_is_served_that_nobody_vouched_for_lately() {
-    let near = Near::new(1 << 20, 0);
+    let near = unarmed();
     near.arm(1_000);
     let ticket = near.expect("k").expect("fills");
     near.fill("k", ticket, "1", None, TTL, 0);
-    let served = |now| near.get("k", now).is_some();
+    let served = |now| near.get("k", AGE, now).is_some();
     assert!(served(1_000) && !served(1_001), "the process may have been stopped since");
     near.vouch(3_000);
     assert!(served(3_000) && !served(3_001));
