@@ -1,6 +1,7 @@
 //! The one bound: who gives way to whom, and that the sum stays within it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::engine::budget::{Budget, Held};
 use crate::engine::clock::Ttl;
@@ -36,14 +37,20 @@ impl Tiers {
     }
 }
 
-#[test]
-fn the_near_cache_gives_way_to_the_fallback_tier_and_comes_back() {
+#[tokio::test]
+async fn the_near_cache_gives_way_to_the_fallback_tier_and_comes_back() {
     let tiers = Tiers::new();
     tiers.fill(&tiers.near);
     assert!(tiers.near.weight() > MAX * 9 / 10);
     tiers.fill(&tiers.fallback);
     assert!(tiers.fallback.weight() > MAX * 9 / 10, "what is written in an outage has the room");
+    // What is dropped is freed in the background.
+    let sweeper = tokio::spawn(Memory::sweep(Arc::downgrade(&tiers.fallback)));
     tiers.fallback.clear();
+    while tiers.fallback.weight() > 0 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    sweeper.abort();
     tiers.fill(&tiers.near);
     assert!(tiers.near.weight() > MAX * 9 / 10);
 }
