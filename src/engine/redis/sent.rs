@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use redis::{Pipeline, Value};
 
-use super::commands::Plan;
+use super::plan::Plan;
 use super::settle::Verdict;
 use super::tokens::Asked;
 use super::{Job, Work};
