@@ -142,7 +142,7 @@ describe.each(MODES)('in $name', (mode) => {
   });
 
   test('replies that cannot be handed over reject the calls that they are for, and no others', async () => {
-    const cache = await mode.cache({ nearCache: false });
+    const cache = await mode.innerCache({ nearCache: false });
     const { bridge } = cache.state.channel;
     await cache.set('k', 1);
     // In memory mode the replies come within the call, else by a wake-up; either text may be more than V8 holds.

@@ -58,7 +58,7 @@ describe.each(MODES)('in $name', (mode) => {
   });
 
   test('a flush that never came is made up for by later calls', async () => {
-    const cache = await mode.cache({ nearCache: false });
+    const cache = await mode.innerCache({ nearCache: false });
     const { lane } = cache.state.channel;
     lane.later = () => {};
     const lost = cache.set('k', 1);

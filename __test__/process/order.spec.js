@@ -4,7 +4,7 @@
 const { closeCaches, freshNamespace } = require('../support/holdfast');
 const { MODES } = require('../support/modes');
 
-// What may be under way; src/js/lane.js.
+// What may be under way; src/js/window.js.
 const WINDOW = 16_384;
 
 describe.each(MODES)('in $name', (mode) => {
@@ -14,7 +14,7 @@ describe.each(MODES)('in $name', (mode) => {
   afterAll(() => mode.stop());
   beforeEach(async () => {
     const options = { namespace: freshNamespace(), timeoutMs: 60_000 };
-    [cache, sibling] = [await mode.cache(options), await mode.cache(options)];
+    [cache, sibling] = [await mode.innerCache(options), await mode.innerCache(options)];
   });
   afterEach(closeCaches);
 
@@ -78,7 +78,8 @@ describe.each(MODES)('in $name', (mode) => {
       window.calls -= WINDOW - 150;
       lane.release();
       expect(await Promise.all([now, then])).toEqual([expected, expected]);
-      expect(new Set(await Promise.all(before))).toEqual(new Set(['old']));
+      // The write was under way with them: without pushes, tokens of tags are read behind the entries, and so behind it.
+      for (const value of await Promise.all(before)) expect(['old', expected]).toContain(value);
       await Promise.all([...behind, written]);
     }
   });

@@ -6,6 +6,8 @@ const path = require('node:path');
 
 const ROOT = path.join(__dirname, '..', '..');
 const holdfast = require('../..');
+const { Cache } = require('../../src/js/cache');
+const { fromOptions } = require('../../src/js/config');
 
 const open = new Set();
 
@@ -16,6 +18,16 @@ const PATIENCE_MS = 5_000;
 function makeCache(options = {}) {
   const defaults = { namespace: freshNamespace(), url: '', logger: silent(), timeoutMs: PATIENCE_MS };
   const cache = holdfast.createCache({ ...defaults, ...options });
+  open.add(cache);
+  return cache;
+}
+
+/** As `makeCache`, and what users cannot reach: the cache itself, whose `state` has what it works with. */
+function makeInnerCache(options = {}) {
+  const defaults = { namespace: freshNamespace(), url: '', logger: silent(), timeoutMs: PATIENCE_MS };
+  const settings = fromOptions({ ...defaults, ...options });
+  const cache = new Cache(() => settings, false);
+  cache.open();
   open.add(cache);
   return cache;
 }
@@ -86,6 +98,7 @@ module.exports = {
   holdfast,
   ROOT,
   makeCache,
+  makeInnerCache,
   closeCaches,
   freshNamespace,
   recorder,
