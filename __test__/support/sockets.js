@@ -7,7 +7,9 @@ const fs = require('node:fs');
 const STATES = { ESTABLISHED: '01', SYN_SENT: '02', CLOSE_WAIT: '08' };
 const OPEN = Object.keys(STATES);
 
-/** How many sockets that dialled `port` are in one of `states`; by default, those that whoever dialled has not closed. */
+/**
+ * How many sockets that dialled `port` are in one of `states`; by default, those that whoever dialled has not closed.
+ */
 function dialled(port, states = OPEN) {
   const remote = `:${port.toString(16).toUpperCase().padStart(4, '0')}`;
   const wanted = states.map((name) => STATES[name]);

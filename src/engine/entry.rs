@@ -54,7 +54,8 @@ const ZSTD: u8 = 1;
 const LIFE: u8 = 2;
 const TAGS: u8 = 4;
 
-/// Bytes of a value's text as it crosses the bridge: V8's longest string has some 512 MiB, and a frame needs a little of it.
+/// Bytes of a value's text as it crosses the bridge: V8's longest string has some 512 MiB, and a frame needs a little
+/// of it.
 const MAX_JSON: usize = 480 << 20;
 
 /// The length of a header up to the end of its life: what [`identity`] gives.

@@ -1,7 +1,7 @@
 //! How much the compressed entries of one batch may expand to, all together.
 //!
-//! A kilobyte that expands to the bound of one value is fair; a thousand of them in one batch would take gigabytes. What
-//! ordinary data does is not counted: the bytes that were received bound it.
+//! A kilobyte that expands to the bound of one value is fair; a thousand of them in one batch would take gigabytes.
+//! What ordinary data does is not counted: the bytes that were received bound it.
 
 /// How much the compressed entries of one batch have expanded to.
 #[derive(Debug, Default)]

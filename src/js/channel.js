@@ -1,4 +1,5 @@
-// The calls of one cache, as operations: each is appended to its lane's batch, which crosses when the turn is over (lane.js), and is a promise of its reply.
+// The calls of one cache, as operations: each is appended to its lane's batch, which crosses when the turn is over
+// (lane.js), and is a promise of its reply.
 'use strict';
 
 const { append, newSlot } = require('./batch');

@@ -237,8 +237,8 @@ impl Planner {
         tags
     }
 
-    /// Removes what lies at a key that a sweep is about to remove, in front of the step that comes next. False where the
-    /// key stays covered.
+    /// Removes what lies at a key that a sweep is about to remove, in front of the step that comes next. False where
+    /// the key stays covered.
     fn uncover(&mut self, cache: &Cache, key: &str) -> bool {
         let (id, excepted) = match cache.shared().journal.uncover(key) {
             Covered::No => return true,

@@ -1,4 +1,5 @@
-//! The pump's other half: what the replies of a pipeline mean for whoever it was sent for, and what is sent behind them.
+//! The pump's other half: what the replies of a pipeline mean for whoever it was sent for, and what is sent behind
+//! them.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -104,7 +105,8 @@ impl Pump<'_, Replies> {
         let mut pipeline = Pipeline::new();
         let stale: Vec<String> = verdict.stale.into_iter().collect();
         if let (Some(cache), false) = (&cache, stale.is_empty()) {
-            // A read that was sent between the refused write and this removal must not fill the near cache with what it found.
+            // A read that was sent between the refused write and this removal must not fill the near cache with what it
+            // found.
             stale.iter().for_each(|key| cache.shared().near.invalidate(key));
             pipeline.cmd(writes::remove(self.connection.denied)).arg(&stale);
         }

@@ -47,7 +47,8 @@ pub(super) enum Question {
 pub(super) struct Flight {
     pub(super) token: u32,
     pub(super) ask: Ask,
-    /// The caller, should it have to wait while the key's lease is asked for: its id, and whether it wants to know of other computations.
+    /// The caller, should it have to wait while the key's lease is asked for: its id, and whether it wants to know of
+    /// other computations.
     pub(super) lock: Option<(u32, bool)>,
 }
 

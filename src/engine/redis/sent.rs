@@ -36,8 +36,8 @@ pub(super) enum Next {
     Settle(Box<InFlight>, Vec<Value>),
 }
 
-/// Where a sweep stands among the calls that were sent. Where an outage answers these on the in-process tier, it takes its
-/// place there as well: behind what those before it wrote, and in front of those behind it.
+/// Where a sweep stands among the calls that were sent. Where an outage answers these on the in-process tier, it takes
+/// its place there as well: behind what those before it wrote, and in front of those behind it.
 pub(super) struct Place(pub(super) Box<PlaceOf>);
 
 pub(super) struct PlaceOf {
