@@ -188,10 +188,9 @@ class Lane {
   }
 
   release() {
-    for (let batch = this.sealed[0]; batch !== undefined && this.admits(batch); batch = this.sealed[0]) {
-      this.sealed.shift();
-      this.submit(batch);
-    }
+    // By its length: Object.prototype may have a `0`.
+    while (this.sealed.length > 0 && this.admits(this.sealed[0]))
+      this.submit(/** @type {Batch} */ (this.sealed.shift()));
   }
 
   /** @param {Batch} batch */
