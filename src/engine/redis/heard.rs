@@ -57,7 +57,7 @@ impl Pump<'_, Replies> {
                         }
                     }
                 }
-                // Nobody waits for these replies, so nobody else looks at what they say.
+                // No call waits for these replies: what they say is looked at here or nowhere.
                 for value in values {
                     if let Value::ServerError(error) = value {
                         let trouble = classify(&error);

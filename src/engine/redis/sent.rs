@@ -17,7 +17,7 @@ pub(super) enum Sent {
     Batch(Box<InFlight>),
     /// Since when, and until when it must be answered.
     Ping(Instant, Instant),
-    /// Removes these keys, whose write the server refused, and what else nobody waits for.
+    /// Removes these keys, whose write the server refused; and other commands whose replies no call waits for.
     Cleanup(Instant, Vec<String>),
     /// The place of a sweep among the calls.
     Sweep(Place),

@@ -36,9 +36,10 @@ pub struct Verdict {
     pub stale: HashSet<String>,
     /// Computations for which the key's lease is to be asked for, or the lock of a refresh.
     pub leases: Vec<Wanted>,
-    /// Sent behind the batch; nobody waits for it.
+    /// Commands to send behind the batch; no call waits for their replies.
     pub behind: Vec<Cmd>,
-    /// For those who waited, behind the batch's own replies: who is told to follow a computation must find it begun.
+    /// Answers of waiters, given behind the batch's own replies: a caller that is told to follow a computation must find
+    /// it begun.
     pub answers: Answers,
 }
 
