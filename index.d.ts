@@ -451,8 +451,9 @@ export interface Cache extends CacheEmitter {
   /** Removes one key or many; resolves to how many there were. */
   del(key: string | readonly string[]): Promise<number>;
   /**
-   * Removes the keys that match a Redis glob (`*`, `?`, `[a-c]`, `[^a]`, `\x`), by SCAN and UNLINK in batches. Resolves to how many there were.
-   * Keys written while it runs may or may not be removed.
+   * Removes the keys that match a Redis glob (`*`, `?`, `[a-c]`, `[^a]`, `\x`), by SCAN and UNLINK in batches. Resolves
+   * to how many there were. It takes effect when it is called: reads behind it in this process miss, and what this
+   * process writes behind it stays. Keys that other processes write while it runs may or may not be removed.
    */
   delPattern(pattern: string): Promise<number>;
   /**
