@@ -397,8 +397,8 @@ type ListenedEvents = CacheEvents & EmitterEvents;
  * Listening as to Node's EventEmitter, `events.once(cache, 'recovered')` and `events.on(cache, 'error')` included. As
  * with every emitter, those two reject when an `error` event comes first. An event that is neither in
  * {@link CacheEvents} nor in {@link EmitterEvents} is refused with `ERR_INVALID_ARGUMENT`, wherever it is named; the
- * one symbol that is an event is `events.errorMonitor`. What a listener throws is an uncaught exception, and keeps no call
- * from settling.
+ * one symbol that is an event is `events.errorMonitor`. What a listener throws is an uncaught exception, and keeps no
+ * call from settling.
  */
 export interface CacheEmitter {
   on<E extends keyof ListenedEvents>(event: E, listener: ListenedEvents[E]): this;

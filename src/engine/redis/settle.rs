@@ -38,8 +38,8 @@ pub struct Verdict {
     pub leases: Vec<Wanted>,
     /// Commands to send behind the batch; no call waits for their replies.
     pub behind: Vec<Cmd>,
-    /// Answers of waiters, given behind the batch's own replies: a caller that is told to follow a computation must find
-    /// it begun.
+    /// Answers of waiters, given behind the batch's own replies: a caller that is told to follow a computation must
+    /// find it begun.
     pub answers: Answers,
 }
 
