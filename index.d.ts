@@ -12,8 +12,9 @@
 /** What happened, in a form that programs can rely on. See `HoldfastError.code`. */
 export type HoldfastErrorCode =
   /**
-   * A key is not a string of 1 to 65,535 bytes of well-formed UTF-8, or it begins as the cache's own keys do, which hold the tokens of tags and the locks of
-   * refreshes: `\0tag\0` or `\0refresh\0`. Elsewhere in a key these are bytes as any other.
+   * A key is not a string of 1 to 65,535 bytes of well-formed UTF-8, or it begins as the cache's own keys do, which
+   * hold the tokens of tags and the locks of refreshes: `\0tag\0` or `\0refresh\0`. Elsewhere in a key these are bytes
+   * as any other.
    */
   | 'ERR_INVALID_KEY'
   /**
@@ -32,12 +33,16 @@ export type HoldfastErrorCode =
   | 'ERR_INVALID_AMOUNT'
   /** `increment` met a value that is not an integer, or the sum would not fit 64 bits. */
   | 'ERR_NOT_AN_INTEGER'
-  /** The sum of `increment` is an integer, but beyond what a JavaScript number holds exactly (±(2^53 - 1)). The counter is left as it was. */
+  /**
+   * The sum of `increment` is an integer, but beyond what a JavaScript number holds exactly (±(2^53 - 1)). The counter
+   * is left as it was.
+   */
   | 'ERR_UNSAFE_INTEGER'
   /**
-   * Any other argument of the wrong type or size: a pattern, a list of keys, tags, a function, an unknown option, options that are no plain object (a
-   * Map, an instance of a class), an unknown event; or what the function of `getOrComputeMany` returned is no array of as many values as it was given
-   * keys. Options are read as own properties, each once: what another package put on `Object.prototype` is none.
+   * Any other argument of the wrong type or size: a pattern, a list of keys, tags, a function, an unknown option,
+   * options that are no plain object (a Map, an instance of a class), an unknown event; or what the function of
+   * `getOrComputeMany` returned is no array of as many values as it was given keys. Options are read as own properties,
+   * each once: what another package put on `Object.prototype` is none.
    */
   | 'ERR_INVALID_ARGUMENT'
   /** `clear()` of a cache without a namespace while a Redis is configured. */
@@ -48,7 +53,10 @@ export type HoldfastErrorCode =
   | 'ERR_COMPUTE_DEADLOCK'
   /** `increment` with `onOutage: 'reject'` while Redis is away, or when its reply was lost: it counts once at most. */
   | 'ERR_REDIS_UNAVAILABLE'
-  /** The reply could not be read (V8 had no room for its text); the call may have been carried out. Its neighbours are not concerned. */
+  /**
+   * The reply could not be read (V8 had no room for its text); the call may have been carried out. Its neighbours are
+   * not concerned.
+   */
   | 'ERR_REPLY_LOST'
   /** An option or an environment variable does not parse. Thrown by `createCache`, never by the default cache. */
   | 'ERR_CONFIG'
@@ -66,14 +74,16 @@ export class HoldfastError extends Error {
 
 /**
  * A time to live in seconds. Fractions are allowed and rounded to whole milliseconds, at least 1 ms. `Infinity` means no expiry.
- * NaN, zero, negative numbers, strings and BigInt reject with `ERR_INVALID_TTL`, and so does whatever stands in the place of a TTL or of options and is
- * neither a number nor a plain object (a Date, a boxed number): nothing ever silently means "for ever", or the default.
+ * NaN, zero, negative numbers, strings and BigInt reject with `ERR_INVALID_TTL`, and so does whatever stands in the
+ * place of a TTL or of options and is neither a number nor a plain object (a Date, a boxed number): nothing ever
+ * silently means "for ever", or the default.
  */
 export type Ttl = number;
 
 /**
- * Names of what an entry depends on, so that {@link Cache.invalidateTags} can end it: up to 64 non-empty, well-formed texts of at most 512 bytes
- * of UTF-8 each, else `ERR_INVALID_ARGUMENT`. Duplicates count once, and an empty list is none. Tags belong to the cache's namespace.
+ * Names of what an entry depends on, so that {@link Cache.invalidateTags} can end it: up to 64 non-empty, well-formed
+ * texts of at most 512 bytes of UTF-8 each, else `ERR_INVALID_ARGUMENT`. Duplicates count once, and an empty list is
+ * none. Tags belong to the cache's namespace.
  */
 export type Tags = readonly string[];
 
@@ -105,8 +115,9 @@ export interface ComputeOptions {
   /**
    * Seconds a caller waits for the function at most; then it gets an old value within `grace`, or rejects with `ERR_COMPUTE_TIMEOUT`. The function
    * goes on, and what it returns is still stored, unless another computation of the key has begun. The next caller of this process after
-   * the time-out starts the function anew. Functions that never settle do not pile up: the newest 2 of a key and 1,000 of a thread that outlived
-   * this may still store. A call that has rejected keeps neither the process nor `close()`. Default 30; `Infinity` turns it off.
+   * the time-out starts the function anew. Functions that never settle do not pile up: the newest 2 of a key and 1,000
+   * of a thread that outlived this may still store. A call that has rejected keeps neither the process nor `close()`.
+   * Default 30; `Infinity` turns it off.
    */
   hardTimeout?: number;
   /**
@@ -146,8 +157,8 @@ export type Mode = 'initializing' | 'redis' | 'memory';
 
 export interface Health {
   /**
-   * `degraded`: calls are answered by the in-process tier although Redis is configured, or in production without a `REDIS_URL`; or the server's ACL denies keys
-   * of this cache's namespace.
+   * `degraded`: calls are answered by the in-process tier although Redis is configured, or in production without a
+   * `REDIS_URL`; or the server's ACL denies keys of this cache's namespace.
    */
   status: 'ok' | 'degraded';
   mode: Mode;
@@ -161,8 +172,9 @@ export interface Health {
    */
   breaker: 'closed' | 'open' | 'half-open';
   /**
-   * Keys and patterns that are still to be undone in Redis: what was deleted or written while it was away. Keys are undone before anything is read from Redis
-   * again; patterns may be swept beside the calls, and until then the keys that they match read as misses unless they were written since.
+   * Keys and patterns that are still to be undone in Redis: what was deleted or written while it was away. Keys are
+   * undone before anything is read from Redis again; patterns may be swept beside the calls, and until then the keys
+   * that they match read as misses unless they were written since.
    */
   journal: number;
   /** Calls handed to the engine and not answered yet, `delPattern`, `clear` and `getStats` among them. */
@@ -219,7 +231,8 @@ export interface Stats {
   /** Entries pushed out of the in-process tier by its memory bound. */
   evictions: number;
   /**
-   * What is kept in process, by all caches of one URL in all threads: the near cache, the tier that answers without Redis, and hot values in JavaScript, whose entries are those of the near cache. Bytes count keys, values and
+   * What is kept in process, by all caches of one URL in all threads: the near cache, the tier that answers without
+   * Redis, and hot values in JavaScript, whose entries are those of the near cache. Bytes count keys, values and
    * overhead, and stay within `maxBytes`; docs/memory.md.
    */
   memory: { entries: number; bytes: number; maxBytes: number };
@@ -252,9 +265,15 @@ export interface Logger {
 
 /** How reads are kept in process while Redis vouches for them; see docs/near-cache.md. */
 export interface NearCacheOptions {
-  /** Bound of the entries in Rust: bytes, or a text such as `'64mb'`. Caches of one URL share it; the largest that is said holds. Default: what `maxMemory` leaves. */
+  /**
+   * Bound of the entries in Rust: bytes, or a text such as `'64mb'`. Caches of one URL share it; the largest that is
+   * said holds. Default: what `maxMemory` leaves.
+   */
   maxMemory?: number | string;
-  /** Seconds: the oldest entry that this cache takes without asking Redis again, whichever cache had it put there; up to 86,400. Default 60. */
+  /**
+   * Seconds: the oldest entry that this cache takes without asking Redis again, whichever cache had it put there; up to
+   * 86,400. Default 60.
+   */
   maxAge?: number;
   /**
    * `copied`: each read gives a fresh copy. `frozen`: hits give the same, deeply frozen object; of codec `json` only, else `ERR_CONFIG`. Default
@@ -282,8 +301,8 @@ export interface CompressionOptions {
 
 export interface TlsOptions {
   /**
-   * PEM text of one or more certificates to trust besides the system's roots. Line breaks may be written as `\n`, as in a variable of one line. What
-   * Node is given by `NODE_EXTRA_CA_CERTS` is trusted as well.
+   * PEM text of one or more certificates to trust besides the system's roots. Line breaks may be written as `\n`, as in
+   * a variable of one line. What Node is given by `NODE_EXTRA_CA_CERTS` is trusted as well.
    */
   ca?: string | Uint8Array | Array<string | Uint8Array>;
   /** Accept any certificate. For tests, and for providers with self-signed certificates; warns once. Default false. */
@@ -350,9 +369,10 @@ export interface RecoveredEvent {
 
 export interface CacheEvents {
   /**
-   * The first connection is up; or there is no Redis to connect to, in the tick after the cache was opened. Once, and never while Redis is configured and
-   * has not been reached. A listener that is added later hears of it in the next tick: nobody waits for ever. As `ready()` does, it keeps the
-   * process alive until the first attempt to connect has ended.
+   * The first connection is up; or there is no Redis to connect to, in the tick after the cache was opened. Once, and
+   * never while Redis is configured and has not been reached. A listener that is added later hears of it in the next
+   * tick: nobody waits for ever. As `ready()` does, it keeps the process alive until the first attempt to connect has
+   * ended.
    */
   ready: () => void;
   /** Redis is away: calls are answered by the in-process tier. */
@@ -374,9 +394,11 @@ export interface EmitterEvents {
 type ListenedEvents = CacheEvents & EmitterEvents;
 
 /**
- * Listening as to Node's EventEmitter, `events.once(cache, 'recovered')` and `events.on(cache, 'error')` included. As with every emitter, those two reject
- * when an `error` event comes first. An event that is neither in {@link CacheEvents} nor in {@link EmitterEvents} is refused with `ERR_INVALID_ARGUMENT`, wherever it is named; the one symbol
- * that is an event is `events.errorMonitor`. What a listener throws is an uncaught exception, and keeps no call from settling.
+ * Listening as to Node's EventEmitter, `events.once(cache, 'recovered')` and `events.on(cache, 'error')` included. As
+ * with every emitter, those two reject when an `error` event comes first. An event that is neither in
+ * {@link CacheEvents} nor in {@link EmitterEvents} is refused with `ERR_INVALID_ARGUMENT`, wherever it is named; the
+ * one symbol that is an event is `events.errorMonitor`. What a listener throws is an uncaught exception, and keeps no
+ * call from settling.
  */
 export interface CacheEmitter {
   on<E extends keyof ListenedEvents>(event: E, listener: ListenedEvents[E]): this;
@@ -408,13 +430,15 @@ export interface CacheEmitter {
 }
 
 /**
- * Its functions are bound, and are properties as any other: a test may replace one (`jest.spyOn(cache, 'get')`) and restore it. None of them calls another.
+ * Its functions are bound, and are properties as any other: a test may replace one (`jest.spyOn(cache, 'get')`) and
+ * restore it. None of them calls another.
  */
 export interface Cache extends CacheEmitter {
   /**
-   * Resolves with the mode as soon as the first attempt to connect has ended: `redis`, or `memory` where Redis could not be reached or none is configured. So
-   * a start-up that awaits it waits for Redis, but never longer than one attempt; recovery goes on in the background. Rejects with `ERR_CLOSED` alone. Like
-   * every call under way, it keeps the process alive.
+   * Resolves with the mode as soon as the first attempt to connect has ended: `redis`, or `memory` where Redis could
+   * not be reached or none is configured. So a start-up that awaits it waits for Redis, but never longer than one
+   * attempt; recovery goes on in the background. Rejects with `ERR_CLOSED` alone. Like every call under way, it keeps
+   * the process alive.
    */
   ready(): Promise<'redis' | 'memory'>;
   /** The value stored at `key`, or null on a miss: a fresh copy each time, or a frozen object with `nearCache.values: 'frozen'`. */
@@ -427,8 +451,9 @@ export interface Cache extends CacheEmitter {
   /** Removes one key or many; resolves to how many there were. */
   del(key: string | readonly string[]): Promise<number>;
   /**
-   * Removes the keys that match a Redis glob (`*`, `?`, `[a-c]`, `[^a]`, `\x`), by SCAN and UNLINK in batches. Resolves to how many there were.
-   * Keys written while it runs may or may not be removed.
+   * Removes the keys that match a Redis glob (`*`, `?`, `[a-c]`, `[^a]`, `\x`), by SCAN and UNLINK in batches. Resolves
+   * to how many there were. It takes effect when it is called: reads behind it in this process miss, and what this
+   * process writes behind it stays. Keys that other processes write while it runs may or may not be removed.
    */
   delPattern(pattern: string): Promise<number>;
   /**
@@ -452,7 +477,8 @@ export interface Cache extends CacheEmitter {
     ttl?: Ttl | ComputeOptions,
   ): Promise<T[]>;
   /**
-   * Adds a safe integer (default 1, may be negative) to the integer at `key`, 0 where there is none; atomic. Resolves to the sum; rejects with
+   * Adds a safe integer (default 1, may be negative) to the integer at `key`, 0 where there is none; atomic. Resolves
+   * to the sum; rejects with
    * `ERR_UNSAFE_INTEGER` where that is none that JavaScript can hold.
    */
   increment(key: string, amount?: number, options?: IncrementOptions): Promise<number>;
@@ -486,7 +512,10 @@ export interface Cache extends CacheEmitter {
   close(): Promise<void>;
 }
 
-/** Makes a further cache. Throws `ERR_CONFIG` for options that do not parse: own properties of a plain object, each read once. Connecting begins at once, in the background. */
+/**
+ * Makes a further cache. Throws `ERR_CONFIG` for options that do not parse: own properties of a plain object, each read
+ * once. Connecting begins at once, in the background.
+ */
 export function createCache(options: CacheOptions): Cache;
 
 export const ready: Cache['ready'];

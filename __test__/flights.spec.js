@@ -1,4 +1,5 @@
-// The table of what one environment computes (src/js/flights.js): who is told, and what is kept of functions that never settle.
+// The table of what one environment computes (src/js/flights.js): who is told, and what is kept of functions that never
+// settle.
 'use strict';
 
 const { Flight, Flights } = require('../src/js/flights');

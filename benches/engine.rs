@@ -12,11 +12,12 @@ use holdfast::engine::batch::{Batch, Json, Op, Reply, Span};
 use holdfast::engine::budget::Budget;
 use holdfast::engine::clock::{Ttl, now_ms};
 use holdfast::engine::codec::Codec;
-use holdfast::engine::entry::{Format, Meta, Room};
+use holdfast::engine::entry::{Format, Meta};
 use holdfast::engine::journal::Journal;
 use holdfast::engine::key::Prefix;
 use holdfast::engine::leaves::{Leaves, Shapes};
 use holdfast::engine::near::{CLOCKS, Near, SLOTS, Versions};
+use holdfast::engine::room::Room;
 use holdfast::engine::splice;
 use holdfast::engine::tag_list::Tags;
 

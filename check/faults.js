@@ -59,7 +59,10 @@ const FOREIGN = {
   probe: ({ key }, stored) => ['EVAL', PROBE, 1, stored(key)],
 };
 
-/** The programs of foreign clients; resolves to their history, in the form of the workers'. One connection keeps their calls in order. */
+/**
+ * The programs of foreign clients; resolves to their history, in the form of the workers'. One connection keeps their
+ * calls in order.
+ */
 async function runForeign(plan, { wire, namespace, now }) {
   const records = [];
   const state = ['foreign', 0];

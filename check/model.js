@@ -24,7 +24,8 @@ function* ownWrites({ reads, ends }) {
   for (const read of valued(reads)) {
     for (const end of ends) {
       if (end.op.process !== read.op.process || !end.covers(read.write)) continue;
-      // A `get` that is called behind a write or a sweep is behind it; a computation may share a flight until the write has resolved.
+      // A `get` that is called behind a write or a sweep is behind it; a computation may share a flight until the write
+      // has resolved.
       const behind = computes(read.op) ? over(end.op, read.op) : made(end.op, read.op);
       if (!behind || !precedes(read.write, end)) continue;
       const rule = read.write.kind === 'compute' ? 'G4' : end.op.where === 'redis' ? 'G1' : 'G3';

@@ -216,7 +216,10 @@ class Planner {
     return { place, name, steps };
   }
 
-  /** A key that is near, and not hot, is read while the window is full; many calls behind that it is written, and read again at once and a little later. */
+  /**
+   * A key that is near, and not hot, is read while the window is full; many calls behind that it is written, and read
+   * again at once and a little later.
+   */
   flood() {
     const [first, next] = [this.write('set'), this.write('set')];
     const read = (turns) => ({ op: 'get', key: first.key, turns });

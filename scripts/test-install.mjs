@@ -177,7 +177,10 @@ function compile(folder, options) {
   if (status !== 0) throw new Error(stdout);
 }
 
-/** Bundles that leave Holdfast outside, where its binary is, and bundles that run without node_modules, with the binary beside them. */
+/**
+ * Bundles that leave Holdfast outside, where its binary is, and bundles that run without node_modules, with the binary
+ * beside them.
+ */
 async function checkBundlers(lab) {
   const require = createRequire(join(tools, 'package.json'));
   const esbuild = (entry, out, more) =>

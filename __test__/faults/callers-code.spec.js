@@ -1,4 +1,5 @@
-// Fault 58: code of the caller's that throws, or does what nobody expects, keeps no call from settling and is not lost in silence.
+// Fault 58: code of the caller's that throws, or does what nobody expects, keeps no call from settling and is not lost
+// in silence.
 'use strict';
 
 const { closeCaches, expectCode, makeCache, recorder } = require('../support/holdfast');

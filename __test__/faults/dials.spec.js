@@ -61,7 +61,7 @@ function watchMost(look, ms) {
   return () => most;
 }
 
-const dialsUnderWay = (port) => dialled(port, ['SYN_SENT']);
+const dialsUnderWay = (port) => dialled(port, { states: ['SYN_SENT'], ours: true });
 
 const SLEEPER = `
   const server = require('node:net').createServer((socket) => socket.resume());

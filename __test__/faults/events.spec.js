@@ -1,4 +1,5 @@
-// Events and ready() while Redis comes and goes: what is told, to whom, and that nothing of it ends the process or lets it end too early.
+// Events and ready() while Redis comes and goes: what is told, to whom, and that nothing of it ends the process or lets
+// it end too early.
 'use strict';
 
 const events = require('node:events');

@@ -223,7 +223,8 @@ test('fault 1: caches of one connection share its outage: one event each, and th
   expect(await server.cli('dbsize')).toBe('3');
 });
 
-// Callers that pause for a moment after each pair of calls. Says when an outage begins and ends, and each time that so many calls more were answered in it.
+// Callers that pause for a moment after each pair of calls. Says when an outage begins and ends, and each time that so
+// many calls more were answered in it.
 const FLAPPED = `
   const { createCache } = require('holdfast');
   const cache = createCache({ namespace: 'flap', timeoutMs: 250 });

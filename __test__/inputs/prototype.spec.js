@@ -1,4 +1,5 @@
-// Input: Object.prototype with names that are our options, as another package's prototype pollution leaves them. They change nothing.
+// Input: Object.prototype with names that are our options, as another package's prototype pollution leaves them. They
+// change nothing.
 'use strict';
 
 const { startRedis } = require('../support/redis-server');

@@ -1,4 +1,5 @@
-// Applications that are traced or bundled, and then run in a folder that has nothing but the result: the native binary is found by its literal name.
+// Applications that are traced or bundled, and then run in a folder that has nothing but the result: the native binary
+// is found by its literal name.
 'use strict';
 
 const { spawnSync } = require('node:child_process');
@@ -41,7 +42,10 @@ beforeEach(() => {
 });
 afterEach(() => fs.rmSync(folder, { recursive: true }));
 
-/** An application with the package in its node_modules, as npm installs it from the registry, or as a link to this checkout. */
+/**
+ * An application with the package in its node_modules, as npm installs it from the registry, or as a link to this
+ * checkout.
+ */
 function makeApplication({ linked = false } = {}) {
   const application = path.join(folder, 'application');
   const modules = path.join(application, 'node_modules');

@@ -1,4 +1,5 @@
-// A call goes behind what its thread called before it, awaited or not: on any cache of the namespace, however much is under way.
+// A call goes behind what its thread called before it, awaited or not: on any cache of the namespace, however much is
+// under way.
 'use strict';
 
 const { closeCaches, freshNamespace } = require('../support/holdfast');
@@ -60,7 +61,8 @@ describe.each(MODES)('in $name', (mode) => {
     for (const reader of [cache, sibling]) {
       await warm('k', 'old', { ttl: 60, tags: ['t'] });
       const { lane } = cache.state.channel;
-      // As if other keys had taken its place: it is near, and to become hot again by the reads that wait for the window.
+      // As if other keys had taken its place: it is near, and to become hot again by the reads that wait for the
+      // window.
       for (const { state } of [cache, sibling]) state.hot.forget('k');
       const { window } = lane.bridge;
       lane.underWay += 1;
@@ -78,7 +80,8 @@ describe.each(MODES)('in $name', (mode) => {
       window.calls -= WINDOW - 150;
       lane.release();
       expect(await Promise.all([now, then])).toEqual([expected, expected]);
-      // The write was under way with them: without pushes, tokens of tags are read behind the entries, and so behind it.
+      // The write was under way with them: without pushes, tokens of tags are read behind the entries, and so behind
+      // it.
       for (const value of await Promise.all(before)) expect(['old', expected]).toContain(value);
       await Promise.all([...behind, written]);
     }

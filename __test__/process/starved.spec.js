@@ -1,4 +1,5 @@
-// A loop of awaited calls that are all answered at once lets the event loop poll now and then: timers fire, and requests are read.
+// A loop of awaited calls that are all answered at once lets the event loop poll now and then: timers fire, and
+// requests are read.
 'use strict';
 
 const { closeCaches } = require('../support/holdfast');

@@ -1,4 +1,5 @@
-// Long work of a large in-process tier: it is done beside the event loop, and nobody who calls meanwhile sees a difference.
+// Long work of a large in-process tier: it is done beside the event loop, and nobody who calls meanwhile sees a
+// difference.
 'use strict';
 
 const { closeCaches, makeCache } = require('../support/holdfast');

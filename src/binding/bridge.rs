@@ -30,7 +30,8 @@ pub struct Bridge {
 
 #[napi]
 impl Bridge {
-    /// `wake` is called with `[id,from,[reply,…],errors,…]` whenever replies have come; see the engine's `splice`. `versions` lies on a SharedArrayBuffer.
+    /// `wake` is called with `[id,from,[reply,…],errors,…]` whenever replies have come; see the engine's `splice`.
+    /// `versions` lies on a SharedArrayBuffer.
     #[napi(constructor)]
     pub fn new(env: Env, wake: Function<'_, Frames, ()>, versions: Int32Array) -> Result<Self> {
         let shared: Arc<dyn Versions> = Arc::new(SharedVersions::new(&versions)?);

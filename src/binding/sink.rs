@@ -173,7 +173,8 @@ impl Sink for EnvSink {
     }
 }
 
-/// Takes what has gathered, as one array of frames: as much as one frame may have, or a single one. Runs on the environment's thread.
+/// Takes what has gathered, as one array of frames: as much as one frame may have, or a single one. Runs on the
+/// environment's thread.
 fn drain(sink: &Weak<EnvSink>) -> Frames {
     let Some(sink) = sink.upgrade() else { return Frames(Json("[]".to_owned())) };
     let (frames, more) = {

@@ -103,8 +103,8 @@ impl<T: AsRef<str>> ToNapiValue for Json<T> {
     }
 }
 
-/// The text of a wake-up. Where V8 has no room for it JavaScript gets an empty text in its place, and asks whose replies are lost: an error here would end the
-/// process.
+/// The text of a wake-up. Where V8 has no room for it JavaScript gets an empty text in its place, and asks whose
+/// replies are lost: an error here would end the process.
 pub struct Frames(pub Json);
 
 impl TypeName for Frames {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::batch::{Batch, Hot, Json, MAX_HOT_BYTES, Op, Reply, ReplyTo, Submitted, Task};
 use super::clock::{Ttl, now_ms};
@@ -21,7 +21,7 @@ use super::pattern::Pattern;
 use super::redis::{Job, Work};
 use super::registry::{Engine, Shared};
 use super::splice::{self, MAX_EARLY};
-use super::stats::{Counters, add, read};
+use super::stats::{Counters, add};
 use super::status::Mode;
 use super::tags;
 
@@ -288,66 +288,4 @@ impl Cache {
 
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// What the server says of itself, for `getStats()`.
-#[derive(Debug, Default, Clone)]
-pub struct ServerStats {
-    pub used_memory: Option<u64>,
-    pub max_memory: Option<u64>,
-    pub max_memory_policy: Option<String>,
-    pub keys: Option<u64>,
-}
-
-/// `getStats()`, as JSON; `keys`: how many there are.
-pub fn stats_json(cache: &Cache, server: Option<&ServerStats>, keys: u64) -> String {
-    let shared = cache.shared();
-    let c = &cache.counters;
-    let usage = shared.usage();
-    let mode = shared.status.mode();
-    let (redis_hits, memory_hits, misses) = (read(&c.hits_redis), read(&c.hits_memory), read(&c.misses));
-    let near_hits = read(&c.hits_near);
-    let hits = near_hits + redis_hits + memory_hits;
-    let reads = hits + misses;
-    let errors: serde_json::Map<String, Value> = shared
-        .errors
-        .iter()
-        .filter(|(_, n)| *n > 0)
-        .map(|(kind, n)| (kind.name().to_owned(), Value::from(n)))
-        .collect();
-    let redis = server.map(|s| {
-        let (p50, p99) = shared.latency.percentiles();
-        json!({
-            "version": shared.status.server().version,
-            "usedMemory": s.used_memory,
-            "maxMemory": s.max_memory,
-            "maxMemoryPolicy": s.max_memory_policy,
-            "keys": s.keys,
-            "latencyMs": { "p50": p50, "p99": p99 },
-            "reconnects": shared.status.reconnects(),
-        })
-    });
-    json!({
-        "mode": mode.name(),
-        "connected": mode == Mode::Redis,
-        "keys": keys,
-        "hits": { "total": hits, "near": near_hits, "redis": redis_hits, "memory": memory_hits },
-        "misses": misses,
-        "hitRate": if reads == 0 { 0.0 } else { hits as f64 / reads as f64 },
-        "sets": read(&c.sets),
-        "deletes": read(&c.deletes),
-        "computes": read(&c.computes),
-        "coalesced": read(&c.coalesced),
-        "staleServed": 0,
-        "errors": errors,
-        "decodeErrors": read(&c.decode_errors),
-        "evictions": usage.evictions,
-        "memory": { "entries": usage.entries, "bytes": usage.bytes, "maxBytes": usage.max_bytes },
-        "redis": redis,
-        "memoryUsed": usage.bytes,
-        "expired": usage.expired,
-        "sizeBytes": usage.bytes,
-        "sizeKB": (usage.bytes + 512) / 1024,
-    })
-    .to_string()
 }

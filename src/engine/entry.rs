@@ -43,6 +43,7 @@ use super::batch::Json;
 pub use super::codec::Codec;
 use super::codec::{integer, quoted};
 use super::lease;
+use super::room::Room;
 use super::tag_list::Tags;
 
 /// The first byte of a header.
@@ -53,7 +54,8 @@ const ZSTD: u8 = 1;
 const LIFE: u8 = 2;
 const TAGS: u8 = 4;
 
-/// Bytes of a value's text as it crosses the bridge: V8's longest string has some 512 MiB, and a frame needs a little of it.
+/// Bytes of a value's text as it crosses the bridge: V8's longest string has some 512 MiB, and a frame needs a little
+/// of it.
 const MAX_JSON: usize = 480 << 20;
 
 /// The length of a header up to the end of its life: what [`identity`] gives.
@@ -274,29 +276,6 @@ fn expand(packed: &[u8], length: usize, max_bytes: usize, room: &mut Room) -> Op
     out.try_reserve_exact(length).ok()?;
     UNPACK.with_borrow_mut(|unpack| unpack.as_mut()?.decompress_to_buffer(packed, &mut out).ok())?;
     (out.len() == length).then_some(out)
-}
-
-/// How much the compressed entries of one batch may still expand. A kilobyte that expands to the bound of one value is fair; a thousand of them in one
-/// batch would take gigabytes. What data does fairly does not count: the bytes that were received bound it.
-#[derive(Debug, Default)]
-pub struct Room {
-    used: usize,
-}
-
-impl Room {
-    /// Times its own size that an entry may expand to without being counted.
-    const FAIR: usize = 16;
-    /// Bytes that the entries of one batch may expand to beyond that; the first one is only bound by `max_bytes`.
-    const MAX: usize = 64 << 20;
-
-    fn takes(&mut self, packed: usize, length: usize) -> bool {
-        let beyond = length.saturating_sub(packed.saturating_mul(Self::FAIR));
-        let fits = beyond == 0 || self.used == 0 || self.used.saturating_add(beyond) <= Self::MAX;
-        if fits {
-            self.used = self.used.saturating_add(beyond);
-        }
-        fits
-    }
 }
 
 /// A header up to the end of its life. `meta` has no tags yet.

@@ -9,13 +9,14 @@
 use std::sync::Arc;
 
 use super::batch::{Json, Reply, ReplyTo, Task};
-use super::cache::{Cache, ServerStats, stats_json};
+use super::cache::Cache;
 use super::error::CallError;
 use super::local::to_i64;
 use super::marks::Mark;
 use super::pattern::Pattern;
 use super::registry::{self, Shared};
 use super::stats::add;
+use super::stats::{ServerStats, stats_json};
 
 /// A task that was called, and what it hides since then.
 pub struct Called {

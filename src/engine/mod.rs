@@ -42,6 +42,7 @@ pub mod pattern;
 pub mod random;
 pub mod redis;
 pub mod registry;
+pub mod room;
 pub mod splice;
 pub mod stats;
 pub mod status;

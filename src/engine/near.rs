@@ -56,8 +56,8 @@ pub const CLOCKS: usize = 1 << 10;
 
 /// It was never lost, or is there again.
 const NEVER: u64 = u64::MAX;
-/// Milliseconds by which a moment is moved at least.
-const LITTLE: u64 = 20;
+/// The moment until which an engine vouches is moved by at least so many milliseconds, so that not each reply moves it.
+const MIN_VOUCH_STEP_MS: u64 = 20;
 
 /// The version counters of one environment, in memory that it shares with JavaScript.
 pub trait Versions: Send + Sync {
@@ -138,7 +138,7 @@ impl Near {
     /// The connection vouches until then for what is held.
     pub fn vouch(&self, until: u64) {
         // Of replies that come many a millisecond, few say more than the one before.
-        if until < self.vouched.load(Ordering::SeqCst).saturating_add(LITTLE) {
+        if until < self.vouched.load(Ordering::SeqCst).saturating_add(MIN_VOUCH_STEP_MS) {
             return;
         }
         self.vouched.store(until, Ordering::SeqCst);

@@ -1,11 +1,13 @@
 //! Replies as JSON, for the one `JSON.parse` that turns a whole group of them into values.
 //!
-//! A frame is `id,from,[reply,…],errors`: where among its batch's replies it begins, replies in the order of the operations, then 0 or
-//! `[[index,"CODE","message"],…]`. Frames stand one behind the other in one array. Replies of `getOrCompute` are arrays themselves, so that a stored `null`
-//! differs from a miss.
+//! A frame is `id,from,[reply,…],errors`: where among its batch's replies it begins, replies in the order of the
+//! operations, then 0 or
+//! `[[index,"CODE","message"],…]`. Frames stand one behind the other in one array. Replies of `getOrCompute` are arrays
+//! themselves, so that a stored `null` differs from a miss.
 //!
-//! Replies of any size cross: V8 holds no string beyond 512 MiB, and a text of tens of megabytes holds up the event loop while it is parsed. So a batch whose
-//! replies are longer than [`MAX_FRAME`] goes in several frames, and one reply is no longer than what `entry::MAX_JSON` lets through.
+//! Replies of any size cross: V8 holds no string beyond 512 MiB, and a text of tens of megabytes holds up the event
+//! loop while it is parsed. So a batch whose replies are longer than [`MAX_FRAME`] goes in several frames, and one
+//! reply is no longer than what `entry::MAX_JSON` lets through.
 
 use super::batch::{Hot, Reply};
 use super::clock::Ttl;
@@ -146,7 +148,8 @@ pub fn at_once(out: &mut String, replies: &[Reply]) {
     list(out, replies, |r| matches!(r, Reply::Later), |out, i, _| number(out, index(i)));
 }
 
-/// Appends `[milliseconds,"text",[slot,version,…]]`; a value that may not be kept stands there itself, as `[0,value,[]]`.
+/// Appends `[milliseconds,"text",[slot,version,…]]`; a value that may not be kept stands there itself, as
+/// `[0,value,[]]`.
 pub fn hot(out: &mut String, hot: &Hot) {
     if hot.versions.is_empty() {
         out.reserve(hot.text.len() + 8);

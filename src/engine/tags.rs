@@ -49,8 +49,8 @@ pub fn is_internal(rest: &[u8]) -> bool {
     rest.starts_with(TAG.as_bytes()) || rest.starts_with(REFRESH.as_bytes())
 }
 
-/// Checks a key that a call names. Ours are none: a caller who wrote a tag's token could revive what was invalidated, and whoever wrote a lock could
-/// keep a key from being refreshed. Deleting one is how a tag is invalidated.
+/// Checks a key that a call names. Ours are none: a caller who wrote a tag's token could revive what was invalidated,
+/// and whoever wrote a lock could keep a key from being refreshed. Deleting one is how a tag is invalidated.
 pub fn check(op: &Op, key: &str) -> Result<(), CallError> {
     key::check(key)?;
     if is_internal(key.as_bytes()) && !matches!(op, Op::Del { .. }) {

@@ -1,5 +1,5 @@
-// The checks of what callers pass: keys, times, tags, options. Options are own properties of plain objects: what another dependency put on
-// Object.prototype is none.
+// The checks of what callers pass: keys, times, tags, options. Options are own properties of plain objects: what
+// another dependency put on Object.prototype is none.
 'use strict';
 
 const { HoldfastError } = require('./errors');
@@ -131,7 +131,8 @@ function toMs(seconds, name = 'a ttl') {
 }
 
 /**
- * Whether a value is an object as a literal, JSON.parse or Object.create(null) makes it, in this realm or another (vm, Jest).
+ * Whether a value is an object as a literal, JSON.parse or Object.create(null) makes it, in this realm or another (vm,
+ * Jest).
  * @param {unknown} value
  * @returns {value is object}
  */
@@ -166,7 +167,8 @@ function ownOf(given, known, refuse) {
 }
 
 /**
- * The options of a call, each read once: none, a plain object with the names that the call knows, or a bare TTL where it takes one.
+ * The options of a call, each read once: none, a plain object with the names that the call knows, or a bare TTL where
+ * it takes one.
  * @param {unknown} given
  * @param {readonly string[]} known
  * @param {boolean} [bareTtl]
@@ -213,7 +215,8 @@ function extrasOf(options) {
 }
 
 /**
- * The JSON text of a list of texts: not of the list itself, which inherits a `toJSON` if Object.prototype was given one.
+ * The JSON text of a list of texts: not of the list itself, which inherits a `toJSON` if Object.prototype was given
+ * one.
  * @param {readonly string[]} texts
  */
 function listOf(texts) {

@@ -12,7 +12,8 @@ const LARGE = 65536;
 
 /** @typedef {import('./channel').Channel} Channel */
 /**
- * Who waits for an answer. `many`: for the array of the next `count` replies, else for one; `gathered`: those of them that have come, where they come in parts.
+ * Who waits for an answer. `many`: for the array of the next `count` replies, else for one; `gathered`: those of them
+ * that have come, where they come in parts.
  * `waiter`: the id of an answer that may come instead. `quiet`: the reply says nothing. `done`: answered before the rest of its batch.
  * @typedef {{ resolve: (value: any) => void, reject: (error: unknown) => void, key: string, count: number, many: boolean,
  *   waiter: number, quiet: boolean, done: boolean, gathered: any[] | null }} Slot

@@ -1,5 +1,6 @@
-// The native binary of each platform, by literal names: what traces or bundles an application (@vercel/nft, esbuild, webpack) runs nothing, and finds
-// only what a `require` says in so many words; what is within `try` may be missing. Each platform has two: the one built in this checkout, and its package.
+// The native binary of each platform, by literal names: what traces or bundles an application (@vercel/nft, esbuild,
+// webpack) runs nothing, and finds only what a `require` says in so many words; what is within `try` may be missing.
+// Each platform has two: the one built in this checkout, and its package.
 // @ts-nocheck: no machine has them all.
 'use strict';
 

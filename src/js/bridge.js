@@ -1,11 +1,12 @@
 // The batched bridge: the calls of one turn of the event loop travel to Rust as one call, and many replies come back as one text.
 //
 // What a call costs is what crosses the boundary. A native promise per call costs some 10 µs of event loop; here a call only appends to a
-// text and to an array of numbers, and the first one of a turn schedules the flush. Rust answers with frames `id,from,[reply,…],errors`, any
-// number of them in one text, which one JSON.parse turns into values; a batch whose replies are long comes in several frames.
+// text and to an array of numbers, and the first one of a turn schedules the flush. Rust answers with frames
+// `id,from,[reply,…],errors`, any number of them in one text, which one JSON.parse turns into values; a batch whose
+// replies are long comes in several frames.
 //
-// Many callers wait for one wake-up. Nothing in it may keep the others from their replies: what a frame throws is its own callers' rejection, and code of
-// the caller's (loggers, listeners) runs in ticks of its own, behind it.
+// Many callers wait for one wake-up. Nothing in it may keep the others from their replies: what a frame throws is its
+// own callers' rejection, and code of the caller's (loggers, listeners) runs in ticks of its own, behind it.
 //
 // When a turn is over: src/js/turn.js.
 'use strict';

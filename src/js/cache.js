@@ -89,7 +89,8 @@ class Cache {
     this.state = { handle, channel, codec, computer, hot, ttl, logger, unlisten, problem };
     // In a tick of its own, as all events are.
     if (handle.target === 'memory') nextTick(() => this.listeners.emit('ready', {}));
-    // Nothing has to be waited for; and where others share a connection that is down, nothing more will be told of the first attempt.
+    // Nothing has to be waited for; and where others share a connection that is down, nothing more will be told of the
+    // first attempt.
     else if (handle.mode !== 'initializing') this.listeners.decided();
     if (problem !== null) tellLogger(logger, 'warn', `holdfast runs in memory mode: ${problem.message}`);
     if (handle.target === 'tls') {

@@ -70,7 +70,10 @@ function staleOf(codec, [, , age, reply]) {
   return null;
 }
 
-/** How long a call waits: one timer. It keeps the process alive until the call is settled, and runs on for what it leads. */
+/**
+ * How long a call waits: one timer. It keeps the process alive until the call is settled, and runs on for what it
+ * leads.
+ */
 class Patience {
   /**
    * @param {number} ms

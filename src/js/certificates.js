@@ -39,7 +39,8 @@ function ofEnvironment() {
 }
 
 /**
- * A PEM text whose line breaks were written as `\n`, as variables of one line must have them. PEM itself knows no backslash.
+ * A PEM text whose line breaks were written as `\n`, as variables of one line must have them. PEM itself knows no
+ * backslash.
  * @param {string} pem
  */
 function unescaped(pem) {

@@ -1,4 +1,5 @@
-// The calls of one cache, as operations: each is appended to its lane's batch, which crosses when the turn is over (lane.js), and is a promise of its reply.
+// The calls of one cache, as operations: each is appended to its lane's batch, which crosses when the turn is over
+// (lane.js), and is a promise of its reply.
 'use strict';
 
 const { append, newSlot } = require('./batch');
@@ -6,8 +7,8 @@ const { now, parse } = require('./host');
 const { Early, Op, Task, WRITES } = require('./ops');
 
 const NONE = new Float64Array(0);
-// After a look-up in the near cache that found something, so many more are tried; else one read in so many.
-const LUCK = 8;
+// After a hit in the near cache, peek for this many reads that follow; else for one read in PEEK_ONE_IN.
+const HIT_CREDIT = 8;
 const PEEK_ONE_IN = 16;
 
 /** @typedef {import('./batch').Leaves} Leaves */
@@ -30,7 +31,7 @@ class Channel {
     this.ownHots = hot === null ? 0 : 1;
     if (hot !== null) this.lane.share(hot);
     /** How many look-ups may still fail before they become rare. */
-    this.luck = 0;
+    this.credit = 0;
     this.peeks = 0;
     this.underWay = 0;
     /** Work in several steps, between which nothing may be under way. */
@@ -121,16 +122,16 @@ class Channel {
   near(key) {
     const { hot } = this;
     if (hot === null || this.lane.waits) return undefined;
-    if (this.luck === 0 && ++this.peeks % PEEK_ONE_IN !== 0) return undefined;
+    if (this.credit === 0 && ++this.peeks % PEEK_ONE_IN !== 0) return undefined;
     const wanted = hot.wants();
     // Before Rust looks at its clock: what is left of a TTL must not count from later than that.
     const asked = wanted ? now() : 0;
     const found = wanted ? this.bridge.native.peekHot(this.handle, key) : this.handle.peek(key);
     if (found === null) {
-      if (this.luck > 0) this.luck--;
+      if (this.credit > 0) this.credit--;
       return undefined;
     }
-    this.luck = LUCK;
+    this.credit = HIT_CREDIT;
     if (!wanted) return hot.give(parse(found));
     const [ms, text, versions] = parse(found);
     // What may not be kept came as itself.

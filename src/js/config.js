@@ -34,8 +34,8 @@ const LARGEST_MAX_VALUE_BYTES = 256 * 1024 * 1024;
 
 /** @typedef {typeof CODECS[number]} CodecName */
 /**
- * `hot`: hot values are held. `insecure`: any certificate is accepted. `given`: what Rust is told, on an object that inherits nothing, as the
- * binding reads names that are absent, too.
+ * `hot`: hot values are held. `insecure`: any certificate is accepted. `given`: what Rust is told, on an object that
+ * inherits nothing, as the binding reads names that are absent, too.
  * @typedef {{ ttl: number, logger: import('../../index').Logger | null, insecure: boolean, hot: boolean, frozen: boolean,
  *   codec: CodecName, maxValueBytes: number, given: any }} Config
  */

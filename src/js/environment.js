@@ -1,4 +1,5 @@
-// The environment: its variables as texts, flags and numbers, and those that are set after the default cache has read them.
+// The environment: its variables as texts, flags and numbers, and those that are set after the default cache has read
+// them.
 'use strict';
 
 const { misconfigured } = require('./errors');
@@ -16,7 +17,8 @@ const NAMES = /** @type {const} */ ([
   'HOLDFAST_TLS_INSECURE',
   'HOLDFAST_LOG',
 ]);
-// Calls after the opening that each look for late variables; later ones look at each power of two, so that looking costs a call nothing.
+// Calls after the opening that each look for late variables; later ones look at each power of two, so that looking
+// costs a call nothing.
 const LOOKS_IN_A_ROW = 64;
 
 /**

@@ -1,7 +1,8 @@
 // Changes of an engine's state, from Rust to the listeners of each cache and, once each, to their loggers.
 //
-// Both are the caller's code, so they run in ticks of their own: what a listener throws is its own uncaught exception, as with any emitter. A logger that
-// throws is told of by a process warning: a stream that was closed is no reason to end the process.
+// Both are the caller's code, so they run in ticks of their own: what a listener throws is its own uncaught exception,
+// as with any emitter. A logger that throws is told of by a process warning: a stream that was closed is no reason to
+// end the process.
 'use strict';
 
 const { nextTick } = require('./host');

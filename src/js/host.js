@@ -1,8 +1,9 @@
 // What of the runtime holdfast runs on, taken once, when this module loads: timers, ticks, clocks and JSON.
 //
-// Tests replace these (the fake timers of Jest, sinon and node:test; a spy on JSON.parse that throws once). A flush that was given to a fake timer would
-// wait until somebody turns its clock, and every call of the cache with it. So they are taken from Node's modules where those have them, as fakes mostly
-// replace globals; and what is a fake already while this module loads is not used where something else will do.
+// Tests replace these (the fake timers of Jest, sinon and node:test; a spy on JSON.parse that throws once). A flush
+// that was given to a fake timer would wait until somebody turns its clock, and every call of the cache with it. So
+// they are taken from Node's modules where those have them, as fakes mostly replace globals; and what is a fake already
+// while this module loads is not used where something else will do.
 'use strict';
 
 const { performance } = require('node:perf_hooks');

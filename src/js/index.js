@@ -1,8 +1,8 @@
 // What users hold: the default cache's functions, ready to be called, and the caches that createCache makes.
 //
-// Functions are bound, and properties as any other: they may be taken apart, and a stub may take the place of one (jest.spyOn, sinon.stub, mock.method) and
-// give it back. Nothing here calls them, so a stub of `get` changes what the application sees and nothing of how the cache works; and what the cache works
-// with cannot be reached from here.
+// Functions are bound, and properties as any other: they may be taken apart, and a stub may take the place of one
+// (jest.spyOn, sinon.stub, mock.method) and give it back. Nothing here calls them, so a stub of `get` changes what the
+// application sees and nothing of how the cache works; and what the cache works with cannot be reached from here.
 'use strict';
 
 const { inspect } = require('node:util');

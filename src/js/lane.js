@@ -1,7 +1,8 @@
-// The order of one namespace's calls: gathered into batches, handed over when the turn is over, and given their replies. The bridge's essay says why: bridge.js.
+// The order of one namespace's calls: gathered into batches, handed over when the turn is over, and given their
+// replies. The bridge's essay says why: bridge.js.
 //
-// Caches of one engine and namespace share a lane: a call goes behind what was called before it, on whichever of them. What an operation needs of its cache
-// (codec, deadline) is its handle's, so a batch holds the calls of one channel.
+// Caches of one engine and namespace share a lane: a call goes behind what was called before it, on whichever of them.
+// What an operation needs of its cache (codec, deadline) is its handle's, so a batch holds the calls of one channel.
 'use strict';
 
 const { newBatch, rejectAll, replyLost, settle } = require('./batch');
@@ -9,15 +10,17 @@ const { now, parse, setImmediate } = require('./host');
 const { isBatchDue, laterBy } = require('./turn');
 const { sizeOf } = require('./window');
 
-// A turn with more calls than this goes in parts, each handed over as soon as it is full: Rust and Redis work on the first one while the event loop makes
-// the rest. Smaller parts gain little more, and wake the event loop more often: docs/bridge.md.
+// A turn with more calls than this goes in parts, each handed over as soon as it is full: Rust and Redis work on the
+// first one while the event loop makes the rest. Smaller parts gain little more, and wake the event loop more often:
+// docs/bridge.md.
 const PART = 256;
 // So is one with as much text, or whose replies will have as much if they are like the last ones.
 const PART_TEXT = 64 * 1024;
 // Groups (getMany) may make a batch longer, up to this: a pipeline of bounded length each, and strings of bounded size.
 const MAX_OPS = 4096;
 const MAX_TEXT = 8 * 1024 * 1024;
-// A flush comes before the turn is over. One that has not come after so many milliseconds, and a call later, never will: a fake timer has it.
+// A flush comes before the turn is over. One that has not come after so many milliseconds, and a call later, never
+// will: a fake timer has it.
 const OVERDUE_MS = 1000;
 
 /** @typedef {import('./batch').Batch} Batch */

@@ -18,8 +18,8 @@ const MOST_NAMES = 128;
 const LONGEST_NAME = 256;
 // Names of all shapes, seen once or known; then begins a new collection. What Rust knows it keeps.
 const MOST_NODES = 16384;
-// After a value that was taken apart so many more are tried; else one in so many.
-const LUCK = 8;
+// After a value that could be taken apart, take apart this many that follow; else try one value in TRY_ONE_IN.
+const APART_CREDIT = 8;
 const TRY_ONE_IN = 16;
 
 // What stands in place of the number of a shape: no object had it yet; one had; Rust keeps no more.
@@ -89,7 +89,7 @@ class Leaves {
     this.root = new Node(null, '');
     this.nodes = 0;
     this.busy = false;
-    this.luck = LUCK;
+    this.credit = APART_CREDIT;
     this.tries = 0;
   }
 
@@ -101,7 +101,7 @@ class Leaves {
   take(value, maxBytes) {
     // A getter or a toJSON of the value that is being taken apart stores another one.
     if (this.busy) return false;
-    if (this.luck === 0 && ++this.tries % TRY_ONE_IN !== 0) return false;
+    if (this.credit === 0 && ++this.tries % TRY_ONE_IN !== 0) return false;
     this.busy = true;
     this.count = 0;
     this.text = '';
@@ -113,7 +113,7 @@ class Leaves {
         !this.unknown &&
         this.count * LONGEST + this.size + this.text.length * 6 <= maxBytes
       ) {
-        this.luck = LUCK;
+        this.credit = APART_CREDIT;
         return true;
       }
     } catch {
@@ -121,7 +121,7 @@ class Leaves {
     } finally {
       this.busy = false;
     }
-    if (this.luck > 0) this.luck--;
+    if (this.credit > 0) this.credit--;
     this.text = '';
     return false;
   }

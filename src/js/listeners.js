@@ -1,6 +1,8 @@
-// Who listens to a cache: the functions of an EventEmitter, those who wait for ready(), and listeners of `ready` that come after it.
+// Who listens to a cache: the functions of an EventEmitter, those who wait for ready(), and listeners of `ready` that
+// come after it.
 //
-// The emitter itself stays here. Events are the cache's own to emit, and what it awaits itself must not end with removeAllListeners().
+// The emitter itself stays here. Events are the cache's own to emit, and what it awaits itself must not end with
+// removeAllListeners().
 'use strict';
 
 const { EventEmitter, errorMonitor } = require('node:events');
@@ -17,7 +19,8 @@ const LONGEST_TIMER = 0x7fffffff;
 /**
  * The functions of an EventEmitter.
  * @typedef {'on' | 'once' | 'off' | 'addListener' | 'removeListener' | 'prependListener' | 'prependOnceListener' | 'removeAllListeners' |
- *   'listenerCount' | 'listeners' | 'rawListeners' | 'eventNames' | 'setMaxListeners' | 'getMaxListeners' | 'emit'} EmitterFunction
+ *   'listenerCount' | 'listeners' | 'rawListeners' | 'eventNames' | 'setMaxListeners' | 'getMaxListeners' | 'emit'}
+ *   EmitterFunction
  */
 
 class Listeners {
@@ -61,7 +64,10 @@ class Listeners {
     return new Promise((resolve) => this.waiting.push(() => resolve(undefined)));
   }
 
-  /** Keeps the process alive until the first attempt has ended, as every call under way does: else it could end before that, without a word. */
+  /**
+   * Keeps the process alive until the first attempt has ended, as every call under way does: else it could end before
+   * that, without a word.
+   */
   hold() {
     if (this.settled || this.alive !== undefined) return;
     this.alive = setInterval(ignore, LONGEST_TIMER);

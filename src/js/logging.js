@@ -57,8 +57,8 @@ function loggerOption(logger) {
 }
 
 /**
- * Tells a logger, whatever it does: in a tick of its own, and what it throws becomes a process warning, as a stream that
- * was closed is no reason to end the process.
+ * Tells a logger, whatever it does: in a tick of its own, and what it throws becomes a process warning, as a stream
+ * that was closed is no reason to end the process.
  * @param {Logger | null} logger
  * @param {'info' | 'warn' | 'error'} level
  * @param {string} message

@@ -117,7 +117,8 @@ function inChunks(channel, keys, send) {
 }
 
 /**
- * Sends writes in groups, some at once, and gathers the replies in order. What is called behind it finds all of them: see unsent.js.
+ * Sends writes in groups, some at once, and gathers the replies in order. What is called behind it finds all of them:
+ * see unsent.js.
  * @template T
  * @param {Channel} channel
  * @param {T[]} items

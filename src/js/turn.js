@@ -1,25 +1,28 @@
 // When a turn of the event loop is over, and its calls are handed to Rust; and that the event loop gets its turn.
 //
-// Too early, and calls that would have shared a pipeline travel alone; too late, and they wait for nothing. Three moments were measured, under a loop of
-// callers and under an HTTP server (docs/benchmarks/flush.md), and each is best somewhere:
+// Too early, and calls that would have shared a pipeline travel alone; too late, and they wait for nothing. Three
+// moments were measured, under a loop of callers and under an HTTP server (docs/benchmarks/flush.md), and each is best
+// somewhere:
 //
-// - Calls of requests that arrived together are made in callbacks of their own, one behind the other in one poll of the event loop. `setImmediate` runs
-//   behind all of them; `process.nextTick` behind the first.
+// - Calls of requests that arrived together are made in callbacks of their own, one behind the other in one poll of the
+//   event loop. `setImmediate` runs behind all of them; `process.nextTick` behind the first.
 // - Callers that one group of replies has woken make their next calls in the promise jobs behind it. All are made when these have run: waiting for
 //   `setImmediate` would gain nothing there.
 // - Where Rust answers at once (memory mode), a lone caller would pay a round of the event loop for each call with `setImmediate`.
 //
 // So: behind the promise jobs of a wake-up for what they call, else `setImmediate`; and `process.nextTick` while answers come at once.
 //
-// A loop of awaited calls that are answered at once, or from hot values, would then never let the event loop poll: no timer fires and no request is read
-// while it runs. So now and then an answer waits for the next turn (`isDue`).
+// A loop of awaited calls that are answered at once, or from hot values, would then never let the event loop poll: no
+// timer fires and no request is read while it runs. So now and then an answer waits for the next turn (`isDue`).
 'use strict';
 
 const { microtask, nextTick, setImmediate } = require('./host');
 
-// What is answered at once between two turns of the event loop, in hot hits: some 0.5 ms of a loop that does nothing else.
+// What is answered at once between two turns of the event loop, in hot hits: some 0.5 ms of a loop that does nothing
+// else.
 const MAX_ANSWERS = 4096;
-// What a batch that Rust answers at once counts for, and each of its calls: a lone one takes about as long as so many hot hits.
+// What a batch that Rust answers at once counts for, and each of its calls: a lone one takes about as long as so many
+// hot hits.
 const BATCH_ANSWERS = 32;
 const CALL_ANSWERS = 4;
 

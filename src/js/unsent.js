@@ -1,9 +1,11 @@
 // What is still to be sent of one large write: its chunks go in waves, so that a million keys are no burst.
 //
-// The problem. A read that is called behind it goes at once, and would find what was there before for a key of a later wave.
+// The problem. A read that is called behind it goes at once, and would find what was there before for a key of a later
+// wave.
 //
-// The approach. Whoever calls for such a key sends the chunks up to the key's own first: they go ahead of their wave, and the call behind them. Between
-// large writes the older one's chunks go first. Making the read wait for its turn was rejected: it would wait for seconds.
+// The approach. Whoever calls for such a key sends the chunks up to the key's own first: they go ahead of their wave,
+// and the call behind them. Between large writes the older one's chunks go first. Making the read wait for its turn was
+// rejected: it would wait for seconds.
 'use strict';
 
 /** @typedef {import('./lane').Lane} Lane */

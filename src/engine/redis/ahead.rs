@@ -11,8 +11,8 @@ use redis::Value;
 use crate::engine::lease::Holder;
 
 /// The most that misses count, and from where on they prevail. A hit takes away what two misses gave.
-const MOST: u32 = 16;
-const PREVAIL: u32 = 8;
+const MAX_COUNT: u32 = 16;
+const PREVAIL_FROM: u32 = 8;
 
 /// Whether the reads of computations missed, lately.
 #[derive(Default)]
@@ -22,7 +22,7 @@ impl Misses {
     pub fn missed(&self) {
         // Only the engine's thread counts.
         let count = self.0.load(Ordering::Relaxed);
-        self.0.store((count + 1).min(MOST), Ordering::Relaxed);
+        self.0.store((count + 1).min(MAX_COUNT), Ordering::Relaxed);
     }
 
     pub fn hit(&self) {
@@ -30,7 +30,7 @@ impl Misses {
     }
 
     pub fn prevail(&self) -> bool {
-        self.0.load(Ordering::Relaxed) >= PREVAIL
+        self.0.load(Ordering::Relaxed) >= PREVAIL_FROM
     }
 }
 

@@ -6,8 +6,8 @@
 
 use redis::Value;
 
-use super::commands::Question;
 use super::found::left;
+use super::plan::Question;
 use super::reply::classify;
 use super::settle::Reader;
 use super::writes::renewed;

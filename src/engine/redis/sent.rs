@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use redis::{Pipeline, Value};
 
-use super::commands::Plan;
+use super::plan::Plan;
 use super::settle::Verdict;
 use super::tokens::Asked;
 use super::{Job, Work};
@@ -17,7 +17,7 @@ pub(super) enum Sent {
     Batch(Box<InFlight>),
     /// Since when, and until when it must be answered.
     Ping(Instant, Instant),
-    /// Removes these keys, whose write the server refused, and what else nobody waits for.
+    /// Removes these keys, whose write the server refused; and other commands whose replies no call waits for.
     Cleanup(Instant, Vec<String>),
     /// The place of a sweep among the calls.
     Sweep(Place),
@@ -36,8 +36,8 @@ pub(super) enum Next {
     Settle(Box<InFlight>, Vec<Value>),
 }
 
-/// Where a sweep stands among the calls that were sent. Where an outage answers these on the in-process tier, it takes its
-/// place there as well: behind what those before it wrote, and in front of those behind it.
+/// Where a sweep stands among the calls that were sent. Where an outage answers these on the in-process tier, it takes
+/// its place there as well: behind what those before it wrote, and in front of those behind it.
 pub(super) struct Place(pub(super) Box<PlaceOf>);
 
 pub(super) struct PlaceOf {

@@ -8,20 +8,21 @@ use std::vec;
 use redis::{Cmd, Value};
 use tokio::sync::Notify;
 
-use super::commands::{Plan, Run, Step};
 use super::denied::{self, Denied};
 use super::found::{Found, judge, left};
+use super::plan::{Plan, Run, Step};
 use super::reply::{integer, out_of_step};
 use super::tokens::Missing;
 use super::writes::{Computed, store, take_back, transaction, written};
 use crate::engine::batch::{Batch, Op, Reply, ReplyTo};
 use crate::engine::cache::Cache;
 use crate::engine::clock::{Ttl, now_ms};
-use crate::engine::entry::{self, Room};
+use crate::engine::entry::{self};
 use crate::engine::error::{CallError, Kind, Trouble};
 use crate::engine::expiry;
 use crate::engine::life::Ask;
 use crate::engine::local;
+use crate::engine::room::Room;
 use crate::engine::stats::add;
 use crate::engine::tags::{self, Tokens};
 use crate::engine::waiters::{Answers, Outcome};
@@ -35,9 +36,10 @@ pub struct Verdict {
     pub stale: HashSet<String>,
     /// Computations for which the key's lease is to be asked for, or the lock of a refresh.
     pub leases: Vec<Wanted>,
-    /// Sent behind the batch; nobody waits for it.
+    /// Commands to send behind the batch; no call waits for their replies.
     pub behind: Vec<Cmd>,
-    /// For those who waited, behind the batch's own replies: who is told to follow a computation must find it begun.
+    /// Answers of waiters, given behind the batch's own replies: a caller that is told to follow a computation must
+    /// find it begun.
     pub answers: Answers,
 }
 

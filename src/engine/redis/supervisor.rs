@@ -40,8 +40,8 @@ use crate::engine::registry::Shared;
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 /// And each later one up to twice the one before, until this.
 const LONGEST_PAUSE: Duration = Duration::from_secs(3);
-/// A connection that lived so long was a good one: the next outage begins with short pauses again.
-const GOOD: Duration = Duration::from_secs(10);
+/// A connection that lived so long has lasted: the next outage begins with short pauses again.
+const LASTING: Duration = Duration::from_secs(10);
 
 /// Runs until the last cache on this target is gone. What panics within is an outage like another, and begins anew.
 pub async fn run(shared: Arc<Shared>, target: Target, mut jobs: UnboundedReceiver<Job>) {
@@ -106,7 +106,7 @@ impl Supervisor {
         let End::Outage(kind) = serve(shared, &mut connection, jobs, std::mem::take(waiting)).await else {
             return None;
         };
-        if since.elapsed() > GOOD {
+        if since.elapsed() > LASTING {
             self.backoff = Backoff::default();
         }
         Some(kind)

@@ -17,7 +17,7 @@ use crate::engine::registry::Shared;
 
 /// Keys that one SCAN looks at: a step of about a millisecond for the server.
 const SCAN_COUNT: usize = 1_000;
-/// The least that a step may take: nobody waits for it alone, and it is more work than a call.
+/// The shortest deadline of a step: it is more work than a call, and no call waits for a single step.
 const LEAST_PATIENCE: Duration = Duration::from_secs(1);
 
 /// A connection for long work: each step has a deadline.
@@ -56,7 +56,7 @@ async fn keep_swept(shared: Arc<Shared>, wire: Wire, denied: Denied, server: Opt
 }
 
 impl Steps {
-    /// For work that nobody waits for.
+    /// For steps behind the calls: their deadline is the longer one.
     pub fn behind(shared: &Shared, connection: &Connection) -> Self {
         let patience = shared.patience().max(LEAST_PATIENCE);
         Self { wire: connection.wire.clone(), denied: connection.denied, patience }

@@ -10,12 +10,13 @@ use super::sweep::Steps;
 use super::wire::Wire;
 use super::{Job, Work};
 use crate::engine::batch::{Reply, Task};
-use crate::engine::cache::{Cache, ServerStats};
+use crate::engine::cache::Cache;
 use crate::engine::covers::Swept;
 use crate::engine::error::{CallError, Kind, Trouble};
 use crate::engine::local::to_i64;
 use crate::engine::long::{Called, Sweep, stats};
 use crate::engine::pattern::Pattern;
+use crate::engine::stats::ServerStats;
 use crate::engine::stats::add;
 
 /// A task that has its place in the order of calls, and what it waits for.
