@@ -120,7 +120,8 @@ function copyTree(value) {
       if (part === null || typeof part !== 'object') continue;
       const inner = Array.isArray(part) ? part.slice() : { ...part };
       // An assignment to this name would set the prototype.
-      if (key === '__proto__') Object.defineProperty(copy, key, { value: inner });
+      if (key === '__proto__')
+        Object.defineProperty(copy, key, /** @type {PropertyDescriptor} */ ({ __proto__: null, value: inner }));
       else copy[key] = inner;
       copies.push(inner);
     }

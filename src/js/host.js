@@ -10,6 +10,7 @@ const process = require('node:process');
 const timers = require('node:timers');
 
 const { parse, stringify } = JSON;
+const { hasOwn } = Object;
 const { now: dateNow } = Date;
 const { clearInterval, clearTimeout, setInterval, setTimeout } = timers;
 
@@ -88,6 +89,7 @@ module.exports = {
   clearInterval,
   clearTimeout,
   dateNow,
+  hasOwn,
   microtask,
   nextTick,
   now,
