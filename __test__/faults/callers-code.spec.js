@@ -132,6 +132,19 @@ describe.each(MODES)('in $name', (mode) => {
     expect(read).toEqual([{ a: [1, 'x'] }, [{ a: [1, 'x'] }, null], { a: [1, 'x'] }, { b: 2 }, 1]);
   });
 
+  test('fault 58: a toJSON that works once, of a value with a cycle, ends a call for two of it', async () => {
+    const cache = await mode.cache();
+    const made = { first: true };
+    made.itself = made;
+    made.toJSON = () => {
+      if (!made.first) throws();
+      made.first = false;
+      return 1;
+    };
+    await expectCode(() => cache.getOrComputeMany(['k', 'k'], () => [made]), 'ERR_UNSERIALIZABLE');
+    expect(await cache.get('k')).toBe(1);
+  });
+
   test('fault 58: an iterator that is replaced while calls are under way loses no replies', async () => {
     const cache = await mode.cache({ nearCache: false });
     const calls = [
