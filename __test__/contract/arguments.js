@@ -86,6 +86,22 @@ module.exports = function badArguments(mode) {
     expect(await cache.exists('k')).toBe(false);
   });
 
+  test('a proxy that was revoked, or that does not tell what it has, is refused with a code', async () => {
+    const { proxy, revoke } = Proxy.revocable([], {});
+    revoke();
+    await expectCode(() => cache.get(proxy), 'ERR_INVALID_KEY');
+    await expectCode(() => cache.del(proxy), 'ERR_INVALID_KEY');
+    await expectCode(() => cache.set('k', 1, proxy), 'ERR_INVALID_TTL');
+    await expectCode(() => cache.set('k', 1, { tags: proxy }), 'ERR_INVALID_ARGUMENT');
+    await expectCode(() => cache.set('k', proxy), 'ERR_UNSERIALIZABLE');
+    for (const call of ['getMany', 'setMany', 'invalidateTags', 'delPattern', 'clear'])
+      await expectCode(() => cache[call](proxy), 'ERR_INVALID_ARGUMENT');
+    const silent = new Proxy({}, { ownKeys: () => proxy });
+    await expectCode(() => cache.set('k', 1, silent), 'ERR_INVALID_ARGUMENT');
+    for (const options of [proxy, { namespace: 'x', logger: proxy }, { namespace: 'x', nearCache: silent }])
+      expectThrows(() => holdfast.createCache(options), 'ERR_CONFIG');
+  });
+
   test('entries that are neither pairs nor a plain object are refused', async () => {
     for (const entries of [new Date(), Object(5), /k/, new WeakMap(), Promise.resolve(), new (class {})(), () => {}])
       await expectCode(() => cache.setMany(entries), 'ERR_INVALID_ARGUMENT');

@@ -2,7 +2,7 @@
 // in silence.
 'use strict';
 
-const { closeCaches, expectCode, makeCache, recorder } = require('../support/holdfast');
+const { closeCaches, expectCode, makeCache, recorder, stateOf } = require('../support/holdfast');
 const { MODES } = require('../support/modes');
 const { startRedis } = require('../support/redis-server');
 const { startScript } = require('../support/run-script');
@@ -57,6 +57,15 @@ test.each(LOGGERS)('fault 58: a logger that %s keeps no call from settling', asy
   expect(told.mock.calls[0][0]).toContain('logger');
 });
 
+test('fault 58: a logger that is a proxy whose traps throw is told all the same, and so are listeners', async () => {
+  const logger = new Proxy(recorder(), { getOwnPropertyDescriptor: throws, has: throws, ownKeys: throws });
+  const cache = makeCache({ url: server.url(), logger });
+  const heard = new Promise((resolve) => cache.on('ready', resolve));
+  expect(await cache.ready()).toBe('redis');
+  await heard;
+  await until(() => logger.lines.length > 0);
+});
+
 test('fault 58: a logger may call the cache that tells it', async () => {
   const values = [];
   const logger = recorder();
@@ -104,7 +113,7 @@ describe.each(MODES)('in $name', (mode) => {
 
   test('fault 58: globals that are replaced after the package was loaded are not asked', async () => {
     const cache = await mode.cache();
-    const names = { JSON: ['parse', 'stringify'], performance: ['now'], Date: ['now'] };
+    const names = { JSON: ['parse', 'stringify'], performance: ['now'], Date: ['now'], Object: ['hasOwn'] };
     for (const [of, methods] of Object.entries(names))
       for (const method of methods) jest.spyOn(globalThis[of], method).mockImplementation(throws);
     for (const timer of ['setImmediate', 'setTimeout', 'queueMicrotask'])
@@ -122,6 +131,39 @@ describe.each(MODES)('in $name', (mode) => {
     const read = await values;
     jest.restoreAllMocks();
     expect(read).toEqual([{ a: [1, 'x'] }, [{ a: [1, 'x'] }, null], { a: [1, 'x'] }, { b: 2 }, 1]);
+  });
+
+  test('fault 58: a toJSON that works once, of a value with a cycle, ends a call for two of it', async () => {
+    const cache = await mode.cache();
+    const made = { first: true };
+    made.itself = made;
+    made.toJSON = () => {
+      if (!made.first) throws();
+      made.first = false;
+      return 1;
+    };
+    await expectCode(() => cache.getOrComputeMany(['k', 'k'], () => [made]), 'ERR_UNSERIALIZABLE');
+    expect(await cache.get('k')).toBe(1);
+  });
+
+  test('fault 58: an iterator that is replaced while calls are under way loses no replies', async () => {
+    const cache = await mode.cache({ nearCache: false });
+    const calls = [
+      cache.set('k', 1),
+      cache.getOrCompute('c', async () => 2),
+      cache.getOrComputeMany(['d', 'e'], async () => [3, 4]),
+      cache.get('k'),
+    ];
+    const { [Symbol.iterator]: iterator } = Set.prototype;
+    Set.prototype[Symbol.iterator] = throws;
+    try {
+      await Promise.all([calls[0], calls[1], calls[3]]);
+    } finally {
+      Set.prototype[Symbol.iterator] = iterator;
+    }
+    await Promise.allSettled(calls);
+    expect(await cache.get('k')).toBe(1);
+    await cache.close();
   });
 
   test('fault 58: a toJSON or a getter that throws, or calls the cache, concerns its own call', async () => {
@@ -143,8 +185,8 @@ describe.each(MODES)('in $name', (mode) => {
   });
 
   test('replies that cannot be handed over reject the calls that they are for, and no others', async () => {
-    const cache = await mode.innerCache({ nearCache: false });
-    const { bridge } = cache.state.channel;
+    const cache = await mode.cache({ nearCache: false });
+    const { bridge } = stateOf(cache).channel;
     await cache.set('k', 1);
     // In memory mode the replies come within the call, else by a wake-up; either text may be more than V8 holds.
     const [target, name] = mode.shared ? [bridge, 'take'] : [bridge.native, 'submit'];

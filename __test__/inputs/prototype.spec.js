@@ -42,7 +42,6 @@ const POLLUTION = {
   compression: 'zstd',
   threshold: -1,
   logger: 5,
-  warningsOnly: true,
   compressAbove: 1,
   near: 5,
   nearMaxMemory: 'nonsense',

@@ -1,7 +1,7 @@
 // Fault 56: the fake timers of Jest, sinon and node:test concern the application's timers, never the cache's calls.
 'use strict';
 
-const { closeCaches, makeCache } = require('../support/holdfast');
+const { closeCaches, makeCache, stateOf } = require('../support/holdfast');
 const { MODES } = require('../support/modes');
 const { runForJson } = require('../support/run-script');
 const { sleep } = require('../support/until');
@@ -58,13 +58,32 @@ describe.each(MODES)('in $name', (mode) => {
   });
 
   test('a flush that never came is made up for by later calls', async () => {
-    const cache = await mode.innerCache({ nearCache: false });
-    const { lane } = cache.state.channel;
+    const cache = await mode.cache({ nearCache: false });
+    const { lane } = stateOf(cache).channel;
     lane.later = () => {};
     const lost = cache.set('k', 1);
     lane.since -= 60_000;
     expect(await cache.get('k')).toBe(1);
     expect(await lost).toBeUndefined();
+    await useAll(cache);
+  });
+
+  const GROUPS = [
+    ['getMany', (cache) => cache.getMany(['a', 'b', 'c', 'a']), [null, null, null, null]],
+    ['setMany', (cache) => cache.setMany({ a: 1, b: 2, c: 3 }), undefined],
+    ['del of many', (cache) => cache.del(['a', 'b', 'c']), 0],
+    ['invalidateTags', (cache) => cache.invalidateTags(['a', 'b', 'c']), undefined],
+    ['getOrComputeMany', (cache) => cache.getOrComputeMany(['a', 'b', 'c'], () => [1, 2, 3]), [1, 2, 3]],
+  ];
+
+  test.each(GROUPS)('%s at the end of a long turn keeps its keys together', async (_name, group, expected) => {
+    const cache = await mode.cache({ nearCache: false });
+    const { lane } = stateOf(cache).channel;
+    const before = cache.set('k', 1);
+    // As if the application had computed for a minute between the two calls.
+    lane.since -= 60_000;
+    expect(await group(cache)).toEqual(expected);
+    expect(await before).toBeUndefined();
     await useAll(cache);
   });
 });
@@ -125,6 +144,14 @@ describe.each(OTHERS)('under the fake timers of %s', (_name, fakes) => {
       await mode.stop();
     }
   });
+});
+
+test('fault 56: a pause ends under timers that were fakes when the package was loaded', async () => {
+  const script = `
+    require(${JSON.stringify(require.resolve('@sinonjs/fake-timers'))}).install();
+    require(${JSON.stringify(require.resolve('../../src/js/host'))}).pause(5).then(() => console.log('true'));
+  `;
+  expect(await runForJson(script)).toBe(true);
 });
 
 test('fault 56: the time-outs of getOrCompute are real ones', async () => {

@@ -2,7 +2,7 @@
 // under way.
 'use strict';
 
-const { closeCaches, freshNamespace } = require('../support/holdfast');
+const { closeCaches, freshNamespace, stateOf } = require('../support/holdfast');
 const { MODES } = require('../support/modes');
 
 // What may be under way; src/js/window.js.
@@ -15,7 +15,7 @@ describe.each(MODES)('in $name', (mode) => {
   afterAll(() => mode.stop());
   beforeEach(async () => {
     const options = { namespace: freshNamespace(), timeoutMs: 60_000 };
-    [cache, sibling] = [await mode.innerCache(options), await mode.innerCache(options)];
+    [cache, sibling] = [await mode.cache(options), await mode.cache(options)];
   });
   afterEach(closeCaches);
 
@@ -60,10 +60,9 @@ describe.each(MODES)('in $name', (mode) => {
   test.each(WRITES)('behind %s that waits for the window: a get behind it sees it', async (_write, write, expected) => {
     for (const reader of [cache, sibling]) {
       await warm('k', 'old', { ttl: 60, tags: ['t'] });
-      const { lane } = cache.state.channel;
-      // As if other keys had taken its place: it is near, and to become hot again by the reads that wait for the
-      // window.
-      for (const { state } of [cache, sibling]) state.hot.forget('k');
+      const { lane } = stateOf(cache).channel;
+      // As if other keys had taken its place: it is near, and to become hot again by the reads that wait for the window.
+      for (const each of [cache, sibling]) stateOf(each).hot.forget('k');
       const { window } = lane.bridge;
       lane.underWay += 1;
       window.calls += WINDOW;

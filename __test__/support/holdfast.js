@@ -7,28 +7,32 @@ const path = require('node:path');
 const ROOT = path.join(__dirname, '..', '..');
 const holdfast = require('../..');
 const { Cache } = require('../../src/js/cache');
-const { fromOptions } = require('../../src/js/config');
 
 const open = new Set();
 
 // A test of an outage waits this long for it; any other has the patience for a busy machine.
 const PATIENCE_MS = 5_000;
 
+// What the functions of a cache work with, for tests that look within: callers have no way to it.
+const states = new WeakMap();
+const { open: openCache } = Cache.prototype;
+let opened = null;
+Cache.prototype.open = function open() {
+  opened = openCache.call(this);
+  return opened;
+};
+
+/** The state of a cache that `makeCache` made. */
+function stateOf(cache) {
+  return states.get(cache);
+}
+
 /** A cache in a namespace of its own, told nothing on the console, closed by `closeCaches`. */
 function makeCache(options = {}) {
   const defaults = { namespace: freshNamespace(), url: '', logger: silent(), timeoutMs: PATIENCE_MS };
   const cache = holdfast.createCache({ ...defaults, ...options });
   open.add(cache);
-  return cache;
-}
-
-/** As `makeCache`, and what users cannot reach: the cache itself, whose `state` has what it works with. */
-function makeInnerCache(options = {}) {
-  const defaults = { namespace: freshNamespace(), url: '', logger: silent(), timeoutMs: PATIENCE_MS };
-  const settings = fromOptions({ ...defaults, ...options });
-  const cache = new Cache(() => settings, false);
-  cache.open();
-  open.add(cache);
+  states.set(cache, opened);
   return cache;
 }
 
@@ -98,7 +102,7 @@ module.exports = {
   holdfast,
   ROOT,
   makeCache,
-  makeInnerCache,
+  stateOf,
   closeCaches,
   freshNamespace,
   recorder,

@@ -1,7 +1,7 @@
 // The ways a cache can work; the contract suite runs over each of them.
 'use strict';
 
-const { makeCache, makeInnerCache } = require('./holdfast');
+const { makeCache } = require('./holdfast');
 const { startRedis } = require('./redis-server');
 const { untilMode } = require('./until');
 
@@ -18,13 +18,6 @@ class MemoryMode {
 
   async cache(options) {
     const cache = makeCache({ url: this.url, ...options });
-    await untilMode(cache, this.mode);
-    return cache;
-  }
-
-  /** One whose insides a test looks at or changes. */
-  async innerCache(options) {
-    const cache = makeInnerCache({ url: this.url, ...options });
     await untilMode(cache, this.mode);
     return cache;
   }

@@ -3,7 +3,7 @@
 'use strict';
 
 const { HoldfastError } = require('./errors');
-const { stringify } = require('./host');
+const { hasOwn, stringify } = require('./host');
 const { REFRESH, TAG } = require('./ops');
 
 const SET_OPTIONS = ['ttl', 'tags'];
@@ -56,7 +56,7 @@ function checkStorable(key) {
  * @returns {string[]} a copy: the caller's array may change before the turn is over
  */
 function checkKeys(keys, check = checkKey) {
-  if (!Array.isArray(keys)) throw invalid(`expected an array of keys, not ${describe(keys)}`);
+  if (!isArray(keys)) throw invalid(`expected an array of keys, not ${describe(keys)}`);
   return Array.from(keys, (key) => check(key));
 }
 
@@ -79,7 +79,7 @@ function checkTag(tag) {
  */
 function checkTags(tags) {
   if (tags === undefined) return undefined;
-  if (!Array.isArray(tags)) throw invalid(`tags must be an array of texts, not ${describe(tags)}`);
+  if (!isArray(tags)) throw invalid(`tags must be an array of texts, not ${describe(tags)}`);
   const distinct = new Set(Array.from(tags, checkTag));
   if (distinct.size > MAX_TAGS) throw invalid(`tags must be ${MAX_TAGS} texts at most, not ${distinct.size}`);
   return distinct.size === 0 ? undefined : Array.from(distinct);
@@ -101,15 +101,24 @@ function checkFunction(fn, name) {
  */
 function pairsOf(entries) {
   if (entries === null || typeof entries !== 'object') throw invalid(`expected entries, not ${describe(entries)}`);
-  if (typeof entries[Symbol.iterator] !== 'function') {
+  if (!isIterable(entries)) {
     // A Date or a WeakMap has no entries, which would be no error and store nothing.
     if (!isPlain(entries)) throw invalid('entries must be a Map, an iterable of pairs, or a plain object');
     return Object.entries(entries);
   }
   return Array.from(entries, (pair) => {
-    if (!Array.isArray(pair) || pair.length !== 2) throw invalid('each entry must be a pair [key, value]');
+    if (!isArray(pair) || pair.length !== 2) throw invalid('each entry must be a pair [key, value]');
     return /** @type {[string, unknown]} */ (pair);
   });
+}
+
+/** @param {object} value */
+function isIterable(value) {
+  try {
+    return typeof (/** @type {any} */ (value)[Symbol.iterator]) === 'function';
+  } catch {
+    return false;
+  }
 }
 
 /**
@@ -131,6 +140,19 @@ function toMs(seconds, name = 'a ttl') {
 }
 
 /**
+ * As Array.isArray, which throws where a proxy was revoked.
+ * @param {unknown} value
+ * @returns {value is any[]}
+ */
+function isArray(value) {
+  try {
+    return Array.isArray(value);
+  } catch {
+    return false;
+  }
+}
+
+/**
  * Whether a value is an object as a literal, JSON.parse or Object.create(null) makes it, in this realm or another (vm,
  * Jest).
  * @param {unknown} value
@@ -138,10 +160,15 @@ function toMs(seconds, name = 'a ttl') {
  */
 function isPlain(value) {
   if (value === null || typeof value !== 'object') return false;
-  const prototype = Object.getPrototypeOf(value);
-  if (prototype === null || prototype === Object.prototype) return true;
-  // Only the Object.prototype of a realm ends a chain and has this name.
-  return Object.getPrototypeOf(prototype) === null && Object.hasOwn(prototype, 'isPrototypeOf');
+  try {
+    const prototype = Object.getPrototypeOf(value);
+    if (prototype === null || prototype === Object.prototype) return true;
+    // Only the Object.prototype of a realm ends a chain and has this name.
+    return Object.getPrototypeOf(prototype) === null && hasOwn(prototype, 'isPrototypeOf');
+  } catch {
+    // A proxy that was revoked, or does not tell.
+    return false;
+  }
 }
 
 /**
@@ -155,7 +182,13 @@ function ownOf(given, known, refuse) {
   /** @type {Record<string, unknown>} */
   const own = Object.create(null);
   // Not only the enumerable names: an option that is there counts, and `Math` or `arguments` are no options.
-  for (const name of Object.getOwnPropertyNames(given)) {
+  let names;
+  try {
+    names = Object.getOwnPropertyNames(given);
+  } catch (cause) {
+    throw refuse('the options could not be read: their proxy threw', cause);
+  }
+  for (const name of names) {
     if (!known.includes(name)) throw refuse(`unknown option ${stringify(name)}; known here: ${known.join(', ')}`);
     try {
       own[name] = /** @type {any} */ (given)[name];
@@ -227,7 +260,7 @@ function listOf(texts) {
 function describe(value) {
   if (value === null) return 'null';
   if (typeof value === 'number') return String(value);
-  return Array.isArray(value) ? 'an array' : `a value of type ${typeof value}`;
+  return isArray(value) ? 'an array' : `a value of type ${typeof value}`;
 }
 
 module.exports = {
@@ -241,6 +274,7 @@ module.exports = {
   describe,
   extrasOf,
   invalid,
+  isArray,
   isPlain,
   listOf,
   ownOf,

@@ -103,15 +103,16 @@ function settle(bridge, slots, from, replies, errors, later) {
   const failed = errors === 0 ? null : failures(errors);
   const end = from + replies.length;
   let at = 0;
-  for (const slot of slots) {
+  for (let i = 0; i < slots.length; i++) {
+    const slot = slots[i];
     const next = at + slot.count;
     if (next > from && !slot.done && later?.has(at) !== true) {
       if (at >= end) return;
       try {
         settleOne(bridge, slot, at, from, replies, failed, slots.length === 1);
       } catch (cause) {
-        bridge.sent.delete(slot.waiter);
         slot.reject(replyLost(cause));
+        bridge.sent.delete(slot.waiter);
       }
       if (later !== null) slot.done = true;
     }
@@ -169,9 +170,10 @@ function gather(slot, begin, replies) {
  * @param {unknown} error
  */
 function rejectAll(bridge, slots, error) {
-  for (const slot of slots) {
-    if (slot.waiter !== 0) bridge.sent.delete(slot.waiter);
+  for (let i = 0; i < slots.length; i++) {
+    const slot = slots[i];
     slot.reject(error);
+    if (slot.waiter !== 0) bridge.sent.delete(slot.waiter);
   }
 }
 

@@ -14,7 +14,7 @@
 const { rejectAll, replyLost, settle } = require('./batch');
 const { Events } = require('./events');
 const { Flights } = require('./flights');
-const { parse } = require('./host');
+const { parse, surface } = require('./host');
 const { Lane } = require('./lane');
 const { Leaves } = require('./leaves');
 const native = require('./native');
@@ -50,7 +50,7 @@ class Bridge {
     this.leaves = new Leaves((names) => this.native.shape(names));
     /** @type {Map<string, WeakRef<Lane>>} by engine and namespace */
     this.lanes = new Map();
-    /** @type {Set<Lane> | null} while the callers run that one text of replies has woken: the lanes that they called */
+    /** @type {Lane[] | null} while the callers run that one text of replies has woken: the lanes that they called */
     this.woken = null;
     this.flush = this.flush.bind(this);
   }
@@ -80,7 +80,7 @@ class Bridge {
   wake(text) {
     // The flush behind the last wake-up never came: a fake timer has it.
     if (this.woken !== null) this.flush();
-    if (afterWake(this.flush)) this.woken = new Set();
+    if (afterWake(this.flush)) this.woken = [];
     try {
       this.take(parse(text), text.length);
     } catch (cause) {
@@ -128,7 +128,14 @@ class Bridge {
   flush() {
     const lanes = this.woken ?? [];
     this.woken = null;
-    for (const lane of lanes) lane.flush();
+    for (let i = 0; i < lanes.length; i++) {
+      try {
+        lanes[i].flush();
+      } catch (error) {
+        // No lane keeps another one from its flush.
+        surface(error);
+      }
+    }
   }
 
   /**
@@ -141,10 +148,13 @@ class Bridge {
     const sent = this.sent.get(id);
     // A waiter that was answered otherwise.
     if (sent === undefined) return;
+    try {
+      settle(this, sent.slots, from, replies, errors, null);
+    } catch (cause) {
+      return this.drop(id, cause);
+    }
     sent.left -= replies.length;
-    if (sent.left <= 0) this.sent.delete(id);
-    settle(this, sent.slots, from, replies, errors, null);
-    if (sent.left <= 0) sent.channel.lane.end(sent.channel, sent.count, sent.length);
+    if (sent.left <= 0) this.over(id, sent);
   }
 
   /**
@@ -155,9 +165,18 @@ class Bridge {
   drop(id, cause) {
     const sent = this.sent.get(id);
     if (sent === undefined) return;
-    this.sent.delete(id);
     rejectAll(this, sent.slots, replyLost(cause));
-    sent.channel.lane.end(sent.channel, sent.count, sent.length);
+    this.over(id, sent);
+  }
+
+  /**
+   * Nothing more comes for a batch, or for a waiter.
+   * @param {number} id
+   * @param {Sent} sent
+   */
+  over(id, { channel, count, length }) {
+    this.sent.delete(id);
+    channel.lane.end(channel, count, length);
   }
 }
 

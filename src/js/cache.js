@@ -8,6 +8,7 @@ const {
   describe,
   extrasOf,
   invalid,
+  isArray,
   setOptions,
   toMs,
   ttlOf,
@@ -169,7 +170,7 @@ class Cache {
   /** @param {string | readonly string[]} key */
   async del(key) {
     const { channel } = this.use();
-    return Array.isArray(key)
+    return isArray(key)
       ? delMany(channel, checkKeys(key))
       : channel.call(Op.DEL, checkKey(/** @type {string} */ (key)), '', 0, 0);
   }

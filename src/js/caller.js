@@ -7,7 +7,7 @@
 
 const { UNREADABLE } = require('./codec');
 const { HoldfastError } = require('./errors');
-const { clearTimeout, now, pause, setTimeout, turn } = require('./host');
+const { clearTimeout, hasOwn, now, pause, setTimeout, turn } = require('./host');
 const { Answer, Op } = require('./ops');
 
 // A flight that is to be followed and is not here is asked for again after so long: its beginning, or its end, is on
@@ -233,8 +233,8 @@ class Caller {
    * @param {Ended} ended
    */
   landed(flight, ended) {
-    if (failed(ended)) return this.fallBack(ended.error);
     try {
+      if (failed(ended)) return this.fallBack(ended.error);
       // A follower's own copy, which no other caller can change.
       const own = flight === this.leads || ended.text === null;
       this.settle(this.resolve, own ? ended.value : this.computer.codec.parse(ended.text ?? ''));
@@ -284,12 +284,13 @@ class Caller {
   settle(end, result) {
     if (this.settled) return;
     this.settled = true;
+    // First, as nothing of what follows may keep the caller from it.
+    end(result);
     clearTimeout(this.soft);
-    if (this.waiter !== 0) this.computer.withdraw(this.key, this.waiter);
-    this.follows?.followers.delete(this);
     if (this.alone) this.patience?.leave();
     this.computer.left();
-    end(result);
+    if (this.waiter !== 0) this.computer.withdraw(this.key, this.waiter);
+    this.follows?.followers.delete(this);
   }
 
   /** @param {Stale} stale */
@@ -328,7 +329,7 @@ function after(ms, act) {
  * @returns {ended is { error: unknown }}
  */
 function failed(ended) {
-  return Object.hasOwn(ended, 'error');
+  return hasOwn(ended, 'error');
 }
 
 function ignore() {}

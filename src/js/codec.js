@@ -139,9 +139,13 @@ function copyOf(value) {
   if (value === null || typeof value !== 'object') return value;
   try {
     return parse(textOf(value));
-  } catch {
+  } catch (cause) {
     // Somebody wrote a text so deep that JSON.parse reads it, and JSON.stringify has no stack to write it.
-    return copyTree(value);
+    const copy = copyTree(value);
+    // A function made it, with a toJSON that works once.
+    if (copy === undefined)
+      throw unserializable('the value has no second JSON form (a toJSON or getter that throws)', cause);
+    return copy;
   }
 }
 

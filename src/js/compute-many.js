@@ -91,9 +91,12 @@ async function getOrComputeMany(computer, keys, fn, given) {
     for (const [key, value] of await asked.waitForAll(callers)) values.set(key, value);
   } finally {
     // Where one key's error ended the call, nobody takes what the others wait for.
-    for (const [caller] of callers) caller.leave();
-    asked.end();
-    computer.left();
+    try {
+      for (const [caller] of callers) caller.leave();
+      asked.end();
+    } finally {
+      computer.left();
+    }
   }
   return inOrder(wanted, values, computer.codec);
 }
@@ -162,9 +165,10 @@ class Asked {
     if (callers.length === 0) return [];
     const patience = this.begin();
     this.callers = callers;
+    const waits = callers.map(([caller, answer]) => caller.wait(answer, patience));
     // From here on each of them ends what it leads.
     this.reserved.clear();
-    const values = await Promise.all(callers.map(([caller, answer]) => caller.wait(answer, patience)));
+    const values = await Promise.all(waits);
     return values.map((value, i) => [callers[i][0].key, value]);
   }
 

@@ -109,18 +109,23 @@ function copyBy(value, plan) {
 
 /**
  * A copy of a value of any depth, that shares no object with it.
- * @param {any} value an object or array that JSON.parse made
+ * @param {any} value an object or array that JSON.parse made; of any other one that has a cycle there is no copy
+ * @returns {any} undefined where there is none
  */
 function copyTree(value) {
   const whole = Array.isArray(value) ? value.slice() : { ...value };
   const copies = [whole];
+  const seen = new Set([value]);
   for (let copy = copies.pop(); copy !== undefined; copy = copies.pop()) {
     for (const key of Object.keys(copy)) {
       const part = copy[key];
       if (part === null || typeof part !== 'object') continue;
+      if (seen.has(part)) return undefined;
+      seen.add(part);
       const inner = Array.isArray(part) ? part.slice() : { ...part };
       // An assignment to this name would set the prototype.
-      if (key === '__proto__') Object.defineProperty(copy, key, { value: inner });
+      if (key === '__proto__')
+        Object.defineProperty(copy, key, /** @type {PropertyDescriptor} */ ({ __proto__: null, value: inner }));
       else copy[key] = inner;
       copies.push(inner);
     }

@@ -3,6 +3,7 @@
 'use strict';
 
 const { misconfigured } = require('./errors');
+const { hasOwn } = require('./host');
 
 // What configures the default cache.
 const NAMES = /** @type {const} */ ([
@@ -27,7 +28,7 @@ const LOOKS_IN_A_ROW = 64;
  */
 function variable(name) {
   const { env } = process;
-  return Object.hasOwn(env, name) ? env[name] : undefined;
+  return hasOwn(env, name) ? env[name] : undefined;
 }
 
 /**

@@ -6,7 +6,7 @@
 'use strict';
 
 const { nextTick } = require('./host');
-const { tellLogger } = require('./logging');
+const { tellLogger, warnings } = require('./logging');
 
 /** @typedef {{ emitter: import('./listeners').Listeners, logger: import('../../index').Logger | null, ready: boolean }} Listener */
 
@@ -93,8 +93,7 @@ function log(logger, event, detail) {
   else if (event === 'recovered') tellLogger(logger, 'info', `holdfast: Redis is back after ${detail.outageMs} ms`);
   else if (event === 'error') tellLogger(logger, 'error', `holdfast: ${detail.message}`);
   // A start that went well is no news for process warnings.
-  else if (event === 'ready' && !Object.hasOwn(logger, 'warningsOnly'))
-    tellLogger(logger, 'info', 'holdfast: connected to Redis');
+  else if (event === 'ready' && logger !== warnings) tellLogger(logger, 'info', 'holdfast: connected to Redis');
 }
 
 module.exports = { Events };

@@ -47,9 +47,14 @@ class Flight {
   end(ended) {
     if (this.ended !== null) return;
     this.ended = ended;
-    for (const follower of this.followers) follower.landed(this, ended);
-    this.followers.clear();
-    this.patience?.release();
+    try {
+      this.followers.forEach((follower) => {
+        follower.landed(this, ended);
+      });
+    } finally {
+      this.followers.clear();
+      this.patience?.release();
+    }
   }
 
   /** Its function never begins: who waits for it asks anew. */

@@ -11,6 +11,7 @@ const process = require('node:process');
 const timers = require('node:timers');
 
 const { parse, stringify } = JSON;
+const { hasOwn } = Object;
 const { now: dateNow } = Date;
 const { clearInterval, clearTimeout, setInterval, setTimeout } = timers;
 
@@ -68,8 +69,9 @@ function turn() {
   });
 }
 
-/** @param {number} ms until it resolves */
+/** @param {number} ms until it resolves, or the next turn where the timers were fakes as this module loaded */
 function pause(ms) {
+  if (!isReal(setTimeout, 'setTimeout')) return turn();
   return new Promise((resolve) => {
     setTimeout(() => resolve(undefined), ms);
   });
@@ -89,6 +91,7 @@ module.exports = {
   clearInterval,
   clearTimeout,
   dateNow,
+  hasOwn,
   microtask,
   nextTick,
   now,

@@ -108,6 +108,8 @@ class Lane {
    * @param {number} length of its text
    */
   batchFor(channel, { count, many }, length) {
+    // Before the first of a group: it stays together.
+    if (many && this.open.count > 0 && this.overdue) this.flush();
     const { open } = this;
     if (open.count > 0) {
       // Groups of one turn share a batch up to the size of a part.
@@ -132,11 +134,16 @@ class Lane {
       this.since = now();
       // A round of the event loop for nothing would be more than a tenth of what a lone call costs it.
       if (this.bridge.woken === null) this.later(this.flush);
-      else this.bridge.woken.add(this);
-    } else if ((open.count & (open.count - 1)) === 0 && now() - this.since > OVERDUE_MS) {
+      else this.bridge.woken.push(this);
+    } else if (single && (open.count & (open.count - 1)) === 0 && this.overdue) {
       // Asked at the second, fourth, eighth … call, as it costs a look at the clock.
       this.flush();
     }
+  }
+
+  /** Whether the flush that was scheduled has not come: mostly as the turn is a long one. */
+  get overdue() {
+    return this.scheduled && now() - this.since > OVERDUE_MS;
   }
 
   /**
@@ -188,7 +195,7 @@ class Lane {
   }
 
   release() {
-    // By its length: Object.prototype may have a `0`.
+    // By its length: what is absent is looked for on Object.prototype.
     while (this.sealed.length > 0 && this.admits(this.sealed[0]))
       this.submit(/** @type {Batch} */ (this.sealed.shift()));
   }
@@ -203,6 +210,7 @@ class Lane {
     const id = bridge.nextId();
     // Before Rust looks at its clock: what is left of a TTL must not count from later than that.
     const asked = channel.hot === null ? 0 : now();
+    let length = 0;
     try {
       const answer =
         batch.task === undefined
@@ -218,16 +226,16 @@ class Lane {
         }
         settle(bridge, slots, 0, replies, errors, new Set(rest));
       }
+      length = sizeOf(batch);
+      bridge.sent.set(id, { channel, slots, count, left: count, length });
     } catch (cause) {
       rejectAll(bridge, slots, replyLost(cause));
       channel.wakeIdle();
       return;
     }
     this.later = laterBy(false);
-    const length = sizeOf(batch);
     this.begin(channel, count, length);
     bridge.busy.bridge = bridge;
-    bridge.sent.set(id, { channel, slots, count, left: count, length });
   }
 
   /**

@@ -7,9 +7,8 @@ const { nextTick, surface } = require('./host');
 
 /** @typedef {import('../../index').Logger} Logger */
 
-/** @type {Logger & { warningsOnly: true }} */
+/** @type {Logger} */
 const warnings = {
-  warningsOnly: true,
   info: (message) => process.emitWarning(message, 'HoldfastWarning'),
   warn: (message) => process.emitWarning(message, 'HoldfastWarning'),
   error: (message) => process.emitWarning(message, 'HoldfastWarning'),
@@ -50,10 +49,12 @@ function loggerOption(logger) {
   if (logger === undefined) return loggerOfEnvironment();
   if (logger === null) return null;
   // Loggers are mostly instances of a class: their functions may be inherited.
-  for (const level of ['info', 'warn', 'error']) {
-    if (typeof logger[level] !== 'function') throw misconfigured('logger must have the functions info, warn and error');
+  try {
+    if (['info', 'warn', 'error'].every((level) => typeof logger[level] === 'function')) return logger;
+  } catch (cause) {
+    throw misconfigured('the functions of logger could not be read: a getter threw', cause);
   }
-  return logger;
+  throw misconfigured('logger must have the functions info, warn and error');
 }
 
 /**
@@ -87,4 +88,4 @@ function complain(error) {
   }
 }
 
-module.exports = { loggerOfEnvironment, loggerOption, tellLogger };
+module.exports = { loggerOfEnvironment, loggerOption, tellLogger, warnings };

@@ -1,7 +1,7 @@
 // The functions of many keys: in chunks, each a group of one batch with a deadline of its own, so that a million keys are no burst.
 'use strict';
 
-const { checkKeys, checkStorable, checkTag, pairsOf } = require('./arguments');
+const { checkKeys, checkStorable, checkTag, isArray, pairsOf } = require('./arguments');
 const { parse } = require('./host');
 const { Op, TAG } = require('./ops');
 const { Unsent } = require('./unsent');
@@ -90,7 +90,7 @@ async function delMany(channel, keys, atOnce = CHUNKS_AT_ONCE) {
  * @param {unknown} tags one or many
  */
 async function invalidateTags(channel, tags) {
-  const checked = Array.isArray(tags) ? checkKeys(tags, checkTag) : [checkTag(tags)];
+  const checked = isArray(tags) ? checkKeys(tags, checkTag) : [checkTag(tags)];
   const keys = Array.from(new Set(checked), (tag) => TAG + tag);
   // All at once: which reads behind it they concern, their keys do not tell.
   const removed = delMany(channel, keys, Infinity);
