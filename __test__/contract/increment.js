@@ -78,6 +78,12 @@ module.exports = function increment(mode) {
     }
   });
 
+  test('a sum that is refused takes nothing from what is written behind it', async () => {
+    await cache.set('n', Number.MAX_SAFE_INTEGER);
+    await Promise.all([expectCode(() => cache.increment('n', 1_000), 'ERR_UNSAFE_INTEGER'), cache.set('n', 5)]);
+    expect(await cache.increment('n', 1)).toBe(6);
+  });
+
   test('refused sums that are under way together leave the counter and its expiry as they were', async () => {
     await cache.increment('n', Number.MAX_SAFE_INTEGER, { ttl: 1_000 });
     const results = await Promise.allSettled(Array.from({ length: 100 }, (_, i) => cache.increment('n', i + 1)));

@@ -16,7 +16,7 @@ use crate::engine::budget::Held;
 use crate::engine::cache::Cache;
 use crate::engine::clock::now_ms;
 use crate::engine::leaves::Shapes;
-use crate::engine::near::{CLOCKS, SLOTS, Versions};
+use crate::engine::near::{COUNTERS, Versions};
 use crate::engine::registry::Shared;
 use crate::engine::splice;
 
@@ -53,7 +53,7 @@ impl Bridge {
     /// How many counters `versions` must have.
     #[napi]
     pub fn slots() -> u32 {
-        u32::try_from(SLOTS + CLOCKS).unwrap_or(u32::MAX)
+        u32::try_from(COUNTERS).unwrap_or(u32::MAX)
     }
 
     /// Milliseconds of the clock in which the versions' moments are.

@@ -17,7 +17,7 @@ use parking_lot::Mutex;
 
 use super::text::{Frames, Json};
 use crate::engine::batch::{Reply, Sink};
-use crate::engine::near::{CLOCKS, SLOTS, Versions};
+use crate::engine::near::{COUNTERS, Versions};
 use crate::engine::splice;
 
 type Wake = ThreadsafeFunction<(), (), Frames, Status, false, true, 0>;
@@ -51,7 +51,7 @@ impl SharedVersions {
         let (first, count) = (array.as_ptr().cast_mut(), array.len());
         match NonNull::new(first.cast::<AtomicI32>()) {
             // An Int32Array is aligned to 4 bytes, as an AtomicI32 must be.
-            Some(first) if count >= SLOTS + CLOCKS => Ok(Self { first, count }),
+            Some(first) if count >= COUNTERS => Ok(Self { first, count }),
             _ => Err(Error::new(Status::InvalidArg, "the versions are too few".to_owned())),
         }
     }

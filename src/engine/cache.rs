@@ -1,7 +1,6 @@
 //! A cache: a namespace on an engine. Decides for each batch whether it runs here and now, or goes to the connection.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -196,16 +195,12 @@ impl Cache {
     /// A read of the near cache.
     fn look_up(&self, key: &str, now: u64, early: bool, versions: Option<&dyn Versions>) -> Looked {
         let near = &self.shared().near;
-        let note = |versions: &dyn Versions, key: &str| {
-            let slot = near.slot(key);
-            (slot, versions.counters()[slot].load(Ordering::SeqCst))
-        };
         // Noted before the look-up: see the essay in near.rs, race 7.
-        let own = versions.map(|v| note(v, key));
+        let own = versions.map(|v| near.note(v, key));
         let Some(hit) = near.get(key, self.max_age, now) else { return Looked::Nothing };
         let mut noted: Vec<(usize, i32)> = own.into_iter().collect();
         if let (Some(v), Some(meta)) = (versions, &hit.meta) {
-            noted.extend(meta.tags.names().map(|name| note(v, &tags::key(&self.prefix, name))));
+            noted.extend(meta.tags.names().map(|name| near.note(v, &tags::key(&self.prefix, name))));
         }
         if !self.is_valid(hit.meta.as_deref(), now) {
             return Looked::Nothing;

@@ -36,12 +36,13 @@
 //!
 //! **The limit.** A key that another process writes while a walk is under way may go as well, as with any SCAN.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use redis::Value;
 use tokio::sync::oneshot;
 
 use super::error::Trouble;
+use super::heads::Heads;
 use super::mutant;
 use super::pattern::Pattern;
 
@@ -58,8 +59,8 @@ struct Cover {
     /// Keys that lie there anew.
     except: HashSet<Box<str>>,
     removed: u64,
-    /// Who called it waits; none where it waits for nobody.
-    live: Option<oneshot::Sender<Swept>>,
+    /// Those who called it and wait; none where it waits for nobody.
+    live: Vec<oneshot::Sender<Swept>>,
     /// The server refuses to be walked: it hides nothing, and is tried again on the next recovery.
     parked: bool,
 }
@@ -88,72 +89,126 @@ pub struct Walk {
 
 #[derive(Default)]
 pub struct Covers {
-    list: Vec<Cover>,
+    list: BTreeMap<u64, Cover>,
+    heads: Heads<u64>,
     last: u64,
     exceptions: usize,
     bytes: usize,
     walk: Option<Walk>,
+    /// Patterns that wait, or are swept for nobody, the bytes of their texts, and how many hide nothing.
+    waiting: usize,
+    waiting_bytes: usize,
+    parked: usize,
 }
 
 impl Covers {
     /// A pattern that waits to be swept; one that is there already begins anew.
     pub fn note(&mut self, pattern: Pattern, parked: bool) {
-        self.drop_where(|cover| cover.live.is_none() && cover.pattern == pattern);
-        self.add(pattern, None, parked);
+        for id in self.heads.of(&pattern).to_vec() {
+            if self.list.get(&id).is_some_and(Cover::waits) {
+                self.drop(id);
+            }
+        }
+        self.add(pattern, Vec::new(), parked);
     }
 
-    /// A pattern that is swept for somebody who waits.
+    /// A pattern that is swept for somebody who waits. Whoever calls the same one anew before its walk has begun shares
+    /// it: what was written in between is covered again.
     pub fn raise(&mut self, pattern: Pattern) -> oneshot::Receiver<Swept> {
         let (told, swept) = oneshot::channel();
-        self.add(pattern, Some(told), false);
+        let last = self.heads.of(&pattern).last().copied();
+        let begun = self.walk.as_ref().is_some_and(|walk| last.is_some_and(|id| id <= walk.upto));
+        match last.and_then(|id| self.list.get_mut(&id)).filter(|cover| !begun && !cover.waits() && !cover.parked) {
+            Some(cover) => {
+                let except = std::mem::take(&mut cover.except);
+                cover.live.push(told);
+                self.forget(&except);
+            }
+            None => self.add(pattern, vec![told], false),
+        }
         swept
     }
 
-    fn add(&mut self, pattern: Pattern, live: Option<oneshot::Sender<Swept>>, parked: bool) {
+    fn add(&mut self, pattern: Pattern, live: Vec<oneshot::Sender<Swept>>, parked: bool) {
         self.last += 1;
-        self.list.push(Cover { id: self.last, pattern, except: HashSet::new(), removed: 0, live, parked });
+        self.put(Cover { id: self.last, pattern, except: HashSet::new(), removed: 0, live, parked });
+    }
+
+    fn put(&mut self, cover: Cover) {
+        if cover.waits() {
+            self.waiting += 1;
+            self.waiting_bytes += cover.pattern.bytes();
+        }
+        self.parked += usize::from(cover.parked);
+        self.heads.insert(&cover.pattern, cover.id);
+        self.list.insert(cover.id, cover);
+    }
+
+    fn drop(&mut self, id: u64) -> Option<Cover> {
+        let cover = self.list.remove(&id)?;
+        if cover.waits() {
+            self.waiting -= 1;
+            self.waiting_bytes -= cover.pattern.bytes();
+        }
+        self.parked -= usize::from(cover.parked);
+        self.heads.remove(&cover.pattern, |other| *other == id);
+        self.forget(&cover.except);
+        Some(cover)
+    }
+
+    fn of(&self, pattern: &Pattern) -> impl Iterator<Item = &Cover> {
+        self.heads.of(pattern).iter().filter_map(|id| self.list.get(id))
+    }
+
+    fn matching<'a>(&'a self, key: &'a [u8]) -> impl Iterator<Item = &'a Cover> {
+        self.heads.matching(key).filter_map(|id| self.list.get(id))
     }
 
     /// Whether a whole walk for this pattern is still to come: one that is under way has passed some keys already.
     pub fn awaits(&self, pattern: &Pattern) -> bool {
         let begun = |cover: &Cover| self.walk.as_ref().is_some_and(|walk| walk.is_for(cover));
-        self.list.iter().any(|cover| cover.live.is_none() && cover.pattern == *pattern && !begun(cover))
+        self.of(pattern).any(|cover| cover.waits() && !begun(cover))
     }
 
     pub fn contains(&self, pattern: &Pattern) -> bool {
-        self.list.iter().any(|cover| cover.pattern == *pattern)
+        !self.heads.of(pattern).is_empty()
     }
 
     /// Forgets the patterns behind a prefix that wait, in favour of one for them all.
     pub fn widen(&mut self, pattern: Pattern) {
-        self.drop_where(|cover| cover.live.is_none() && cover.pattern.prefix == pattern.prefix);
-        self.add(pattern, None, false);
+        let narrow = |cover: &&Cover| cover.waits() && cover.pattern.prefix == pattern.prefix;
+        let narrow: Vec<u64> = self.list.values().filter(narrow).map(|cover| cover.id).collect();
+        narrow.into_iter().for_each(|id| _ = self.drop(id));
+        self.add(pattern, Vec::new(), false);
     }
 
     /// Patterns that wait, or are swept for nobody.
     pub fn waiting(&self) -> usize {
-        self.list.iter().filter(|cover| cover.live.is_none()).count()
+        self.waiting
     }
 
     /// Bytes of their texts.
     pub fn waiting_bytes(&self) -> usize {
-        self.list.iter().filter(|cover| cover.live.is_none()).map(|cover| cover.pattern.bytes()).sum()
+        self.waiting_bytes
     }
 
     /// All that stand: that hide keys.
     pub fn standing(&self) -> usize {
-        self.list.iter().filter(|cover| !cover.parked).count()
+        self.list.len() - self.parked
     }
 
     pub fn hides(&self, key: &str) -> bool {
-        self.list.iter().any(|cover| cover.hides(key.as_bytes()))
+        self.matching(key.as_bytes()).any(|cover| cover.hides(key))
     }
 
     /// A write of a key, or a computation: what lies there is to be removed, and the key is not covered from here on.
     pub fn uncover(&mut self, key: &str) -> Covered {
         let room = self.exceptions < MAX_EXCEPTIONS && self.bytes + key.len() <= MAX_EXCEPTION_BYTES;
         let mut covered = Covered::No;
-        for cover in self.list.iter_mut().filter(|cover| cover.hides(key.as_bytes())) {
+        let hiding: Vec<u64> =
+            self.matching(key.as_bytes()).filter(|cover| cover.hides(key)).map(|cover| cover.id).collect();
+        for cover in hiding {
+            let Some(cover) = self.list.get_mut(&cover) else { continue };
             if room {
                 cover.except.insert(key.into());
                 self.exceptions += 1;
@@ -166,7 +221,7 @@ impl Covers {
 
     /// So many keys went by `uncover`.
     pub fn count(&mut self, id: u64, removed: u64) {
-        if let Some(cover) = self.list.iter_mut().find(|cover| cover.id == id) {
+        if let Some(cover) = self.list.get_mut(&id) {
             cover.removed += removed;
         }
     }
@@ -175,11 +230,11 @@ impl Covers {
     /// run id.
     pub fn walk(&mut self, server: Option<&str>) -> Option<Walk> {
         let wanted = |walk: &Walk| {
-            walk.server.as_deref() == server && server.is_some() && self.list.iter().any(|cover| walk.is_for(cover))
+            walk.server.as_deref() == server && server.is_some() && self.list.values().any(|cover| walk.is_for(cover))
         };
         let old = self.walk.take().filter(wanted);
         let walk = old.or_else(|| {
-            let standing = self.list.iter().filter(|cover| !cover.parked);
+            let standing = self.list.values().filter(|cover| !cover.parked);
             let patterns: Vec<Pattern> = standing.map(|cover| cover.pattern.clone()).collect();
             (!patterns.is_empty()).then(|| Walk {
                 cursor: b"0".to_vec(),
@@ -196,23 +251,29 @@ impl Covers {
     /// The keys of a page that are to go.
     pub fn pick(&mut self, page: Vec<Value>) -> Vec<Picked> {
         let mut picked: Vec<Picked> = Vec::new();
-        let Some(walk) = &mut self.walk else { return picked };
+        let mut parts: HashMap<(u64, bool), usize> = HashMap::new();
+        let Some(walk) = &self.walk else { return picked };
+        let mut passed = false;
         for value in page {
             let Value::BulkString(key) = value else { continue };
             // The server matched it already, or matched too much: only what one of the patterns means is ever removed,
             // whatever the server says.
-            let mut matched = self.list.iter().filter(|cover| walk.is_for(cover) && cover.pattern.matches(&key));
-            let Some(first) = matched.next() else { continue };
+            let matching = || self.matching(&key).filter(|cover| walk.is_for(cover));
+            let Some(first) = matching().min_by_key(|cover| cover.id) else { continue };
             let spares = self.exceptions > 0 && !mutant::lacks("exception");
-            if spares && first.excepts(&key) && matched.all(|cover| cover.excepts(&key)) {
-                walk.passed = true;
+            if spares && matching().all(|cover| cover.excepts(&key)) {
+                passed = true;
                 continue;
             }
             let (id, counts) = (first.id, first.pattern.is_callers(&key));
-            match picked.iter_mut().find(|part| part.id == id && part.counts == counts) {
+            let at = *parts.entry((id, counts)).or_insert(picked.len());
+            match picked.get_mut(at) {
                 Some(part) => part.keys.push(key),
                 None => picked.push(Picked { id, counts, keys: vec![key] }),
             }
+        }
+        if let Some(walk) = &mut self.walk {
+            walk.passed |= passed;
         }
         picked
     }
@@ -237,16 +298,13 @@ impl Covers {
 
     fn end_where(&mut self, trouble: Option<&Trouble>, which: impl Fn(&Cover) -> bool) -> bool {
         let mut untold = false;
-        let list = std::mem::take(&mut self.list);
-        for cover in list {
-            if !which(&cover) {
-                self.list.push(cover);
-                continue;
-            }
-            self.forget(&cover);
-            match cover.live {
-                Some(live) => _ = live.send(trouble.map_or(Ok(cover.removed), |trouble| Err(trouble.clone()))),
-                None => untold |= trouble.is_some(),
+        let over: Vec<u64> = self.list.values().filter(|cover| which(cover)).map(|cover| cover.id).collect();
+        for cover in over.into_iter().filter_map(|id| self.drop(id)) {
+            untold |= trouble.is_some() && cover.waits();
+            // What went is counted once, for the first of them.
+            let mut removed = cover.removed;
+            for live in cover.live {
+                let _ = live.send(trouble.map_or(Ok(std::mem::take(&mut removed)), |trouble| Err(trouble.clone())));
             }
         }
         untold
@@ -254,29 +312,24 @@ impl Covers {
 
     /// The connection is lost: all wait for the next one.
     pub fn lose(&mut self) {
-        for cover in &mut self.list {
-            cover.live = None;
+        let Self { list, last, walk, .. } = std::mem::take(self);
+        (self.last, self.walk) = (last, walk);
+        for mut cover in list.into_values() {
+            cover.live = Vec::new();
             if std::mem::take(&mut cover.parked) {
                 // Another number: the walk that goes on is not for it.
                 self.last += 1;
                 cover.id = self.last;
             }
             cover.except = HashSet::new();
+            self.put(cover);
         }
-        (self.exceptions, self.bytes) = (0, 0);
         self.walk.take_if(|walk| walk.passed);
     }
 
-    fn drop_where(&mut self, which: impl Fn(&Cover) -> bool) {
-        let list = std::mem::take(&mut self.list);
-        for cover in list {
-            if which(&cover) { self.forget(&cover) } else { self.list.push(cover) }
-        }
-    }
-
-    fn forget(&mut self, cover: &Cover) {
-        self.exceptions -= cover.except.len();
-        self.bytes -= cover.except.iter().map(|key| key.len()).sum::<usize>();
+    fn forget(&mut self, except: &HashSet<Box<str>>) {
+        self.exceptions -= except.len();
+        self.bytes -= except.iter().map(|key| key.len()).sum::<usize>();
     }
 }
 
@@ -295,8 +348,13 @@ impl Walk {
 }
 
 impl Cover {
-    fn hides(&self, key: &[u8]) -> bool {
-        !self.parked && self.pattern.matches(key) && !self.excepts(key)
+    fn waits(&self) -> bool {
+        self.live.is_empty()
+    }
+
+    /// Whether a key that its pattern matches is hidden.
+    fn hides(&self, key: &str) -> bool {
+        !self.parked && !self.except.contains(key)
     }
 
     fn excepts(&self, key: &[u8]) -> bool {

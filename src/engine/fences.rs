@@ -5,10 +5,12 @@
 //! stored. It gives up what it holds in Redis at once: its marker would keep the next caller, of this process or
 //! another, waiting for a result that comes to nothing.
 
+use std::ops::Bound;
 use std::sync::atomic::Ordering;
 
-use super::flight::Flights;
+use super::flight::{Flights, Table};
 use super::mutant;
+use super::pattern::Pattern;
 use super::tags;
 use super::waiters::Lease;
 
@@ -36,10 +38,17 @@ impl Flights {
         }
     }
 
-    /// As `fence`, for all keys that satisfy `matches`.
-    pub fn fence_matching(&self, matches: impl Fn(&str) -> bool) {
-        for (key, flights) in &mut self.table.lock().flights {
-            if matches(key) {
+    /// As `fence`, for all keys that match: those behind the pattern's head are looked at.
+    pub fn fence_matching(&self, pattern: &Pattern) {
+        if self.is_empty() {
+            return;
+        }
+        let head = pattern.head();
+        let head = std::str::from_utf8(&head).unwrap_or_default();
+        let mut table = self.table.lock();
+        let behind = table.flights.range_mut::<str, _>((Bound::Included(head), Bound::Unbounded));
+        for (key, flights) in behind.take_while(|(key, _)| key.starts_with(head)) {
+            if pattern.matches(key.as_bytes()) {
                 flights.iter_mut().for_each(|f| f.fence());
             }
         }
@@ -51,10 +60,11 @@ impl Flights {
             return;
         }
         let Some((prefix, name)) = key.split_once(tags::TAG) else { return };
-        for (key, flights) in &mut self.table.lock().flights {
-            if key.starts_with(prefix) {
-                flights.iter_mut().filter(|f| f.tags.iter().any(|tag| *tag.name == *name)).for_each(|f| f.fence());
-            }
+        let mut table = self.table.lock();
+        let Table { flights, tagged, .. } = &mut *table;
+        for (token, key) in tagged.get(name).into_iter().flatten().filter(|(_, key)| key.starts_with(prefix)) {
+            let own = flights.get_mut(key).and_then(|flights| flights.iter_mut().find(|f| f.token == *token));
+            own.into_iter().for_each(|f| f.fence());
         }
     }
 }

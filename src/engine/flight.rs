@@ -27,7 +27,8 @@
 //! Rejected: coalescing in JavaScript alone, as worker threads would each compute, and as JavaScript does not see the deletes of other
 //! threads; a version per key kept for ever, as it grows with the number of keys. Flights live only as long as somebody computes.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
@@ -54,7 +55,10 @@ pub struct Flights {
 
 #[derive(Default)]
 pub(super) struct Table {
-    pub(super) flights: HashMap<Box<str>, Vec<Flight>>,
+    /// In their order: a pattern fences those behind its head.
+    pub(super) flights: BTreeMap<Box<str>, Vec<Flight>>,
+    /// Of each tag, the flights whose result would have it, by their tokens, and their keys.
+    pub(super) tagged: HashMap<Arc<str>, BTreeMap<u32, Box<str>>>,
     next_token: u32,
 }
 
@@ -79,8 +83,11 @@ impl Flights {
 
     /// The tokens of the tags that its result will have.
     pub fn tag(&self, key: &str, token: u32, tags: Vec<Tag>) {
-        if let Some(flight) = self.table.lock().find(key, token) {
-            flight.tags = tags;
+        let mut table = self.table.lock();
+        let Some(flight) = table.find(key, token) else { return };
+        flight.tags.clone_from(&tags);
+        for tag in tags {
+            table.tagged.entry(tag.name).or_default().insert(token, key.into());
         }
     }
 
@@ -251,13 +258,15 @@ impl Flights {
     pub fn forget(&self, client: u32) -> Answers {
         let mut orphans = Vec::new();
         let mut table = self.table.lock();
-        for flights in table.flights.values_mut() {
+        let Table { flights, tagged, .. } = &mut *table;
+        for flights in flights.values_mut() {
             for flight in flights.iter_mut() {
                 flight.waiters.retain(|caller| caller.client() != client);
             }
             // A flight that still reads is answered by its read, for those of other environments who wait for it.
             for dead in flights.extract_if(.., |f| f.client == client && (f.is_computing() || f.waiters.is_empty())) {
                 dead.give_up();
+                untag(tagged, &dead);
                 orphans.extend(dead.waiters);
             }
         }
@@ -278,6 +287,7 @@ impl Flights {
         if flights.is_empty() {
             table.flights.remove(key);
         }
+        untag(&mut table.tagged, &flight);
         self.count(table);
         Some(flight)
     }
@@ -304,5 +314,17 @@ impl Table {
 
     fn find(&mut self, key: &str, token: u32) -> Option<&mut Flight> {
         self.flights.get_mut(key)?.iter_mut().find(|f| f.token == token)
+    }
+}
+
+/// A flight that is over has no tags.
+fn untag(tagged: &mut HashMap<Arc<str>, BTreeMap<u32, Box<str>>>, flight: &Flight) {
+    for tag in &flight.tags {
+        if let Some(flights) = tagged.get_mut(&tag.name) {
+            flights.remove(&flight.token);
+            if flights.is_empty() {
+                tagged.remove(&tag.name);
+            }
+        }
     }
 }

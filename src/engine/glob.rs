@@ -83,6 +83,12 @@ fn class(pattern: &[u8], byte: u8) -> Option<usize> {
     (found != negated).then_some(i)
 }
 
+/// What every text that matches begins with, or a part of it.
+pub fn literal(pattern: &[u8]) -> &[u8] {
+    let special = |b: &u8| matches!(b, b'*' | b'?' | b'[' | b'\\');
+    &pattern[..pattern.iter().position(special).unwrap_or(pattern.len())]
+}
+
 /// Escapes what would mean something in a pattern.
 pub fn escape(literal: &str) -> String {
     let mut out = String::with_capacity(literal.len() + 8);

@@ -43,7 +43,7 @@ impl Called {
     pub fn take_place(&mut self, cache: &Cache) -> Option<Sweep> {
         let (pattern, near) = self.sweep.take()?;
         let shared = cache.shared();
-        shared.flights.fence_matching(|key| pattern.matches(key.as_bytes()));
+        shared.flights.fence_matching(&pattern);
         shared.near.uncover(&pattern, &near);
         let memory = shared.memory.raise(&pattern, false);
         Some(Sweep { pattern, near, memory })

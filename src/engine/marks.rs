@@ -14,16 +14,20 @@
 //! **Rejected.** *A list of the keys written since*, as the covers of Redis' keys have it (covers.rs): it has a bound,
 //! and a write beyond it would be lost. *A lock for as long as the walk takes*: it is the walk that takes long.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use parking_lot::RwLock;
 
+use super::heads::Heads;
 use super::mutant;
 use super::pattern::Pattern;
 
 /// A sweep that is not over.
 pub struct Mark {
+    /// They are counted.
+    number: u64,
     pattern: Pattern,
     /// Entries with a smaller stamp are hidden.
     before: AtomicU64,
@@ -44,6 +48,10 @@ impl Mark {
         self.removed.load(Ordering::Relaxed)
     }
 
+    fn is_behind(&self, stamp: u64) -> bool {
+        stamp < self.before.load(Ordering::SeqCst)
+    }
+
     pub fn is_swept(&self) -> bool {
         self.swept.load(Ordering::SeqCst)
     }
@@ -54,9 +62,16 @@ impl Mark {
 pub struct Marks {
     /// Spares reads the lock while there are none.
     standing: AtomicUsize,
-    list: RwLock<Vec<Arc<Mark>>>,
+    list: RwLock<List>,
     sweeps: AtomicU64,
     floor: AtomicU64,
+}
+
+#[derive(Default)]
+struct List {
+    last: u64,
+    marks: BTreeMap<u64, Arc<Mark>>,
+    heads: Heads<Arc<Mark>>,
 }
 
 impl Marks {
@@ -68,16 +83,19 @@ impl Marks {
     /// Hides what matches. `open`: whenever it was written, until `close`; else what was written until now.
     pub fn raise(&self, pattern: Pattern, open: bool) -> Arc<Mark> {
         let before = if open { u64::MAX } else { self.next() };
+        let mut list = self.list.write();
+        list.last += 1;
         let mark = Arc::new(Mark {
+            number: list.last,
             pattern,
             before: AtomicU64::new(before),
             removed: AtomicU64::new(0),
             swept: AtomicBool::new(false),
         });
         if !mutant::lacks("mark") {
-            let mut list = self.list.write();
-            list.push(mark.clone());
-            self.standing.store(list.len(), Ordering::SeqCst);
+            list.marks.insert(mark.number, mark.clone());
+            list.heads.insert(&mark.pattern, mark.clone());
+            self.standing.store(list.marks.len(), Ordering::SeqCst);
         }
         mark
     }
@@ -99,19 +117,24 @@ impl Marks {
     /// Those that stand now and are closed: what a walk that begins now does away with.
     pub fn closed(&self) -> Vec<Arc<Mark>> {
         let closed = |mark: &&Arc<Mark>| mark.before.load(Ordering::SeqCst) != u64::MAX;
-        self.list.read().iter().filter(closed).cloned().collect()
+        self.list.read().marks.values().filter(closed).cloned().collect()
     }
 
     /// They hide nothing any more: a walk has met every entry.
     pub fn lift(&self, swept: &[Arc<Mark>]) {
         let mut list = self.list.write();
-        list.retain(|mark| !swept.iter().any(|over| Arc::ptr_eq(mark, over)));
-        self.standing.store(list.len(), Ordering::SeqCst);
+        for over in swept {
+            list.marks.remove(&over.number);
+            list.heads.remove(&over.pattern, |mark| mark.number == over.number);
+        }
+        self.standing.store(list.marks.len(), Ordering::SeqCst);
         swept.iter().for_each(|mark| mark.swept.store(true, Ordering::SeqCst));
     }
 
     pub fn hides(&self, key: &str, stamp: u64) -> bool {
-        stamp < self.floor.load(Ordering::SeqCst) || self.by(key, stamp).is_some()
+        stamp < self.floor.load(Ordering::SeqCst)
+            || self.standing.load(Ordering::SeqCst) > 0
+                && self.list.read().heads.matching(key.as_bytes()).any(|mark| mark.is_behind(stamp))
     }
 
     /// The mark by which an entry is hidden, the oldest if there are several.
@@ -120,8 +143,7 @@ impl Marks {
             return None;
         }
         let list = self.list.read();
-        let hides =
-            |mark: &&Arc<Mark>| stamp < mark.before.load(Ordering::SeqCst) && mark.pattern.matches(key.as_bytes());
-        list.iter().find(hides).cloned()
+        let hiding = list.heads.matching(key.as_bytes()).filter(|mark| mark.is_behind(stamp));
+        hiding.min_by_key(|mark| mark.number).cloned()
     }
 }

@@ -26,6 +26,7 @@ pub mod extras;
 pub mod fences;
 pub mod flight;
 pub mod glob;
+pub mod heads;
 pub mod journal;
 pub mod key;
 pub mod lease;

@@ -53,6 +53,10 @@ use super::pattern::Pattern;
 pub const SLOTS: usize = 1 << 17;
 /// Behind them, until when an engine vouches: for hot values, in the low 32 bits of milliseconds. Engines that live at the same time and are so many numbers apart share one.
 pub const CLOCKS: usize = 1 << 10;
+/// Behind them, whether a version was noted since all were last raised.
+const NOTED: usize = SLOTS + CLOCKS;
+/// All that an environment shares.
+pub const COUNTERS: usize = NOTED + 1;
 
 /// It was never lost, or is there again.
 const NEVER: u64 = u64::MAX;
@@ -61,7 +65,7 @@ const MIN_VOUCH_STEP_MS: u64 = 20;
 
 /// The version counters of one environment, in memory that it shares with JavaScript.
 pub trait Versions: Send + Sync {
-    /// `SLOTS` counters, and `CLOCKS` moments.
+    /// `COUNTERS` of them.
     fn counters(&self) -> &[AtomicI32];
 }
 
@@ -274,10 +278,29 @@ impl Near {
         }
     }
 
+    /// All hot values end. That is a millisecond's work for each environment, on the thread of whoever calls
+    /// `delPattern`, so it is only done where one was noted since it was done last. Under a lock: who finds that there
+    /// is nothing to do must not go on before somebody else has done it.
     fn bump_all(&self) {
+        static ONE: Mutex<()> = Mutex::new(());
+        let _one = ONE.lock();
         for versions in self.versions.read().iter() {
-            versions.counters().iter().take(SLOTS).for_each(|v| _ = v.fetch_add(1, Ordering::SeqCst));
+            let counters = versions.counters();
+            if counters[NOTED].swap(0, Ordering::SeqCst) != 0 {
+                counters.iter().take(SLOTS).for_each(|v| _ = v.fetch_add(1, Ordering::SeqCst));
+            }
         }
+    }
+
+    /// Notes a key's version, before it is looked up: see race 7. That one was noted is said behind that, and before
+    /// the look-up, too: `bump_all` comes behind it then, or the look-up behind what was removed.
+    pub fn note(&self, versions: &dyn Versions, key: &str) -> (usize, i32) {
+        let (slot, counters) = (self.slot(key), versions.counters());
+        let version = counters[slot].load(Ordering::SeqCst);
+        if counters[NOTED].load(Ordering::SeqCst) == 0 {
+            counters[NOTED].store(1, Ordering::SeqCst);
+        }
+        (slot, version)
     }
 
     /// Which counter a key has.

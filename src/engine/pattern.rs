@@ -37,6 +37,14 @@ impl Pattern {
         })
     }
 
+    /// What every stored key that matches begins with.
+    pub fn head(&self) -> Vec<u8> {
+        if mutant::lacks("prefix") {
+            return Vec::new();
+        }
+        [self.prefix.as_bytes(), glob::literal(self.glob.as_bytes())].concat()
+    }
+
     /// Whether a stored key is the caller's and not the cache's own.
     pub fn is_callers(&self, key: &[u8]) -> bool {
         self.rest(key).is_some_and(|rest| !tags::is_internal(rest))

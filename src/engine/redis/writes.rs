@@ -85,8 +85,13 @@ pub(super) fn store(cache: &Cache, key: &str, result: &Computed<'_>, landing: &L
     }
 }
 
+/// What was written since is no sum that JavaScript cannot hold. Lua's numbers are doubles: from 2^53 on they compare
+/// as larger.
+const TAKE_BACK_TEXT: &str = "local n = tonumber(redis.call('GET', KEYS[1])) \
+    if n and (n > 9007199254740991 or n < -9007199254740991) then return redis.call('INCRBY', KEYS[1], ARGV[1]) end";
+
 /// Undoes an increment whose sum JavaScript cannot hold. In a script, so that a counter that expired meanwhile is not
-/// made anew; where scripts are denied, that may happen.
+/// made anew, and one that was written meanwhile keeps what was written; where scripts are denied, that may happen.
 pub(super) fn take_back(key: &str, amount: i64, denied: Denied) -> Cmd {
     if denied.scripts.is() {
         let mut add = with_key("INCRBY", key);
@@ -94,7 +99,7 @@ pub(super) fn take_back(key: &str, amount: i64, denied: Denied) -> Cmd {
         return add;
     }
     let mut command = cmd("EVAL");
-    command.arg("if redis.call('EXISTS', KEYS[1]) == 1 then return redis.call('INCRBY', KEYS[1], ARGV[1]) end");
+    command.arg(TAKE_BACK_TEXT);
     command.arg(1).arg(key).arg(amount.saturating_neg());
     command
 }

@@ -11,6 +11,8 @@ use crate::engine::batch::{Json, Op, Reply, ReplyTo, Why};
 use crate::engine::clock::Ttl;
 use crate::engine::codec::Codec;
 use crate::engine::flight::Flights;
+use crate::engine::key::Prefix;
+use crate::engine::pattern::Pattern;
 use crate::engine::tags;
 use crate::engine::waiters::{Begin, Caller, Lease, Outcome};
 
@@ -292,7 +294,7 @@ fn whatever_ends_the_right_to_store_gives_the_lease_up() {
     type End = fn(&Flights, u32, u32);
     let ends: [(&str, End); 6] = [
         ("a write", |flights, _, _| assert_eq!(flights.fence("k"), flights.fence("k"))),
-        ("a pattern", |flights, _, _| flights.fence_matching(|key| key == "k")),
+        ("a pattern", |flights, _, _| flights.fence_matching(&Pattern::new(&Prefix::new(""), "k", false))),
         ("a tag", |flights, _, _| flights.fence_tag(&[tags::TAG, "t"].concat())),
         ("the end of its environment", |flights, _, client| flights.forget(client).send()),
         ("its cache is closed", |flights, token, _| flights.end("k", token, Outcome::Left).send()),

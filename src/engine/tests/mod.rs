@@ -7,6 +7,7 @@ mod expiry;
 mod flight;
 mod fuzz;
 mod glob;
+mod heads;
 mod journal;
 mod keys;
 mod lease;

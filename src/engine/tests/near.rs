@@ -9,7 +9,7 @@ use crate::engine::budget::Budget;
 use crate::engine::cache::Cache;
 use crate::engine::clock::Ttl;
 use crate::engine::key::Prefix;
-use crate::engine::near::{CLOCKS, Near, SLOTS, Versions};
+use crate::engine::near::{COUNTERS, Near, Versions};
 use crate::engine::pattern::Pattern;
 use crate::engine::redis::commands;
 use crate::engine::redis::denied::Denied;
@@ -120,22 +120,39 @@ impl Versions for Counters {
 #[test]
 fn every_way_to_lose_an_entry_raises_its_version() {
     let near = armed();
-    let versions: Arc<dyn Versions> = Arc::new(Counters((0..SLOTS + CLOCKS).map(|_| AtomicI32::new(0)).collect()));
+    let versions: Arc<dyn Versions> = Arc::new(Counters((0..COUNTERS).map(|_| AtomicI32::new(0)).collect()));
     near.share(versions.clone());
-    let version = || versions.counters()[near.slot("k")].load(Ordering::SeqCst);
+    let noted = || near.note(&*versions, "k").1;
     near.invalidate("k");
-    assert_eq!(version(), 1);
+    assert_eq!(noted(), 1);
     let pattern = Pattern::everything(&Prefix::new(""));
     let mark = near.cover(&pattern);
-    assert_eq!(version(), 2);
+    assert_eq!(noted(), 2);
     near.uncover(&pattern, &mark);
     near.flush();
-    assert_eq!(version(), 3);
+    assert_eq!(noted(), 3);
     near.disarm(0);
-    assert_eq!(version(), 4);
+    assert_eq!(noted(), 4);
     near.unshare(&versions);
     near.flush();
-    assert_eq!(version(), 4, "an environment that has ended is left alone");
+    assert_eq!(noted(), 4, "an environment that has ended is left alone");
+}
+
+#[test]
+fn sweeps_raise_versions_only_where_one_was_noted_since() {
+    let near = armed();
+    let versions: Arc<dyn Versions> = Arc::new(Counters((0..COUNTERS).map(|_| AtomicI32::new(0)).collect()));
+    near.share(versions.clone());
+    let version = || versions.counters()[near.slot("k")].load(Ordering::SeqCst);
+    let pattern = Pattern::everything(&Prefix::new(""));
+    near.note(&*versions, "other");
+    for _ in 0..3 {
+        near.cover(&pattern);
+    }
+    assert_eq!(version(), 1, "nothing was noted between the first and the last");
+    near.note(&*versions, "k");
+    near.cover(&pattern);
+    assert_eq!(version(), 2);
 }
 
 fn get(client: &Arc<Client>, cache: &Arc<Cache>, key: &str) -> Option<String> {

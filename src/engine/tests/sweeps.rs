@@ -145,6 +145,29 @@ fn a_pattern_that_is_called_again_during_a_walk_is_walked_for_again() {
 }
 
 #[test]
+fn whoever_calls_the_same_pattern_before_its_walk_begins_shares_it() {
+    let journal = Journal::default();
+    let mut first = journal.raise(pattern("a*"));
+    assert!(matches!(journal.uncover("app:a1"), Covered::Excepted(_)));
+    let mut second = journal.raise(pattern("a*"));
+    assert!(journal.covers("app:a1"), "what was written between the two is swept for the second");
+    assert!(journal.walk(Some("s")).is_some());
+    let mut third = journal.raise(pattern("a*"));
+    assert_eq!(picked(&journal, &["app:a1", "b"]), ["app:a1"]);
+    for part in journal.pick(keys(&["app:a1"])) {
+        journal.removed(part.id, 1);
+    }
+    journal.walked(None);
+    assert!(matches!(first.try_recv(), Ok(Ok(1))));
+    assert!(matches!(second.try_recv(), Ok(Ok(0))), "what went is counted once");
+    assert!(third.try_recv().is_err(), "its walk is the next one");
+    assert!(journal.walk(Some("s")).is_some());
+    journal.walked(None);
+    assert!(matches!(third.try_recv(), Ok(Ok(0))));
+    assert!(!journal.is_covering());
+}
+
+#[test]
 fn a_walk_that_was_cut_off_goes_on_on_the_same_server_alone() {
     let (journal, prefix) = (Journal::default(), Prefix::new("app"));
     let cursor =
