@@ -38,7 +38,8 @@ module.exports = function stats(mode) {
       staleServed: 0,
       errors: {},
       decodeErrors: 0,
-      evictions: 0,
+      // Of the whole tier, which other caches of the process share.
+      evictions: count,
       memory,
       redis: mode.shared ? redis : null,
       memoryUsed: count,

@@ -14,7 +14,8 @@ describe.each(MODES)('in $name', (mode) => {
   beforeAll(() => mode.start());
   afterAll(() => mode.stop());
   beforeEach(async () => {
-    const options = { namespace: freshNamespace(), timeoutMs: 60_000 };
+    // Room for all that is stored here: in memory mode the tier is shared with the spec files that ran before.
+    const options = { namespace: freshNamespace(), timeoutMs: 60_000, maxMemory: '256mb' };
     [cache, sibling] = [await mode.cache(options), await mode.cache(options)];
   });
   afterEach(closeCaches);
