@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicI32;
 
 use divan::counter::{BytesCount, ItemsCount};
-use divan::{AllocProfiler, Bencher};
+use divan::Bencher;
 use holdfast::engine::batch::{Batch, Json, Op, Reply, Span};
 use holdfast::engine::budget::Budget;
 use holdfast::engine::clock::{Ttl, now_ms};
@@ -21,8 +21,10 @@ use holdfast::engine::room::Room;
 use holdfast::engine::splice;
 use holdfast::engine::tag_list::Tags;
 
+// The addon has an allocator of its own; the pure engine leaves the choice to us.
+#[cfg(not(feature = "node"))]
 #[global_allocator]
-static ALLOC: AllocProfiler = AllocProfiler::system();
+static ALLOC: divan::AllocProfiler = divan::AllocProfiler::system();
 
 const KEYS: usize = 10_000;
 /// The calls of one native call at most; see src/js/channel.js.

@@ -24,6 +24,15 @@ test('the addon shows its registration and no other symbol, and keeps to its siz
   expect(said).not.toContain('bytes, ');
 });
 
+test('the addon allocates with mimalloc: freed entries do not hold up the event loop', () => {
+  const { stderr } = spawnSync(process.execPath, ['-e', 'require(".")'], {
+    cwd: ROOT,
+    encoding: 'utf8',
+    env: { ...process.env, MIMALLOC_VERBOSE: '1' },
+  });
+  expect(stderr).toContain('mimalloc: v2.');
+});
+
 test('a library with other exports, or that needs a newer glibc or other libraries, is refused', () => {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'holdfast-binary-'));
   try {

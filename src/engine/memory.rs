@@ -13,15 +13,12 @@ use quick_cache::{DefaultHashBuilder, Lifecycle, OptionsBuilder, Weighter};
 use super::budget::Budget;
 use super::clock::Ttl;
 use super::entry::{Codec, Meta};
+use super::heap;
 use super::marks::Marks;
 
-/// Bytes an entry costs beside its key and value: the slot in quick_cache's slab and map (key pointer, value, links, hash table), and the headers
-/// and rounding of two heap blocks. Measured: see docs/memory.md.
-pub const ENTRY_OVERHEAD: u64 = 170;
-
-/// What an entry with options costs beside that and its tags: the heap block of its `Meta`, with its counters and
-/// rounding.
-const META: usize = size_of::<Meta>() + 32;
+/// Bytes that an entry costs beside its heap blocks: the slot in quick_cache's slab and map (key pointer, value, links,
+/// hash table). Measured: see docs/memory.md.
+pub const ENTRY_OVERHEAD: usize = 144;
 
 /// What is kept at a key.
 #[derive(Clone)]
@@ -60,8 +57,8 @@ pub(super) struct Bytes;
 
 impl Weighter<Arc<str>, Entry> for Bytes {
     fn weight(&self, key: &Arc<str>, entry: &Entry) -> u64 {
-        let meta = entry.meta.as_ref().map_or(0, |meta| META + meta.tags.weight());
-        (key.len() + entry.value.len() + meta) as u64 + ENTRY_OVERHEAD
+        let meta = entry.meta.as_ref().map_or(0, |meta| heap::shared(size_of::<Meta>()) + meta.tags.weight());
+        (heap::shared(key.len()) + heap::shared(entry.value.len()) + meta + ENTRY_OVERHEAD) as u64
     }
 }
 

@@ -27,6 +27,7 @@ pub mod fences;
 pub mod flight;
 pub mod glob;
 pub mod heads;
+mod heap;
 pub mod journal;
 pub mod key;
 pub mod lease;

@@ -6,9 +6,7 @@
 //! each entry, and neither is what an eviction frees.
 
 use super::entry::Tag;
-
-/// What the heap takes for a block beside its bytes, rounding included.
-const BLOCK: usize = 16;
+use super::heap;
 
 /// Names and tokens in turn, one behind the other.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -59,7 +57,7 @@ impl Tags {
 
     /// Bytes of the heap.
     pub fn weight(&self) -> usize {
-        if self.is_empty() { 0 } else { self.text.len() + size_of_val(&*self.ends) + 2 * BLOCK }
+        heap::block(self.text.len()) + heap::block(size_of_val(&*self.ends))
     }
 }
 
