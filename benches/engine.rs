@@ -6,20 +6,23 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::sync::atomic::AtomicI32;
 
-use divan::counter::{BytesCount, ItemsCount};
 use divan::Bencher;
-use holdfast::engine::batch::{Batch, Json, Op, Reply, Span};
-use holdfast::engine::budget::Budget;
-use holdfast::engine::clock::{Ttl, now_ms};
-use holdfast::engine::codec::Codec;
-use holdfast::engine::entry::{Format, Meta};
-use holdfast::engine::journal::Journal;
-use holdfast::engine::key::Prefix;
-use holdfast::engine::leaves::{Leaves, Shapes};
-use holdfast::engine::near::{CLOCKS, Near, SLOTS, Versions};
-use holdfast::engine::room::Room;
-use holdfast::engine::splice;
-use holdfast::engine::tag_list::Tags;
+use divan::counter::{BytesCount, ItemsCount};
+use holdfast::engine::base::clock::{Ttl, now_ms};
+use holdfast::engine::base::key::Prefix;
+use holdfast::engine::base::text::{Json, Span};
+use holdfast::engine::call::batch::{Batch, Op};
+use holdfast::engine::call::leaves::{Leaves, Shapes};
+use holdfast::engine::call::reply::Reply;
+use holdfast::engine::call::sink::{CLOCKS, SLOTS, Versions};
+use holdfast::engine::call::splice;
+use holdfast::engine::tier::budget::Budget;
+use holdfast::engine::tier::journal::Journal;
+use holdfast::engine::tier::near::Near;
+use holdfast::engine::value::codec::Codec;
+use holdfast::engine::value::entry::{Format, Meta};
+use holdfast::engine::value::room::Room;
+use holdfast::engine::value::tag_list::Tags;
 
 // The addon has an allocator of its own; the pure engine leaves the choice to us.
 #[cfg(not(feature = "node"))]

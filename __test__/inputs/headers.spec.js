@@ -1,4 +1,4 @@
-// Input 34, with the binary header of src/engine/entry.rs: bytes at our keys that begin like one, for each codec. A miss and a counted decodeError for
+// Input 34, with the binary header of src/engine/value/entry.rs: bytes at our keys that begin like one, for each codec. A miss and a counted decodeError for
 // that key alone.
 'use strict';
 

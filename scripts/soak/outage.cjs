@@ -6,7 +6,7 @@ const { createCache } = require('holdfast');
 const CALLERS = 200;
 const MINUTES = 10;
 const WARM_UP = 2;
-// Keys of a journal at most: see src/engine/journal.rs.
+// Keys of a journal at most: see src/engine/tier/journal.rs.
 const JOURNAL = 100_000;
 
 async function main() {

@@ -11,14 +11,16 @@ use super::cache::CacheHandle;
 use super::decode;
 use super::sink::{EnvSink, SharedVersions};
 use super::text::{Frames, Json, Text};
-use crate::engine::batch::{Reply, ReplyTo, Sink, Submitted, Task};
-use crate::engine::budget::Held;
-use crate::engine::cache::Cache;
-use crate::engine::clock::now_ms;
-use crate::engine::leaves::Shapes;
-use crate::engine::near::{COUNTERS, Versions};
-use crate::engine::registry::Shared;
-use crate::engine::splice;
+use crate::engine::base::clock::now_ms;
+use crate::engine::cache::namespace::Cache;
+use crate::engine::cache::shared::Shared;
+use crate::engine::call::batch::Task;
+use crate::engine::call::leaves::Shapes;
+use crate::engine::call::reply::{Reply, Submitted};
+use crate::engine::call::sink::{COUNTERS, Versions};
+use crate::engine::call::sink::{ReplyTo, Sink};
+use crate::engine::call::splice;
+use crate::engine::tier::budget::Held;
 
 #[napi]
 pub struct Bridge {
@@ -160,7 +162,7 @@ impl Bridge {
         cache.shared().near.share(self.end.versions.clone());
         let mut engines = self.end.engines.lock();
         engines.retain(|engine| engine.strong_count() > 0);
-        let engine = Arc::downgrade(&cache.engine.shared);
+        let engine = Arc::downgrade(cache.shared());
         if !engines.iter().any(|known| known.ptr_eq(&engine)) {
             engines.push(engine);
         }

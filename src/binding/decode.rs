@@ -6,10 +6,11 @@
 
 use std::sync::Arc;
 
-use crate::engine::batch::{Batch, More, Op, Span, Why};
-use crate::engine::clock::Ttl;
-use crate::engine::extras::Extras;
-use crate::engine::leaves::{self, Leaves, Shapes, Strings};
+use crate::engine::base::clock::Ttl;
+use crate::engine::base::text::Span;
+use crate::engine::call::batch::{Batch, More, Op, Why};
+use crate::engine::call::extras::Extras;
+use crate::engine::call::leaves::{self, Leaves, Shapes, Strings};
 
 use super::text::Text;
 

@@ -3,6 +3,7 @@
 mod bridge;
 mod cache;
 mod decode;
+mod open;
 mod sink;
 mod text;
 

@@ -16,9 +16,10 @@ use once_cell::sync::OnceCell;
 use parking_lot::Mutex;
 
 use super::text::{Frames, Json};
-use crate::engine::batch::{Reply, Sink};
-use crate::engine::near::{COUNTERS, Versions};
-use crate::engine::splice;
+use crate::engine::call::reply::Reply;
+use crate::engine::call::sink::Sink;
+use crate::engine::call::sink::{COUNTERS, Versions};
+use crate::engine::call::splice;
 
 type Wake = ThreadsafeFunction<(), (), Frames, Status, false, true, 0>;
 

@@ -1,57 +1,34 @@
-//! The engine, in the order in which a call passes through it.
+//! The engine, in layers: a module uses only the layers that stand above its own in this list.
 //!
-//! A turn of the event loop arrives as a [`batch`], values as their [`leaves`]; what a call says beyond key, value and
-//! TTL are its [`extras`]. [`cache`] answers what the [`near`] cache holds, gives the rest to the connection in
-//! [`redis`], or runs it on the in-process tier ([`local`] over [`memory`]) while Redis is away; one [`budget`] bounds
-//! what all of them keep. [`entry`] reads the bytes that were found, [`tags`] tells whether they were invalidated, and
-//! [`life`] whether they are fresh, or old and still of use; [`expiry`] gives them a new TTL. [`flight`] makes each key
-//! computed once, for its [`waiters`], and [`fences`] say what of it may not be stored; [`lease`] does so across
-//! processes. The replies go back through a [`batch::Sink`], spliced into one JSON text by [`splice`].
+//! - [`base`]: what everything uses
+//! - [`call`]: what crosses the bridge, both ways
+//! - [`value`]: what lies at a key, and whether it may be served
+//! - [`tier`]: what this process holds
+//! - [`once`]: who computes, who waits
+//! - [`net`]: one connection, its pipelines and its replies
+//! - [`cache`]: a namespace, and calls that run on the in-process tier
+//! - [`exchange`]: a batch as one pipeline, and its replies judged
+//! - [`conversation`]: work of several steps on a connection
+//! - [`node`]: one server through its states
+//! - [`registry`]: one engine for each server; [`front`]: what the binding sees
 //!
-//! [`long`] work looks at every key: what a sweep is about to remove is hidden by [`covers`] in Redis and by [`marks`]
-//! in process, and a [`walk`] removes it.
+//! A `get` goes down this list and back: [`front`] answers what the near cache holds and hands the rest to the node,
+//! which plans the batch, sends it and judges what comes back.
 
 #![forbid(unsafe_code)]
 
-pub mod batch;
-pub mod budget;
+pub mod base;
 pub mod cache;
-pub mod clock;
-pub mod codec;
-pub mod covers;
-pub mod entry;
-pub mod error;
-pub mod expiry;
-pub mod extras;
-pub mod fences;
-pub mod flight;
-pub mod glob;
-pub mod heads;
-mod heap;
-pub mod journal;
-pub mod key;
-pub mod lease;
-pub mod leaves;
-pub mod life;
-pub mod local;
-pub mod long;
-pub mod marks;
-pub mod memory;
-pub mod mutant;
-pub mod near;
-pub mod options;
-pub mod pattern;
-pub mod random;
-pub mod redis;
+pub mod call;
+pub mod conversation;
+pub mod exchange;
+pub mod front;
+pub mod net;
+pub mod node;
+pub mod once;
 pub mod registry;
-pub mod room;
-pub mod splice;
-pub mod stats;
-pub mod status;
-pub mod tag_list;
-pub mod tags;
-pub mod waiters;
-pub mod walk;
+pub mod tier;
+pub mod value;
 
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,6 @@
 // getOrCompute on the event loop: runs the caller's function for the flights that Rust lets this environment lead.
 //
-// Rust decides who computes (src/engine/flight.rs). What must live here: the function itself, the error that it throws,
+// Rust decides who computes (src/engine/once/flight.rs). What must live here: the function itself, the error that it throws,
 // which reaches every follower of this environment unchanged (flights.js), and the time-outs of those who wait
 // (caller.js).
 'use strict';

@@ -4,7 +4,7 @@
 // JavaScript alone would be stale: invalidations arrive on Rust's thread, and must be seen by the very next read, even in a loop that never
 // yields to the event loop.
 //
-// The approach. Each key has a counter in memory shared with Rust (src/engine/near.rs), which Rust raises when the key changes. A hot entry holds
+// The approach. Each key has a counter in memory shared with Rust (src/engine/tier/near.rs), which Rust raises when the key changes. A hot entry holds
 // the version that its counter had before Rust looked the value up. A hit is a look-up, an atomic load, and a look at the clock for the TTL.
 //
 // A hit gives a fresh copy by default (copy.js). With frozen values every hit is the same object, deeply frozen. Primitives need neither.

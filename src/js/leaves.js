@@ -1,4 +1,4 @@
-// Takes a plain value apart, so that the event loop need not write its JSON text: Rust does. Why, and how the leaves cross: src/engine/leaves.rs.
+// Takes a plain value apart, so that the event loop need not write its JSON text: Rust does. Why, and how the leaves cross: src/engine/call/leaves.rs.
 //
 // The text that Rust writes must be the one that JSON.stringify would have written. So what is taken apart is only what is plain: strings, numbers, booleans, null, and lists and
 // objects of them, with `toJSON` where they have one. With anything else JSON.stringify takes the whole value, and tells what is wrong with it. What could still tell the two

@@ -1,4 +1,4 @@
-// The room that the hot values of one cache take, reserved in the engine's bound (src/engine/budget.rs) before it is
+// The room that the hot values of one cache take, reserved in the engine's bound (src/engine/tier/budget.rs) before it is
 // taken.
 //
 // Asking is a call into Rust, so it is done in steps: room is reserved by a step more than is needed, and given back

@@ -9,12 +9,15 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-use crate::engine::batch::{Batch, Op, Reply, ReplyTo, Sink, Span, Submitted};
-use crate::engine::cache::Cache;
-use crate::engine::near::Versions;
-use crate::engine::options::{Given, Options};
-use crate::engine::registry;
-use crate::engine::status::Mode;
+use crate::engine::base::text::Span;
+use crate::engine::cache::namespace::Cache;
+use crate::engine::cache::options::{Given, Options};
+use crate::engine::cache::status::Mode;
+use crate::engine::call::batch::{Batch, Op};
+use crate::engine::call::reply::{Reply, Submitted};
+use crate::engine::call::sink::Versions;
+use crate::engine::call::sink::{ReplyTo, Sink};
+use crate::engine::front::{self, Front};
 
 /// A client of the engine that remembers what it was told.
 pub struct Client {
@@ -44,7 +47,7 @@ impl Client {
     }
 
     /// Runs a batch and waits for its replies, however they come.
-    pub fn run(self: &Arc<Self>, cache: &Arc<Cache>, batch: Batch) -> Vec<Reply> {
+    pub fn run(self: &Arc<Self>, cache: &Arc<Front>, batch: Batch) -> Vec<Reply> {
         static NEXT: AtomicU32 = AtomicU32::new(10_000);
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
         match cache.submit(batch, &self.to(id)) {
@@ -117,7 +120,7 @@ impl Calls {
         self.add(key, value, |key, value| Op::Set {
             key,
             value,
-            ttl: crate::engine::clock::Ttl::Millis(60_000),
+            ttl: crate::engine::base::clock::Ttl::Millis(60_000),
             more: None,
         })
     }
@@ -134,17 +137,17 @@ impl Calls {
 }
 
 /// A cache, in memory mode or on a URL; its engine is its own as long as nobody else opens the same URL.
-pub fn cache(url: Option<String>, namespace: &str) -> Arc<Cache> {
+pub fn cache(url: Option<String>, namespace: &str) -> Arc<Front> {
     let given = Given { url, namespace: namespace.to_owned(), ..Given::default() };
-    let cache = Options::check(given).and_then(registry::open);
+    let cache = Options::check(given).map(|options| Arc::new(front::open(&options)));
     cache.unwrap_or_else(|e| panic!("{e}"))
 }
 
 /// A cache that is in redis mode, and patient with a busy machine: for tests of anything but outages.
-pub fn patient(server: &Server, namespace: &str, near: bool) -> Arc<Cache> {
+pub fn patient(server: &Server, namespace: &str, near: bool) -> Arc<Front> {
     let timeout_ms = Some(5_000.0);
     let given = Given { url: server.url(), namespace: namespace.to_owned(), near, timeout_ms, ..Given::default() };
-    let cache = Options::check(given).and_then(registry::open).unwrap_or_else(|e| panic!("{e}"));
+    let cache = Options::check(given).map(|options| Arc::new(front::open(&options))).unwrap_or_else(|e| panic!("{e}"));
     in_mode(&cache, Mode::Redis);
     cache
 }

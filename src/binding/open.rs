@@ -1,0 +1,79 @@
+//! Opens a cache: options as JavaScript gathers them, or why they were refused.
+
+use std::sync::Arc;
+
+use napi::bindgen_prelude::{Buffer, Either};
+use napi_derive::napi;
+
+use super::bridge::Bridge;
+use super::cache::CacheHandle;
+use crate::engine::base::error::CallError;
+use crate::engine::cache::options::{Given, Options};
+use crate::engine::front;
+use crate::engine::tier::budget::Held;
+
+/// Options as `src/js/config.js` gathers them.
+#[napi(object, object_to_js = false)]
+pub struct GivenOptions {
+    pub url: Option<String>,
+    pub namespace: String,
+    pub max_memory: Option<String>,
+    pub timeout_ms: Option<f64>,
+    pub tls_ca: Option<Vec<Buffer>>,
+    pub tls_extra_ca: Option<Buffer>,
+    pub tls_insecure: Option<bool>,
+    pub tls_servername: Option<String>,
+    pub near: bool,
+    pub near_max_memory: Option<String>,
+    pub near_max_age: Option<f64>,
+    pub codec: Option<String>,
+    pub compress_above: Option<f64>,
+    pub max_value_bytes: Option<f64>,
+    pub outage_stale: Option<f64>,
+    pub outage_ttl: Option<f64>,
+}
+
+/// Why something was refused: an error crosses as a value and becomes an exception in JavaScript.
+#[napi(object, object_from_js = false)]
+pub struct Failure {
+    pub code: String,
+    pub message: String,
+}
+
+impl From<CallError> for Failure {
+    fn from(error: CallError) -> Self {
+        Self { code: error.code.to_owned(), message: error.message.into_owned() }
+    }
+}
+
+/// Opens a cache for an environment.
+#[napi(catch_unwind)]
+pub fn open(bridge: &Bridge, given: GivenOptions) -> Either<CacheHandle, Failure> {
+    let given = Given {
+        url: given.url,
+        namespace: given.namespace,
+        max_memory: given.max_memory,
+        timeout_ms: given.timeout_ms,
+        tls_ca: given.tls_ca.unwrap_or_default().iter().map(|pem| pem.to_vec()).collect(),
+        tls_extra_ca: given.tls_extra_ca.map(|pem| pem.to_vec()),
+        tls_insecure: given.tls_insecure.unwrap_or(false),
+        tls_servername: given.tls_servername,
+        near: given.near,
+        near_max_memory: given.near_max_memory,
+        near_max_age: given.near_max_age,
+        codec: given.codec,
+        compress_above: given.compress_above,
+        max_value_bytes: given.max_value_bytes,
+        outage_stale: given.outage_stale,
+        outage_ttl: given.outage_ttl,
+    };
+    match Options::check(given) {
+        Ok(options) => {
+            let cache = front::open(&options);
+            let held = Arc::new(Held::new(cache.shared().budget.clone()));
+            bridge.watch(&cache, &held);
+            Either::A(CacheHandle { cache: Some(cache), held })
+        }
+        Err(error) => Either::B(error.into()),
+    }
+}

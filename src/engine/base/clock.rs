@@ -1,0 +1,47 @@
+//! Time as the in-process tier sees it: milliseconds of the monotonic clock, so that a change of the system's clock expires nothing.
+
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use once_cell::sync::Lazy;
+
+static START: Lazy<Instant> = Lazy::new(Instant::now);
+
+/// Milliseconds since the first use in this process.
+pub fn now_ms() -> u64 {
+    u64::try_from(START.elapsed().as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Milliseconds since 1970, for people to read (`health().since`); nothing is decided by it.
+pub fn wall_ms() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// How long an entry lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ttl {
+    Forever,
+    Millis(u64),
+}
+
+impl Ttl {
+    /// The bridge passes milliseconds as a number, infinity for no expiry.
+    pub fn from_ms(ms: f64) -> Self {
+        if ms.is_finite() { Self::Millis((ms as u64).max(1)) } else { Self::Forever }
+    }
+
+    /// The moment of the monotonic clock at which it ends; `u64::MAX` for never.
+    pub fn deadline(self, now: u64) -> u64 {
+        match self {
+            Self::Forever => u64::MAX,
+            Self::Millis(ms) => now.saturating_add(ms),
+        }
+    }
+
+    /// Milliseconds as Redis' PX takes them; none for no expiry.
+    pub fn px(self) -> Option<u64> {
+        match self {
+            Self::Forever => None,
+            Self::Millis(ms) => Some(ms),
+        }
+    }
+}

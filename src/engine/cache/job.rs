@@ -1,0 +1,108 @@
+//! Work on its way to the connection: whatever becomes of it, it is answered once.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::sync::mpsc::UnboundedSender;
+
+use crate::engine::cache::local;
+use crate::engine::cache::long::{self, Called};
+use crate::engine::cache::namespace::Cache;
+use crate::engine::call::batch::Batch;
+use crate::engine::call::reply::Reply;
+use crate::engine::call::sink::ReplyTo;
+
+/// What is to be done.
+pub enum Work {
+    Batch(Batch),
+    Task(Called),
+    /// It is done.
+    Nothing,
+}
+
+impl Work {
+    /// How many calls it answers.
+    pub fn calls(&self) -> usize {
+        match self {
+            Self::Batch(batch) => batch.ops.len(),
+            Self::Task(_) => 1,
+            Self::Nothing => 0,
+        }
+    }
+}
+
+/// Work on its way through the engine's thread. Whatever becomes of it, it is answered exactly once: `finish` consumes it, and dropping it
+/// unanswered runs it on the in-process tier.
+pub struct Job {
+    pub cache: Arc<Cache>,
+    pub work: Work,
+    pub to: ReplyTo,
+    pub since: Instant,
+    answered: bool,
+}
+
+impl Job {
+    pub fn new(cache: Arc<Cache>, work: Work, to: ReplyTo) -> Self {
+        cache.shared().enter(work.calls());
+        Self { cache, work, to, since: Instant::now(), answered: false }
+    }
+
+    pub fn deadline(&self) -> Instant {
+        self.since + self.cache.timeout
+    }
+
+    /// Answers with what Redis said.
+    pub fn finish(mut self, replies: &[Reply]) {
+        self.answer(replies);
+    }
+
+    /// Answers on the in-process tier.
+    pub fn fall_back(self) {
+        drop(self);
+    }
+
+    fn answer(&mut self, replies: &[Reply]) {
+        self.answered = true;
+        // First out of the queue, then answered: who reads the answer may run its next call at once.
+        self.cache.shared().leave(self.work.calls());
+        self.to.complete(replies);
+    }
+}
+
+impl Drop for Job {
+    fn drop(&mut self) {
+        if self.answered {
+            return;
+        }
+        match std::mem::replace(&mut self.work, Work::Nothing) {
+            Work::Nothing => {}
+            Work::Batch(mut batch) => {
+                let replies = local::run(&self.cache, &mut batch, &self.to);
+                self.work = Work::Batch(batch);
+                self.answer(&replies);
+            }
+            Work::Task(called) => {
+                let reply = long::locally(&self.cache, called, &self.to);
+                self.cache.shared().leave(1);
+                // It has its place: what is called from here on is behind it, although its steps are still to be made.
+                if let Some(reply) = reply {
+                    self.to.complete(&[reply]);
+                }
+            }
+        }
+    }
+}
+
+/// The callers' end of the engine's queue.
+pub struct Link(UnboundedSender<Job>);
+
+impl Link {
+    pub fn new(jobs: UnboundedSender<Job>) -> Self {
+        Self(jobs)
+    }
+
+    /// Hands work over. Where nobody takes it any more the job is dropped, and so answered here.
+    pub fn send(&self, job: Job) {
+        let _ = self.0.send(job);
+    }
+}

@@ -1,0 +1,248 @@
+//! Runs calls on the in-process tier: memory mode, and the fallback of every call that Redis did not answer.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::engine::base::clock::{Ttl, now_ms};
+use crate::engine::base::error::CallError;
+use crate::engine::base::key;
+use crate::engine::base::random;
+use crate::engine::base::text::Json;
+use crate::engine::cache::counters::add;
+use crate::engine::cache::namespace::Cache;
+use crate::engine::call::batch::{Batch, Op};
+use crate::engine::call::extras::Extras;
+use crate::engine::call::reply::Reply;
+use crate::engine::call::sink::ReplyTo;
+use crate::engine::once::waiters::{Answers, Begin, Caller, Lease, Led, Outcome, Over};
+use crate::engine::tier::memory::{Entry, Uncountable};
+use crate::engine::value::entry::Meta;
+use crate::engine::value::life::{self, Ask, Life, Stale};
+use crate::engine::value::tag_list::{Tag, Tags};
+use crate::engine::value::tags;
+
+/// Answers a whole batch.
+pub fn run(cache: &Cache, batch: &mut Batch, to: &ReplyTo) -> Vec<Reply> {
+    batch.render();
+    let now = now_ms();
+    let mut buffer = String::new();
+    batch.ops.iter().map(|op| one(cache, batch, op, to, now, &mut buffer)).collect()
+}
+
+/// Answers one operation.
+pub fn one(cache: &Cache, batch: &Batch, op: &Op, to: &ReplyTo, now: u64, buffer: &mut String) -> Reply {
+    let Some(span) = op.key() else { return keyless(batch, op) };
+    let given = batch.str(span);
+    if let Err(error) = tags::check(op, given) {
+        return Reply::Error(error);
+    }
+    let key = cache.prefix.join(given, buffer);
+    let memory = &cache.shared().memory;
+    let flights = &cache.shared().flights;
+    match *op {
+        Op::Get { .. } => match read(cache, key, now) {
+            Some(value) => Reply::Value(value),
+            None => Reply::Miss,
+        },
+        Op::Set { value, ttl, more, .. } => {
+            flights.fence(key);
+            let names = &batch.more(more).tags;
+            let meta = (!names.is_empty()).then(|| meta(0, 0, local_tokens(cache, names, now)));
+            memory.put(key, batch.str(value), meta, cache.local_ttl(ttl), now);
+            cache.journal(key);
+            add(&cache.counters.sets, 1);
+            Reply::Done
+        }
+        Op::Del { .. } => {
+            flights.fence(key);
+            cache.journal(key);
+            if key::is_internal(given.as_bytes()) {
+                flights.fence_tag(key);
+            } else {
+                add(&cache.counters.deletes, 1);
+            }
+            Reply::Number(i64::from(memory.remove(key, now)))
+        }
+        Op::Increment { more, .. } if cache.has_redis && batch.more(more).reject => {
+            Reply::Error(CallError::unavailable())
+        }
+        Op::Increment { amount, ttl, .. } => {
+            flights.fence(key);
+            let ttl = cache.local_ttl(ttl.unwrap_or(Ttl::Forever));
+            match memory.increment(cache.format.codec, key, amount, ttl, now) {
+                Ok(sum) => Reply::Number(sum),
+                Err(Uncountable::NotAnInteger) => Reply::Error(CallError::not_an_integer()),
+                Err(Uncountable::Unsafe) => Reply::Error(CallError::unsafe_integer()),
+            }
+        }
+        Op::Exists { .. } => Reply::Flag(fresh(cache, key, now).is_some()),
+        Op::Ttl { .. } => match fresh(cache, key, now).and_then(|_| memory.ttl(key, now)) {
+            Some(left) => Reply::Left(left),
+            None => Reply::Miss,
+        },
+        Op::Expire { ttl, .. } => {
+            let there = fresh(cache, key, now).is_some() && memory.expire(key, cache.local_ttl(ttl), now);
+            cache.journal(key);
+            Reply::Flag(there)
+        }
+        Op::Begin { waiter, many, early, more, .. } => {
+            let extras = batch.more(more);
+            let to = ReplyTo { sink: to.sink.clone(), id: waiter };
+            let caller = Caller { to: to.clone(), window: extras.window, many, codec: cache.format.codec };
+            let ask = Ask { window: extras.window, beta: extras.beta, early };
+            match flights.begin(key, caller, now) {
+                Begin::Read(token) => {
+                    if !extras.tags.is_empty() {
+                        flights.tag(key, token, local_tokens(cache, &extras.tags, now));
+                    }
+                    let (reply, answers) = finish_read(cache, key, token, &to, ask, now);
+                    answers.send();
+                    reply
+                }
+                other => joined(cache, other),
+            }
+        }
+        Op::End { value, ttl, token, more, .. } => {
+            let text: Arc<str> = batch.str(value).into();
+            let extras = batch.more(more);
+            let stored = flights.store(key, token, |known| {
+                memory.put(key, &text, end_meta(extras, known, ttl), cache.local_ttl(ttl), now);
+                cache.journal(key);
+            });
+            if stored {
+                add(&cache.counters.sets, 1);
+            }
+            flights.end(key, token, Outcome::Value(text)).send();
+            Reply::Done
+        }
+        Op::Abandon { token, why, .. } => {
+            flights.end(key, token, why.into()).send();
+            Reply::Done
+        }
+        Op::Overdue { token, .. } => {
+            flights.overdue(key, token).send();
+            Reply::Done
+        }
+        Op::Withdraw { waiter, .. } => {
+            flights.withdraw(key, to.sink.client(), waiter).send();
+            Reply::Done
+        }
+        Op::Malformed | Op::Answered | Op::Known(_) => keyless(batch, op),
+    }
+}
+
+/// The reply of an operation that names no key.
+pub fn keyless(batch: &Batch, op: &Op) -> Reply {
+    match *op {
+        Op::Known(at) => batch.known.get(at).map_or(Reply::Miss, |value| Reply::Value(value.clone())),
+        Op::Answered => Reply::Later,
+        _ => Reply::Error(malformed()),
+    }
+}
+
+/// The read of a flight on this tier: a hit for all who wait, or the caller leads, with a stale value in hand where there is one.
+pub fn finish_read(cache: &Cache, key: &str, token: u32, to: &ReplyTo, ask: Ask, now: u64) -> (Reply, Answers) {
+    let found = valid(cache, key, now);
+    let life = found.as_ref().map_or(Life::Over, |e| life::judge(e.meta.as_deref(), Some(e.left(now)), ask));
+    count(cache, matches!(life, Life::Fresh(_)));
+    match (found, life) {
+        (Some(entry), Life::Fresh(_)) => {
+            let json = Json::Shared(entry.value);
+            let answers = cache.shared().flights.found(key, token, &json);
+            (Reply::Hit(json), answers)
+        }
+        (found, life) => {
+            let stale = found.and_then(|entry| Stale::new(entry.value, life, now));
+            let over = stale.map(|stale| Over { stale, identity: Box::default() });
+            let (reply, led) = lead(cache, key, token, to, Lease::None, over, now);
+            (reply, led.answers)
+        }
+    }
+}
+
+/// Counts and answers the caller `to`, which runs the function. Where its environment has ended the next one does.
+pub fn lead(
+    cache: &Cache,
+    key: &str,
+    token: u32,
+    to: &ReplyTo,
+    lease: Lease,
+    over: Option<Over>,
+    now: u64,
+) -> (Reply, Led) {
+    let reply = match &over {
+        Some(over) => Reply::LeadOver(token, over.stale.age(now), over.stale.json.clone()),
+        None => Reply::Lead(token),
+    };
+    let led = cache.shared().flights.lead(key, token, to, lease, over, now);
+    add(&cache.counters.computes, u64::from(led.leads));
+    (if led.leads { reply } else { Reply::Again }, led)
+}
+
+/// Answers a caller that need not read.
+pub fn joined(cache: &Cache, begin: Begin) -> Reply {
+    add(&cache.counters.coalesced, 1);
+    match begin {
+        Begin::Follow(token) => Reply::Follow(token),
+        Begin::Stale(json) => Reply::Stale(Json::Shared(json)),
+        Begin::Elsewhere => Reply::Elsewhere,
+        Begin::Read(_) | Begin::Wait => Reply::Wait,
+    }
+}
+
+/// What is there, stale or not, and whose tags stand.
+fn valid(cache: &Cache, key: &str, now: u64) -> Option<Entry> {
+    let entry = |key: &str| cache.shared().memory.entry(key, now).or_else(|| held(cache, key, now));
+    let token = |key: &str| entry(key).map(|e| e.value);
+    entry(key).filter(|e| tags::valid(e.meta.as_deref(), &cache.prefix, token))
+}
+
+/// What the near cache held when Redis went, while that is of use. A write here removes it there.
+fn held(cache: &Cache, key: &str, now: u64) -> Option<Entry> {
+    let most = u64::try_from(cache.outage_stale.as_millis()).unwrap_or(u64::MAX);
+    if cache.near { cache.shared().near.get_frozen(key, most, cache.max_age, now) } else { None }
+}
+
+fn fresh(cache: &Cache, key: &str, now: u64) -> Option<Entry> {
+    valid(cache, key, now).filter(|e| e.fresh_until() > now)
+}
+
+pub fn read(cache: &Cache, key: &str, now: u64) -> Option<Json> {
+    let found = fresh(cache, key, now);
+    count(cache, found.is_some());
+    found.map(|e| Json::Shared(e.value))
+}
+
+fn count(cache: &Cache, hit: bool) {
+    add(if hit { &cache.counters.hits_memory } else { &cache.counters.misses }, 1);
+}
+
+/// What a computed entry has beside its value. `known`: the tokens of its tags when its computation began.
+pub fn end_meta(extras: &Extras, known: &[Tag], ttl: Ttl) -> Option<Arc<Meta>> {
+    let extra = if ttl == Ttl::Forever { 0 } else { extras.extra };
+    let known: HashMap<&str, &Arc<str>> = known.iter().map(|tag| (&*tag.name, &tag.token)).collect();
+    let token = |name: &str| known.get(name).map(|token| (*token).clone());
+    let tags = tags::with_tokens(&extras.tags, token);
+    (extra > 0 || extras.delta > 0 || !tags.is_empty()).then(|| meta(extra, extras.delta, tags))
+}
+
+/// What an entry with options has beside its value.
+pub fn meta(extra_ms: u64, delta_ms: u32, tags: Vec<Tag>) -> Arc<Meta> {
+    Arc::new(Meta { nonce: random::bits(), extra_ms, delta_ms, tags: Tags::from(&*tags) })
+}
+
+fn malformed() -> CallError {
+    CallError::invalid_key("a key must be well-formed text: this one holds half of a surrogate pair")
+}
+
+/// Counts of keys fit an i64 long before memory ends.
+pub fn to_i64(n: u64) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
+}
+
+/// The tokens of tags in the in-process tier; made where there are none.
+pub fn local_tokens(cache: &Cache, names: &[Box<str>], now: u64) -> Vec<Tag> {
+    let stored = |name: &str| tags::key(&cache.prefix, name);
+    let token = |name: &str| Some(cache.shared().memory.get_or_insert(&stored(name), tags::new_token, now));
+    tags::with_tokens(names, token)
+}

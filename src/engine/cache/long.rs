@@ -1,0 +1,136 @@
+//! Long work: `delPattern`, `clear` and `getStats`, which look at every key there is.
+//!
+//! A sweep takes effect in three moments. When it is *called*, on the caller's thread, what the near cache has of its
+//! keys ends. When it takes its *place* in the order of calls (on the engine's thread, or at once on the in-process
+//! tier), computations of its keys may store nothing any more, and what both stores have of them is hidden. The rest is
+//! *removal*, in steps and on the engine's thread, except for small stores: nobody who reads or writes meanwhile sees a
+//! difference (marks.rs, covers.rs).
+
+use std::sync::Arc;
+
+use crate::engine::base::error::CallError;
+use crate::engine::base::pattern::Pattern;
+use crate::engine::base::text::Json;
+use crate::engine::cache::counters::{ServerStats, add};
+use crate::engine::cache::local::to_i64;
+use crate::engine::cache::namespace::Cache;
+use crate::engine::cache::shared::Shared;
+use crate::engine::cache::stats::stats_json;
+use crate::engine::call::batch::Task;
+use crate::engine::call::reply::Reply;
+use crate::engine::call::sink::ReplyTo;
+use crate::engine::net::thread::runtime;
+use crate::engine::tier::marks::Mark;
+
+/// A task that was called, and what it hides since then.
+pub struct Called {
+    pub task: Task,
+    sweep: Option<(Pattern, Arc<Mark>)>,
+}
+
+impl Called {
+    pub fn new(cache: &Cache, task: Task) -> Self {
+        let pattern = match &task {
+            Task::DelPattern(glob) => Some(Pattern::new(&cache.prefix, glob, false)),
+            Task::Clear { flush_db } if needs_namespace(cache, *flush_db) => None,
+            Task::Clear { .. } => Some(Pattern::everything(&cache.prefix)),
+            Task::Stats => None,
+        };
+        let sweep = pattern.map(|pattern| {
+            let near = cache.shared().near.cover(&pattern);
+            (pattern, near)
+        });
+        Self { task, sweep }
+    }
+
+    /// It takes its place in the order of calls; nothing where it sweeps nothing, or did so already.
+    pub fn take_place(&mut self, cache: &Cache) -> Option<Sweep> {
+        let (pattern, near) = self.sweep.take()?;
+        let shared = cache.shared();
+        shared.flights.fence_matching(&pattern);
+        shared.near.uncover(&pattern, &near);
+        let memory = shared.memory.raise(&pattern, false);
+        Some(Sweep { pattern, near, memory })
+    }
+}
+
+/// A sweep of both stores that is under way.
+pub struct Sweep {
+    pub pattern: Pattern,
+    near: Arc<Mark>,
+    memory: Arc<Mark>,
+}
+
+impl Sweep {
+    fn is_small(&self, shared: &Shared) -> bool {
+        shared.memory.is_small() && shared.near.store().is_small()
+    }
+
+    /// Removes what is left, on this thread; how many keys of the caller's the in-process tier had.
+    fn finish_at_once(&self, cache: &Cache) -> u64 {
+        let shared = cache.shared();
+        shared.near.store().sweep_at_once(&self.near);
+        let removed = shared.memory.sweep_at_once(&self.memory);
+        add(&cache.counters.deletes, removed);
+        removed
+    }
+
+    /// As `finish_at_once`, in steps.
+    pub async fn finish(&self, cache: &Cache) -> u64 {
+        let shared = cache.shared();
+        shared.near.store().swept(&self.near).await;
+        let removed = shared.memory.swept(&self.memory).await;
+        add(&cache.counters.deletes, removed);
+        removed
+    }
+}
+
+/// Answers a task on the in-process tier: at once where that is small, else through `to`.
+pub fn locally(cache: &Arc<Cache>, mut called: Called, to: &ReplyTo) -> Option<Reply> {
+    let sweep = called.take_place(cache);
+    if let Some(sweep) = &sweep {
+        cache.journal_pattern(sweep.pattern.clone(), false);
+    } else if called.task != Task::Stats {
+        return Some(Reply::Error(CallError::needs_namespace()));
+    }
+    let shared = cache.shared();
+    let small = sweep.as_ref().map_or(shared.memory.is_small(), |sweep| sweep.is_small(shared));
+    // Without a thread of ours it is the caller's that does it, however long it takes.
+    let runtime = if small { None } else { runtime().ok() };
+    let Some(runtime) = runtime else { return Some(at_once(cache, sweep.as_ref())) };
+    let (cache, to) = (cache.clone(), to.clone());
+    cache.shared().begin_long();
+    runtime.spawn(async move {
+        let reply = match sweep {
+            Some(sweep) => Reply::Number(to_i64(sweep.finish(&cache).await)),
+            None => stats(&cache, None).await,
+        };
+        cache.shared().end_long();
+        to.complete(&[reply]);
+    });
+    None
+}
+
+fn at_once(cache: &Cache, sweep: Option<&Sweep>) -> Reply {
+    match sweep {
+        Some(sweep) => Reply::Number(to_i64(sweep.finish_at_once(cache))),
+        None => {
+            let keys = cache.shared().memory.count_at_once(cache.prefix.as_str());
+            Reply::Value(Json::Owned(stats_json(cache, None, keys)))
+        }
+    }
+}
+
+/// `getStats()`. Where the server did not say how many keys there are, they are counted here.
+pub async fn stats(cache: &Cache, server: Option<&ServerStats>) -> Reply {
+    let keys = match server.and_then(|server| server.keys) {
+        Some(keys) => keys,
+        None => cache.shared().memory.count(cache.prefix.as_str()).await,
+    };
+    Reply::Value(Json::Owned(stats_json(cache, server, keys)))
+}
+
+/// Raw keys lie beside those of others: they are not cleared unless the whole database is meant.
+fn needs_namespace(cache: &Cache, flush_db: bool) -> bool {
+    cache.prefix.is_raw() && cache.has_redis && !flush_db
+}

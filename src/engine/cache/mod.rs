@@ -1,0 +1,13 @@
+//! A namespace on an engine: what its caches share, and calls that run on the in-process tier.
+//!
+//! Uses what stands above it in the list of layers.
+
+pub mod counters;
+pub mod job;
+pub mod local;
+pub mod long;
+pub mod namespace;
+pub mod options;
+pub mod shared;
+pub mod stats;
+pub mod status;

@@ -1,0 +1,160 @@
+//! What a cache is told: checked here, once, whether it comes from `createCache` or from the environment.
+
+use std::time::Duration;
+
+use crate::engine::base::error::CallError;
+use crate::engine::base::key;
+use crate::engine::net::target::{Target, Trust};
+use crate::engine::net::tls;
+use crate::engine::value::entry::{Codec, Format};
+
+/// A cache's options as the caller gave them; `None` is "not said".
+#[derive(Clone, Default)]
+pub struct Given {
+    /// Empty: memory mode.
+    pub url: Option<String>,
+    pub namespace: String,
+    pub max_memory: Option<String>,
+    pub timeout_ms: Option<f64>,
+    /// PEM texts.
+    pub tls_ca: Vec<Vec<u8>>,
+    /// What Node itself was given (NODE_EXTRA_CA_CERTS): as PEM, and what of it cannot be used is ignored.
+    pub tls_extra_ca: Option<Vec<u8>>,
+    pub tls_insecure: bool,
+    pub tls_servername: Option<String>,
+    /// Whether reads are kept in process while Redis vouches for them.
+    pub near: bool,
+    pub near_max_memory: Option<String>,
+    /// Seconds.
+    pub near_max_age: Option<f64>,
+    /// `json` (also where it is not said), `structured` or `raw`.
+    pub codec: Option<String>,
+    /// Bytes above which values are compressed; none for never.
+    pub compress_above: Option<f64>,
+    /// The most bytes of one value.
+    pub max_value_bytes: Option<f64>,
+    /// Seconds.
+    pub outage_stale: Option<f64>,
+    pub outage_ttl: Option<f64>,
+}
+
+/// The options of one cache, checked.
+#[derive(Clone)]
+pub struct Options {
+    /// `None`: memory mode.
+    pub target: Option<Target>,
+    pub namespace: String,
+    /// None: nothing was said, and the default bounds the tier unless another cache of the engine says something.
+    pub max_memory: Option<u64>,
+    pub timeout: Duration,
+    pub near: Option<NearOptions>,
+    pub format: Format,
+    pub outage_stale: Duration,
+    pub outage_ttl: Duration,
+}
+
+/// How the near cache is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NearOptions {
+    /// None: all that `max_memory` leaves.
+    pub max_memory: Option<u64>,
+    /// The longest an entry is kept without asking again, whatever its TTL.
+    pub max_age: Duration,
+}
+
+pub const DEFAULT_TIMEOUT: Duration = Duration::from_millis(250);
+/// Bounds how long a push that never came (a proxy that drops them) could mislead.
+pub const DEFAULT_MAX_AGE: Duration = Duration::from_secs(60);
+pub const DEFAULT_MAX_MEMORY: u64 = 64 << 20;
+/// What the near cache held is served for so long while Redis is away.
+pub const DEFAULT_OUTAGE_STALE: Duration = Duration::from_secs(30);
+/// What is written while Redis is away lives no longer than this.
+pub const DEFAULT_OUTAGE_TTL: Duration = Duration::from_secs(60);
+pub const DEFAULT_MAX_VALUE: usize = 32 << 20;
+/// Below this not even quick_cache's own tables fit.
+const LEAST_MEMORY: u64 = 64 << 10;
+
+impl Options {
+    pub fn check(given: Given) -> Result<Self, CallError> {
+        if !given.namespace.is_empty() && !key::is_namespace(&given.namespace) {
+            return Err(CallError::config(
+                "namespace must be 1 to 64 characters of A-Z a-z 0-9 _ . - or the empty string for raw keys",
+            ));
+        }
+        let timeout = match given.timeout_ms {
+            None => DEFAULT_TIMEOUT,
+            Some(ms) if (1.0..=60_000.0).contains(&ms) => Duration::from_micros((ms * 1000.0) as u64),
+            Some(_) => return Err(CallError::config("timeoutMs must be a number of milliseconds from 1 to 60,000")),
+        };
+        let max_memory = given.max_memory.as_deref().map(bytes).transpose()?;
+        if given.tls_ca.iter().any(|pem| tls::certificates(pem).is_none()) {
+            return Err(CallError::config(
+                "tls.ca (HOLDFAST_TLS_CA) holds no certificate in PEM form that can be used",
+            ));
+        }
+        let near_max_memory = given.near_max_memory.as_deref().map(bytes).transpose()?;
+        let max_age = match given.near_max_age {
+            None => DEFAULT_MAX_AGE,
+            Some(seconds) if seconds > 0.0 && seconds <= 86_400.0 => Duration::from_secs_f64(seconds),
+            Some(_) => {
+                return Err(CallError::config("nearCache.maxAge must be a number of seconds above 0, at most 86,400"));
+            }
+        };
+        let near = given.near.then_some(NearOptions { max_memory: near_max_memory, max_age });
+        let target = match given.url.as_deref().map(str::trim) {
+            None | Some("") => None,
+            Some(url) => {
+                let trust = Trust {
+                    ca: given.tls_ca.clone(),
+                    extra_ca: given.tls_extra_ca.clone(),
+                    insecure: given.tls_insecure,
+                    servername: given.tls_servername.clone(),
+                };
+                Some(Target::parse(url, trust)?)
+            }
+        };
+        let format = format(&given)?;
+        let outage_stale = seconds(given.outage_stale, DEFAULT_OUTAGE_STALE, 0.0, "outageStale")?;
+        let outage_ttl = seconds(given.outage_ttl, DEFAULT_OUTAGE_TTL, 0.001, "outageTtl")?;
+        let namespace = given.namespace;
+        Ok(Self { target, namespace, max_memory, timeout, near, format, outage_stale, outage_ttl })
+    }
+}
+
+fn seconds(given: Option<f64>, default: Duration, least: f64, name: &str) -> Result<Duration, CallError> {
+    match given {
+        None => Ok(default),
+        Some(seconds) if (least..=86_400.0).contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
+        Some(_) => Err(CallError::config(format!("{name} must be a number of seconds from {least} to 86,400"))),
+    }
+}
+
+fn format(given: &Given) -> Result<Format, CallError> {
+    let codec = match given.codec.as_deref() {
+        None | Some("json") => Codec::Json,
+        Some("structured") => Codec::Structured,
+        Some("raw") => Codec::Raw,
+        Some(_) => return Err(CallError::config("codec must be json, structured or raw")),
+    };
+    let max_bytes = given.max_value_bytes.map_or(DEFAULT_MAX_VALUE, |bytes| bytes as usize);
+    Ok(Format { codec, compress_above: given.compress_above.map(|bytes| bytes as usize), max_bytes })
+}
+
+/// Reads a size: a number of bytes, or one with `kb`, `mb` or `gb` (powers of 1,024, in any case).
+pub fn bytes(text: &str) -> Result<u64, CallError> {
+    let text = text.trim().to_ascii_lowercase();
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let factor = match text[digits.len()..].trim() {
+        "" | "b" => 1.0,
+        "k" | "kb" | "kib" => 1024.0,
+        "m" | "mb" | "mib" => 1024.0 * 1024.0,
+        "g" | "gb" | "gib" => 1024.0 * 1024.0 * 1024.0,
+        _ => f64::NAN,
+    };
+    let number = digits.trim().parse::<f64>().unwrap_or(f64::NAN) * factor;
+    if number >= LEAST_MEMORY as f64 && number <= (1u64 << 46) as f64 {
+        Ok(number as u64)
+    } else {
+        Err(CallError::config("maxMemory must be a size of at least 64kb, such as 67108864 or \"64mb\""))
+    }
+}

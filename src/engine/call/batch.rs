@@ -1,0 +1,170 @@
+//! One turn of the event loop: its calls as one text and a list of operations, and the replies that go back.
+//!
+//! The text holds every key and value of the turn, one behind the other; an operation names its parts by their place. So a
+//! turn of 500 calls is one string and one list, not a thousand small allocations.
+
+use crate::engine::base::clock::Ttl;
+use crate::engine::base::text::{Json, Span};
+use crate::engine::call::extras::{self, Extras};
+use crate::engine::call::leaves::Leaves;
+
+/// Where in `Batch::extras` a call's options are, if it has any.
+pub type More = Option<u32>;
+
+/// Why a computation stores nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// Its function returned undefined.
+    Nothing,
+    /// It threw. A refresh is then not tried again for a while.
+    Failed,
+    /// Nobody waits for it any more, and it has lost its right to store.
+    Left,
+}
+
+/// What a call asks for. Keys are as the caller gave them, without the prefix.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Op {
+    /// `early`: what the near cache holds may be answered before the rest of the batch. `hot`: and may be kept in JavaScript.
+    Get {
+        key: Span,
+        early: bool,
+        hot: bool,
+    },
+    /// Answered early: nothing is left to do.
+    Answered,
+    /// Found in the near cache, but its caller waits for its neighbours: the answer is `known[…]`.
+    Known(usize),
+    Set {
+        key: Span,
+        value: Span,
+        ttl: Ttl,
+        more: More,
+    },
+    Del {
+        key: Span,
+    },
+    /// `ttl` applies when the key is created.
+    Increment {
+        key: Span,
+        amount: i64,
+        ttl: Option<Ttl>,
+        more: More,
+    },
+    Exists {
+        key: Span,
+    },
+    Ttl {
+        key: Span,
+    },
+    Expire {
+        key: Span,
+        ttl: Ttl,
+    },
+    /// A read of `getOrCompute`. `waiter` is the id under which a late answer comes, where another thread computes the key.
+    /// `lock`: one computation across processes. `many`: the caller is to be told if somebody else computes it. `early`: the entry is to be refreshed early.
+    Begin {
+        key: Span,
+        waiter: u32,
+        lock: bool,
+        many: bool,
+        early: bool,
+        more: More,
+    },
+    /// The function of the flight `token` returned this: store it, unless the key was written meanwhile.
+    End {
+        key: Span,
+        value: Span,
+        ttl: Ttl,
+        token: u32,
+        more: More,
+    },
+    /// The flight `token` stores nothing.
+    Abandon {
+        key: Span,
+        token: u32,
+        why: Why,
+    },
+    /// The callers of the flight `token` waited long enough: whoever asks next computes anew.
+    Overdue {
+        key: Span,
+        token: u32,
+    },
+    /// The caller that waits under this id waits no more.
+    Withdraw {
+        key: Span,
+        waiter: u32,
+    },
+    /// The key was not valid text; the call alone is rejected.
+    Malformed,
+}
+
+impl Op {
+    pub fn key(&self) -> Option<Span> {
+        match *self {
+            Self::Get { key, .. }
+            | Self::Set { key, .. }
+            | Self::Del { key }
+            | Self::Increment { key, .. }
+            | Self::Exists { key }
+            | Self::Ttl { key }
+            | Self::Expire { key, .. }
+            | Self::Begin { key, .. }
+            | Self::End { key, .. }
+            | Self::Abandon { key, .. }
+            | Self::Overdue { key, .. }
+            | Self::Withdraw { key, .. } => Some(key),
+            Self::Malformed | Self::Answered | Self::Known(_) => None,
+        }
+    }
+}
+
+/// The calls of one turn on one cache.
+#[derive(Debug, Default)]
+pub struct Batch {
+    pub text: String,
+    pub ops: Vec<Op>,
+    /// Values found in the near cache that travel with the rest.
+    pub known: Vec<Json>,
+    pub extras: Vec<Extras>,
+    /// Values whose texts are not written yet: until `render` their spans are empty.
+    pub leaves: Option<Leaves>,
+}
+
+impl Batch {
+    /// A part of the text; empty where a span does not fit it, which the key check then refuses.
+    pub fn str(&self, span: Span) -> &str {
+        self.text.get(span.range()).unwrap_or("")
+    }
+
+    /// Writes the texts of values that are still leaves. Whoever runs a batch does this first.
+    pub fn render(&mut self) {
+        let Some(leaves) = self.leaves.take() else { return };
+        let mut texts = String::with_capacity(leaves.len() * 8 + self.text.len());
+        leaves.each(|op, strings, write| {
+            let from = texts.len();
+            let written = write(&mut texts, self.text.get(strings.range()).unwrap_or(""));
+            let place = |at: usize| u32::try_from(self.text.len() + at).ok();
+            let span = written.and_then(|()| Some(Span { start: place(from)?, end: place(texts.len())? }));
+            match (span, self.ops.get_mut(op)) {
+                (Some(span), Some(Op::Set { value, .. })) => *value = span,
+                // Never sent by src/js; what cannot be read is not stored.
+                (None, Some(op)) => *op = Op::Malformed,
+                _ => {}
+            }
+        });
+        self.text.push_str(&texts);
+    }
+
+    pub fn more(&self, more: More) -> &Extras {
+        more.and_then(|at| self.extras.get(at as usize)).unwrap_or(&extras::NONE)
+    }
+}
+
+/// Long work that answers by itself and does not hold up the calls beside it.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Task {
+    DelPattern(String),
+    Clear { flush_db: bool },
+    Stats,
+}

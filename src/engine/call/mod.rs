@@ -1,0 +1,10 @@
+//! What crosses the bridge, both ways: a turn of calls, and their answers.
+//!
+//! Uses base.
+
+pub mod batch;
+pub mod extras;
+pub mod leaves;
+pub mod reply;
+pub mod sink;
+pub mod splice;

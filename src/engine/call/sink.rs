@@ -1,0 +1,50 @@
+//! Where replies and events go, and the counters that an environment of JavaScript shares: it checks hot values against
+//! them without a call.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicI32;
+
+use crate::engine::call::reply::Reply;
+
+/// Versions that JavaScript checks hot values against: 2^17 counters, 512 KiB in each environment. Keys share counters; a shared one makes a hot
+/// value be fetched anew too often, never too seldom.
+pub const SLOTS: usize = 1 << 17;
+/// Behind them, until when an engine vouches: for hot values, in the low 32 bits of milliseconds. Engines that live at the same time and are so many numbers apart share one.
+pub const CLOCKS: usize = 1 << 10;
+/// Behind them, whether a version was noted since all were last raised.
+pub const NOTED: usize = SLOTS + CLOCKS;
+/// All that an environment shares.
+pub const COUNTERS: usize = NOTED + 1;
+
+/// The version counters of one environment, in memory that it shares with JavaScript.
+pub trait Versions: Send + Sync {
+    /// `COUNTERS` of them.
+    fn counters(&self) -> &[AtomicI32];
+}
+
+/// Where replies and events go: one for each environment of JavaScript. It must never block, and may be gone at any moment.
+pub trait Sink: Send + Sync {
+    /// Which environment this is.
+    fn client(&self) -> u32;
+    /// Whether the environment has ended. Set before its flights are forgotten, so that none begins behind that.
+    fn closed(&self) -> bool;
+    /// The replies of the batch, task or waiter `id`, in the order of its operations.
+    fn complete(&self, id: u32, replies: &[Reply]);
+    /// A change that listeners are told of, as a JSON object.
+    fn event(&self, json: String);
+    /// The counters that this environment's hot values are checked against, if it keeps any.
+    fn versions(&self) -> Option<Arc<dyn Versions>>;
+}
+
+/// Where the replies of one batch go.
+#[derive(Clone)]
+pub struct ReplyTo {
+    pub sink: Arc<dyn Sink>,
+    pub id: u32,
+}
+
+impl ReplyTo {
+    pub fn complete(&self, replies: &[Reply]) {
+        self.sink.complete(self.id, replies);
+    }
+}

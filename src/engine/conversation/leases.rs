@@ -1,0 +1,251 @@
+//! The task behind each computation that needs the key's lease: asks for it, waits while another process computes, renews it while this one does.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use redis::{Cmd, Pipeline, Value};
+use tokio::sync::Notify;
+
+use crate::engine::base::clock::now_ms;
+use crate::engine::base::error::{Kind, Trouble};
+use crate::engine::base::text::Json;
+use crate::engine::cache::counters::add;
+use crate::engine::cache::namespace::Cache;
+use crate::engine::exchange::plan::Wanted;
+use crate::engine::exchange::reads::{self, judge};
+use crate::engine::exchange::refusals;
+use crate::engine::exchange::tokens::{self, Heard, Missing};
+use crate::engine::exchange::writes::holder;
+use crate::engine::net::denied::Denied;
+use crate::engine::net::reply::{classify, left, out_of_step};
+use crate::engine::net::wire::Wire;
+use crate::engine::once::lease::{self, Holder, LONGEST, POLL, RENEWAL};
+use crate::engine::once::waiters::{Lease, Led, Outcome};
+use crate::engine::value::codec;
+use crate::engine::value::entry;
+use crate::engine::value::life::Ask;
+use crate::engine::value::room::Room;
+use crate::engine::value::tags::Tokens;
+
+/// What the key holds when its lease is asked for.
+enum Found {
+    /// The lease is ours.
+    Lease,
+    /// Another flight has it; one of this engine, where it is given.
+    Computing(Option<Holder>),
+    Value(Json),
+    /// An entry that is nothing to this flight.
+    Void(Box<[u8]>),
+    /// Bytes that are no value: they are in the way, and no lease can be had.
+    Foreign,
+}
+
+/// Brings the flight `token` of `key` to its end, or to its leader.
+pub async fn run(cache: Arc<Cache>, wire: Wire, wanted: Wanted) {
+    let Wanted { key, token, led, void, .. } = wanted;
+    let at = key.clone();
+    let mut task = Task { cache, wire, key, token, void };
+    let led = match led {
+        Some(led) => Ok(Some(led)),
+        None => task.wait_for_lease().await,
+    };
+    match led {
+        Ok(Some(given_up)) => renew(task, at, &given_up).await,
+        Ok(None) => {}
+        // Redis is away: this process computes for itself.
+        Err(trouble) => {
+            refusals::met(&task.cache, &trouble);
+            task.lead_alone();
+        }
+    }
+}
+
+/// Renews the lease that lies at the stored key `at`, for as long as the function runs; gives it up when `given_up`
+/// wakes, for those who wait elsewhere. Between two renewals it holds no cache: one that is closed need not wait for
+/// it.
+pub(super) async fn renew(mut task: Task, at: String, given_up: &Notify) {
+    let since = Instant::now();
+    while since.elapsed() < LONGEST {
+        let Task { cache, wire, key, token, .. } = task;
+        let (holder, patience) = (holder(&cache, token), cache.timeout);
+        let weak = Arc::downgrade(&cache);
+        drop(cache);
+        if tokio::time::timeout(RENEWAL, given_up.notified()).await.is_ok() {
+            let mut pipeline = Pipeline::with_capacity(1);
+            pipeline.add_command(lease::release(&at, holder));
+            // Where it cannot be told, the lease ends by itself.
+            let _ = wire.ask(pipeline, patience).await;
+            return;
+        }
+        let Some(cache) = weak.upgrade().filter(|c| c.shared().flights.alive(&key, token)) else { return };
+        task = Task { cache, wire, key, token, void: Box::default() };
+        let renewed = task.eval(|by_text, holder| lease::renew(by_text, &at, holder)).await;
+        if renewed.is_ok_and(|reply| reply == Value::Int(0)) {
+            return;
+        }
+    }
+}
+
+pub(super) struct Task {
+    pub(super) cache: Arc<Cache>,
+    pub(super) wire: Wire,
+    pub(super) key: String,
+    pub(super) token: u32,
+    /// An entry that begins with this is nothing to this flight; empty for none.
+    pub(super) void: Box<[u8]>,
+}
+
+impl Task {
+    /// What wakes when the lease is to be given up, where this process computes under it; none where the value came, or
+    /// nobody waits any more.
+    async fn wait_for_lease(&mut self) -> Result<Option<Arc<Notify>>, Trouble> {
+        let (cache, key) = (self.cache.clone(), self.key.clone());
+        let flights = &cache.shared().flights;
+        loop {
+            let watch = cache.shared().waiting.on(&key);
+            let changed = watch.changed();
+            tokio::pin!(changed);
+            // Before the key is read: a push that comes at once is not missed.
+            changed.as_mut().enable();
+            let found = self.ask().await?;
+            match found {
+                Found::Value(json) => {
+                    flights.found(&key, self.token, &json).send();
+                    return Ok(None);
+                }
+                Found::Void(void) => self.void = void,
+                Found::Lease => return Ok(self.lead(Lease::Key, &key).await),
+                Found::Foreign => {
+                    self.lead_alone();
+                    return Ok(None);
+                }
+                // Of a flight that a write fenced, or whose callers stopped waiting, or of a thread that has ended.
+                Found::Computing(Some(from)) if !flights.runs(&key, from.token) => {
+                    let taken = self.eval(|by_text, holder| lease::take_over(by_text, &key, from, holder)).await?;
+                    if taken == Value::Int(1) {
+                        return Ok(self.lead(Lease::Key, &key).await);
+                    }
+                }
+                Found::Computing(_) => {
+                    flights.elsewhere(&key, self.token).send();
+                    if self.unwanted() {
+                        return Ok(None);
+                    }
+                    let _ = tokio::time::timeout(POLL, changed).await;
+                    if self.unwanted() {
+                        return Ok(None);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Fenced by a write while it waited, or left by all who did: whoever is there still asks anew.
+    fn unwanted(&self) -> bool {
+        let flights = &self.cache.shared().flights;
+        let unwanted = !flights.wanted(&self.key, self.token);
+        if unwanted {
+            flights.end(&self.key, self.token, Outcome::Failed).send();
+        }
+        unwanted
+    }
+
+    /// Somebody who waits computes, under the lease that is had at the stored key `at`; what wakes when it is to be
+    /// given up. Where nobody waits the lease goes.
+    pub(super) async fn lead(&mut self, lease: Lease, at: &str) -> Option<Arc<Notify>> {
+        let led = match self.unwanted() {
+            true => Led::default(),
+            false => self.cache.shared().flights.lead_first(&self.key, self.token, lease, now_ms()),
+        };
+        led.answers.send();
+        if led.leads {
+            add(&self.cache.counters.computes, 1);
+        } else {
+            // Where it cannot be told, the lease ends by itself.
+            let _ = self.command(lease::release(at, self.holder())).await;
+        }
+        led.given_up
+    }
+
+    /// Somebody who waits computes, without a lease.
+    pub(super) fn lead_alone(&self) {
+        let led = self.cache.shared().flights.lead_first(&self.key, self.token, Lease::None, now_ms());
+        add(&self.cache.counters.computes, u64::from(led.leads));
+        led.answers.send();
+    }
+
+    pub(super) fn holder(&self) -> Holder {
+        holder(&self.cache, self.token)
+    }
+
+    async fn ask(&mut self) -> Result<Found, Trouble> {
+        let (key, void) = (self.key.clone(), self.void.clone());
+        let reply = self.eval(|by_text, holder| lease::acquire(by_text, &key, holder, &void)).await?;
+        let (bytes, left) = match reply {
+            Value::Array(mut parts) if parts.len() == 2 => match (parts.pop(), parts.pop()) {
+                (Some(time), Some(Value::BulkString(bytes))) => (bytes, left(time)),
+                _ => return Err(out_of_step()),
+            },
+            // Another type than a string lies there.
+            Value::ServerError(error) if matches!(classify(&error).kind, Kind::Wrongtype | Kind::Server) => {
+                return Ok(Found::Foreign);
+            }
+            Value::ServerError(error) => return Err(classify(&error)),
+            _ => return Err(out_of_step()),
+        };
+        if self.cache.shared().journal.holds(&self.key) {
+            return Ok(Found::Foreign);
+        }
+        if bytes == self.holder().marker() {
+            return Ok(Found::Lease);
+        }
+        if codec::is_marker(&bytes) {
+            return Ok(Found::Computing(self.holder().sibling(&bytes)));
+        }
+        let tokens = self.tokens(&bytes).await?;
+        let token = |key: &str| tokens.get(key).cloned();
+        Ok(match judge(&self.cache, bytes, left, Ask::default(), now_ms(), &mut Room::default(), token) {
+            reads::Found::Fresh(entry, _) => Found::Value(entry.json),
+            reads::Found::Void(identity) if !identity.is_empty() => Found::Void(identity),
+            _ => Found::Foreign,
+        })
+    }
+
+    /// The tokens of an entry's tags that the near cache does not have.
+    async fn tokens(&mut self, bytes: &[u8]) -> Result<Tokens, Trouble> {
+        let cache = self.cache.clone();
+        let mut missing = Missing::new(&cache);
+        if let Some(meta) = entry::meta_of(bytes) {
+            meta.tags.names().for_each(|name| missing.look(name, |_| false));
+        }
+        let keys = missing.into_keys();
+        if keys.is_empty() {
+            return Ok(Tokens::new());
+        }
+        let (mut pipeline, mut asked) = tokens::ask(&cache, keys, false, Denied::default());
+        loop {
+            let values = self.pipeline(pipeline).await?;
+            match asked.heard(&cache, values)?.0 {
+                Heard::All(tokens) => return Ok(tokens),
+                Heard::More(more, rest) => (pipeline, asked) = (more, *rest),
+            }
+        }
+    }
+
+    pub(super) async fn eval(&mut self, call: impl Fn(bool, Holder) -> Cmd) -> Result<Value, Trouble> {
+        match self.command(call(false, self.holder())).await? {
+            Value::ServerError(error) if error.code() == "NOSCRIPT" => self.command(call(true, self.holder())).await,
+            value => Ok(value),
+        }
+    }
+
+    pub(super) async fn command(&mut self, command: Cmd) -> Result<Value, Trouble> {
+        let mut pipeline = Pipeline::with_capacity(1);
+        pipeline.add_command(command);
+        self.pipeline(pipeline).await?.into_iter().next().ok_or_else(out_of_step)
+    }
+
+    async fn pipeline(&mut self, pipeline: Pipeline) -> Result<Vec<Value>, Trouble> {
+        self.wire.ask(pipeline, self.cache.timeout).await
+    }
+}

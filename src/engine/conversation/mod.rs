@@ -1,0 +1,10 @@
+//! Work of several steps on a connection: leases, refreshes, sweeps, replay, long tasks.
+//!
+//! Uses what stands above it in the list of layers.
+
+pub mod connection;
+pub mod leases;
+pub mod refresh;
+pub mod replay;
+pub mod sweep;
+pub mod tasks;

@@ -1,0 +1,161 @@
+//! Removes the keys that covers hide (src/engine/tier/covers.rs), a page of SCAN at a time: never KEYS, and never a key of
+//! anybody else.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use redis::{Cmd, Pipeline, Value, cmd};
+use tokio::task::AbortHandle;
+
+use crate::engine::base::error::Trouble;
+use crate::engine::cache::shared::Shared;
+use crate::engine::conversation::connection::Connection;
+use crate::engine::exchange::writes;
+use crate::engine::net::denied::Denied;
+use crate::engine::net::reply::{classify, integer, out_of_step};
+use crate::engine::net::wire::Wire;
+
+/// Keys that one SCAN looks at: a step of about a millisecond for the server.
+const SCAN_COUNT: usize = 1_000;
+/// The shortest deadline of a step: it is more work than a call, and no call waits for a single step.
+const LEAST_PATIENCE: Duration = Duration::from_secs(1);
+
+/// A connection for long work: each step has a deadline.
+pub struct Steps {
+    pub wire: Wire,
+    pub denied: Denied,
+    pub patience: Duration,
+}
+
+/// Sweeps whatever covers there are, for as long as it is kept.
+pub struct Sweeper(AbortHandle);
+
+impl Sweeper {
+    pub fn start(shared: &Arc<Shared>, connection: &Connection) -> Self {
+        let (wire, server) = (connection.wire.clone(), connection.server.run_id.clone());
+        Self(tokio::spawn(keep_swept(shared.clone(), wire, connection.denied, server)).abort_handle())
+    }
+}
+
+impl Drop for Sweeper {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+async fn keep_swept(shared: Arc<Shared>, wire: Wire, denied: Denied, server: Option<String>) {
+    let mut steps = Steps { wire, denied, patience: shared.patience() };
+    loop {
+        match steps.walk(&shared, server.as_deref()).await {
+            Ok(Some(_)) => {}
+            Ok(None) => shared.journal.stirred.notified().await,
+            // The pump is told, and ends as well.
+            Err(trouble) => return steps.wire.fail(trouble),
+        }
+    }
+}
+
+impl Steps {
+    /// For steps behind the calls: their deadline is the longer one.
+    pub fn behind(shared: &Shared, connection: &Connection) -> Self {
+        let patience = shared.patience().max(LEAST_PATIENCE);
+        Self { wire: connection.wire.clone(), denied: connection.denied, patience }
+    }
+
+    pub async fn pipeline(&mut self, pipeline: Pipeline) -> Result<Vec<Value>, Trouble> {
+        self.wire.ask(pipeline, self.patience).await
+    }
+
+    pub async fn command(&mut self, command: Cmd) -> Result<Value, Trouble> {
+        let mut pipeline = Pipeline::with_capacity(1);
+        pipeline.add_command(command);
+        match self.pipeline(pipeline).await?.pop() {
+            Some(Value::ServerError(error)) => Err(classify(&error)),
+            Some(value) => Ok(value),
+            None => Err(out_of_step()),
+        }
+    }
+
+    /// Walks over the server's keys once, for all covers that stand; how many keys of the callers' went, `None` where
+    /// there is nothing to be swept.
+    ///
+    /// `server`: its run id; a walk that an outage cut off on the same one goes on from there. What the server refuses
+    /// ends the covers: which keys it would have been is not to be known.
+    pub async fn walk(&mut self, shared: &Shared, server: Option<&str>) -> Result<Option<u64>, Trouble> {
+        let Some(walk) = shared.journal.walk(server) else { return Ok(None) };
+        let mut cursor = walk.cursor;
+        let mut removed = 0;
+        loop {
+            match self.page(shared, &cursor, &walk.glob).await {
+                Ok((next, count)) => {
+                    removed += count;
+                    if next == b"0" {
+                        shared.journal.walked(None);
+                        return Ok(Some(removed));
+                    }
+                    shared.journal.turn(next.clone());
+                    cursor = next;
+                }
+                Err(trouble) if trouble.kind.is_outage() => return Err(trouble),
+                Err(trouble) => {
+                    let untold = shared.journal.walked(Some(&trouble));
+                    tell(shared, &trouble, untold);
+                    return Ok(Some(removed));
+                }
+            }
+        }
+    }
+
+    /// One step; where the next one begins, and how many keys of the callers' went.
+    async fn page(&mut self, shared: &Shared, cursor: &[u8], glob: &str) -> Result<(Vec<u8>, u64), Trouble> {
+        let mut scan = cmd("SCAN");
+        scan.arg(cursor).arg("MATCH").arg(glob).arg("COUNT").arg(SCAN_COUNT);
+        let Value::Array(mut page) = self.command(scan).await? else { return Err(out_of_step()) };
+        let (Some(Value::Array(keys)), Some(Value::BulkString(next))) = (page.pop(), page.pop()) else {
+            return Err(out_of_step());
+        };
+        // No pause between picking the keys and sending their removal: see the essay of covers.rs.
+        let picked = shared.journal.pick(keys);
+        if picked.is_empty() {
+            return Ok((next, 0));
+        }
+        let mut pipeline = Pipeline::with_capacity(picked.len());
+        for part in &picked {
+            pipeline.cmd(writes::remove(self.denied)).arg(&part.keys);
+        }
+        let mut removed = 0;
+        for (part, reply) in picked.iter().zip(self.pipeline(pipeline).await?) {
+            match integer(reply) {
+                Ok(count) if part.counts => {
+                    let count = u64::try_from(count).unwrap_or(0);
+                    shared.journal.removed(part.id, count);
+                    removed += count;
+                }
+                Ok(_) => {}
+                Err(trouble) if trouble.kind.is_outage() => return Err(trouble),
+                Err(trouble) => {
+                    let untold = shared.journal.refused(part.id, &trouble);
+                    tell(shared, &trouble, untold);
+                }
+            }
+        }
+        Ok((next, removed))
+    }
+
+    /// Removes keys; how many there were.
+    pub async fn unlink<K: redis::ToRedisArgs>(&mut self, keys: Vec<K>) -> Result<u64, Trouble> {
+        if keys.is_empty() {
+            return Ok(0);
+        }
+        let mut unlink = cmd(writes::remove(self.denied));
+        unlink.arg(keys);
+        Ok(u64::try_from(integer(self.command(unlink).await?)?).unwrap_or(0))
+    }
+}
+
+fn tell(shared: &Shared, trouble: &Trouble, untold: bool) {
+    if untold {
+        shared.errors.count(trouble.kind);
+        shared.status.tell_error(trouble);
+    }
+}

@@ -1,0 +1,66 @@
+//! A new TTL for an entry, decided where the entry lies.
+//!
+//! **The problem.** `expire` is for what a caller would find: not for the marker of a computation, nor for an entry
+//! that is stale, or that a tag made a miss. Whether it is one is not known before it is read, and by the time that a
+//! second trip sets the TTL, or takes it back, another process may have written: its value would live for as long as
+//! the old one.
+//!
+//! **The approach.** One script reads what lies there and decides as [`super::life`] and [`super::tags`] do. It needs
+//! the tokens of the entry's tags, whose names stand in the entry, so they are no keys that the script could be called
+//! with: on a single server it may read them all the same.
+//!
+//! **Where scripts are denied** the entry is read first and its TTL set behind that, where it was to be found: never
+//! set first and taken back. What another process writes in between gets the new TTL, as if `expire` had come a little
+//! later.
+
+use once_cell::sync::Lazy;
+use redis::Cmd;
+
+use crate::engine::base::clock::Ttl;
+use crate::engine::base::key;
+use crate::engine::base::key::Prefix;
+use crate::engine::once::lease::Script;
+use crate::engine::value::entry;
+
+/// Gives what lies at KEYS[1] ARGV[1] milliseconds (0: for ever), if it is a value for a caller; whether it is.
+/// ARGV[2]: what stands in front of a tag's name at its token's key. ARGV[3]: how long a header may be. The entry's
+/// layout is that of src/engine/value/entry.rs; numbers in it have the least byte first.
+const TEXT: &str = "local left = redis.call('PTTL', KEYS[1]) if left == -2 then return 0 end \
+    local function extra(most) \
+      local v = redis.pcall('GETRANGE', KEYS[1], 0, most - 1) \
+      if type(v) ~= 'string' then return 0 end \
+      local first, version, codec, flags = string.byte(v, 1, 4) \
+      if first == 254 then return false end \
+      if first ~= 255 then return 0 end \
+      if version ~= 1 or not flags or codec > 2 or flags > 7 then return false end \
+      local at, cut = 5, nil \
+      if #v < most then cut = false end \
+      local function number(bytes) local n = 0 \
+        for i = bytes - 1, 0, -1 do n = n * 256 + (string.byte(v, at + i) or 0) end at = at + bytes return n end \
+      local function text(bytes) at = at + bytes return string.sub(v, at - bytes, at - 1) end \
+      local more = 0 \
+      if math.floor(flags / 2) % 2 == 1 then number(8) more = number(8) number(4) end \
+      if flags % 2 == 1 then number(4) end \
+      if flags >= 4 then for i = 1, number(1) do \
+        local name = text(number(2)) local token = text(number(1)) \
+        if at > #v + 1 then return cut end \
+        if redis.pcall('GET', ARGV[2] .. name) ~= token then return false end end end \
+      if at > #v + 1 then return cut end \
+      return more end \
+    local most = 4096 local more = extra(most) \
+    while more == nil and most < tonumber(ARGV[3]) do most = most * 16 more = extra(most) end \
+    if not more or (left ~= -1 and more > 0 and left <= more) then return 0 end \
+    if ARGV[1] == '0' then redis.call('PERSIST', KEYS[1]) \
+    else redis.call('PEXPIRE', KEYS[1], string.format('%.0f', tonumber(ARGV[1]) + more)) end \
+    return 1";
+
+static EXPIRE: Lazy<Script> = Lazy::new(|| Script::new(TEXT));
+
+/// Gives the entry at the stored key a new TTL; the reply is 1 where there was a value for a caller. `by_text`: for a
+/// server that may not have the script.
+pub fn expire(by_text: bool, prefix: &Prefix, key: &str, ttl: Ttl) -> Cmd {
+    let ms = ttl.px().unwrap_or(0);
+    let mut command = EXPIRE.call(by_text, &[key], ms.to_string().as_bytes());
+    command.arg([prefix.as_str(), key::TAG].concat()).arg(entry::LONGEST_HEADER);
+    command
+}

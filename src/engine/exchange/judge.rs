@@ -1,0 +1,311 @@
+//! The replies of a pipeline, judged: each becomes the reply of its call, and what they leave to be done is gathered.
+
+use std::iter::Peekable;
+use std::vec;
+
+use redis::{ServerError, Value};
+
+use crate::engine::base::clock::now_ms;
+use crate::engine::base::error::{CallError, Kind, Trouble};
+use crate::engine::base::text::Span;
+use crate::engine::cache::namespace::Cache;
+use crate::engine::call::batch::{Batch, Op};
+use crate::engine::call::reply::Reply;
+use crate::engine::call::sink::ReplyTo;
+use crate::engine::exchange::plan::{Call, Plan, Question, Read, Run, Step, Verdict};
+use crate::engine::exchange::reads::{self, Found};
+use crate::engine::exchange::tokens::Missing;
+use crate::engine::exchange::writes::{Computed, store, take_back, transaction, written};
+use crate::engine::exchange::{expiry, questions, refusals};
+use crate::engine::net::denied::Denied;
+use crate::engine::net::reply::{integer, left, out_of_step};
+use crate::engine::once::waiters::Outcome;
+use crate::engine::value::entry;
+use crate::engine::value::life::Ask;
+use crate::engine::value::room::Room;
+use crate::engine::value::tags::Tokens;
+
+impl Plan {
+    /// The tags of what came back whose tokens are not known.
+    pub fn unknown_tags(&self, cache: &Cache, values: &[Value]) -> Vec<String> {
+        let mut missing = Missing::new(cache);
+        let mut look = |value: &Value| {
+            let Value::BulkString(bytes) = value else { return };
+            let Some(meta) = entry::meta_of(bytes) else { return };
+            meta.tags.names().for_each(|name| missing.look(name, |key| self.tokens.contains_key(key)));
+        };
+        for value in values {
+            match value {
+                Value::Array(values) => values.iter().for_each(&mut look),
+                value => look(value),
+            }
+        }
+        missing.into_keys()
+    }
+
+    /// Judges what came back, `None` where nothing did. Whatever has no reply of the server is answered on the
+    /// in-process tier.
+    pub fn settle(
+        self,
+        cache: &Cache,
+        batch: &Batch,
+        to: &ReplyTo,
+        values: Option<Vec<Value>>,
+    ) -> (Vec<Reply>, Verdict) {
+        let mut judge = Judge {
+            replies: Replies::new(values.unwrap_or_default()),
+            sent: self.now,
+            tokens: self.tokens,
+            uncovered: self.uncovered.into_iter().peekable(),
+            room: Room::default(),
+            denied: self.denied,
+            verdict: Verdict { answers: self.answers, ..Verdict::default() },
+        };
+        let mut buffer = String::new();
+        let now = now_ms();
+        let mut replies = Vec::with_capacity(self.steps.len());
+        for (at, (op, step)) in batch.ops.iter().zip(self.steps).enumerate() {
+            let key = op.key().map_or("", |span| cache.prefix.join(batch.str(span), &mut buffer));
+            let call = Call { cache, batch, to, op, key, now };
+            if let Some((_, id)) = judge.uncovered.next_if(|(step, _)| *step == at) {
+                judge.removed(&call, id);
+            }
+            replies.push(judge.answer(&call, step));
+        }
+        (replies, judge.verdict)
+    }
+}
+
+/// The replies of one pipeline, as its steps consume them.
+struct Replies {
+    values: vec::IntoIter<Value>,
+    /// Of the MGET that is being read; empty where it failed.
+    mget: vec::IntoIter<Value>,
+    /// The PTTL behind it.
+    ttls: vec::IntoIter<Value>,
+    /// And the leases behind those.
+    leases: vec::IntoIter<Value>,
+}
+
+impl Replies {
+    fn new(values: Vec<Value>) -> Self {
+        let none = || Vec::new().into_iter();
+        Self { values: values.into_iter(), mget: none(), ttls: none(), leases: none() }
+    }
+
+    fn next(&mut self) -> Option<Value> {
+        self.values.next()
+    }
+
+    fn last_of(&mut self, replies: usize) -> Option<Value> {
+        self.values.nth(replies - 1)
+    }
+
+    fn take(&mut self, replies: usize) -> Vec<Value> {
+        self.values.by_ref().take(replies).collect()
+    }
+
+    /// The value of a read.
+    fn read(&mut self, run: Run) -> Option<Value> {
+        if run.keys > 0 {
+            self.mget = match self.values.next() {
+                Some(Value::Array(values)) if values.len() == run.keys => values.into_iter(),
+                // One GET in place of an MGET, or an error that goes for all of them.
+                Some(value) => vec![value; run.keys].into_iter(),
+                None => Vec::new().into_iter(),
+            };
+            self.ttls = self.take(run.fills).into_iter();
+            self.leases = self.take(run.leases).into_iter();
+        }
+        self.mget.next()
+    }
+}
+
+struct Judge {
+    replies: Replies,
+    /// When the batch was sent.
+    sent: u64,
+    tokens: Tokens,
+    uncovered: Peekable<vec::IntoIter<(usize, u64)>>,
+    /// For what its compressed entries expand to.
+    room: Room,
+    denied: Denied,
+    verdict: Verdict,
+}
+
+impl Judge {
+    fn answer(&mut self, call: &Call<'_>, step: Step) -> Reply {
+        match step {
+            Step::Answered(reply) => reply,
+            Step::Read(read) => self.read(call, read),
+            Step::Passed => {
+                self.replies.next();
+                Reply::Done
+            }
+            Step::Held(question) => self.question(call, question),
+            Step::Write => {
+                let reply = self.replies.next();
+                self.write(call, reply)
+            }
+            Step::Last(replies) => {
+                let reply = self.replies.last_of(replies);
+                self.write(call, reply)
+            }
+            Step::Transaction(replies) => {
+                let reply = transaction(self.replies.take(replies));
+                self.write(call, reply)
+            }
+        }
+    }
+
+    fn read(&mut self, call: &Call<'_>, read: Read) -> Reply {
+        let Read { run, flight, timed, asks, ticket } = read;
+        let value = self.replies.read(run);
+        let left = if timed { self.replies.ttls.next().and_then(left) } else { None };
+        let asked = if asks { self.replies.leases.next() } else { None };
+        let ask = flight.map_or(Ask::default(), |f| f.ask);
+        let mut found = self.find(call, value, left, ask);
+        if call.cache.shared().journal.holds(call.key) && !matches!(found, Found::NoReply) {
+            found = Found::miss();
+        }
+        if let Some(ticket) = ticket {
+            reads::fill(call, ticket, &found, self.sent);
+        }
+        match flight {
+            None => reads::get(call, found),
+            Some(flight) => reads::begin(call, found, flight, asked.as_ref(), &mut self.verdict),
+        }
+    }
+
+    /// What a read found, judged.
+    fn find(&mut self, call: &Call<'_>, value: Option<Value>, left: Option<u64>, ask: Ask) -> Found {
+        let Some(value) = value else { return Found::NoReply };
+        let bytes = match value {
+            Value::BulkString(bytes) => bytes,
+            Value::Nil => return Found::miss(),
+            other => {
+                let trouble = integer(other).err().unwrap_or_else(out_of_step);
+                refusals::met(call.cache, &trouble);
+                if trouble.kind.is_outage() {
+                    self.verdict.outage.get_or_insert(trouble);
+                    return Found::NoReply;
+                }
+                return Found::miss();
+            }
+        };
+        let token = |key: &str| self.tokens.get(key).cloned();
+        reads::judge(call.cache, bytes, left, ask, call.now, &mut self.room, token)
+    }
+
+    fn question(&mut self, call: &Call<'_>, question: Question) -> Reply {
+        let (Some(head), Some(pttl)) = (self.replies.next(), self.replies.next()) else { return call.locally() };
+        let known = |key: &str| self.tokens.get(key).cloned().or_else(|| call.cache.near_token(key, call.now));
+        match questions::answer(call, question, [head, pttl], known, &mut self.verdict.behind) {
+            Ok(reply) => reply,
+            Err(trouble) => self.refused(call, trouble).unwrap_or_else(|| call.locally()),
+        }
+    }
+
+    /// A write, by its reply; `None` where there is none.
+    fn write(&mut self, call: &Call<'_>, result: Option<Value>) -> Reply {
+        let is_forgotten = |error: &ServerError| error.code() == "NOSCRIPT";
+        if let Some(Value::ServerError(error)) = &result
+            && is_forgotten(error)
+            && let Some(reply) = self.again(call)
+        {
+            return reply;
+        }
+        let outcome = result
+            .ok_or(None)
+            .and_then(|value| written(call.cache, call.batch, call.op, call.key, value).map_err(Some));
+        let reply = match outcome {
+            Ok(reply) => {
+                if let (Op::Increment { amount, .. }, Reply::Error(_)) = (call.op, &reply) {
+                    self.verdict.behind.push(take_back(call.key, *amount, self.denied));
+                }
+                // An earlier write of this batch was refused, and this one replaced what it would have.
+                if !self.verdict.stale.is_empty() && matches!(call.op, Op::Set { .. }) {
+                    self.verdict.stale.remove(call.key);
+                }
+                reply
+            }
+            Err(trouble) => match trouble.and_then(|trouble| self.refused(call, trouble)) {
+                Some(reply) => reply,
+                // It ends the flight of an `End` itself.
+                None => return call.locally(),
+            },
+        };
+        if let Op::End { value, token, .. } = *call.op {
+            self.ended(call, value, token);
+        }
+        reply
+    }
+
+    /// The server forgot its scripts (SCRIPT FLUSH): once more, with the text, before anything that is sent from here
+    /// on. `None` for a call that uses no script.
+    fn again(&mut self, call: &Call<'_>) -> Option<Reply> {
+        let &Call { cache, batch, key, .. } = call;
+        match *call.op {
+            // Between two commands of this pipeline.
+            Op::Expire { ttl, .. } => {
+                self.verdict.behind.push(expiry::expire(true, &cache.prefix, key, ttl));
+                Some(Reply::Flag(true))
+            }
+            Op::End { value, ttl, token, more, .. } => {
+                let result = Computed { token, text: batch.str(value), ttl, extras: batch.more(more) };
+                let landing = cache.shared().flights.landing(key, token);
+                self.verdict.behind.extend(landing.map(|landing| store(cache, key, &result, &landing, true)));
+                self.ended(call, value, token);
+                Some(Reply::Done)
+            }
+            _ => None,
+        }
+    }
+
+    /// The flight whose result was to be stored is over.
+    fn ended(&mut self, call: &Call<'_>, value: Span, token: u32) {
+        let outcome = Outcome::Value(call.batch.str(value).into());
+        self.verdict.answers.append(call.cache.shared().flights.end(call.key, token, outcome));
+    }
+
+    /// The reply to the removal of a covered key.
+    fn removed(&mut self, call: &Call<'_>, id: u64) {
+        let Some(value) = self.replies.next() else { return };
+        match integer(value) {
+            Ok(keys) => call.cache.shared().journal.removed(id, u64::try_from(keys).unwrap_or(0)),
+            Err(trouble) if trouble.kind.is_outage() => _ = self.verdict.outage.get_or_insert(trouble),
+            // It lies there still: a miss until it is replaced.
+            Err(_) => call.distrust(),
+        }
+    }
+
+    /// The server's word on one write: an answer, or `None` where the in-process tier must give one.
+    fn refused(&mut self, call: &Call<'_>, trouble: Trouble) -> Option<Reply> {
+        let op = call.op;
+        if matches!(op, Op::Increment { .. }) && trouble.kind == Kind::Server {
+            // The caller's mistake, and no trouble with Redis.
+            return Some(Reply::Error(CallError::not_an_integer()));
+        }
+        refusals::met(call.cache, &trouble);
+        if trouble.kind.is_outage() {
+            self.verdict.outage.get_or_insert(trouble);
+            return None;
+        }
+        match op {
+            // Not stored; and what was there before must not be taken for it.
+            Op::Set { .. } | Op::End { .. } => {
+                self.verdict.stale.insert(call.key.to_owned());
+                Some(Reply::Done)
+            }
+            // Still there, and not to be read any more.
+            Op::Del { .. } => {
+                call.distrust();
+                Some(Reply::Number(0))
+            }
+            Op::Increment { .. } if matches!(trouble.kind, Kind::Oom | Kind::Denied | Kind::Refused) => None,
+            Op::Increment { .. } => Some(Reply::Error(CallError::not_an_integer())),
+            Op::Ttl { .. } => Some(Reply::Miss),
+            _ => Some(Reply::Flag(false)),
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! What a batch becomes: its pipeline, for each operation how its reply is found among those that come back, and what
+//! the replies leave to be done.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use redis::{Cmd, Pipeline, Value};
+use tokio::sync::Notify;
+
+use crate::engine::base::error::Trouble;
+use crate::engine::cache::local;
+use crate::engine::cache::namespace::Cache;
+use crate::engine::call::batch::{Batch, Op};
+use crate::engine::call::reply::Reply;
+use crate::engine::call::sink::ReplyTo;
+use crate::engine::exchange::writes::with_key;
+use crate::engine::net::denied::Denied;
+use crate::engine::once::waiters::Answers;
+use crate::engine::value::entry;
+use crate::engine::value::life::Ask;
+use crate::engine::value::tags::Tokens;
+
+/// How much of an entry is read to tell its age and its tags. Of one with a longer list of tags the rest is read behind
+/// it (heard.rs).
+pub(super) const HEAD: usize = 4096;
+
+/// How one operation is answered.
+pub(super) enum Step {
+    /// Without the server.
+    Answered(Reply),
+    /// By the next value of the MGET under way, or by the first of a new one.
+    Read(Read),
+    /// By the next reply.
+    Write,
+    /// By the last of so many replies.
+    Last(usize),
+    /// Answered; a reply that says nothing is to be passed over.
+    Passed,
+    /// By what an entry's first bytes and its time left say.
+    Held(Question),
+    /// By the second element of EXEC, the last of so many replies.
+    Transaction(usize),
+}
+
+/// What a question about a key wants to know. Two replies tell it: the entry's first bytes, and its time left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Question {
+    Exists,
+    Ttl,
+    /// Whether its TTL may be set, where no script can decide that.
+    Expire,
+}
+
+/// A read, by an MGET of many.
+pub(super) struct Read {
+    pub(super) run: Run,
+    /// The computation that it is for.
+    pub(super) flight: Option<Computing>,
+    /// It consumes one PTTL reply.
+    pub(super) timed: bool,
+    /// It consumes one lease reply.
+    pub(super) asks: bool,
+    /// It may fill the near cache.
+    pub(super) ticket: Option<u64>,
+}
+
+/// A computation whose key is read.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Computing {
+    pub(super) token: u32,
+    pub(super) ask: Ask,
+    /// The caller, should it have to wait while the key's lease is asked for: its id, and whether it wants to know of
+    /// other computations.
+    pub(super) lock: Option<(u32, bool)>,
+}
+
+/// An MGET: how many keys it has, and how many PTTL and leases stand behind it. No keys: the one under way goes on.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Run {
+    pub(super) keys: usize,
+    pub(super) fills: usize,
+    pub(super) leases: usize,
+}
+
+/// One call and what stands around it.
+pub(super) struct Call<'a> {
+    pub(super) cache: &'a Cache,
+    pub(super) batch: &'a Batch,
+    pub(super) to: &'a ReplyTo,
+    pub(super) op: &'a Op,
+    /// As it is stored.
+    pub(super) key: &'a str,
+    pub(super) now: u64,
+}
+
+impl Call<'_> {
+    /// The call's reply on the in-process tier.
+    pub(super) fn locally(&self) -> Reply {
+        local::one(self.cache, self.batch, self.op, self.to, self.now, &mut String::new())
+    }
+
+    /// What lies at the key is not to be read any more: a miss until it is replaced.
+    pub(super) fn distrust(&self) {
+        self.cache.noted(self.cache.shared().journal.distrust(self.key));
+    }
+}
+
+/// What the replies of a batch say beyond themselves.
+#[derive(Default)]
+pub struct Verdict {
+    /// The connection is of no more use.
+    pub outage: Option<Trouble>,
+    /// Writes that the server refused: what was stored before must not be read any more, so these keys are to be removed.
+    pub stale: HashSet<String>,
+    /// Computations for which the key's lease is to be asked for, or the lock of a refresh.
+    pub leases: Vec<Wanted>,
+    /// Commands to send behind the batch; no call waits for their replies.
+    pub behind: Vec<Cmd>,
+    /// Answers of waiters, sent after the batch's replies, so that a follower never precedes its leader.
+    pub answers: Answers,
+}
+
+/// A lease to be asked for.
+pub struct Wanted {
+    pub key: String,
+    pub token: u32,
+    /// It is had, and the computation leads: it is to be renewed until this wakes.
+    pub led: Option<Arc<Notify>>,
+    /// The entry at the key is refreshed, while it begins with `void`; else it counts as nothing, if it does.
+    pub refresh: bool,
+    pub void: Box<[u8]>,
+}
+
+/// A pipeline and how to read what comes back.
+pub struct Plan {
+    pub pipeline: Pipeline,
+    pub(super) steps: Vec<Step>,
+    /// The replies that are an entry's first bytes, each with its key; the time left is the next one.
+    pub(super) heads: Vec<(usize, String)>,
+    pub(super) answers: Answers,
+    /// When it was made, which is before the server sees it.
+    pub(super) now: u64,
+    /// The tokens of tags that were asked for, which the near cache need not have.
+    pub tokens: Tokens,
+    /// The steps that begin with the removal of a covered key, in their order, and the cover that is told of it.
+    pub(super) uncovered: Vec<(usize, u64)>,
+    pub(super) denied: Denied,
+}
+
+impl Plan {
+    /// The entries whose header goes on beyond what was read of them: where among the replies, and the commands that
+    /// read all of it.
+    pub fn cut(&self, values: &[Value]) -> Option<(Vec<usize>, Pipeline)> {
+        let is_cut = |value: &Value| matches!(value, Value::BulkString(bytes) if entry::is_cut(bytes, HEAD));
+        let mut cut = self.heads.iter().filter(|(at, _)| values.get(*at).is_some_and(is_cut)).peekable();
+        cut.peek()?;
+        let mut pipeline = Pipeline::new();
+        let at = cut.map(|(at, key)| {
+            pipeline.add_command(head(key, entry::LONGEST_HEADER)).add_command(with_key("PTTL", key));
+            *at
+        });
+        Some((at.collect(), pipeline))
+    }
+}
+
+/// Reads so many of the first bytes at a key.
+pub(super) fn head(key: &str, bytes: usize) -> Cmd {
+    let mut head = with_key("GETRANGE", key);
+    head.arg(0).arg(bytes - 1);
+    head
+}

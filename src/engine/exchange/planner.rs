@@ -1,0 +1,315 @@
+//! A batch as one pipeline; [`super::judge`] judges what comes back.
+//!
+//! Reads that stand beside each other travel as one MGET: the server, the parser and this thread each handle one command instead of
+//! hundreds. Writes keep their place between them, so the order within a batch is the order of the calls.
+
+use redis::{Cmd, Pipeline, cmd};
+
+use crate::engine::base::clock::{Ttl, now_ms};
+use crate::engine::base::key;
+use crate::engine::base::mutant;
+use crate::engine::cache::counters::add;
+use crate::engine::cache::local;
+use crate::engine::cache::namespace::Cache;
+use crate::engine::call::batch::{Batch, More, Op};
+use crate::engine::call::reply::Reply;
+use crate::engine::call::sink::ReplyTo;
+use crate::engine::exchange::expiry;
+use crate::engine::exchange::plan::{Computing, HEAD, Plan, Question, Read, Run, Step, head};
+use crate::engine::exchange::writes::{Computed, holder, remove, renewed, set, store, with_key};
+use crate::engine::net::denied::Denied;
+use crate::engine::once::lease::{self, Holder};
+use crate::engine::once::waiters::{Answers, Begin, Caller, Lease, Outcome};
+use crate::engine::tier::covers::Covered;
+use crate::engine::value::life::Ask;
+use crate::engine::value::tag_list::Tag;
+use crate::engine::value::tags::{self, Tokens};
+
+/// The most reads in one MGET: enough to make its cost vanish, short enough not to hold up the server's other clients.
+const MAX_MGET: usize = 256;
+
+/// Plans a batch. Registers its flights and fences, in the order of the engine's queue. `tokens`: those of its tags that the near cache did not have.
+pub fn plan(cache: &Cache, batch: &Batch, to: &ReplyTo, denied: Denied, tokens: Tokens) -> Plan {
+    let now = now_ms();
+    let mut planner = Planner {
+        now,
+        tokens,
+        pipeline: Pipeline::with_capacity(16),
+        steps: Vec::with_capacity(batch.ops.len()),
+        heads: Vec::new(),
+        run: None,
+        wrote: false,
+        by_hash: false,
+        denied,
+        answers: Answers::default(),
+        uncovered: Vec::new(),
+        tags: None,
+    };
+    let mut buffer = String::new();
+    for op in &batch.ops {
+        planner.add(cache, batch, op, to, &mut buffer);
+    }
+    planner.close_run();
+    let Planner { pipeline, steps, heads, answers, tokens, uncovered, .. } = planner;
+    Plan { pipeline, steps, heads, answers, now, tokens, denied, uncovered }
+}
+
+struct Planner {
+    pipeline: Pipeline,
+    steps: Vec<Step>,
+    heads: Vec<(usize, String)>,
+    run: Option<OpenRun>,
+    /// Something was stored by this batch.
+    wrote: bool,
+    /// The script of `expire` stands in this pipeline already, so the server has it.
+    by_hash: bool,
+    denied: Denied,
+    answers: Answers,
+    now: u64,
+    tokens: Tokens,
+    uncovered: Vec<(usize, u64)>,
+    /// The tags of the last options: calls of a group have the same.
+    tags: Option<(More, Vec<Tag>)>,
+}
+
+/// The MGET under way: where it began among the steps, its keys so far, and the PTTL and leases that will follow.
+struct OpenRun {
+    at: usize,
+    keys: usize,
+    command: Cmd,
+    ttls: Vec<Cmd>,
+    leases: Vec<Cmd>,
+}
+
+impl Planner {
+    fn add(&mut self, cache: &Cache, batch: &Batch, op: &Op, to: &ReplyTo, buffer: &mut String) {
+        let given = op.key().map(|span| batch.str(span));
+        let key = match given.map(|k| tags::check(op, k).map(|()| k)) {
+            Some(Ok(key)) => cache.prefix.join(key, buffer),
+            Some(Err(error)) => return self.steps.push(Step::Answered(Reply::Error(error))),
+            None => return self.steps.push(Step::Answered(local::keyless(batch, op))),
+        };
+        let flights = &cache.shared().flights;
+        let near = &cache.shared().near;
+        if matches!(op, Op::Set { .. } | Op::End { .. } | Op::Del { .. } | Op::Increment { .. } | Op::Expire { .. }) {
+            // Again, behind the reads that were queued before it: see the essay in near.rs, race 3.
+            near.own_write(key);
+        }
+        self.wrote |= matches!(op, Op::Set { .. } | Op::End { .. });
+        match *op {
+            Op::Get { .. } if cache.shared().journal.covers(key) => {
+                add(&cache.counters.misses, 1);
+                self.steps.push(Step::Answered(Reply::Miss));
+            }
+            Op::Exists { .. } | Op::Expire { .. } if cache.shared().journal.covers(key) => {
+                self.steps.push(Step::Answered(Reply::Flag(false)));
+            }
+            Op::Ttl { .. } if cache.shared().journal.covers(key) => self.steps.push(Step::Answered(Reply::Miss)),
+            Op::Get { .. } => self.read(cache, key, None),
+            Op::Begin { waiter, lock, many, early, more, .. } => {
+                let extras = batch.more(more);
+                let late = ReplyTo { sink: to.sink.clone(), id: waiter };
+                let caller = Caller { to: late, window: extras.window, many, codec: cache.format.codec };
+                match flights.begin(key, caller, self.now) {
+                    Begin::Read(token) => {
+                        if !extras.tags.is_empty() {
+                            flights.tag(key, token, self.tags(cache, batch, more));
+                        }
+                        let ask = Ask { window: extras.window, beta: extras.beta, early };
+                        let lock = lock && !self.denied.scripts.is() && !mutant::lacks("lease");
+                        let lock = lock.then_some((waiter, many));
+                        if !self.uncover(cache, key) {
+                            // It stays a miss until the sweep is over, for whoever computes it as well.
+                            add(&cache.counters.misses, 1);
+                            let (reply, led) = local::lead(cache, key, token, to, Lease::None, None, self.now);
+                            self.answers.append(led.answers);
+                            return self.steps.push(Step::Answered(reply));
+                        }
+                        self.read(cache, key, Some(Computing { token, ask, lock }));
+                    }
+                    joined => self.steps.push(Step::Answered(local::joined(cache, joined))),
+                }
+            }
+            Op::Set { value, ttl, more, .. } => {
+                flights.fence(key);
+                self.uncover(cache, key);
+                let tagged = !batch.more(more).tags.is_empty();
+                let meta = tagged.then(|| local::meta(0, 0, self.tags(cache, batch, more)));
+                self.command(set(key, &cache.format.encode(batch.str(value), meta.as_deref()), ttl), Step::Write);
+            }
+            Op::End { value, ttl, token, more, .. } => match flights.landing(key, token) {
+                Some(landing) => {
+                    if landing.lease == Lease::None {
+                        self.uncover(cache, key);
+                    }
+                    let result = Computed { token, text: batch.str(value), ttl, extras: batch.more(more) };
+                    self.command(store(cache, key, &result, &landing, false), Step::Write);
+                }
+                None => {
+                    let leased = flights.leased(key, token);
+                    self.answers.append(flights.end(key, token, Outcome::Value(batch.str(value).into())));
+                    self.over(cache, key, token, leased);
+                }
+            },
+            Op::Del { .. } => {
+                flights.fence(key);
+                if given.is_some_and(|given| key::is_internal(given.as_bytes())) {
+                    flights.fence_tag(key);
+                }
+                self.uncover(cache, key);
+                self.command(with_key(remove(self.denied), key), Step::Write);
+            }
+            Op::Increment { amount, ttl, .. } => {
+                let computing = flights.fence(key).map(|token| holder(cache, token));
+                self.uncover(cache, key);
+                self.increment(key, amount, ttl, computing);
+            }
+            Op::Exists { .. } => self.question(key, Question::Exists),
+            Op::Ttl { .. } => self.question(key, Question::Ttl),
+            // What reads as a miss here keeps its time, unless it was replaced just now.
+            Op::Expire { .. } if !self.wrote && cache.shared().journal.holds(key) => {
+                self.steps.push(Step::Answered(Reply::Flag(false)));
+            }
+            Op::Expire { ttl, .. } if mutant::lacks("expire") => self.command(renewed(key, ttl, 0), Step::Write),
+            // Refused, and told so.
+            Op::Expire { ttl: ttl @ Ttl::Millis(_), .. } if self.denied.pexpire.is() => {
+                self.command(renewed(key, ttl, 0), Step::Write);
+            }
+            Op::Expire { .. } if self.denied.scripts.is() => self.question(key, Question::Expire),
+            Op::Expire { ttl, .. } => {
+                self.command(expiry::expire(!self.by_hash, &cache.prefix, key, ttl), Step::Write);
+                self.by_hash = true;
+            }
+            Op::Abandon { token, why, .. } => {
+                let leased = flights.leased(key, token);
+                self.answers.append(flights.end(key, token, why.into()));
+                self.over(cache, key, token, leased);
+            }
+            Op::Overdue { token, .. } => {
+                self.answers.append(flights.overdue(key, token));
+                self.steps.push(Step::Answered(Reply::Done));
+            }
+            Op::Withdraw { waiter, .. } => {
+                self.answers.append(flights.withdraw(key, to.sink.client(), waiter));
+                self.steps.push(Step::Answered(Reply::Done));
+            }
+            Op::Malformed | Op::Answered | Op::Known(_) => self.steps.push(Step::Answered(local::keyless(batch, op))),
+        }
+    }
+
+    fn read(&mut self, cache: &Cache, key: &str, flight: Option<Computing>) {
+        if self.run.as_ref().is_some_and(|run| run.keys == MAX_MGET || self.denied.mget.is()) {
+            self.close_run();
+        }
+        let run = self.run.get_or_insert_with(|| OpenRun {
+            at: self.steps.len(),
+            keys: 0,
+            command: cmd(if self.denied.mget.is() { "GET" } else { "MGET" }),
+            ttls: Vec::new(),
+            leases: Vec::new(),
+        });
+        run.keys += 1;
+        run.command.arg(key);
+        let ticket = if cache.near { cache.shared().near.expect(key) } else { None };
+        // Without its time left, the age of an entry with grace is not known.
+        let grace = flight.is_some_and(|f| f.ask.window > 0 || f.ask.beta > 0.0 || f.ask.early);
+        let timed = ticket.is_some() || grace || cache.shared().has_grace();
+        if timed {
+            run.ttls.push(with_key("PTTL", key));
+        }
+        let asking = flight.filter(|f| f.lock.is_some_and(|(_, many)| !many) && cache.shared().misses.prevail());
+        if let Some(Computing { token, .. }) = asking {
+            cache.shared().flights.asked(key, token);
+            run.leases.push(lease::acquire(false, key, holder(cache, token), &[]));
+        }
+        self.steps.push(Step::Read(Read { run: Run::default(), flight, timed, asks: asking.is_some(), ticket }));
+    }
+
+    /// The tags of what is to be stored, with the tokens that they have.
+    fn tags(&mut self, cache: &Cache, batch: &Batch, more: More) -> Vec<Tag> {
+        if let Some((last, tags)) = &self.tags
+            && *last == more
+        {
+            return tags.clone();
+        }
+        let tags = tags::with_tokens(&batch.more(more).tags, |name| {
+            let key = tags::key(&cache.prefix, name);
+            self.tokens.get(&*key).cloned().or_else(|| cache.near_token(&key, self.now))
+        });
+        self.tags = Some((more, tags.clone()));
+        tags
+    }
+
+    /// Removes what lies at a key that a sweep is about to remove, in front of the step that comes next. False where
+    /// the key stays covered.
+    fn uncover(&mut self, cache: &Cache, key: &str) -> bool {
+        let (id, excepted) = match cache.shared().journal.uncover(key) {
+            Covered::No => return true,
+            Covered::Excepted(id) => (id, true),
+            Covered::Still(id) => (id, false),
+        };
+        self.close_run();
+        self.pipeline.add_command(with_key(remove(self.denied), key));
+        self.uncovered.push((self.steps.len(), id));
+        excepted
+    }
+
+    /// Ends the MGET under way, so that what follows stands behind it.
+    fn close_run(&mut self) {
+        let Some(open) = self.run.take() else { return };
+        self.pipeline.add_command(open.command);
+        if let Some(Step::Read(read)) = self.steps.get_mut(open.at) {
+            read.run = Run { keys: open.keys, fills: open.ttls.len(), leases: open.leases.len() };
+        }
+        for command in open.ttls.into_iter().chain(open.leases) {
+            self.pipeline.add_command(command);
+        }
+    }
+
+    /// A computation that stores nothing: its lease goes.
+    fn over(&mut self, cache: &Cache, key: &str, token: u32, leased: bool) {
+        if leased {
+            self.command(lease::release(key, holder(cache, token)), Step::Passed);
+        } else {
+            self.steps.push(Step::Answered(Reply::Done));
+        }
+    }
+
+    /// A question about a key, behind what tells whether there is a value for a caller: a marker is none, nor is an entry that is stale, or that a tag made a miss.
+    fn question(&mut self, key: &str, question: Question) {
+        self.close_run();
+        self.heads.push((self.pipeline.len(), key.to_owned()));
+        self.command(head(key, HEAD), Step::Held(question));
+        self.pipeline.add_command(with_key("PTTL", key));
+    }
+
+    fn command(&mut self, command: Cmd, step: Step) {
+        self.close_run();
+        self.pipeline.add_command(command);
+        self.steps.push(step);
+    }
+
+    fn increment(&mut self, key: &str, amount: i64, ttl: Option<Ttl>, computing: Option<Holder>) {
+        // A number cannot be added to the marker of a computation, which this write ends in any case.
+        let before = usize::from(computing.is_some());
+        if let Some(holder) = computing {
+            self.close_run();
+            self.pipeline.add_command(lease::release(key, holder));
+        }
+        let mut add = with_key("INCRBY", key);
+        add.arg(amount);
+        let Some(ms) = ttl.and_then(Ttl::px) else { return self.command(add, Step::Last(before + 1)) };
+        // The counter is made with its TTL if it is not there, and added to, in one step: it can neither expire between the two, and come
+        // back without a TTL, nor get a new TTL with each call.
+        let mut create = with_key("SET", key);
+        create.arg(0).arg("PX").arg(ms).arg("NX");
+        if self.denied.exec.is() {
+            // A MULTI without an end would swallow all that follows.
+            self.command(create, Step::Last(before + 2));
+            self.pipeline.add_command(add);
+            return;
+        }
+        self.command(cmd("MULTI"), Step::Transaction(before + 4));
+        self.pipeline.add_command(create).add_command(add).add_command(cmd("EXEC"));
+    }
+}

@@ -1,0 +1,184 @@
+//! Asks Redis for the tokens of tags (src/engine/value/tags.rs): before a batch is planned that stores under them, and behind one that read entries which carry them.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use redis::{Pipeline, Value};
+
+use crate::engine::base::clock::{Ttl, now_ms};
+use crate::engine::base::error::Trouble;
+use crate::engine::base::text::Json;
+use crate::engine::cache::namespace::Cache;
+use crate::engine::cache::options::DEFAULT_MAX_AGE;
+use crate::engine::call::batch::{Batch, Op};
+use crate::engine::exchange::refusals;
+use crate::engine::exchange::writes::{self, pexpire};
+use crate::engine::net::denied::Denied;
+use crate::engine::net::reply::{classify, left};
+use crate::engine::tier::covers::Covered;
+use crate::engine::value::tags::{self, Tokens};
+
+/// How long a token lives; it is renewed by whoever uses it in the second half of that time. An entry with a longer TTL may be a miss earlier.
+const LIFE: Duration = Duration::from_secs(30 * 86_400);
+
+/// The most tokens that one pipeline asks for; the next one asks for the rest. It bounds what the server and this
+/// thread do in one go, as other caches' calls wait meanwhile.
+pub const MAX_ASKED: usize = 512;
+
+/// What was asked for.
+pub struct Asked {
+    keys: Vec<String>,
+    /// Still to be asked for, and what the pipelines before this one brought.
+    rest: Vec<String>,
+    tokens: Tokens,
+    /// Of each, should the near cache keep its token.
+    tickets: Vec<Option<u64>>,
+    /// Of each, whether a sweep is about to remove it: it was removed first where tokens are made, and is no token
+    /// elsewhere.
+    covered: Vec<bool>,
+    denied: Denied,
+    /// Whether tokens are made where there are none.
+    make: bool,
+    sent: u64,
+}
+
+/// The tags of a batch whose tokens must be known before it is planned: their stored keys.
+pub fn wanted(cache: &Cache, batch: &Batch) -> Vec<String> {
+    if batch.extras.is_empty() {
+        return Vec::new();
+    }
+    let mut keys = Missing::new(cache);
+    let mut last = None;
+    for op in &batch.ops {
+        let (Op::Set { more, .. } | Op::Begin { more, .. }) = op else { continue };
+        // Calls of a group have the same options.
+        if *more == last {
+            continue;
+        }
+        last = *more;
+        for name in &batch.more(*more).tags {
+            keys.look(name, |_| false);
+        }
+    }
+    keys.into_keys()
+}
+
+/// Gathers the tags whose tokens the near cache does not have. Each is looked up once, however many entries have it.
+pub struct Missing<'a> {
+    cache: &'a Cache,
+    now: u64,
+    seen: HashSet<String>,
+    keys: Vec<String>,
+}
+
+impl<'a> Missing<'a> {
+    pub fn new(cache: &'a Cache) -> Self {
+        Self { cache, now: now_ms(), seen: HashSet::new(), keys: Vec::new() }
+    }
+
+    /// `known`: whether the token at a stored key is known otherwise.
+    pub fn look(&mut self, name: &str, known: impl Fn(&str) -> bool) {
+        if self.seen.contains(name) {
+            return;
+        }
+        let key = tags::key(&self.cache.prefix, name);
+        if !known(&key) && self.cache.near_token(&key, self.now).is_none() {
+            self.keys.push(key);
+        }
+        self.seen.insert(name.to_owned());
+    }
+
+    /// Their stored keys.
+    pub fn into_keys(self) -> Vec<String> {
+        self.keys
+    }
+}
+
+/// The commands that ask for tokens, or for the first of them.
+pub fn ask(cache: &Cache, keys: Vec<String>, make: bool, denied: Denied) -> (Pipeline, Asked) {
+    ask_more(cache, keys, make, denied, Tokens::new())
+}
+
+fn ask_more(cache: &Cache, mut keys: Vec<String>, make: bool, denied: Denied, tokens: Tokens) -> (Pipeline, Asked) {
+    let rest = keys.split_off(keys.len().min(MAX_ASKED));
+    let mut pipeline = Pipeline::with_capacity(keys.len() * 3);
+    let journal = &cache.shared().journal;
+    let tickets = keys.iter().map(|key| cache.shared().near.expect(key)).collect();
+    let mut covered = Vec::with_capacity(keys.len());
+    for key in &keys {
+        covered.push(if make { journal.uncover(key) != Covered::No } else { journal.covers(key) });
+        if make && covered.last() == Some(&true) {
+            pipeline.cmd(writes::remove(denied)).arg(key);
+        }
+        if make {
+            pipeline.cmd("SET").arg(key).arg(&*tags::new_token()).arg("NX").arg("PX").arg(millis(LIFE));
+        }
+        pipeline.cmd("GET").arg(key);
+        pipeline.cmd("PTTL").arg(key);
+    }
+    (pipeline, Asked { keys, rest, tokens, tickets, covered, denied, make, sent: now_ms() })
+}
+
+/// How far the asking has come.
+pub enum Heard {
+    /// The tokens that there are.
+    All(Tokens),
+    /// There is more to ask for.
+    More(Pipeline, Box<Asked>),
+}
+
+impl Asked {
+    /// What this pipeline brought, and commands that let tokens live on.
+    pub fn heard(self, cache: &Cache, values: Vec<Value>) -> Result<(Heard, Pipeline), Trouble> {
+        let near = &cache.shared().near;
+        let mut tokens = self.tokens;
+        let mut renewals = Pipeline::new();
+        let mut values = values.into_iter();
+        for ((key, ticket), covered) in self.keys.into_iter().zip(self.tickets).zip(self.covered) {
+            if self.make && covered {
+                check(cache, values.next())?;
+            }
+            if self.make {
+                check(cache, values.next())?;
+            }
+            let token = match check(cache, values.next())? {
+                Some(Value::BulkString(bytes)) if self.make || !covered => Json::checked(bytes),
+                _ => None,
+            };
+            let ms = values.next().and_then(left);
+            match (&token, ms, ticket) {
+                (Some(token), Some(ms), Some(ticket)) => {
+                    let ttl = Ttl::Millis(ms.min(millis(DEFAULT_MAX_AGE)).max(1));
+                    near.fill(&key, ticket, token.as_str(), None, ttl, self.sent);
+                }
+                (_, _, Some(ticket)) => near.forget(&key, ticket),
+                _ => {}
+            }
+            if token.is_some() && ms.is_some_and(|ms| ms < millis(LIFE) / 2) {
+                renewals.add_command(pexpire(&key, millis(LIFE)));
+            }
+            if let Some(token) = token {
+                tokens.insert(key.into(), token.share());
+            }
+        }
+        let heard = if self.rest.is_empty() {
+            Heard::All(tokens)
+        } else {
+            let (pipeline, asked) = ask_more(cache, self.rest, self.make, self.denied, tokens);
+            Heard::More(pipeline, Box::new(asked))
+        };
+        Ok((heard, renewals))
+    }
+}
+
+/// A reply, unless it is an error: one that concerns the whole connection ends it, another one leaves the tag without a token.
+fn check(cache: &Cache, value: Option<Value>) -> Result<Option<Value>, Trouble> {
+    let Some(Value::ServerError(error)) = &value else { return Ok(value) };
+    let trouble = classify(error);
+    refusals::met(cache, &trouble);
+    if trouble.kind.is_outage() { Err(trouble) } else { Ok(None) }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

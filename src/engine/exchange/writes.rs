@@ -1,0 +1,153 @@
+//! The commands that writes are made of, and what their replies say.
+
+use redis::{Cmd, Value, cmd};
+
+use crate::engine::base::clock::Ttl;
+use crate::engine::base::error::{CallError, Trouble};
+use crate::engine::base::key;
+use crate::engine::base::mutant;
+use crate::engine::cache::counters::add;
+use crate::engine::cache::local;
+use crate::engine::cache::namespace::Cache;
+use crate::engine::call::batch::{Batch, Op};
+use crate::engine::call::extras::Extras;
+use crate::engine::call::reply::Reply;
+use crate::engine::net::denied::Denied;
+use crate::engine::net::reply::{classify, integer, out_of_step};
+use crate::engine::once::flight::Landing;
+use crate::engine::once::lease::{self, Holder};
+use crate::engine::once::waiters::Lease;
+use crate::engine::tier::memory::is_safe;
+use crate::engine::value::tags;
+
+pub fn holder(cache: &Cache, token: u32) -> Holder {
+    Holder { engine: cache.shared().status.id(), token }
+}
+
+pub(super) fn with_key(name: &str, key: &str) -> Cmd {
+    let mut command = cmd(name);
+    command.arg(key);
+    command
+}
+
+pub fn pexpire(key: &str, ms: u64) -> Cmd {
+    let mut command = with_key("PEXPIRE", key);
+    command.arg(ms);
+    command
+}
+
+/// Gives what lies at a key a new TTL, and `extra` milliseconds beyond it.
+pub(super) fn renewed(key: &str, ttl: Ttl, extra: u64) -> Cmd {
+    match ttl {
+        Ttl::Millis(ms) => pexpire(key, ms.saturating_add(extra)),
+        Ttl::Forever => with_key("PERSIST", key),
+    }
+}
+
+pub(super) fn set(key: &str, value: &[u8], ttl: Ttl) -> Cmd {
+    // Its parts and their bytes, so that a burst of them does not grow two lists each.
+    let mut command = Cmd::with_capacity(5, key.len() + value.len() + 32);
+    command.arg("SET").arg(key).arg(value);
+    if let Some(ms) = ttl.px() {
+        command.arg("PX").arg(ms);
+    }
+    command
+}
+
+/// The result of a computation.
+pub(super) struct Computed<'a> {
+    pub(super) token: u32,
+    pub(super) text: &'a str,
+    pub(super) ttl: Ttl,
+    pub(super) extras: &'a Extras,
+}
+
+/// Stores a result; `by_text` where the server has forgotten the script.
+pub(super) fn store(cache: &Cache, key: &str, result: &Computed<'_>, landing: &Landing, by_text: bool) -> Cmd {
+    let Computed { token, text, ttl, extras } = *result;
+    let meta = local::end_meta(extras, &landing.tags, ttl);
+    let bytes = cache.format.encode(text, meta.as_deref());
+    let extra = meta.as_ref().map_or(0, |meta| meta.extra_ms);
+    if extra > 0 {
+        cache.shared().note_grace();
+    }
+    let ttl = match ttl {
+        Ttl::Millis(ms) => Ttl::Millis(ms.saturating_add(extra)),
+        Ttl::Forever => Ttl::Forever,
+    };
+    match (landing.lease, &landing.over) {
+        (Lease::None, _) => set(key, &bytes, ttl),
+        _ if mutant::lacks("landing") => set(key, &bytes, ttl),
+        (Lease::Key, _) => lease::store(by_text, key, &holder(cache, token).marker(), &bytes, ttl),
+        (Lease::Refresh, over) => {
+            let lock = tags::refresh_key(&cache.prefix, key);
+            let identity = over.as_ref().map_or(&[][..], |over| &over.identity);
+            lease::replace(by_text, key, &lock, identity, &holder(cache, token).marker(), &bytes, ttl)
+        }
+    }
+}
+
+/// What was written since is no sum that JavaScript cannot hold. Lua's numbers are doubles: from 2^53 on they compare
+/// as larger.
+const TAKE_BACK_TEXT: &str = "local n = tonumber(redis.call('GET', KEYS[1])) \
+    if n and (n > 9007199254740991 or n < -9007199254740991) then return redis.call('INCRBY', KEYS[1], ARGV[1]) end";
+
+/// Undoes an increment whose sum JavaScript cannot hold. In a script, so that a counter that expired meanwhile is not
+/// made anew, and one that was written meanwhile keeps what was written; where scripts are denied, that may happen.
+pub(super) fn take_back(key: &str, amount: i64, denied: Denied) -> Cmd {
+    if denied.scripts.is() {
+        let mut add = with_key("INCRBY", key);
+        add.arg(amount.saturating_neg());
+        return add;
+    }
+    let mut command = cmd("EVAL");
+    command.arg(TAKE_BACK_TEXT);
+    command.arg(1).arg(key).arg(amount.saturating_neg());
+    command
+}
+
+/// What removes a key here: UNLINK frees memory in the background, DEL is there where the ACL denies it.
+pub fn remove(denied: Denied) -> &'static str {
+    if denied.unlink.is() { "DEL" } else { "UNLINK" }
+}
+
+/// What became of a counter that is made and added to in one step; none where not all of it came.
+pub(super) fn transaction(mut replies: Vec<Value>) -> Option<Value> {
+    let is_error = |value: &Value| matches!(value, Value::ServerError(_));
+    let exec = replies.pop()?;
+    // The rest stood for itself: it was done, or refused, all the same.
+    let begun = replies.len().checked_sub(3).and_then(|at| replies.get(at)).is_some_and(|multi| !is_error(multi));
+    match exec {
+        Value::Array(mut parts) if parts.len() == 2 => parts.pop(),
+        _ if !begun => replies.pop(),
+        // EXECABORT says only that something was refused, what was refused says why.
+        exec => replies.into_iter().rev().take(3).rev().find(is_error).or(Some(exec)),
+    }
+}
+
+/// A write's reply as the call's.
+pub(super) fn written(cache: &Cache, batch: &Batch, op: &Op, key: &str, value: Value) -> Result<Reply, Trouble> {
+    match op {
+        Op::Set { .. } | Op::End { .. } => match value {
+            Value::Okay | Value::Int(1) => {
+                cache.shared().journal.replaced(key);
+                cache.shared().status.allow_keys(cache.prefix.as_str());
+                add(&cache.counters.sets, 1);
+                Ok(Reply::Done)
+            }
+            // The lease was lost: somebody wrote or deleted the key meanwhile.
+            Value::Int(0) => Ok(Reply::Done),
+            Value::ServerError(error) => Err(classify(&error)),
+            _ => Err(out_of_step()),
+        },
+        Op::Del { .. } => {
+            if !op.key().is_some_and(|key| key::is_internal(batch.str(key).as_bytes())) {
+                add(&cache.counters.deletes, 1);
+            }
+            integer(value).map(Reply::Number)
+        }
+        Op::Increment { .. } => integer(value)
+            .map(|sum| if is_safe(sum) { Reply::Number(sum) } else { Reply::Error(CallError::unsafe_integer()) }),
+        _ => integer(value).map(|n| Reply::Flag(n > 0)),
+    }
+}

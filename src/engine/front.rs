@@ -1,0 +1,219 @@
+//! The way in: decides for each batch whether it runs here and now, or goes to the connection.
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+use crate::engine::base::clock::{Ttl, now_ms};
+use crate::engine::base::text::Json;
+use crate::engine::cache::counters::add;
+use crate::engine::cache::job::{Job, Work};
+use crate::engine::cache::local;
+use crate::engine::cache::long::{self, Called};
+use crate::engine::cache::namespace::Cache;
+use crate::engine::cache::options::Options;
+use crate::engine::cache::status::Mode;
+use crate::engine::call::batch::{Batch, Op, Task};
+use crate::engine::call::reply::{Hot, MAX_HOT_BYTES, Reply, Submitted};
+use crate::engine::call::sink::ReplyTo;
+use crate::engine::call::sink::Versions;
+use crate::engine::call::splice::{self, MAX_EARLY};
+use crate::engine::registry::{self, Engine};
+use crate::engine::value::{life, tags};
+
+/// What the near cache has of a key.
+enum Looked {
+    Nothing,
+    Reply(Reply),
+    /// A value for a caller that waits for its neighbours.
+    Known(Arc<str>),
+}
+
+/// A cache as the binding holds it: with the engine that its calls go to.
+pub struct Front {
+    pub cache: Arc<Cache>,
+    engine: Arc<Engine>,
+}
+
+impl Deref for Front {
+    type Target = Cache;
+
+    fn deref(&self) -> &Cache {
+        &self.cache
+    }
+}
+
+/// Opens a cache: on the engine that already serves its target, or on a new one.
+pub fn open(options: &Options) -> Front {
+    let engine = registry::engine(options);
+    let cache = Cache::new(engine.shared.clone(), engine.clone(), options);
+    Front { cache, engine }
+}
+
+impl Front {
+    /// Runs a batch at once where Redis is not in use, answers from the near cache what that holds, and hands the rest to the connection, whose replies go
+    /// to `to`.
+    ///
+    /// At once means on the caller's thread, without a thread switch. It is only done when nothing handed over earlier is still
+    /// unanswered: the calls of one key keep their order across a change of mode.
+    pub fn submit(&self, mut batch: Batch, to: &ReplyTo) -> Submitted {
+        let Some(link) = self.engine.link() else {
+            return Submitted::Answered(local::run(&self.cache, &mut batch, to));
+        };
+        if let Some(replies) = self.locally(|| local::run(&self.cache, &mut batch, to)) {
+            return Submitted::Answered(replies);
+        }
+        let early = self.look_near(&mut batch, to);
+        match early {
+            Some(replies) if !replies.contains(&Reply::Later) => Submitted::Answered(replies),
+            early => {
+                link.send(Job::new(self.cache.clone(), Work::Batch(batch), to.clone()));
+                early.map_or(Submitted::Later, Submitted::Partly)
+            }
+        }
+    }
+
+    /// As `submit`, for long work; `None` where the reply comes through `to`.
+    pub fn run(&self, task: Task, to: &ReplyTo) -> Option<Reply> {
+        let mut called = Some(Called::new(&self.cache, task));
+        let Some(link) = self.engine.link() else { return long::locally(&self.cache, called.take()?, to) };
+        if let Some(reply) = self.locally(|| long::locally(&self.cache, called.take()?, to)) {
+            return reply;
+        }
+        link.send(Job::new(self.cache.clone(), Work::Task(called.take()?), to.clone()));
+        None
+    }
+
+    fn locally<T>(&self, run: impl FnOnce() -> T) -> Option<T> {
+        // The gate stays held while it runs: a recovery that empties the fallback tier waits until it is done.
+        let gate = self.shared().gate.read();
+        (gate.is_local() && self.shared().in_flight() == 0).then(run)
+    }
+
+    /// Answers reads from the near cache, and keeps it from answering any with what this batch is about to change. `None` where it answered nothing.
+    fn look_near(&self, batch: &mut Batch, to: &ReplyTo) -> Option<Vec<Reply>> {
+        let near = &self.shared().near;
+        if !near.is_armed() {
+            return None;
+        }
+        let now = now_ms();
+        let mut buffer = String::new();
+        let mut replies = Vec::with_capacity(batch.ops.len());
+        let (mut any, mut early_bytes) = (false, 0);
+        let mut versions = None;
+        for i in 0..batch.ops.len() {
+            let op = batch.ops[i];
+            let Some(span) = op.key() else {
+                replies.push(Reply::Later);
+                continue;
+            };
+            let key = self.prefix.join(batch.str(span), &mut buffer);
+            let reply = match op {
+                Op::Get { early, hot, .. } if self.near => {
+                    let versions = hot.then(|| versions.get_or_insert_with(|| to.sink.versions()).clone()).flatten();
+                    // What is too much for the answer at once travels with the rest.
+                    match self.look_up(key, now, early && early_bytes < MAX_EARLY, versions.as_deref()) {
+                        Looked::Reply(reply) => {
+                            early_bytes += splice::size_of(&reply);
+                            reply
+                        }
+                        Looked::Nothing => Reply::Later,
+                        Looked::Known(value) => {
+                            add(&self.counters.hits_near, 1);
+                            batch.known.push(Json::Shared(value));
+                            batch.ops[i] = Op::Known(batch.known.len() - 1);
+                            Reply::Later
+                        }
+                    }
+                }
+                Op::Begin { more, .. } if self.near => match near.get(key, self.max_age, now) {
+                    Some(hit) if early_bytes >= MAX_EARLY || !self.is_valid(hit.meta.as_deref(), now) => Reply::Later,
+                    Some(hit) => {
+                        let left = hit.deadline.saturating_sub(now);
+                        let delta = hit.meta.as_ref().map_or(0, |meta| meta.delta_ms);
+                        if life::early(left, delta, batch.more(more).beta) {
+                            // Decided here: Redis' answer is not asked a second time.
+                            if let Op::Begin { early, .. } = &mut batch.ops[i] {
+                                *early = true;
+                            }
+                            Reply::Later
+                        } else {
+                            early_bytes += hit.value.len();
+                            Reply::Hit(Json::Shared(hit.value))
+                        }
+                    }
+                    None => Reply::Later,
+                },
+                Op::Set { .. } | Op::Del { .. } | Op::Increment { .. } | Op::Expire { .. } | Op::End { .. } => {
+                    near.own_write(key);
+                    Reply::Later
+                }
+                _ => Reply::Later,
+            };
+            if reply != Reply::Later {
+                add(&self.counters.hits_near, 1);
+                batch.ops[i] = Op::Answered;
+                any = true;
+            }
+            replies.push(reply);
+        }
+        any.then_some(replies)
+    }
+
+    /// What the near cache holds at a key, for a read with nothing before it; with the versions of what JavaScript may keep where `versions` are given.
+    pub fn peek(&self, key: &str, versions: Option<&dyn Versions>) -> Option<Hot> {
+        if !self.near {
+            return None;
+        }
+        let mut buffer = String::new();
+        let hot = match self.look_up(self.prefix.join(key, &mut buffer), now_ms(), versions.is_some(), versions) {
+            Looked::Known(text) | Looked::Reply(Reply::Value(Json::Shared(text))) => {
+                Hot { text, versions: Vec::new(), ttl: Ttl::Forever }
+            }
+            Looked::Reply(Reply::Hot(hot)) => hot,
+            _ => return None,
+        };
+        add(&self.counters.hits_near, 1);
+        Some(hot)
+    }
+
+    /// A read of the near cache.
+    fn look_up(&self, key: &str, now: u64, early: bool, versions: Option<&dyn Versions>) -> Looked {
+        let near = &self.shared().near;
+        // Noted before the look-up: see the essay in near.rs, race 7.
+        let own = versions.map(|v| near.note(v, key));
+        let Some(hit) = near.get(key, self.max_age, now) else { return Looked::Nothing };
+        let mut noted: Vec<(usize, i32)> = own.into_iter().collect();
+        if let (Some(v), Some(meta)) = (versions, &hit.meta) {
+            noted.extend(meta.tags.names().map(|name| near.note(v, &tags::key(&self.prefix, name))));
+        }
+        if !self.is_valid(hit.meta.as_deref(), now) {
+            return Looked::Nothing;
+        }
+        if !early {
+            return Looked::Known(hit.value);
+        }
+        // What may be refreshed early is asked for each time.
+        if versions.is_none() || hit.value.len() > MAX_HOT_BYTES || hit.meta.is_some_and(|meta| meta.delta_ms > 0) {
+            return Looked::Reply(Reply::Value(Json::Shared(hit.value)));
+        }
+        let ttl = Ttl::Millis(hit.deadline.saturating_sub(now));
+        Looked::Reply(Reply::Hot(Hot { text: hit.value, versions: noted, ttl }))
+    }
+
+    /// How Redis is reached: `tcp`, `tls` or `unix`; `None` where there is none to reach.
+    pub fn target(&self) -> Option<&'static str> {
+        self.engine.target().map(|target| target.kind())
+    }
+
+    /// `getMode()`.
+    pub fn mode(&self) -> Mode {
+        // Whoever asks again and again also sees to it that the engine starts, should it not have been able to.
+        self.engine.link();
+        self.shared().status.mode()
+    }
+
+    /// `health()`, as JSON.
+    pub fn health(&self, production: bool) -> String {
+        self.cache.health(self.mode(), production)
+    }
+}

@@ -1,0 +1,12 @@
+//! One connection: its target, its socket, pipelines as bytes, and bytes as replies and pushes.
+//!
+//! Uses base and once.
+
+pub mod denied;
+pub mod reply;
+pub mod resp;
+pub mod socket;
+pub mod target;
+pub mod thread;
+pub mod tls;
+pub mod wire;

@@ -1,0 +1,120 @@
+//! Which Redis: address, credentials, database and trust, read from a URL and the TLS options. Two caches with equal targets share a
+//! connection. Nothing here prints a password or a URL.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use percent_encoding::percent_decode_str;
+use url::{Host, Url};
+
+use crate::engine::base::error::CallError;
+
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Target {
+    pub address: Address,
+    pub user: Option<String>,
+    pub password: Option<String>,
+    pub database: i64,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub enum Address {
+    Tcp { host: String, port: u16, tls: Option<Trust> },
+    Unix(PathBuf),
+}
+
+/// Whom TLS believes.
+#[derive(Clone, Default, PartialEq, Eq, Hash)]
+pub struct Trust {
+    /// PEM texts, trusted besides the system's roots.
+    pub ca: Vec<Vec<u8>>,
+    /// As `ca`, but what of it cannot be used is ignored.
+    pub extra_ca: Option<Vec<u8>>,
+    pub insecure: bool,
+    pub servername: Option<String>,
+}
+
+/// Only whether there are credentials, never what they are; not even the host, which is half of a URL.
+impl fmt::Debug for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Target")
+            .field("kind", &self.kind())
+            .field("password", &self.password.is_some())
+            .finish_non_exhaustive()
+    }
+}
+
+const FORMS: &str = "it must look like redis://user:password@host:6379/0 (or rediss://, valkey://, valkeys://, unix:/path), with special characters percent-encoded";
+
+fn refuse(what: &str) -> CallError {
+    CallError::config(format!("the Redis URL {what}: {FORMS}"))
+}
+
+impl Target {
+    /// How it is reached: what may be said of it.
+    pub fn kind(&self) -> &'static str {
+        match &self.address {
+            Address::Tcp { tls: None, .. } => "tcp",
+            Address::Tcp { tls: Some(_), .. } => "tls",
+            Address::Unix(_) => "unix",
+        }
+    }
+
+    /// `trust`: whom TLS believes, where the URL asks for TLS.
+    pub fn parse(text: &str, trust: Trust) -> Result<Self, CallError> {
+        let url = Url::parse(text).map_err(|_| refuse("does not parse"))?;
+        if url.fragment().is_some() {
+            return Err(CallError::config(
+                "the Redis URL has a # in it: percent-encode it as %23 if it belongs to the password; to accept any certificate use the tls.insecure option, not #insecure",
+            ));
+        }
+        let query = |name: &str| url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned());
+        let secure = match url.scheme() {
+            "redis" | "valkey" => false,
+            "rediss" | "valkeys" => true,
+            "unix" | "redis+unix" | "valkey+unix" => return Self::unix(&url, query),
+            _ => return Err(refuse("has an unknown scheme")),
+        };
+        let host = match url.host() {
+            Some(Host::Domain(name)) if !name.is_empty() => decode(name)?,
+            Some(Host::Ipv4(ip)) => ip.to_string(),
+            Some(Host::Ipv6(ip)) => ip.to_string(),
+            _ => return Err(refuse("names no host")),
+        };
+        let path = url.path().trim_matches('/').to_owned();
+        let database = if path.is_empty() { query("db") } else { Some(path) };
+        let tls = secure.then_some(trust);
+        Ok(Self {
+            address: Address::Tcp { host, port: url.port().unwrap_or(6379), tls },
+            user: Some(decode(url.username())?).filter(|user| !user.is_empty()),
+            password: url.password().map(decode).transpose()?,
+            database: number(database)?,
+        })
+    }
+
+    fn unix(url: &Url, query: impl Fn(&str) -> Option<String>) -> Result<Self, CallError> {
+        let path = decode(url.path())?;
+        if path.is_empty() || path == "/" {
+            return Err(refuse("names no socket"));
+        }
+        Ok(Self {
+            address: Address::Unix(PathBuf::from(path)),
+            user: Some(decode(url.username())?).filter(|user| !user.is_empty()).or_else(|| query("user")),
+            password: url.password().map(decode).transpose()?.or_else(|| query("pass")),
+            database: number(query("db"))?,
+        })
+    }
+}
+
+fn decode(text: &str) -> Result<String, CallError> {
+    let decoded = percent_decode_str(text).decode_utf8().map_err(|_| refuse("has a part that is no UTF-8"))?;
+    Ok(decoded.into_owned())
+}
+
+fn number(database: Option<String>) -> Result<i64, CallError> {
+    let Some(text) = database else { return Ok(0) };
+    match text.parse() {
+        Ok(n) if (0..=65_535).contains(&n) => Ok(n),
+        _ => Err(refuse("names a database that is no number")),
+    }
+}

@@ -1,0 +1,274 @@
+//! One connection, made from scratch: resolve, connect, TLS, handshake, and what the server and its ACL allow.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use redis::{Pipeline, PushInfo, PushKind, ServerError, Value};
+
+use crate::engine::base::error::{Kind, Trouble};
+use crate::engine::cache::shared::Shared;
+use crate::engine::cache::status::Server;
+use crate::engine::conversation::connection::Connection;
+use crate::engine::net::denied::Denied;
+use crate::engine::net::denied::Lack;
+use crate::engine::net::reply::{CLUSTER, SENTINEL, classify, field, integer, text};
+use crate::engine::net::socket;
+use crate::engine::net::target::{Address, Target};
+use crate::engine::net::tls::{self, Asked};
+use crate::engine::net::wire::Wire;
+
+/// How long one dial may take in all. Callers do not wait for it: a call has its own, shorter deadline.
+pub const DIAL_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Dials until the server has answered the handshake; longer than usual where calls are allowed to take longer.
+pub async fn dial(target: &Target, shared: &Arc<Shared>) -> Result<Connection, Trouble> {
+    match tokio::time::timeout(DIAL_TIMEOUT.max(shared.patience() * 2), connect(target, shared)).await {
+        Ok(result) => result,
+        Err(_) => Err(Trouble::new(Kind::Timeout, "the server did not answer while connecting")),
+    }
+}
+
+async fn connect(target: &Target, shared: &Arc<Shared>) -> Result<Connection, Trouble> {
+    match handshake(target, Protocol::Resp3, shared).await {
+        // The older protocol has all but pushes.
+        Err(Refused::Hello) => handshake(target, Protocol::Resp2, shared).await.map_err(Refused::trouble),
+        result => result.map_err(Refused::trouble),
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Protocol {
+    Resp3,
+    Resp2,
+}
+
+/// Why there is no connection.
+enum Refused {
+    /// The server is old, or an ACL or a proxy denies HELLO.
+    Hello,
+    Why(Trouble),
+}
+
+impl Refused {
+    fn trouble(self) -> Trouble {
+        match self {
+            Self::Why(trouble) => trouble,
+            Self::Hello => Trouble::new(Kind::Server, "the server refused the handshake"),
+        }
+    }
+}
+
+impl From<Trouble> for Refused {
+    fn from(trouble: Trouble) -> Self {
+        Self::Why(trouble)
+    }
+}
+
+async fn handshake(target: &Target, protocol: Protocol, shared: &Arc<Shared>) -> Result<Connection, Refused> {
+    let asked = Asked::default();
+    let (rx, tx) = match socket::open(&target.address, DIAL_TIMEOUT / 2, &asked).await {
+        Err(trouble) if trouble.kind == Kind::Tls && asked.any() => return Err(tls::unknown_client().into()),
+        opened => opened?,
+    };
+    let wire = Wire::new(tx);
+    let pushed = {
+        let shared = shared.clone();
+        move |push| invalidated(&shared, push)
+    };
+    let mut connection = Connection {
+        driver: tokio::spawn(wire.clone().drive(rx, pushed)),
+        wire,
+        id: None,
+        server: Server::default(),
+        denied: Denied::default(),
+        tracking: protocol == Protocol::Resp3,
+    };
+    match greet(&mut connection, target, protocol).await {
+        Err(Refused::Why(trouble)) if !connection.wire.heard() => {
+            return Err(hung_up(trouble, target, asked.any()).into());
+        }
+        greeted => greeted?,
+    }
+    inspect(&mut connection, shared.prefix.as_str()).await?;
+    Ok(connection)
+}
+
+/// What it means that the server closed the connection before it said a word.
+fn hung_up(trouble: Trouble, target: &Target, asked: bool) -> Trouble {
+    match (&target.address, trouble.kind) {
+        (_, Kind::Connection | Kind::Tls) if asked => tls::unknown_client(),
+        (Address::Tcp { tls: None, .. }, Kind::Connection) => Trouble::new(
+            Kind::Connection,
+            "the server closed the connection without a word; if that port speaks TLS, the URL must begin with rediss://",
+        ),
+        _ => trouble,
+    }
+}
+
+/// Says who we are, and learns who the server is.
+async fn greet(connection: &mut Connection, target: &Target, protocol: Protocol) -> Result<(), Refused> {
+    let mut replies = ask(&connection.wire, target, protocol, target.user.as_deref()).await?;
+    if let (Protocol::Resp2, Some(Value::ServerError(error))) = (protocol, replies.first())
+        && error.details().is_some_and(|d| d.contains("wrong number of arguments for 'auth'"))
+    {
+        // Before version 6 there were no users, only a password.
+        replies = ask(&connection.wire, target, protocol, None).await?;
+    }
+    let mut replies = replies.into_iter();
+    let mut next = || replies.next().unwrap_or(Value::Nil);
+    let mut mode = None;
+    if protocol == Protocol::Resp3 {
+        mode = match next() {
+            // Valkey wants the password before it says that it does not know HELLO, which would have brought it.
+            Value::ServerError(error) if target.password.is_some() && error.code() == "NOAUTH" => {
+                return Err(Refused::Hello);
+            }
+            Value::ServerError(error) => match classify(&error) {
+                trouble if matches!(trouble.kind, Kind::Denied | Kind::Server) => return Err(Refused::Hello),
+                trouble => return Err(trouble.into()),
+            },
+            hello => entry(hello, "mode"),
+        };
+    } else if target.password.is_some()
+        && let Value::ServerError(error) = next()
+    {
+        return Err(refused(&error, "AUTH").into());
+    }
+    let selected = if target.database == 0 { Value::Okay } else { next() };
+    let (info, cluster) = (next(), next());
+    for reply in [&info, &cluster] {
+        if let Value::ServerError(error) = reply
+            && let trouble = classify(error)
+            && trouble.kind.is_outage()
+        {
+            return Err(trouble.into());
+        }
+    }
+    let (info, cluster) = (text(&info).unwrap_or_default(), text(&cluster).unwrap_or_default());
+    let mode = mode.or_else(|| field(&info, "redis_mode")).or_else(|| field(&info, "server_mode"));
+    match mode.as_deref().map(str::trim) {
+        Some("sentinel") => return Err(Trouble::new(Kind::Sentinel, SENTINEL).into()),
+        Some("cluster") => return Err(Trouble::new(Kind::Cluster, CLUSTER).into()),
+        _ if field(&cluster, "cluster_enabled").as_deref().map(str::trim) == Some("1") => {
+            return Err(Trouble::new(Kind::Cluster, CLUSTER).into());
+        }
+        _ => {}
+    }
+    if let Value::ServerError(error) = selected {
+        return Err(refused(&error, "SELECT").into());
+    }
+    connection.server.version = field(&info, "redis_version").or_else(|| field(&info, "valkey_version"));
+    connection.server.run_id = field(&info, "run_id");
+    Ok(())
+}
+
+async fn ask(wire: &Wire, target: &Target, protocol: Protocol, user: Option<&str>) -> Result<Vec<Value>, Trouble> {
+    let mut pipeline = Pipeline::new();
+    match (protocol, &target.password) {
+        (Protocol::Resp3, password) => {
+            pipeline.cmd("HELLO").arg(3);
+            if let Some(password) = password {
+                pipeline.arg("AUTH").arg(user.unwrap_or("default")).arg(password);
+            }
+        }
+        (Protocol::Resp2, Some(password)) => {
+            pipeline.cmd("AUTH").arg(user).arg(password);
+        }
+        (Protocol::Resp2, None) => {}
+    }
+    if target.database != 0 {
+        pipeline.cmd("SELECT").arg(target.database);
+    }
+    pipeline.cmd("INFO").arg("server");
+    pipeline.cmd("INFO").arg("cluster");
+    // Servers before 7.2 do not know it.
+    pipeline.cmd("CLIENT").arg("SETINFO").arg("LIB-NAME").arg("holdfast");
+    pipeline.cmd("CLIENT").arg("SETINFO").arg("LIB-VER").arg(env!("CARGO_PKG_VERSION"));
+    wire.greet(&pipeline).await
+}
+
+/// What it means that the server refused a command of the handshake.
+fn refused(error: &ServerError, command: &str) -> Trouble {
+    let trouble = classify(error);
+    let select = command == "SELECT";
+    let message = match trouble.kind {
+        Kind::Denied if select => {
+            "the server's ACL denies this user SELECT, or the server does not know it: the URL must name no database"
+                .to_owned()
+        }
+        Kind::Server if select => "the server refused SELECT: the URL must name another database, or none".to_owned(),
+        Kind::Denied | Kind::Server => format!("the server refused {command} in the handshake"),
+        _ => return trouble,
+    };
+    // What the URL asks for is what is wrong.
+    Trouble::new(if select { Kind::Config } else { trouble.kind }, message)
+}
+
+/// What HELLO says of `name`.
+fn entry(hello: Value, name: &str) -> Option<String> {
+    let Value::Map(entries) = hello else { return None };
+    entries.into_iter().find(|(key, _)| text(key).as_deref() == Some(name)).and_then(|(_, value)| text(&value))
+}
+
+/// Finds out what the server is good for: a master, what its ACL allows, pushes.
+async fn inspect(connection: &mut Connection, prefix: &str) -> Result<(), Trouble> {
+    let mut pipe = redis::pipe();
+    pipe.cmd("ROLE");
+    pipe.cmd("CLIENT").arg("ID");
+    Denied::probe(&mut pipe, prefix);
+    if connection.tracking {
+        pipe.cmd("CLIENT").arg("TRACKING").arg("ON");
+    }
+    let replies = connection.wire.send(pipe).await?;
+    if let Some(Value::Array(role)) = replies.first() {
+        match role.first().and_then(text).as_deref() {
+            Some("slave" | "replica") => {
+                let message = "the server is a replica and takes no writes; the URL should name the master";
+                return Err(Trouble::new(Kind::Readonly, message));
+            }
+            Some("sentinel") => return Err(Trouble::new(Kind::Sentinel, SENTINEL)),
+            _ => {}
+        }
+    }
+    for reply in &replies {
+        if let Value::ServerError(error) = reply {
+            let trouble = classify(error);
+            if trouble.kind.is_outage() {
+                return Err(trouble);
+            }
+        }
+    }
+    let tracked = replies.last().cloned().filter(|_| connection.tracking);
+    connection.tracking &= matches!(tracked, Some(Value::Okay));
+    connection.id = replies.get(1).and_then(|id| integer(id.clone()).ok());
+    connection.denied = Denied::heard(&mut replies.into_iter().skip(2), connection.wire.echo());
+    connection.denied.tracking = tracked.as_ref().map_or(Lack::None, Lack::of_refusal);
+    Ok(())
+}
+
+/// A push about keys that changed; a null one means all of them.
+fn invalidated(shared: &Shared, push: PushInfo) {
+    if push.kind != PushKind::Invalidate {
+        return;
+    }
+    for part in push.data {
+        match part {
+            Value::Array(keys) => {
+                for key in keys {
+                    // What is no UTF-8 is no key of ours.
+                    if let Value::BulkString(bytes) = key
+                        && let Ok(key) = std::str::from_utf8(&bytes)
+                    {
+                        shared.near.invalidate(key);
+                        shared.waiting.wake(key);
+                        shared.flights.fence_tag(key);
+                    }
+                }
+            }
+            _ => {
+                shared.near.flush();
+                shared.waiting.wake_all();
+            }
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! What was sent and waits for its replies. Dropped, it is answered on the in-process tier.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use redis::{Pipeline, Value};
+
+use crate::engine::base::pattern::Pattern;
+use crate::engine::cache::job::{Job, Work};
+use crate::engine::cache::namespace::Cache;
+use crate::engine::exchange::plan::Plan;
+use crate::engine::exchange::plan::Verdict;
+use crate::engine::exchange::tokens::Asked;
+
+/// A pipeline under way.
+pub(super) enum Sent {
+    Batch(Box<InFlight>),
+    /// Since when, and until when it must be answered.
+    Ping(Instant, Instant),
+    /// Removes these keys, whose write the server refused; and other commands whose replies no call waits for.
+    Cleanup(Instant, Vec<String>),
+    /// The place of a sweep among the calls.
+    Sweep(Place),
+    /// Asks for the tokens of tags; then goes on with what needs them.
+    Tokens(Box<Asked>, Next),
+    /// Reads again the first bytes of entries, and their time left: the replies at these places, whose headers were
+    /// cut.
+    Heads(Vec<usize>, Box<InFlight>, Vec<Value>),
+}
+
+/// What needs tokens. Dropped, it is answered on the in-process tier.
+pub(super) enum Next {
+    /// This job is planned, and those that came behind it.
+    Plan(Job),
+    /// These replies are read.
+    Settle(Box<InFlight>, Vec<Value>),
+}
+
+/// Where a sweep stands among the calls that were sent. Where an outage answers these on the in-process tier, it takes
+/// its place there as well: behind what those before it wrote, and in front of those behind it.
+pub(super) struct Place(pub(super) Box<PlaceOf>);
+
+pub(super) struct PlaceOf {
+    pub(super) cache: Arc<Cache>,
+    pub(super) pattern: Pattern,
+    /// Far off: its steps have deadlines of their own.
+    pub(super) deadline: Instant,
+    /// Those before it have been answered.
+    pub(super) passed: bool,
+}
+
+impl Drop for PlaceOf {
+    fn drop(&mut self) {
+        if !self.passed {
+            let memory = &self.cache.shared().memory;
+            let mark = memory.raise(&self.pattern, false);
+            // Else with the next walk, which is that of its task.
+            if memory.is_small() {
+                memory.sweep_at_once(&mark);
+            }
+        }
+    }
+}
+
+pub(super) struct InFlight {
+    pub(super) job: Option<Job>,
+    pub(super) plan: Option<Plan>,
+    pub(super) sent: Instant,
+}
+
+impl InFlight {
+    pub(super) fn settle(&mut self, values: Option<Vec<Value>>) -> Verdict {
+        let (Some(job), Some(plan)) = (self.job.take(), self.plan.take()) else { return Verdict::default() };
+        let Work::Batch(batch) = &job.work else { return Verdict::default() };
+        let (replies, mut verdict) = plan.settle(&job.cache, batch, &job.to, values);
+        job.finish(&replies);
+        std::mem::take(&mut verdict.answers).send();
+        verdict
+    }
+}
+
+impl InFlight {
+    /// The replies that hold a part of a header, if any, and the commands that read all of it.
+    pub(super) fn cut(&self, values: &[Value]) -> Option<(Vec<usize>, Pipeline)> {
+        self.plan.as_ref()?.cut(values)
+    }
+
+    /// Its cache, and the tags of what it read whose tokens are not known.
+    pub(super) fn unknown_tags(&self, values: &[Value]) -> Option<(Arc<Cache>, Vec<String>)> {
+        let (job, plan) = (self.job.as_ref()?, self.plan.as_ref()?);
+        Some((job.cache.clone(), plan.unknown_tags(&job.cache, values)))
+    }
+}
+
+/// The replies of a batch, with what was read again in place of what was cut: the first bytes of an entry, and its time
+/// left.
+pub(super) fn whole(mut replies: Vec<Value>, cut: Vec<usize>, values: Vec<Value>) -> Vec<Value> {
+    let mut values = values.into_iter();
+    for at in cut {
+        for reply in replies.iter_mut().skip(at).take(2) {
+            *reply = values.next().unwrap_or(Value::Nil);
+        }
+    }
+    replies
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        // Its flights are registered: it must be answered by its plan.
+        self.settle(None);
+    }
+}
+
+impl Sent {
+    pub(super) fn deadline(&self) -> Instant {
+        match self {
+            Self::Batch(b) | Self::Tokens(_, Next::Settle(b, _)) | Self::Heads(_, b, _) => {
+                b.job.as_ref().map_or(b.sent, Job::deadline)
+            }
+            Self::Tokens(_, Next::Plan(job)) => job.deadline(),
+            Self::Sweep(place) => place.0.deadline,
+            Self::Ping(_, deadline) | Self::Cleanup(deadline, _) => *deadline,
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! What ends the right of computations to store: a write of their key, of a key that a pattern covers, or of one of
+//! their tags.
+//!
+//! A fenced flight runs on, and its result goes to those who wait for it, but nobody joins it any more and nothing is
+//! stored. It gives up what it holds in Redis at once: its marker would keep the next caller, of this process or
+//! another, waiting for a result that comes to nothing.
+
+use std::ops::Bound;
+use std::sync::atomic::Ordering;
+
+use crate::engine::base::key;
+use crate::engine::base::mutant;
+use crate::engine::base::pattern::Pattern;
+use crate::engine::once::flight::{Flights, Table};
+use crate::engine::once::waiters::Lease;
+
+impl Flights {
+    /// A write of `key`: nobody joins its flights any more, and none of them stores.
+    ///
+    /// Returns the flight that holds the key's lease in Redis, or may, if one of them does.
+    pub fn fence(&self, key: &str) -> Option<u32> {
+        if self.keys.load(Ordering::SeqCst) == 0 || mutant::lacks("flight") {
+            return None;
+        }
+        let mut table = self.table.lock();
+        let flights = table.flights.get_mut(key)?;
+        flights.iter_mut().for_each(|f| f.fence());
+        flights.iter().rev().find(|f| f.lease == Lease::Key || f.asked).map(|f| f.token)
+    }
+
+    /// As `fence`, for all that compute without a lease: they began while Redis was away, and others may have written
+    /// their keys since.
+    pub fn fence_unleased(&self) {
+        for flight in self.table.lock().flights.values_mut().flatten() {
+            if flight.lease == Lease::None && flight.is_computing() {
+                flight.fence();
+            }
+        }
+    }
+
+    /// As `fence`, for all keys that match: those behind the pattern's head are looked at.
+    pub fn fence_matching(&self, pattern: &Pattern) {
+        if self.is_empty() {
+            return;
+        }
+        let head = pattern.head();
+        let head = std::str::from_utf8(&head).unwrap_or_default();
+        let mut table = self.table.lock();
+        let behind = table.flights.range_mut::<str, _>((Bound::Included(head), Bound::Unbounded));
+        for (key, flights) in behind.take_while(|(key, _)| key.starts_with(head)) {
+            if pattern.matches(key.as_bytes()) {
+                flights.iter_mut().for_each(|f| f.fence());
+            }
+        }
+    }
+
+    /// As `fence`, for the flights whose result would have the tag of this stored key.
+    pub fn fence_tag(&self, key: &str) {
+        if self.is_empty() {
+            return;
+        }
+        let Some((prefix, name)) = key.split_once(key::TAG) else { return };
+        let mut table = self.table.lock();
+        let Table { flights, tagged, .. } = &mut *table;
+        for (token, key) in tagged.get(name).into_iter().flatten().filter(|(_, key)| key.starts_with(prefix)) {
+            let own = flights.get_mut(key).and_then(|flights| flights.iter_mut().find(|f| f.token == *token));
+            own.into_iter().for_each(|f| f.fence());
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! Who in this process waits for a computation of another one.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
+
+/// Those of this process who wait for another process's computation, by key, and how many they are.
+#[derive(Default)]
+pub struct Waiting(Mutex<HashMap<Box<str>, Watched>>);
+
+#[derive(Default)]
+struct Watched {
+    changed: Arc<Notify>,
+    watches: usize,
+}
+
+impl Waiting {
+    /// Waits for changes of `key`, from now on.
+    pub fn on<'a>(&'a self, key: &'a str) -> Watch<'a> {
+        let mut keys = self.0.lock();
+        let watched = keys.entry(key.into()).or_default();
+        watched.watches += 1;
+        Watch { waiting: self, key, notify: watched.changed.clone() }
+    }
+
+    /// `key` changed.
+    pub fn wake(&self, key: &str) {
+        if let Some(watched) = self.0.lock().remove(key) {
+            watched.changed.notify_waiters();
+        }
+    }
+
+    /// Everything may have changed.
+    pub fn wake_all(&self) {
+        for (_, watched) in self.0.lock().drain() {
+            watched.changed.notify_waiters();
+        }
+    }
+
+    /// How many keys are waited for.
+    pub fn len(&self) -> usize {
+        self.0.lock().len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// One who waits for a key. The last to go takes the key's entry along: where nothing is pushed, nobody else does.
+pub struct Watch<'a> {
+    waiting: &'a Waiting,
+    key: &'a str,
+    notify: Arc<Notify>,
+}
+
+impl Watch<'_> {
+    pub fn changed(&self) -> Notified<'_> {
+        self.notify.notified()
+    }
+}
+
+impl Drop for Watch<'_> {
+    fn drop(&mut self) {
+        let mut keys = self.waiting.0.lock();
+        // Woken, its entry is gone; another may have come since.
+        let own = keys.get_mut(self.key).filter(|watched| Arc::ptr_eq(&watched.changed, &self.notify));
+        let Some(watched) = own else { return };
+        watched.watches -= 1;
+        if watched.watches == 0 {
+            keys.remove(self.key);
+        }
+    }
+}

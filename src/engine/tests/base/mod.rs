@@ -1,0 +1,4 @@
+//! Tests of the layer `base`.
+
+mod glob;
+mod keys;

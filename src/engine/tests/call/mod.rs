@@ -1,0 +1,4 @@
+//! Tests of the layer `call`.
+
+mod leaves;
+mod splice;

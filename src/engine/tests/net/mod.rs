@@ -1,0 +1,5 @@
+//! Tests of the layer `net`.
+
+mod options;
+mod reply;
+mod resp;

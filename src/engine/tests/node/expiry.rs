@@ -1,0 +1,178 @@
+//! A new TTL is for what a caller would find, and for nothing else that lies at the key, not even for a moment.
+
+use std::cell::RefCell;
+
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+use redis::Connection;
+
+use crate::engine::base::clock::Ttl;
+use crate::engine::base::key;
+use crate::engine::cache::status::Mode;
+use crate::engine::call::batch::Op;
+use crate::engine::call::reply::Reply;
+use crate::engine::once::lease::Holder;
+use crate::engine::tests::support::{Calls, Client, Server, cache, in_mode};
+use crate::engine::value::codec::Codec;
+use crate::engine::value::entry::{Format, Meta};
+use crate::engine::value::tag_list::{Tag, Tags};
+
+const HOUR: u64 = 3_600_000;
+
+fn put(server: &mut Connection, key: &str, bytes: &[u8], ms: u64) {
+    let () = redis::cmd("SET").arg(key).arg(bytes).arg("PX").arg(ms).query(server).expect("set");
+}
+
+fn left(server: &mut Connection, key: &str) -> i64 {
+    redis::cmd("PTTL").arg(key).query(server).expect("pttl")
+}
+
+fn calls(server: &mut Connection, command: &str) -> usize {
+    let info: String = redis::cmd("INFO").arg("commandstats").query(server).expect("info");
+    let line = info.lines().find_map(|line| line.strip_prefix(&format!("cmdstat_{command}:calls=")));
+    line.and_then(|line| line.split(',').next()?.parse().ok()).unwrap_or(0)
+}
+
+fn entry(meta: &Meta, compress: bool) -> Vec<u8> {
+    let format = Format { codec: Codec::Json, compress_above: compress.then_some(10), max_bytes: 1 << 20 };
+    format.encode(&format!("\"{}\"", "value ".repeat(20)), Some(meta)).into_owned()
+}
+
+fn tag(name: &str, token: &str) -> Tag {
+    Tag { name: name.into(), token: token.into() }
+}
+
+/// The two ways: with scripts, and where the user may run none.
+fn users(server: &Server) -> [String; 2] {
+    let () = redis::cmd("ACL")
+        .arg(&["SETUSER", "scriptless", "on", ">pass", "~*", "&*", "+@all", "-eval", "-evalsha"])
+        .query(&mut server.connection())
+        .expect("acl");
+    let port = server.port;
+    [format!("redis://127.0.0.1:{port}"), format!("redis://scriptless:pass@127.0.0.1:{port}")]
+}
+
+fn expire(key: &str, ttl: Ttl) -> Calls {
+    Calls::default().add(key, "", |key, _| Op::Expire { key, ttl })
+}
+
+#[test]
+fn what_reads_as_a_miss_keeps_its_time_and_nothing_is_set_and_taken_back() {
+    let server = Server::start();
+    let mut admin = server.connection();
+    for url in users(&server) {
+        let (cache, client) = (cache(Some(url.clone()), "n"), Client::new());
+        in_mode(&cache, Mode::Redis);
+        let marker = Holder { engine: 1, token: 1 }.marker();
+        let tagged = Meta { nonce: 7, tags: Tags::from(&[tag("t", "\"gone\"")][..]), ..Meta::default() };
+        let stale = Meta { nonce: 7, extra_ms: 2 * HOUR, ..Meta::default() };
+        for (key, bytes) in [
+            ("marker", marker),
+            ("tagged", entry(&tagged, false)),
+            ("packed", entry(&tagged, true)),
+            ("stale", entry(&stale, false)),
+            ("version", b"\xff\x02\0\0null".to_vec()),
+            ("flags", b"\xff\x01\0\x08null".to_vec()),
+            ("broken", b"\xff\x01\0\x02".to_vec()),
+        ] {
+            put(&mut admin, &format!("n:{key}"), &bytes, HOUR);
+            let before = calls(&mut admin, "pexpire");
+            for ttl in [Ttl::Millis(1_000), Ttl::Forever] {
+                assert_eq!(client.run(&cache, expire(key, ttl).0), [Reply::Flag(false)], "{key}, {url}");
+                let now = left(&mut admin, &format!("n:{key}"));
+                assert!((HOUR as i64 - 60_000..=HOUR as i64).contains(&now), "{key}, {url}: {now}");
+            }
+            assert_eq!(calls(&mut admin, "pexpire"), before, "{key}, {url}");
+        }
+        assert_eq!(client.run(&cache, expire("nothing", Ttl::Millis(1_000)).0), [Reply::Flag(false)]);
+    }
+}
+
+#[test]
+fn what_a_caller_finds_lives_for_the_new_time_and_for_its_grace_beyond_it() {
+    let server = Server::start();
+    let mut admin = server.connection();
+    for url in users(&server) {
+        let (cache, client) = (cache(Some(url.clone()), "n"), Client::new());
+        in_mode(&cache, Mode::Redis);
+        let () = redis::cmd("SET").arg("n:\0tag\0t").arg("\"there\"").query(&mut admin).expect("set");
+        let grace = Meta { nonce: 7, extra_ms: 500_000, delta_ms: 3, tags: Tags::from(&[tag("t", "\"there\"")][..]) };
+        let () = redis::cmd("HSET").arg("n:hash").arg("f").arg(1).query(&mut admin).expect("hset");
+        for (key, bytes, extra) in [
+            ("plain", b"1".to_vec(), 0),
+            ("foreign", b"no JSON".to_vec(), 0),
+            ("empty", Vec::new(), 0),
+            ("grace", entry(&grace, false), 500_000),
+            ("packed", entry(&grace, true), 500_000),
+            ("hash", Vec::new(), 0),
+        ] {
+            if key != "hash" {
+                put(&mut admin, &format!("n:{key}"), &bytes, HOUR);
+            }
+            // All in one batch: the script is known by its hash from the second on.
+            let replies = client.run(&cache, expire(key, Ttl::Forever).add(key, "", |key, _| Op::Exists { key }).0);
+            assert_eq!(replies, [Reply::Flag(true), Reply::Flag(true)], "{key}, {url}");
+            assert_eq!(client.run(&cache, expire(key, Ttl::Forever).0), [Reply::Flag(true)], "{key}, {url}");
+            assert_eq!(left(&mut admin, &format!("n:{key}")), -1, "{key}, {url}");
+            let calls =
+                expire(key, Ttl::Millis(50_000)).add(key, "", |key, _| Op::Expire { key, ttl: Ttl::Millis(90_000) });
+            assert_eq!(client.run(&cache, calls.0), [Reply::Flag(true), Reply::Flag(true)], "{key}, {url}");
+            let reply = client.run(&cache, Calls::default().add(key, "", |key, _| Op::Ttl { key }).0);
+            assert!(matches!(reply[0], Reply::Left(Ttl::Millis(30_000..=90_000))), "{key}, {url}: {reply:?}");
+            let now = left(&mut admin, &format!("n:{key}"));
+            assert!((extra + 30_000..=extra + 90_000).contains(&now), "{key}, {url}: {now}");
+        }
+    }
+}
+
+#[test]
+fn the_script_and_the_engine_agree_about_every_header() {
+    let server = Server::start();
+    let admin = RefCell::new(server.connection());
+    let [scripts, none] = users(&server);
+    let caches = [cache(Some(scripts), "n"), cache(Some(none), "n")];
+    caches.iter().for_each(|cache| in_mode(cache, Mode::Redis));
+    let client = Client::new();
+    let header = (
+        any::<bool>(),
+        0..3_u64,
+        0..3_u32,
+        prop::collection::vec((1..600_usize, any::<bool>()), 0..40),
+        any::<bool>(),
+        any::<usize>(),
+    );
+    let mut runner = TestRunner::new(Config { cases: 60, failure_persistence: None, ..Config::default() });
+    let result = runner.run(&header, |(nonce, extra, delta, names, pack, cut)| {
+        let tags: Vec<Tag> = names
+            .iter()
+            .enumerate()
+            .map(|(n, (length, stands))| {
+                let name = format!("{n}{}", "x".repeat(*length));
+                let token = if *stands || n > 0 { "\"there\"" } else { "\"gone\"" };
+                let () = redis::cmd("SET")
+                    .arg(format!("n:{}{name}", key::TAG))
+                    .arg("\"there\"")
+                    .query(&mut *admin.borrow_mut())
+                    .expect("set");
+                tag(&name, token)
+            })
+            .collect();
+        let meta =
+            Meta { nonce: u64::from(nonce), extra_ms: extra * HOUR, delta_ms: delta, tags: Tags::from(&tags[..]) };
+        let mut bytes = entry(&meta, pack);
+        if cut % 3 == 0 {
+            bytes.truncate(cut % bytes.len());
+        }
+        let mut said = Vec::new();
+        for cache in &caches {
+            put(&mut admin.borrow_mut(), "n:k", &bytes, HOUR);
+            let expired = client.run(cache, expire("k", Ttl::Millis(7_200_000)).0);
+            // Where scripts are denied the TTL is set behind the answer, and in front of what is called next.
+            client.run(cache, Calls::default().add("k", "", |key, _| Op::Exists { key }).0);
+            said.push((expired, left(&mut admin.borrow_mut(), "n:k") / 1_000_000));
+        }
+        prop_assert_eq!(&said[0], &said[1]);
+        Ok(())
+    });
+    result.unwrap_or_else(|e| panic!("{e}"));
+}

@@ -1,0 +1,6 @@
+//! Tests of the layer `node`.
+
+mod connection;
+mod expiry;
+mod fuzz;
+mod queue;

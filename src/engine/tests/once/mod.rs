@@ -1,0 +1,6 @@
+//! Tests of the layer `once`.
+
+mod flight;
+mod lease;
+mod orphans;
+mod processes;

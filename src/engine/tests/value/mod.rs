@@ -1,0 +1,5 @@
+//! Tests of the layer `value`.
+
+mod entry;
+mod room;
+mod tokens;

@@ -1,0 +1,47 @@
+//! One pattern that a walk over the server's keys is to remove, and what it removes of a page.
+
+use std::collections::HashSet;
+
+use tokio::sync::oneshot;
+
+use crate::engine::base::error::Trouble;
+use crate::engine::base::pattern::Pattern;
+
+/// How a walk ended: how many keys of the caller's there were.
+pub type Swept = Result<u64, Trouble>;
+
+/// A pattern that is to be swept.
+pub struct Cover {
+    pub id: u64,
+    pub pattern: Pattern,
+    /// Keys that lie there anew.
+    pub except: HashSet<Box<str>>,
+    pub removed: u64,
+    /// Those who called it and wait; none where it waits for nobody.
+    pub live: Vec<oneshot::Sender<Swept>>,
+    /// The server refuses to be walked: it hides nothing, and is tried again on the next recovery.
+    pub parked: bool,
+}
+
+/// Keys of a page that are to go, for the cover of this number.
+pub struct Picked {
+    pub id: u64,
+    /// The callers', and not the caches' own.
+    pub counts: bool,
+    pub keys: Vec<Vec<u8>>,
+}
+
+impl Cover {
+    pub fn waits(&self) -> bool {
+        self.live.is_empty()
+    }
+
+    /// Whether a key that its pattern matches is hidden.
+    pub fn hides(&self, key: &str) -> bool {
+        !self.parked && !self.except.contains(key)
+    }
+
+    pub fn excepts(&self, key: &[u8]) -> bool {
+        std::str::from_utf8(key).is_ok_and(|key| self.except.contains(key))
+    }
+}

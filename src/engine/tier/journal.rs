@@ -1,0 +1,276 @@
+//! The journal: what an outage leaves to be undone in Redis before anything is read from it again.
+//!
+//! **The problem.** While Redis is away the in-process tier answers, writes and deletes included. When Redis is back it
+//! still has what was there before: a value that was deleted meanwhile would return from the dead. A write whose reply
+//! never came may have happened, or may still happen.
+//!
+//! **The approach.** Each key that is written or deleted during an outage, or whose write is unknown, goes into the
+//! journal, whatever was done to it: all that matters is that what Redis has of it is not to be trusted. On recovery
+//! (conversation/replay.rs) these keys are unlinked before any read is admitted, so they are misses and are computed or read
+//! anew. Values are never written back: another process may have newer ones.
+//!
+//! What `delPattern` and `clear` named are patterns: covers.rs says what becomes of them.
+//!
+//! Bounded in keys and bytes, as an outage is not bounded in time. When it overflows, a cache with a namespace has that
+//! cleared instead; one with raw keys shares its database with others, so what does not fit is lost, and said so.
+//!
+//! **The limit.** It lives in memory: if the process dies before Redis is back, only the TTL of the old value bounds
+//! it.
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use parking_lot::Mutex;
+use tokio::sync::{Notify, oneshot};
+
+use crate::engine::base::error::Trouble;
+use crate::engine::base::key::Prefix;
+use crate::engine::base::mutant;
+use crate::engine::base::pattern::Pattern;
+use crate::engine::tier::cover::{Picked, Swept};
+use crate::engine::tier::covers::{Covered, Covers, Walk};
+
+/// The most keys, and the most bytes of keys, some 40 MB in all with what a hash set needs beside them.
+pub const MAX_KEYS: usize = 100_000;
+pub const MAX_BYTES: usize = 16 << 20;
+/// The most patterns (of `delPattern`), and the most bytes of them; beyond that they count as an overflow.
+pub const MAX_PATTERNS: usize = 1_000;
+pub const MAX_PATTERN_BYTES: usize = 1 << 20;
+
+#[derive(Default)]
+struct Inner {
+    /// As they are stored.
+    keys: HashSet<Box<str>>,
+    bytes: usize,
+    covers: Covers,
+    /// Keys of raw caches that did not fit.
+    lost: u64,
+}
+
+impl Inner {
+    fn lose(&mut self) -> Noted {
+        self.lost += 1;
+        if self.lost == 1 { Noted::FirstLost } else { Noted::Lost }
+    }
+}
+
+/// The journal of one engine.
+#[derive(Default)]
+pub struct Journal {
+    inner: Mutex<Inner>,
+    /// Keys and patterns; spares reads the lock while there are none.
+    len: AtomicUsize,
+    /// Patterns that hide keys; spares calls the lock while there are none.
+    standing: AtomicUsize,
+    /// There is a pattern to be swept, for the task that does so while Redis is in use.
+    pub stirred: Notify,
+}
+
+/// What became of a note.
+#[must_use = "what is lost is to be told"]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Noted {
+    Kept,
+    /// It did not fit, and is the first that did not.
+    FirstLost,
+    Lost,
+}
+
+impl Journal {
+    /// What Redis has at a stored key is not to be trusted.
+    pub fn note(&self, prefix: &Prefix, key: &str) -> Noted {
+        if mutant::lacks("journal") {
+            return Noted::Kept;
+        }
+        let mut inner = self.inner.lock();
+        if inner.keys.contains(key) || inner.covers.awaits(&Pattern::everything(prefix)) {
+            return Noted::Kept;
+        }
+        if inner.keys.len() >= MAX_KEYS || inner.bytes + key.len() > MAX_BYTES {
+            return self.overflow(&mut inner, prefix);
+        }
+        inner.bytes += key.len();
+        inner.keys.insert(key.into());
+        self.count(&inner);
+        Noted::Kept
+    }
+
+    /// As `note`, for a key that a connected Redis refused to replace and to remove. A namespace is not cleared in its
+    /// place: the server would refuse that too.
+    pub fn distrust(&self, key: &str) -> Noted {
+        let mut inner = self.inner.lock();
+        if inner.keys.contains(key) {
+            return Noted::Kept;
+        }
+        if inner.keys.len() >= MAX_KEYS || inner.bytes + key.len() > MAX_BYTES {
+            return inner.lose();
+        }
+        inner.keys.insert(key.into());
+        inner.bytes += key.len();
+        self.count(&inner);
+        Noted::Kept
+    }
+
+    /// Nor what it has at the keys that match. `parked`: a connected server refuses to be searched for them; the next
+    /// recovery tries it again.
+    pub fn note_pattern(&self, prefix: &Prefix, pattern: Pattern, parked: bool) -> Noted {
+        let mut inner = self.inner.lock();
+        let everything = Pattern::everything(prefix);
+        if inner.covers.contains(&everything) && !parked {
+            // Anew, as what is called now is behind what was called then.
+            inner.covers.note(everything, false);
+        } else if !inner.covers.contains(&pattern)
+            && (inner.covers.waiting() >= MAX_PATTERNS
+                || inner.covers.waiting_bytes() + pattern.bytes() > MAX_PATTERN_BYTES)
+        {
+            return self.overflow(&mut inner, prefix);
+        } else {
+            inner.covers.note(pattern, parked);
+        }
+        self.count(&inner);
+        Noted::Kept
+    }
+
+    /// A sweep that takes its place in the order of calls, for somebody who waits.
+    pub fn raise(&self, pattern: Pattern) -> oneshot::Receiver<Swept> {
+        self.change(|covers| covers.raise(pattern))
+    }
+
+    /// Whether a sweep is about to remove what Redis has at a key.
+    pub fn covers(&self, key: &str) -> bool {
+        self.is_covering() && !mutant::lacks("cover") && self.inner.lock().covers.hides(key)
+    }
+
+    pub fn is_covering(&self) -> bool {
+        self.standing.load(Ordering::SeqCst) > 0
+    }
+
+    /// A key is to be written: what of a sweep comes before that.
+    pub fn uncover(&self, key: &str) -> Covered {
+        if !self.is_covering() || mutant::lacks("cover") {
+            return Covered::No;
+        }
+        self.inner.lock().covers.uncover(key)
+    }
+
+    /// So many keys of the cover `id` went.
+    pub fn removed(&self, id: u64, keys: u64) {
+        self.inner.lock().covers.count(id, keys);
+    }
+
+    /// The walk over the server's keys that is to be made, if one is.
+    pub fn walk(&self, server: Option<&str>) -> Option<Walk> {
+        self.inner.lock().covers.walk(server)
+    }
+
+    /// What of a page is to go, and must be sent before anything else is.
+    pub fn pick(&self, page: Vec<redis::Value>) -> Vec<Picked> {
+        self.inner.lock().covers.pick(page)
+    }
+
+    pub fn turn(&self, cursor: Vec<u8>) {
+        self.inner.lock().covers.turn(cursor);
+    }
+
+    /// A walk is over; whether its trouble is still to be told.
+    pub fn walked(&self, trouble: Option<&Trouble>) -> bool {
+        self.change(|covers| covers.finish(trouble))
+    }
+
+    /// The server refuses to remove what the cover `id` is for; whether that is still to be told.
+    pub fn refused(&self, id: u64, trouble: &Trouble) -> bool {
+        self.change(|covers| covers.refuse(id, trouble))
+    }
+
+    /// The connection is lost.
+    pub fn lose(&self) {
+        self.change(Covers::lose);
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut Covers) -> T) -> T {
+        let mut inner = self.inner.lock();
+        let result = change(&mut inner.covers);
+        self.count(&inner);
+        result
+    }
+
+    /// A whole namespace in place of its keys.
+    fn overflow(&self, inner: &mut Inner, prefix: &Prefix) -> Noted {
+        if prefix.is_raw() {
+            return inner.lose();
+        }
+        inner.keys.retain(|key| !key.starts_with(prefix.as_str()));
+        inner.bytes = inner.keys.iter().map(|key| key.len()).sum();
+        inner.covers.widen(Pattern::everything(prefix));
+        self.count(inner);
+        Noted::Kept
+    }
+
+    /// Whether what Redis has at `key` is not to be trusted.
+    pub fn holds(&self, key: &str) -> bool {
+        !self.is_empty() && self.inner.lock().keys.contains(key)
+    }
+
+    /// `key` was replaced: it can be trusted again.
+    pub fn replaced(&self, key: &str) {
+        if self.is_empty() {
+            return;
+        }
+        let mut inner = self.inner.lock();
+        if inner.keys.remove(key) {
+            inner.bytes -= key.len();
+        }
+        self.count(&inner);
+    }
+
+    /// Takes up to so many keys out, to unlink them.
+    pub fn take_keys(&self, most: usize) -> Vec<Box<str>> {
+        let mut inner = self.inner.lock();
+        let keys: Vec<Box<str>> = inner.keys.iter().take(most).cloned().collect();
+        for key in &keys {
+            inner.keys.remove(key);
+            inner.bytes -= key.len();
+        }
+        self.count(&inner);
+        keys
+    }
+
+    /// They could not be unlinked: back they go.
+    pub fn put_back(&self, keys: Vec<Box<str>>) {
+        let mut inner = self.inner.lock();
+        for key in keys {
+            let bytes = key.len();
+            if inner.keys.insert(key) {
+                inner.bytes += bytes;
+            }
+        }
+        self.count(&inner);
+    }
+
+    /// How many keys did not fit since this was last asked.
+    pub fn take_lost(&self) -> u64 {
+        std::mem::take(&mut self.inner.lock().lost)
+    }
+
+    pub fn keys(&self) -> usize {
+        self.inner.lock().keys.len()
+    }
+
+    /// Keys, and patterns that wait.
+    pub fn len(&self) -> usize {
+        self.len.load(Ordering::SeqCst)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn count(&self, inner: &Inner) {
+        self.len.store(inner.keys.len() + inner.covers.waiting(), Ordering::SeqCst);
+        let standing = inner.covers.standing();
+        self.standing.store(standing, Ordering::SeqCst);
+        if standing > 0 {
+            self.stirred.notify_one();
+        }
+    }
+}

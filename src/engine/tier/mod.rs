@@ -1,0 +1,13 @@
+//! What this process holds: the in-process store, the near cache over it, and the journal of an outage.
+//!
+//! Uses base, call and value.
+
+pub mod budget;
+pub mod cover;
+pub mod covers;
+pub mod heads;
+pub mod journal;
+pub mod marks;
+pub mod memory;
+pub mod near;
+pub mod walk;

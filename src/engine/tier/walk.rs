@@ -1,0 +1,164 @@
+//! Walks over an in-process store: sweeps, counts, and what has expired.
+//!
+//! Looking at a million entries takes some 100 ms, and whoever does it at one go holds up the event loop, or every
+//! other cache's calls on the engine's thread. So a walk goes in steps of half a millisecond with a round of the
+//! engine's thread between two. It takes a shard's lock for one entry, never for a shard. What it is about to remove is
+//! hidden meanwhile (marks.rs), so nobody needs to wait for its end but who asked for the number. A small store is
+//! walked where the call is.
+
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use crate::engine::base::clock::now_ms;
+use crate::engine::base::key;
+use crate::engine::base::pattern::Pattern;
+use crate::engine::tier::marks::Mark;
+use crate::engine::tier::memory::{Entry, Memory};
+
+/// A store that never had more entries than this is walked at once: less than a millisecond.
+const SMALL: u64 = 2_000;
+/// How long a step may take, and how many entries it looks at between two looks at the clock.
+const STEP: Duration = Duration::from_micros(500);
+const UNTIMED: usize = 64;
+/// Between two steps, so that whoever waits for a lock of the allocator gets it: those are not fair.
+const PAUSE: Duration = Duration::from_millis(1);
+/// How many entries a step of the walk in the background looks at, and the pause between two steps: 200,000 entries a
+/// second at the most.
+const BACKGROUND_STEP: usize = 2_000;
+const STEP_PAUSE: Duration = Duration::from_millis(10);
+/// And between two walks: an idle process wakes once a second for it.
+const WALK_PAUSE: Duration = Duration::from_secs(1);
+
+impl Memory {
+    pub fn is_small(&self) -> bool {
+        self.slots.load(Relaxed) <= SMALL
+    }
+
+    /// Hides what matches; to be swept (`swept`, `sweep_at_once`) by whoever raised it. `open`: until it is closed,
+    /// whatever is written meanwhile too.
+    pub fn raise(&self, pattern: &Pattern, open: bool) -> Arc<Mark> {
+        let _guard = self.updates.lock();
+        self.marks.raise(pattern.clone(), open)
+    }
+
+    /// From here on an open mark hides what was written until now.
+    pub fn close(&self, mark: &Mark) {
+        let _guard = self.updates.lock();
+        self.marks.close(mark);
+    }
+
+    /// Removes what a closed mark hides, in steps; how many of the caller's entries there were. Whoever waits for the
+    /// walk of another sweep needs none of its own where that began behind its mark.
+    pub async fn swept(&self, mark: &Mark) -> u64 {
+        let _turn = self.walks.lock().await;
+        if !mark.is_swept() {
+            let over = self.marks.closed();
+            self.walk(|key, entry| self.drop_if_hidden(key, entry)).await;
+            self.marks.lift(&over);
+        }
+        mark.removed()
+    }
+
+    /// As `swept`, on this thread and without a break.
+    pub fn sweep_at_once(&self, mark: &Mark) -> u64 {
+        if !mark.is_swept() {
+            let over = self.marks.closed();
+            self.map.iter().for_each(|(key, entry)| self.drop_if_hidden(&key, &entry));
+            self.marks.lift(&over);
+        }
+        mark.removed()
+    }
+
+    /// Drops everything; how many entries there were. They are gone for every reader; their memory is freed in the
+    /// background.
+    pub fn clear(&self) -> usize {
+        let entries = self.map.len();
+        {
+            let _guard = self.updates.lock();
+            self.marks.raise_floor();
+        }
+        if self.is_small() {
+            self.map.iter().for_each(|(key, entry)| self.drop_if_hidden(&key, &entry));
+            self.settle();
+        } else {
+            self.stirred.notify_one();
+        }
+        entries
+    }
+
+    /// How many of the caller's keys there are behind a prefix, counted in steps.
+    pub async fn count(&self, prefix: &str) -> u64 {
+        let mut count = 0;
+        let now = now_ms();
+        self.walk(|key, entry| count += u64::from(self.counts(prefix, key, entry, now))).await;
+        count
+    }
+
+    /// As `count`, on this thread and without a break.
+    pub fn count_at_once(&self, prefix: &str) -> u64 {
+        let now = now_ms();
+        self.map.iter().filter(|(key, entry)| self.counts(prefix, key, entry, now)).count() as u64
+    }
+
+    fn counts(&self, prefix: &str, key: &str, entry: &Entry, now: u64) -> bool {
+        let is_callers = |rest: &str| !key::is_internal(rest.as_bytes());
+        entry.deadline > now && key.strip_prefix(prefix).is_some_and(is_callers) && !self.marks.hides(key, entry.stamp)
+    }
+
+    async fn walk(&self, mut visit: impl FnMut(&Arc<str>, &Entry)) {
+        let mut entries = self.map.iter();
+        let mut begun = Instant::now();
+        loop {
+            let mut seen = 0;
+            for (key, entry) in entries.by_ref().take(UNTIMED) {
+                seen += 1;
+                visit(&key, &entry);
+            }
+            if seen < UNTIMED {
+                return;
+            }
+            if begun.elapsed() >= STEP {
+                tokio::time::sleep(PAUSE).await;
+                begun = Instant::now();
+            }
+        }
+    }
+
+    fn drop_if_hidden(&self, key: &str, entry: &Entry) {
+        if self.marks.hides(key, entry.stamp) {
+            self.drop_hidden(key, now_ms());
+        }
+    }
+
+    /// Removes expired entries, and those that `clear` dropped, for as long as the store is in use.
+    pub async fn sweep(this: Weak<Self>) {
+        let Some(stirred) = this.upgrade().map(|memory| memory.stirred.clone()) else { return };
+        loop {
+            let dropped = tokio::time::timeout(WALK_PAUSE, stirred.notified()).await.is_ok();
+            let Some(memory) = this.upgrade() else { return };
+            if dropped {
+                memory.walk(|key, entry| memory.drop_if_hidden(key, entry)).await;
+                memory.settle();
+            }
+            if memory.map.is_empty() {
+                continue;
+            }
+            let mut walk = memory.map.iter();
+            loop {
+                let now = now_ms();
+                let mut seen = 0;
+                for (key, entry) in walk.by_ref().take(BACKGROUND_STEP) {
+                    seen += 1;
+                    if entry.deadline <= now && memory.map.remove_if(&*key, |e| e.deadline <= now).is_some() {
+                        memory.expired.fetch_add(1, Relaxed);
+                    }
+                }
+                if seen < BACKGROUND_STEP {
+                    break;
+                }
+                tokio::time::sleep(STEP_PAUSE).await;
+            }
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! How a cache's values become bytes, and how these cross the bridge: as JSON texts all of them.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::engine::base::text::Json;
+
+/// How a cache's values become bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Codec {
+    /// JSON texts.
+    Json = 0,
+    /// What `v8.serialize` makes; crosses the bridge as base64.
+    Structured = 1,
+    /// The application's own bytes; cross the bridge as base64.
+    Raw = 2,
+}
+
+impl Codec {
+    /// The integer that a value is to Redis' INCRBY, by its text on the bridge.
+    pub fn integer(self, text: &str) -> Option<i64> {
+        if self != Self::Raw {
+            return canonical(text);
+        }
+        let bytes = STANDARD.decode(text.strip_prefix('"')?.strip_suffix('"')?).ok()?;
+        canonical(std::str::from_utf8(&bytes).ok()?)
+    }
+
+    /// And back.
+    pub fn of_integer(self, number: i64) -> String {
+        let digits = number.to_string();
+        if self == Self::Raw { quoted(digits.as_bytes()) } else { digits }
+    }
+
+    /// By the number it has in a header.
+    pub fn of(byte: u8) -> Option<Self> {
+        [Self::Json, Self::Structured, Self::Raw].into_iter().find(|codec| *codec as u8 == byte)
+    }
+}
+
+/// Bytes as they cross the bridge.
+pub fn quoted(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4 + 2);
+    text.push('"');
+    STANDARD.encode_string(bytes, &mut text);
+    text.push('"');
+    text
+}
+
+/// An integer of 64 bits as Redis writes it, and nothing else that a parser would take for one: no sign but `-`, no leading zeros.
+pub fn canonical(text: &str) -> Option<i64> {
+    let number: i64 = text.parse().ok()?;
+    (number.to_string() == text).then_some(number)
+}
+
+/// Bytes that are such an integer, as a JSON text.
+pub fn integer(bytes: Vec<u8>) -> Option<Json> {
+    let text = String::from_utf8(bytes).ok()?;
+    canonical(&text).map(|_| Json::Owned(text))
+}
+
+/// The first byte of the marker of a computation (src/engine/once/lease.rs); no UTF-8 text begins with it, and no header of ours.
+pub const MARK: u8 = 0xFE;
+
+/// Whether stored bytes are somebody's marker.
+pub fn is_marker(bytes: &[u8]) -> bool {
+    bytes.first() == Some(&MARK)
+}

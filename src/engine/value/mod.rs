@@ -1,0 +1,10 @@
+//! What lies at a key, and whether it may be served.
+//!
+//! Uses base and call.
+
+pub mod codec;
+pub mod entry;
+pub mod life;
+pub mod room;
+pub mod tag_list;
+pub mod tags;

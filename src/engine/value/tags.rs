@@ -1,0 +1,73 @@
+//! Tags: many entries that one call makes misses, without looking for them.
+//!
+//! **The problem.** A product changes, and with it every page, list and price that was computed from it. Their keys are not known where the change is, there may be a million of
+//! them, and they lie in Redis, in near caches and in JavaScript.
+//!
+//! **The approach.** A tag has a token: a random name at a key of its own, `…\0tag\0name`. An entry carries the tokens that its tags had when its computation *began*. It is
+//! valid while each of them is still what the tag's key holds. To invalidate a tag is to delete that one key: no entry fits the next token. So it costs the same
+//! however many entries there are, it reaches every process by the push that a deleted key sends anyway, and a computation that began before it can store
+//! nothing that is valid after it. A tag's key that expires or is evicted makes misses, never stale hits.
+//!
+//! Reading a tagged entry needs the tokens; the near cache holds them as it holds values, so they are mostly there. Where they are not, a batch
+//! takes a second round trip.
+//!
+//! **Rejected.** *A set of keys per tag*: grows with the entries, and must be walked. *A clock of invalidations*, compared with the time at which an entry was stored: needs
+//! clocks that agree, or one counter that all writers share. *Scripts that check on the server*: a tagged entry would cost the server several times as much to read as any
+//! other, and every read would have to be a script, as a key does not tell whether its entry has tags.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::engine::base::error::CallError;
+use crate::engine::base::key::{self, Prefix};
+use crate::engine::base::mutant;
+use crate::engine::base::random;
+use crate::engine::call::batch::Op;
+use crate::engine::value::entry::Meta;
+use crate::engine::value::tag_list::Tag;
+
+/// Tokens by the stored key of their tag.
+pub type Tokens = HashMap<Box<str>, Arc<str>>;
+
+/// The stored key of a tag's token.
+pub fn key(prefix: &Prefix, name: &str) -> String {
+    [prefix.as_str(), key::TAG, name].concat()
+}
+
+/// The stored key of the lock under which the entry at a stored key is refreshed.
+pub fn refresh_key(prefix: &Prefix, key: &str) -> String {
+    [prefix.as_str(), key::REFRESH, key.strip_prefix(prefix.as_str()).unwrap_or(key)].concat()
+}
+
+/// Checks a key that a call names. Ours are none: a caller who wrote a tag's token could revive what was invalidated,
+/// and whoever wrote a lock could keep a key from being refreshed. Deleting one is how a tag is invalidated.
+pub fn check(op: &Op, key: &str) -> Result<(), CallError> {
+    key::check(key)?;
+    if key::is_internal(key.as_bytes()) && !matches!(op, Op::Del { .. }) {
+        return Err(CallError::invalid_key("a key must not begin as the keys of tags and refreshes do"));
+    }
+    Ok(())
+}
+
+/// A token that no tag has had before: a JSON text, as the tiers hold nothing else.
+pub fn new_token() -> Arc<str> {
+    format!("\"{:016x}\"", random::bits()).into()
+}
+
+/// Whether each tag still has the token that the entry carries.
+pub fn valid(meta: Option<&Meta>, prefix: &Prefix, token: impl Fn(&str) -> Option<Arc<str>>) -> bool {
+    let Some(meta) = meta.filter(|meta| !meta.tags.is_empty() && !mutant::lacks("tags")) else { return true };
+    let mut key = key(prefix, "");
+    let base = key.len();
+    meta.tags.iter().all(|(name, held)| {
+        key.truncate(base);
+        key.push_str(name);
+        token(&key).as_deref() == Some(held)
+    })
+}
+
+/// The tags of an entry that is to be stored, `token` by name. One whose token is not known gets one that nothing holds: the entry is a miss, as it might be older than
+/// an invalidation.
+pub fn with_tokens(names: &[Box<str>], token: impl Fn(&str) -> Option<Arc<str>>) -> Vec<Tag> {
+    names.iter().map(|name| Tag { name: Arc::from(&**name), token: token(name).unwrap_or_else(new_token) }).collect()
+}
