@@ -18,16 +18,19 @@ export type HoldfastErrorCode =
    */
   | 'ERR_INVALID_KEY'
   /**
-   * A TTL, or another time of `getOrCompute`, is not a positive number of seconds (or `Infinity`), or lies beyond 9,007,199,254,740 seconds.
-   * `swr` and `grace` may be 0.
+   * A TTL, or another time of `getOrCompute`, is not a positive number of seconds (or `Infinity`), or lies beyond
+   * 9,007,199,254,740 seconds. `swr` and `grace` may be 0.
    */
   | 'ERR_INVALID_TTL'
   /**
-   * The cache's codec cannot carry a value. `json`: `undefined`, a function, a symbol, a BigInt, a cycle. `structured`: a function, a symbol, a proxy.
-   * `raw`: anything but bytes and well-formed strings.
+   * The cache's codec cannot carry a value. `json`: `undefined`, a function, a symbol, a BigInt, a cycle. `structured`:
+   * a function, a symbol, a proxy. `raw`: anything but bytes and well-formed strings.
    */
   | 'ERR_UNSERIALIZABLE'
-  /** A value has more than `maxValueBytes` bytes in the form in which it would be stored, before compression. What was stored stays. */
+  /**
+   * A value has more than `maxValueBytes` bytes in the form in which it would be stored, before compression. What was
+   * stored stays.
+   */
   | 'ERR_VALUE_TOO_LARGE'
   /** `increment` was given an amount that is not a safe integer. */
   | 'ERR_INVALID_AMOUNT'
@@ -47,7 +50,10 @@ export type HoldfastErrorCode =
   | 'ERR_INVALID_ARGUMENT'
   /** `clear()` of a cache without a namespace while a Redis is configured. */
   | 'ERR_CLEAR_NEEDS_NAMESPACE'
-  /** The function given to `getOrCompute` did not settle within `hardTimeout`, and there was no old value within `grace`. */
+  /**
+   * The function given to `getOrCompute` did not settle within `hardTimeout`, and there was no old value within
+   * `grace`.
+   */
   | 'ERR_COMPUTE_TIMEOUT'
   /** The function given to `getOrCompute` asked, before its first `await`, for the very key that it computes. */
   | 'ERR_COMPUTE_DEADLOCK'
@@ -65,7 +71,9 @@ export type HoldfastErrorCode =
   /** No native binary fits this platform. Thrown by `require('holdfast')`. */
   | 'ERR_NATIVE_BINARY';
 
-/** The one class of error that Holdfast makes. Its message says what to do; it never holds a value, a URL or a password. */
+/**
+ * The one class of error that Holdfast makes. Its message says what to do; it never holds a value, a URL or a password.
+ */
 export class HoldfastError extends Error {
   constructor(code: HoldfastErrorCode, message: string, options?: { cause?: unknown });
   readonly name: 'HoldfastError';
@@ -73,9 +81,9 @@ export class HoldfastError extends Error {
 }
 
 /**
- * A time to live in seconds. Fractions are allowed and rounded to whole milliseconds, at least 1 ms. `Infinity` means no expiry.
- * NaN, zero, negative numbers, strings and BigInt reject with `ERR_INVALID_TTL`, and so does whatever stands in the
- * place of a TTL or of options and is neither a number nor a plain object (a Date, a boxed number): nothing ever
+ * A time to live in seconds. Fractions are allowed and rounded to whole milliseconds, at least 1 ms. `Infinity` means
+ * no expiry. NaN, zero, negative numbers, strings and BigInt reject with `ERR_INVALID_TTL`, and so does whatever stands
+ * in the place of a TTL or of options and is neither a number nor a plain object (a Date, a boxed number): nothing ever
  * silently means "for ever", or the default.
  */
 export type Ttl = number;
@@ -98,51 +106,65 @@ export interface ComputeOptions {
   /** Seconds until the computed entry expires. Default: the cache's `ttl` (300). */
   ttl?: Ttl;
   /**
-   * Stale while revalidate: for so many seconds after the TTL a caller gets the old value at once, and the function runs once in the background
-   * to replace it; what it throws then reaches nobody. 0 to `Infinity` (kept 31 years); default 0, which is off. The
-   * call that computes a value keeps it for that long, so give all calls of a key the same options.
+   * Stale while revalidate: for so many seconds after the TTL a caller gets the old value at once, and the function
+   * runs once in the background to replace it; what it throws then reaches nobody. 0 to `Infinity` (kept 31 years);
+   * default 0, which is off. The call that computes a value keeps it for that long, so give all calls of a key the same
+   * options.
    */
   swr?: number;
   /**
-   * For so many seconds after the TTL the old value is what a caller gets if the function throws, or outlives `timeout` or `hardTimeout`; a slow
-   * function goes on, and what it returns is stored. The value must be young enough when its key is asked for. 0 to `Infinity` (kept 31 years);
-   * default 0, which is off. Counted from the TTL, as `swr` is: with both, `swr` goes first. While another thread or process
-   * computes, its callers with `grace` get the old value at once.
+   * For so many seconds after the TTL the old value is what a caller gets if the function throws, or outlives `timeout`
+   * or `hardTimeout`; a slow function goes on, and what it returns is stored. The value must be young enough when its
+   * key is asked for. 0 to `Infinity` (kept 31 years); default 0, which is off. Counted from the TTL, as `swr` is: with
+   * both, `swr` goes first. While another thread or process computes, its callers with `grace` get the old value at
+   * once.
    */
   grace?: number;
-  /** Seconds a caller that has an old value within `grace` waits for the function, before it gets that value. Default `Infinity`: until `hardTimeout`. */
+  /**
+   * Seconds a caller that has an old value within `grace` waits for the function, before it gets that value. Default
+   * `Infinity`: until `hardTimeout`.
+   */
   timeout?: number;
   /**
-   * Seconds a caller waits for the function at most; then it gets an old value within `grace`, or rejects with `ERR_COMPUTE_TIMEOUT`. The function
-   * goes on, and what it returns is still stored, unless another computation of the key has begun. The next caller of this process after
-   * the time-out starts the function anew. Functions that never settle do not pile up: the newest 2 of a key and 1,000
-   * of a thread that outlived this may still store. A call that has rejected keeps neither the process nor `close()`.
-   * Default 30; `Infinity` turns it off.
+   * Seconds a caller waits for the function at most; then it gets an old value within `grace`, or rejects with
+   * `ERR_COMPUTE_TIMEOUT`. The function goes on, and what it returns is still stored, unless another computation of the
+   * key has begun. The next caller of this process after the time-out starts the function anew. Functions that never
+   * settle do not pile up: the newest 2 of a key and 1,000 of a thread that outlived this may still store. A call that
+   * has rejected keeps neither the process nor `close()`. Default 30; `Infinity` turns it off.
    */
   hardTimeout?: number;
   /**
-   * Spreads expiries, so that keys that were computed together do not expire together: the TTL is shortened at random by up to this part
-   * of it, 0 to 1. Default 0.
+   * Spreads expiries, so that keys that were computed together do not expire together: the TTL is shortened at random
+   * by up to this part of it, 0 to 1. Default 0.
    */
   jitter?: number;
   /**
-   * Refreshes a popular entry before it expires (XFetch): the slower the function was and the nearer the end of the TTL, the likelier a call refreshes it in the
-   * background, while it gets the value that is still fresh. The number is the eagerness, `beta`: finite, 0 or more; 1 is customary. Default 0, which is off.
-   * The call that computes a value stores how long that took, so give all calls of a key the same options.
+   * Refreshes a popular entry before it expires (XFetch): the slower the function was and the nearer the end of the
+   * TTL, the likelier a call refreshes it in the background, while it gets the value that is still fresh. The number is
+   * the eagerness, `beta`: finite, 0 or more; 1 is customary. Default 0, which is off. The call that computes a value
+   * stores how long that took, so give all calls of a key the same options.
    */
   earlyRefresh?: number;
-  /** The computed entry's tags. A result whose tag was invalidated while the function ran is returned, but not stored. Default: none. */
+  /**
+   * The computed entry's tags. A result whose tag was invalidated while the function ran is returned, but not stored.
+   * Default: none.
+   */
   tags?: Tags;
-  /** One computation across all processes that share the Redis, by a lease at the key. Default true; false: one per process. */
+  /**
+   * One computation across all processes that share the Redis, by a lease at the key. Default true; false: one per
+   * process.
+   */
   lock?: boolean;
 }
 
 export interface IncrementOptions {
-  /** Seconds until the counter expires, applied only when this call creates it. Default: no expiry, as Redis' INCRBY. */
+  /**
+   * Seconds until the counter expires, applied only when this call creates it. Default: no expiry, as Redis' INCRBY.
+   */
   ttl?: Ttl;
   /**
-   * While Redis is away: `local` counts in this process, apart from Redis' counter, which goes on from where it was when Redis is back; `reject` rejects with
-   * `ERR_REDIS_UNAVAILABLE`. Default `local`.
+   * While Redis is away: `local` counts in this process, apart from Redis' counter, which goes on from where it was
+   * when Redis is back; `reject` rejects with `ERR_REDIS_UNAVAILABLE`. Default `local`.
    */
   onOutage?: 'local' | 'reject';
 }
@@ -167,8 +189,9 @@ export interface Health {
   /** Why Redis is not used, or what of it cannot be; null where all is well. Never holds a URL or a password. */
   lastError: { kind: ErrorKind; message: string; at: number } | null;
   /**
-   * `closed`: calls go to Redis (or there is none configured). `open`: Redis is away, calls do not wait for it. `half-open`: a connection is being tried, or what an
-   * outage left is being undone; calls do not wait for that either.
+   * `closed`: calls go to Redis (or there is none configured). `open`: Redis is away, calls do not wait for it.
+   * `half-open`: a connection is being tried, or what an outage left is being undone; calls do not wait for that
+   * either.
    */
   breaker: 'closed' | 'open' | 'half-open';
   /**
@@ -211,7 +234,10 @@ export interface Stats {
   connected: boolean;
   /** Keys of this cache in memory mode; in redis mode the keys of the whole database (DBSIZE). */
   keys: number;
-  /** Reads that found a value, by where: `near` in this process while Redis vouched for it, `redis`, `memory` the in-process tier without Redis. */
+  /**
+   * Reads that found a value, by where: `near` in this process while Redis vouched for it, `redis`, `memory` the
+   * in-process tier without Redis.
+   */
   hits: { total: number; near: number; redis: number; memory: number };
   misses: number;
   /** hits / (hits + misses), 0 before the first read. */
@@ -276,8 +302,8 @@ export interface NearCacheOptions {
    */
   maxAge?: number;
   /**
-   * `copied`: each read gives a fresh copy. `frozen`: hits give the same, deeply frozen object; of codec `json` only, else `ERR_CONFIG`. Default
-   * `HOLDFAST_VALUES`, which other codecs ignore, else `copied`.
+   * `copied`: each read gives a fresh copy. `frozen`: hits give the same, deeply frozen object; of codec `json` only,
+   * else `ERR_CONFIG`. Default `HOLDFAST_VALUES`, which other codecs ignore, else `copied`.
    */
   values?: 'copied' | 'frozen';
 }
@@ -286,9 +312,11 @@ export interface NearCacheOptions {
  * How values are stored.
  *
  * - `json`: as their plain JSON text, which `redis-cli` and other clients read and write. What JSON carries comes back.
- * - `structured`: by V8's structured clone, which also carries Date, Map, Set, BigInt, RegExp, Error, typed arrays, Buffer, cycles and `undefined`. A value
- *   written by a later version of Node may not be readable by an earlier one: it is a miss there, and a decode error.
- * - `raw`: bytes as they are. Takes Buffer, any other view of an ArrayBuffer, and strings (as UTF-8); always gives a Buffer.
+ * - `structured`: by V8's structured clone, which also carries Date, Map, Set, BigInt, RegExp, Error, typed arrays,
+ *   Buffer, cycles and `undefined`. A value written by a later version of Node may not be readable by an earlier one:
+ *   it is a miss there, and a decode error.
+ * - `raw`: bytes as they are. Takes Buffer, any other view of an ArrayBuffer, and strings (as UTF-8); always gives a
+ *   Buffer.
  *
  * What `increment` made is an integer with each: `structured` gives the number, `raw` its decimal digits.
  */
@@ -311,43 +339,56 @@ export interface TlsOptions {
   servername?: string;
 }
 
-/** Options of {@link createCache}. What is not given comes from the same environment variable as for the default cache. */
+/**
+ * Options of {@link createCache}. What is not given comes from the same environment variable as for the default cache.
+ */
 export interface CacheOptions {
   /** Prefix `namespace:` of every key: `[A-Za-z0-9_.-]{1,64}`, or `''`, said on purpose, for raw keys. Required. */
   namespace: string;
   /**
-   * `redis://`, `rediss://`, `valkey://`, `valkeys://`, `unix:` or `redis+unix:`; user and password percent-encoded, the database
-   * number as the path. `''` or null: memory mode. Default: `REDIS_URL`.
+   * `redis://`, `rediss://`, `valkey://`, `valkeys://`, `unix:` or `redis+unix:`; user and password percent-encoded,
+   * the database number as the path. `''` or null: memory mode. Default: `REDIS_URL`.
    */
   url?: string | null;
   /** Seconds for calls without a `ttl`. Default `HOLDFAST_TTL`, else 300. */
   ttl?: Ttl;
-  /** Bound of the in-process tier: bytes, or a text such as `'64mb'`. Caches of one URL share it. Default `HOLDFAST_MAX_MEMORY`, else 64 MiB. */
+  /**
+   * Bound of the in-process tier: bytes, or a text such as `'64mb'`. Caches of one URL share it. Default
+   * `HOLDFAST_MAX_MEMORY`, else 64 MiB.
+   */
   maxMemory?: number | string;
   /**
-   * The most bytes that a value may have as it is stored, before compression: 1,024 to 268,435,456, else `ERR_CONFIG`. Default 33,554,432 (32 MiB). A
-   * larger one rejects with `ERR_VALUE_TOO_LARGE`. A compressed one that would expand to more is a miss; a plain one that others wrote is read.
+   * The most bytes that a value may have as it is stored, before compression: 1,024 to 268,435,456, else `ERR_CONFIG`.
+   * Default 33,554,432 (32 MiB). A larger one rejects with `ERR_VALUE_TOO_LARGE`. A compressed one that would expand to
+   * more is a miss; a plain one that others wrote is read.
    */
   maxValueBytes?: number;
   /** How values are stored. Caches that share keys must have the same. Default `json`. */
   codec?: Codec;
   /**
-   * `'zstd'` compresses values of more than 1,024 bytes, off the event loop; an object sets another threshold. Any cache reads what is compressed;
-   * `redis-cli` and other clients do not. Default false.
+   * `'zstd'` compresses values of more than 1,024 bytes, off the event loop; an object sets another threshold. Any
+   * cache reads what is compressed; `redis-cli` and other clients do not. Default false.
    */
   compression?: false | 'zstd' | CompressionOptions;
   /** Milliseconds that a call waits for Redis at most, 1 to 60,000. Default `HOLDFAST_TIMEOUT_MS`, else 250. */
   timeoutMs?: number;
   /**
-   * Seconds that what was held in process when Redis went away is still served, within its TTL, up to 86,400; 0: not at all. Default 30.
+   * Seconds that what was held in process when Redis went away is still served, within its TTL, up to 86,400; 0: not at
+   * all. Default 30.
    */
   outageStale?: number;
   /** Seconds that what is written while Redis is away lives in process at most, up to 86,400. Default 60. */
   outageTtl?: number;
-  /** Keeps what is read in process, coherent by client tracking; false turns it off. Default `HOLDFAST_NEAR_CACHE`, else true. */
+  /**
+   * Keeps what is read in process, coherent by client tracking; false turns it off. Default `HOLDFAST_NEAR_CACHE`, else
+   * true.
+   */
   nearCache?: boolean | NearCacheOptions;
   tls?: TlsOptions;
-  /** Told of state changes. Default: one `process.emitWarning` a change; `HOLDFAST_LOG=silent` none, `HOLDFAST_LOG=console` the console. */
+  /**
+   * Told of state changes. Default: one `process.emitWarning` a change; `HOLDFAST_LOG=silent` none,
+   * `HOLDFAST_LOG=console` the console.
+   */
   logger?: Logger | null;
 }
 
@@ -441,11 +482,14 @@ export interface Cache extends CacheEmitter {
    * the process alive.
    */
   ready(): Promise<'redis' | 'memory'>;
-  /** The value stored at `key`, or null on a miss: a fresh copy each time, or a frozen object with `nearCache.values: 'frozen'`. */
+  /**
+   * The value stored at `key`, or null on a miss: a fresh copy each time, or a frozen object with
+   * `nearCache.values: 'frozen'`.
+   */
   get<T = unknown>(key: string): Promise<T | null>;
   /**
-   * Stores `value` in the form of the cache's codec. Rejects with `ERR_UNSERIALIZABLE` where there is none, with `ERR_VALUE_TOO_LARGE` above
-   * `maxValueBytes`, and what was stored stays.
+   * Stores `value` in the form of the cache's codec. Rejects with `ERR_UNSERIALIZABLE` where there is none, with
+   * `ERR_VALUE_TOO_LARGE` above `maxValueBytes`, and what was stored stays.
    */
   set(key: string, value: unknown, ttl?: Ttl | SetOptions): Promise<void>;
   /** Removes one key or many; resolves to how many there were. */
@@ -457,19 +501,23 @@ export interface Cache extends CacheEmitter {
    */
   delPattern(pattern: string): Promise<number>;
   /**
-   * The value at `key`; on a miss runs `fn`, stores what it returns and resolves to that. All callers that ask for one key at a time share one
-   * run, in all threads and, while Redis is up, all processes; each gets its own copy. `fn` returning undefined stores nothing; what it throws reaches every
-   * waiter of its thread unchanged. A result whose key was written or deleted meanwhile, by anybody, is returned, but not stored.
+   * The value at `key`; on a miss runs `fn`, stores what it returns and resolves to that. All callers that ask for one
+   * key at a time share one run, in all threads and, while Redis is up, all processes; each gets its own copy. `fn`
+   * returning undefined stores nothing; what it throws reaches every waiter of its thread unchanged. A result whose key
+   * was written or deleted meanwhile, by anybody, is returned, but not stored.
    */
   getOrCompute<T>(key: string, fn: () => T | Promise<T>, ttl?: Ttl | ComputeOptions): Promise<T>;
   /**
-   * The values at `keys`, in their order, duplicates allowed, any number; `fn` is called once with the distinct keys that this caller is to compute, and
-   * must return as many values in the order of those keys (else `ERR_INVALID_ARGUMENT`, and nothing is stored). Each value is stored; for an element
-   * `undefined` nothing is stored, and it is what the caller gets. Keys that others compute are waited for, in all threads and processes, and single calls
-   * of `getOrCompute` share what is computed here. Where such a computation elsewhere comes to nothing, `fn` is called again with that key alone.
+   * The values at `keys`, in their order, duplicates allowed, any number; `fn` is called once with the distinct keys
+   * that this caller is to compute, and must return as many values in the order of those keys (else
+   * `ERR_INVALID_ARGUMENT`, and nothing is stored). Each value is stored; for an element `undefined` nothing is stored,
+   * and it is what the caller gets. Keys that others compute are waited for, in all threads and processes, and single
+   * calls of `getOrCompute` share what is computed here. Where such a computation elsewhere comes to nothing, `fn` is
+   * called again with that key alone.
    *
-   * The options are those of `getOrCompute`. Old values within `swr` are returned, and one more call of `fn` in the background replaces them all. Old
-   * values within `grace` stand in when `fn` throws or is slow; if any key has none, the call waits (until `hardTimeout`) and rejects.
+   * The options are those of `getOrCompute`. Old values within `swr` are returned, and one more call of `fn` in the
+   * background replaces them all. Old values within `grace` stand in when `fn` throws or is slow; if any key has none,
+   * the call waits (until `hardTimeout`) and rejects.
    */
   getOrComputeMany<T>(
     keys: readonly string[],
@@ -489,14 +537,18 @@ export interface Cache extends CacheEmitter {
   expire(key: string, ttl: Ttl): Promise<boolean>;
   /** The values in the order of the keys, null for a miss; duplicates allowed, any number. */
   getMany<T = unknown>(keys: readonly string[]): Promise<Array<T | null>>;
-  /** Stores many: a Map, pairs, or a plain object; options are those of each. All are checked before the first is stored. */
+  /**
+   * Stores many: a Map, pairs, or a plain object; options are those of each. All are checked before the first is
+   * stored.
+   */
   setMany(
     entries: Iterable<readonly [string, unknown]> | Record<string, unknown>,
     ttl?: Ttl | SetOptions,
   ): Promise<void>;
   /**
-   * Makes every entry that was stored with one of these tags a miss, at whatever process it was stored: constant work a tag, however many entries carry it.
-   * One tag or any number of them; each must be a tag that an entry may have. A computation with such a tag that is under way does not store its result.
+   * Makes every entry that was stored with one of these tags a miss, at whatever process it was stored: constant work a
+   * tag, however many entries carry it. One tag or any number of them; each must be a tag that an entry may have. A
+   * computation with such a tag that is under way does not store its result.
    */
   invalidateTags(tags: string | Tags): Promise<void>;
   /**
@@ -508,7 +560,10 @@ export interface Cache extends CacheEmitter {
   getMode(): Mode;
   /** For a `/health` route: synchronous, no I/O. */
   health(): Health;
-  /** Settles the calls in flight, then ends. Idempotent; later calls reject with `ERR_CLOSED`. Never needed for the process to exit. */
+  /**
+   * Settles the calls in flight, then ends. Idempotent; later calls reject with `ERR_CLOSED`. Never needed for the
+   * process to exit.
+   */
   close(): Promise<void>;
 }
 
