@@ -34,6 +34,7 @@ const DAY = 86_400_000;
 const steps = {
   setup: { run: setup },
   layers: { commands: [['node', 'scripts/layers.mjs']] },
+  columns: { commands: [['node', 'scripts/columns.mjs']] },
   rustfmt: { commands: [['cargo', 'fmt', '--check']] },
   biome: { needs: ['setup'], commands: [[bin('biome'), 'ci', '--error-on-warnings', '.']] },
   types: {
