@@ -27,7 +27,7 @@ const NOT_YET = [
   'benches/',
   'check/',
   'deny.toml',
-  'examples/analytics/demo/',
+  'examples/analytics/demo',
   'scripts/',
   'src/',
 ];
