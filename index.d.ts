@@ -2,19 +2,19 @@
  * Holdfast: the cache service of a Node.js application.
  *
  * Every function below is exported twice: as a method of a {@link Cache} made by {@link createCache}, and as a named
- * export of this package, where it works on the default cache that the environment configures (`REDIS_URL` and the
- * `HOLDFAST_*` variables). All functions are bound: `const { get, set } = require('holdfast')` works.
+ * export of this package. The named exports work on the default cache, which the environment configures (`REDIS_URL`
+ * and the `HOLDFAST_*` variables). All functions are bound: `const { get, set } = require('holdfast')` works.
  *
- * Trouble with Redis never rejects a call: it falls back to the in-process tier. A call rejects only for a mistake of
- * the caller, for what the caller's own function threw, and with `ERR_CLOSED` after `close()`.
+ * A failure of Redis never rejects a call: the call falls back to the in-process tier. A call rejects only for a
+ * mistake of the caller, for an error that the caller's own function threw, and with `ERR_CLOSED` after `close()`.
  */
 
-/** What happened, in a form that programs can rely on. See `HoldfastError.code`. */
+/** The reason of an error, stable so that programs can rely on it. See `HoldfastError.code`. */
 export type HoldfastErrorCode =
   /**
-   * A key is not a string of 1 to 65,535 bytes of well-formed UTF-8, or it begins as the cache's own keys do, which
-   * hold the tokens of tags and the locks of refreshes: `\0tag\0` or `\0refresh\0`. Elsewhere in a key these are bytes
-   * as any other.
+   * A key is not a string of 1 to 65,535 bytes of well-formed UTF-8, or it begins with `\0tag\0` or `\0refresh\0`, as
+   * the cache's own keys do, which hold the tokens of tags and the locks of refreshes. Elsewhere in a key these bytes
+   * are allowed.
    */
   | 'ERR_INVALID_KEY'
   /**
@@ -28,8 +28,7 @@ export type HoldfastErrorCode =
    */
   | 'ERR_UNSERIALIZABLE'
   /**
-   * A value has more than `maxValueBytes` bytes in the form in which it would be stored, before compression. What was
-   * stored stays.
+   * A value has more than `maxValueBytes` bytes in its stored form, before compression. The stored value stays.
    */
   | 'ERR_VALUE_TOO_LARGE'
   /** `increment` was given an amount that is not a safe integer. */
@@ -37,15 +36,15 @@ export type HoldfastErrorCode =
   /** `increment` met a value that is not an integer, or the sum would not fit 64 bits. */
   | 'ERR_NOT_AN_INTEGER'
   /**
-   * The sum of `increment` is an integer, but beyond what a JavaScript number holds exactly (±(2^53 - 1)). The counter
-   * is left as it was.
+   * The sum of `increment` is an integer, but too large for a JavaScript number to hold exactly (±(2^53 - 1)). The
+   * counter stays as it was.
    */
   | 'ERR_UNSAFE_INTEGER'
   /**
    * Any other argument of the wrong type or size: a pattern, a list of keys, tags, a function, an unknown option,
-   * options that are no plain object (a Map, an instance of a class), an unknown event; or what the function of
-   * `getOrComputeMany` returned is no array of as many values as it was given keys. Options are read as own properties,
-   * each once: what another package put on `Object.prototype` is none.
+   * options that are no plain object (a Map, an instance of a class), an unknown event; or the function of
+   * `getOrComputeMany` did not return an array with one value for each key that it was given. Options are own
+   * properties, each read once: a property of `Object.prototype` is no option.
    */
   | 'ERR_INVALID_ARGUMENT'
   /** `clear()` of a cache without a namespace while a Redis is configured. */
@@ -57,11 +56,14 @@ export type HoldfastErrorCode =
   | 'ERR_COMPUTE_TIMEOUT'
   /** The function given to `getOrCompute` asked, before its first `await`, for the very key that it computes. */
   | 'ERR_COMPUTE_DEADLOCK'
-  /** `increment` with `onOutage: 'reject'` while Redis is away, or when its reply was lost: it counts once at most. */
+  /**
+   * `increment` with `onOutage: 'reject'` while Redis is away, or when its reply was lost. The increment counts once at
+   * most.
+   */
   | 'ERR_REDIS_UNAVAILABLE'
   /**
-   * The reply could not be read (V8 had no room for its text); the call may have been carried out. Its neighbours are
-   * not concerned.
+   * The reply could not be read (V8 had no room for its text); the call may have been carried out. Other calls of the
+   * same turn are not affected.
    */
   | 'ERR_REPLY_LOST'
   /** An option or an environment variable does not parse. Thrown by `createCache`, never by the default cache. */
@@ -72,7 +74,7 @@ export type HoldfastErrorCode =
   | 'ERR_NATIVE_BINARY';
 
 /**
- * The one class of error that Holdfast makes. Its message says what to do; it never holds a value, a URL or a password.
+ * The only error class of Holdfast. Its message says what to do; it never holds a value, a URL or a password.
  */
 export class HoldfastError extends Error {
   constructor(code: HoldfastErrorCode, message: string, options?: { cause?: unknown });
@@ -82,23 +84,23 @@ export class HoldfastError extends Error {
 
 /**
  * A time to live in seconds. Fractions are allowed and rounded to whole milliseconds, at least 1 ms. `Infinity` means
- * no expiry. NaN, zero, negative numbers, strings and BigInt reject with `ERR_INVALID_TTL`, and so does whatever stands
- * in the place of a TTL or of options and is neither a number nor a plain object (a Date, a boxed number): nothing ever
- * silently means "for ever", or the default.
+ * no expiry. NaN, zero, negative numbers, strings and BigInt reject with `ERR_INVALID_TTL`, and so does any other value
+ * in the place of a TTL or of options that is neither a number nor a plain object (a Date, a boxed number). No such
+ * value silently means "for ever" or the default.
  */
 export type Ttl = number;
 
 /**
- * Names of what an entry depends on, so that {@link Cache.invalidateTags} can end it: up to 64 non-empty, well-formed
- * texts of at most 512 bytes of UTF-8 each, else `ERR_INVALID_ARGUMENT`. Duplicates count once, and an empty list is
- * none. Tags belong to the cache's namespace.
+ * Names of the things on which an entry depends, so that {@link Cache.invalidateTags} can end it: up to 64 non-empty,
+ * well-formed texts of at most 512 bytes of UTF-8 each, else `ERR_INVALID_ARGUMENT`. Duplicates count once, and an
+ * empty list means no tags. Tags belong to the cache's namespace.
  */
 export type Tags = readonly string[];
 
 export interface SetOptions {
   /** Seconds until the entry expires. Default: the cache's `ttl` (300). */
   ttl?: Ttl;
-  /** The entry's tags, instead of those that it had. Default: none. */
+  /** The entry's tags; they replace the tags that it had. Default: none. */
   tags?: Tags;
 }
 
@@ -106,43 +108,43 @@ export interface ComputeOptions {
   /** Seconds until the computed entry expires. Default: the cache's `ttl` (300). */
   ttl?: Ttl;
   /**
-   * Stale while revalidate: for so many seconds after the TTL a caller gets the old value at once, and the function
-   * runs once in the background to replace it; what it throws then reaches nobody. 0 to `Infinity` (kept 31 years);
-   * default 0, which is off. The call that computes a value keeps it for that long, so give all calls of a key the same
-   * options.
+   * Stale-while-revalidate, in seconds: for this time after the TTL a caller gets the old value at once, and the
+   * function runs once in the background to replace it; an error of that run reaches nobody. 0 to `Infinity` (kept 31
+   * years); default 0, which is off. The option of the call that computes a value decides how long the value is kept,
+   * so give all calls of a key the same options.
    */
   swr?: number;
   /**
-   * For so many seconds after the TTL the old value is what a caller gets if the function throws, or outlives `timeout`
-   * or `hardTimeout`; a slow function goes on, and what it returns is stored. The value must be young enough when its
-   * key is asked for. 0 to `Infinity` (kept 31 years); default 0, which is off. Counted from the TTL, as `swr` is: with
-   * both, `swr` goes first. While another thread or process computes, its callers with `grace` get the old value at
-   * once.
+   * Seconds after the TTL in which a caller gets the old value if the function throws, or outlives `timeout` or
+   * `hardTimeout`; a slow function goes on, and its result is stored. The age is judged when the call is made. 0 to
+   * `Infinity` (kept 31 years); default 0, which is off. Counted from the TTL, as `swr` is: with both, `swr` goes
+   * first. While another thread or process computes, its callers with `grace` get the old value at once.
    */
   grace?: number;
   /**
-   * Seconds a caller that has an old value within `grace` waits for the function, before it gets that value. Default
-   * `Infinity`: until `hardTimeout`.
+   * Seconds for which a caller with an old value within `grace` waits for the function, before it gets that value.
+   * Default `Infinity`: until `hardTimeout`.
    */
   timeout?: number;
   /**
-   * Seconds a caller waits for the function at most; then it gets an old value within `grace`, or rejects with
-   * `ERR_COMPUTE_TIMEOUT`. The function goes on, and what it returns is still stored, unless another computation of the
-   * key has begun. The next caller of this process after the time-out starts the function anew. Functions that never
-   * settle do not pile up: the newest 2 of a key and 1,000 of a thread that outlived this may still store. A call that
-   * has rejected keeps neither the process nor `close()`. Default 30; `Infinity` turns it off.
+   * The most seconds for which a caller waits for the function; then the caller gets an old value within `grace`, or
+   * its call rejects with `ERR_COMPUTE_TIMEOUT`. The function goes on, and its result is still stored, unless another
+   * computation of the key has begun. After the time-out, the next caller of this process starts the function anew.
+   * Functions that never settle do not pile up: of those that outlived `hardTimeout`, the newest 2 of a key and the
+   * newest 1,000 of a thread may still store. A call that has rejected keeps neither the process alive nor `close()`
+   * waiting. Default 30; `Infinity` turns it off.
    */
   hardTimeout?: number;
   /**
-   * Spreads expiries, so that keys that were computed together do not expire together: the TTL is shortened at random
-   * by up to this part of it, 0 to 1. Default 0.
+   * Spreads expiries, so that keys which were computed together do not expire together: each TTL is shortened at random
+   * by up to this fraction, 0 to 1. Default 0.
    */
   jitter?: number;
   /**
    * Refreshes a popular entry before it expires (XFetch): the slower the function was and the nearer the end of the
-   * TTL, the likelier a call refreshes it in the background, while it gets the value that is still fresh. The number is
-   * the eagerness, `beta`: finite, 0 or more; 1 is customary. Default 0, which is off. The call that computes a value
-   * stores how long that took, so give all calls of a key the same options.
+   * TTL, the likelier a call refreshes the entry in the background. That call gets the value that is still fresh. The
+   * number is the eagerness, `beta`: finite, 0 or more; 1 is customary. Default 0, which is off. The call that computes
+   * a value stores the function's run time, so give all calls of a key the same options.
    */
   earlyRefresh?: number;
   /**
@@ -163,7 +165,7 @@ export interface IncrementOptions {
    */
   ttl?: Ttl;
   /**
-   * While Redis is away: `local` counts in this process, apart from Redis' counter, which goes on from where it was
+   * While Redis is away: `local` counts in this process, apart from Redis' counter, which continues from its old number
    * when Redis is back; `reject` rejects with `ERR_REDIS_UNAVAILABLE`. Default `local`.
    */
   onOutage?: 'local' | 'reject';
@@ -179,32 +181,33 @@ export type Mode = 'initializing' | 'redis' | 'memory';
 
 export interface Health {
   /**
-   * `degraded`: calls are answered by the in-process tier although Redis is configured, or in production without a
-   * `REDIS_URL`; or the server's ACL denies keys of this cache's namespace.
+   * `degraded`: the in-process tier answers calls although Redis is configured, or in production without a `REDIS_URL`;
+   * or the server's ACL denies keys of this cache's namespace.
    */
   status: 'ok' | 'degraded';
   mode: Mode;
   /** When `mode` last changed, in milliseconds since 1970. */
   since: number;
-  /** Why Redis is not used, or what of it cannot be; null where all is well. Never holds a URL or a password. */
+  /**
+   * Why Redis, or a part of it, is not used; null if nothing is wrong. Never holds a URL or a password.
+   */
   lastError: { kind: ErrorKind; message: string; at: number } | null;
   /**
    * `closed`: calls go to Redis (or there is none configured). `open`: Redis is away, calls do not wait for it.
-   * `half-open`: a connection is being tried, or what an outage left is being undone; calls do not wait for that
-   * either.
+   * `half-open`: a dial or a recovery is under way; calls do not wait for it either.
    */
   breaker: 'closed' | 'open' | 'half-open';
   /**
-   * Keys and patterns that are still to be undone in Redis: what was deleted or written while it was away. Keys are
-   * undone before anything is read from Redis again; patterns may be swept beside the calls, and until then the keys
-   * that they match read as misses unless they were written since.
+   * Number of keys and patterns that were deleted or written while Redis was away, and are still to be removed there.
+   * Keys are removed before anything is read from Redis again. Patterns may be swept beside the calls; until then the
+   * keys that they match read as misses, unless they were written since.
    */
   journal: number;
-  /** Calls handed to the engine and not answered yet, `delPattern`, `clear` and `getStats` among them. */
+  /** Calls handed to the engine and not answered yet, including `delPattern`, `clear` and `getStats`. */
   inFlight: number;
 }
 
-/** What went wrong with Redis, as counted in `getStats().errors`. */
+/** The kind of a failure of Redis, as counted in `getStats().errors`. */
 export type ErrorKind =
   | 'config'
   | 'dns'
@@ -226,7 +229,7 @@ export type ErrorKind =
   | 'sentinel'
   /** The server takes no writes for now (MISCONF, NOREPLICAS); reads go on. */
   | 'refused'
-  /** The journal of an outage was full, and the cache has no namespace to be cleared instead. */
+  /** The journal of an outage was full, and the cache has no namespace that could be cleared instead. */
   | 'journal';
 
 export interface Stats {
@@ -235,8 +238,8 @@ export interface Stats {
   /** Keys of this cache in memory mode; in redis mode the keys of the whole database (DBSIZE). */
   keys: number;
   /**
-   * Reads that found a value, by where: `near` in this process while Redis vouched for it, `redis`, `memory` the
-   * in-process tier without Redis.
+   * Reads that found a value, by place: `near` in this process while Redis vouched for it, `redis` in Redis, `memory`
+   * in the in-process tier without Redis.
    */
   hits: { total: number; near: number; redis: number; memory: number };
   misses: number;
@@ -252,17 +255,17 @@ export interface Stats {
   staleServed: number;
   /** Failures by kind since the cache was made. */
   errors: Partial<Record<ErrorKind, number>>;
-  /** Stored bytes that are no value of this cache's codec, each read as a miss. */
+  /** Reads that met stored bytes which are no value of this cache's codec; each such read is a miss. */
   decodeErrors: number;
   /** Entries pushed out of the in-process tier by its memory bound. */
   evictions: number;
   /**
-   * What is kept in process, by all caches of one URL in all threads: the near cache, the tier that answers without
-   * Redis, and hot values in JavaScript, whose entries are those of the near cache. Bytes count keys, values and
+   * The in-process contents of all caches of one URL in all threads: the near cache, the tier that answers without
+   * Redis, and hot values in JavaScript, which are entries of the near cache too. Bytes count keys, values and
    * overhead, and stay within `maxBytes`; docs/memory.md.
    */
   memory: { entries: number; bytes: number; maxBytes: number };
-  /** What the server says of itself, null while it is not connected. */
+  /** The server's own report; null while it is not connected. */
   redis: {
     version: string | null;
     usedMemory: number | null;
@@ -274,7 +277,7 @@ export interface Stats {
     /** Connections made after the first. */
     reconnects: number;
   } | null;
-  /** `memory.bytes` under the name the older service had. */
+  /** `memory.bytes`, under the name of the older service. */
   memoryUsed: number;
   /** Entries of the in-process tier dropped because their TTL had passed. */
   expired: number;
@@ -289,20 +292,20 @@ export interface Logger {
   error(message: string): void;
 }
 
-/** How reads are kept in process while Redis vouches for them; see docs/near-cache.md. */
+/** The near cache: how values that were read stay in process while Redis vouches for them; see docs/near-cache.md. */
 export interface NearCacheOptions {
   /**
-   * Bound of the entries in Rust: bytes, or a text such as `'64mb'`. Caches of one URL share it; the largest that is
-   * said holds. Default: what `maxMemory` leaves.
+   * Bound of the entries in Rust: bytes, or a text such as `'64mb'`. Caches of one URL share it; the largest stated
+   * bound applies. Default: the part of `maxMemory` that the other tiers leave.
    */
   maxMemory?: number | string;
   /**
-   * Seconds: the oldest entry that this cache takes without asking Redis again, whichever cache had it put there; up to
-   * 86,400. Default 60.
+   * Seconds: the greatest age of an entry that this cache takes without asking Redis again, whichever cache put it
+   * there; up to 86,400. Default 60.
    */
   maxAge?: number;
   /**
-   * `copied`: each read gives a fresh copy. `frozen`: hits give the same, deeply frozen object; of codec `json` only,
+   * `copied`: each read gives a fresh copy. `frozen`: all hits give the same, deeply frozen object; needs codec `json`,
    * else `ERR_CONFIG`. Default `HOLDFAST_VALUES`, which other codecs ignore, else `copied`.
    */
   values?: 'copied' | 'frozen';
@@ -311,14 +314,16 @@ export interface NearCacheOptions {
 /**
  * How values are stored.
  *
- * - `json`: as their plain JSON text, which `redis-cli` and other clients read and write. What JSON carries comes back.
+ * - `json`: as their plain JSON text, which `redis-cli` and other clients read and write. Values come back as JSON
+ *   carries them.
  * - `structured`: by V8's structured clone, which also carries Date, Map, Set, BigInt, RegExp, Error, typed arrays,
  *   Buffer, cycles and `undefined`. A value written by a later version of Node may not be readable by an earlier one:
  *   it is a miss there, and a decode error.
  * - `raw`: bytes as they are. Takes Buffer, any other view of an ArrayBuffer, and strings (as UTF-8); always gives a
  *   Buffer.
  *
- * What `increment` made is an integer with each: `structured` gives the number, `raw` its decimal digits.
+ * A counter of `increment` is an integer with every codec: `json` and `structured` give the number, `raw` its decimal
+ * digits.
  */
 export type Codec = 'json' | 'structured' | 'raw';
 
@@ -330,7 +335,7 @@ export interface CompressionOptions {
 export interface TlsOptions {
   /**
    * PEM text of one or more certificates to trust besides the system's roots. Line breaks may be written as `\n`, as in
-   * a variable of one line. What Node is given by `NODE_EXTRA_CA_CERTS` is trusted as well.
+   * a variable of one line. The certificates of `NODE_EXTRA_CA_CERTS` are trusted as well.
    */
   ca?: string | Uint8Array | Array<string | Uint8Array>;
   /** Accept any certificate. For tests, and for providers with self-signed certificates; warns once. Default false. */
@@ -340,10 +345,11 @@ export interface TlsOptions {
 }
 
 /**
- * Options of {@link createCache}. What is not given comes from the same environment variable as for the default cache.
+ * Options of {@link createCache}. An option that is not given comes from the same environment variable as for the
+ * default cache.
  */
 export interface CacheOptions {
-  /** Prefix `namespace:` of every key: `[A-Za-z0-9_.-]{1,64}`, or `''`, said on purpose, for raw keys. Required. */
+  /** Prefix `namespace:` of every key: `[A-Za-z0-9_.-]{1,64}`, or an explicit `''` for raw keys. Required. */
   namespace: string;
   /**
    * `redis://`, `rediss://`, `valkey://`, `valkeys://`, `unix:` or `redis+unix:`; user and password percent-encoded,
@@ -358,35 +364,37 @@ export interface CacheOptions {
    */
   maxMemory?: number | string;
   /**
-   * The most bytes that a value may have as it is stored, before compression: 1,024 to 268,435,456, else `ERR_CONFIG`.
-   * Default 33,554,432 (32 MiB). A larger one rejects with `ERR_VALUE_TOO_LARGE`. A compressed one that would expand to
-   * more is a miss; a plain one that others wrote is read.
+   * The most bytes of a value in its stored form, before compression: 1,024 to 268,435,456, else `ERR_CONFIG`. Default
+   * 33,554,432 (32 MiB). A call that stores a larger value rejects with `ERR_VALUE_TOO_LARGE`. A compressed value that
+   * would expand to more is a miss; a larger plain value that another client wrote is read.
    */
   maxValueBytes?: number;
-  /** How values are stored. Caches that share keys must have the same. Default `json`. */
+  /** How values are stored. Caches that share keys must have the same codec. Default `json`. */
   codec?: Codec;
   /**
-   * `'zstd'` compresses values of more than 1,024 bytes, off the event loop; an object sets another threshold. Any
-   * cache reads what is compressed; `redis-cli` and other clients do not. Default false.
+   * `'zstd'` compresses values of more than 1,024 bytes, off the event loop; an object sets another threshold. Every
+   * cache of the same codec reads compressed values; `redis-cli` and other clients do not. Default false.
    */
   compression?: false | 'zstd' | CompressionOptions;
-  /** Milliseconds that a call waits for Redis at most, 1 to 60,000. Default `HOLDFAST_TIMEOUT_MS`, else 250. */
+  /** The most milliseconds for which a call waits for Redis, 1 to 60,000. Default `HOLDFAST_TIMEOUT_MS`, else 250. */
   timeoutMs?: number;
   /**
-   * Seconds that what was held in process when Redis went away is still served, within its TTL, up to 86,400; 0: not at
-   * all. Default 30.
+   * Seconds for which entries that were held in process when Redis went away are still served, within their TTL; up to
+   * 86,400; 0: not at all. Default 30.
    */
   outageStale?: number;
-  /** Seconds that what is written while Redis is away lives in process at most, up to 86,400. Default 60. */
+  /**
+   * The most seconds for which values that are written while Redis is away live in process, up to 86,400. Default 60.
+   */
   outageTtl?: number;
   /**
-   * Keeps what is read in process, coherent by client tracking; false turns it off. Default `HOLDFAST_NEAR_CACHE`, else
-   * true.
+   * Keeps values that were read in process, coherent by client tracking; false turns this off. Default
+   * `HOLDFAST_NEAR_CACHE`, else true.
    */
   nearCache?: boolean | NearCacheOptions;
   tls?: TlsOptions;
   /**
-   * Told of state changes. Default: one `process.emitWarning` a change; `HOLDFAST_LOG=silent` none,
+   * Receives state changes. Default: one `process.emitWarning` for each change; with `HOLDFAST_LOG=silent` none, with
    * `HOLDFAST_LOG=console` the console.
    */
   logger?: Logger | null;
@@ -404,27 +412,28 @@ export interface RecoveredEvent {
   outageMs: number;
   /** Entries of the fallback tier that were dropped. */
   dropped: number;
-  /** Keys that were unlinked in Redis before anything was read: what was deleted or written during the outage. */
+  /**
+   * Keys that were unlinked in Redis before anything was read, because they were deleted or written during the outage.
+   */
   replayed: number;
 }
 
 export interface CacheEvents {
   /**
-   * The first connection is up; or there is no Redis to connect to, in the tick after the cache was opened. Once, and
-   * never while Redis is configured and has not been reached. A listener that is added later hears of it in the next
-   * tick: nobody waits for ever. As `ready()` does, it keeps the process alive until the first attempt to connect has
-   * ended.
+   * Emitted once: when the first connection is up or, without a configured Redis, in the tick after the cache was
+   * opened. Never emitted while a configured Redis has not been reached. A listener that is added later is called in
+   * the next tick. As `ready()` does, a listener keeps the process alive until the first attempt to connect has ended.
    */
   ready: () => void;
-  /** Redis is away: calls are answered by the in-process tier. */
+  /** Redis is away: the in-process tier answers calls. */
   fallback: (event: FallbackEvent) => void;
   /** Redis is back. */
   recovered: (event: RecoveredEvent) => void;
-  /** Something an operator should know. Without a listener it never throws. */
+  /** A fact that an operator should know. Without a listener it never throws. */
   error: (error: Error) => void;
 }
 
-/** What every emitter of Node tells besides. */
+/** The events that every emitter of Node has. */
 export interface EmitterEvents {
   /** A listener is about to be added. */
   newListener: (event: string | symbol, listener: (...args: never[]) => void) => void;
@@ -435,11 +444,11 @@ export interface EmitterEvents {
 type ListenedEvents = CacheEvents & EmitterEvents;
 
 /**
- * Listening as to Node's EventEmitter, `events.once(cache, 'recovered')` and `events.on(cache, 'error')` included. As
- * with every emitter, those two reject when an `error` event comes first. An event that is neither in
- * {@link CacheEvents} nor in {@link EmitterEvents} is refused with `ERR_INVALID_ARGUMENT`, wherever it is named; the
- * one symbol that is an event is `events.errorMonitor`. What a listener throws is an uncaught exception, and keeps no
- * call from settling.
+ * The listener functions of Node's EventEmitter, for `events.once(cache, 'recovered')` and `events.on(cache, 'error')`
+ * too. As with every emitter, these two reject when an `error` event comes first. Every function refuses an event that
+ * is neither in {@link CacheEvents} nor in {@link EmitterEvents} with `ERR_INVALID_ARGUMENT`; the only symbol that is
+ * an event is `events.errorMonitor`. An error that a listener throws is an uncaught exception, and keeps no call from
+ * settling.
  */
 export interface CacheEmitter {
   on<E extends keyof ListenedEvents>(event: E, listener: ListenedEvents[E]): this;
@@ -456,14 +465,14 @@ export interface CacheEmitter {
   prependListener(errorMonitor: symbol, listener: CacheEvents['error']): this;
   prependOnceListener<E extends keyof ListenedEvents>(event: E, listener: ListenedEvents[E]): this;
   prependOnceListener(errorMonitor: symbol, listener: CacheEvents['error']): this;
-  /** Of one event, or of all. What the cache itself waits for goes on. */
+  /** Removes the listeners of one event, or of all events. The cache's own waits go on. */
   removeAllListeners(event?: keyof ListenedEvents | symbol): this;
   listenerCount(event: keyof ListenedEvents | symbol, listener?: (...args: never[]) => void): number;
   listeners<E extends keyof ListenedEvents>(event: E): Array<ListenedEvents[E]>;
   listeners(errorMonitor: symbol): Array<CacheEvents['error']>;
   rawListeners(event: keyof ListenedEvents | symbol): Array<(...args: never[]) => void>;
   eventNames(): Array<keyof ListenedEvents | symbol>;
-  /** 0 or more; 0 and `Infinity` turn off Node's warning of many listeners. */
+  /** A number of 0 or more; 0 and `Infinity` turn off Node's warning of many listeners. */
   setMaxListeners(most: number): this;
   getMaxListeners(): number;
   /** Throws `ERR_INVALID_ARGUMENT`: the events of a cache are its own. */
@@ -471,14 +480,14 @@ export interface CacheEmitter {
 }
 
 /**
- * Its functions are bound, and are properties as any other: a test may replace one (`jest.spyOn(cache, 'get')`) and
- * restore it. None of them calls another.
+ * Its functions are bound, and are ordinary properties: a test may replace one (`jest.spyOn(cache, 'get')`) and restore
+ * it. None of them calls another.
  */
 export interface Cache extends CacheEmitter {
   /**
    * Resolves with the mode as soon as the first attempt to connect has ended: `redis`, or `memory` where Redis could
    * not be reached or none is configured. So a start-up that awaits it waits for Redis, but never longer than one
-   * attempt; recovery goes on in the background. Rejects with `ERR_CLOSED` alone. Like every call under way, it keeps
+   * attempt; recovery goes on in the background. Rejects only with `ERR_CLOSED`. Like every call under way, it keeps
    * the process alive.
    */
   ready(): Promise<'redis' | 'memory'>;
@@ -488,32 +497,32 @@ export interface Cache extends CacheEmitter {
    */
   get<T = unknown>(key: string): Promise<T | null>;
   /**
-   * Stores `value` in the form of the cache's codec. Rejects with `ERR_UNSERIALIZABLE` where there is none, with
-   * `ERR_VALUE_TOO_LARGE` above `maxValueBytes`, and what was stored stays.
+   * Stores `value` in the form of the cache's codec. Rejects with `ERR_UNSERIALIZABLE` if the codec cannot carry it,
+   * and with `ERR_VALUE_TOO_LARGE` above `maxValueBytes`; the stored value then stays.
    */
   set(key: string, value: unknown, ttl?: Ttl | SetOptions): Promise<void>;
-  /** Removes one key or many; resolves to how many there were. */
+  /** Removes one key or many; resolves to the number of keys that existed. */
   del(key: string | readonly string[]): Promise<number>;
   /**
    * Removes the keys that match a Redis glob (`*`, `?`, `[a-c]`, `[^a]`, `\x`), by SCAN and UNLINK in batches. Resolves
-   * to how many there were. It takes effect when it is called: reads behind it in this process miss, and what this
-   * process writes behind it stays. Keys that other processes write while it runs may or may not be removed.
+   * to the number of removed keys. It takes effect when it is called: later reads in this process miss, and later
+   * writes of this process stay. Keys that other processes write while it runs may or may not be removed.
    */
   delPattern(pattern: string): Promise<number>;
   /**
-   * The value at `key`; on a miss runs `fn`, stores what it returns and resolves to that. All callers that ask for one
-   * key at a time share one run, in all threads and, while Redis is up, all processes; each gets its own copy. `fn`
-   * returning undefined stores nothing; what it throws reaches every waiter of its thread unchanged. A result whose key
-   * was written or deleted meanwhile, by anybody, is returned, but not stored.
+   * The value at `key`; on a miss runs `fn`, stores its result and resolves to it. All concurrent callers of one key
+   * share one run, in all threads and, while Redis is up, in all processes; each gets its own copy. If `fn` returns
+   * undefined, nothing is stored; an error of `fn` reaches every waiter of its thread unchanged. If any client writes
+   * or deletes the key during the run, the result is returned, but not stored.
    */
   getOrCompute<T>(key: string, fn: () => T | Promise<T>, ttl?: Ttl | ComputeOptions): Promise<T>;
   /**
    * The values at `keys`, in their order, duplicates allowed, any number; `fn` is called once with the distinct keys
-   * that this caller is to compute, and must return as many values in the order of those keys (else
-   * `ERR_INVALID_ARGUMENT`, and nothing is stored). Each value is stored; for an element `undefined` nothing is stored,
-   * and it is what the caller gets. Keys that others compute are waited for, in all threads and processes, and single
-   * calls of `getOrCompute` share what is computed here. Where such a computation elsewhere comes to nothing, `fn` is
-   * called again with that key alone.
+   * that this caller is to compute, and must return one value for each of them, in their order (else
+   * `ERR_INVALID_ARGUMENT`, and nothing is stored). Each value is stored; an element `undefined` is returned, but not
+   * stored. The call waits for keys that other callers compute, in all threads and processes, and single calls of
+   * `getOrCompute` share its computations. If such a computation elsewhere fails, `fn` is called again with that key
+   * alone.
    *
    * The options are those of `getOrCompute`. Old values within `swr` are returned, and one more call of `fn` in the
    * background replaces them all. Old values within `grace` stand in when `fn` throws or is slow; if any key has none,
@@ -525,35 +534,34 @@ export interface Cache extends CacheEmitter {
     ttl?: Ttl | ComputeOptions,
   ): Promise<T[]>;
   /**
-   * Adds a safe integer (default 1, may be negative) to the integer at `key`, 0 where there is none; atomic. Resolves
-   * to the sum; rejects with
-   * `ERR_UNSAFE_INTEGER` where that is none that JavaScript can hold.
+   * Adds a safe integer (default 1, may be negative) to the integer at `key`, or to 0 if the key does not exist;
+   * atomic. Resolves to the sum; rejects with `ERR_UNSAFE_INTEGER` if a JavaScript number cannot hold the sum exactly.
    */
   increment(key: string, amount?: number, options?: IncrementOptions): Promise<number>;
   exists(key: string): Promise<boolean>;
-  /** Seconds left (fractions, to the millisecond), `Infinity` without expiry, null where there is no such key. */
+  /** Seconds left (fractions, to the millisecond), `Infinity` without expiry, null if the key does not exist. */
   ttl(key: string): Promise<number | null>;
-  /** Sets a new TTL (`Infinity` removes it); false where there is no such key. */
+  /** Sets a new TTL (`Infinity` removes it); false if the key does not exist. */
   expire(key: string, ttl: Ttl): Promise<boolean>;
   /** The values in the order of the keys, null for a miss; duplicates allowed, any number. */
   getMany<T = unknown>(keys: readonly string[]): Promise<Array<T | null>>;
   /**
-   * Stores many: a Map, pairs, or a plain object; options are those of each. All are checked before the first is
-   * stored.
+   * Stores many entries: a Map, pairs, or a plain object. The options apply to each entry. All entries are checked
+   * before the first is stored.
    */
   setMany(
     entries: Iterable<readonly [string, unknown]> | Record<string, unknown>,
     ttl?: Ttl | SetOptions,
   ): Promise<void>;
   /**
-   * Makes every entry that was stored with one of these tags a miss, at whatever process it was stored: constant work a
-   * tag, however many entries carry it. One tag or any number of them; each must be a tag that an entry may have. A
-   * computation with such a tag that is under way does not store its result.
+   * Makes every entry that was stored with one of these tags a miss, whichever process stored it. The work for each tag
+   * is constant, however many entries carry it. Takes one tag or any number; each must be a tag that an entry may have.
+   * A running computation with such a tag does not store its result.
    */
   invalidateTags(tags: string | Tags): Promise<void>;
   /**
-   * Removes this cache's keys and no others; resolves to how many there were. A cache without a namespace rejects with
-   * `ERR_CLEAR_NEEDS_NAMESPACE` where a Redis is configured, unless told `{ flushDb: true }`.
+   * Removes this cache's keys and no others; resolves to the number of removed keys. A cache without a namespace
+   * rejects with `ERR_CLEAR_NEEDS_NAMESPACE` if a Redis is configured, unless it is given `{ flushDb: true }`.
    */
   clear(options?: ClearOptions): Promise<number>;
   getStats(): Promise<Stats>;
@@ -561,8 +569,8 @@ export interface Cache extends CacheEmitter {
   /** For a `/health` route: synchronous, no I/O. */
   health(): Health;
   /**
-   * Settles the calls in flight, then ends. Idempotent; later calls reject with `ERR_CLOSED`. Never needed for the
-   * process to exit.
+   * Settles the calls in flight, then closes the cache. Idempotent; later calls reject with `ERR_CLOSED`. Never needed
+   * for the process to exit.
    */
   close(): Promise<void>;
 }
