@@ -11,7 +11,7 @@
 // - directives of tools, which must stay in one line: `biome-ignore`, `@ts-expect-error`.
 
 import { execFileSync } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { root } from './setup.mjs';
@@ -194,9 +194,13 @@ export function reflow(file, text) {
 
 /** The tracked files below the given names, or all that are checked by now. */
 function filesOf(names) {
-  const tracked = execFileSync('git', ['ls-files', '-z', ...names], { cwd: root, encoding: 'utf8' }).split('\0');
+  // A checkout that another user owns, as in a container, is fine here: nothing of it is run.
+  const git = ['-c', 'safe.directory=*', 'ls-files', '-z', '--', ...names];
+  const tracked = execFileSync('git', git, { cwd: root, encoding: 'utf8' }).split('\0');
   const left = names.length > 0 ? GENERATED : [...GENERATED, ...NOT_YET];
-  return tracked.filter((file) => CHECKED.test(file) && !left.some((prefix) => file.startsWith(prefix)));
+  return tracked.filter(
+    (file) => CHECKED.test(file) && existsSync(join(root, file)) && !left.some((prefix) => file.startsWith(prefix)),
+  );
 }
 
 function main(args) {
