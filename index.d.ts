@@ -27,9 +27,7 @@ export type HoldfastErrorCode =
    * a function, a symbol, a proxy. `raw`: anything but bytes and well-formed strings.
    */
   | 'ERR_UNSERIALIZABLE'
-  /**
-   * A value has more than `maxValueBytes` bytes in its stored form, before compression. The stored value stays.
-   */
+  /** A value has more than `maxValueBytes` bytes in its stored form, before compression. The stored value stays. */
   | 'ERR_VALUE_TOO_LARGE'
   /** `increment` was given an amount that is not a safe integer. */
   | 'ERR_INVALID_AMOUNT'
@@ -62,8 +60,8 @@ export type HoldfastErrorCode =
    */
   | 'ERR_REDIS_UNAVAILABLE'
   /**
-   * The reply could not be read (V8 had no room for its text); the call may have been carried out. Other calls of the
-   * same turn are not affected.
+   * The reply could not be read (V8 had no room for its text); the call may have been carried out. Other calls are not
+   * affected.
    */
   | 'ERR_REPLY_LOST'
   /** An option or an environment variable does not parse. Thrown by `createCache`, never by the default cache. */
@@ -73,9 +71,7 @@ export type HoldfastErrorCode =
   /** No native binary fits this platform. Thrown by `require('holdfast')`. */
   | 'ERR_NATIVE_BINARY';
 
-/**
- * The only error class of Holdfast. Its message says what to do; it never holds a value, a URL or a password.
- */
+/** The only error class of Holdfast. Its message says what to do; it never holds a value, a URL or a password. */
 export class HoldfastError extends Error {
   constructor(code: HoldfastErrorCode, message: string, options?: { cause?: unknown });
   readonly name: 'HoldfastError';
@@ -188,9 +184,7 @@ export interface Health {
   mode: Mode;
   /** When `mode` last changed, in milliseconds since 1970. */
   since: number;
-  /**
-   * Why Redis, or a part of it, is not used; null if nothing is wrong. Never holds a URL or a password.
-   */
+  /** Why Redis, or a part of it, is not used; null if nothing is wrong. Never holds a URL or a password. */
   lastError: { kind: ErrorKind; message: string; at: number } | null;
   /**
    * `closed`: calls go to Redis (or there is none configured). `open`: Redis is away, calls do not wait for it.
