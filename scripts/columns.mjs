@@ -16,7 +16,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { root } from './setup.mjs';
 
-export const MAX_COLUMNS = 120;
+const MAX_COLUMNS = 120;
 /** Prefixes of paths that are not checked yet. */
 const NOT_YET = [
   '.github/',
@@ -62,7 +62,7 @@ const width = (text) => [...text].length;
  * For each line of code: `inside`, whether it begins within a literal; `literal`, the columns of its literals;
  * `comment`, whether it has one.
  */
-export function linesOf(file, text) {
+function linesOf(file, text) {
   const lines = text.split('\n').map((line) => ({ line, inside: false, literal: 0, comment: false }));
   const tokens = file.endsWith('.rs') ? RUST_TOKENS : SCRIPT.test(file) ? SCRIPT_TOKENS : /(?!)/g;
   let at = 0;
