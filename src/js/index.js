@@ -6,10 +6,10 @@
 'use strict';
 
 const { inspect } = require('node:util');
-const { Cache } = require('./cache');
-const config = require('./config');
-const { HoldfastError } = require('./errors');
-const { setImmediate } = require('./host');
+const { HoldfastError } = require('./base/errors.js');
+const { setImmediate } = require('./base/host.js');
+const config = require('./options/config.js');
+const { Cache } = require('./cache/cache.js');
 
 const FUNCTIONS = /** @type {const} */ ([
   'ready',
@@ -33,7 +33,7 @@ const FUNCTIONS = /** @type {const} */ ([
   'close',
 ]);
 
-/** @typedef {Pick<Cache, typeof FUNCTIONS[number]> & ReturnType<import('./listeners').Listeners['functionsOf']>} Functions */
+/** @typedef {Pick<Cache, typeof FUNCTIONS[number]> & ReturnType<import('./cache/listeners').Listeners['functionsOf']>} Functions */
 
 /**
  * @param {Cache} cache

@@ -4,8 +4,8 @@
 const fs = require('node:fs');
 const { createRequire } = require('node:module');
 const path = require('node:path');
-const { requireBinary } = require('./binaries');
-const { HoldfastError } = require('./errors');
+const { HoldfastError } = require('../base/errors.js');
+const { requireBinary } = require('./binaries.js');
 
 function load() {
   const { platform, arch } = process;
@@ -46,7 +46,7 @@ function open(file) {
 function explain(failure) {
   // By its literal name, so that a bundle holds it. tsc reads no JSON here.
   // @ts-expect-error
-  const { version, optionalDependencies } = require('../../package.json');
+  const { version, optionalDependencies } = require('../../../package.json');
   const wanted = `holdfast-${process.platform}-${process.arch}${abiOfThisProcess()}`;
   // A bundle has other files than these.
   if (!fs.existsSync(path.join(__dirname, 'native.js'))) {

@@ -1,11 +1,11 @@
 // Loggers: the caller's own, or one of those that HOLDFAST_LOG names.
 'use strict';
 
-const { variable } = require('./environment');
-const { misconfigured } = require('./errors');
-const { nextTick, surface } = require('./host');
+const { variable } = require('../base/environment.js');
+const { misconfigured } = require('../base/errors.js');
+const { nextTick, surface } = require('../base/host.js');
 
-/** @typedef {import('../../index').Logger} Logger */
+/** @typedef {import('../../../index').Logger} Logger */
 
 /** @type {Logger} */
 const warnings = {

@@ -4,10 +4,9 @@
 // Rust stores the bytes. The exception is what `increment` made, which stays an integer that Redis can count with, and comes as a number.
 'use strict';
 
-const { copyTree } = require('./copy');
-const { HoldfastError } = require('./errors');
-const { parse, stringify: textOf } = require('./host');
-const { frozenCopy } = require('./hot');
+const { HoldfastError } = require('../base/errors.js');
+const { parse, stringify: textOf } = require('../base/host.js');
+const { copyTree, frozenCopy } = require('./copy.js');
 
 // What decodes to no value.
 const UNREADABLE = Symbol('unreadable');

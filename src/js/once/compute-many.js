@@ -7,13 +7,13 @@
 // for each other.
 'use strict';
 
-const { checkFunction, checkKeys, checkStorable, invalid } = require('./arguments');
-const { Caller, Patience, tooLate } = require('./caller');
-const { UNREADABLE } = require('./codec');
-const { turn } = require('./host');
-const { Answer } = require('./ops');
-const { termsOf } = require('./terms');
-const { isDue } = require('./turn');
+const { turn } = require('../base/host.js');
+const { Answer } = require('../base/ops.js');
+const { checkFunction, checkKeys, checkStorable, invalid } = require('../options/arguments.js');
+const { UNREADABLE } = require('../value/codec.js');
+const { isDue } = require('../bridge/turn.js');
+const { Caller, Patience, tooLate } = require('./caller.js');
+const { termsOf } = require('./terms.js');
 
 /** @typedef {import('./compute').Computer} Computer */
 /** @typedef {import('./flights').Flight} Flight */
@@ -243,7 +243,7 @@ function callersOf(computer, keys, answers, fn, terms, values) {
 /**
  * @param {string[]} keys
  * @param {Map<string, any>} values
- * @param {import('./codec').Codec} codec
+ * @param {import('../value/codec').Codec} codec
  */
 function inOrder(keys, values, codec) {
   const given = new Set();

@@ -1,8 +1,8 @@
 // The calls of one turn as they cross: one text and an array of numbers, and who waits for the replies, which are given out here as well.
 'use strict';
 
-const { HoldfastError } = require('./errors');
-const { Answer } = require('./ops');
+const { HoldfastError } = require('../base/errors.js');
+const { Answer } = require('../base/ops.js');
 
 // Numbers an operation: its kind, the lengths of key and value, two of the kind's own, and the length of its extras; the leaves of its value stand behind them.
 // src/binding/decode.rs reads them.

@@ -5,10 +5,11 @@
 // end the process.
 'use strict';
 
-const { nextTick } = require('./host');
-const { tellLogger, warnings } = require('./logging');
+const { nextTick } = require('../base/host.js');
+const { tellLogger, warnings } = require('../options/logging.js');
 
-/** @typedef {{ emitter: import('./listeners').Listeners, logger: import('../../index').Logger | null, ready: boolean }} Listener */
+/** @typedef {{ emit: (event: string, detail: any) => void, listenerCount: (event: string) => number }} Emitter */
+/** @typedef {{ emitter: Emitter, logger: import('../../../index').Logger | null, ready: boolean }} Listener */
 
 class Events {
   constructor() {
@@ -20,8 +21,8 @@ class Events {
 
   /**
    * @param {any} handle the native cache
-   * @param {import('./listeners').Listeners} emitter
-   * @param {import('../../index').Logger | null} logger
+   * @param {Emitter} emitter
+   * @param {import('../../../index').Logger | null} logger
    * @returns {() => void} forgets the listener
    */
   add(handle, emitter, logger) {
@@ -79,7 +80,7 @@ function deliver(listener, event, detail) {
 }
 
 /**
- * @param {import('../../index').Logger} logger
+ * @param {import('../../../index').Logger} logger
  * @param {string} event
  * @param {any} detail
  */

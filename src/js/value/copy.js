@@ -6,7 +6,7 @@
 // thousand of them, memory that was not read lately is most of what a copy costs.
 'use strict';
 
-const { stringify } = require('./host');
+const { stringify } = require('../base/host.js');
 
 // Deeper values are parsed each time: the walk is recursive.
 const DEEPEST = 64;
@@ -133,4 +133,22 @@ function copyTree(value) {
   return whole;
 }
 
-module.exports = { copyBy, copyTree, planOf };
+/** @param {object} value what JSON.parse made: a tree, without cycles, and as deep as whoever wrote it likes */
+function freeze(value) {
+  const objects = [value];
+  for (let object = objects.pop(); object !== undefined; object = objects.pop()) {
+    for (const part of Object.values(object)) if (part !== null && typeof part === 'object') objects.push(part);
+    Object.freeze(object);
+  }
+  return value;
+}
+
+/**
+ * A value of a cache with frozen values that was not hot, as if it were.
+ * @param {any} value
+ */
+function frozenCopy(value) {
+  return value !== null && typeof value === 'object' ? freeze(value) : value;
+}
+
+module.exports = { copyBy, copyTree, frozenCopy, planOf };

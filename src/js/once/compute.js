@@ -5,15 +5,15 @@
 // (caller.js).
 'use strict';
 
-const { checkFunction } = require('./arguments');
-const { Caller, staleOf } = require('./caller');
-const { UNREADABLE } = require('./codec');
-const { HoldfastError } = require('./errors');
-const { Flight } = require('./flights');
-const { now, turn } = require('./host');
-const { Answer, Ask, Op, Why } = require('./ops');
-const { askingOf, storingOf, termsOf, ttlFor, usualTerms } = require('./terms');
-const { isDue } = require('./turn');
+const { HoldfastError } = require('../base/errors.js');
+const { now, turn } = require('../base/host.js');
+const { Answer, Ask, Op, Why } = require('../base/ops.js');
+const { checkFunction } = require('../options/arguments.js');
+const { UNREADABLE } = require('../value/codec.js');
+const { isDue } = require('../bridge/turn.js');
+const { Caller, staleOf } = require('./caller.js');
+const { Flight } = require('./flights.js');
+const { askingOf, storingOf, termsOf, ttlFor, usualTerms } = require('./terms.js');
 
 /** @typedef {import('./terms').Terms} Terms */
 
@@ -25,12 +25,13 @@ const running = /** @type {{ computer: Computer, keys: Set<string> }[]} */ ([]);
 
 class Computer {
   /**
-   * @param {import('./channel').Channel} channel
-   * @param {import('./codec').Codec} codec
+   * @param {import('../bridge/channel').Channel} channel
+   * @param {import('../value/codec').Codec} codec
    * @param {number} ttl the default, in milliseconds
    * @param {string} namespace
+   * @param {import('./flights').Flights} flights what all caches of this environment compute
    */
-  constructor(channel, codec, ttl, namespace) {
+  constructor(channel, codec, ttl, namespace, flights) {
     this.channel = channel;
     this.codec = codec;
     this.usual = usualTerms(ttl);
@@ -38,8 +39,7 @@ class Computer {
     this.firstId = engine * TOKENS;
     /** What it shares its keys with: the caches of one Redis and namespace. */
     this.scope = `${engine}:${namespace}:`;
-    /** What all caches of this environment compute. */
-    this.flights = channel.bridge.flights;
+    this.flights = flights;
     /** Callers that wait. */
     this.waiting = 0;
     /** Questions whose answer may be to lead although their callers gave up. */

@@ -2,9 +2,9 @@
 // (lane.js), and is a promise of its reply.
 'use strict';
 
-const { append, newSlot } = require('./batch');
-const { now, parse } = require('./host');
-const { Early, Op, Task, WRITES } = require('./ops');
+const { now, parse } = require('../base/host.js');
+const { Early, Op, Task, WRITES } = require('../base/ops.js');
+const { append, newSlot } = require('./batch.js');
 
 const NONE = new Float64Array(0);
 // After a hit in the near cache, peek for this many reads that follow; else for one read in PEEK_ONE_IN.
@@ -14,14 +14,14 @@ const PEEK_ONE_IN = 16;
 /** @typedef {import('./batch').Leaves} Leaves */
 /** @typedef {import('./batch').Slot} Slot */
 /** @typedef {import('./bridge').Bridge} Bridge */
-/** @typedef {import('./errors').HoldfastError} HoldfastError */
+/** @typedef {import('../base/errors').HoldfastError} HoldfastError */
 
 /** The calls of one cache. */
 class Channel {
   /**
    * @param {Bridge} bridge
    * @param {any} handle the native cache
-   * @param {import('./hot').Hot | null} hot
+   * @param {import('../hot/hot').Hot | null} hot
    */
   constructor(bridge, handle, hot) {
     this.bridge = bridge;
@@ -93,7 +93,7 @@ class Channel {
    * A write.
    * @param {string} key
    * @param {unknown} value
-   * @param {import('./codec').Codec} codec
+   * @param {import('../value/codec').Codec} codec
    * @param {number} ttl milliseconds
    * @param {string} extras
    * @returns {Promise<any>}

@@ -5,10 +5,10 @@
 // What an operation needs of its cache (codec, deadline) is its handle's, so a batch holds the calls of one channel.
 'use strict';
 
-const { newBatch, rejectAll, replyLost, settle } = require('./batch');
-const { now, parse, setImmediate } = require('./host');
-const { isBatchDue, laterBy } = require('./turn');
-const { sizeOf } = require('./window');
+const { now, parse, setImmediate } = require('../base/host.js');
+const { newBatch, rejectAll, replyLost, settle } = require('./batch.js');
+const { isBatchDue, laterBy } = require('./turn.js');
+const { sizeOf } = require('./window.js');
 
 // A turn with more calls than this goes in parts, each handed over as soon as it is full: Rust and Redis work on the
 // first one while the event loop makes the rest. Smaller parts gain little more, and wake the event loop more often:
@@ -27,7 +27,7 @@ const OVERDUE_MS = 1000;
 /** @typedef {import('./batch').Slot} Slot */
 /** @typedef {import('./bridge').Bridge} Bridge */
 /** @typedef {import('./channel').Channel} Channel */
-/** @typedef {import('./hot').Hot} Hot */
+/** @typedef {import('../hot/hot').Hot} Hot */
 /** @typedef {import('./unsent').Unsent} Unsent */
 /**
  * A batch, or a waiter, whose replies are to come. `left`: how many of the `count` have not. `length`: of its text.

@@ -2,8 +2,8 @@
 // them.
 'use strict';
 
-const { misconfigured } = require('./errors');
-const { hasOwn } = require('./host');
+const { misconfigured } = require('./errors.js');
+const { hasOwn } = require('./host.js');
 
 // What configures the default cache.
 const NAMES = /** @type {const} */ ([

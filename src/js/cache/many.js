@@ -1,10 +1,10 @@
 // The functions of many keys: in chunks, each a group of one batch with a deadline of its own, so that a million keys are no burst.
 'use strict';
 
-const { checkKeys, checkStorable, checkTag, isArray, pairsOf } = require('./arguments');
-const { parse } = require('./host');
-const { Op, TAG } = require('./ops');
-const { Unsent } = require('./unsent');
+const { parse } = require('../base/host.js');
+const { Op, TAG } = require('../base/ops.js');
+const { checkKeys, checkStorable, checkTag, isArray, pairsOf } = require('../options/arguments.js');
+const { Unsent } = require('../bridge/unsent.js');
 
 // Keys of a chunk, the length of their texts, and how many chunks go at once.
 const CHUNK = 2048;
@@ -16,8 +16,8 @@ const CHUNK_TAGS = 8192;
 const CHUNK_TEXT = 8 * 1024 * 1024;
 const CHUNKS_AT_ONCE = 4;
 
-/** @typedef {import('./channel').Channel} Channel */
-/** @typedef {import('./codec').Codec} Codec */
+/** @typedef {import('../bridge/channel').Channel} Channel */
+/** @typedef {import('../value/codec').Codec} Codec */
 
 /**
  * @param {Channel} channel

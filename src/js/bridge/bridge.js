@@ -8,18 +8,17 @@
 // Many callers wait for one wake-up. Nothing in it may keep the others from their replies: what a frame throws is its
 // own callers' rejection, and code of the caller's (loggers, listeners) runs in ticks of its own, behind it.
 //
-// When a turn is over: src/js/turn.js.
+// When a turn is over: src/js/bridge/turn.js.
 'use strict';
 
-const { rejectAll, replyLost, settle } = require('./batch');
-const { Events } = require('./events');
-const { Flights } = require('./flights');
-const { parse, surface } = require('./host');
-const { Lane } = require('./lane');
-const { Leaves } = require('./leaves');
-const native = require('./native');
-const { afterWake } = require('./turn');
-const { Window } = require('./window');
+const { parse, surface } = require('../base/host.js');
+const native = require('../addon/native.js');
+const { Leaves } = require('../value/leaves.js');
+const { rejectAll, replyLost, settle } = require('./batch.js');
+const { Events } = require('./events.js');
+const { Lane } = require('./lane.js');
+const { afterWake } = require('./turn.js');
+const { Window } = require('./window.js');
 
 /** @typedef {import('./lane').Sent} Sent */
 
@@ -45,7 +44,6 @@ class Bridge {
     this.window = new Window();
     /** Code units of a reply, on average of the last ones. */
     this.replyLength = 0;
-    this.flights = new Flights();
     this.events = new Events();
     this.leaves = new Leaves((names) => this.native.shape(names));
     /** @type {Map<string, WeakRef<Lane>>} by engine and namespace */

@@ -14,7 +14,7 @@ function requireBinary(target, failed) {
   switch (target) {
     case 'linux-x64-gnu':
       try {
-        return require('../../holdfast.linux-x64-gnu.node');
+        return require('../../../holdfast.linux-x64-gnu.node');
       } catch (error) {
         failed(error);
       }
@@ -26,7 +26,7 @@ function requireBinary(target, failed) {
       return undefined;
     case 'linux-x64-musl':
       try {
-        return require('../../holdfast.linux-x64-musl.node');
+        return require('../../../holdfast.linux-x64-musl.node');
       } catch (error) {
         failed(error);
       }
@@ -38,7 +38,7 @@ function requireBinary(target, failed) {
       return undefined;
     case 'linux-arm64-gnu':
       try {
-        return require('../../holdfast.linux-arm64-gnu.node');
+        return require('../../../holdfast.linux-arm64-gnu.node');
       } catch (error) {
         failed(error);
       }
@@ -50,7 +50,7 @@ function requireBinary(target, failed) {
       return undefined;
     case 'linux-arm64-musl':
       try {
-        return require('../../holdfast.linux-arm64-musl.node');
+        return require('../../../holdfast.linux-arm64-musl.node');
       } catch (error) {
         failed(error);
       }
@@ -62,7 +62,7 @@ function requireBinary(target, failed) {
       return undefined;
     case 'darwin-x64':
       try {
-        return require('../../holdfast.darwin-x64.node');
+        return require('../../../holdfast.darwin-x64.node');
       } catch (error) {
         failed(error);
       }
@@ -74,7 +74,7 @@ function requireBinary(target, failed) {
       return undefined;
     case 'darwin-arm64':
       try {
-        return require('../../holdfast.darwin-arm64.node');
+        return require('../../../holdfast.darwin-arm64.node');
       } catch (error) {
         failed(error);
       }
@@ -86,7 +86,7 @@ function requireBinary(target, failed) {
       return undefined;
     case 'win32-x64-msvc':
       try {
-        return require('../../holdfast.win32-x64-msvc.node');
+        return require('../../../holdfast.win32-x64-msvc.node');
       } catch (error) {
         failed(error);
       }
@@ -98,7 +98,7 @@ function requireBinary(target, failed) {
       return undefined;
     case 'win32-arm64-msvc':
       try {
-        return require('../../holdfast.win32-arm64-msvc.node');
+        return require('../../../holdfast.win32-arm64-msvc.node');
       } catch (error) {
         failed(error);
       }

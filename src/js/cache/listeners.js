@@ -6,8 +6,8 @@
 'use strict';
 
 const { EventEmitter, errorMonitor } = require('node:events');
-const { describe, invalid } = require('./arguments');
-const { clearInterval, nextTick, setImmediate, setInterval } = require('./host');
+const { clearInterval, nextTick, setImmediate, setInterval } = require('../base/host.js');
+const { describe, invalid } = require('../options/arguments.js');
 
 const EVENTS = ['ready', 'fallback', 'recovered', 'error'];
 // Those that every EventEmitter has.
@@ -15,7 +15,7 @@ const OF_NODE = ['newListener', 'removeListener'];
 // What a timer waits at most, in milliseconds.
 const LONGEST_TIMER = 0x7fffffff;
 
-/** @typedef {import('../../index').Cache} Cache */
+/** @typedef {import('../../../index').Cache} Cache */
 /**
  * The functions of an EventEmitter.
  * @typedef {'on' | 'once' | 'off' | 'addListener' | 'removeListener' | 'prependListener' | 'prependOnceListener' | 'removeAllListeners' |
@@ -37,7 +37,7 @@ class Listeners {
   }
 
   /**
-   * Emits what src/js/events.js tells of.
+   * Emits what src/js/bridge/events.js tells of.
    * @param {string} event
    * @param {any} detail
    */

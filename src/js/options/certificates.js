@@ -3,8 +3,8 @@
 
 const fs = require('node:fs');
 const { types } = require('node:util');
-const { variable } = require('./environment');
-const { misconfigured } = require('./errors');
+const { variable } = require('../base/environment.js');
+const { misconfigured } = require('../base/errors.js');
 
 /**
  * What NODE_EXTRA_CA_CERTS names, read once, as Node does.

@@ -5,10 +5,10 @@
 // back on when the function throws or is slow (`grace`), or nothing.
 'use strict';
 
-const { UNREADABLE } = require('./codec');
-const { HoldfastError } = require('./errors');
-const { clearTimeout, hasOwn, now, pause, setTimeout, turn } = require('./host');
-const { Answer, Op } = require('./ops');
+const { HoldfastError } = require('../base/errors.js');
+const { clearTimeout, hasOwn, now, pause, setTimeout, turn } = require('../base/host.js');
+const { Answer, Op } = require('../base/ops.js');
+const { UNREADABLE } = require('../value/codec.js');
 
 // A flight that is to be followed and is not here is asked for again after so long: its beginning, or its end, is on
 // its way here.
@@ -19,7 +19,7 @@ const LONGEST_TIMER = 0x7fffffff;
 /** @typedef {import('./compute').Computer} Computer */
 /** @typedef {import('./flights').Flight} Flight */
 /** @typedef {import('./flights').Ended} Ended */
-/** @typedef {import('./codec').Codec} Codec */
+/** @typedef {import('../value/codec').Codec} Codec */
 /** @typedef {import('./terms').Terms} Terms */
 
 /** A value whose TTL has ended, or that is to be refreshed before it does. */

@@ -3,7 +3,7 @@
 
 class HoldfastError extends Error {
   /**
-   * @param {import('../../index').HoldfastErrorCode} code
+   * @param {import('../../../index').HoldfastErrorCode} code
    * @param {string} message what happened and what to do; never a value, a URL or a password
    * @param {{ cause?: unknown }} [options]
    */

@@ -16,7 +16,7 @@
 // timer fires and no request is read while it runs. So now and then an answer waits for the next turn (`isDue`).
 'use strict';
 
-const { microtask, nextTick, setImmediate } = require('./host');
+const { microtask, nextTick, setImmediate } = require('../base/host.js');
 
 // What is answered at once between two turns of the event loop, in hot hits: some 0.5 ms of a loop that does nothing
 // else.

@@ -1,6 +1,11 @@
 // A cache as callers see it: checks what they pass, and turns each function into operations of the bridge.
 'use strict';
 
+const { LateVariables, variable } = require('../base/environment.js');
+const { HoldfastError, closed } = require('../base/errors.js');
+const { dateNow, nextTick, parse } = require('../base/host.js');
+const { Op, Task } = require('../base/ops.js');
+const native = require('../addon/native.js');
 const {
   checkKey,
   checkKeys,
@@ -12,41 +17,39 @@ const {
   setOptions,
   toMs,
   ttlOf,
-} = require('./arguments');
-const { Bridge } = require('./bridge');
-const { extraProblem } = require('./certificates');
-const { Channel } = require('./channel');
-const { codecOf } = require('./codec');
-const { Computer } = require('./compute');
-const { getOrComputeMany } = require('./compute-many');
-const config = require('./config');
-const { LateVariables, variable } = require('./environment');
-const { HoldfastError, closed } = require('./errors');
-const { dateNow, nextTick, parse } = require('./host');
-const { Hot } = require('./hot');
-const { Listeners } = require('./listeners');
-const { tellLogger } = require('./logging');
-const { delMany, getMany, invalidateTags, setMany } = require('./many');
-const native = require('./native');
-const { Op, Task } = require('./ops');
-const { answered } = require('./turn');
+} = require('../options/arguments.js');
+const { extraProblem } = require('../options/certificates.js');
+const config = require('../options/config.js');
+const { tellLogger } = require('../options/logging.js');
+const { codecOf } = require('../value/codec.js');
+const { Hot } = require('../hot/hot.js');
+const { Bridge } = require('../bridge/bridge.js');
+const { Channel } = require('../bridge/channel.js');
+const { answered } = require('../bridge/turn.js');
+const { getOrComputeMany } = require('../once/compute-many.js');
+const { Computer } = require('../once/compute.js');
+const { Flights } = require('../once/flights.js');
+const { Listeners } = require('./listeners.js');
+const { delMany, getMany, invalidateTags, setMany } = require('./many.js');
 
 const ANY_CERTIFICATE =
   'holdfast accepts any TLS certificate (tls.insecure): whoever is between can read and change the cache';
 
+// Of this environment: all of its caches share them.
 /** @type {Bridge | undefined} */
 let bridge;
+const flights = new Flights();
 
-/** @typedef {import('../../index').Logger} Logger */
+/** @typedef {import('../../../index').Logger} Logger */
 /**
  * What a cache has once it is open. `problem`: why a default cache is in memory mode although a Redis is configured.
- * @typedef {{ handle: any, channel: Channel, codec: import('./codec').Codec, computer: Computer, hot: Hot | null, ttl: number, logger: Logger | null,
+ * @typedef {{ handle: any, channel: Channel, codec: import('../value/codec').Codec, computer: Computer, hot: Hot | null, ttl: number, logger: Logger | null,
  *   unlisten: () => void, problem: { kind: 'config', message: string, at: number } | null }} State
  */
 
 class Cache {
   /**
-   * @param {() => import('./config').Config} configure
+   * @param {() => import('../options/config').Config} configure
    * @param {boolean} tolerant a configuration that does not parse is warned of, and memory mode it is; else it throws
    */
   constructor(configure, tolerant) {
@@ -86,7 +89,7 @@ class Cache {
       : null;
     const channel = new Channel(bridge, handle, hot);
     const unlisten = bridge.events.add(handle, this.listeners, logger);
-    const computer = new Computer(channel, codec, ttl, settings.given.namespace);
+    const computer = new Computer(channel, codec, ttl, settings.given.namespace, flights);
     this.state = { handle, channel, codec, computer, hot, ttl, logger, unlisten, problem };
     // In a tick of its own, as all events are.
     if (handle.target === 'memory') nextTick(() => this.listeners.emit('ready', {}));
@@ -154,7 +157,7 @@ class Cache {
   /**
    * @param {string} key
    * @param {unknown} value
-   * @param {number | import('../../index').SetOptions} [options] a TTL or options
+   * @param {number | import('../../../index').SetOptions} [options] a TTL or options
    * @returns {Promise<void>}
    */
   set(key, value, options) {
@@ -185,7 +188,7 @@ class Cache {
   /**
    * @param {string} key
    * @param {() => unknown} fn
-   * @param {number | import('../../index').ComputeOptions} [options]
+   * @param {number | import('../../../index').ComputeOptions} [options]
    * @returns {Promise<any>}
    */
   getOrCompute(key, fn, options) {
@@ -199,7 +202,7 @@ class Cache {
   /**
    * @param {readonly string[]} keys
    * @param {(missing: string[]) => unknown} fn
-   * @param {number | import('../../index').ComputeOptions} [options]
+   * @param {number | import('../../../index').ComputeOptions} [options]
    * @returns {Promise<any[]>}
    */
   async getOrComputeMany(keys, fn, options) {
@@ -209,7 +212,7 @@ class Cache {
   /**
    * @param {string} key
    * @param {number} [amount]
-   * @param {import('../../index').IncrementOptions} [options]
+   * @param {import('../../../index').IncrementOptions} [options]
    */
   async increment(key, amount = 1, options) {
     const { channel } = this.use();
@@ -254,7 +257,7 @@ class Cache {
 
   /**
    * @param {Iterable<readonly [string, unknown]> | Record<string, unknown>} entries
-   * @param {number | import('../../index').SetOptions} [options] a TTL or options
+   * @param {number | import('../../../index').SetOptions} [options] a TTL or options
    */
   async setMany(entries, options) {
     const { channel, codec, ttl } = this.use();
@@ -267,7 +270,7 @@ class Cache {
     return invalidateTags(this.use().channel, tags);
   }
 
-  /** @param {import('../../index').ClearOptions} [options] */
+  /** @param {import('../../../index').ClearOptions} [options] */
   async clear(options) {
     const { channel } = this.use();
     const { flushDb = false } = checkOptions(options, ['flushDb']);
@@ -275,7 +278,7 @@ class Cache {
     return channel.run(flushDb ? Task.FLUSH_DB : Task.CLEAR, '');
   }
 
-  /** @returns {Promise<import('../../index').Stats>} */
+  /** @returns {Promise<import('../../../index').Stats>} */
   async getStats() {
     const { channel, codec, computer, hot } = this.use();
     hot?.room.settle();
@@ -290,12 +293,12 @@ class Cache {
     return stats;
   }
 
-  /** @returns {import('../../index').Mode} */
+  /** @returns {import('../../../index').Mode} */
   getMode() {
     return this.closing === null ? this.use().handle.mode : 'memory';
   }
 
-  /** @returns {import('../../index').Health} */
+  /** @returns {import('../../../index').Health} */
   health() {
     if (this.closing !== null) {
       return {
@@ -334,7 +337,7 @@ class Cache {
   }
 }
 
-/** @param {import('./config').Config} settings */
+/** @param {import('../options/config').Config} settings */
 function openHandle(settings) {
   const handle = native.open(/** @type {Bridge} */ (bridge).native, settings.given);
   if (handle instanceof native.CacheHandle) return handle;

@@ -5,7 +5,7 @@
 // apart is perverse: a getter that hides later names of its own object (`enumerable: false`), or a boxed value that was given the prototype of plain objects.
 'use strict';
 
-const { stringify } = require('./host');
+const { stringify } = require('../base/host.js');
 
 // Of a value, 64 KiB of them, which each environment keeps for the next one. JSON.stringify takes what has more.
 const MOST = 8192;

@@ -1,11 +1,11 @@
 // What the environment and the caller's options say, gathered for Rust, which checks the parts that are its own.
 'use strict';
 
-const { isPlain, ownOf, toMs } = require('./arguments');
-const { caOption, extraCertificates } = require('./certificates');
-const { flag, number, variable } = require('./environment');
-const { misconfigured } = require('./errors');
-const { loggerOfEnvironment, loggerOption } = require('./logging');
+const { flag, number, variable } = require('../base/environment.js');
+const { misconfigured } = require('../base/errors.js');
+const { isPlain, ownOf, toMs } = require('./arguments.js');
+const { caOption, extraCertificates } = require('./certificates.js');
+const { loggerOfEnvironment, loggerOption } = require('./logging.js');
 
 const OPTIONS = [
   'url',
@@ -36,7 +36,7 @@ const LARGEST_MAX_VALUE_BYTES = 256 * 1024 * 1024;
 /**
  * `hot`: hot values are held. `insecure`: any certificate is accepted. `given`: what Rust is told, on an object that
  * inherits nothing, as the binding reads names that are absent, too.
- * @typedef {{ ttl: number, logger: import('../../index').Logger | null, insecure: boolean, hot: boolean, frozen: boolean,
+ * @typedef {{ ttl: number, logger: import('../../../index').Logger | null, insecure: boolean, hot: boolean, frozen: boolean,
  *   codec: CodecName, maxValueBytes: number, given: any }} Config
  */
 

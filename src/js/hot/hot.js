@@ -10,10 +10,10 @@
 // A hit gives a fresh copy by default (copy.js). With frozen values every hit is the same object, deeply frozen. Primitives need neither.
 'use strict';
 
-const { copyBy, planOf } = require('./copy');
-const { now: loopTime, parse, stringify } = require('./host');
-const { Room } = require('./room');
-const { ENTRY, weightOf } = require('./weight');
+const { now: loopTime, parse, stringify } = require('../base/host.js');
+const { copyBy, frozenCopy, planOf } = require('../value/copy.js');
+const { Room } = require('./room.js');
+const { ENTRY, weightOf } = require('./weight.js');
 
 const MAX_ENTRIES = 131072;
 // The text and the weight of one value: larger ones cost so much to copy that the call into Rust no longer matters.
@@ -29,7 +29,7 @@ const ADMIT_ONE_IN = 16;
  * it, in bytes (weight.js). `slot` and `version`: of the key's
  * own counter; `tags`: those of its tags', in turn, behind the first two; null where it has none. `deadline`: in whole milliseconds, which V8 keeps within
  * the entry; one more look at memory would be a tenth of a hit.
- * @typedef {{ value: any, slot: number, version: number, deadline: number, plan: import('./copy').Plan | null, tags: number[] | null, size: number }} Entry
+ * @typedef {{ value: any, slot: number, version: number, deadline: number, plan: import('../value/copy').Plan | null, tags: number[] | null, size: number }} Entry
  */
 
 class Hot {
@@ -165,22 +165,4 @@ function ownText(text) {
   return text.length < SHORTEST_SLICE ? text : parse(stringify(text));
 }
 
-/** @param {object} value what JSON.parse made: a tree, without cycles, and as deep as whoever wrote it likes */
-function freeze(value) {
-  const objects = [value];
-  for (let object = objects.pop(); object !== undefined; object = objects.pop()) {
-    for (const part of Object.values(object)) if (part !== null && typeof part === 'object') objects.push(part);
-    Object.freeze(object);
-  }
-  return value;
-}
-
-/**
- * A value of a cache with frozen values that was not hot, as if it were.
- * @param {any} value
- */
-function frozenCopy(value) {
-  return value !== null && typeof value === 'object' ? freeze(value) : value;
-}
-
-module.exports = { Hot, frozenCopy };
+module.exports = { Hot };

@@ -2,9 +2,9 @@
 // another dependency put on Object.prototype is none.
 'use strict';
 
-const { HoldfastError } = require('./errors');
-const { hasOwn, stringify } = require('./host');
-const { REFRESH, TAG } = require('./ops');
+const { HoldfastError } = require('../base/errors.js');
+const { hasOwn, stringify } = require('../base/host.js');
+const { REFRESH, TAG } = require('../base/ops.js');
 
 const SET_OPTIONS = ['ttl', 'tags'];
 const MAX_KEY_BYTES = 65_535;

@@ -1,7 +1,7 @@
 // The options of getOrCompute and getOrComputeMany, checked and in milliseconds, and what of them Rust is told.
 'use strict';
 
-const { checkOptions, checkTags, describe, invalid, listOf, toMs } = require('./arguments');
+const { checkOptions, checkTags, describe, invalid, listOf, toMs } = require('../options/arguments.js');
 
 const OPTIONS = ['ttl', 'swr', 'grace', 'timeout', 'hardTimeout', 'jitter', 'earlyRefresh', 'tags', 'lock'];
 const DEFAULT_HARD_TIMEOUT_MS = 30_000;
