@@ -105,7 +105,7 @@ export interface ComputeOptions {
   swr?: number;
   /**
    * For so many seconds after the TTL the old value is what a caller gets if the function throws, or outlives `timeout` or `hardTimeout`; a slow
-   * function goes on, and what it returns is stored. The value must be young enough when its key is asked for. 0 to `Infinity` (kept 31 years);
+   * function goes on, and what it returns is stored. Its age is judged when the call is made. 0 to `Infinity` (kept 31 years);
    * default 0, which is off. Counted from the TTL, as `swr` is: with both, `swr` goes first. While another thread or process
    * computes, its callers with `grace` get the old value at once.
    */

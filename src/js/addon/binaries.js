@@ -1,13 +1,13 @@
-// The native binary of each platform, by literal names: what traces or bundles an application (@vercel/nft, esbuild,
-// webpack) runs nothing, and finds only what a `require` says in so many words; what is within `try` may be missing.
-// Each platform has two: the one built in this checkout, and its package.
-// @ts-nocheck: no machine has them all.
+// The native binary of each platform, by literal names: tools that trace or bundle an application (@vercel/nft,
+// esbuild, webpack) run no code and find only a `require` of a literal; a `require` within `try` may fail. Each
+// platform has two: the binary built in this checkout, and the platform's package.
+// @ts-nocheck: no machine has all binaries.
 'use strict';
 
 /**
- * The native addon; or, from a bundler that copies files, where its file is.
+ * The native addon; or, where a bundler copied the file, its path.
  * @param {string} target platform, architecture and C library, as the packages are named
- * @param {(error: unknown) => void} failed told of what did not load
+ * @param {(error: unknown) => void} failed is called with the error of each that did not load
  * @returns {any} undefined where nothing loads
  */
 function requireBinary(target, failed) {

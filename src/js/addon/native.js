@@ -1,4 +1,5 @@
-// Loads the native addon: the one built in this checkout, or the package of this platform; where neither is, says what to do.
+// Loads the native addon: the one built in this checkout, or the package of this platform. Where there is neither, the
+// error says what to do.
 'use strict';
 
 const fs = require('node:fs');
@@ -9,13 +10,13 @@ const { requireBinary } = require('./binaries.js');
 
 function load() {
   const { platform, arch } = process;
-  // Linux has two C libraries; whichever of the two binaries loads is the right one.
+  // Linux has two C libraries: the binary that loads is the right one.
   const abis = platform === 'linux' ? ['-gnu', '-musl'] : platform === 'win32' ? ['-msvc'] : [''];
   /** @type {unknown} */
   let failure = null;
   /** @param {unknown} error */
   const failed = (error) => {
-    // A binary that is there and does not load says more than one that is not there.
+    // The error of a binary that does not load says more than that of a missing one.
     const missing = /** @type {NodeJS.ErrnoException} */ (error).code === 'MODULE_NOT_FOUND';
     failure = missing ? (failure ?? error) : error;
   };
@@ -44,18 +45,18 @@ function open(file) {
 
 /** @param {unknown} failure */
 function explain(failure) {
-  // By its literal name, so that a bundle holds it. tsc reads no JSON here.
+  // By its literal name, so that bundlers include it. tsc reads no JSON here.
   // @ts-expect-error
   const { version, optionalDependencies } = require('../../../package.json');
   const wanted = `holdfast-${process.platform}-${process.arch}${abiOfThisProcess()}`;
-  // A bundle has other files than these.
+  // In a bundle this file has another name.
   if (!fs.existsSync(path.join(__dirname, 'native.js'))) {
     return (
       `this is a bundle without the one for ${wanted}; keep holdfast external, or let the bundler copy .node files ` +
       `(docs/installing.md). ${message(failure)}`
     );
   }
-  // Only what is published names the packages: this is a checkout.
+  // Only the published package.json names the packages: this is a checkout.
   if (!optionalDependencies) {
     return `this checkout has none that loads for ${wanted}; run \`npm run build\` (needs Rust). ${message(failure)}`;
   }
@@ -79,7 +80,7 @@ function explain(failure) {
 function abiOfThisProcess() {
   if (process.platform === 'win32') return '-msvc';
   if (process.platform !== 'linux') return '';
-  // Takes milliseconds, so it is asked only where nothing loaded.
+  // The report takes milliseconds, so it is made only after no binary has loaded.
   const { header } = /** @type {{ header?: { glibcVersionRuntime?: string } }} */ (process.report?.getReport?.() ?? {});
   return header && !header.glibcVersionRuntime ? '-musl' : '-gnu';
 }
@@ -87,7 +88,7 @@ function abiOfThisProcess() {
 /** @param {string} name */
 function isInstalled(name) {
   try {
-    // Not `require.resolve`: a bundler would warn of a name that it cannot know.
+    // Not `require.resolve`: a bundler would warn of a name that is no literal.
     createRequire(__filename).resolve(name);
     return true;
   } catch {
@@ -97,7 +98,7 @@ function isInstalled(name) {
 
 /** @param {unknown} failure */
 function message(failure) {
-  // The first line: what follows it in a MODULE_NOT_FOUND is the chain of requiring files.
+  // The first line: in a MODULE_NOT_FOUND the chain of requiring files follows it.
   const { message: text } = /** @type {{ message?: unknown }} */ (failure ?? {});
   return typeof text === 'string' ? text.split('\n', 1)[0] : String(failure);
 }

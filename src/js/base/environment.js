@@ -1,11 +1,11 @@
-// The environment: its variables as texts, flags and numbers, and those that are set after the default cache has read
-// them.
+// Environment variables: read as texts, flags and numbers; and noticed where they are set after the default cache has
+// read them.
 'use strict';
 
 const { misconfigured } = require('./errors.js');
 const { hasOwn } = require('./host.js');
 
-// What configures the default cache.
+// The variables that configure the default cache.
 const NAMES = /** @type {const} */ ([
   'REDIS_URL',
   'HOLDFAST_NAMESPACE',
@@ -18,12 +18,12 @@ const NAMES = /** @type {const} */ ([
   'HOLDFAST_TLS_INSECURE',
   'HOLDFAST_LOG',
 ]);
-// Calls after the opening that each look for late variables; later ones look at each power of two, so that looking
-// costs a call nothing.
+// The first calls after the opening that each look for late variables. Of later calls those look whose number is a
+// power of two, so that looking costs next to nothing.
 const LOOKS_IN_A_ROW = 64;
 
 /**
- * A variable; undefined where it is unset, whatever Object.prototype has under that name.
+ * The value of a variable; undefined where it is unset, also where Object.prototype has a property of that name.
  * @param {typeof NAMES[number] | 'NODE_ENV' | 'NODE_EXTRA_CA_CERTS'} name
  */
 function variable(name) {
@@ -33,7 +33,7 @@ function variable(name) {
 
 /**
  * @param {typeof NAMES[number]} name
- * @param {boolean} [byDefault] where it is unset or empty
+ * @param {boolean} [byDefault] the value where it is unset or empty
  */
 function flag(name, byDefault = false) {
   const text = variable(name);
@@ -55,20 +55,20 @@ function number(name) {
   return value;
 }
 
-/** Looks for variables that are set, or set anew, after it was made: those of a `.env` file that is loaded too late. */
+/** Finds variables that were set or changed after it was made: those of a `.env` file that is loaded too late. */
 class LateVariables {
   constructor() {
     this.read = NAMES.map(variable);
     this.calls = 0;
   }
 
-  /** Whether the call that asks is one that looks. */
+  /** Counts a call, and says whether it looks. */
   due() {
     const n = ++this.calls;
     return n <= LOOKS_IN_A_ROW || (n & (n - 1)) === 0;
   }
 
-  /** @returns {string[]} the names of those that it finds */
+  /** @returns {string[]} the names of the late variables */
   look() {
     return NAMES.filter((name, i) => {
       const now = variable(name);

@@ -1,4 +1,4 @@
-// The one class of error that callers see, with its stable codes.
+// The error class that callers see, with its stable codes.
 'use strict';
 
 class HoldfastError extends Error {
@@ -13,15 +13,15 @@ class HoldfastError extends Error {
   }
 }
 
-// On the prototype, as with the built-in errors: `name` is no own property that a log would print.
-// Without a prototype, as is each descriptor and each list of options here that others read: see arguments.js.
+// On the prototype, as with the built-in errors: `name` is no own property that a log would print. The descriptor has
+// no prototype, as all descriptors and options objects here that others read: see options/arguments.js.
 Object.defineProperty(
   HoldfastError.prototype,
   'name',
   /** @type {PropertyDescriptor} */ ({ __proto__: null, value: 'HoldfastError', configurable: true, writable: true }),
 );
 
-/** What every call of a closed cache rejects with. */
+/** The rejection of every call of a closed cache. */
 function closed() {
   return new HoldfastError('ERR_CLOSED', 'the cache was closed; close it when nothing needs it any more');
 }

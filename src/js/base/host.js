@@ -1,9 +1,9 @@
-// What of the runtime holdfast runs on, taken once, when this module loads: timers, ticks, clocks and JSON.
+// The functions of the runtime that Holdfast uses, taken once, when this module loads: timers, ticks, clocks and JSON.
 //
-// Tests replace these (the fake timers of Jest, sinon and node:test; a spy on JSON.parse that throws once). A flush
-// that was given to a fake timer would wait until somebody turns its clock, and every call of the cache with it. So
-// they are taken from Node's modules where those have them, as fakes mostly replace globals; and what is a fake already
-// while this module loads is not used where something else will do.
+// Tests replace them (the fake timers of Jest, sinon and node:test; a spy on JSON.parse that throws once). A flush
+// scheduled with a fake timer would wait until the test advances its clock, and every call of the cache with it. So
+// they are taken from Node's modules where possible, as most fakes replace globals. A function that is already a fake
+// when this module loads is not used where there is another way.
 'use strict';
 
 const { performance } = require('node:perf_hooks');
@@ -18,7 +18,7 @@ const { clearInterval, clearTimeout, setInterval, setTimeout } = timers;
 const resolved = Promise.resolve();
 
 /**
- * Whether a function is the runtime's: fakes carry their clock, mocks say so, and neither keeps the name.
+ * Whether a function is the runtime's own: fakes carry their clock, mocks carry a mark, and neither keeps the name.
  * @param {any} fn
  * @param {string} name
  */
@@ -26,13 +26,13 @@ function isReal(fn, name) {
   return typeof fn === 'function' && fn.name === name && fn.clock === undefined && fn._isMockFunction !== true;
 }
 
-/** @param {() => void} act runs behind the promise jobs that are due */
+/** @param {() => void} act runs after the promise jobs that are due */
 function inPromiseJob(act) {
   resolved.then(act);
 }
 
 /**
- * Turns of the event loop by messages to this very thread.
+ * Turns of the event loop by messages that this thread sends to itself.
  * @returns {(act: () => void) => void}
  */
 function byMessages() {
@@ -59,7 +59,7 @@ const setImmediate = isReal(timers.setImmediate, 'setImmediate') ? timers.setImm
 const nextTick = isReal(process.nextTick, 'nextTick') ? process.nextTick : inPromiseJob;
 /** @type {(act: () => void) => void} */
 const microtask = isReal(globalThis.queueMicrotask, 'queueMicrotask') ? globalThis.queueMicrotask : inPromiseJob;
-/** Milliseconds of a clock that nobody sets. */
+/** Milliseconds of a monotonic clock. */
 const now = performance.now.bind(performance);
 
 /** Resolves in the next turn of the event loop. */
@@ -69,7 +69,7 @@ function turn() {
   });
 }
 
-/** @param {number} ms until it resolves, or the next turn where the timers were fakes as this module loaded */
+/** @param {number} ms until it resolves; the next turn where the timers were fakes when this module loaded */
 function pause(ms) {
   if (!isReal(setTimeout, 'setTimeout')) return turn();
   return new Promise((resolve) => {
@@ -78,7 +78,7 @@ function pause(ms) {
 }
 
 /**
- * Lets an exception of the caller's code be what it is, an uncaught one, without ending what runs now.
+ * Makes an exception of the caller's code an uncaught one, without interrupting the code that runs now.
  * @param {unknown} error
  */
 function surface(error) {

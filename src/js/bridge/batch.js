@@ -1,30 +1,35 @@
-// The calls of one turn as they cross: one text and an array of numbers, and who waits for the replies, which are given out here as well.
+// A batch: the calls of one turn as they cross, in one text and an array of numbers, with the slots that wait for the
+// replies; and how replies reach their slots.
 'use strict';
 
 const { HoldfastError } = require('../base/errors.js');
 const { Answer } = require('../base/ops.js');
 
-// Numbers an operation: its kind, the lengths of key and value, two of the kind's own, and the length of its extras; the leaves of its value stand behind them.
-// src/binding/decode.rs reads them.
+// Numbers of an operation: its kind, the lengths of key and value, two that depend on the kind, and the length of its
+// extras; the leaves of its value stand behind them. src/binding/decode.rs reads them.
 const STRIDE = 6;
-// An array that grew beyond this is not kept for the next turn.
+// Numbers. A longer array is not kept for the next turn.
 const LARGE = 65536;
 
 /** @typedef {import('./channel').Channel} Channel */
 /**
- * Who waits for an answer. `many`: for the array of the next `count` replies, else for one; `gathered`: those of them
- * that have come, where they come in parts.
- * `waiter`: the id of an answer that may come instead. `quiet`: the reply says nothing. `done`: answered before the rest of its batch.
- * @typedef {{ resolve: (value: any) => void, reject: (error: unknown) => void, key: string, count: number, many: boolean,
- *   waiter: number, quiet: boolean, done: boolean, gathered: any[] | null }} Slot
- * `channel`: whose calls they are. `used`: of the numbers. `task`: of `Task`, of a batch that is long work.
+ * A slot waits for an answer.
+ * `many`: it waits for the array of the next `count` replies, else for one reply.
+ * `gathered`: the replies of those `count` that have come, where they come in parts.
+ * `waiter`: the id of an answer that may come instead.
+ * `quiet`: it resolves to undefined, whatever the reply.
+ * `done`: answered before the rest of its batch.
+ * @typedef {{ resolve: (value: any) => void, reject: (error: unknown) => void, key: string, count: number,
+ *   many: boolean, waiter: number, quiet: boolean, done: boolean, gathered: any[] | null }} Slot
+ * `channel`: the channel of all its calls. `used`: how many of the numbers are used. `task`: of `Task`, where the batch
+ * is long work.
  * @typedef {{ channel: Channel | null, text: string, numbers: Float64Array, used: number, count: number, slots: Slot[],
  *   task: number | undefined }} Batch
  * @typedef {{ count: number, numbers: Float64Array }} Leaves
  */
 
 /**
- * @param {Batch} [handedOver] Rust has copied its numbers: the next turn may write over them
+ * @param {Batch} [handedOver] a batch whose numbers Rust has copied: the new batch may write over them
  * @returns {Batch}
  */
 function newBatch(handedOver) {
@@ -36,7 +41,7 @@ function newBatch(handedOver) {
     used: 0,
     count: 0,
     slots: [],
-    // Its own: what is absent is looked for on Object.prototype.
+    // An own property: an absent one would be looked for on Object.prototype.
     task: undefined,
   };
 }
@@ -49,7 +54,7 @@ function newBatch(handedOver) {
  * @param {number} a
  * @param {number} b
  * @param {string} extras
- * @param {Leaves | null} leaves of the value, whose strings `value` then is; `b` is how many there are
+ * @param {Leaves | null} leaves of the value: `value` is then their strings, and their count stands in place of `b`
  */
 function append(batch, kind, key, value, a, b, extras, leaves) {
   let at = batch.used;
@@ -91,13 +96,13 @@ function newSlot(resolve, reject, key) {
 }
 
 /**
- * Gives replies to those who wait for them. Whatever is wrong with one reply, the others reach their callers.
+ * Gives replies to their slots. Whatever is wrong with one reply, the others reach their callers.
  * @param {import('./bridge').Bridge} bridge
  * @param {Slot[]} slots
  * @param {number} from the place of the first of these replies among those of the batch
  * @param {any[]} replies
  * @param {0 | [number, string, string][]} errors
- * @param {Set<number> | null} later indexes of replies that are still to come
+ * @param {Set<number> | null} later the indexes of replies that come later
  */
 function settle(bridge, slots, from, replies, errors, later) {
   const failed = errors === 0 ? null : failures(errors);
@@ -132,7 +137,7 @@ function failures(errors) {
  * @param {number} from that of the first reply
  * @param {any[]} replies
  * @param {Map<number, HoldfastError> | null} failed
- * @param {boolean} alone nobody else waits for any of them
+ * @param {boolean} alone no other slot waits for any of them
  */
 function settleOne(bridge, slot, at, from, replies, failed, alone) {
   if (failed !== null && fail(slot, failed, at)) {
@@ -152,7 +157,7 @@ function settleOne(bridge, slot, at, from, replies, failed, alone) {
 }
 
 /**
- * A part of the replies that a group waits for.
+ * Takes a part of the replies that a group waits for.
  * @param {Slot} slot
  * @param {number} begin its place among these replies; negative where earlier parts have come
  * @param {any[]} replies
@@ -164,7 +169,7 @@ function gather(slot, begin, replies) {
 }
 
 /**
- * All who wait for a batch get this error.
+ * All slots of a batch get this error.
  * @param {import('./bridge').Bridge} bridge
  * @param {Slot[]} slots
  * @param {unknown} error
@@ -187,13 +192,13 @@ function replyLost(cause) {
 }
 
 /**
- * The caller knows that it waits, for what, and under which id, so that it can lose its patience.
+ * Answers that the caller must wait: with the promise of the answer and its id, so that the caller can give up.
  * @param {import('./bridge').Bridge} bridge
  * @param {Slot} slot
  */
 function tellToWait(bridge, slot) {
   const { resolve } = slot;
-  // Also where all else of the batch was answered at once.
+  // Also where the rest of the batch was answered at once.
   bridge.busy.bridge = bridge;
   const answer = new Promise((resolveLater, rejectLater) => {
     slot.resolve = resolveLater;

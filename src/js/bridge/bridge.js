@@ -1,14 +1,16 @@
-// The batched bridge: the calls of one turn of the event loop travel to Rust as one call, and many replies come back as one text.
+// The batched bridge: the calls of one turn of the event loop travel to Rust as one call, and many replies come back as
+// one text.
 //
-// What a call costs is what crosses the boundary. A native promise per call costs some 10 µs of event loop; here a call only appends to a
-// text and to an array of numbers, and the first one of a turn schedules the flush. Rust answers with frames
-// `id,from,[reply,…],errors`, any number of them in one text, which one JSON.parse turns into values; a batch whose
-// replies are long comes in several frames.
+// The cost of a call is the cost of crossing the boundary. A native promise per call costs some 10 µs of event loop;
+// here a call only appends to a text and to an array of numbers, and the first one of a turn schedules the flush. Rust
+// answers with frames `id,from,[reply,…],errors`, any number of them in one text, which one JSON.parse turns into
+// values; the replies of a batch come in several frames where they are long.
 //
-// Many callers wait for one wake-up. Nothing in it may keep the others from their replies: what a frame throws is its
-// own callers' rejection, and code of the caller's (loggers, listeners) runs in ticks of its own, behind it.
+// Many callers wait for one wake-up. Nothing in it may keep the others from their replies: where handling a frame
+// throws, only its own callers are rejected, and the application's code (loggers, listeners) runs later, in ticks of
+// its own.
 //
-// When a turn is over: src/js/bridge/turn.js.
+// When a turn is over: turn.js.
 'use strict';
 
 const { parse, surface } = require('../base/host.js');
@@ -22,16 +24,17 @@ const { Window } = require('./window.js');
 
 /** @typedef {import('./lane').Sent} Sent */
 
-/** The bridge of this environment: numbers what is sent and finds who waits for what comes. */
+/** The bridge of this environment: numbers the batches that it sends, and finds the slots of the replies that come. */
 class Bridge {
   constructor() {
-    // Rust holds the function for ever. Weak, so that a module registry that drops this module (Jest) drops the bridge with it; but held while calls are
-    // under way, which must settle even if their cache is forgotten.
+    // Rust holds the function for ever. It holds the bridge weakly, so that a module registry that drops this module
+    // (Jest) drops the bridge with it; but firmly while calls are under way, which must settle even if their cache is
+    // forgotten.
     const self = new WeakRef(this);
     /** @type {{ bridge: Bridge | null }} */
     const busy = { bridge: null };
     this.busy = busy;
-    // Counters that hot values are checked against; a page of it costs memory once it is written.
+    // The counters against which hot values are checked; a page of them costs memory once it is written.
     this.versions = new Int32Array(new SharedArrayBuffer(native.Bridge.slots() * Int32Array.BYTES_PER_ELEMENT));
     this.native = new native.Bridge(
       (/** @type {string} */ text) => (busy.bridge ?? self.deref())?.wake(text),
@@ -40,15 +43,15 @@ class Bridge {
     /** @type {Map<number, Sent>} */
     this.sent = new Map();
     this.lastId = 0;
-    /** What all channels have under way. */
+    /** Bounds the calls that all channels have under way. */
     this.window = new Window();
-    /** Code units of a reply, on average of the last ones. */
+    /** Code units of a reply: a moving average. */
     this.replyLength = 0;
     this.events = new Events();
     this.leaves = new Leaves((names) => this.native.shape(names));
     /** @type {Map<string, WeakRef<Lane>>} by engine and namespace */
     this.lanes = new Map();
-    /** @type {Lane[] | null} while the callers run that one text of replies has woken: the lanes that they called */
+    /** @type {Lane[] | null} the lanes of calls made by callers that one text of replies has woken, while they run */
     this.woken = null;
     this.flush = this.flush.bind(this);
   }
@@ -76,27 +79,27 @@ class Bridge {
 
   /** @param {string} text frames, as the engine's splice.rs writes them */
   wake(text) {
-    // The flush behind the last wake-up never came: a fake timer has it.
+    // The flush after the last wake-up never came: a fake timer holds it.
     if (this.woken !== null) this.flush();
     if (afterWake(this.flush)) this.woken = [];
     try {
       this.take(parse(text), text.length);
     } catch (cause) {
-      // It is not known what was in it, only of whom.
+      // Its content is lost; Rust knows the ids that it had.
       for (const id of this.native.lastIds()) this.drop(id, cause);
     }
     if (this.sent.size === 0) this.rest();
   }
 
   /**
-   * Nobody waits for this answer any more.
+   * Its caller no longer waits for this answer.
    * @param {number} waiter
    */
   forget(waiter) {
     if (this.sent.delete(waiter) && this.sent.size === 0) this.rest();
   }
 
-  /** Nothing is under way: neither the bridge nor the process is kept for it. */
+  /** Nothing is under way: nothing keeps the bridge or the process alive any more. */
   rest() {
     this.busy.bridge = null;
     this.native.rest();
@@ -122,7 +125,7 @@ class Bridge {
     if (count > 0) this.replyLength = (this.replyLength + length / count) / 2;
   }
 
-  /** Hands over what callers did who were woken. */
+  /** Hands over the calls of the callers that were woken. */
   flush() {
     const lanes = this.woken ?? [];
     this.woken = null;
@@ -144,7 +147,7 @@ class Bridge {
    */
   finish(id, from, replies, errors) {
     const sent = this.sent.get(id);
-    // A waiter that was answered otherwise.
+    // A waiter that has already been answered another way.
     if (sent === undefined) return;
     try {
       settle(this, sent.slots, from, replies, errors, null);

@@ -30,11 +30,11 @@ class Channel {
     this.lane = bridge.laneOf(handle);
     this.ownHots = hot === null ? 0 : 1;
     if (hot !== null) this.lane.share(hot);
-    /** How many look-ups may still fail before they become rare. */
+    /** Peeks that may still fail before peeking becomes rare. */
     this.credit = 0;
     this.peeks = 0;
     this.underWay = 0;
-    /** Work in several steps, between which nothing may be under way. */
+    /** Pieces of work in several steps; between two steps nothing may be under way. */
     this.working = 0;
     /** @type {(() => void)[]} */
     this.whenIdle = [];
@@ -56,12 +56,12 @@ class Channel {
   push(kind, key, value, a, b, slot, extras, leaves = null) {
     if (this.closed !== null) throw this.closed;
     const { lane } = this;
-    // Not only when Rust sees it, at the end of the turn: a read behind a write goes behind it.
+    // Now, and not only when Rust sees the write at the end of the turn: a read after it must not find the old value.
     if (WRITES.has(kind)) {
       this.hot?.forget(key);
       if (lane.hots.length > this.ownHots) lane.forget(key);
     }
-    // A group (getMany, setMany) stays in one batch: it is chunked where it is made.
+    // A group (getMany, setMany) stays in one batch: many.js cuts large ones into chunks.
     const batch = slot === null ? lane.open : lane.batchFor(this, slot, value.length);
     append(batch, kind, key, value, a, b, extras, leaves);
     if (slot !== null) batch.slots.push(slot);
@@ -115,8 +115,9 @@ class Channel {
   }
 
   /**
-   * What the near cache holds, for a read with nothing before it that is still to be handed over; undefined where it holds nothing. One call into Rust for one
-   * value: a third of what a batch costs. Where it finds nothing it costs for nothing, so it is tried as often as it succeeds.
+   * The value that the near cache holds, or undefined. Only where no earlier call is still to be handed over. One call
+   * into Rust for one value costs a third of a batch, and is wasted where it finds nothing: so it is tried often only
+   * while it succeeds.
    * @param {string} key
    */
   near(key) {
@@ -124,7 +125,7 @@ class Channel {
     if (hot === null || this.lane.waits) return undefined;
     if (this.credit === 0 && ++this.peeks % PEEK_ONE_IN !== 0) return undefined;
     const wanted = hot.wants();
-    // Before Rust looks at its clock: what is left of a TTL must not count from later than that.
+    // Taken before Rust looks at its clock: the rest of a TTL must not count from a later moment.
     const asked = wanted ? now() : 0;
     const found = wanted ? this.bridge.native.peekHot(this.handle, key) : this.handle.peek(key);
     if (found === null) {
@@ -134,7 +135,7 @@ class Channel {
     this.credit = HIT_CREDIT;
     if (!wanted) return hot.give(parse(found));
     const [ms, text, versions] = parse(found);
-    // What may not be kept came as itself.
+    // A value that may not be kept came itself, without versions.
     return versions.length === 0 ? hot.give(text) : hot.admit(key, text, versions, asked + ms);
   }
 
@@ -167,7 +168,8 @@ class Channel {
   /**
    * Many operations of one kind, and the promise of the array of their replies.
    * @param {number} count
-   * @param {(push: (kind: number, key: string, value: string, a: number, leaves?: Leaves | null) => void) => void} fill calls push `count` times
+   * @param {(push: (kind: number, key: string, value: string, a: number, leaves?: Leaves | null) => void) => void} fill
+   *   calls push `count` times
    * @param {string} [extras] of each of them
    * @param {import('./unsent').Unsent | null} [by] the large write that they are a part of
    * @returns {Promise<any[]>}
@@ -201,7 +203,7 @@ class Channel {
     });
   }
 
-  /** Hands over what has gathered before anything hot is read again: it ends more than the keys that it names. */
+  /** Hands over the gathered calls before a hot value is read again: they end more than the keys that they name. */
   flushAhead() {
     this.lane.flushAhead();
   }

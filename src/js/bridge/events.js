@@ -1,8 +1,8 @@
-// Changes of an engine's state, from Rust to the listeners of each cache and, once each, to their loggers.
+// Brings changes of an engine's state from Rust to the listeners of each cache and, once each, to their loggers.
 //
-// Both are the caller's code, so they run in ticks of their own: what a listener throws is its own uncaught exception,
-// as with any emitter. A logger that throws is told of by a process warning: a stream that was closed is no reason to
-// end the process.
+// Both are the application's code, so they run in ticks of their own: an exception of a listener is an uncaught one, as
+// with any emitter. A logger that throws causes a process warning: a stream that was closed is no reason to end the
+// process.
 'use strict';
 
 const { nextTick } = require('../base/host.js');
@@ -15,7 +15,7 @@ class Events {
   constructor() {
     /** @type {Map<number, Set<Listener>>} by engine */
     this.listeners = new Map();
-    /** @type {Map<number, any>} what each engine's connection cannot do, for caches that are made later */
+    /** @type {Map<number, any>} the standing error of each engine's connection, for caches that are made later */
     this.notices = new Map();
   }
 
@@ -31,7 +31,7 @@ class Events {
     const { engine } = handle;
     const known = this.listeners.get(engine) ?? new Set();
     this.listeners.set(engine, known.add(listener));
-    // A further cache on a connection that is up.
+    // The cache shares a connection that is up already.
     if (handle.mode === 'redis') deliver(listener, 'ready', {});
     const notice = this.notices.get(engine);
     if (notice !== undefined) {
@@ -49,12 +49,12 @@ class Events {
 
   /** @param {{ engine: number, event: string, detail: any }} message */
   tell({ engine, event, detail }) {
-    // Nobody has a cache of it any more, nor will: engines are not numbered twice.
+    // No cache uses this engine any more, nor will one: engines are not numbered twice.
     if (!this.listeners.has(engine)) return;
     if (event === 'error') this.notices.set(engine, detail);
     else this.notices.delete(engine);
     const listeners = this.listeners.get(engine) ?? [];
-    // Caches of one engine share its changes: a logger that several of them have is told once.
+    // Caches of one engine share its changes: a logger that several of them share is called once.
     const loggers = new Set(Array.from(listeners, (listener) => listener.logger));
     for (const logger of loggers) if (logger !== null) log(logger, event, detail);
     for (const listener of listeners) deliver(listener, event, detail);
@@ -93,7 +93,7 @@ function log(logger, event, detail) {
     );
   else if (event === 'recovered') tellLogger(logger, 'info', `holdfast: Redis is back after ${detail.outageMs} ms`);
   else if (event === 'error') tellLogger(logger, 'error', `holdfast: ${detail.message}`);
-  // A start that went well is no news for process warnings.
+  // A start that went well is not worth a process warning.
   else if (event === 'ready' && logger !== warnings) tellLogger(logger, 'info', 'holdfast: connected to Redis');
 }
 

@@ -1,8 +1,9 @@
-// The order of one namespace's calls: gathered into batches, handed over when the turn is over, and given their
-// replies. The bridge's essay says why: bridge.js.
+// A lane keeps the order of one namespace's calls: it gathers them into batches, hands these over when the turn is
+// over, and gives the replies to their slots. Why calls are batched: bridge.js.
 //
-// Caches of one engine and namespace share a lane: a call goes behind what was called before it, on whichever of them.
-// What an operation needs of its cache (codec, deadline) is its handle's, so a batch holds the calls of one channel.
+// Caches of one engine and namespace share a lane: a call goes behind all earlier calls, on whichever cache they were
+// made. An operation takes its codec and deadline from the handle of its cache, so a batch holds the calls of one
+// channel.
 'use strict';
 
 const { now, parse, setImmediate } = require('../base/host.js');
@@ -14,13 +15,15 @@ const { sizeOf } = require('./window.js');
 // first one while the event loop makes the rest. Smaller parts gain little more, and wake the event loop more often:
 // docs/bridge.md.
 const PART = 256;
-// So is one with as much text, or whose replies will have as much if they are like the last ones.
+// Code units. A batch with as much text also goes at once, or one whose replies will have as much, going by the last
+// ones.
 const PART_TEXT = 64 * 1024;
-// Groups (getMany) may make a batch longer, up to this: a pipeline of bounded length each, and strings of bounded size.
+// Operations and code units of a batch, which groups (getMany) may make longer than a part: they bound the pipeline and
+// the strings.
 const MAX_OPS = 4096;
 const MAX_TEXT = 8 * 1024 * 1024;
-// A flush comes before the turn is over. One that has not come after so many milliseconds, and a call later, never
-// will: a fake timer has it.
+// A flush comes before the turn is over. One that has not come after this many milliseconds, when a further call is
+// made, never comes: a fake timer holds it.
 const OVERDUE_MS = 1000;
 
 /** @typedef {import('./batch').Batch} Batch */
@@ -30,7 +33,8 @@ const OVERDUE_MS = 1000;
 /** @typedef {import('../hot/hot').Hot} Hot */
 /** @typedef {import('./unsent').Unsent} Unsent */
 /**
- * A batch, or a waiter, whose replies are to come. `left`: how many of the `count` have not. `length`: of its text.
+ * A batch, or a waiter, whose replies are to come. `left`: how many of the `count` are still missing. `length`: of its
+ * text, in code units.
  * @typedef {{ channel: Channel, slots: Slot[], count: number, left: number, length: number }} Sent
  */
 
@@ -45,12 +49,12 @@ class Lane {
     this.scheduled = false;
     /** When the flush was scheduled. */
     this.since = 0;
-    /** How the flush of a turn is scheduled: by whether the last one crossed to another thread. */
+    /** Schedules the flush of a turn; how depends on whether the last batch was answered at once. */
     this.later = laterBy(false);
     this.underWay = 0;
     /** @type {WeakRef<Hot>[]} the hot values of its caches; weak, as a cache may be forgotten without being closed */
     this.hots = [];
-    /** @type {Unsent[]} large writes of which chunks are still to be sent, the oldest first */
+    /** @type {Unsent[]} large writes with chunks still to be sent, the oldest first */
     this.unsent = [];
     this.flush = this.flush.bind(this);
   }
@@ -62,7 +66,7 @@ class Lane {
   }
 
   /**
-   * A write is called: no hot value of its key is read behind it.
+   * A write is called: later reads must not find a hot value of its key.
    * @param {string} key
    */
   forget(key) {
@@ -74,15 +78,15 @@ class Lane {
     for (const ref of this.hots) ref.deref()?.clear();
   }
 
-  /** Whether a call waits here that is not handed over yet. */
+  /** Whether a call is here that is not handed over yet. */
   get waits() {
     return this.open.count > 0 || this.sealed.length > 0 || this.unsent.length > 0;
   }
 
   /**
-   * A call of this key is about to be added: what large writes still have of it goes first.
+   * A call of this key is about to be added: large writes send their chunks of the key first.
    * @param {string} key
-   * @param {Unsent | null} by the large write whose call it is: younger ones go behind it
+   * @param {Unsent | null} by the large write that makes the call: younger large writes go behind it
    */
   goAhead(key, by) {
     for (const unsent of this.unsent.slice()) {
@@ -104,11 +108,11 @@ class Lane {
   /**
    * The batch that takes a call.
    * @param {Channel} channel
-   * @param {Slot} slot who waits for it
+   * @param {Slot} slot waits for its reply
    * @param {number} length of its text
    */
   batchFor(channel, { count, many }, length) {
-    // Before the first of a group: it stays together.
+    // Before the first call of a group: the group stays together.
     if (many && this.open.count > 0 && this.overdue) this.flush();
     const { open } = this;
     if (open.count > 0) {
@@ -141,7 +145,7 @@ class Lane {
     }
   }
 
-  /** Whether the flush that was scheduled has not come: mostly as the turn is a long one. */
+  /** Whether the scheduled flush is late: mostly because the turn is a long one. */
   get overdue() {
     return this.scheduled && now() - this.since > OVERDUE_MS;
   }
@@ -154,7 +158,7 @@ class Lane {
     return count >= PART || text.length + used * 8 >= PART_TEXT || count * this.bridge.replyLength >= PART_TEXT;
   }
 
-  /** @param {Batch} batch goes behind all that was called before */
+  /** @param {Batch} batch goes behind all earlier calls */
   add(batch) {
     this.allGoAhead();
     this.sealOpen();
@@ -162,7 +166,7 @@ class Lane {
     this.release();
   }
 
-  /** Hands over what has gathered, as far as the window allows. */
+  /** Hands over the gathered calls, as far as the window allows. */
   flush() {
     this.scheduled = false;
     const batch = this.open;
@@ -175,10 +179,10 @@ class Lane {
     }
   }
 
-  /** Hands over what has gathered before anything hot is read again: it ends more than the keys that it names. */
+  /** Hands over the gathered calls before a hot value is read again: they end more than the keys that they name. */
   flushAhead() {
     this.flush();
-    // It waits for the window, and Rust has not raised the versions yet.
+    // They wait for the window, so Rust has not raised the versions yet.
     if (this.sealed.length > 0) this.forgetAll();
   }
 
@@ -195,7 +199,7 @@ class Lane {
   }
 
   release() {
-    // By its length: what is absent is looked for on Object.prototype.
+    // Asks for the length first: an absent element would be looked for on Object.prototype.
     while (this.sealed.length > 0 && this.admits(this.sealed[0]))
       this.submit(/** @type {Batch} */ (this.sealed.shift()));
   }
@@ -208,7 +212,7 @@ class Lane {
     // Rust answers nothing for a handle that was closed.
     if (channel.closed !== null) return rejectAll(bridge, slots, channel.closed);
     const id = bridge.nextId();
-    // Before Rust looks at its clock: what is left of a TTL must not count from later than that.
+    // Taken before Rust looks at its clock: the rest of a TTL must not count from a later moment.
     const asked = channel.hot === null ? 0 : now();
     let length = 0;
     try {
@@ -259,16 +263,16 @@ class Lane {
   }
 
   /**
-   * Takes hot values, and puts them in their places among the replies.
+   * Keeps values as hot ones, and puts them in their places among the replies.
    * @param {Channel} channel
    * @param {any[]} found index, milliseconds, text and versions of each, in the order of the replies
    * @param {Slot[]} slots
    * @param {any[]} replies
-   * @param {number} asked of `now()`, when they were looked up
+   * @param {number} asked the value of `now()` before they were looked up
    */
   admit({ hot }, found, slots, replies, asked) {
     if (hot === null) return;
-    // What still waits may be a write of these very keys: the next read, behind it, must not find what was before.
+    // A call that still waits may write one of these keys: a read behind it must not find the old value.
     const keeps = !this.waits;
     let at = 0;
     let next = 0;
@@ -295,7 +299,7 @@ class Lane {
   }
 
   /**
-   * And answered.
+   * Operations are answered.
    * @param {Channel} channel
    * @param {number} count
    * @param {number} length

@@ -1,16 +1,19 @@
-// When a turn of the event loop is over, and its calls are handed to Rust; and that the event loop gets its turn.
+// Decides when a turn of the event loop is over and its calls are handed to Rust, and lets the event loop run in
+// between.
 //
-// Too early, and calls that would have shared a pipeline travel alone; too late, and they wait for nothing. Three
-// moments were measured, under a loop of callers and under an HTTP server (docs/benchmarks/flush.md), and each is best
+// Handed over too early, calls that could share a pipeline travel alone; too late, they wait for nothing. Three moments
+// were measured, under a loop of callers and under an HTTP server (docs/benchmarks/flush.md), and each is the best one
 // somewhere:
 //
 // - Calls of requests that arrived together are made in callbacks of their own, one behind the other in one poll of the
 //   event loop. `setImmediate` runs behind all of them; `process.nextTick` behind the first.
-// - Callers that one group of replies has woken make their next calls in the promise jobs behind it. All are made when these have run: waiting for
-//   `setImmediate` would gain nothing there.
-// - Where Rust answers at once (memory mode), a lone caller would pay a round of the event loop for each call with `setImmediate`.
+// - Callers that one group of replies has woken make their next calls in the promise jobs that follow. When these have
+//   run, all calls are made: waiting for `setImmediate` would gain nothing there.
+// - Where Rust answers at once (memory mode), a lone caller would pay a round of the event loop for each call with
+//   `setImmediate`.
 //
-// So: behind the promise jobs of a wake-up for what they call, else `setImmediate`; and `process.nextTick` while answers come at once.
+// So: calls made in the promise jobs after a wake-up go when these jobs have run; other calls go at `setImmediate`, or
+// at `process.nextTick` while answers come at once.
 //
 // A loop of awaited calls that are answered at once, or from hot values, would then never let the event loop poll: no
 // timer fires and no request is read while it runs. So now and then an answer waits for the next turn (`isDue`).
@@ -18,11 +21,10 @@
 
 const { microtask, nextTick, setImmediate } = require('../base/host.js');
 
-// What is answered at once between two turns of the event loop, in hot hits: some 0.5 ms of a loop that does nothing
-// else.
+// Answers given at once between two turns of the event loop, in hot hits: some 0.5 ms of a loop that does nothing else.
 const MAX_ANSWERS = 4096;
-// What a batch that Rust answers at once counts for, and each of its calls: a lone one takes about as long as so many
-// hot hits.
+// A batch that Rust answers at once counts for this many hot hits, and each of its calls for this many more: about the
+// time that a lone call takes.
 const BATCH_ANSWERS = 32;
 const CALL_ANSWERS = 4;
 
@@ -46,18 +48,18 @@ function laterBy(atOnce) {
 }
 
 /**
- * Flushes what callers do who were woken just now, in this turn.
+ * Schedules the flush of the calls that the callers just woken make in this turn.
  * @param {() => void} flush
- * @returns {boolean} whether it will, and nobody else need
+ * @returns {boolean} whether it is scheduled; if not, each lane schedules its own
  */
 function afterWake(flush) {
   if (forced !== undefined) return false;
-  // A tick runs when the promise jobs are through; one that is scheduled from outside of them could run before.
+  // A tick runs when the promise jobs are through; a tick scheduled outside of them could run before them.
   microtask(() => nextTick(flush));
   return true;
 }
 
-/** Whether the answer of a hot or near hit shall wait for the next turn of the event loop. */
+/** Whether the answer of a hot or near hit must wait for the next turn of the event loop. */
 function isDue() {
   if (++answers < MAX_ANSWERS) return false;
   answers = 0;
@@ -74,7 +76,7 @@ function isBatchDue(calls) {
 }
 
 /**
- * A promise of a value that is there.
+ * The promise of a value that is there already.
  * @param {any} value
  * @returns {Promise<any>}
  */

@@ -1,10 +1,9 @@
-// What is still to be sent of one large write: its chunks go in waves, so that a million keys are no burst.
+// The unsent chunks of one large write: they go in waves, so that a million keys are no burst.
 //
-// The problem. A read that is called behind it goes at once, and would find what was there before for a key of a later
-// wave.
+// The problem. A read called after the large write goes at once, and would find the old value of a key of a later wave.
 //
-// The approach. Whoever calls for such a key sends the chunks up to the key's own first: they go ahead of their wave,
-// and the call behind them. Between large writes the older one's chunks go first. Making the read wait for its turn was
+// The approach. A call for such a key first sends the chunks up to the key's own: they go ahead of their wave, and the
+// call goes behind them. Between large writes the older one's chunks go first. Making the read wait for its turn was
 // rejected: it would wait for seconds.
 'use strict';
 
@@ -20,11 +19,11 @@ class Unsent {
     this.lane = lane;
     this.chunks = chunks;
     this.send = send;
-    /** The next chunk. */
+    /** The index of the next chunk. */
     this.at = 0;
-    /** @type {Promise<any[]>[]} the replies of those that were sent */
+    /** @type {Promise<any[]>[]} the replies of the chunks that were sent */
     this.replies = [];
-    /** @type {Map<string, number> | null} the last chunk of each key, once somebody asks */
+    /** @type {Map<string, number> | null} the last chunk of each key, once a call asks for it */
     this.places = null;
   }
 
@@ -53,14 +52,14 @@ class Unsent {
   sendUpTo(index) {
     while (this.at <= index) {
       const reply = this.send(this.at++, this);
-      // Where an earlier one fails nobody waits for it.
+      // Where an earlier chunk fails, nothing awaits this promise.
       reply.catch(ignore);
       this.replies.push(reply);
     }
     if (this.at === this.chunks.length) this.lane.sentAll(this);
   }
 
-  /** @param {string} key of a call that goes behind */
+  /** @param {string} key of a call that must go behind this write */
   goAhead(key) {
     this.places ??= new Map(this.chunks.flatMap((keys, i) => keys.map((each) => [each, i])));
     const place = this.places.get(key);

@@ -1,13 +1,13 @@
-// How much may be under way at once, from all caches of a thread; further batches wait in their lanes, in order,
-// until replies come.
+// The window: how many calls, and how much text, all caches of a thread may have under way at once. Further batches
+// wait in their lanes, in order, until replies come.
 //
-// It bounds the memory of a burst beyond what the callers hold anyway, and keeps a burst from missing its own
-// deadlines, which begin when a batch is handed over. An outage answers what is under way, and so
-// what waits.
+// It bounds the memory of a burst beyond the values that the callers hold anyway, and keeps a burst from missing its
+// own deadlines, which begin when a batch is handed over. An outage answers the calls under way, and so releases the
+// others.
 'use strict';
 
 const MAX_CALLS = 16384;
-// Of texts, in code units: of larger values fewer may be under way.
+// Code units of all texts: of larger values fewer calls may be under way.
 const MAX_TEXT = 64 * 1024 * 1024;
 
 class Window {

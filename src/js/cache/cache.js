@@ -1,4 +1,4 @@
-// A cache as callers see it: checks what they pass, and turns each function into operations of the bridge.
+// The functions of a cache: each checks its arguments and becomes operations of the bridge.
 'use strict';
 
 const { LateVariables, variable } = require('../base/environment.js');
@@ -35,22 +35,23 @@ const { delMany, getMany, invalidateTags, setMany } = require('./many.js');
 const ANY_CERTIFICATE =
   'holdfast accepts any TLS certificate (tls.insecure): whoever is between can read and change the cache';
 
-// Of this environment: all of its caches share them.
+// All caches of this environment share them.
 /** @type {Bridge | undefined} */
 let bridge;
 const flights = new Flights();
 
 /** @typedef {import('../../../index').Logger} Logger */
 /**
- * What a cache has once it is open. `problem`: why a default cache is in memory mode although a Redis is configured.
- * @typedef {{ handle: any, channel: Channel, codec: import('../value/codec').Codec, computer: Computer, hot: Hot | null, ttl: number, logger: Logger | null,
- *   unlisten: () => void, problem: { kind: 'config', message: string, at: number } | null }} State
+ * The parts of an open cache. `problem`: why a default cache is in memory mode although a Redis is configured.
+ * @typedef {{ handle: any, channel: Channel, codec: import('../value/codec').Codec, computer: Computer,
+ *   hot: Hot | null, ttl: number, logger: Logger | null, unlisten: () => void,
+ *   problem: { kind: 'config', message: string, at: number } | null }} State
  */
 
 class Cache {
   /**
    * @param {() => import('../options/config').Config} configure
-   * @param {boolean} tolerant a configuration that does not parse is warned of, and memory mode it is; else it throws
+   * @param {boolean} tolerant a configuration that does not parse causes a warning and memory mode; else it throws
    */
   constructor(configure, tolerant) {
     this.configure = configure;
@@ -93,8 +94,7 @@ class Cache {
     this.state = { handle, channel, codec, computer, hot, ttl, logger, unlisten, problem };
     // In a tick of its own, as all events are.
     if (handle.target === 'memory') nextTick(() => this.listeners.emit('ready', {}));
-    // Nothing has to be waited for; and where others share a connection that is down, nothing more will be told of the
-    // first attempt.
+    // The first attempt is over. Where the cache shares a connection that is down, no further event would say so.
     else if (handle.mode !== 'initializing') this.listeners.decided();
     if (problem !== null) tellLogger(logger, 'warn', `holdfast runs in memory mode: ${problem.message}`);
     if (handle.target === 'tls') {
@@ -113,7 +113,7 @@ class Cache {
   }
 
   /**
-   * Warns, once, of variables that came too late: that they change nothing would go unnoticed for good.
+   * Warns, once, of variables that came too late: they change nothing, which would otherwise go unnoticed.
    * @param {LateVariables} late
    */
   lookForLate(late) {
@@ -283,7 +283,7 @@ class Cache {
     const { channel, codec, computer, hot } = this.use();
     hot?.room.settle();
     const stats = await channel.run(Task.STATS, '');
-    // What Rust did not see.
+    // Counts that only JavaScript has.
     stats.staleServed += computer.staleServed;
     stats.decodeErrors += codec.unreadable;
     const { hits } = stats;
@@ -327,7 +327,7 @@ class Cache {
     this.listeners.decided();
     const { state } = this;
     if (state === null) return;
-    // Calls under way settle first, those that wait for a function included.
+    // Calls under way settle first, also those that wait for a function.
     await state.channel.drained();
     await state.computer.drained();
     await state.channel.drained();

@@ -1,8 +1,8 @@
-// Who listens to a cache: the functions of an EventEmitter, those who wait for ready(), and listeners of `ready` that
-// come after it.
+// The listeners of a cache: the functions of an EventEmitter, the calls that wait for ready(), and listeners of `ready`
+// that are added after it.
 //
-// The emitter itself stays here. Events are the cache's own to emit, and what it awaits itself must not end with
-// removeAllListeners().
+// The emitter itself stays private: only the cache emits its events, and removeAllListeners() must not end what the
+// cache itself awaits.
 'use strict';
 
 const { EventEmitter, errorMonitor } = require('node:events');
@@ -10,17 +10,17 @@ const { clearInterval, nextTick, setImmediate, setInterval } = require('../base/
 const { describe, invalid } = require('../options/arguments.js');
 
 const EVENTS = ['ready', 'fallback', 'recovered', 'error'];
-// Those that every EventEmitter has.
+// The events of every EventEmitter.
 const OF_NODE = ['newListener', 'removeListener'];
-// What a timer waits at most, in milliseconds.
+// Milliseconds. The longest wait of a timer.
 const LONGEST_TIMER = 0x7fffffff;
 
 /** @typedef {import('../../../index').Cache} Cache */
 /**
  * The functions of an EventEmitter.
- * @typedef {'on' | 'once' | 'off' | 'addListener' | 'removeListener' | 'prependListener' | 'prependOnceListener' | 'removeAllListeners' |
- *   'listenerCount' | 'listeners' | 'rawListeners' | 'eventNames' | 'setMaxListeners' | 'getMaxListeners' | 'emit'}
- *   EmitterFunction
+ * @typedef {'on' | 'once' | 'off' | 'addListener' | 'removeListener' | 'prependListener' | 'prependOnceListener' |
+ *   'removeAllListeners' | 'listenerCount' | 'listeners' | 'rawListeners' | 'eventNames' | 'setMaxListeners' |
+ *   'getMaxListeners' | 'emit'} EmitterFunction
  */
 
 class Listeners {
@@ -30,27 +30,27 @@ class Listeners {
     this.ready = false;
     /** The first attempt to connect has ended, or there is none. */
     this.settled = false;
-    /** @type {(() => void)[]} who waits for that */
+    /** @type {(() => void)[]} resolve the promises that wait for that */
     this.waiting = [];
-    /** @type {NodeJS.Timeout | undefined} keeps the process alive while somebody waits */
+    /** @type {NodeJS.Timeout | undefined} keeps the process alive while a promise waits */
     this.alive = undefined;
   }
 
   /**
-   * Emits what src/js/bridge/events.js tells of.
+   * Emits an event that bridge/events.js delivers.
    * @param {string} event
    * @param {any} detail
    */
   emit(event, detail) {
     if (event === 'ready') this.ready = true;
-    // What else is an error says nothing of the connection's fate.
+    // Every event but `error` says how the first attempt to connect ended.
     if (event !== 'error') this.decided();
     if (event !== 'error' || this.emitter.listenerCount('error') > 0) this.emitter.emit(event, detail);
     else this.emitter.emit(errorMonitor, detail);
   }
 
   /**
-   * How many would hear of an event.
+   * How many listeners would hear an event.
    * @param {string} event
    */
   listenerCount(event) {
@@ -65,8 +65,8 @@ class Listeners {
   }
 
   /**
-   * Keeps the process alive until the first attempt has ended, as every call under way does: else it could end before
-   * that, without a word.
+   * Keeps the process alive until the first attempt has ended, as every call under way does: else the process could end
+   * before, without a word.
    */
   hold() {
     if (this.settled || this.alive !== undefined) return;
@@ -93,7 +93,7 @@ class Listeners {
     if (event !== 'ready') return;
     this.hold();
     if (!this.ready) return;
-    // It happens once: who comes later hears of it all the same, and nobody waits for ever.
+    // `ready` happens once: a listener added later is called all the same, so that none waits for ever.
     const added = emitter.rawListeners('ready').at(how.startsWith('prepend') ? 0 : -1);
     nextTick(() => {
       if (emitter.rawListeners('ready').includes(/** @type {any} */ (added))) added?.call(emitter, {});
@@ -101,7 +101,7 @@ class Listeners {
   }
 
   /**
-   * The functions that the holder of a cache has, which returns itself as every emitter does.
+   * The emitter's functions for the holder of a cache; they return the holder, as those of every emitter do.
    * @param {any} self
    * @returns {Pick<Cache, EmitterFunction>}
    */

@@ -1,4 +1,5 @@
-// The functions of many keys: in chunks, each a group of one batch with a deadline of its own, so that a million keys are no burst.
+// The functions of many keys. They go in chunks, each a group of one batch with a deadline of its own, so that a
+// million keys are no burst.
 'use strict';
 
 const { parse } = require('../base/host.js');
@@ -6,14 +7,16 @@ const { Op, TAG } = require('../base/ops.js');
 const { checkKeys, checkStorable, checkTag, isArray, pairsOf } = require('../options/arguments.js');
 const { Unsent } = require('../bridge/unsent.js');
 
-// Keys of a chunk, the length of their texts, and how many chunks go at once.
+// Keys of a chunk.
 const CHUNK = 2048;
-// Reads go in smaller ones, and as many keys at once: each of them may turn out to have tags of its own, and the
-// engine's thread, which looks at a chunk in one go, also serves other caches.
+// Keys of a chunk of reads. These chunks are smaller, with as many keys at once: each entry may have tags of its own,
+// and the engine's thread, which handles a chunk in one go, also serves other caches.
 const READ_CHUNK = 256;
-// Tags of a chunk, each key's counted: as many look-ups.
+// Tags of a chunk, summed over its keys: each is a look-up.
 const CHUNK_TAGS = 8192;
+// Code units of a chunk's texts.
 const CHUNK_TEXT = 8 * 1024 * 1024;
+// Chunks that go at once.
 const CHUNKS_AT_ONCE = 4;
 
 /** @typedef {import('../bridge/channel').Channel} Channel */
@@ -43,7 +46,7 @@ async function getMany(channel, codec, keys) {
  * @param {string} extras
  */
 async function setMany(channel, codec, entries, ttl, extras) {
-  // All are checked before the first is stored.
+  // All entries are checked before the first is stored.
   const writes = pairsOf(entries).map(([key, value]) => {
     checkStorable(key);
     const leaves = codec.take(value);
@@ -69,7 +72,7 @@ async function setMany(channel, codec, entries, ttl, extras) {
  * @param {Channel} channel
  * @param {string[]} keys
  * @param {number} [atOnce]
- * @returns {Promise<number>} how many there were
+ * @returns {Promise<number>} how many keys existed
  */
 async function delMany(channel, keys, atOnce = CHUNKS_AT_ONCE) {
   const removed = await writeInChunks(
@@ -92,7 +95,7 @@ async function delMany(channel, keys, atOnce = CHUNKS_AT_ONCE) {
 async function invalidateTags(channel, tags) {
   const checked = isArray(tags) ? checkKeys(tags, checkTag) : [checkTag(tags)];
   const keys = Array.from(new Set(checked), (tag) => TAG + tag);
-  // All at once: which reads behind it they concern, their keys do not tell.
+  // All chunks at once: the keys of later reads do not tell which tags concern them.
   const removed = delMany(channel, keys, Infinity);
   channel.flushAhead();
   await removed;
@@ -117,13 +120,14 @@ function inChunks(channel, keys, send) {
 }
 
 /**
- * Sends writes in groups, some at once, and gathers the replies in order. What is called behind it finds all of them:
- * see unsent.js.
+ * Sends writes in groups, some at once, and gathers the replies in order. Later calls find all of them written: see
+ * bridge/unsent.js.
  * @template T
  * @param {Channel} channel
  * @param {T[]} items
  * @param {(item: T) => string} keyOf
- * @param {(push: (kind: number, key: string, value: string, a: number, leaves?: any) => void, item: T) => void} write pushes one operation
+ * @param {(push: (kind: number, key: string, value: string, a: number, leaves?: any) => void, item: T) => void} write
+ *   pushes one operation
  * @param {(item: T) => number} lengthOf the text of an item
  * @param {string} extras of each
  * @param {number} [most] items of a chunk

@@ -1,13 +1,15 @@
-// Hot values: what a read of a hot key costs when nothing changed is a look-up in a Map, not a call into Rust.
+// Hot values: a read of a hot key that has not changed is a look-up in a Map, not a call into Rust.
 //
-// The problem. A near hit in Rust copies the key in and the text out, and waits for the end of the turn; that is ten times what a Map costs. A Map in
-// JavaScript alone would be stale: invalidations arrive on Rust's thread, and must be seen by the very next read, even in a loop that never
-// yields to the event loop.
+// The problem. A near hit in Rust copies the key in and the text out, and waits for the end of the turn: ten times the
+// cost of a Map. A Map in JavaScript alone would be stale: invalidations arrive on Rust's thread, and the very next
+// read must see them, even in a loop that never yields to the event loop.
 //
-// The approach. Each key has a counter in memory shared with Rust (src/engine/tier/near.rs), which Rust raises when the key changes. A hot entry holds
-// the version that its counter had before Rust looked the value up. A hit is a look-up, an atomic load, and a look at the clock for the TTL.
+// The approach. Each key has a counter in memory shared with Rust (src/engine/tier/near.rs), which Rust raises when the
+// key changes. A hot entry holds the version that its counter had before Rust looked the value up. A hit is a look-up,
+// an atomic load, and a look at the clock for the TTL.
 //
-// A hit gives a fresh copy by default (copy.js). With frozen values every hit is the same object, deeply frozen. Primitives need neither.
+// A hit gives a fresh copy by default (value/copy.js). With frozen values every hit is the same object, deeply frozen.
+// Primitives need neither.
 'use strict';
 
 const { now: loopTime, parse, stringify } = require('../base/host.js');
@@ -16,38 +18,43 @@ const { Room } = require('./room.js');
 const { ENTRY, weightOf } = require('./weight.js');
 
 const MAX_ENTRIES = 131072;
-// The text and the weight of one value: larger ones cost so much to copy that the call into Rust no longer matters.
+// Code units of the text of one value, and bytes of its weight: copying a larger value costs so much that the call into
+// Rust no longer matters.
 const MAX_ONE_TEXT = 16 * 1024;
 const MAX_ONE_WEIGHT = 64 * 1024;
-// V8 copies shorter parts of a string.
+// Code units. V8 copies shorter parts of a string; a longer part keeps the whole string alive.
 const SHORTEST_SLICE = 13;
-// While the map is full, one near hit in so many takes the place of the oldest entry: the hottest keys come to stay, and a scan does not sweep them out at once.
+// While the map is full, one near hit in ADMIT_ONE_IN takes the place of the oldest entry: the hottest keys stay, and a
+// scan does not sweep them out at once.
 const ADMIT_ONE_IN = 16;
 
 /**
- * `plan`: how to copy the value for each hit; null where every hit may have the value itself. `size`: what V8 keeps for
- * it, in bytes (weight.js). `slot` and `version`: of the key's
- * own counter; `tags`: those of its tags', in turn, behind the first two; null where it has none. `deadline`: in whole milliseconds, which V8 keeps within
- * the entry; one more look at memory would be a tenth of a hit.
- * @typedef {{ value: any, slot: number, version: number, deadline: number, plan: import('../value/copy').Plan | null, tags: number[] | null, size: number }} Entry
+ * `plan`: how to copy the value for each hit; null where every hit may have the value itself.
+ * `size`: bytes that V8 keeps for it (weight.js).
+ * `slot` and `version`: of the key's own counter.
+ * `tags`: slots and versions in turn, the key's own first, then those of its tags; null where it has no tags.
+ * `deadline`: in whole milliseconds, which V8 keeps within the entry: one more look at memory would be a tenth of a
+ * hit.
+ * @typedef {{ value: any, slot: number, version: number, deadline: number, plan: import('../value/copy').Plan | null,
+ *   tags: number[] | null, size: number }} Entry
  */
 
 class Hot {
   /**
    * @param {Int32Array} versions
    * @param {boolean} frozen
-   * @param {number} clock where, among the versions, stands until when they are vouched for
-   * @param {() => number} now of the clock in which that is
-   * @param {(bytes: number) => number} hold reserves so many bytes of the engine's bound; how many there are
+   * @param {number} clock the index, among the versions, of the moment until which Redis vouches for them
+   * @param {() => number} now the engine's clock, in which that moment is given
+   * @param {(bytes: number) => number} hold reserves bytes of the engine's bound; returns how many it got
    */
   constructor(versions, frozen, clock, now, hold) {
     this.versions = versions;
     this.frozen = frozen;
     this.clock = clock;
     this.now = now;
-    /** What `loopTime()` was when that clock was 0. */
+    /** The value of `loopTime()` when the engine's clock was 0. */
     this.origin = loopTime() - now();
-    /** From when deadlines count. */
+    /** The moment from which deadlines count. */
     this.began = loopTime();
     /** @type {Map<string, Entry>} */
     this.map = new Map();
@@ -57,7 +64,7 @@ class Hot {
   }
 
   /**
-   * The value, or undefined, which no stored value is.
+   * The value, or undefined where there is none; no stored value is undefined.
    * @param {string} key
    */
   get(key) {
@@ -65,8 +72,7 @@ class Hot {
     if (entry === undefined) return undefined;
     const now = loopTime();
     if (!this.vouched(now)) {
-      // Redis is away, or this process was stopped. None of it is served again, and the fallback tier has use for the
-      // room.
+      // Redis is away, or this process was stopped. No hot value is served again, and the fallback tier needs the room.
       this.clear();
       return undefined;
     }
@@ -83,14 +89,15 @@ class Hot {
   }
 
   /**
-   * Whether Redis vouched for what is held a short while ago. A process that was stopped must not serve it before Rust has read what came meanwhile.
+   * Whether Redis vouched for the hot values a short while ago. A process that was stopped must not serve them before
+   * Rust has read the invalidations that came meanwhile.
    * @param {number} now of `loopTime()`
    */
   vouched(now) {
     const until = Atomics.load(this.versions, this.clock);
-    // Both are the low bits of moments nearby: what counts is the sign of the difference.
+    // Both are the low 32 bits of moments close to each other: the sign of the difference tells which is later.
     if (((now - this.origin - until) | 0) <= 0) return true;
-    // Rarely; and should the two clocks have parted, as they may when a machine sleeps, they meet again here.
+    // This is rare. Should the two clocks have drifted apart, as when a machine sleeps, this aligns them again.
     this.origin = now - this.now();
     return ((now - this.origin - until) | 0) <= 0;
   }
@@ -101,7 +108,7 @@ class Hot {
     return true;
   }
 
-  /** Whether a near hit may become hot. */
+  /** Whether the next near hit may become hot. */
   wants() {
     return (this.map.size < MAX_ENTRIES && !this.room.full) || ++this.asked % ADMIT_ONE_IN === 0;
   }
@@ -110,7 +117,7 @@ class Hot {
    * Takes a value that Rust found in the near cache, and gives it to its caller.
    * @param {string} key
    * @param {string} text
-   * @param {number[]} versions slots and their versions in turn, as they were before the look-up: the key's own, then its tags'
+   * @param {number[]} versions slots and their versions in turn, from before the look-up: the key's own, then its tags'
    * @param {number} deadline of `loopTime()`
    */
   admit(key, text, versions, deadline) {
@@ -128,14 +135,14 @@ class Hot {
       this.room.take(size);
       while (this.map.size > MAX_ENTRIES || this.room.short)
         this.forget(/** @type {string} */ (this.map.keys().next().value));
-      // What is kept is what JSON.parse made: V8 may keep a copy of it in a wider form.
+      // Keeps the value that JSON.parse made and gives away the copy: V8 may keep a copy in a wider form.
       if (plan !== null) return copyBy(value, plan);
     }
     return value;
   }
 
   /**
-   * A value that is not kept, as if it were.
+   * A value that is not kept, in the form of a hit: frozen where hits are.
    * @param {any} value
    */
   give(value) {
@@ -158,7 +165,7 @@ class Hot {
 }
 
 /**
- * A text that holds on to no other: what was cut out of a longer one keeps the whole of that alive.
+ * The same text without a reference to another one: a part of a longer string keeps the whole string alive.
  * @param {string} text
  */
 function ownText(text) {

@@ -1,16 +1,15 @@
-// The room that the hot values of one cache take, reserved in the engine's bound (src/engine/tier/budget.rs) before it is
-// taken.
+// The room of one cache's hot values, reserved in the engine's bound (src/engine/tier/budget.rs) before it is taken.
 //
-// Asking is a call into Rust, so it is done in steps: room is reserved by a step more than is needed, and given back
-// when some steps of it are not. Where Rust gives less than was asked for, hot values make do
-// with it, and ask again after some time, as other threads and caches give back what they do not need.
+// Each request is a call into Rust, so room is reserved in steps: a step more than needed, and given back when several
+// steps are unused. Where Rust grants less than requested, hot values make do with it and ask again after some time, as
+// other threads and caches give back room that they do not need.
 'use strict';
 
 // Bytes.
 const STEP = 256 * 1024;
-// Room that is kept without need, so that hot values that come and go do not ask each time.
+// Unused bytes that are kept, so that hot values that come and go do not cause a request each time.
 const SPARE = 4 * STEP;
-// Of values admitted while there is no more room, one in so many asks again.
+// While room is refused, one admitted value in ASK_ONE_IN asks again.
 const ASK_ONE_IN = 1024;
 
 class Room {
@@ -19,7 +18,7 @@ class Room {
     this.hold = hold;
     this.taken = 0;
     this.held = 0;
-    /** Rust gave less than it was asked for. */
+    /** Rust granted less than requested. */
     this.refused = false;
     this.asks = 0;
   }
@@ -29,7 +28,7 @@ class Room {
     return this.taken > this.held;
   }
 
-  /** Whether what comes takes the place of something. */
+  /** Whether a new value takes the place of an old one. */
   get full() {
     return this.refused && this.held - this.taken < STEP / 16;
   }
@@ -51,7 +50,7 @@ class Room {
     this.reserve(0);
   }
 
-  /** Holds what is taken and no more, for those who look. */
+  /** Gives back unused room, so that statistics show what is taken. */
   settle() {
     if (this.held > this.taken) this.reserve(this.taken);
   }

@@ -1,14 +1,13 @@
-// What V8 keeps for a value that JSON.parse made, in bytes: what a hot value is counted as.
+// The weight of a hot value: the bytes that V8 keeps for a value that JSON.parse made.
 //
 // The length of its text says little: `[[],[],[]]` takes twenty times as much memory as text, a long string just as
-// much. So the value is walked once, when it is admitted, and each part
-// counts what V8 allocates for it on a 64-bit machine. docs/memory.md has the figures beside measured heaps.
+// much. So the value is walked once, when it is admitted, and each part counts the bytes that V8 allocates for it on a
+// 64-bit machine. docs/memory.md has the figures beside measured heaps.
 //
-// Names and short strings that JSON.parse has met before are one string for all values that have them; they count once,
-// when they are met first.
+// All values share the names and short strings that JSON.parse has met before; each counts once, when it is first met.
 'use strict';
 
-// Headers, in bytes: of a string, an object, an array, and the elements that it has; and a number that is no small
+// Bytes of the headers of a string, an object, an array and an array's elements; and of a number that is no small
 // integer.
 const STRING = 16;
 const OBJECT = 24;
@@ -18,25 +17,25 @@ const NUMBER = 16;
 const WORD = 8;
 // Slots that V8 leaves in an object of few names.
 const LEAST_SLOTS = 4;
-// A name that no object had before: its slot in tables of names, or the object is a dictionary.
+// Bytes of a name that no object had before: its slot in tables of names, or in the object as a dictionary.
 const NEW_NAME = 60;
-// JSON.parse shares strings up to this length.
+// Code units. JSON.parse shares strings up to this length.
 const LONGEST_SHARED = 10;
-// And how many of them are remembered here; then begins a new collection.
+// Names and short strings that are remembered here; beyond this the set is reset.
 const MOST_MET = 8192;
 // Deeper values are not kept: the walk is recursive, and so is the copy.
 const DEEPEST = 64;
 
 const WIDE = /[^\0-\xff]/;
-// What can make a string of two bytes a character.
+// A text that may hold strings of two bytes a character.
 const MAY_BE_WIDE = /[^\0-\xff]|\\u/;
 
-// And beside a hot value: its entry in the map, with its object, and the header of its key.
+// Bytes beside a hot value: its entry in the map, the entry's object, and the header of its key.
 const ENTRY = 152;
 
 /** @type {Set<string>} names and short strings that were counted */
 let met = new Set();
-// Of the value that is being walked.
+// Of the value that is being walked: its text may hold wide characters; it is to be frozen.
 let wide = false;
 let frozen = false;
 
@@ -90,7 +89,7 @@ function weighArray(array, depth) {
   let bytes = ARRAY + ELEMENTS + WORD * array.length;
   let numbers = 0;
   let boxed = 0;
-  // A copy is looked at, for the same reason as in copy.js.
+  // Walks a copy, for the same reason as value/copy.js.
   const parts = array.slice();
   for (let i = 0; i < parts.length; i++) {
     const part = parts[i];
@@ -100,7 +99,7 @@ function weighArray(array, depth) {
       if (!isSmall(part)) boxed++;
     }
   }
-  // An array of numbers alone holds them in place.
+  // An array of nothing but numbers holds them in place.
   return numbers < array.length || frozen ? bytes + boxed * NUMBER : bytes;
 }
 

@@ -1,8 +1,9 @@
-// One caller of getOrCompute whose key had no value at once: what it waits for, and what it gets.
+// One caller of getOrCompute whose key had no value at once: how it waits, and the value that it gets.
 //
-// It leads a flight, follows one, or waits for an answer from elsewhere, and asks again where that came to nothing. A value whose TTL has ended may be had
-// with the flight. Each caller, the leader and every follower, decides by its own options what that value is to it: all that it wants (`swr`), what it falls
-// back on when the function throws or is slow (`grace`), or nothing.
+// It leads a flight, follows one, or waits for an answer from elsewhere, and asks again where that gives no value. A
+// flight may come with a value whose TTL has ended. Each caller, leader and followers alike, decides by its own options
+// how it uses that value: serves it at once (`swr`), falls back on it when the function throws or is slow (`grace`), or
+// ignores it.
 'use strict';
 
 const { HoldfastError } = require('../base/errors.js');
@@ -10,10 +11,10 @@ const { clearTimeout, hasOwn, now, pause, setTimeout, turn } = require('../base/
 const { Answer, Op } = require('../base/ops.js');
 const { UNREADABLE } = require('../value/codec.js');
 
-// A flight that is to be followed and is not here is asked for again after so long: its beginning, or its end, is on
-// its way here.
+// The pause before a caller asks again for a flight that it was told to follow and that is not here: the message that
+// begins or ends the flight is on its way.
 const FOLLOW_PAUSE_MS = 5;
-// Node's timers hold a signed 32-bit number of milliseconds; beyond that is as good as never.
+// Node's timers hold a signed 32-bit number of milliseconds; a longer time is as good as never.
 const LONGEST_TIMER = 0x7fffffff;
 
 /** @typedef {import('./compute').Computer} Computer */
@@ -22,24 +23,24 @@ const LONGEST_TIMER = 0x7fffffff;
 /** @typedef {import('../value/codec').Codec} Codec */
 /** @typedef {import('./terms').Terms} Terms */
 
-/** A value whose TTL has ended, or that is to be refreshed before it does. */
+/** A value whose TTL has ended, or that is refreshed before it ends. */
 class Stale {
   /**
    * @param {any} reply
-   * @param {number} age milliseconds since its TTL ended; negative: until it ends
+   * @param {number} age milliseconds since its TTL ended; negative where it has not ended yet
    */
   constructor(reply, age) {
     this.reply = reply;
     this.endedAt = now() - age;
   }
 
-  /** @param {Terms} terms whose caller wants no other */
+  /** @param {Terms} terms of a caller; whether this value satisfies it */
   servesAtOnce({ swr }) {
     const { age } = this;
     return age < 0 || age < swr;
   }
 
-  /** @param {Terms} terms whose caller falls back on it */
+  /** @param {Terms} terms of a caller; whether it may fall back on this value */
   servesInNeed({ grace }) {
     return this.age < grace;
   }
@@ -71,8 +72,8 @@ function staleOf(codec, [, , age, reply]) {
 }
 
 /**
- * How long a call waits: one timer. It keeps the process alive until the call is settled, and runs on for what it
- * leads.
+ * How long a call waits: one timer. It keeps the process alive until the call is settled, and runs on for the flights
+ * that the call leads.
  */
 class Patience {
   /**
@@ -93,7 +94,7 @@ class Patience {
     if (--this.holders === 0) clearTimeout(this.timer);
   }
 
-  /** The call is settled. Functions may go on without it; whoever asks after its time is to lead anew. */
+  /** The call is settled. Its functions may go on; after its time the next caller leads anew. */
   leave() {
     this.timer?.unref();
     this.release();
@@ -112,13 +113,13 @@ class Caller {
     this.key = key;
     this.fn = fn;
     this.terms = terms;
-    /** @type {Flight | null} what it leads */
+    /** @type {Flight | null} the flight that it leads */
     this.leads = null;
-    /** @type {Flight | null} what it waits for */
+    /** @type {Flight | null} the flight that it waits for */
     this.follows = null;
     /** The id of the answer that it waits for, or 0. */
     this.waiter = 0;
-    /** @type {Stale | null} what it falls back on */
+    /** @type {Stale | null} the value that it falls back on */
     this.spare = null;
     this.dropped = false;
     this.settled = false;
@@ -134,9 +135,9 @@ class Caller {
   }
 
   /**
-   * Settles with what comes first: a value, an error, or the end of its patience.
+   * Settles with a value, an error, or the end of its patience, whichever comes first.
    * @param {any[]} first the answer that it got
-   * @param {Patience | null} [shared] with other callers of one call, which tells them to give up
+   * @param {Patience | null} [shared] of all callers of one call, which tells them to give up
    * @returns {Promise<any>}
    */
   wait(first, shared = null) {
@@ -166,7 +167,7 @@ class Caller {
             if (answer[0] === Answer.STALE) computer.staleServed++;
             return this.settle(this.resolve, value);
           }
-          // What came back after it had been removed will do so again.
+          // An unreadable value that came back after it was removed would come back again.
           if (this.dropped) return this.settle(this.resolve, await computer.start([key], this.fn));
           this.drop();
           break;
@@ -184,13 +185,13 @@ class Caller {
         case Answer.FOLLOW: {
           const flight = answer[2] ?? computer.flight(answer[1]);
           if (flight !== undefined) return this.join(flight);
-          // It has ended, or the answer that begins it is still on its way here: an answer given at once overtakes a wake-up. Asked again at once,
-          // in memory mode, the event loop would turn on the spot and never get to that wake-up.
+          // The flight has ended, or the answer that begins it is still on its way: an answer given at once overtakes a
+          // wake-up. In memory mode, asking again at once would keep the event loop from ever reaching that wake-up.
           await (missed++ === 0 ? turn() : pause(FOLLOW_PAUSE_MS));
           if (this.settled) return;
           break;
         }
-        // AGAIN, or ELSEWHERE, which was said to one of many: alone it waits for it.
+        // AGAIN; or ELSEWHERE, the answer to one key of several: asked for alone, the key is waited for.
       }
       computer.asking++;
       try {
@@ -213,14 +214,14 @@ class Caller {
   }
 
   /**
-   * Waits for a flight as far as its own terms say.
+   * Waits for a flight, as long as this caller's own terms say.
    * @param {Flight} flight
    */
   join(flight) {
     const { stale, ended } = flight;
     if (stale?.servesAtOnce(this.terms)) return this.settle(this.resolve, this.serve(stale));
     if (stale?.servesInNeed(this.terms)) this.spare = stale;
-    // What it came to may be on its way to Rust.
+    // The function has ended; its result may still be on its way to Rust.
     if (ended !== null) return this.landed(flight, ended);
     if (this.spare !== null) this.soft = after(this.terms.timeout, () => this.fallBack(undefined));
     this.follows = flight;
@@ -228,7 +229,7 @@ class Caller {
   }
 
   /**
-   * The flight that it waits for is over. Nothing that happens here reaches the others who wait for it.
+   * The flight that it waits for is over. No exception of this caller's reaches the others that wait for it.
    * @param {Flight} flight
    * @param {Ended} ended
    */
@@ -243,7 +244,7 @@ class Caller {
     }
   }
 
-  /** The flight that it waits for comes to nothing. */
+  /** The flight that it waits for never begins. */
   again() {
     this.follows = null;
     this.spare = null;
@@ -252,7 +253,7 @@ class Caller {
   }
 
   /**
-   * @param {unknown} error for want of a stale value
+   * @param {unknown} error the rejection where there is no stale value
    */
   fallBack(error) {
     if (this.settled) return;
@@ -266,13 +267,13 @@ class Caller {
     }
   }
 
-  /** The caller has waited for as long as it would. */
+  /** The caller's patience is over. */
   giveUp() {
     if (this.leads !== null) this.computer.overdue(this.leads);
     this.fallBack(tooLate(this.terms));
   }
 
-  /** Nobody takes what it waits for. */
+  /** The result of this caller is no longer wanted. */
   leave() {
     this.settle(ignore, undefined);
   }
@@ -284,7 +285,7 @@ class Caller {
   settle(end, result) {
     if (this.settled) return;
     this.settled = true;
-    // First, as nothing of what follows may keep the caller from it.
+    // First, as nothing that follows may keep the result from the caller.
     end(result);
     clearTimeout(this.soft);
     if (this.alone) this.patience?.leave();
@@ -299,7 +300,7 @@ class Caller {
     return stale.take(this.computer.codec);
   }
 
-  /** Removes what no caller can read, so that it is computed. */
+  /** Removes a value that no caller can read, so that it is computed anew. */
   drop() {
     this.dropped = true;
     this.computer.codec.unreadable++;
@@ -307,7 +308,7 @@ class Caller {
   }
 }
 
-/** @param {Terms} terms of a call that has waited for as long as it would */
+/** @param {Terms} terms of a call whose patience is over */
 function tooLate({ hardTimeout }) {
   return new HoldfastError(
     'ERR_COMPUTE_TIMEOUT',
@@ -324,7 +325,7 @@ function after(ms, act) {
 }
 
 /**
- * Whether a flight failed. Its own property: Object.prototype may have anything.
+ * Whether a flight failed. Only an own property counts, as Object.prototype may have been extended.
  * @param {Ended} ended
  * @returns {ended is { error: unknown }}
  */

@@ -1,10 +1,11 @@
-// getOrComputeMany: one question for all keys, and one call of the function for all that this caller is to compute.
+// getOrComputeMany: one question for all keys, and one call of the function for all keys that this caller must compute.
 //
-// Each key has a flight and a caller of its own, as if it had been asked for alone: so it is shared with single calls of the same key, in both directions. What
-// is special is the function of these callers: it calls the caller's function once, for all of them, and takes its own element.
+// Each key has a flight and a caller of its own, as in a single call: so single calls of the same key share it, in both
+// directions. Only the function of these callers is special: it calls the application's function once, for all of them,
+// and takes its own element.
 //
-// The call begins once it is known what it computes, and never waits for what others compute: two that asked for the same keys in another order would wait
-// for each other.
+// The function is called once its keys are known, and never waits for keys that other calls compute: two calls with the
+// same keys in another order would wait for each other.
 'use strict';
 
 const { turn } = require('../base/host.js');
@@ -20,7 +21,7 @@ const { termsOf } = require('./terms.js');
 /** @typedef {import('./terms').Terms} Terms */
 /** @typedef {(keys: string[]) => unknown} Fn */
 
-/** One call of the function, for keys that are gathered before it begins. */
+/** One call of the function, for keys that are gathered before the call begins. */
 class Joint {
   /**
    * @param {Computer} computer
@@ -79,7 +80,7 @@ async function getOrComputeMany(computer, keys, fn, given) {
     else values.set(key, hot);
   }
   if (cold.length === 0 && isDue()) await turn();
-  // Between the last answer and the first caller, too.
+  // Counts this call also between the last answer and the first caller.
   computer.waiting++;
   const asked = new Asked(computer, terms);
   /** @type {[Caller, any[]][]} */
@@ -90,7 +91,7 @@ async function getOrComputeMany(computer, keys, fn, given) {
     callers = callersOf(computer, cold, answers, fn, terms, values);
     for (const [key, value] of await asked.waitForAll(callers)) values.set(key, value);
   } finally {
-    // Where one key's error ended the call, nobody takes what the others wait for.
+    // Where one key's error ended the call, the other callers' results are no longer wanted.
     try {
       for (const [caller] of callers) caller.leave();
       asked.end();
@@ -101,7 +102,7 @@ async function getOrComputeMany(computer, keys, fn, given) {
   return inOrder(wanted, values, computer.codec);
 }
 
-/** What one call asks for, and how long it waits for that. */
+/** The questions of one call, and how long it waits for their answers. */
 class Asked {
   /**
    * @param {Computer} computer
@@ -112,19 +113,19 @@ class Asked {
     this.terms = terms;
     this.late = false;
     this.ended = false;
-    /** @type {Patience | null} from when there is something to wait for */
+    /** @type {Patience | null} begins with the first answer or flight that is waited for */
     this.patience = null;
-    /** @type {Map<number, [key: string, answer: (late: any[]) => void]>} answers that are to come, by their ids */
+    /** @type {Map<number, [key: string, answer: (late: any[]) => void]>} answers still to come, by their ids */
     this.waiters = new Map();
-    /** @type {Set<Flight>} leads that were taken, and whose functions have not begun */
+    /** @type {Set<Flight>} flights that this call leads, and whose functions have not begun */
     this.reserved = new Set();
     /** @type {[Caller, any[]][]} */
     this.callers = [];
   }
 
   /**
-   * Resolves to an answer that is none to wait. A lead is taken at once, as others of this environment may be told to
-   * follow before the function begins.
+   * Resolves to an answer other than to wait. A lead is taken at once, as other callers of this environment may be told
+   * to follow before the function begins.
    * @param {string} key
    * @returns {Promise<any[]>}
    */
@@ -136,7 +137,7 @@ class Asked {
       if (answer[0] === Answer.WAIT && !this.ended) answer = await this.until(key, answer);
       if (this.ended) computer.decline(key, answer);
       else if (answer[0] === Answer.LEAD) this.reserved.add(computer.reserve(key, answer));
-      // It may have ended by the time that the other keys' answers are here: what it came to is for this call as well.
+      // The flight may end before the other keys' answers are here: its result is for this call as well.
       else if (answer[0] === Answer.FOLLOW) answer.push(computer.flight(answer[1]));
       return answer;
     } finally {
@@ -147,7 +148,7 @@ class Asked {
   /**
    * @param {string} key
    * @param {any[]} answer to wait
-   * @returns {Promise<any[]>} the one that comes
+   * @returns {Promise<any[]>} the answer that comes
    */
   until(key, [, coming, waiter]) {
     this.begin();
@@ -166,7 +167,7 @@ class Asked {
     const patience = this.begin();
     this.callers = callers;
     const waits = callers.map(([caller, answer]) => caller.wait(answer, patience));
-    // From here on each of them ends what it leads.
+    // From here on each caller ends the flight that it leads.
     this.reserved.clear();
     const values = await Promise.all(waits);
     return values.map((value, i) => [callers[i][0].key, value]);
@@ -177,7 +178,7 @@ class Asked {
     return this.patience;
   }
 
-  /** They give up as one: had only the first told Rust so, the next call would follow the others' flights. */
+  /** All callers give up together: if only the first did, the next call would follow the others' flights. */
   giveUp() {
     for (const [caller] of this.callers) caller.giveUp();
     this.late = true;
@@ -190,7 +191,7 @@ class Asked {
     this.patience?.leave();
   }
 
-  /** No function begins any more: others shall lead, and nobody waits for answers. */
+  /** No function begins any more: other calls may lead, and no answer is waited for. */
   decline() {
     this.ended = true;
     for (const [waiter, [key, resolve]] of this.waiters) {
@@ -207,7 +208,7 @@ class Asked {
 }
 
 /**
- * Takes what was found, and gives each other key its caller; those who wait for the function come first.
+ * Takes the values that were found, and makes a caller for each other key; callers that need the function come first.
  * @param {Computer} computer
  * @param {string[]} keys
  * @param {any[][]} answers
@@ -234,7 +235,7 @@ function callersOf(computer, keys, answers, fn, terms, values) {
     (needs ? needed : others).push([new Caller(computer, key, joint.add(key), terms), answers[i]]);
     if (needs && stale?.servesInNeed(terms)) spares++;
   }
-  // Where one key waits for the function anyhow, the others need not fall back on what they have before it has failed.
+  // Where one key must wait for the function anyway, the others fall back on stale values only when it has failed.
   const patient = { ...terms, timeout: Infinity };
   if (spares < needed.length) for (const [caller] of needed) caller.terms = patient;
   return [...needed, ...others];

@@ -1,8 +1,8 @@
 // getOrCompute on the event loop: runs the caller's function for the flights that Rust lets this environment lead.
 //
-// Rust decides who computes (src/engine/once/flight.rs). What must live here: the function itself, the error that it throws,
-// which reaches every follower of this environment unchanged (flights.js), and the time-outs of those who wait
-// (caller.js).
+// Rust decides which caller computes (src/engine/once/flight.rs). What must live here: the function itself, the error
+// that it throws, which reaches every follower of this environment unchanged (flights.js), and the time-outs of the
+// callers that wait (caller.js).
 'use strict';
 
 const { HoldfastError } = require('../base/errors.js');
@@ -29,7 +29,7 @@ class Computer {
    * @param {import('../value/codec').Codec} codec
    * @param {number} ttl the default, in milliseconds
    * @param {string} namespace
-   * @param {import('./flights').Flights} flights what all caches of this environment compute
+   * @param {import('./flights').Flights} flights those of all caches of this environment
    */
   constructor(channel, codec, ttl, namespace, flights) {
     this.channel = channel;
@@ -37,12 +37,12 @@ class Computer {
     this.usual = usualTerms(ttl);
     const { engine } = channel.handle;
     this.firstId = engine * TOKENS;
-    /** What it shares its keys with: the caches of one Redis and namespace. */
+    /** The same for all caches that share their keys: those of one Redis and namespace. */
     this.scope = `${engine}:${namespace}:`;
     this.flights = flights;
     /** Callers that wait. */
     this.waiting = 0;
-    /** Questions whose answer may be to lead although their callers gave up. */
+    /** Questions not answered yet: the answer may be to lead, although the caller has given up. */
     this.asking = 0;
     this.staleServed = 0;
     /** @type {(() => void)[]} */
@@ -58,7 +58,7 @@ class Computer {
     checkFunction(fn, 'getOrCompute');
     const terms = termsOf(given, this.usual);
     this.refuseOwn(key);
-    // Most calls hit: what follows is only set up for those that do not.
+    // Most calls hit: a Caller is only made for the others.
     const hot = this.hot(key, terms);
     if (hot !== undefined) {
       // A loop of hot hits must let the event loop poll.
@@ -78,7 +78,7 @@ class Computer {
    * @param {Terms} terms
    */
   hot(key, terms) {
-    // Whether it is time for an early refresh is Rust's to say.
+    // Rust decides whether it is time for an early refresh.
     if (terms.beta > 0) return undefined;
     const value = this.channel.hot?.get(key);
     return value === undefined ? this.channel.near(key) : value;
@@ -114,7 +114,7 @@ class Computer {
   }
 
   /**
-   * Takes the lead that an answer gives: others may follow. Its function comes with `fly`.
+   * Takes the lead that an answer gives, so that others can follow. `fly` then runs the function.
    * @param {string} key
    * @param {any[]} answer
    * @returns {Flight}
@@ -149,7 +149,7 @@ class Computer {
       flight.end({ error });
       if (!flight.lost) await this.send(Op.ABANDON, key, Why.FAILED, token);
     } finally {
-      // Only now: answers that send followers here were on their way until Rust had said that the flight is over.
+      // Only now: until Rust has confirmed the end of the flight, answers that send followers here may be on their way.
       this.flights.remove(flight);
     }
   }
@@ -166,7 +166,7 @@ class Computer {
   }
 
   /**
-   * A flight loses its right to store: what it returns goes to those who follow it, and nobody else.
+   * A flight loses its right to store: its result goes to its followers alone.
    * @param {Flight} flight
    */
   abandon(flight) {
@@ -176,7 +176,7 @@ class Computer {
   }
 
   /**
-   * An answer for a caller that has given up: somebody else shall lead.
+   * Declines an answer whose caller has given up, so that another caller leads.
    * @param {string} key
    * @param {any[]} answer
    */
@@ -186,7 +186,7 @@ class Computer {
   }
 
   /**
-   * Nobody waits for an answer any more: nothing is kept for it, neither here nor in Rust, nor is the process.
+   * No caller waits for an answer any more: it is forgotten here and in Rust, and no longer keeps the process alive.
    * @param {string} key
    * @param {number} waiter
    */
@@ -196,7 +196,7 @@ class Computer {
   }
 
   /**
-   * Calls a function, and knows which keys are being computed while its synchronous part runs.
+   * Calls a function, and records the keys that it computes while its synchronous part runs.
    * @param {Iterable<string>} keys
    * @param {() => unknown} fn
    */
@@ -209,7 +209,7 @@ class Computer {
     }
   }
 
-  /** @param {string} key must not be what the calling function computes */
+  /** @param {string} key must not be one that the calling function computes */
   refuseOwn(key) {
     for (const outer of running) {
       if (outer.computer.scope !== this.scope || !outer.keys.has(key)) continue;
@@ -221,7 +221,7 @@ class Computer {
   }
 
   /**
-   * Tells Rust something whose answer matters to nobody.
+   * Sends an operation whose reply is ignored.
    * @param {number} kind
    * @param {string} key
    * @param {number} a
@@ -231,13 +231,13 @@ class Computer {
     return this.channel.call(kind, key, '', a, token).catch(ignore);
   }
 
-  /** A caller waits no more. */
+  /** A caller no longer waits. */
   left() {
     this.waiting--;
     this.wakeIdle();
   }
 
-  /** A question is answered, and what follows from the answer is done. */
+  /** A question is answered, and the answer is dealt with. */
   asked() {
     this.asking--;
     this.wakeIdle();
@@ -251,7 +251,7 @@ class Computer {
     if (this.whenIdle.length > 0 && this.idle) for (const resolve of this.whenIdle.splice(0)) resolve();
   }
 
-  /** Resolves once no caller waits. What still runs then (its callers did not wait for it) has lost its right to store. */
+  /** Resolves once no caller waits. Flights that still run, without callers, then lose their right to store. */
   async drained() {
     while (!this.idle) await new Promise((resolve) => this.whenIdle.push(() => resolve(undefined)));
     for (const flight of this.flights.of(this)) this.abandon(flight);

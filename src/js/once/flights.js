@@ -1,41 +1,44 @@
-// What this environment computes: one table for all of its caches, as Rust tells a caller of one of them to follow what
-// another one of the same URL and namespace computes.
+// The flights of this environment: one table for all of its caches, as Rust may tell a caller of one cache to follow
+// the flight of another cache with the same URL and namespace.
 //
-// A function that never settles would keep its flight for ever, and each `hardTimeout` begins another one. So flights
-// that their callers gave up on are bounded: the newest few may still store what they return, older ones lose that
-// right and are forgotten, here and in Rust.
+// A function that never settles would keep its flight for ever, and each `hardTimeout` begins another one. So the
+// flights whose callers gave up are bounded: the newest few may still store their results; older ones lose that right
+// and are forgotten, here and in Rust.
 'use strict';
 
 /** Flights of one key whose callers gave up, and that may still store. */
 const MAX_OVERDUE_OF_KEY = 2;
-/** The same, of all keys of this environment. */
+/** Such flights of all keys of this environment. */
 const MAX_OVERDUE = 1_000;
 
 /** @typedef {import('./caller').Caller} Caller */
 /** @typedef {import('./compute').Computer} Computer */
-/** @typedef {{ value: any, text: string | null } | { error: unknown }} Ended `text` is null where nothing was stored */
+/**
+ * How a flight ended; `text` is null where nothing was stored.
+ * @typedef {{ value: any, text: string | null } | { error: unknown }} Ended
+ */
 
 /** One run of a caller's function. */
 class Flight {
   /**
-   * @param {Computer} computer whose function runs
+   * @param {Computer} computer of the cache whose caller gave the function
    * @param {string} key
-   * @param {number} token by which Rust knows it
-   * @param {InstanceType<typeof import('./caller').Stale> | null} stale the value that it is to replace
+   * @param {number} token its name in Rust
+   * @param {InstanceType<typeof import('./caller').Stale> | null} stale the value that it replaces
    */
   constructor(computer, key, token, stale) {
     this.computer = computer;
     this.key = key;
     this.token = token;
     this.stale = stale;
-    /** @type {Set<Caller>} who waits for it, its leader among them; who gives up leaves nothing here */
+    /** @type {Set<Caller>} the callers that wait for it, its leader among them; a caller that gives up is removed */
     this.followers = new Set();
     /** @type {import('./caller').Patience | null} how long its leader's call waits */
     this.patience = null;
     /** @type {Ended | null} */
     this.ended = null;
     this.overdue = false;
-    /** It may store nothing any more, and Rust knows nothing of it. */
+    /** It may no longer store its result, and Rust has forgotten it. */
     this.lost = false;
   }
 
@@ -57,7 +60,7 @@ class Flight {
     }
   }
 
-  /** Its function never begins: who waits for it asks anew. */
+  /** Its function never begins: the callers that wait for it ask anew. */
   scatter() {
     const followers = [...this.followers];
     this.followers.clear();
@@ -70,7 +73,7 @@ class Flights {
   constructor() {
     /** @type {Map<number, Flight>} */
     this.byId = new Map();
-    /** @type {Map<string, Flight[]>} those whose callers gave up, by key; the latest come last */
+    /** @type {Map<string, Flight[]>} the flights whose callers gave up, by key; the latest come last */
     this.late = new Map();
     this.lateCount = 0;
   }
@@ -101,7 +104,7 @@ class Flights {
   /**
    * Its callers gave up.
    * @param {Flight} flight
-   * @returns {Flight | null} one that is to lose its right to store for it
+   * @returns {Flight | null} a flight that must lose its right to store, to make room for this one
    */
   overdue(flight) {
     flight.overdue = true;

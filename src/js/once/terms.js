@@ -1,17 +1,18 @@
-// The options of getOrCompute and getOrComputeMany, checked and in milliseconds, and what of them Rust is told.
+// The options of getOrCompute and getOrComputeMany, checked and in milliseconds, and the part of them that Rust needs.
 'use strict';
 
 const { checkOptions, checkTags, describe, invalid, listOf, toMs } = require('../options/arguments.js');
 
 const OPTIONS = ['ttl', 'swr', 'grace', 'timeout', 'hardTimeout', 'jitter', 'earlyRefresh', 'tags', 'lock'];
 const DEFAULT_HARD_TIMEOUT_MS = 30_000;
-// Of swr and grace; 31 years. What is kept for ever needs a TTL of Infinity.
+// Upper bound of swr and grace: 31 years. A value that is kept for ever needs a TTL of Infinity.
 const LONGEST_WINDOW_MS = 1e12;
 
 /**
- * `extra`: how long an entry is of use beyond its TTL. `beta`: earlyRefresh. `asking`: what BEGIN is told, once it has been asked for.
- * @typedef {{ ttl: number, swr: number, grace: number, extra: number, timeout: number, hardTimeout: number, jitter: number, beta: number,
- *   tags: string[] | undefined, lock: boolean, asking: string | null }} Terms
+ * `extra`: milliseconds for which an entry is of use after its TTL. `beta`: earlyRefresh. `asking`: the extras of
+ * BEGIN; null until they are needed.
+ * @typedef {{ ttl: number, swr: number, grace: number, extra: number, timeout: number, hardTimeout: number,
+ *   jitter: number, beta: number, tags: string[] | undefined, lock: boolean, asking: string | null }} Terms
  */
 
 /**
@@ -61,7 +62,7 @@ function termsOf(given, usual) {
     beta,
     tags,
     lock: lock !== false,
-    // Hits of calls without these shall not pay for them.
+    // Calls without these options have no extras to write.
     asking: tags === undefined && swr === 0 && grace === 0 && beta === 0 ? '' : null,
   };
 }
@@ -113,7 +114,7 @@ function storingOf({ ttl, tags, extra, beta }, ms) {
 
 /**
  * @param {string[] | undefined} tags
- * @param {[string, number][]} members those that are not 0 are told
+ * @param {[string, number][]} members written where they are not 0
  */
 function extrasFor(tags, members) {
   let text = tags === undefined ? '' : `,"tags":${listOf(tags)}`;
@@ -122,7 +123,7 @@ function extrasFor(tags, members) {
 }
 
 /**
- * The TTL of one entry: shortened at random by up to the part `jitter` of it.
+ * The TTL of one entry: shortened at random, by the fraction `jitter` at most.
  * @param {Terms} terms
  */
 function ttlFor({ ttl, jitter }) {

@@ -1,5 +1,5 @@
-// The checks of what callers pass: keys, times, tags, options. Options are own properties of plain objects: what
-// another dependency put on Object.prototype is none.
+// Checks the arguments of calls: keys, times, tags, options. Options are own properties of plain objects: a property
+// that another dependency put on Object.prototype is not one.
 'use strict';
 
 const { HoldfastError } = require('../base/errors.js');
@@ -26,16 +26,16 @@ function invalid(message, cause) {
 function checkKey(key) {
   if (typeof key !== 'string')
     throw new HoldfastError('ERR_INVALID_KEY', `a key must be a string, not ${describe(key)}`);
-  // One comparison for all keys but those that begin with a NUL.
+  // One comparison suffices for a key that does not begin with a NUL.
   if (key.charCodeAt(0) === 0 && (key.startsWith(TAG) || key.startsWith(REFRESH)))
     throw new HoldfastError('ERR_INVALID_KEY', 'a key must not begin as the keys of tags and refreshes do');
-  // The rest is the engine's check. A key longer than a turn's text may be would take its neighbours with it.
+  // The engine checks the rest. A key that exceeds the longest text of a turn would make the calls around it fail.
   if (key.length > MAX_KEY_BYTES) throw new HoldfastError('ERR_INVALID_KEY', 'a key may have 65,535 bytes at most');
   return key;
 }
 
 /**
- * The whole of the engine's check, for what must be known before anything is sent.
+ * All that the engine checks of a key, for calls that must know before anything is sent.
  * @param {unknown} key
  * @returns {string}
  */
@@ -88,7 +88,7 @@ function checkTags(tags) {
 /**
  * The function that computes.
  * @param {unknown} fn
- * @param {string} name of whom it was given to
+ * @param {string} name of the function that it was given to
  */
 function checkFunction(fn, name) {
   if (typeof fn !== 'function') throw invalid(`${name} needs a function that computes, not ${describe(fn)}`);
@@ -102,7 +102,7 @@ function checkFunction(fn, name) {
 function pairsOf(entries) {
   if (entries === null || typeof entries !== 'object') throw invalid(`expected entries, not ${describe(entries)}`);
   if (!isIterable(entries)) {
-    // A Date or a WeakMap has no entries, which would be no error and store nothing.
+    // A Date or a WeakMap has no entries: the call would store nothing, without an error.
     if (!isPlain(entries)) throw invalid('entries must be a Map, an iterable of pairs, or a plain object');
     return Object.entries(entries);
   }
@@ -140,7 +140,7 @@ function toMs(seconds, name = 'a ttl') {
 }
 
 /**
- * As Array.isArray, which throws where a proxy was revoked.
+ * Array.isArray, but false for a revoked proxy, for which that throws.
  * @param {unknown} value
  * @returns {value is any[]}
  */
@@ -166,7 +166,7 @@ function isPlain(value) {
     // Only the Object.prototype of a realm ends a chain and has this name.
     return Object.getPrototypeOf(prototype) === null && hasOwn(prototype, 'isPrototypeOf');
   } catch {
-    // A proxy that was revoked, or does not tell.
+    // A proxy that is revoked, or whose trap throws.
     return false;
   }
 }
@@ -181,7 +181,7 @@ function isPlain(value) {
 function ownOf(given, known, refuse) {
   /** @type {Record<string, unknown>} */
   const own = Object.create(null);
-  // Not only the enumerable names: an option that is there counts, and `Math` or `arguments` are no options.
+  // All own names, not only the enumerable ones: each counts as an option, so that `Math` and `arguments` are refused.
   let names;
   try {
     names = Object.getOwnPropertyNames(given);
@@ -238,7 +238,7 @@ function ttlOf(options, byDefault) {
 }
 
 /**
- * What else crosses with an entry that is stored.
+ * The extras of an entry that is stored: its tags, as JSON.
  * @param {ReturnType<typeof setOptions>} options
  */
 function extrasOf(options) {
@@ -248,15 +248,15 @@ function extrasOf(options) {
 }
 
 /**
- * The JSON text of a list of texts: not of the list itself, which inherits a `toJSON` if Object.prototype was given
- * one.
+ * The JSON text of a list of texts. Not `stringify(texts)`: the list inherits a `toJSON` where Object.prototype was
+ * given one.
  * @param {readonly string[]} texts
  */
 function listOf(texts) {
   return `[${texts.map((text) => stringify(text)).join()}]`;
 }
 
-/** @param {unknown} value names a wrong argument without showing it, unless it is a number */
+/** @param {unknown} value a wrong argument; the text names its kind, and shows it only where it is a number */
 function describe(value) {
   if (value === null) return 'null';
   if (typeof value === 'number') return String(value);

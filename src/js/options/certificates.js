@@ -1,4 +1,4 @@
-// The certificates that TLS trusts besides the system's: tls.ca, HOLDFAST_TLS_CA, and those that Node itself is given.
+// The certificates that TLS trusts besides the system's: of tls.ca, HOLDFAST_TLS_CA and NODE_EXTRA_CA_CERTS.
 'use strict';
 
 const fs = require('node:fs');
@@ -7,7 +7,7 @@ const { variable } = require('../base/environment.js');
 const { misconfigured } = require('../base/errors.js');
 
 /**
- * What NODE_EXTRA_CA_CERTS names, read once, as Node does.
+ * The file of NODE_EXTRA_CA_CERTS, read once, as Node does.
  * @type {{ pem: Buffer | null, problem: string | null } | null}
  */
 let extra = null;
@@ -20,7 +20,7 @@ function caOption(ca) {
   if (ca === undefined) return ofEnvironment();
   return (Array.isArray(ca) ? Array.from(ca) : [ca]).map((pem) => {
     if (typeof pem === 'string') return Buffer.from(unescaped(pem));
-    // Of any realm: Jest has classes of its own.
+    // A Uint8Array of any realm: Jest has classes of its own.
     if (types.isUint8Array(pem)) return Buffer.from(pem);
     throw misconfigured('tls.ca must be PEM text, or an array of such');
   });
@@ -39,7 +39,7 @@ function ofEnvironment() {
 }
 
 /**
- * A PEM text whose line breaks were written as `\n`, as variables of one line must have them. PEM itself knows no
+ * Turns each written `\n` of a PEM text into a line break: variables of one line have them so. PEM itself has no
  * backslash.
  * @param {string} pem
  */
@@ -56,7 +56,7 @@ function extraCertificates() {
   return extra.pem ?? undefined;
 }
 
-/** What is wrong with them, once: a file that cannot be used is something to warn of, and no more, as it is to Node. */
+/** The problem of that file, given once. It is worth a warning and no more, as in Node. */
 function extraProblem() {
   const problem = extra?.problem ?? null;
   if (extra !== null) extra.problem = null;

@@ -1,4 +1,4 @@
-// What the environment and the caller's options say, gathered for Rust, which checks the parts that are its own.
+// The configuration of a cache: environment and options, gathered for Rust, which checks the parts that are its own.
 'use strict';
 
 const { flag, number, variable } = require('../base/environment.js');
@@ -26,18 +26,18 @@ const CODECS = /** @type {const} */ (['json', 'structured', 'raw']);
 const NEAR_OPTIONS = ['maxMemory', 'maxAge', 'values'];
 const TLS_OPTIONS = ['ca', 'insecure', 'servername'];
 const DEFAULT_TTL_SECONDS = 300;
-// Smaller values gain little by compression.
+// Bytes. Smaller values gain little by compression.
 const DEFAULT_COMPRESS_ABOVE = 1024;
 const DEFAULT_MAX_VALUE_BYTES = 32 * 1024 * 1024;
-// A text of base64 of it is well within what a string of V8 holds.
+// Bytes. As base64 it still fits into a string of V8.
 const LARGEST_MAX_VALUE_BYTES = 256 * 1024 * 1024;
 
 /** @typedef {typeof CODECS[number]} CodecName */
 /**
- * `hot`: hot values are held. `insecure`: any certificate is accepted. `given`: what Rust is told, on an object that
- * inherits nothing, as the binding reads names that are absent, too.
- * @typedef {{ ttl: number, logger: import('../../../index').Logger | null, insecure: boolean, hot: boolean, frozen: boolean,
- *   codec: CodecName, maxValueBytes: number, given: any }} Config
+ * `hot`: hot values are held. `insecure`: any certificate is accepted. `given`: the options for Rust, on an object that
+ * inherits nothing, as the binding also reads names that are absent.
+ * @typedef {{ ttl: number, logger: import('../../../index').Logger | null, insecure: boolean, hot: boolean,
+ *   frozen: boolean, codec: CodecName, maxValueBytes: number, given: any }} Config
  */
 
 /**
@@ -141,7 +141,7 @@ function typed(value, name, type) {
 }
 
 /**
- * The configuration of a further cache.
+ * The configuration of a cache made by createCache.
  * @param {unknown} options
  * @returns {Config}
  */
@@ -193,7 +193,7 @@ function fromEnvironment() {
 }
 
 /**
- * What is left of the environment when a part of it does not parse: memory mode, with defaults.
+ * The configuration where the environment does not parse: memory mode with defaults.
  * @returns {Config}
  */
 function inMemory() {

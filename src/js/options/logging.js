@@ -1,4 +1,4 @@
-// Loggers: the caller's own, or one of those that HOLDFAST_LOG names.
+// Loggers: the caller's own, or the one that HOLDFAST_LOG names.
 'use strict';
 
 const { variable } = require('../base/environment.js');
@@ -22,7 +22,7 @@ const toConsole = {
 
 /**
  * The logger that HOLDFAST_LOG names.
- * @param {boolean} [tolerant] process warnings where it names none
+ * @param {boolean} [tolerant] an unknown name means process warnings; else it throws
  * @returns {Logger | null}
  */
 function loggerOfEnvironment(tolerant = false) {
@@ -48,7 +48,7 @@ function loggerOfEnvironment(tolerant = false) {
 function loggerOption(logger) {
   if (logger === undefined) return loggerOfEnvironment();
   if (logger === null) return null;
-  // Loggers are mostly instances of a class: their functions may be inherited.
+  // Most loggers are instances of a class: their functions may be inherited.
   try {
     if (['info', 'warn', 'error'].every((level) => typeof logger[level] === 'function')) return logger;
   } catch (cause) {
@@ -58,8 +58,8 @@ function loggerOption(logger) {
 }
 
 /**
- * Tells a logger, whatever it does: in a tick of its own, and what it throws becomes a process warning, as a stream
- * that was closed is no reason to end the process.
+ * Calls a logger in a tick of its own. What it throws becomes a process warning: a stream that was closed is no reason
+ * to end the process.
  * @param {Logger | null} logger
  * @param {'info' | 'warn' | 'error'} level
  * @param {string} message
@@ -68,7 +68,7 @@ function tellLogger(logger, level, message) {
   if (logger === null) return;
   nextTick(async () => {
     try {
-      // It may be one that returns a promise.
+      // The logger may return a promise.
       await logger[level](message);
     } catch (error) {
       complain(error);

@@ -1,20 +1,27 @@
 // The codecs: how a value becomes the JSON text that crosses to Rust, and a reply becomes a value.
 //
-// JSON is what the bridge carries: with `json` the text is the value's own, and a reply is the value itself. Bytes cross as a JSON string of base64;
-// Rust stores the bytes. The exception is what `increment` made, which stays an integer that Redis can count with, and comes as a number.
+// The bridge carries JSON: with `json` the text is the value's own, and a reply is the value itself. Bytes cross as a
+// JSON string of base64, and Rust stores the bytes. The exception is a value that `increment` made: it stays an integer
+// that Redis can count with, and comes as a number.
 'use strict';
 
 const { HoldfastError } = require('../base/errors.js');
 const { parse, stringify: textOf } = require('../base/host.js');
 const { copyTree, frozenCopy } = require('./copy.js');
 
-// What decodes to no value.
+// In place of a value, for a reply that does not decode.
 const UNREADABLE = Symbol('unreadable');
 
 /**
- * The codec of one cache. `encode`: the text of a value. `take`: a value as its leaves, until the next one is taken; null where it must be encoded.
- * `decode`: the value of a reply (null stays null), or UNREADABLE. `read`: the same as `get` gives it, where UNREADABLE is counted and null. Both are null where the reply is the value. `parse`: the value of what `encode` made, for a further owner.
- * `copy`: a value for a further owner. `made`: what a caller gets of the value that its own function made. `unreadable`: how many replies were.
+ * The codec of one cache.
+ * `encode`: the text of a value.
+ * `take`: a value as its leaves, until the next one is taken; null where it must be encoded.
+ * `decode`: the value of a reply (null stays null), or UNREADABLE; null where the reply is the value.
+ * `read`: as `decode`, for `get`: an unreadable reply is counted, and null.
+ * `parse`: the value of a text that `encode` made, for a further owner.
+ * `copy`: a value for a further owner.
+ * `made`: the value that a caller gets from its own function.
+ * `unreadable`: how many replies did not decode.
  * @typedef {{
  *   encode: (value: unknown) => string,
  *   take: (value: unknown) => import('./leaves').Leaves | null,
@@ -49,7 +56,7 @@ function json(maxBytes, frozen, leaves) {
   return {
     encode(value) {
       const text = stringify(value, maxBytes);
-      // A code unit has three bytes at most, so that most texts need not be measured.
+      // A code unit has three bytes at most, so most texts need not be measured.
       if (text.length * 3 > maxBytes) checkSize(Buffer.byteLength(text), maxBytes);
       return text;
     },
@@ -68,7 +75,7 @@ function json(maxBytes, frozen, leaves) {
  * @returns {Codec}
  */
 function structured(maxBytes) {
-  // Here, as most processes never need it, and it is a tenth of what requiring the package takes.
+  // Required here, as most processes never need it, and it would be a tenth of the time of requiring the package.
   const v8 = require('node:v8');
   /** @param {any} reply */
   const decode = (reply) => {
@@ -79,7 +86,7 @@ function structured(maxBytes) {
     try {
       return v8.deserialize(bytes);
     } catch {
-      // Of a later version of V8, or of somebody else.
+      // Written by a later version of V8, or by another program.
       return UNREADABLE;
     }
   };
@@ -126,7 +133,7 @@ function raw(maxBytes) {
     decode,
     read: decode,
     parse: (text) => decode(text.slice(1, -1)),
-    // A copy of undefined, which a function may return, is asked for as well.
+    // The value may be undefined, which a function may return.
     copy: (value) => value && Buffer.from(bytesOf(value)),
     made: (value, text) => (Buffer.isBuffer(value) ? value : decode(text.slice(1, -1))),
     unreadable: 0,
@@ -139,9 +146,9 @@ function copyOf(value) {
   try {
     return parse(textOf(value));
   } catch (cause) {
-    // Somebody wrote a text so deep that JSON.parse reads it, and JSON.stringify has no stack to write it.
+    // The text may be so deep that JSON.parse reads it and JSON.stringify overflows the stack.
     const copy = copyTree(value);
-    // A function made it, with a toJSON that works once.
+    // A function may have made it, with a toJSON that works only once.
     if (copy === undefined)
       throw unserializable('the value has no second JSON form (a toJSON or getter that throws)', cause);
     return copy;
@@ -176,13 +183,14 @@ function stringify(value, maxBytes) {
  */
 function bytesOf(value) {
   if (ArrayBuffer.isView(value)) return Buffer.from(value.buffer, value.byteOffset, value.byteLength);
-  // Other texts would come back changed. Node 20 has isWellFormed; the types of its standard library are older.
+  // Strings that are not well-formed would come back changed. Node 20 has isWellFormed; the types of its standard
+  // library are older.
   if (typeof value === 'string' && /** @type {any} */ (value).isWellFormed()) return Buffer.from(value);
   throw unserializable("codec 'raw' stores bytes: a Buffer, another view of an ArrayBuffer, or a well-formed string");
 }
 
 /**
- * Bytes as they cross.
+ * Bytes as they cross: a JSON string of base64.
  * @param {Buffer} bytes
  * @param {number} maxBytes
  */

@@ -1,39 +1,41 @@
-// Fresh copies of what JSON.parse made, for less than parsing the text again.
+// Fresh copies of values that JSON.parse made, for less than parsing the text again; and frozen values.
 //
-// A copy differs from its original only in its objects and arrays: strings and numbers cannot be changed, so they are shared. V8 copies the properties of an object
-// of known shape (`{ ...object }`) and the elements of an array (`slice`) in one go, several times faster than a parser reads them from a text. What must
-// still be walked are the objects within: their places are written down once, when the value is kept, and values of one make share the plan: with a hundred
-// thousand of them, memory that was not read lately is most of what a copy costs.
+// A copy has its own objects and arrays, and shares the strings and numbers, which cannot change. V8 copies the
+// properties of an object of known shape (`{ ...object }`) and the elements of an array (`slice`) in one go, several
+// times faster than a parser reads them from a text. Only the objects within must be walked. A plan lists their places;
+// it is made once, when the value is kept, and values with the same places share it: with a hundred thousand values,
+// reading memory that was not read lately is most of the cost of a copy.
 'use strict';
 
 const { stringify } = require('../base/host.js');
 
-// Deeper values are parsed each time: the walk is recursive.
+// Levels of a value. Deeper values are parsed each time: the walk is recursive.
 const DEEPEST = 64;
 
-// So many plans are kept to be shared, and none that takes more text to say: values of that many makes, or that size, gain nothing by it.
+// Plans that are kept to be shared, and code units of the text that describes one. With more kinds of values, or larger
+// values, sharing gains nothing.
 const MOST_PLANS = 1024;
 const LONGEST = 1024;
 
-// What V8 keeps for a plan that no other value shares, and for each place in it, in bytes: see weight.js.
+// Bytes that V8 keeps for a plan that no other value shares, and for each place in it: see hot/weight.js.
 const PLAN = 120;
 const PLACE = 48;
 
 /**
- * Whether a value is an array, and where the objects within it are. `every`: each element of the array is one, with
- * this plan. `number`: 0 where the plan is not shared. `weight`: what
- * it takes in memory, with the plans within that are not shared; 0 where it is shared.
+ * Whether a value is an array, and where the objects within it are. `every`: the plan of each element, where all
+ * elements of the array are objects with the same plan. `number`: 0 where the plan is not shared. `weight`: bytes in
+ * memory, with the plans within that are not shared; 0 where it is shared.
  * @typedef {{ array: boolean, within: { key: string | number, plan: Plan }[], every: Plan | null, number: number,
  * weight: number }} Plan
  */
 
-/** @type {Map<string, Plan>} by what they say */
+/** @type {Map<string, Plan>} the shared plans, by the texts that describe them */
 const plans = new Map();
 /** @type {Plan['within']} */
 const NOTHING = [];
 
 /**
- * How to copy a value that JSON.parse made; undefined where it had better be parsed.
+ * How to copy a value that JSON.parse made; undefined where parsing its text again is better.
  * @param {any} value an object or array
  * @returns {Plan | undefined}
  */
@@ -50,8 +52,8 @@ function newPlan(value, depth) {
   if (depth > DEEPEST) return undefined;
   const array = Array.isArray(value);
   const within = [];
-  // A copy is looked at: optimized code that has met lists of other kinds puts each number of a list by itself before
-  // it reads one.
+  // Walks a copy of the list: optimized code that has met lists of other kinds boxes each number of a list before it
+  // reads one.
   const parts = array ? value.slice() : value;
   for (const key of array ? parts.keys() : Object.keys(value)) {
     const part = parts[key];
@@ -67,7 +69,7 @@ function newPlan(value, depth) {
 }
 
 /**
- * A plan, the first that said so.
+ * The shared plan with the same description, or a new one.
  * @param {boolean} array
  * @param {Plan['within']} within
  * @param {Plan | null} every
@@ -83,7 +85,7 @@ function shared(array, within, every) {
   }
   const first = plans.get(text);
   if (first !== undefined) return first;
-  // As many places as there are, and no room for more.
+  // `slice` leaves no spare room in the list.
   const places = within.length === 0 ? NOTHING : within.slice();
   if (text === '' || plans.size >= MOST_PLANS) return { array, within: places, every, number: 0, weight };
   const plan = { array, within: places, every, number: plans.size + 1, weight: 0 };
@@ -109,7 +111,7 @@ function copyBy(value, plan) {
 
 /**
  * A copy of a value of any depth, that shares no object with it.
- * @param {any} value an object or array that JSON.parse made; of any other one that has a cycle there is no copy
+ * @param {any} value an object or array; one that has a cycle, or an object twice, is not copied
  * @returns {any} undefined where there is none
  */
 function copyTree(value) {
@@ -133,7 +135,7 @@ function copyTree(value) {
   return whole;
 }
 
-/** @param {object} value what JSON.parse made: a tree, without cycles, and as deep as whoever wrote it likes */
+/** @param {object} value made by JSON.parse: a tree without cycles, of any depth */
 function freeze(value) {
   const objects = [value];
   for (let object = objects.pop(); object !== undefined; object = objects.pop()) {
@@ -144,7 +146,7 @@ function freeze(value) {
 }
 
 /**
- * A value of a cache with frozen values that was not hot, as if it were.
+ * Deeply freezes a value, as each hit of a cache with frozen values is frozen.
  * @param {any} value
  */
 function frozenCopy(value) {

@@ -1,49 +1,54 @@
-// Takes a plain value apart, so that the event loop need not write its JSON text: Rust does. Why, and how the leaves cross: src/engine/call/leaves.rs.
+// Takes a plain value apart into its leaves, so that Rust writes its JSON text and not the event loop. Why, and how the
+// leaves cross: src/engine/call/leaves.rs.
 //
-// The text that Rust writes must be the one that JSON.stringify would have written. So what is taken apart is only what is plain: strings, numbers, booleans, null, and lists and
-// objects of them, with `toJSON` where they have one. With anything else JSON.stringify takes the whole value, and tells what is wrong with it. What could still tell the two
-// apart is perverse: a getter that hides later names of its own object (`enumerable: false`), or a boxed value that was given the prototype of plain objects.
+// Rust must write the text that JSON.stringify would write. So only plain values are taken apart: strings, numbers,
+// booleans, null, and lists and objects of them, with `toJSON` where they have one. JSON.stringify takes every other
+// value as a whole, and its error says what is wrong with it. The two texts differ only for perverse values: a getter
+// that hides later names of its own object (`enumerable: false`), or a boxed value with the prototype of plain objects.
 'use strict';
 
 const { stringify } = require('../base/host.js');
 
-// Of a value, 64 KiB of them, which each environment keeps for the next one. JSON.stringify takes what has more.
+// Numbers of one value: 64 KiB, which each environment keeps for the next value. JSON.stringify takes values of more.
 const MOST = 8192;
-// Deeper values: the walk is recursive, and would not end in a cycle.
+// Levels of one value: the walk is recursive, and would not end in a cycle.
 const DEEPEST = 64;
-// So long is a leaf's text at most, quotes, separators and braces included, by the number: -1.2345678901234567e-300 and a comma.
+// Upper bound of JSON bytes for each number in the array, quotes, separators and braces included:
+// -1.2345678901234567e-300 and a comma.
 const LONGEST = 25;
-// Objects of more names, or longer ones, are rather tables whose names are data.
+// Names of an object, and code units of a name. Objects with more, or longer names, are mostly tables whose names are
+// data.
 const MOST_NAMES = 128;
 const LONGEST_NAME = 256;
-// Names of all shapes, seen once or known; then begins a new collection. What Rust knows it keeps.
+// Nodes of the tree of names; beyond this the tree is reset. Rust keeps the shapes that it knows.
 const MOST_NODES = 16384;
 // After a value that could be taken apart, take apart this many that follow; else try one value in TRY_ONE_IN.
 const APART_CREDIT = 8;
 const TRY_ONE_IN = 16;
 
-// What stands in place of the number of a shape: no object had it yet; one had; Rust keeps no more.
+// In place of a shape's number. NEW: no object had the shape yet. SEEN: one had. NEVER: Rust accepts no more shapes.
 const NEW = -1;
 const SEEN = -2;
 const NEVER = -3;
 
 /**
- * The names that objects have, in their order, as a tree: most objects at a place have the shape of the last one there, so that one comparison a name finds it.
+ * The names of objects, in their order, as a tree. Most objects at a place have the shape of the last one there, so
+ * that one comparison a name finds the shape.
  */
 class Node {
   /**
    * @param {Node | null} parent
-   * @param {string} name what leads here
+   * @param {string} name of the edge from the parent
    */
   constructor(parent, name) {
     this.parent = parent;
     this.name = name;
     /** @type {number} */
     this.depth = parent === null ? 0 : parent.depth + 1;
-    /** @type {number} bytes of the names until here at most, with quotes and colons */
+    /** @type {number} upper bound of bytes of the names on the way here, with quotes and colons */
     this.size = parent === null ? 0 : parent.size + name.length * 6 + 3;
     this.shape = NEW;
-    /** What came first, and what else came. */
+    /** The first name that followed, and its node; `others` has the further ones. */
     this.nextName = '';
     /** @type {Node | null} */
     this.next = null;
@@ -64,7 +69,7 @@ class Node {
     return node;
   }
 
-  /** The names that lead here, as Rust wants them. */
+  /** The names on the way here as JSON, a line each: the form in which Rust takes a shape. */
   names() {
     const names = [];
     for (let node = /** @type {Node} */ (this); node.parent !== null; node = node.parent)
@@ -73,18 +78,18 @@ class Node {
   }
 }
 
-/** The leaves of one value at a time, until the next is taken apart. */
+/** The leaves of one value, until the next one is taken apart. */
 class Leaves {
-  /** @param {(names: string) => number | null} number of Rust: the number of a shape */
+  /** @param {(names: string) => number | null} number asks Rust for the number of a shape */
   constructor(number) {
     this.number = number;
     this.numbers = new Float64Array(MOST);
-    /** How many of the numbers are the value's. */
+    /** How many of the numbers belong to the value. */
     this.count = 0;
     this.text = '';
-    /** Of the names in it. */
+    /** Upper bound of bytes of the names in it. */
     this.size = 0;
-    /** A shape in it is not known to Rust. */
+    /** Whether Rust does not know one of its shapes. */
     this.unknown = false;
     this.root = new Node(null, '');
     this.nodes = 0;
@@ -94,12 +99,13 @@ class Leaves {
   }
 
   /**
-   * Takes a value apart. False where JSON.stringify must take it: it is not plain, large, of a shape that is seen for the first or second time, or might have more than so many bytes.
+   * Takes a value apart. False where JSON.stringify must take it: it is not plain, is large, has a shape seen for the
+   * first time, or might have more than `maxBytes` bytes.
    * @param {unknown} value
    * @param {number} maxBytes
    */
   take(value, maxBytes) {
-    // A getter or a toJSON of the value that is being taken apart stores another one.
+    // A getter or a toJSON of the value that is being taken apart stores another value.
     if (this.busy) return false;
     if (this.credit === 0 && ++this.tries % TRY_ONE_IN !== 0) return false;
     this.busy = true;
@@ -117,7 +123,7 @@ class Leaves {
         return true;
       }
     } catch {
-      // The value's own code threw. It will once more, and is then told of.
+      // The value's own code threw. JSON.stringify runs it again, and reports its error.
     } finally {
       this.busy = false;
     }
@@ -126,14 +132,14 @@ class Leaves {
     return false;
   }
 
-  /** The value's strings, one behind the other; given away, as they may be large. */
+  /** The value's strings, one behind the other. They are not kept here, as they may be large. */
   strings() {
     const { text } = this;
     this.text = '';
     return text;
   }
 
-  /** The numbers, for longer than until the next value is taken apart. */
+  /** A copy of the numbers, which outlives the next value. */
   copy() {
     return { count: this.count, numbers: this.numbers.slice(0, this.count) };
   }
@@ -152,7 +158,7 @@ class Leaves {
         this.text += value;
         return true;
       case 'number':
-        // What is not finite is null, as in JSON.
+        // A number that is not finite becomes null, as in JSON.
         this.numbers[this.count++] = value - value === 0 ? value : NaN;
         return true;
       case 'boolean':
@@ -172,7 +178,7 @@ class Leaves {
     if (toJSON !== undefined) {
       if (typeof toJSON !== 'function') return false;
       const made = toJSON.call(value, String(name));
-      // Of what it returns, JSON asks no toJSON.
+      // JSON.stringify does not call toJSON on the result.
       return (
         (typeof made !== 'object' || made === null || made.toJSON === undefined) && this.put(made, name, depth + 1)
       );
@@ -204,7 +210,7 @@ class Leaves {
     this.pair(-Infinity, NEVER);
     let node = this.root;
     for (const name in object) {
-      // Object.prototype was given more than it should have.
+      // An inherited name: another module has extended Object.prototype.
       if (!hasOwn.call(object, name)) return false;
       const value = object[name];
       if (value === undefined) continue;
@@ -230,7 +236,7 @@ class Leaves {
   /**
    * @param {Node} node
    * @param {string} name
-   * @returns {Node | null} null where no shape may be so long
+   * @returns {Node | null} null where the shape would have too many or too long names
    */
   find(node, name) {
     const known = node.others?.get(name);
@@ -244,7 +250,8 @@ class Leaves {
   }
 
   /**
-   * An object whose shape has no number. Most shapes that come once are names that are data; the second time Rust is told of it.
+   * Meets an object whose shape has no number. Most shapes that come only once are tables whose names are data, so Rust
+   * learns a shape when it comes for the second time.
    * @param {Node} node
    */
   meet(node) {
