@@ -213,7 +213,7 @@ export function drawingFaults(text) {
     const drawn = [...blocksOf('The layers').matchAll(line)].map(([, layer]) => layer);
     if (drawn.join() === layers.join()) continue;
     found.push(
-      `CONTRIBUTING.md draws the layers ${drawn.join(' ')} of ${folder}; in scripts/layers.mjs they are ${layers.join(' ')}`,
+      `CONTRIBUTING.md draws the layers ${drawn.join(' ')} of ${folder}; scripts/layers.mjs has ${layers.join(' ')}`,
     );
   }
   const way = [...blocksOf("A call's way").matchAll(/\bsrc\/[\w/.-]+\.(?:rs|js)\b/g)].map(([file]) => file);
