@@ -1,8 +1,8 @@
-// The table of what one environment computes (src/js/flights.js): who is told, and what is kept of functions that never
-// settle.
+// The table of flights (src/js/once/flights.js): how a flight reaches its followers, and how many flights are kept whose
+// functions never settle.
 'use strict';
 
-const { Flight, Flights } = require('../src/js/flights');
+const { Flight, Flights } = require('../src/js/once/flights');
 
 /** A cache's computer, as far as flights need one. */
 const computer = (scope = '1:app:') => ({ scope, idOf: (token) => token });

@@ -96,7 +96,7 @@ function report(windows, machine, options) {
 }
 
 const INTRODUCTION = `\`npm run bench -- flush\` wrote this page; the raw numbers are in [flush.json](flush.json). The calls of one turn of the event loop
-travel as one batch, and these are moments at which the turn could be called over: the adaptive one of src/js/turn.js, and three fixed ones. Medians of ROUNDS interleaved rounds.
+travel as one batch, and these are moments at which the turn could be called over: the adaptive one of src/js/bridge/turn.js, and three fixed ones. Medians of ROUNDS interleaved rounds.
 **Calls per read** is for how many calls Redis worked by one read of its socket: the batch as it arrived.`;
 
 const LOOP = 'Callers that await one `get` after another, as in [clients.md](clients.md).';

@@ -5,7 +5,9 @@ const { readInTurns } = require('./workload');
 
 /** Longer than any run: what is measured is a hit, not what an expiry costs. */
 const TTL_SECONDS = 3600;
-/** How many hot values src/js/hot.js holds at most; with so many others read before, those that are measured are not among them. */
+/**
+ * The most hot values that src/js/hot/hot.js holds. After reads of this many other keys, the measured keys are not hot.
+ */
 const HOT_VALUES = 131_072;
 const MOST = 1_000_000;
 /** A busy machine is no outage. */

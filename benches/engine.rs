@@ -30,7 +30,7 @@ use holdfast::engine::value::tag_list::Tags;
 static ALLOC: divan::AllocProfiler = divan::AllocProfiler::system();
 
 const KEYS: usize = 10_000;
-/// The calls of one native call at most; see src/js/channel.js.
+/// The calls of one native call at most; see src/js/bridge/channel.js.
 const BATCH: usize = 256;
 const SIZES: [usize; 3] = [20, 200, 20_000];
 const TTL: Ttl = Ttl::Millis(300_000);

@@ -8,7 +8,7 @@ import { dirname, join, relative, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { root } from './setup.mjs';
 
-/** The engine, from what everything uses down to what nothing in it uses. */
+/** The engine's layers, from what everything uses down to what nothing in it uses. */
 export const ENGINE = [
   'base',
   'call',
@@ -23,6 +23,8 @@ export const ENGINE = [
   'registry',
   'front',
 ];
+/** The same for src/js; its index.js uses them all, and none of them uses it. */
+export const JS = ['base', 'addon', 'options', 'value', 'hot', 'bridge', 'once', 'cache'];
 /** Folders hold no more files than this, so that one look takes them in. */
 const MAX_FILES = 10;
 /** Lines of a file. A shorter one is a part of its neighbour, but for lists of modules and leaves that nothing fits. */
@@ -105,23 +107,26 @@ export function rustEdges(folder) {
   });
 }
 
-/** The same for JavaScript. */
+/** The relative paths of a JavaScript text, with their lines: of `require` in code, and of `import` in JSDoc types. */
+export function pathsInScript(text) {
+  return text.split('\n').flatMap((line, at) => {
+    const code = line.replace(/^\s*(\*|\/\/|\/\*).*/, '');
+    const found = (part, pattern, type) =>
+      [...part.matchAll(pattern)].map(([, path]) => ({ path, line: at + 1, type }));
+    return [...found(code, /\brequire\('(\.[^']*)'\)/g, false), ...found(line, /\bimport\('(\.[^']*)'\)/g, true)];
+  });
+}
+
+/** The same for JavaScript; `type` says that only the type is used. */
 export function scriptEdges(folder) {
   return filesOf(folder, '.js').flatMap((from) =>
-    read(from)
-      .split('\n')
-      .flatMap((text, at) => {
-        const code = text.replace(/^\s*(\*|\/\/).*/, '');
-        return [...code.matchAll(/require\('(\.[^']*)'\)/g)].map(([, path]) => {
-          const to = relative(root, resolve(root, dirname(from), path));
-          return {
-            from,
-            line: at + 1,
-            to: [to, `${to}.js`, `${to}/index.js`].find((name) => /\.js$/.test(name) && existsSync(join(root, name))),
-          };
-        });
+    pathsInScript(read(from))
+      .map(({ path, line, type }) => {
+        const to = relative(root, resolve(root, dirname(from), path));
+        const names = [to, `${to}.js`, `${to}/index.js`];
+        return { from, line, type, to: names.find((name) => /\.js$/.test(name) && existsSync(join(root, name))) };
       })
-      .filter(({ to }) => to?.startsWith(folder)),
+      .filter(({ to }) => to?.startsWith(`${folder}/`)),
   );
 }
 
@@ -150,18 +155,32 @@ export function circleOf(edges) {
   return undefined;
 }
 
+/** The layer of a file: the first name below the folder. */
+const layerOf = (file, folder) =>
+  relative(folder, file)
+    .split('/')[0]
+    .replace(/\.(rs|js)$/, '');
+
+/** mod.rs and index.js are in no layer: they stand below all of them. */
+const isFace = (layer) => layer === 'mod' || layer === 'index';
+
 /** The lines that reach back: from a layer to one that stands behind it in the list. */
 export function reachingBack(edges, folder, layers) {
-  const layer = (file) =>
-    relative(folder, file)
-      .split('/')[0]
-      .replace(/\.(rs|js)$/, '');
+  const place = (layer) => (isFace(layer) ? layers.length : layers.indexOf(layer));
   return edges.flatMap(({ from, line, to }) => {
-    const [own, used] = [layers.indexOf(layer(from)), layers.indexOf(layer(to))];
-    if (layer(from) === 'mod' || layer(from) === 'index') return [];
-    if (own < 0) return [`${from}: ${layer(from)} is no layer: the list is in scripts/layers.mjs`];
-    return used > own ? [`${from}:${line} uses ${to}: ${layer(from)} stands above ${layer(to)}`] : [];
+    const [own, used] = [layerOf(from, folder), layerOf(to, folder)];
+    if (place(own) < 0) return [];
+    return place(used) > place(own) ? [`${from}:${line} uses ${to}: ${own} stands above ${used}`] : [];
   });
+}
+
+/** The files that stand in no layer, and the layers that have no file. */
+export function outsideOf(files, folder, layers) {
+  const found = files
+    .filter((file) => !isFace(layerOf(file, folder)) && !layers.includes(layerOf(file, folder)))
+    .map((file) => `${file}: ${layerOf(file, folder)} is no layer: the list is in scripts/layers.mjs`);
+  const empty = layers.filter((layer) => !files.some((file) => layerOf(file, folder) === layer));
+  return [...found, ...empty.map((layer) => `${folder} has no ${layer}, which is a layer in scripts/layers.mjs`)];
 }
 
 /** Folders with too many files, and files with too many lines. */
@@ -181,16 +200,23 @@ function tooLarge(folder, ending) {
 
 /** The drawings of CONTRIBUTING.md against the code: the layers in their order, and the files of a call's way. */
 export function drawingFaults(text) {
-  const blockAfter = (heading) =>
-    new RegExp(`## ${heading}\\n[\\s\\S]*?\`\`\`\\n([\\s\\S]*?)\`\`\``).exec(text)?.[1] ?? '';
-  const drawn = [...blockAfter('The layers').matchAll(/^ *src\/engine\/(\w+)/gm)].map(([, layer]) => layer);
+  const blocksOf = (heading) => {
+    const section = text.split(/^## /m).find((part) => part.startsWith(`${heading}\n`)) ?? '';
+    return [...section.matchAll(/```\n([\s\S]*?)```/g)].map(([, block]) => block).join('');
+  };
   const found = [];
-  if (drawn.join() !== ENGINE.join()) {
+  for (const [folder, layers] of [
+    ['src/engine', ENGINE],
+    ['src/js', JS],
+  ]) {
+    const line = new RegExp(`^ *${folder}/(\\w+)(?![\\w.])`, 'gm');
+    const drawn = [...blocksOf('The layers').matchAll(line)].map(([, layer]) => layer);
+    if (drawn.join() === layers.join()) continue;
     found.push(
-      `CONTRIBUTING.md draws the layers ${drawn.join(' ')}; in scripts/layers.mjs they are ${ENGINE.join(' ')}`,
+      `CONTRIBUTING.md draws the layers ${drawn.join(' ')} of ${folder}; scripts/layers.mjs has ${layers.join(' ')}`,
     );
   }
-  const way = [...blockAfter("A call's way").matchAll(/\bsrc\/[\w/.-]+\.(?:rs|js)\b/g)].map(([file]) => file);
+  const way = [...blocksOf("A call's way").matchAll(/\bsrc\/[\w/.-]+\.(?:rs|js)\b/g)].map(([file]) => file);
   if (way.length === 0) found.push("CONTRIBUTING.md draws no call's way");
   for (const file of way.filter((name) => !existsSync(join(root, name)))) {
     found.push(`CONTRIBUTING.md draws ${file}, which is not there`);
@@ -203,11 +229,18 @@ export function faults() {
   const found = [];
   const withoutLists = (edges) => edges.filter(({ from, to }) => !/\bmod\.rs$/.test(from) && !/\bmod\.rs$/.test(to));
   const engine = rustEdges('src/engine');
-  found.push(...reachingBack(engine, 'src/engine', ENGINE));
+  const script = scriptEdges('src/js');
+  for (const [folder, ending, layers, edges] of [
+    ['src/engine', '.rs', ENGINE, engine],
+    ['src/js', '.js', JS, script],
+  ]) {
+    found.push(...reachingBack(edges, folder, layers), ...outsideOf(filesOf(folder, ending), folder, layers));
+  }
   for (const [place, edges] of [
     ['src/engine', withoutLists(engine)],
     ['src/binding', withoutLists(rustEdges('src/binding'))],
-    ['src/js', scriptEdges('src/js')],
+    // The classes of one layer may name each other's types.
+    ['src/js', script.filter(({ type }) => !type)],
   ]) {
     const circle = circleOf(edges);
     if (circle) found.push(`${place} has a circle: ${circle.join(' uses ')}`);
@@ -216,6 +249,7 @@ export function faults() {
     if (/\bnapi\b/.test(read(file).replace(/\/\/[^\n]*/g, ''))) found.push(`${file} knows napi`);
   }
   for (const place of ['src/engine', 'src/binding']) found.push(...tooLarge(place, '.rs'));
+  found.push(...tooLarge('src/js', '.js'));
   found.push(...drawingFaults(read('CONTRIBUTING.md')));
   return found;
 }
@@ -224,5 +258,5 @@ if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) 
   const found = faults();
   for (const line of found) console.error(line);
   if (found.length > 0) process.exitCode = 1;
-  else console.log(`${ENGINE.length} layers; no line reaches back, no circle`);
+  else console.log(`${ENGINE.length} layers of the engine, ${JS.length} of src/js; no line reaches back, no circle`);
 }

@@ -1,7 +1,8 @@
-// Values that cross as their leaves (src/js/leaves.js): what Redis holds is, byte for byte, what JSON.stringify would have written.
+// Values that cross as their leaves (src/js/value/leaves.js): Redis holds, byte for byte, the text that JSON.stringify
+// would have written.
 'use strict';
 
-const { Leaves } = require('../../src/js/leaves');
+const { Leaves } = require('../../src/js/value/leaves');
 const { closeCaches, expectCode } = require('../support/holdfast');
 const { MODES } = require('../support/modes');
 

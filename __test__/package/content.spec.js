@@ -9,7 +9,10 @@ const { ROOT } = require('../support/holdfast');
 const manifest = require('../../package.json');
 
 test('the package has the JavaScript, the types, and what a reader needs', () => {
-  const sources = fs.readdirSync(path.join(ROOT, 'src', 'js')).map((name) => `src/js/${name}`);
+  const sources = fs
+    .readdirSync(path.join(ROOT, 'src', 'js'), { recursive: true })
+    .map((name) => `src/js/${name.replaceAll(path.sep, '/')}`)
+    .filter((name) => fs.statSync(path.join(ROOT, name)).isFile());
   const [pack] = JSON.parse(
     execFileSync('npm', ['pack', '--dry-run', '--json', '--loglevel', 'silent'], { cwd: ROOT, encoding: 'utf8' }),
   );

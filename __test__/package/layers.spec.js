@@ -24,8 +24,28 @@ test('a line that reaches back is named, with what it uses', () => {
   ]);
   const forth = { from: edge.to, line: 7, to: edge.from };
   expect(say(`check.reachingBack([${JSON.stringify(forth)}], 'src/engine', check.ENGINE)`)).toEqual([]);
-  const unknown = { from: 'src/engine/elsewhere/a.rs', line: 1, to: 'src/engine/base/clock.rs' };
-  expect(say(`check.reachingBack([${JSON.stringify(unknown)}], 'src/engine', check.ENGINE)`)).toHaveLength(1);
+});
+
+test('in src/js, too; and no layer uses its index.js, which uses them all', () => {
+  const edges = [
+    { from: 'src/js/base/host.js', line: 7, to: 'src/js/cache/cache.js' },
+    { from: 'src/js/cache/cache.js', line: 7, to: 'src/js/base/host.js' },
+    { from: 'src/js/cache/cache.js', line: 9, to: 'src/js/index.js' },
+    { from: 'src/js/index.js', line: 9, to: 'src/js/cache/cache.js' },
+  ];
+  expect(say(`check.reachingBack(${JSON.stringify(edges)}, 'src/js', check.JS)`)).toEqual([
+    'src/js/base/host.js:7 uses src/js/cache/cache.js: base stands above cache',
+    'src/js/cache/cache.js:9 uses src/js/index.js: cache stands above index',
+  ]);
+});
+
+test('a file in no layer is named, and a layer without a file', () => {
+  const files = ['src/js/index.js', 'src/js/one/a.js', 'src/js/elsewhere/b.js', 'src/js/flat.js'];
+  const named = say(`check.outsideOf(${JSON.stringify(files)}, 'src/js', ['one', 'two'])`);
+  expect(named).toHaveLength(3);
+  expect(named[0]).toMatch(/^src\/js\/elsewhere\/b\.js: elsewhere is no layer/);
+  expect(named[1]).toMatch(/^src\/js\/flat\.js: flat is no layer/);
+  expect(named[2]).toMatch(/^src\/js has no two/);
 });
 
 test('a circle is found, however long', () => {
@@ -53,8 +73,22 @@ test('paths are read from nested lists and from code, and not from comments and 
   ]);
 });
 
+test('in JavaScript they are read from code and from JSDoc types, and not from comments', () => {
+  const source = [
+    "// require('./no/never')",
+    "const { now } = require('../base/host');",
+    "const fs = require('node:fs');",
+    "/** @param {import('./lane').Lane} lane */",
+  ].join('\n');
+  expect(say(`check.pathsInScript(${JSON.stringify(source)})`)).toEqual([
+    { path: '../base/host', line: 2, type: false },
+    { path: './lane', line: 4, type: true },
+  ]);
+});
+
 test('a drawing that no longer fits is named', () => {
-  const [layers, way] = say("check.drawingFaults('# nothing drawn')");
-  expect(layers).toMatch('draws the layers');
+  const [engine, js, way] = say("check.drawingFaults('# nothing drawn')");
+  expect(engine).toMatch(/draws the layers .*src\/engine/);
+  expect(js).toMatch(/draws the layers .*src\/js/);
   expect(way).toMatch("draws no call's way");
 });

@@ -149,7 +149,7 @@ describe.each(OTHERS)('under the fake timers of %s', (_name, fakes) => {
 test('fault 56: a pause ends under timers that were fakes when the package was loaded', async () => {
   const script = `
     require(${JSON.stringify(require.resolve('@sinonjs/fake-timers'))}).install();
-    require(${JSON.stringify(require.resolve('../../src/js/host'))}).pause(5).then(() => console.log('true'));
+    require(${JSON.stringify(require.resolve('../../src/js/base/host'))}).pause(5).then(() => console.log('true'));
   `;
   expect(await runForJson(script)).toBe(true);
 });

@@ -6,8 +6,8 @@ const { startRedis } = require('../support/redis-server');
 const { startScript } = require('../support/run-script');
 const { ROOT, closeCaches, makeCache } = require('../support/holdfast');
 const { until } = require('../support/until');
-const { Room } = require('../../src/js/room');
-const { MAX_CALLS, MAX_TEXT, Window, sizeOf } = require('../../src/js/window');
+const { Room } = require('../../src/js/hot/room');
+const { MAX_CALLS, MAX_TEXT, Window, sizeOf } = require('../../src/js/bridge/window');
 
 let server;
 beforeAll(async () => {
@@ -38,7 +38,7 @@ const SHAPES = `{
 }`;
 
 const MEASURE = `
-  const { Hot } = require(${JSON.stringify(`${ROOT}/src/js/hot`)});
+  const { Hot } = require(${JSON.stringify(`${ROOT}/src/js/hot/hot`)});
   const text = (n) => { let s = ''; while (s.length < n) s += Math.random().toString(36).slice(2); return s.slice(0, n); };
   const int = () => Math.floor(Math.random() * 2 ** 30);
   const big = () => 3e9 + Math.floor(Math.random() * 1e9);
@@ -151,7 +151,7 @@ test('a value larger than its share of the bound is a miss, and so is the older 
 
 test('hot values keep no longer text alive of which their key was cut', async () => {
   const script = startScript(
-    `const { Hot } = require(${JSON.stringify(`${ROOT}/src/js/hot`)});
+    `const { Hot } = require(${JSON.stringify(`${ROOT}/src/js/hot/hot`)});
      const hot = new Hot(new Int32Array(new SharedArrayBuffer(8)), false, 1, () => 0, (bytes) => bytes);
      global.gc();
      const before = process.memoryUsage().heapUsed;

@@ -5,7 +5,7 @@
 const { closeCaches, freshNamespace, stateOf } = require('../support/holdfast');
 const { MODES } = require('../support/modes');
 
-// What may be under way; src/js/window.js.
+// What may be under way; src/js/bridge/window.js.
 const WINDOW = 16_384;
 
 describe.each(MODES)('in $name', (mode) => {

@@ -6,7 +6,7 @@ const path = require('node:path');
 
 const ROOT = path.join(__dirname, '..', '..');
 const holdfast = require('../..');
-const { Cache } = require('../../src/js/cache');
+const { Cache } = require('../../src/js/cache/cache');
 
 const open = new Set();
 

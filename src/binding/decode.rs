@@ -1,4 +1,4 @@
-//! A turn of the event loop as `src/js/channel.js` packs it: one text, and six numbers an operation.
+//! A turn of the event loop as `src/js/bridge/channel.js` packs it: one text, and six numbers an operation.
 //!
 //! The numbers are: kind, length of the key, length of the value, two of the kind's own, `a` (TTL in milliseconds; 0 for none given; how a read may be
 //! answered) and `b` (amount, waiter, token, or how many leaves of a value follow), and the length of the options. Key, value and options, a JSON object or nothing, stand behind each other in the

@@ -1,15 +1,15 @@
-// What users hold: the default cache's functions, ready to be called, and the caches that createCache makes.
+// The package's exports: the functions of the default cache, and createCache with the caches that it makes.
 //
-// Functions are bound, and properties as any other: they may be taken apart, and a stub may take the place of one
-// (jest.spyOn, sinon.stub, mock.method) and give it back. Nothing here calls them, so a stub of `get` changes what the
-// application sees and nothing of how the cache works; and what the cache works with cannot be reached from here.
+// The functions are bound, and are ordinary properties: they may be destructured, and a stub may replace one
+// (jest.spyOn, sinon.stub, mock.method) and restore it. Nothing here calls them, so a stub of `get` changes only what
+// the application sees, not how the cache works; and the internals of the cache cannot be reached from here.
 'use strict';
 
 const { inspect } = require('node:util');
-const { Cache } = require('./cache');
-const config = require('./config');
-const { HoldfastError } = require('./errors');
-const { setImmediate } = require('./host');
+const { HoldfastError } = require('./base/errors.js');
+const { setImmediate } = require('./base/host.js');
+const config = require('./options/config.js');
+const { Cache } = require('./cache/cache.js');
 
 const FUNCTIONS = /** @type {const} */ ([
   'ready',
@@ -33,11 +33,12 @@ const FUNCTIONS = /** @type {const} */ ([
   'close',
 ]);
 
-/** @typedef {Pick<Cache, typeof FUNCTIONS[number]> & ReturnType<import('./listeners').Listeners['functionsOf']>} Functions */
+/** @typedef {import('./cache/listeners').Listeners} Listeners */
+/** @typedef {Pick<Cache, typeof FUNCTIONS[number]> & ReturnType<Listeners['functionsOf']>} Functions */
 
 /**
  * @param {Cache} cache
- * @param {object} self what the functions of an emitter return
+ * @param {object} self the holder, which the functions of an emitter return
  * @returns {Functions}
  */
 function functionsOf(cache, self) {
@@ -59,7 +60,8 @@ class HoldfastCache {
 
 const cache = new Cache(config.fromEnvironment, true);
 
-// Connecting begins in the background, after this turn: a start-up that loads its environment (dotenv) behind this require is still in time.
+// Connecting begins in the background, after this turn: an application that loads its environment (dotenv) after this
+// require is still in time.
 const opening = setImmediate(() => {
   if (cache.state === null && cache.closing === null) cache.open();
 });
@@ -70,7 +72,7 @@ if (opening !== undefined) opening.unref();
  * @returns {import('../../index').Cache}
  */
 function createCache(options) {
-  // Checked now, and not in a later turn in which the caller's object or the environment is another.
+  // Checked now: in a later turn the caller's object or the environment may have changed.
   const settings = config.fromOptions(options);
   const further = new Cache(() => settings, false);
   further.open();
@@ -79,7 +81,7 @@ function createCache(options) {
 
 const functions = functionsOf(cache, exports);
 
-// One by one: this is what makes them named exports of `import`, too.
+// One by one: so they are named exports of `import`, too.
 exports.ready = functions.ready;
 exports.get = functions.get;
 exports.set = functions.set;

@@ -52,7 +52,7 @@ pub fn is_namespace(name: &str) -> bool {
     (1..=64).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b))
 }
 
-/// Behind the prefix of a cache: its tags' tokens. `src/js/ops.js` writes it too.
+/// Behind the prefix of a cache: its tags' tokens. `src/js/base/ops.js` writes it too.
 pub const TAG: &str = "\0tag\0";
 /// And the locks of refreshes (refresh.rs).
 pub const REFRESH: &str = "\0refresh\0";

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-/// The options of one call, as `src/js/channel.js` packs them: a JSON object with the members that were given.
+/// The options of one call, as `src/js/bridge/channel.js` packs them: a JSON object with the members that were given.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Extras {
     /// Names, each once.

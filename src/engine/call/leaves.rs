@@ -3,7 +3,7 @@
 //! **The problem.** `JSON.stringify` is more than half of what a `set` costs the event loop: it writes names that the last thousand values had as well, prints numbers
 //! digit by digit, and copies strings that are copied twice more on their way here.
 //!
-//! **The approach.** JavaScript (`src/js/leaves.js`) only takes a plain value apart: numbers go into the array of numbers as they are, strings behind each other into the turn's text, and
+//! **The approach.** JavaScript (`src/js/value/leaves.js`) only takes a plain value apart: numbers go into the array of numbers as they are, strings behind each other into the turn's text, and
 //! an object is the number of its *shape*, the list of its names, which crosses once. The text is written here, by `Batch::render`, on the engine's thread where there is one.
 //! It is the text that `JSON.stringify` would have written, byte for byte: `__test__/inputs/leaves.spec.js`. What is not plain (an object of a class, a cycle) still crosses as a text.
 //!
@@ -28,7 +28,7 @@ use parking_lot::RwLock;
 
 use crate::engine::base::text::Span;
 
-/// Deeper values come as texts; see src/js/leaves.js, which stops earlier.
+/// Deeper values come as texts; see src/js/value/leaves.js, which stops earlier.
 const DEEPEST: usize = 128;
 /// What is kept of shapes: some hundred are a lot for an application; objects whose names are data would bring new ones for ever.
 const MAX_SHAPES: usize = 4096;

@@ -20,7 +20,7 @@
 //! 6. *A process that was stopped* (SIGSTOP, a suspended machine, a debugger) goes on with pushes unread in its socket, and its callers' threads may go on before
 //!    the engine's. So what is held is only served for a while after the moment at which the last answered request was *sent*: its reply vouches that
 //!    every push before it has been read. A heartbeat's time later nobody has vouched, and reads go to Redis.
-//! 7. *Hot values in JavaScript* (`src/js/hot.js`) are checked against a version in shared memory. Removing an entry removes it from the map first and
+//! 7. *Hot values in JavaScript* (`src/js/hot/hot.js`) are checked against a version in shared memory. Removing an entry removes it from the map first and
 //!    bumps the version then; a reader notes the version first and looks into the map then. Either it sees the bump, or its note is outdated by it.
 //! 8. *Sweeps* (`delPattern`, `clear`) end what matches when they are called (as 2) and again when they are planned
 //!    (as 3). In between nothing that matches is served, whenever it was read; behind it what Redis still has of it is

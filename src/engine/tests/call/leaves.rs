@@ -13,7 +13,7 @@ use crate::engine::call::leaves::{Leaves, Shapes, Strings, write};
 const STRING: f64 = f64::INFINITY;
 const OTHER: f64 = f64::NEG_INFINITY;
 
-/// Takes a value apart as src/js/leaves.js does.
+/// Takes a value apart as src/js/value/leaves.js does.
 fn take(value: &Value, shapes: &Shapes, numbers: &mut Vec<f64>, strings: &mut String) {
     match value {
         Value::Null => numbers.push(f64::NAN),

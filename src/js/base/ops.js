@@ -1,0 +1,38 @@
+// The numbers of what crosses to Rust: operations, flags, answers, and the prefixes of special keys.
+'use strict';
+
+// The kinds of operation; src/binding/decode.rs reads them.
+const Op = Object.freeze({
+  GET: 0,
+  SET: 1,
+  DEL: 2,
+  INCREMENT: 3,
+  EXISTS: 4,
+  TTL: 5,
+  EXPIRE: 6,
+  BEGIN: 7,
+  END: 8,
+  ABANDON: 9,
+  OVERDUE: 10,
+  WITHDRAW: 11,
+});
+// How a GET may be answered. NO: with the rest of the batch. YES: from the near cache, before the rest of the batch.
+// HOT: as YES, and with the versions that JavaScript needs to keep the value.
+const Early = Object.freeze({ NO: 0, YES: 1, HOT: 2 });
+// Flags of a BEGIN. LOCK: one computation across processes. MANY: it is one key of several; where another
+// thread or process computes the key, the answer says so at once.
+const Ask = Object.freeze({ LOCK: 1, MANY: 2 });
+// Why an ABANDON stores nothing: the function threw, it returned undefined, or its callers gave up and it lost its
+// right to store.
+const Why = Object.freeze({ FAILED: 0, NOTHING: 1, LEFT: 2 });
+// The first element of a reply to BEGIN; src/engine/call/splice.rs writes it.
+const Answer = Object.freeze({ HIT: 0, LEAD: 1, FOLLOW: 2, WAIT: 3, NOTHING: 4, AGAIN: 5, STALE: 6, ELSEWHERE: 7 });
+const WRITES = new Set(/** @type {number[]} */ ([Op.SET, Op.DEL, Op.INCREMENT, Op.EXPIRE, Op.END]));
+const Task = Object.freeze({ DEL_PATTERN: 0, CLEAR: 1, FLUSH_DB: 2, STATS: 3 });
+// A tag is a key of this prefix (src/engine/value/tags.rs): deleting the key invalidates the entries that carry the
+// tag.
+const TAG = '\0tag\0';
+// The prefix of the locks of refreshes.
+const REFRESH = '\0refresh\0';
+
+module.exports = { Answer, Ask, Early, Op, REFRESH, TAG, Task, WRITES, Why };

@@ -1,0 +1,184 @@
+// The batched bridge: the calls of one turn of the event loop travel to Rust as one call, and many replies come back as
+// one text.
+//
+// The cost of a call is the cost of crossing the boundary. A native promise per call costs some 10 µs of event loop;
+// here a call only appends to a text and to an array of numbers, and the first one of a turn schedules the flush. Rust
+// answers with frames `id,from,[reply,…],errors`, any number of them in one text, which one JSON.parse turns into
+// values; the replies of a batch come in several frames where they are long.
+//
+// Many callers wait for one wake-up. Nothing in it may keep the others from their replies: where handling a frame
+// throws, only its own callers are rejected, and the application's code (loggers, listeners) runs later, in ticks of
+// its own.
+//
+// When a turn is over: turn.js.
+'use strict';
+
+const { parse, surface } = require('../base/host.js');
+const native = require('../addon/native.js');
+const { Leaves } = require('../value/leaves.js');
+const { rejectAll, replyLost, settle } = require('./batch.js');
+const { Events } = require('./events.js');
+const { Lane } = require('./lane.js');
+const { afterWake } = require('./turn.js');
+const { Window } = require('./window.js');
+
+/** @typedef {import('./lane').Sent} Sent */
+
+/** The bridge of this environment: numbers the batches that it sends, and finds the slots of the replies that come. */
+class Bridge {
+  constructor() {
+    // Rust holds the function for ever. It holds the bridge weakly, so that a module registry that drops this module
+    // (Jest) drops the bridge with it; but firmly while calls are under way, which must settle even if their cache is
+    // forgotten.
+    const self = new WeakRef(this);
+    /** @type {{ bridge: Bridge | null }} */
+    const busy = { bridge: null };
+    this.busy = busy;
+    // The counters against which hot values are checked; a page of them costs memory once it is written.
+    this.versions = new Int32Array(new SharedArrayBuffer(native.Bridge.slots() * Int32Array.BYTES_PER_ELEMENT));
+    this.native = new native.Bridge(
+      (/** @type {string} */ text) => (busy.bridge ?? self.deref())?.wake(text),
+      this.versions,
+    );
+    /** @type {Map<number, Sent>} */
+    this.sent = new Map();
+    this.lastId = 0;
+    /** Bounds the calls that all channels have under way. */
+    this.window = new Window();
+    /** Code units of a reply: a moving average. */
+    this.replyLength = 0;
+    this.events = new Events();
+    this.leaves = new Leaves((names) => this.native.shape(names));
+    /** @type {Map<string, WeakRef<Lane>>} by engine and namespace */
+    this.lanes = new Map();
+    /** @type {Lane[] | null} the lanes of calls made by callers that one text of replies has woken, while they run */
+    this.woken = null;
+    this.flush = this.flush.bind(this);
+  }
+
+  nextId() {
+    // 0 means an event.
+    this.lastId = this.lastId === 0xffffffff ? 1 : this.lastId + 1;
+    return this.lastId;
+  }
+
+  /**
+   * The lane of a cache, which caches of the same engine and namespace share.
+   * @param {any} handle the native cache
+   * @returns {Lane}
+   */
+  laneOf(handle) {
+    const name = `${handle.engine}:${handle.prefix}`;
+    const known = this.lanes.get(name)?.deref();
+    if (known !== undefined) return known;
+    for (const [other, lane] of this.lanes) if (lane.deref() === undefined) this.lanes.delete(other);
+    const lane = new Lane(this);
+    this.lanes.set(name, new WeakRef(lane));
+    return lane;
+  }
+
+  /** @param {string} text frames, as the engine's splice.rs writes them */
+  wake(text) {
+    // The flush after the last wake-up never came: a fake timer holds it.
+    if (this.woken !== null) this.flush();
+    if (afterWake(this.flush)) this.woken = [];
+    try {
+      this.take(parse(text), text.length);
+    } catch (cause) {
+      // Its content is lost; Rust knows the ids that it had.
+      for (const id of this.native.lastIds()) this.drop(id, cause);
+    }
+    if (this.sent.size === 0) this.rest();
+  }
+
+  /**
+   * Its caller no longer waits for this answer.
+   * @param {number} waiter
+   */
+  forget(waiter) {
+    if (this.sent.delete(waiter) && this.sent.size === 0) this.rest();
+  }
+
+  /** Nothing is under way: nothing keeps the bridge or the process alive any more. */
+  rest() {
+    this.busy.bridge = null;
+    this.native.rest();
+  }
+
+  /**
+   * @param {any[]} frames
+   * @param {number} length of their text
+   */
+  take(frames, length) {
+    let count = 0;
+    for (let i = 0; i < frames.length; i += 4) {
+      const id = frames[i];
+      const replies = frames[i + 2];
+      try {
+        if (id === 0) this.events.tell(replies);
+        else this.finish(id, frames[i + 1], replies, frames[i + 3]);
+      } catch (cause) {
+        this.drop(id, cause);
+      }
+      if (id !== 0) count += replies.length;
+    }
+    if (count > 0) this.replyLength = (this.replyLength + length / count) / 2;
+  }
+
+  /** Hands over the calls of the callers that were woken. */
+  flush() {
+    const lanes = this.woken ?? [];
+    this.woken = null;
+    for (let i = 0; i < lanes.length; i++) {
+      try {
+        lanes[i].flush();
+      } catch (error) {
+        // No lane keeps another one from its flush.
+        surface(error);
+      }
+    }
+  }
+
+  /**
+   * @param {number} id
+   * @param {number} from
+   * @param {any[]} replies
+   * @param {0 | [number, string, string][]} errors
+   */
+  finish(id, from, replies, errors) {
+    const sent = this.sent.get(id);
+    // A waiter that has already been answered another way.
+    if (sent === undefined) return;
+    try {
+      settle(this, sent.slots, from, replies, errors, null);
+    } catch (cause) {
+      return this.drop(id, cause);
+    }
+    sent.left -= replies.length;
+    if (sent.left <= 0) this.over(id, sent);
+  }
+
+  /**
+   * The replies of a batch, or of a waiter, are lost.
+   * @param {number} id
+   * @param {unknown} cause
+   */
+  drop(id, cause) {
+    const sent = this.sent.get(id);
+    if (sent === undefined) return;
+    rejectAll(this, sent.slots, replyLost(cause));
+    this.over(id, sent);
+  }
+
+  /**
+   * Nothing more comes for a batch, or for a waiter.
+   * @param {number} id
+   * @param {Sent} sent
+   */
+  over(id, { channel, count, length }) {
+    this.sent.delete(id);
+    channel.lane.end(channel, count, length);
+  }
+}
+
+module.exports = { Bridge };

@@ -1,0 +1,100 @@
+// Brings changes of an engine's state from Rust to the listeners of each cache and, once each, to their loggers.
+//
+// Both are the application's code, so they run in ticks of their own: an exception of a listener is an uncaught one, as
+// with any emitter. A logger that throws causes a process warning: a stream that was closed is no reason to end the
+// process.
+'use strict';
+
+const { nextTick } = require('../base/host.js');
+const { tellLogger, warnings } = require('../options/logging.js');
+
+/** @typedef {{ emit: (event: string, detail: any) => void, listenerCount: (event: string) => number }} Emitter */
+/** @typedef {{ emitter: Emitter, logger: import('../../../index').Logger | null, ready: boolean }} Listener */
+
+class Events {
+  constructor() {
+    /** @type {Map<number, Set<Listener>>} by engine */
+    this.listeners = new Map();
+    /** @type {Map<number, any>} the standing error of each engine's connection, for caches that are made later */
+    this.notices = new Map();
+  }
+
+  /**
+   * @param {any} handle the native cache
+   * @param {Emitter} emitter
+   * @param {import('../../../index').Logger | null} logger
+   * @returns {() => void} forgets the listener
+   */
+  add(handle, emitter, logger) {
+    /** @type {Listener} */
+    const listener = { emitter, logger, ready: false };
+    const { engine } = handle;
+    const known = this.listeners.get(engine) ?? new Set();
+    this.listeners.set(engine, known.add(listener));
+    // The cache shares a connection that is up already.
+    if (handle.mode === 'redis') deliver(listener, 'ready', {});
+    const notice = this.notices.get(engine);
+    if (notice !== undefined) {
+      const told = Array.from(known, (other) => (other === listener ? null : other.logger));
+      if (logger !== null && !told.includes(logger)) log(logger, 'error', notice);
+      deliver(listener, 'error', notice);
+    }
+    return () => {
+      known.delete(listener);
+      if (known.size > 0) return;
+      this.listeners.delete(engine);
+      this.notices.delete(engine);
+    };
+  }
+
+  /** @param {{ engine: number, event: string, detail: any }} message */
+  tell({ engine, event, detail }) {
+    // No cache uses this engine any more, nor will one: engines are not numbered twice.
+    if (!this.listeners.has(engine)) return;
+    if (event === 'error') this.notices.set(engine, detail);
+    else this.notices.delete(engine);
+    const listeners = this.listeners.get(engine) ?? [];
+    // Caches of one engine share its changes: a logger that several of them share is called once.
+    const loggers = new Set(Array.from(listeners, (listener) => listener.logger));
+    for (const logger of loggers) if (logger !== null) log(logger, event, detail);
+    for (const listener of listeners) deliver(listener, event, detail);
+  }
+}
+
+/**
+ * @param {Listener} listener
+ * @param {string} event
+ * @param {any} detail
+ */
+function deliver(listener, event, detail) {
+  if (event === 'ready') {
+    if (listener.ready) return;
+    listener.ready = true;
+  }
+  nextTick(() => {
+    const { emitter } = listener;
+    if (event !== 'error') emitter.emit(event, detail);
+    else if (emitter.listenerCount('error') > 0)
+      emitter.emit('error', Object.assign(new Error(detail.message), { kind: detail.kind }));
+  });
+}
+
+/**
+ * @param {import('../../../index').Logger} logger
+ * @param {string} event
+ * @param {any} detail
+ */
+function log(logger, event, detail) {
+  if (event === 'fallback')
+    tellLogger(
+      logger,
+      'warn',
+      `holdfast: Redis is away (${detail.kind}: ${detail.message}); the in-process tier answers`,
+    );
+  else if (event === 'recovered') tellLogger(logger, 'info', `holdfast: Redis is back after ${detail.outageMs} ms`);
+  else if (event === 'error') tellLogger(logger, 'error', `holdfast: ${detail.message}`);
+  // A start that went well is not worth a process warning.
+  else if (event === 'ready' && logger !== warnings) tellLogger(logger, 'info', 'holdfast: connected to Redis');
+}
+
+module.exports = { Events };

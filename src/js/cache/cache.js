@@ -1,0 +1,347 @@
+// The functions of a cache: each checks its arguments and becomes operations of the bridge.
+'use strict';
+
+const { LateVariables, variable } = require('../base/environment.js');
+const { HoldfastError, closed } = require('../base/errors.js');
+const { dateNow, nextTick, parse } = require('../base/host.js');
+const { Op, Task } = require('../base/ops.js');
+const native = require('../addon/native.js');
+const {
+  checkKey,
+  checkKeys,
+  checkOptions,
+  describe,
+  extrasOf,
+  invalid,
+  isArray,
+  setOptions,
+  toMs,
+  ttlOf,
+} = require('../options/arguments.js');
+const { extraProblem } = require('../options/certificates.js');
+const config = require('../options/config.js');
+const { tellLogger } = require('../options/logging.js');
+const { codecOf } = require('../value/codec.js');
+const { Hot } = require('../hot/hot.js');
+const { Bridge } = require('../bridge/bridge.js');
+const { Channel } = require('../bridge/channel.js');
+const { answered } = require('../bridge/turn.js');
+const { getOrComputeMany } = require('../once/compute-many.js');
+const { Computer } = require('../once/compute.js');
+const { Flights } = require('../once/flights.js');
+const { Listeners } = require('./listeners.js');
+const { delMany, getMany, invalidateTags, setMany } = require('./many.js');
+
+const ANY_CERTIFICATE =
+  'holdfast accepts any TLS certificate (tls.insecure): whoever is between can read and change the cache';
+
+// All caches of this environment share them.
+/** @type {Bridge | undefined} */
+let bridge;
+const flights = new Flights();
+
+/** @typedef {import('../../../index').Logger} Logger */
+/**
+ * The parts of an open cache. `problem`: why a default cache is in memory mode although a Redis is configured.
+ * @typedef {{ handle: any, channel: Channel, codec: import('../value/codec').Codec, computer: Computer,
+ *   hot: Hot | null, ttl: number, logger: Logger | null, unlisten: () => void,
+ *   problem: { kind: 'config', message: string, at: number } | null }} State
+ */
+
+class Cache {
+  /**
+   * @param {() => import('../options/config').Config} configure
+   * @param {boolean} tolerant a configuration that does not parse causes a warning and memory mode; else it throws
+   */
+  constructor(configure, tolerant) {
+    this.configure = configure;
+    this.tolerant = tolerant;
+    /** @type {State | null} */
+    this.state = null;
+    /** @type {Promise<void> | null} */
+    this.closing = null;
+    this.closedAt = 0;
+    this.listeners = new Listeners();
+    /** @type {LateVariables | null} of the default cache, until it has warned of one */
+    this.late = null;
+  }
+
+  /** Opens the cache: connecting begins, in the background. */
+  open() {
+    bridge ??= new Bridge();
+    if (this.tolerant) this.late = new LateVariables();
+    /** @type {State['problem']} */
+    let problem = null;
+    let settings;
+    let handle;
+    try {
+      settings = this.configure();
+      handle = openHandle(settings);
+    } catch (error) {
+      if (!this.tolerant || !(error instanceof HoldfastError) || error.code !== 'ERR_CONFIG') throw error;
+      problem = { kind: 'config', message: error.message, at: dateNow() };
+      settings = config.inMemory();
+      handle = openHandle(settings);
+    }
+    const { logger, ttl, frozen } = settings;
+    const codec = codecOf(settings.codec, settings.maxValueBytes, frozen, bridge.leaves);
+    const hot = settings.hot
+      ? new Hot(bridge.versions, frozen, handle.clock, native.Bridge.now, (bytes) => handle.hold(bytes))
+      : null;
+    const channel = new Channel(bridge, handle, hot);
+    const unlisten = bridge.events.add(handle, this.listeners, logger);
+    const computer = new Computer(channel, codec, ttl, settings.given.namespace, flights);
+    this.state = { handle, channel, codec, computer, hot, ttl, logger, unlisten, problem };
+    // In a tick of its own, as all events are.
+    if (handle.target === 'memory') nextTick(() => this.listeners.emit('ready', {}));
+    // The first attempt is over. Where the cache shares a connection that is down, no further event would say so.
+    else if (handle.mode !== 'initializing') this.listeners.decided();
+    if (problem !== null) tellLogger(logger, 'warn', `holdfast runs in memory mode: ${problem.message}`);
+    if (handle.target === 'tls') {
+      if (settings.insecure) tellLogger(logger, 'warn', ANY_CERTIFICATE);
+      const extra = extraProblem();
+      if (extra !== null) tellLogger(logger, 'warn', `holdfast: ${extra}`);
+    }
+    return this.state;
+  }
+
+  /** @returns {State} */
+  use() {
+    if (this.closing !== null) throw closed();
+    if (this.late?.due() === true) this.lookForLate(this.late);
+    return this.state ?? this.open();
+  }
+
+  /**
+   * Warns, once, of variables that came too late: they change nothing, which would otherwise go unnoticed.
+   * @param {LateVariables} late
+   */
+  lookForLate(late) {
+    const names = late.look();
+    if (names.length === 0 || this.state === null) return;
+    this.late = null;
+    const { handle, logger } = this.state;
+    const message =
+      `${names.join(', ')} came after the default cache had read the environment, which it does in the turn of its first require or ` +
+      'at its first call, and changes nothing: load the environment (dotenv) before';
+    if (names.includes('REDIS_URL') && handle.target === 'memory')
+      this.state.problem ??= { kind: 'config', message, at: dateNow() };
+    tellLogger(logger, 'warn', `holdfast: ${message}`);
+  }
+
+  /**
+   * Resolves with the mode once the first attempt to connect has ended, well or not.
+   * @returns {Promise<'redis' | 'memory'>}
+   */
+  async ready() {
+    const { handle } = this.use();
+    if (handle.mode === 'initializing') await this.listeners.decision();
+    if (this.closing !== null) throw closed();
+    return handle.mode;
+  }
+
+  /** @param {string} key */
+  get(key) {
+    try {
+      const { channel, codec, hot } = this.use();
+      let value = hot?.get(key);
+      if (value === undefined) value = channel.near(checkKey(key));
+      if (value !== undefined) return answered(value);
+      const reply = channel.get(key);
+      return codec.read === null ? reply : reply.then(codec.read);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  /**
+   * @param {string} key
+   * @param {unknown} value
+   * @param {number | import('../../../index').SetOptions} [options] a TTL or options
+   * @returns {Promise<void>}
+   */
+  set(key, value, options) {
+    try {
+      const { channel, codec, ttl } = this.use();
+      const given = setOptions(options);
+      return channel.set(checkKey(key), value, codec, ttlOf(given, ttl), extrasOf(given));
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  /** @param {string | readonly string[]} key */
+  async del(key) {
+    const { channel } = this.use();
+    return isArray(key)
+      ? delMany(channel, checkKeys(key))
+      : channel.call(Op.DEL, checkKey(/** @type {string} */ (key)), '', 0, 0);
+  }
+
+  /** @param {string} pattern */
+  async delPattern(pattern) {
+    const { channel } = this.use();
+    if (typeof pattern !== 'string') throw invalid(`a pattern must be a string, not ${describe(pattern)}`);
+    return channel.run(Task.DEL_PATTERN, pattern);
+  }
+
+  /**
+   * @param {string} key
+   * @param {() => unknown} fn
+   * @param {number | import('../../../index').ComputeOptions} [options]
+   * @returns {Promise<any>}
+   */
+  getOrCompute(key, fn, options) {
+    try {
+      return this.use().computer.getOrCompute(checkKey(key), fn, options);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  /**
+   * @param {readonly string[]} keys
+   * @param {(missing: string[]) => unknown} fn
+   * @param {number | import('../../../index').ComputeOptions} [options]
+   * @returns {Promise<any[]>}
+   */
+  async getOrComputeMany(keys, fn, options) {
+    return getOrComputeMany(this.use().computer, keys, fn, options);
+  }
+
+  /**
+   * @param {string} key
+   * @param {number} [amount]
+   * @param {import('../../../index').IncrementOptions} [options]
+   */
+  async increment(key, amount = 1, options) {
+    const { channel } = this.use();
+    checkKey(key);
+    if (!Number.isSafeInteger(amount)) {
+      throw new HoldfastError('ERR_INVALID_AMOUNT', `an amount must be a safe integer; got ${describe(amount)}`);
+    }
+    const { ttl, onOutage = 'local' } = checkOptions(options, ['ttl', 'onOutage']);
+    if (onOutage !== 'local' && onOutage !== 'reject') throw invalid("onOutage must be 'local' or 'reject'");
+    const extras = onOutage === 'reject' ? '{"reject":true}' : '';
+    return channel.call(Op.INCREMENT, key, '', ttl === undefined ? 0 : toMs(ttl), amount, false, extras);
+  }
+
+  /** @param {string} key */
+  async exists(key) {
+    return this.use().channel.call(Op.EXISTS, checkKey(key), '', 0, 0);
+  }
+
+  /** @param {string} key */
+  async ttl(key) {
+    const ms = await this.use().channel.call(Op.TTL, checkKey(key), '', 0, 0);
+    if (ms === null) return null;
+    return ms === -1 ? Infinity : ms / 1000;
+  }
+
+  /**
+   * @param {string} key
+   * @param {number} ttl
+   */
+  async expire(key, ttl) {
+    return this.use().channel.call(Op.EXPIRE, checkKey(key), '', toMs(ttl), 0);
+  }
+
+  /**
+   * @param {readonly string[]} keys
+   * @returns {Promise<any[]>}
+   */
+  async getMany(keys) {
+    const { channel, codec } = this.use();
+    return getMany(channel, codec, keys);
+  }
+
+  /**
+   * @param {Iterable<readonly [string, unknown]> | Record<string, unknown>} entries
+   * @param {number | import('../../../index').SetOptions} [options] a TTL or options
+   */
+  async setMany(entries, options) {
+    const { channel, codec, ttl } = this.use();
+    const given = setOptions(options);
+    return setMany(channel, codec, entries, ttlOf(given, ttl), extrasOf(given));
+  }
+
+  /** @param {string | readonly string[]} tags */
+  async invalidateTags(tags) {
+    return invalidateTags(this.use().channel, tags);
+  }
+
+  /** @param {import('../../../index').ClearOptions} [options] */
+  async clear(options) {
+    const { channel } = this.use();
+    const { flushDb = false } = checkOptions(options, ['flushDb']);
+    if (typeof flushDb !== 'boolean') throw invalid(`flushDb must be true or false, not ${describe(flushDb)}`);
+    return channel.run(flushDb ? Task.FLUSH_DB : Task.CLEAR, '');
+  }
+
+  /** @returns {Promise<import('../../../index').Stats>} */
+  async getStats() {
+    const { channel, codec, computer, hot } = this.use();
+    hot?.room.settle();
+    const stats = await channel.run(Task.STATS, '');
+    // Counts that only JavaScript has.
+    stats.staleServed += computer.staleServed;
+    stats.decodeErrors += codec.unreadable;
+    const { hits } = stats;
+    hits.near += hot?.hits ?? 0;
+    hits.total += hot?.hits ?? 0;
+    if (hits.total > 0) stats.hitRate = hits.total / (hits.total + stats.misses);
+    return stats;
+  }
+
+  /** @returns {import('../../../index').Mode} */
+  getMode() {
+    return this.closing === null ? this.use().handle.mode : 'memory';
+  }
+
+  /** @returns {import('../../../index').Health} */
+  health() {
+    if (this.closing !== null) {
+      return {
+        status: 'degraded',
+        mode: 'memory',
+        since: this.closedAt,
+        lastError: null,
+        breaker: 'open',
+        journal: 0,
+        inFlight: 0,
+      };
+    }
+    const { handle, problem } = this.use();
+    const health = parse(handle.health(variable('NODE_ENV') === 'production'));
+    return problem === null ? health : { ...health, status: 'degraded', lastError: problem };
+  }
+
+  /** @returns {Promise<void>} */
+  close() {
+    this.closing ??= this.end();
+    return this.closing;
+  }
+
+  async end() {
+    this.closedAt = dateNow();
+    this.listeners.decided();
+    const { state } = this;
+    if (state === null) return;
+    // Calls under way settle first, also those that wait for a function.
+    await state.channel.drained();
+    await state.computer.drained();
+    await state.channel.drained();
+    state.channel.closed = closed();
+    state.unlisten();
+    state.handle.close();
+  }
+}
+
+/** @param {import('../options/config').Config} settings */
+function openHandle(settings) {
+  const handle = native.open(/** @type {Bridge} */ (bridge).native, settings.given);
+  if (handle instanceof native.CacheHandle) return handle;
+  throw new HoldfastError(handle.code, handle.message);
+}
+
+module.exports = { Cache };

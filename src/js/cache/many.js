@@ -1,0 +1,192 @@
+// The functions of many keys. They go in chunks, each a group of one batch with a deadline of its own, so that a
+// million keys are no burst.
+'use strict';
+
+const { parse } = require('../base/host.js');
+const { Op, TAG } = require('../base/ops.js');
+const { checkKeys, checkStorable, checkTag, isArray, pairsOf } = require('../options/arguments.js');
+const { Unsent } = require('../bridge/unsent.js');
+
+// Keys of a chunk.
+const CHUNK = 2048;
+// Keys of a chunk of reads. These chunks are smaller, with as many keys at once: each entry may have tags of its own,
+// and the engine's thread, which handles a chunk in one go, also serves other caches.
+const READ_CHUNK = 256;
+// Tags of a chunk, summed over its keys: each is a look-up.
+const CHUNK_TAGS = 8192;
+// Code units of a chunk's texts.
+const CHUNK_TEXT = 8 * 1024 * 1024;
+// Chunks that go at once.
+const CHUNKS_AT_ONCE = 4;
+
+/** @typedef {import('../bridge/channel').Channel} Channel */
+/** @typedef {import('../value/codec').Codec} Codec */
+
+/**
+ * @param {Channel} channel
+ * @param {Codec} codec
+ * @param {unknown} keys
+ * @returns {Promise<any[]>}
+ */
+async function getMany(channel, codec, keys) {
+  const values = await inChunks(channel, checkKeys(keys), (chunk) =>
+    channel.group(chunk.length, (push) => {
+      for (const key of chunk) push(Op.GET, key, '', 0);
+    }),
+  );
+  const { read } = codec;
+  return read === null ? values : values.map((reply) => read(reply));
+}
+
+/**
+ * @param {Channel} channel
+ * @param {Codec} codec
+ * @param {unknown} entries
+ * @param {number} ttl
+ * @param {string} extras
+ */
+async function setMany(channel, codec, entries, ttl, extras) {
+  // All entries are checked before the first is stored.
+  const writes = pairsOf(entries).map(([key, value]) => {
+    checkStorable(key);
+    const leaves = codec.take(value);
+    return leaves === null
+      ? { key, text: codec.encode(value), leaves }
+      : { key, text: leaves.strings(), leaves: leaves.copy() };
+  });
+  const tags = extras === '' ? 0 : parse(extras).tags.length;
+  const most = tags === 0 ? CHUNK : Math.min(CHUNK, Math.ceil(CHUNK_TAGS / tags));
+  await writeInChunks(
+    channel,
+    writes,
+    ({ key }) => key,
+    (push, { key, text, leaves }) => push(Op.SET, key, text, ttl, leaves),
+    ({ key, text, leaves }) => key.length + text.length + (leaves?.numbers.byteLength ?? 0) + extras.length,
+    extras,
+    most,
+    (CHUNKS_AT_ONCE * CHUNK) / most,
+  );
+}
+
+/**
+ * @param {Channel} channel
+ * @param {string[]} keys
+ * @param {number} [atOnce]
+ * @returns {Promise<number>} how many keys existed
+ */
+async function delMany(channel, keys, atOnce = CHUNKS_AT_ONCE) {
+  const removed = await writeInChunks(
+    channel,
+    keys,
+    (key) => key,
+    (push, key) => push(Op.DEL, key, '', 0),
+    (key) => key.length,
+    '',
+    CHUNK,
+    atOnce,
+  );
+  return removed.reduce((sum, n) => sum + n, 0);
+}
+
+/**
+ * @param {Channel} channel
+ * @param {unknown} tags one or many
+ */
+async function invalidateTags(channel, tags) {
+  const checked = isArray(tags) ? checkKeys(tags, checkTag) : [checkTag(tags)];
+  const keys = Array.from(new Set(checked), (tag) => TAG + tag);
+  // All chunks at once: the keys of later reads do not tell which tags concern them.
+  const removed = delMany(channel, keys, Infinity);
+  channel.flushAhead();
+  await removed;
+}
+
+/**
+ * Sends reads in groups, some at once, and gathers the replies in order.
+ * @param {Channel} channel
+ * @param {string[]} keys
+ * @param {(chunk: string[]) => Promise<any[]>} send
+ * @returns {Promise<any[]>}
+ */
+function inChunks(channel, keys, send) {
+  const chunks = chunksOf(keys, (key) => key.length, READ_CHUNK);
+  const atOnce = (CHUNKS_AT_ONCE * CHUNK) / READ_CHUNK;
+  return channel.during(async () => {
+    const results = [];
+    for (let at = 0; at < chunks.length; at += atOnce)
+      for (const replies of await Promise.all(chunks.slice(at, at + atOnce).map(send))) results.push(replies);
+    return joined(results);
+  });
+}
+
+/**
+ * Sends writes in groups, some at once, and gathers the replies in order. Later calls find all of them written: see
+ * bridge/unsent.js.
+ * @template T
+ * @param {Channel} channel
+ * @param {T[]} items
+ * @param {(item: T) => string} keyOf
+ * @param {(push: (kind: number, key: string, value: string, a: number, leaves?: any) => void, item: T) => void} write
+ *   pushes one operation
+ * @param {(item: T) => number} lengthOf the text of an item
+ * @param {string} extras of each
+ * @param {number} [most] items of a chunk
+ * @param {number} [atOnce]
+ * @returns {Promise<any[]>}
+ */
+async function writeInChunks(channel, items, keyOf, write, lengthOf, extras, most = CHUNK, atOnce = CHUNKS_AT_ONCE) {
+  const chunks = chunksOf(items, lengthOf, most);
+  /** @type {(chunk: T[], by: Unsent | null) => Promise<any[]>} */
+  const send = (chunk, by) =>
+    channel.group(
+      chunk.length,
+      (push) => {
+        for (const item of chunk) write(push, item);
+      },
+      extras,
+      by,
+    );
+  if (chunks.length <= atOnce) return joined(await Promise.all(chunks.map((chunk) => send(chunk, null))));
+  const keys = chunks.map((chunk) => chunk.map(keyOf));
+  const unsent = new Unsent(channel.lane, keys, (index, self) => send(chunks[index], self));
+  return joined(await channel.during(() => unsent.sendAll(atOnce)));
+}
+
+/** @param {any[][]} results */
+function joined(results) {
+  return results.length === 1 ? results[0] : results.flat(1);
+}
+
+/**
+ * @template T
+ * @param {T[]} items
+ * @param {(item: T) => number} lengthOf the text of an item
+ * @param {number} most items of a chunk
+ */
+function chunksOf(items, lengthOf, most) {
+  const chunks = [];
+  for (let at = 0; at < items.length; at += chunks[chunks.length - 1].length)
+    chunks.push(chunkAt(items, at, lengthOf, most));
+  return chunks;
+}
+
+/**
+ * @template T
+ * @param {T[]} items
+ * @param {number} from
+ * @param {(item: T) => number} lengthOf
+ * @param {number} most
+ * @returns {T[]} one at least
+ */
+function chunkAt(items, from, lengthOf, most) {
+  let end = from + 1;
+  let length = lengthOf(items[from]);
+  while (end < items.length && end - from < most) {
+    length += lengthOf(items[end]);
+    if (length > CHUNK_TEXT) break;
+    end++;
+  }
+  return items.slice(from, end);
+}
+
+module.exports = { delMany, getMany, invalidateTags, setMany };

@@ -1,0 +1,259 @@
+// getOrComputeMany: one question for all keys, and one call of the function for all keys that this caller must compute.
+//
+// Each key has a flight and a caller of its own, as in a single call: so single calls of the same key share it, in both
+// directions. Only the function of these callers is special: it calls the application's function once, for all of them,
+// and takes its own element.
+//
+// The function is called once its keys are known, and never waits for keys that other calls compute: two calls with the
+// same keys in another order would wait for each other.
+'use strict';
+
+const { turn } = require('../base/host.js');
+const { Answer } = require('../base/ops.js');
+const { checkFunction, checkKeys, checkStorable, invalid } = require('../options/arguments.js');
+const { UNREADABLE } = require('../value/codec.js');
+const { isDue } = require('../bridge/turn.js');
+const { Caller, Patience, tooLate } = require('./caller.js');
+const { termsOf } = require('./terms.js');
+
+/** @typedef {import('./compute').Computer} Computer */
+/** @typedef {import('./flights').Flight} Flight */
+/** @typedef {import('./terms').Terms} Terms */
+/** @typedef {(keys: string[]) => unknown} Fn */
+
+/** One call of the function, for keys that are gathered before the call begins. */
+class Joint {
+  /**
+   * @param {Computer} computer
+   * @param {Fn} fn
+   */
+  constructor(computer, fn) {
+    this.computer = computer;
+    this.fn = fn;
+    /** @type {string[]} */
+    this.keys = [];
+    /** @type {Promise<any[]> | null} */
+    this.values = null;
+  }
+
+  /**
+   * @param {string} key
+   * @returns {() => Promise<any>} the function of that key
+   */
+  add(key) {
+    const at = this.keys.push(key) - 1;
+    return async () => {
+      this.values ??= this.call();
+      return (await this.values)[at];
+    };
+  }
+
+  async call() {
+    const { computer, fn, keys } = this;
+    const values = await computer.start(keys, () => fn(keys.slice()));
+    if (!Array.isArray(values) || values.length !== keys.length)
+      throw invalid(
+        'the function given to getOrComputeMany must return an array of as many values as it was given keys',
+      );
+    return values;
+  }
+}
+
+/**
+ * @param {Computer} computer
+ * @param {unknown} keys
+ * @param {Fn} fn
+ * @param {unknown} given a TTL or options
+ * @returns {Promise<any[]>}
+ */
+async function getOrComputeMany(computer, keys, fn, given) {
+  const wanted = checkKeys(keys, checkStorable);
+  checkFunction(fn, 'getOrComputeMany');
+  const terms = termsOf(given, computer.usual);
+  for (const key of wanted) computer.refuseOwn(key);
+  /** @type {Map<string, any>} */
+  const values = new Map();
+  const cold = [];
+  for (const key of new Set(wanted)) {
+    const hot = computer.hot(key, terms);
+    if (hot === undefined) cold.push(key);
+    else values.set(key, hot);
+  }
+  if (cold.length === 0 && isDue()) await turn();
+  // Counts this call also between the last answer and the first caller.
+  computer.waiting++;
+  const asked = new Asked(computer, terms);
+  /** @type {[Caller, any[]][]} */
+  let callers = [];
+  try {
+    const answers = await Promise.all(cold.map((key) => asked.ask(key)));
+    if (asked.late) throw tooLate(terms);
+    callers = callersOf(computer, cold, answers, fn, terms, values);
+    for (const [key, value] of await asked.waitForAll(callers)) values.set(key, value);
+  } finally {
+    // Where one key's error ended the call, the other callers' results are no longer wanted.
+    try {
+      for (const [caller] of callers) caller.leave();
+      asked.end();
+    } finally {
+      computer.left();
+    }
+  }
+  return inOrder(wanted, values, computer.codec);
+}
+
+/** The questions of one call, and how long it waits for their answers. */
+class Asked {
+  /**
+   * @param {Computer} computer
+   * @param {Terms} terms
+   */
+  constructor(computer, terms) {
+    this.computer = computer;
+    this.terms = terms;
+    this.late = false;
+    this.ended = false;
+    /** @type {Patience | null} begins with the first answer or flight that is waited for */
+    this.patience = null;
+    /** @type {Map<number, [key: string, answer: (late: any[]) => void]>} answers still to come, by their ids */
+    this.waiters = new Map();
+    /** @type {Set<Flight>} flights that this call leads, and whose functions have not begun */
+    this.reserved = new Set();
+    /** @type {[Caller, any[]][]} */
+    this.callers = [];
+  }
+
+  /**
+   * Resolves to an answer other than to wait. A lead is taken at once, as other callers of this environment may be told
+   * to follow before the function begins.
+   * @param {string} key
+   * @returns {Promise<any[]>}
+   */
+  async ask(key) {
+    const { computer } = this;
+    computer.asking++;
+    try {
+      let answer = await computer.begin(key, this.terms, true);
+      if (answer[0] === Answer.WAIT && !this.ended) answer = await this.until(key, answer);
+      if (this.ended) computer.decline(key, answer);
+      else if (answer[0] === Answer.LEAD) this.reserved.add(computer.reserve(key, answer));
+      // The flight may end before the other keys' answers are here: its result is for this call as well.
+      else if (answer[0] === Answer.FOLLOW) answer.push(computer.flight(answer[1]));
+      return answer;
+    } finally {
+      computer.asked();
+    }
+  }
+
+  /**
+   * @param {string} key
+   * @param {any[]} answer to wait
+   * @returns {Promise<any[]>} the answer that comes
+   */
+  until(key, [, coming, waiter]) {
+    this.begin();
+    return new Promise((resolve, reject) => {
+      this.waiters.set(waiter, [key, resolve]);
+      coming.finally(() => this.waiters.delete(waiter)).then(resolve, reject);
+    });
+  }
+
+  /**
+   * @param {[Caller, any[]][]} callers and their answers
+   * @returns {Promise<[string, any][]>} the values, by key
+   */
+  async waitForAll(callers) {
+    if (callers.length === 0) return [];
+    const patience = this.begin();
+    this.callers = callers;
+    const waits = callers.map(([caller, answer]) => caller.wait(answer, patience));
+    // From here on each caller ends the flight that it leads.
+    this.reserved.clear();
+    const values = await Promise.all(waits);
+    return values.map((value, i) => [callers[i][0].key, value]);
+  }
+
+  begin() {
+    this.patience ??= new Patience(this.terms.hardTimeout, () => this.giveUp());
+    return this.patience;
+  }
+
+  /** All callers give up together: if only the first did, the next call would follow the others' flights. */
+  giveUp() {
+    for (const [caller] of this.callers) caller.giveUp();
+    this.late = true;
+    if (!this.ended) this.decline();
+  }
+
+  /** The call is settled. */
+  end() {
+    if (!this.ended) this.decline();
+    this.patience?.leave();
+  }
+
+  /** No function begins any more: other calls may lead, and no answer is waited for. */
+  decline() {
+    this.ended = true;
+    for (const [waiter, [key, resolve]] of this.waiters) {
+      this.computer.withdraw(key, waiter);
+      resolve([Answer.AGAIN]);
+    }
+    this.waiters.clear();
+    for (const flight of this.reserved) {
+      this.computer.abandon(flight);
+      flight.scatter();
+    }
+    this.reserved.clear();
+  }
+}
+
+/**
+ * Takes the values that were found, and makes a caller for each other key; callers that need the function come first.
+ * @param {Computer} computer
+ * @param {string[]} keys
+ * @param {any[][]} answers
+ * @param {Fn} fn
+ * @param {Terms} terms
+ * @param {Map<string, any>} values
+ */
+function callersOf(computer, keys, answers, fn, terms, values) {
+  const missing = new Joint(computer, fn);
+  const refreshed = new Joint(computer, fn);
+  const needed = /** @type {[Caller, any[]][]} */ ([]);
+  const others = /** @type {[Caller, any[]][]} */ ([]);
+  let spares = 0;
+  for (const [i, key] of keys.entries()) {
+    const [kind, what] = answers[i];
+    const value = kind === Answer.HIT ? computer.read(what) : UNREADABLE;
+    if (value !== UNREADABLE) {
+      values.set(key, value);
+      continue;
+    }
+    const stale = kind === Answer.LEAD ? computer.flight(what)?.stale : null;
+    const needs = kind === Answer.LEAD && !stale?.servesAtOnce(terms);
+    const joint = needs ? missing : stale ? refreshed : new Joint(computer, fn);
+    (needs ? needed : others).push([new Caller(computer, key, joint.add(key), terms), answers[i]]);
+    if (needs && stale?.servesInNeed(terms)) spares++;
+  }
+  // Where one key must wait for the function anyway, the others fall back on stale values only when it has failed.
+  const patient = { ...terms, timeout: Infinity };
+  if (spares < needed.length) for (const [caller] of needed) caller.terms = patient;
+  return [...needed, ...others];
+}
+
+/**
+ * @param {string[]} keys
+ * @param {Map<string, any>} values
+ * @param {import('../value/codec').Codec} codec
+ */
+function inOrder(keys, values, codec) {
+  const given = new Set();
+  return keys.map((key) => {
+    const value = values.get(key);
+    if (given.has(key)) return codec.copy(value);
+    given.add(key);
+    return value;
+  });
+}
+
+module.exports = { getOrComputeMany };

@@ -1,0 +1,263 @@
+// getOrCompute on the event loop: runs the caller's function for the flights that Rust lets this environment lead.
+//
+// Rust decides which caller computes (src/engine/once/flight.rs). What must live here: the function itself, the error
+// that it throws, which reaches every follower of this environment unchanged (flights.js), and the time-outs of the
+// callers that wait (caller.js).
+'use strict';
+
+const { HoldfastError } = require('../base/errors.js');
+const { now, turn } = require('../base/host.js');
+const { Answer, Ask, Op, Why } = require('../base/ops.js');
+const { checkFunction } = require('../options/arguments.js');
+const { UNREADABLE } = require('../value/codec.js');
+const { isDue } = require('../bridge/turn.js');
+const { Caller, staleOf } = require('./caller.js');
+const { Flight } = require('./flights.js');
+const { askingOf, storingOf, termsOf, ttlFor, usualTerms } = require('./terms.js');
+
+/** @typedef {import('./terms').Terms} Terms */
+
+// Tokens are numbers of 32 bits, one for each flight of an engine.
+const TOKENS = 2 ** 32;
+
+/** The functions whose synchronous part is running right now, innermost last. */
+const running = /** @type {{ computer: Computer, keys: Set<string> }[]} */ ([]);
+
+class Computer {
+  /**
+   * @param {import('../bridge/channel').Channel} channel
+   * @param {import('../value/codec').Codec} codec
+   * @param {number} ttl the default, in milliseconds
+   * @param {string} namespace
+   * @param {import('./flights').Flights} flights those of all caches of this environment
+   */
+  constructor(channel, codec, ttl, namespace, flights) {
+    this.channel = channel;
+    this.codec = codec;
+    this.usual = usualTerms(ttl);
+    const { engine } = channel.handle;
+    this.firstId = engine * TOKENS;
+    /** The same for all caches that share their keys: those of one Redis and namespace. */
+    this.scope = `${engine}:${namespace}:`;
+    this.flights = flights;
+    /** Callers that wait. */
+    this.waiting = 0;
+    /** Questions not answered yet: the answer may be to lead, although the caller has given up. */
+    this.asking = 0;
+    this.staleServed = 0;
+    /** @type {(() => void)[]} */
+    this.whenIdle = [];
+  }
+
+  /**
+   * @param {string} key
+   * @param {() => unknown} fn
+   * @param {unknown} given a TTL or options
+   */
+  async getOrCompute(key, fn, given) {
+    checkFunction(fn, 'getOrCompute');
+    const terms = termsOf(given, this.usual);
+    this.refuseOwn(key);
+    // Most calls hit: a Caller is only made for the others.
+    const hot = this.hot(key, terms);
+    if (hot !== undefined) {
+      // A loop of hot hits must let the event loop poll.
+      if (isDue()) await turn();
+      return hot;
+    }
+    const answer = await this.begin(key, terms, false);
+    if (answer[0] === Answer.HIT) {
+      const value = this.read(answer[1]);
+      if (value !== UNREADABLE) return value;
+    }
+    return new Caller(this, key, fn, terms).wait(answer);
+  }
+
+  /**
+   * @param {string} key
+   * @param {Terms} terms
+   */
+  hot(key, terms) {
+    // Rust decides whether it is time for an early refresh.
+    if (terms.beta > 0) return undefined;
+    const value = this.channel.hot?.get(key);
+    return value === undefined ? this.channel.near(key) : value;
+  }
+
+  /**
+   * The value of a reply, or UNREADABLE.
+   * @param {any} reply
+   */
+  read(reply) {
+    const { decode } = this.codec;
+    return decode === null ? reply : decode(reply);
+  }
+
+  /**
+   * Asks for a key.
+   * @param {string} key
+   * @param {Terms} terms
+   * @param {boolean} many
+   */
+  begin(key, terms, many) {
+    return this.channel.begin(key, (terms.lock ? Ask.LOCK : 0) | (many ? Ask.MANY : 0), askingOf(terms));
+  }
+
+  /** @param {number} token */
+  idOf(token) {
+    return this.firstId + token;
+  }
+
+  /** @param {number} token of an answer to follow, or to lead */
+  flight(token) {
+    return this.flights.get(this.idOf(token));
+  }
+
+  /**
+   * Takes the lead that an answer gives, so that others can follow. `fly` then runs the function.
+   * @param {string} key
+   * @param {any[]} answer
+   * @returns {Flight}
+   */
+  reserve(key, answer) {
+    const flight = new Flight(this, key, answer[1], staleOf(this.codec, answer));
+    this.flights.add(flight);
+    return flight;
+  }
+
+  /**
+   * Runs the function of a flight, and stores what it returns.
+   * @param {Flight} flight
+   * @param {() => unknown} fn
+   * @param {Terms} terms
+   */
+  async fly(flight, fn, terms) {
+    const { key, token } = flight;
+    try {
+      const began = terms.beta > 0 ? now() : 0;
+      const value = await this.start([key], fn);
+      if (value === undefined) {
+        if (!flight.lost) await this.channel.call(Op.ABANDON, key, '', Why.NOTHING, token);
+        flight.end({ value, text: null });
+      } else {
+        const extras = storingOf(terms, began > 0 ? now() - began : 0);
+        const text = this.codec.encode(value);
+        if (!flight.lost) await this.channel.call(Op.END, key, text, ttlFor(terms), token, false, extras);
+        flight.end({ value: this.codec.made(value, text), text });
+      }
+    } catch (error) {
+      flight.end({ error });
+      if (!flight.lost) await this.send(Op.ABANDON, key, Why.FAILED, token);
+    } finally {
+      // Only now: until Rust has confirmed the end of the flight, answers that send followers here may be on their way.
+      this.flights.remove(flight);
+    }
+  }
+
+  /**
+   * The callers of a flight gave up: the next one leads anew.
+   * @param {Flight} flight
+   */
+  overdue(flight) {
+    if (flight.overdue || flight.lost || flight.ended !== null) return;
+    this.send(Op.OVERDUE, flight.key, 0, flight.token);
+    const lost = this.flights.overdue(flight);
+    lost?.computer.abandon(lost);
+  }
+
+  /**
+   * A flight loses its right to store: its result goes to its followers alone.
+   * @param {Flight} flight
+   */
+  abandon(flight) {
+    flight.lost = true;
+    this.flights.remove(flight);
+    this.send(Op.ABANDON, flight.key, Why.LEFT, flight.token);
+  }
+
+  /**
+   * Declines an answer whose caller has given up, so that another caller leads.
+   * @param {string} key
+   * @param {any[]} answer
+   */
+  decline(key, answer) {
+    if (answer[0] === Answer.LEAD) this.send(Op.ABANDON, key, Why.LEFT, answer[1]);
+    else if (answer[0] === Answer.WAIT) this.withdraw(key, answer[2]);
+  }
+
+  /**
+   * No caller waits for an answer any more: it is forgotten here and in Rust, and no longer keeps the process alive.
+   * @param {string} key
+   * @param {number} waiter
+   */
+  withdraw(key, waiter) {
+    this.channel.bridge.forget(waiter);
+    this.send(Op.WITHDRAW, key, 0, waiter);
+  }
+
+  /**
+   * Calls a function, and records the keys that it computes while its synchronous part runs.
+   * @param {Iterable<string>} keys
+   * @param {() => unknown} fn
+   */
+  start(keys, fn) {
+    running.push({ computer: this, keys: new Set(keys) });
+    try {
+      return fn();
+    } finally {
+      running.pop();
+    }
+  }
+
+  /** @param {string} key must not be one that the calling function computes */
+  refuseOwn(key) {
+    for (const outer of running) {
+      if (outer.computer.scope !== this.scope || !outer.keys.has(key)) continue;
+      throw new HoldfastError(
+        'ERR_COMPUTE_DEADLOCK',
+        'the function given to getOrCompute asks for the key that it computes, which would wait for itself',
+      );
+    }
+  }
+
+  /**
+   * Sends an operation whose reply is ignored.
+   * @param {number} kind
+   * @param {string} key
+   * @param {number} a
+   * @param {number} token
+   */
+  send(kind, key, a, token) {
+    return this.channel.call(kind, key, '', a, token).catch(ignore);
+  }
+
+  /** A caller no longer waits. */
+  left() {
+    this.waiting--;
+    this.wakeIdle();
+  }
+
+  /** A question is answered, and the answer is dealt with. */
+  asked() {
+    this.asking--;
+    this.wakeIdle();
+  }
+
+  get idle() {
+    return this.waiting === 0 && this.asking === 0;
+  }
+
+  wakeIdle() {
+    if (this.whenIdle.length > 0 && this.idle) for (const resolve of this.whenIdle.splice(0)) resolve();
+  }
+
+  /** Resolves once no caller waits. Flights that still run, without callers, then lose their right to store. */
+  async drained() {
+    while (!this.idle) await new Promise((resolve) => this.whenIdle.push(() => resolve(undefined)));
+    for (const flight of this.flights.of(this)) this.abandon(flight);
+  }
+}
+
+function ignore() {}
+
+module.exports = { Computer };

@@ -1,0 +1,226 @@
+// The codecs: how a value becomes the JSON text that crosses to Rust, and a reply becomes a value.
+//
+// The bridge carries JSON: with `json` the text is the value's own, and a reply is the value itself. Bytes cross as a
+// JSON string of base64, and Rust stores the bytes. The exception is a value that `increment` made: it stays an integer
+// that Redis can count with, and comes as a number.
+'use strict';
+
+const { HoldfastError } = require('../base/errors.js');
+const { parse, stringify: textOf } = require('../base/host.js');
+const { copyTree, frozenCopy } = require('./copy.js');
+
+// In place of a value, for a reply that does not decode.
+const UNREADABLE = Symbol('unreadable');
+
+/**
+ * The codec of one cache.
+ * `encode`: the text of a value.
+ * `take`: a value as its leaves, until the next one is taken; null where it must be encoded.
+ * `decode`: the value of a reply (null stays null), or UNREADABLE; null where the reply is the value.
+ * `read`: as `decode`, for `get`: an unreadable reply is counted, and null.
+ * `parse`: the value of a text that `encode` made, for a further owner.
+ * `copy`: a value for a further owner.
+ * `made`: the value that a caller gets from its own function.
+ * `unreadable`: how many replies did not decode.
+ * @typedef {{
+ *   encode: (value: unknown) => string,
+ *   take: (value: unknown) => import('./leaves').Leaves | null,
+ *   decode: ((reply: any) => any) | null,
+ *   read: ((reply: any) => any) | null,
+ *   parse: (text: string) => any,
+ *   copy: (value: any) => any,
+ *   made: (value: any, text: string) => any,
+ *   unreadable: number,
+ * }} Codec
+ */
+
+/**
+ * @param {'json' | 'structured' | 'raw'} name
+ * @param {number} maxBytes of a value as it is stored, without compression
+ * @param {boolean} frozen
+ * @param {import('./leaves').Leaves} leaves
+ * @returns {Codec}
+ */
+function codecOf(name, maxBytes, frozen, leaves) {
+  if (name === 'json') return json(maxBytes, frozen, leaves);
+  return name === 'raw' ? raw(maxBytes) : structured(maxBytes);
+}
+
+/**
+ * @param {number} maxBytes
+ * @param {boolean} frozen
+ * @param {import('./leaves').Leaves} leaves
+ * @returns {Codec}
+ */
+function json(maxBytes, frozen, leaves) {
+  return {
+    encode(value) {
+      const text = stringify(value, maxBytes);
+      // A code unit has three bytes at most, so most texts need not be measured.
+      if (text.length * 3 > maxBytes) checkSize(Buffer.byteLength(text), maxBytes);
+      return text;
+    },
+    take: (value) => (leaves.take(value, maxBytes) ? leaves : null),
+    decode: frozen ? frozenCopy : null,
+    read: frozen ? frozenCopy : null,
+    parse,
+    copy: frozen ? (value) => frozenCopy(copyOf(value)) : copyOf,
+    made: (value) => value,
+    unreadable: 0,
+  };
+}
+
+/**
+ * @param {number} maxBytes
+ * @returns {Codec}
+ */
+function structured(maxBytes) {
+  // Required here, as most processes never need it, and it would be a tenth of the time of requiring the package.
+  const v8 = require('node:v8');
+  /** @param {any} reply */
+  const decode = (reply) => {
+    if (typeof reply !== 'string') return reply;
+    // Not from Buffer's pool: typed arrays within the value become views of this memory.
+    const bytes = Buffer.allocUnsafeSlow(Buffer.byteLength(reply, 'base64'));
+    bytes.write(reply, 'base64');
+    try {
+      return v8.deserialize(bytes);
+    } catch {
+      // Written by a later version of V8, or by another program.
+      return UNREADABLE;
+    }
+  };
+  /** @type {Codec} */
+  const codec = {
+    encode(value) {
+      let bytes;
+      try {
+        bytes = v8.serialize(value);
+      } catch (cause) {
+        throw unserializable('the value has no structured clone (a function, a symbol, a getter that throws)', cause);
+      }
+      return quoted(bytes, maxBytes);
+    },
+    take: nothing,
+    decode,
+    read(reply) {
+      const value = decode(reply);
+      if (value !== UNREADABLE) return value;
+      codec.unreadable++;
+      return null;
+    },
+    parse: (text) => decode(text.slice(1, -1)),
+    copy: (value) => v8.deserialize(v8.serialize(value)),
+    made: (value) => value,
+    unreadable: 0,
+  };
+  return codec;
+}
+
+/**
+ * @param {number} maxBytes
+ * @returns {Codec}
+ */
+function raw(maxBytes) {
+  /** @param {any} reply */
+  const decode = (reply) => {
+    if (reply === null) return null;
+    return typeof reply === 'string' ? Buffer.from(reply, 'base64') : Buffer.from(String(reply));
+  };
+  return {
+    encode: (value) => quoted(bytesOf(value), maxBytes),
+    take: nothing,
+    decode,
+    read: decode,
+    parse: (text) => decode(text.slice(1, -1)),
+    // The value may be undefined, which a function may return.
+    copy: (value) => value && Buffer.from(bytesOf(value)),
+    made: (value, text) => (Buffer.isBuffer(value) ? value : decode(text.slice(1, -1))),
+    unreadable: 0,
+  };
+}
+
+/** @param {any} value */
+function copyOf(value) {
+  if (value === null || typeof value !== 'object') return value;
+  try {
+    return parse(textOf(value));
+  } catch (cause) {
+    // The text may be so deep that JSON.parse reads it and JSON.stringify overflows the stack.
+    const copy = copyTree(value);
+    // A function may have made it, with a toJSON that works only once.
+    if (copy === undefined)
+      throw unserializable('the value has no second JSON form (a toJSON or getter that throws)', cause);
+    return copy;
+  }
+}
+
+function nothing() {
+  return null;
+}
+
+/**
+ * @param {unknown} value
+ * @param {number} maxBytes
+ * @returns {string}
+ */
+function stringify(value, maxBytes) {
+  let text;
+  try {
+    text = textOf(value);
+  } catch (cause) {
+    if (cause instanceof RangeError && cause.message === 'Invalid string length') throw tooLarge(maxBytes);
+    throw unserializable('the value has no JSON form (a cycle, a BigInt, or a toJSON or getter that throws)', cause);
+  }
+  if (text === undefined) throw unserializable(`a ${typeof value} has no JSON form; store null, or delete the key`);
+  return text;
+}
+
+/**
+ * The bytes of a raw value, in the caller's own memory where it has them.
+ * @param {unknown} value
+ * @returns {Buffer}
+ */
+function bytesOf(value) {
+  if (ArrayBuffer.isView(value)) return Buffer.from(value.buffer, value.byteOffset, value.byteLength);
+  // Strings that are not well-formed would come back changed. Node 20 has isWellFormed; the types of its standard
+  // library are older.
+  if (typeof value === 'string' && /** @type {any} */ (value).isWellFormed()) return Buffer.from(value);
+  throw unserializable("codec 'raw' stores bytes: a Buffer, another view of an ArrayBuffer, or a well-formed string");
+}
+
+/**
+ * Bytes as they cross: a JSON string of base64.
+ * @param {Buffer} bytes
+ * @param {number} maxBytes
+ */
+function quoted(bytes, maxBytes) {
+  checkSize(bytes.length, maxBytes);
+  return `"${bytes.toString('base64')}"`;
+}
+
+/**
+ * @param {number} bytes
+ * @param {number} maxBytes
+ */
+function checkSize(bytes, maxBytes) {
+  if (bytes > maxBytes) throw tooLarge(maxBytes);
+}
+
+/** @param {number} maxBytes */
+function tooLarge(maxBytes) {
+  return new HoldfastError(
+    'ERR_VALUE_TOO_LARGE',
+    `the value has more than ${maxBytes} bytes; store less, or raise maxValueBytes of createCache`,
+  );
+}
+
+/**
+ * @param {string} message
+ * @param {unknown} [cause] what the caller's own code threw
+ */
+function unserializable(message, cause) {
+  return new HoldfastError('ERR_UNSERIALIZABLE', message, cause === undefined ? undefined : { cause });
+}
+
+module.exports = { UNREADABLE, codecOf };
