@@ -11,6 +11,7 @@ import { root } from './setup.mjs';
 /** The engine's layers, from what everything uses down to what nothing in it uses. */
 export const ENGINE = [
   'base',
+  'task',
   'call',
   'value',
   'tier',
@@ -20,6 +21,7 @@ export const ENGINE = [
   'exchange',
   'conversation',
   'node',
+  'drive',
   'registry',
   'front',
 ];

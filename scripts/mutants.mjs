@@ -47,7 +47,7 @@ function checkLists() {
 function passes(filter, fence) {
   const { status, stdout, stderr } = spawnSync(
     'cargo',
-    ['test', '--no-default-features', '--features', 'mutants', '--quiet', filter],
+    ['test', '--no-default-features', '--features', 'drive,mutants', '--quiet', filter],
     { cwd: root, encoding: 'utf8', env: { ...process.env, HOLDFAST_MUTANT: fence } },
   );
   // A build that fails is no verdict.

@@ -49,12 +49,13 @@ const steps = {
     needs: ['setup'],
     commands: [
       ['cargo', 'clippy', '--all-targets', '--', '-D', 'warnings'],
+      ['cargo', 'clippy', '--all-targets', '--no-default-features', '--features', 'drive', '--', '-D', 'warnings'],
       ['cargo', 'clippy', '--all-targets', '--no-default-features', '--', '-D', 'warnings'],
     ],
   },
   engine: {
     needs: ['setup'],
-    commands: [['cargo', 'test', '--no-default-features', '--no-fail-fast']],
+    commands: [['cargo', 'test', '--no-default-features', '--features', 'drive', '--no-fail-fast']],
     count: countCargoTests,
   },
   mutants: { needs: ['setup'], commands: [['node', 'scripts/mutants.mjs']] },

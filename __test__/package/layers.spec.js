@@ -18,9 +18,9 @@ test('the layers are as they are said to be', () => {
 });
 
 test('a line that reaches back is named, with what it uses', () => {
-  const edge = { from: 'src/engine/base/clock.rs', line: 7, to: 'src/engine/node/serve.rs' };
+  const edge = { from: 'src/engine/base/clock.rs', line: 7, to: 'src/engine/node/pump.rs' };
   expect(say(`check.reachingBack([${JSON.stringify(edge)}], 'src/engine', check.ENGINE)`)).toEqual([
-    'src/engine/base/clock.rs:7 uses src/engine/node/serve.rs: base stands above node',
+    'src/engine/base/clock.rs:7 uses src/engine/node/pump.rs: base stands above node',
   ]);
   const forth = { from: edge.to, line: 7, to: edge.from };
   expect(say(`check.reachingBack([${JSON.stringify(forth)}], 'src/engine', check.ENGINE)`)).toEqual([]);

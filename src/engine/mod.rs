@@ -1,6 +1,7 @@
 //! The engine, in layers: a module uses only the layers that stand above its own in this list.
 //!
 //! - [`base`]: what everything uses
+//! - [`task`]: tasks and moments, without a runtime
 //! - [`call`]: what crosses the bridge, both ways
 //! - [`value`]: what lies at a key, and whether it may be served
 //! - [`tier`]: what this process holds
@@ -9,7 +10,8 @@
 //! - [`cache`]: a namespace, and calls that run on the in-process tier
 //! - [`exchange`]: a batch as one pipeline, and its replies judged
 //! - [`conversation`]: work of several steps on a connection
-//! - [`node`]: one server through its states
+//! - [`node`]: one server through its states: a machine without I/O
+//! - [`drive`]: who does its I/O: sockets, TLS, timers, the thread
 //! - [`registry`]: one engine for each server; [`front`]: what the binding sees
 //!
 //! A `get` goes down this list and back: [`front`] answers what the near cache holds and hands the rest to the node,
@@ -21,12 +23,17 @@ pub mod base;
 pub mod cache;
 pub mod call;
 pub mod conversation;
+#[cfg(feature = "drive")]
+pub mod drive;
 pub mod exchange;
+#[cfg(feature = "drive")]
 pub mod front;
 pub mod net;
 pub mod node;
 pub mod once;
+#[cfg(feature = "drive")]
 pub mod registry;
+pub mod task;
 pub mod tier;
 pub mod value;
 

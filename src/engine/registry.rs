@@ -3,11 +3,10 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
+use std::time::Instant;
 
 use once_cell::sync::{Lazy, OnceCell};
 use parking_lot::Mutex;
-use tokio::runtime::Handle;
-use tokio::sync::mpsc;
 
 use crate::engine::base::clock::now_ms;
 use crate::engine::base::error::{Kind, Trouble};
@@ -15,9 +14,9 @@ use crate::engine::cache::job::Link;
 use crate::engine::cache::options::Options;
 use crate::engine::cache::shared::{Gate, Shared};
 use crate::engine::cache::status::Mode;
+use crate::engine::drive;
 use crate::engine::net::target::Target;
-use crate::engine::net::thread::runtime;
-use crate::engine::node::supervisor;
+use crate::engine::task::executor::Tasks;
 use crate::engine::tier::memory::Memory;
 
 /// One Redis (or none) and the in-process tier beside it.
@@ -26,6 +25,8 @@ pub struct Engine {
     target: Option<Target>,
     /// Empty without Redis, and where its thread could not be started yet.
     link: OnceCell<Link>,
+    /// Until somebody drives them.
+    tasks: Mutex<Option<Tasks>>,
     /// When that was tried last, in milliseconds of the clock.
     tried: AtomicU64,
 }
@@ -38,13 +39,20 @@ impl Engine {
         let target = options.target.clone();
         let (gate, mode) =
             if target.is_some() { (Gate::Connection, Mode::Initializing) } else { (Gate::Local, Mode::Memory) };
-        let shared = Shared::new(options, gate, mode);
-        let engine = Self { shared, target, link: OnceCell::new(), tried: AtomicU64::new(now_ms()) };
-        if engine.has_redis() {
-            engine.connect();
-        } else {
-            let _ = engine.sweep();
+        let tasks = Tasks::new(Instant::now());
+        let shared = Shared::new(options, gate, mode, tasks.spawner().clone());
+        // Expired entries go in the background. Without the thread for it they go when they are read, or evicted.
+        for store in [&shared.memory, shared.near.store()] {
+            let timers = tasks.spawner().timers().clone();
+            tasks.spawner().spawn(Memory::sweep(Arc::downgrade(store), timers));
         }
+        let (link, tried) = (OnceCell::new(), AtomicU64::new(now_ms()));
+        if target.is_none() {
+            let _ = drive::start_alone(tasks);
+            return Arc::new(Self { shared, target, link, tasks: Mutex::default(), tried });
+        }
+        let engine = Self { shared, target, link, tasks: Mutex::new(Some(tasks)), tried };
+        engine.connect();
         Arc::new(engine)
     }
 
@@ -73,11 +81,13 @@ impl Engine {
 
     fn connect(&self) -> Option<&Link> {
         let link = self.link.get_or_try_init(|| {
-            let runtime = self.sweep()?;
-            let target = self.target.clone().ok_or("there is no Redis")?;
-            let (sender, jobs) = mpsc::unbounded_channel();
-            runtime.spawn(supervisor::run(self.shared.clone(), target, jobs));
-            Ok(Link::new(sender))
+            let target = self.target.as_ref().ok_or("there is no Redis")?;
+            let mut waiting = self.tasks.lock();
+            let tasks = waiting.take().ok_or("it was started already")?;
+            drive::start(&self.shared, target, tasks).map_err(|(tasks, why)| {
+                *waiting = Some(tasks);
+                why
+            })
         });
         link.inspect_err(|why: &String| {
             let trouble = Trouble::new(
@@ -90,14 +100,6 @@ impl Engine {
             *self.shared.gate.write() = Gate::Local;
         })
         .ok()
-    }
-
-    /// Expired entries go in the background. Without the thread for it they go when they are read, or evicted.
-    fn sweep(&self) -> Result<Handle, String> {
-        let runtime = runtime()?;
-        runtime.spawn(Memory::sweep(Arc::downgrade(&self.shared.memory)));
-        runtime.spawn(Memory::sweep(Arc::downgrade(self.shared.near.store())));
-        Ok(runtime)
     }
 }
 

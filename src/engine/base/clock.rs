@@ -8,7 +8,12 @@ static START: Lazy<Instant> = Lazy::new(Instant::now);
 
 /// Milliseconds since the first use in this process.
 pub fn now_ms() -> u64 {
-    u64::try_from(START.elapsed().as_millis()).unwrap_or(u64::MAX)
+    millis_of(Instant::now())
+}
+
+/// A moment in these milliseconds.
+pub fn millis_of(moment: Instant) -> u64 {
+    u64::try_from(moment.saturating_duration_since(*START).as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Milliseconds since 1970, for people to read (`health().since`); nothing is decided by it.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use tokio::sync::mpsc::UnboundedSender;
+use futures_channel::mpsc::UnboundedSender;
 
 use crate::engine::cache::local;
 use crate::engine::cache::long::{self, Called};
@@ -103,6 +103,8 @@ impl Link {
 
     /// Hands work over. Where nobody takes it any more the job is dropped, and so answered here.
     pub fn send(&self, job: Job) {
-        let _ = self.0.send(job);
+        if let Err(refused) = self.0.unbounded_send(job) {
+            drop(refused.into_inner());
+        }
     }
 }

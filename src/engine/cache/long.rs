@@ -19,7 +19,6 @@ use crate::engine::cache::stats::stats_json;
 use crate::engine::call::batch::Task;
 use crate::engine::call::reply::Reply;
 use crate::engine::call::sink::ReplyTo;
-use crate::engine::net::thread::runtime;
 use crate::engine::tier::marks::Mark;
 
 /// A task that was called, and what it hides since then.
@@ -78,8 +77,8 @@ impl Sweep {
     /// As `finish_at_once`, in steps.
     pub async fn finish(&self, cache: &Cache) -> u64 {
         let shared = cache.shared();
-        shared.near.store().swept(&self.near).await;
-        let removed = shared.memory.swept(&self.memory).await;
+        shared.near.store().swept(&self.near, shared.tasks.timers()).await;
+        let removed = shared.memory.swept(&self.memory, shared.tasks.timers()).await;
         add(&cache.counters.deletes, removed);
         removed
     }
@@ -96,11 +95,12 @@ pub fn locally(cache: &Arc<Cache>, mut called: Called, to: &ReplyTo) -> Option<R
     let shared = cache.shared();
     let small = sweep.as_ref().map_or(shared.memory.is_small(), |sweep| sweep.is_small(shared));
     // Without a thread of ours it is the caller's that does it, however long it takes.
-    let runtime = if small { None } else { runtime().ok() };
-    let Some(runtime) = runtime else { return Some(at_once(cache, sweep.as_ref())) };
+    if small || !shared.tasks.is_driven() {
+        return Some(at_once(cache, sweep.as_ref()));
+    }
     let (cache, to) = (cache.clone(), to.clone());
     cache.shared().begin_long();
-    runtime.spawn(async move {
+    shared.tasks.clone().spawn(async move {
         let reply = match sweep {
             Some(sweep) => Reply::Number(to_i64(sweep.finish(&cache).await)),
             None => stats(&cache, None).await,
@@ -125,7 +125,7 @@ fn at_once(cache: &Cache, sweep: Option<&Sweep>) -> Reply {
 pub async fn stats(cache: &Cache, server: Option<&ServerStats>) -> Reply {
     let keys = match server.and_then(|server| server.keys) {
         Some(keys) => keys,
-        None => cache.shared().memory.count(cache.prefix.as_str()).await,
+        None => cache.shared().memory.count(cache.prefix.as_str(), cache.shared().tasks.timers()).await,
     };
     Reply::Value(Json::Owned(stats_json(cache, server, keys)))
 }

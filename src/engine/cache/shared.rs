@@ -13,6 +13,7 @@ use crate::engine::cache::status::{Mode, Status};
 use crate::engine::once::flight::Flights;
 use crate::engine::once::lease::Misses;
 use crate::engine::once::waiting::Waiting;
+use crate::engine::task::executor::Spawner;
 use crate::engine::tier::budget::Budget;
 use crate::engine::tier::journal::Journal;
 use crate::engine::tier::memory::{Memory, Usage};
@@ -48,6 +49,8 @@ pub struct Shared {
     pub status: Status,
     pub errors: Errors,
     pub latency: Latency,
+    /// Begins tasks, which whoever drives the engine polls.
+    pub tasks: Spawner,
     /// Held for reading by a batch that runs on its caller's thread, for writing by a change of mode.
     pub gate: RwLock<Gate>,
     /// Calls handed over and not answered yet.
@@ -65,7 +68,7 @@ pub struct Shared {
 }
 
 impl Shared {
-    pub fn new(options: &Options, gate: Gate, mode: Mode) -> Arc<Self> {
+    pub fn new(options: &Options, gate: Gate, mode: Mode, tasks: Spawner) -> Arc<Self> {
         let max_memory = options.max_memory.unwrap_or(DEFAULT_MAX_MEMORY);
         static NEXT_ID: AtomicU32 = AtomicU32::new(1);
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
@@ -83,6 +86,7 @@ impl Shared {
             status: Status::new(id, mode),
             errors: Errors::default(),
             latency: Latency::default(),
+            tasks,
             gate: RwLock::new(gate),
             queued: AtomicUsize::new(0),
             long: AtomicUsize::new(0),
@@ -136,7 +140,8 @@ impl Shared {
         Duration::from_micros(self.patience.load(Ordering::Relaxed)).max(DEFAULT_TIMEOUT)
     }
 
-    /// An entry that outlives its TTL was stored or read: from here on each read asks for the time left. The first such entry of another process, read without, is a miss.
+    /// An entry that outlives its TTL was stored or read: from here on each read asks for the time left. Until then reads
+    /// omit PTTL, so the first grace entry of another process is a miss.
     pub fn note_grace(&self) {
         self.grace.store(true, Ordering::Relaxed);
     }

@@ -7,7 +7,7 @@
 //! an object is the number of its *shape*, the list of its names, which crosses once. The text is written here, by `Batch::render`, on the engine's thread where there is one.
 //! It is the text that `JSON.stringify` would have written, byte for byte: `__test__/inputs/leaves.spec.js`. What is not plain (an object of a class, a cycle) still crosses as a text.
 //!
-//! **How they cross.** A finite number is a number. What is none stands for something else, and all but NaN is followed by a second number:
+//! **How they cross.** A finite number is a number. Non-finite numbers are tags, and all but NaN are followed by a second number:
 //!
 //! | | followed by | is |
 //! | --- | --- | --- |

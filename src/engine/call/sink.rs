@@ -9,7 +9,7 @@ use crate::engine::call::reply::Reply;
 /// Versions that JavaScript checks hot values against: 2^17 counters, 512 KiB in each environment. Keys share counters; a shared one makes a hot
 /// value be fetched anew too often, never too seldom.
 pub const SLOTS: usize = 1 << 17;
-/// Behind them, until when an engine vouches: for hot values, in the low 32 bits of milliseconds. Engines that live at the same time and are so many numbers apart share one.
+/// Behind them, until when an engine vouches: for hot values, in the low 32 bits of milliseconds. Engine ids equal modulo CLOCKS share a slot.
 pub const CLOCKS: usize = 1 << 10;
 /// Behind them, whether a version was noted since all were last raised.
 pub const NOTED: usize = SLOTS + CLOCKS;

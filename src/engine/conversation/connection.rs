@@ -1,7 +1,5 @@
 //! One connection that is up, and what its handshake found out.
 
-use tokio::task::JoinHandle;
-
 use crate::engine::cache::status::Server;
 use crate::engine::net::denied::Denied;
 use crate::engine::net::wire::Wire;
@@ -9,8 +7,6 @@ use crate::engine::net::wire::Wire;
 /// A connection that is up. Dropping it closes the socket at once, whatever is in flight.
 pub struct Connection {
     pub wire: Wire,
-    /// Ends when the socket does.
-    pub driver: JoinHandle<()>,
     /// By which the server knows it.
     pub id: Option<i64>,
     pub server: Server,
@@ -21,7 +17,6 @@ pub struct Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        self.driver.abort();
         self.wire.close();
     }
 }

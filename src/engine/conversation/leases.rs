@@ -1,12 +1,9 @@
 //! The task behind each computation that needs the key's lease: asks for it, waits while another process computes, renews it while this one does.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use redis::{Cmd, Pipeline, Value};
-use tokio::sync::Notify;
 
-use crate::engine::base::clock::now_ms;
 use crate::engine::base::error::{Kind, Trouble};
 use crate::engine::base::text::Json;
 use crate::engine::cache::counters::add;
@@ -21,6 +18,7 @@ use crate::engine::net::reply::{classify, left, out_of_step};
 use crate::engine::net::wire::Wire;
 use crate::engine::once::lease::{self, Holder, LONGEST, POLL, RENEWAL};
 use crate::engine::once::waiters::{Lease, Led, Outcome};
+use crate::engine::task::signal::Signal;
 use crate::engine::value::codec;
 use crate::engine::value::entry;
 use crate::engine::value::life::Ask;
@@ -63,14 +61,15 @@ pub async fn run(cache: Arc<Cache>, wire: Wire, wanted: Wanted) {
 /// Renews the lease that lies at the stored key `at`, for as long as the function runs; gives it up when `given_up`
 /// wakes, for those who wait elsewhere. Between two renewals it holds no cache: one that is closed need not wait for
 /// it.
-pub(super) async fn renew(mut task: Task, at: String, given_up: &Notify) {
-    let since = Instant::now();
-    while since.elapsed() < LONGEST {
+pub(super) async fn renew(mut task: Task, at: String, given_up: &Signal) {
+    let timers = task.wire.timers().clone();
+    let until = timers.now() + LONGEST;
+    while timers.now() < until {
         let Task { cache, wire, key, token, .. } = task;
         let (holder, patience) = (holder(&cache, token), cache.timeout);
         let weak = Arc::downgrade(&cache);
         drop(cache);
-        if tokio::time::timeout(RENEWAL, given_up.notified()).await.is_ok() {
+        if timers.within(RENEWAL, given_up.raised()).await.is_ok() {
             let mut pipeline = Pipeline::with_capacity(1);
             pipeline.add_command(lease::release(&at, holder));
             // Where it cannot be told, the lease ends by itself.
@@ -98,15 +97,13 @@ pub(super) struct Task {
 impl Task {
     /// What wakes when the lease is to be given up, where this process computes under it; none where the value came, or
     /// nobody waits any more.
-    async fn wait_for_lease(&mut self) -> Result<Option<Arc<Notify>>, Trouble> {
+    async fn wait_for_lease(&mut self) -> Result<Option<Arc<Signal>>, Trouble> {
         let (cache, key) = (self.cache.clone(), self.key.clone());
         let flights = &cache.shared().flights;
         loop {
             let watch = cache.shared().waiting.on(&key);
-            let changed = watch.changed();
-            tokio::pin!(changed);
             // Before the key is read: a push that comes at once is not missed.
-            changed.as_mut().enable();
+            let changed = watch.changed();
             let found = self.ask().await?;
             match found {
                 Found::Value(json) => {
@@ -131,7 +128,7 @@ impl Task {
                     if self.unwanted() {
                         return Ok(None);
                     }
-                    let _ = tokio::time::timeout(POLL, changed).await;
+                    let _ = self.wire.timers().within(POLL, changed).await;
                     if self.unwanted() {
                         return Ok(None);
                     }
@@ -152,10 +149,10 @@ impl Task {
 
     /// Somebody who waits computes, under the lease that is had at the stored key `at`; what wakes when it is to be
     /// given up. Where nobody waits the lease goes.
-    pub(super) async fn lead(&mut self, lease: Lease, at: &str) -> Option<Arc<Notify>> {
+    pub(super) async fn lead(&mut self, lease: Lease, at: &str) -> Option<Arc<Signal>> {
         let led = match self.unwanted() {
             true => Led::default(),
-            false => self.cache.shared().flights.lead_first(&self.key, self.token, lease, now_ms()),
+            false => self.cache.shared().flights.lead_first(&self.key, self.token, lease, self.now()),
         };
         led.answers.send();
         if led.leads {
@@ -169,9 +166,14 @@ impl Task {
 
     /// Somebody who waits computes, without a lease.
     pub(super) fn lead_alone(&self) {
-        let led = self.cache.shared().flights.lead_first(&self.key, self.token, Lease::None, now_ms());
+        let led = self.cache.shared().flights.lead_first(&self.key, self.token, Lease::None, self.now());
         add(&self.cache.counters.computes, u64::from(led.leads));
         led.answers.send();
+    }
+
+    /// Milliseconds of the clock of entries.
+    pub(super) fn now(&self) -> u64 {
+        self.wire.timers().now_ms()
     }
 
     pub(super) fn holder(&self) -> Holder {
@@ -204,7 +206,7 @@ impl Task {
         }
         let tokens = self.tokens(&bytes).await?;
         let token = |key: &str| tokens.get(key).cloned();
-        Ok(match judge(&self.cache, bytes, left, Ask::default(), now_ms(), &mut Room::default(), token) {
+        Ok(match judge(&self.cache, bytes, left, Ask::default(), self.now(), &mut Room::default(), token) {
             reads::Found::Fresh(entry, _) => Found::Value(entry.json),
             reads::Found::Void(identity) if !identity.is_empty() => Found::Void(identity),
             _ => Found::Foreign,
@@ -214,7 +216,7 @@ impl Task {
     /// The tokens of an entry's tags that the near cache does not have.
     async fn tokens(&mut self, bytes: &[u8]) -> Result<Tokens, Trouble> {
         let cache = self.cache.clone();
-        let mut missing = Missing::new(&cache);
+        let mut missing = Missing::new(&cache, self.now());
         if let Some(meta) = entry::meta_of(bytes) {
             meta.tags.names().for_each(|name| missing.look(name, |_| false));
         }
@@ -222,10 +224,10 @@ impl Task {
         if keys.is_empty() {
             return Ok(Tokens::new());
         }
-        let (mut pipeline, mut asked) = tokens::ask(&cache, keys, false, Denied::default());
+        let (mut pipeline, mut asked) = tokens::ask(&cache, keys, false, Denied::default(), self.now());
         loop {
             let values = self.pipeline(pipeline).await?;
-            match asked.heard(&cache, values)?.0 {
+            match asked.heard(&cache, values, self.now())?.0 {
                 Heard::All(tokens) => return Ok(tokens),
                 Heard::More(more, rest) => (pipeline, asked) = (more, *rest),
             }

@@ -10,7 +10,6 @@ use std::sync::Arc;
 
 use redis::{Value, cmd};
 
-use crate::engine::base::clock::now_ms;
 use crate::engine::cache::namespace::Cache;
 use crate::engine::conversation::leases::{Task, renew};
 use crate::engine::exchange::plan::Wanted;
@@ -36,7 +35,7 @@ pub async fn run(cache: Arc<Cache>, wire: Wire, wanted: Wanted) {
         // Somebody has refreshed it since it was read: whoever waits reads anew.
         Ok(Value::Int(-1)) => flights.end(&task.key, token, Outcome::Failed).send(),
         // Somebody does so now.
-        Ok(Value::Int(0)) => flights.serve_stale(&task.key, token, now_ms()).send(),
+        Ok(Value::Int(0)) => flights.serve_stale(&task.key, token, task.now()).send(),
         Ok(Value::Int(_)) => {
             if let Some(given_up) = task.lead(Lease::Refresh, &lock).await {
                 renew(task, lock, &given_up).await;

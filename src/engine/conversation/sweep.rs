@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use redis::{Cmd, Pipeline, Value, cmd};
-use tokio::task::AbortHandle;
 
 use crate::engine::base::error::Trouble;
 use crate::engine::cache::shared::Shared;
@@ -14,6 +13,7 @@ use crate::engine::exchange::writes;
 use crate::engine::net::denied::Denied;
 use crate::engine::net::reply::{classify, integer, out_of_step};
 use crate::engine::net::wire::Wire;
+use crate::engine::task::executor::Kept;
 
 /// Keys that one SCAN looks at: a step of about a millisecond for the server.
 const SCAN_COUNT: usize = 1_000;
@@ -27,20 +27,10 @@ pub struct Steps {
     pub patience: Duration,
 }
 
-/// Sweeps whatever covers there are, for as long as it is kept.
-pub struct Sweeper(AbortHandle);
-
-impl Sweeper {
-    pub fn start(shared: &Arc<Shared>, connection: &Connection) -> Self {
-        let (wire, server) = (connection.wire.clone(), connection.server.run_id.clone());
-        Self(tokio::spawn(keep_swept(shared.clone(), wire, connection.denied, server)).abort_handle())
-    }
-}
-
-impl Drop for Sweeper {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
+/// Sweeps whatever covers there are, for as long as what is returned is kept.
+pub fn start(shared: &Arc<Shared>, connection: &Connection) -> Kept {
+    let (wire, server) = (connection.wire.clone(), connection.server.run_id.clone());
+    shared.tasks.spawn_for(keep_swept(shared.clone(), wire, connection.denied, server))
 }
 
 async fn keep_swept(shared: Arc<Shared>, wire: Wire, denied: Denied, server: Option<String>) {
@@ -48,7 +38,7 @@ async fn keep_swept(shared: Arc<Shared>, wire: Wire, denied: Denied, server: Opt
     loop {
         match steps.walk(&shared, server.as_deref()).await {
             Ok(Some(_)) => {}
-            Ok(None) => shared.journal.stirred.notified().await,
+            Ok(None) => shared.journal.stirred.raised().await,
             // The pump is told, and ends as well.
             Err(trouble) => return steps.wire.fail(trouble),
         }

@@ -1,8 +1,8 @@
 //! Long work on the connection, beside the pump: `delPattern`, `clear`, `getStats`. Each step has the deadline of a
 //! call.
 
+use futures_channel::oneshot;
 use redis::{Pipeline, Value};
-use tokio::sync::{oneshot, watch};
 
 use crate::engine::base::error::{CallError, Kind, Trouble};
 use crate::engine::base::pattern::Pattern;
@@ -16,6 +16,7 @@ use crate::engine::call::reply::Reply;
 use crate::engine::conversation::sweep::Steps;
 use crate::engine::net::reply::{classify, field, integer, out_of_step, text};
 use crate::engine::net::wire::Wire;
+use crate::engine::task::signal::Watched;
 use crate::engine::tier::cover::Swept;
 
 /// A task that has its place in the order of calls, and what it waits for.
@@ -57,7 +58,7 @@ pub fn place(cache: &Cache, called: &mut Called, wire: &Wire) -> Placed {
 
 /// Does a task and answers it. An outage in the middle of it is the pump's, too, and what was called before it is
 /// answered before it: `ended` says when.
-pub async fn run(mut job: Job, placed: Placed, steps: Steps, mut ended: watch::Receiver<()>) {
+pub async fn run(mut job: Job, placed: Placed, steps: Steps, ended: Watched) {
     let wire = steps.wire.clone();
     let mut tasks = Tasks { cache: &job.cache, steps };
     let reply = match placed {
@@ -70,8 +71,7 @@ pub async fn run(mut job: Job, placed: Placed, steps: Steps, mut ended: watch::R
         Ok(reply) => job.finish(&[reply]),
         Err(trouble) => {
             wire.fail(trouble);
-            // Never sent: an error is the end.
-            let _ = ended.changed().await;
+            ended.over().await;
             if let Work::Task(called) = &mut job.work {
                 // Once more, behind those: what they wrote on the in-process tier is of before it.
                 *called = Called::new(&job.cache, called.task.clone());

@@ -5,7 +5,6 @@ use std::vec;
 
 use redis::{ServerError, Value};
 
-use crate::engine::base::clock::now_ms;
 use crate::engine::base::error::{CallError, Kind, Trouble};
 use crate::engine::base::text::Span;
 use crate::engine::cache::namespace::Cache;
@@ -27,8 +26,8 @@ use crate::engine::value::tags::Tokens;
 
 impl Plan {
     /// The tags of what came back whose tokens are not known.
-    pub fn unknown_tags(&self, cache: &Cache, values: &[Value]) -> Vec<String> {
-        let mut missing = Missing::new(cache);
+    pub fn unknown_tags(&self, cache: &Cache, values: &[Value], now: u64) -> Vec<String> {
+        let mut missing = Missing::new(cache, now);
         let mut look = |value: &Value| {
             let Value::BulkString(bytes) = value else { return };
             let Some(meta) = entry::meta_of(bytes) else { return };
@@ -51,6 +50,7 @@ impl Plan {
         batch: &Batch,
         to: &ReplyTo,
         values: Option<Vec<Value>>,
+        now: u64,
     ) -> (Vec<Reply>, Verdict) {
         let mut judge = Judge {
             replies: Replies::new(values.unwrap_or_default()),
@@ -62,7 +62,6 @@ impl Plan {
             verdict: Verdict { answers: self.answers, ..Verdict::default() },
         };
         let mut buffer = String::new();
-        let now = now_ms();
         let mut replies = Vec::with_capacity(self.steps.len());
         for (at, (op, step)) in batch.ops.iter().zip(self.steps).enumerate() {
             let key = op.key().map_or("", |span| cache.prefix.join(batch.str(span), &mut buffer));

@@ -5,7 +5,6 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use redis::{Cmd, Pipeline, Value};
-use tokio::sync::Notify;
 
 use crate::engine::base::error::Trouble;
 use crate::engine::cache::local;
@@ -16,6 +15,7 @@ use crate::engine::call::sink::ReplyTo;
 use crate::engine::exchange::writes::with_key;
 use crate::engine::net::denied::Denied;
 use crate::engine::once::waiters::Answers;
+use crate::engine::task::signal::Signal;
 use crate::engine::value::entry;
 use crate::engine::value::life::Ask;
 use crate::engine::value::tags::Tokens;
@@ -125,7 +125,7 @@ pub struct Wanted {
     pub key: String,
     pub token: u32,
     /// It is had, and the computation leads: it is to be renewed until this wakes.
-    pub led: Option<Arc<Notify>>,
+    pub led: Option<Arc<Signal>>,
     /// The entry at the key is refreshed, while it begins with `void`; else it counts as nothing, if it does.
     pub refresh: bool,
     pub void: Box<[u8]>,

@@ -5,7 +5,7 @@
 
 use redis::{Cmd, Pipeline, cmd};
 
-use crate::engine::base::clock::{Ttl, now_ms};
+use crate::engine::base::clock::Ttl;
 use crate::engine::base::key;
 use crate::engine::base::mutant;
 use crate::engine::cache::counters::add;
@@ -29,8 +29,7 @@ use crate::engine::value::tags::{self, Tokens};
 const MAX_MGET: usize = 256;
 
 /// Plans a batch. Registers its flights and fences, in the order of the engine's queue. `tokens`: those of its tags that the near cache did not have.
-pub fn plan(cache: &Cache, batch: &Batch, to: &ReplyTo, denied: Denied, tokens: Tokens) -> Plan {
-    let now = now_ms();
+pub fn plan(cache: &Cache, batch: &Batch, to: &ReplyTo, denied: Denied, tokens: Tokens, now: u64) -> Plan {
     let mut planner = Planner {
         now,
         tokens,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use redis::{Pipeline, Value};
 
-use crate::engine::base::clock::{Ttl, now_ms};
+use crate::engine::base::clock::Ttl;
 use crate::engine::base::error::Trouble;
 use crate::engine::base::text::Json;
 use crate::engine::cache::namespace::Cache;
@@ -26,6 +26,7 @@ const LIFE: Duration = Duration::from_secs(30 * 86_400);
 pub const MAX_ASKED: usize = 512;
 
 /// What was asked for.
+#[derive(Default)]
 pub struct Asked {
     keys: Vec<String>,
     /// Still to be asked for, and what the pipelines before this one brought.
@@ -43,11 +44,11 @@ pub struct Asked {
 }
 
 /// The tags of a batch whose tokens must be known before it is planned: their stored keys.
-pub fn wanted(cache: &Cache, batch: &Batch) -> Vec<String> {
+pub fn wanted(cache: &Cache, batch: &Batch, now: u64) -> Vec<String> {
     if batch.extras.is_empty() {
         return Vec::new();
     }
-    let mut keys = Missing::new(cache);
+    let mut keys = Missing::new(cache, now);
     let mut last = None;
     for op in &batch.ops {
         let (Op::Set { more, .. } | Op::Begin { more, .. }) = op else { continue };
@@ -72,8 +73,8 @@ pub struct Missing<'a> {
 }
 
 impl<'a> Missing<'a> {
-    pub fn new(cache: &'a Cache) -> Self {
-        Self { cache, now: now_ms(), seen: HashSet::new(), keys: Vec::new() }
+    pub fn new(cache: &'a Cache, now: u64) -> Self {
+        Self { cache, now, seen: HashSet::new(), keys: Vec::new() }
     }
 
     /// `known`: whether the token at a stored key is known otherwise.
@@ -95,11 +96,14 @@ impl<'a> Missing<'a> {
 }
 
 /// The commands that ask for tokens, or for the first of them.
-pub fn ask(cache: &Cache, keys: Vec<String>, make: bool, denied: Denied) -> (Pipeline, Asked) {
-    ask_more(cache, keys, make, denied, Tokens::new())
+pub fn ask(cache: &Cache, keys: Vec<String>, make: bool, denied: Denied, now: u64) -> (Pipeline, Asked) {
+    let first = Asked { make, denied, ..Asked::default() };
+    ask_more(cache, first, keys, now)
 }
 
-fn ask_more(cache: &Cache, mut keys: Vec<String>, make: bool, denied: Denied, tokens: Tokens) -> (Pipeline, Asked) {
+/// The next pipeline of what `asked` began.
+fn ask_more(cache: &Cache, asked: Asked, mut keys: Vec<String>, now: u64) -> (Pipeline, Asked) {
+    let Asked { make, denied, tokens, .. } = asked;
     let rest = keys.split_off(keys.len().min(MAX_ASKED));
     let mut pipeline = Pipeline::with_capacity(keys.len() * 3);
     let journal = &cache.shared().journal;
@@ -116,7 +120,7 @@ fn ask_more(cache: &Cache, mut keys: Vec<String>, make: bool, denied: Denied, to
         pipeline.cmd("GET").arg(key);
         pipeline.cmd("PTTL").arg(key);
     }
-    (pipeline, Asked { keys, rest, tokens, tickets, covered, denied, make, sent: now_ms() })
+    (pipeline, Asked { keys, rest, tokens, tickets, covered, denied, make, sent: now })
 }
 
 /// How far the asking has come.
@@ -129,12 +133,14 @@ pub enum Heard {
 
 impl Asked {
     /// What this pipeline brought, and commands that let tokens live on.
-    pub fn heard(self, cache: &Cache, values: Vec<Value>) -> Result<(Heard, Pipeline), Trouble> {
+    pub fn heard(mut self, cache: &Cache, values: Vec<Value>, now: u64) -> Result<(Heard, Pipeline), Trouble> {
         let near = &cache.shared().near;
-        let mut tokens = self.tokens;
+        let mut tokens = std::mem::take(&mut self.tokens);
         let mut renewals = Pipeline::new();
         let mut values = values.into_iter();
-        for ((key, ticket), covered) in self.keys.into_iter().zip(self.tickets).zip(self.covered) {
+        let keys = std::mem::take(&mut self.keys).into_iter();
+        let (tickets, covers) = (std::mem::take(&mut self.tickets), std::mem::take(&mut self.covered));
+        for ((key, ticket), covered) in keys.zip(tickets).zip(covers) {
             if self.make && covered {
                 check(cache, values.next())?;
             }
@@ -164,7 +170,8 @@ impl Asked {
         let heard = if self.rest.is_empty() {
             Heard::All(tokens)
         } else {
-            let (pipeline, asked) = ask_more(cache, self.rest, self.make, self.denied, tokens);
+            let rest = std::mem::take(&mut self.rest);
+            let (pipeline, asked) = ask_more(cache, Self { tokens, ..self }, rest, now);
             Heard::More(pipeline, Box::new(asked))
         };
         Ok((heard, renewals))

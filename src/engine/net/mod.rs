@@ -3,10 +3,9 @@
 //! Uses base and once.
 
 pub mod denied;
+pub mod inbound;
 pub mod reply;
 pub mod resp;
-pub mod socket;
 pub mod target;
-pub mod thread;
 pub mod tls;
 pub mod wire;

@@ -51,7 +51,7 @@ fn meaning(code: &str, details: &str) -> Trouble {
         "WRONGTYPE" => (Kind::Wrongtype, "a key holds another type than a string"),
         "MISCONF" => (Kind::Refused, "the server takes no writes: its snapshots fail (its log says why)"),
         "NOREPLICAS" => (Kind::Refused, "the server takes no writes: it has too few replicas (min-replicas-to-write)"),
-        // What was refused within a transaction was told there; it is full, most of the time.
+        // The queued command's own error gave the reason, usually OOM.
         "EXECABORT" => (Kind::Refused, "the server refused a part of a transaction"),
         "ERR" => return general(details),
         _ => (Kind::Server, "the server refused a command"),

@@ -1,80 +1,60 @@
-//! A connection whose replies are known to belong to its pipelines.
+//! A connection whose replies are known to belong to its pipelines. It reads and writes nothing itself: whoever drives it
+//! takes the bytes to write, and hands over the bytes that came.
 //!
-//! **The problem.** Replies carry no name: they belong to commands by their order alone. One too many or too few, whoever loses or adds
-//! it (a proxy that breaks, a bug of a server or of a client library), and each key behind it gets its neighbour's value. Where the
-//! neighbours are of one kind, as reads are, no type tells.
+//! **The problem.** Replies carry no name: they belong to commands by their order alone. One too many or too few, whoever
+//! loses or adds it (a proxy that breaks, a bug of a server or of a client library), and each key behind it gets its
+//! neighbour's value. Where the neighbours are of one kind, as reads are, no type tells.
 //!
-//! **The approach.** Each pipeline ends with `ECHO` and a number that no other pipeline of the connection has. Another last reply than this
-//! number, and nothing of the pipeline is believed: the call is answered by the in-process tier, and the connection is torn down. It costs some
-//! thirty bytes and the cheapest of commands for a whole pipeline. `ECHO`, not `PING`: a server whose snapshots fail answers `PING` with an error.
+//! **The approach.** Each pipeline ends with `ECHO` and a number that no other pipeline of the connection has. Another last
+//! reply than this number, and nothing of the pipeline is believed: the call is answered by the in-process tier, and the
+//! connection is torn down. It costs some thirty bytes and the cheapest of commands for a whole pipeline. `ECHO`, not
+//! `PING`: a server whose snapshots fail answers `PING` with an error.
 //!
-//! **Why not the crate's connection.** There a pipeline goes through a queue to the task that has the socket, and its parser is a general one (resp.rs). Here it is written where it is
-//! sent, as far as the socket takes it, and one task reads. At 8 callers of `get` that was 13 and 23 % more calls a second and 12 and 20 % less CPU for each, at 64 callers 3 and 18 %
-//! more and 4 and 18 % less, with the machine slow and fast; at 512, and with large values, it makes no difference.
+//! **Whose replies.** Pipelines of calls are answered where their replies are parsed, without a wake-up between: `reply`
+//! gives their values back to the node. Those of conversations (leases, sweeps) go to the task that asked.
 //!
-//! **Rejected: callers' threads that write.** A lone call wakes four threads one after the other; its own thread could write to the socket itself, and wake one less. As a trial it did: beside the
-//! crate's connection a lone `get` was 4 to 8 % faster and kept the event loop for 30 % longer, as writing to a socket is dearer than waking a thread; at 8 callers nothing was gained.
-//!
-//! **The limits.** What a pipeline lost and gained again within itself is not seen. A server, or an ACL, without `ECHO` is served without.
+//! **The limits.** What a pipeline lost and gained again within itself is not seen. A server, or an ACL, without `ECHO` is
+//! served without. Bytes that the socket does not take are bounded by the calls that may be under way: src/js/bridge/window.js.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
+use futures_channel::oneshot;
 use parking_lot::Mutex;
-use redis::{Pipeline, PushInfo, ServerError, Value};
-use tokio::io::AsyncReadExt;
-use tokio::sync::{Notify, oneshot};
-use tokio::time::{Instant, timeout, timeout_at};
+use redis::{Pipeline, ServerError, Value};
 
 use crate::engine::base::error::{Kind, Trouble};
-use crate::engine::base::random;
 use crate::engine::net::denied::Lack;
 use crate::engine::net::reply::{Denial, classify, command_denied, out_of_step};
-use crate::engine::net::resp::{Message, Parser};
-use crate::engine::net::socket::{Rx, Tx};
-use crate::engine::net::tls;
+use crate::engine::task::timers::Timers;
 
-/// A timer that fires so much too late says that this process was stopped, not the server: the replies may be lying in the socket.
+/// A moment that is reached so much too late says that this process was stopped, not the server: the replies may be
+/// lying in the socket.
 pub const HELD_UP: Duration = Duration::from_millis(100);
-/// Room that is made for what comes next.
-const READ: usize = 16 * 1024;
-/// Room that is kept when nothing is left to read.
-const KEPT: usize = 256 * 1024;
-
-/// What the server made of `ECHO`.
-const ALLOWED: u8 = 0;
-const DENIED: u8 = 1;
-const UNKNOWN: u8 = 2;
 
 /// Cheap to clone; all clones are one connection.
 #[derive(Clone)]
-pub struct Wire(Arc<Inner>);
-
-struct Inner {
-    side: Mutex<Side>,
-    /// There is something left to write.
-    backlog: Notify,
-    first: u64,
-    next: AtomicU64,
-    /// Whether the server refuses to be asked: what [`Lack`] it is.
-    echo: AtomicU8,
-    /// Whether anything came yet.
-    heard: AtomicBool,
-    /// Why the connection is of no more use, and who is to know.
-    failure: Mutex<Option<Trouble>>,
-    failed: Notify,
+pub struct Wire {
+    side: Arc<Mutex<Side>>,
+    timers: Timers,
 }
 
 /// Both directions, as they must agree.
 struct Side {
-    /// None once the connection is closed.
-    tx: Option<Arc<Tx>>,
-    /// What is still to be written, and whether the driver does: then whatever is sent goes behind it.
+    open: bool,
+    /// Bytes that nobody took yet.
     unsent: Vec<u8>,
-    writing: bool,
     waiting: VecDeque<Waiting>,
+    /// The first mark, and the next one.
+    first: u64,
+    next: u64,
+    /// Whether the server refuses to be asked.
+    echo: Lack,
+    /// Whether anything came yet.
+    heard: bool,
+    /// Why the connection is of no more use.
+    failure: Option<Trouble>,
 }
 
 /// A pipeline whose replies are still to come.
@@ -82,55 +62,66 @@ struct Waiting {
     left: usize,
     values: Vec<Value>,
     mark: Option<u64>,
-    to: oneshot::Sender<Vec<Value>>,
+    /// The task that asked; none for the calls of the node.
+    task: Option<oneshot::Sender<Vec<Value>>>,
 }
 
+/// The replies of a pipeline, errors of the server among them, or why there are none.
+pub type Replies = Result<Vec<Value>, Trouble>;
+
 impl Wire {
-    pub fn new(tx: Tx) -> Self {
-        // From anywhere: no stored value is likely to be the number that is waited for.
-        let first = random::bits() >> 1;
-        Self(Arc::new(Inner {
-            side: Mutex::new(Side {
-                tx: Some(Arc::new(tx)),
-                unsent: Vec::new(),
-                writing: false,
-                waiting: VecDeque::new(),
-            }),
-            backlog: Notify::new(),
+    /// `first`: a random number. From anywhere, so that no stored value is likely to be a mark that is waited for.
+    pub fn new(first: u64, timers: Timers) -> Self {
+        let first = first >> 1;
+        let side = Side {
+            open: true,
+            unsent: Vec::new(),
+            waiting: VecDeque::new(),
             first,
-            next: AtomicU64::new(first),
-            echo: AtomicU8::new(ALLOWED),
-            heard: AtomicBool::new(false),
-            failure: Mutex::default(),
-            failed: Notify::new(),
-        }))
+            next: first,
+            echo: Lack::None,
+            heard: false,
+            failure: None,
+        };
+        Self { side: Arc::new(Mutex::new(side)), timers }
     }
 
-    /// As `send`, before the server lets anybody ask: without a number.
-    pub fn greet(&self, pipeline: &Pipeline) -> impl Future<Output = Result<Vec<Value>, Trouble>> + use<> {
-        self.put(pipeline, None)
+    pub fn timers(&self) -> &Timers {
+        &self.timers
     }
 
-    /// Sends a pipeline, now; what it returns are its replies, errors of the server among them. The deadline is the caller's.
-    pub fn send(&self, mut pipeline: Pipeline) -> impl Future<Output = Result<Vec<Value>, Trouble>> + use<> {
-        let mark = self.mark(&mut pipeline);
-        self.put(&pipeline, mark)
+    /// Asks before the server lets anybody ask for a mark: without one.
+    pub fn greet(&self, pipeline: &Pipeline) -> impl Future<Output = Replies> + use<> {
+        let replies = self.put(pipeline, None);
+        let wire = self.clone();
+        async move { replies.await.map_err(|_| wire.why()) }
     }
 
-    /// As `send`, with a deadline. One that is missed is an outage, whoever missed it.
-    pub fn ask(
-        &self,
-        pipeline: Pipeline,
-        patience: Duration,
-    ) -> impl Future<Output = Result<Vec<Value>, Trouble>> + use<> {
-        let due = Instant::now() + patience;
-        let replies = self.send(pipeline);
+    /// Sends a pipeline of the node, whose replies `reply` gives back.
+    pub fn send(&self, pipeline: &mut Pipeline) {
+        let mut side = self.side.lock();
+        let mark = side.mark(pipeline);
+        side.put(pipeline, mark, None);
+    }
+
+    /// Sends a pipeline; what it returns are its replies. The deadline is the caller's.
+    pub fn request(&self, mut pipeline: Pipeline) -> impl Future<Output = Replies> + use<> {
+        let mark = self.side.lock().mark(&mut pipeline);
+        let replies = self.put(&pipeline, mark);
+        let wire = self.clone();
+        async move { replies.await.map_err(|_| wire.why()) }
+    }
+
+    /// As `request`, with a deadline. One that is missed is an outage, whoever missed it.
+    pub fn ask(&self, pipeline: Pipeline, patience: Duration) -> impl Future<Output = Replies> + use<> {
+        let due = self.timers.now() + patience;
+        let replies = self.request(pipeline);
         let wire = self.clone();
         async move {
-            tokio::pin!(replies);
-            let mut result = timeout_at(due, &mut replies).await;
-            if result.is_err() && due.elapsed() > HELD_UP {
-                result = timeout(HELD_UP, &mut replies).await;
+            let mut replies = std::pin::pin!(replies);
+            let mut result = wire.timers.until(due, &mut replies).await;
+            if result.is_err() && wire.timers.now().saturating_duration_since(due) > HELD_UP {
+                result = wire.timers.within(HELD_UP, &mut replies).await;
             }
             result.unwrap_or_else(|_| {
                 let trouble = Trouble::new(Kind::Timeout, "the server did not answer in time");
@@ -140,186 +131,141 @@ impl Wire {
         }
     }
 
+    fn put(&self, pipeline: &Pipeline, mark: Option<u64>) -> oneshot::Receiver<Vec<Value>> {
+        let (task, replies) = oneshot::channel();
+        self.side.lock().put(pipeline, mark, Some(task));
+        replies
+    }
+
     /// The connection is of no more use, whoever found it out: only a recovery undoes what is unknown now.
     pub fn fail(&self, trouble: Trouble) {
-        let mut failure = self.0.failure.lock();
+        let mut side = self.side.lock();
         // That it is closed is found out by whoever writes; why, by whoever reads.
-        if failure.as_ref().is_none_or(|known| known.kind == Kind::Connection) {
-            *failure = Some(trouble);
+        if side.failure.as_ref().is_none_or(|known| known.kind == Kind::Connection) {
+            side.failure = Some(trouble);
         }
-        drop(failure);
-        self.0.failed.notify_one();
     }
 
-    /// Until that is so; for the one who serves it.
-    pub async fn failed(&self) -> Trouble {
-        self.0.failed.notified().await;
-        self.why()
+    /// Why it is of no more use, if it is.
+    pub fn failure(&self) -> Option<Trouble> {
+        self.side.lock().failure.clone()
     }
 
-    /// Closes the socket, whatever is in flight, once the driver has ended as well.
+    fn why(&self) -> Trouble {
+        self.failure().unwrap_or_else(closed)
+    }
+
+    /// Ends it, whatever is in flight: tasks that wait for replies are told.
     pub fn close(&self) {
-        let mut side = self.0.side.lock();
-        side.tx = None;
-        side.waiting.clear();
+        let waiting = {
+            let mut side = self.side.lock();
+            side.open = false;
+            std::mem::take(&mut side.waiting)
+        };
+        drop(waiting);
     }
 
-    /// Whether the server refuses to be asked for a number, and how; known when the first pipeline has been answered.
-    pub fn echo(&self) -> Lack {
-        match self.0.echo.load(Ordering::Relaxed) {
-            ALLOWED => Lack::None,
-            DENIED => Lack::Denied,
-            _ => Lack::Unknown,
+    /// The server hung up: why, where it said so first, as it does with more clients than it takes.
+    pub fn hung_up(&self, trouble: Trouble) {
+        let words = match self.side.lock().waiting.front().and_then(|front| front.values.last()) {
+            Some(Value::ServerError(error)) => Some(classify(error)).filter(|trouble| trouble.kind.is_outage()),
+            _ => None,
+        };
+        self.fail(words.unwrap_or(trouble));
+    }
+
+    /// Moves the bytes that are to be written to the end of `to`.
+    pub fn output(&self, to: &mut Vec<u8>) {
+        let mut side = self.side.lock();
+        if to.is_empty() {
+            std::mem::swap(to, &mut side.unsent);
+        } else {
+            to.append(&mut side.unsent);
         }
+    }
+
+    /// Something came.
+    pub fn hear(&self) {
+        self.side.lock().heard = true;
     }
 
     /// Whether the server said anything at all.
     pub fn heard(&self) -> bool {
-        self.0.heard.load(Ordering::Relaxed)
+        self.side.lock().heard
     }
 
-    fn why(&self) -> Trouble {
-        self.0.failure.lock().clone().unwrap_or_else(closed)
+    /// Whether the server refuses to be asked for a mark, and how; known when the first pipeline has been answered.
+    pub fn echo(&self) -> Lack {
+        self.side.lock().echo
     }
 
-    fn mark(&self, pipeline: &mut Pipeline) -> Option<u64> {
-        if self.echo().is() {
+    /// Takes a reply to the pipeline that it belongs to; the last one says whether it does. The values of a pipeline of
+    /// the node that is whole.
+    pub fn reply(&self, value: Value) -> Result<Option<Vec<Value>>, Trouble> {
+        let whole = self.side.lock().reply(value)?;
+        let Some(Waiting { values, task, .. }) = whole else { return Ok(None) };
+        match task {
+            None => Ok(Some(values)),
+            Some(task) => {
+                // Nobody may wait any more.
+                let _ = task.send(values);
+                Ok(None)
+            }
+        }
+    }
+}
+
+impl Side {
+    fn mark(&mut self, pipeline: &mut Pipeline) -> Option<u64> {
+        if self.echo.is() {
             return None;
         }
-        let mark = self.0.next.fetch_add(1, Ordering::Relaxed);
+        let mark = self.next;
+        self.next += 1;
         pipeline.cmd("ECHO").arg(mark);
         Some(mark)
     }
 
-    fn put(&self, pipeline: &Pipeline, mark: Option<u64>) -> impl Future<Output = Result<Vec<Value>, Trouble>> + use<> {
-        let (to, replies) = oneshot::channel();
+    fn put(&mut self, pipeline: &Pipeline, mark: Option<u64>, task: Option<oneshot::Sender<Vec<Value>>>) {
+        // Closed: dropping the sender tells the task.
+        if !self.open {
+            return;
+        }
         let left = pipeline.len();
-        self.write_or_queue(
-            &pipeline.get_packed_pipeline(),
-            Waiting { left, values: Vec::with_capacity(left), mark, to },
-        );
-        let wire = self.clone();
-        async move { replies.await.map_err(|_| wire.why()) }
-    }
-
-    fn write_or_queue(&self, bytes: &[u8], waiting: Waiting) {
-        let mut side = self.0.side.lock();
-        // Closed: dropping what waits tells whoever does.
-        let Some(tx) = side.tx.clone() else { return };
-        side.waiting.push_back(waiting);
-        if side.writing {
-            return side.unsent.extend(bytes);
-        }
-        match tx.try_write(bytes) {
-            Ok(written) if written == bytes.len() => {}
-            Ok(written) => {
-                side.unsent.extend(bytes.get(written..).unwrap_or_default());
-                side.writing = true;
-                self.0.backlog.notify_one();
-            }
-            // The driver finds it out as well, and ends.
-            Err(_) => self.fail(closed()),
+        self.waiting.push_back(Waiting { left, values: Vec::with_capacity(left), mark, task });
+        let bytes = pipeline.get_packed_pipeline();
+        if self.unsent.is_empty() {
+            self.unsent = bytes;
+        } else {
+            self.unsent.extend_from_slice(&bytes);
         }
     }
 
-    /// Reads, and writes what the socket did not take at once, until the connection is of no more use. `pushed` is told of each push before the replies behind it are given.
-    pub async fn drive(self, rx: Rx, pushed: impl Fn(PushInfo)) {
-        let trouble = tokio::select! {
-            biased;
-            trouble = self.read(rx, pushed) => trouble,
-            trouble = self.write() => trouble,
-        };
-        self.fail(trouble);
-        self.close();
-    }
-
-    async fn read(&self, mut rx: Rx, pushed: impl Fn(PushInfo)) -> Trouble {
-        let mut parser = Parser::default();
-        let mut bytes: Vec<u8> = Vec::with_capacity(READ);
-        let mut at = 0;
-        loop {
-            loop {
-                match parser.next(&bytes, &mut at) {
-                    Ok(Some(Message::Push(push))) => pushed(push),
-                    Ok(Some(Message::Reply(value))) => {
-                        if let Err(trouble) = self.reply(value) {
-                            return trouble;
-                        }
-                    }
-                    Ok(None) => break,
-                    Err(_) => return foreign(bytes.get(at..).unwrap_or_default()),
-                }
-            }
-            bytes.drain(..at);
-            at = 0;
-            if bytes.is_empty() && bytes.capacity() > KEPT {
-                bytes.shrink_to(KEPT);
-            }
-            bytes.reserve(READ);
-            match rx.read_buf(&mut bytes).await {
-                Ok(0) => return self.last_words().unwrap_or_else(closed),
-                Err(error) => return self.last_words().or_else(|| tls::broken(&error)).unwrap_or_else(closed),
-                Ok(_) => self.0.heard.store(true, Ordering::Relaxed),
-            }
-        }
-    }
-
-    /// Why the server hung up, where it said so first, as it does with more clients than it takes.
-    fn last_words(&self) -> Option<Trouble> {
-        match self.0.side.lock().waiting.front()?.values.last()? {
-            Value::ServerError(error) => Some(classify(error)).filter(|trouble| trouble.kind.is_outage()),
-            _ => None,
-        }
-    }
-
-    async fn write(&self) -> Trouble {
-        loop {
-            self.0.backlog.notified().await;
-            loop {
-                let (tx, chunk) = {
-                    let mut side = self.0.side.lock();
-                    side.writing = !side.unsent.is_empty();
-                    let Some(tx) = side.tx.clone() else { return closed() };
-                    (tx, std::mem::take(&mut side.unsent))
-                };
-                if chunk.is_empty() {
-                    break;
-                }
-                if tx.write(&chunk).await.is_err() {
-                    return closed();
-                }
-            }
-        }
-    }
-
-    /// Takes a reply to the pipeline that it belongs to; the last one says whether it does.
-    fn reply(&self, value: Value) -> Result<(), Trouble> {
-        let mut side = self.0.side.lock();
+    fn reply(&mut self, value: Value) -> Result<Option<Waiting>, Trouble> {
         // Nobody asked.
-        let front = side.waiting.front_mut().ok_or_else(out_of_step)?;
+        let front = self.waiting.front_mut().ok_or_else(out_of_step)?;
         front.values.push(value);
         front.left -= 1;
         if front.left > 0 {
-            return Ok(());
+            return Ok(None);
         }
-        let Some(mut whole) = side.waiting.pop_front() else { return Ok(()) };
+        let Some(mut whole) = self.waiting.pop_front() else { return Ok(None) };
         if let Some(mark) = whole.mark {
             self.check(mark, whole.values.pop())?;
         }
-        // Nobody may wait any more.
-        let _ = whole.to.send(whole.values);
-        Ok(())
+        Ok(Some(whole))
     }
 
-    fn check(&self, mark: u64, last: Option<Value>) -> Result<(), Trouble> {
+    fn check(&mut self, mark: u64, last: Option<Value>) -> Result<(), Trouble> {
         match last {
             Some(Value::BulkString(bytes)) if bytes == mark.to_string().as_bytes() => Ok(()),
             // Such as LOADING, which is said to every command.
             Some(Value::ServerError(error)) if classify(&error).kind.is_outage() => Err(classify(&error)),
-            // An ACL may change at any time; a proxy that does not pass the command on says so at once, in words of its own.
-            Some(Value::ServerError(error)) if mark == self.0.first || is_own(&error) && command_denied(&error) => {
-                let unknown = !matches!(Denial::by(&error), Some(Denial::Command(_)));
-                self.0.echo.store(if unknown { UNKNOWN } else { DENIED }, Ordering::Relaxed);
+            // An ACL may change at any time; a proxy that does not pass the command on says so at once, in words of its
+            // own.
+            Some(Value::ServerError(error)) if mark == self.first || is_own(&error) && command_denied(&error) => {
+                let denied = matches!(Denial::by(&error), Some(Denial::Command(_)));
+                self.echo = if denied { Lack::Denied } else { Lack::Unknown };
                 Ok(())
             }
             _ => Err(out_of_step()),
@@ -327,12 +273,12 @@ impl Wire {
     }
 }
 
-fn closed() -> Trouble {
+pub fn closed() -> Trouble {
     Trouble::new(Kind::Connection, "the server closed the connection")
 }
 
 /// What began with bytes that are no RESP.
-fn foreign(bytes: &[u8]) -> Trouble {
+pub fn foreign(bytes: &[u8]) -> Trouble {
     // A record of TLS: an alert, or part of a handshake.
     match bytes {
         [0x15 | 0x16, 3, ..] => {

@@ -1,49 +1,60 @@
-//! The pump's other half: what the replies of a pipeline mean for whoever it was sent for, and what is sent behind
-//! them.
+//! What the replies of a pipeline mean for whoever it was sent for, and what is sent behind them.
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use redis::{Pipeline, Value};
 
-use crate::engine::base::clock::now_ms;
+use crate::engine::base::clock;
 use crate::engine::base::error::{Kind, Trouble};
 use crate::engine::cache::namespace::Cache;
-use crate::engine::cache::shared::Shared;
 use crate::engine::conversation::leases;
 use crate::engine::conversation::refresh;
 use crate::engine::exchange::plan::Verdict;
-use crate::engine::exchange::tokens;
-use crate::engine::exchange::tokens::{Asked, Heard};
+use crate::engine::exchange::tokens::{self, Asked, Heard};
 use crate::engine::exchange::writes;
 use crate::engine::net::reply::classify;
+use crate::engine::node::pump::{Pump, trust};
 use crate::engine::node::sent::{self, InFlight, Next, Sent};
-use crate::engine::node::serve::{Pump, Replies, trust};
 use crate::engine::tier::journal::Noted;
 
-impl Pump<'_, Replies> {
-    /// Takes the replies of what was sent first.
-    pub(super) fn heard(&mut self, shared: &Shared, sent: Option<Sent>, values: Vec<Value>) -> Result<(), Trouble> {
+/// Takes the replies of what was sent first.
+pub fn heard(pump: &mut Pump, values: Vec<Value>, now: Instant) -> Result<(), Trouble> {
+    pump.heard_at(now);
+    let sent = pump.sent.pop_front();
+    Hearing { pump, now }.take(sent, values)?;
+    pump.pass_places();
+    Ok(())
+}
+
+/// One pipeline's replies, and the pump to which what follows is given.
+struct Hearing<'a> {
+    pump: &'a mut Pump,
+    now: Instant,
+}
+
+impl Hearing<'_> {
+    fn take(&mut self, sent: Option<Sent>, values: Vec<Value>) -> Result<(), Trouble> {
+        let shared = self.pump.shared.clone();
         let since = match &sent {
             Some(Sent::Batch(flight)) => Some(flight.sent),
             Some(Sent::Ping(sent, _)) => Some(*sent),
             _ => None,
         };
         if let Some(sent) = since {
-            let ago = u64::try_from(sent.elapsed().as_millis()).unwrap_or(u64::MAX);
-            shared.near.vouch(now_ms().saturating_sub(ago).saturating_add(trust(shared)));
+            shared.near.vouch(clock::millis_of(sent).saturating_add(trust(&shared)));
         }
         match sent {
             Some(Sent::Batch(flight)) => {
-                shared.latency.record(flight.sent.elapsed());
+                shared.latency.record(self.now.saturating_duration_since(flight.sent));
                 let Some((cut, pipeline)) = flight.cut(&values) else { return self.judge(flight, values) };
-                self.send(pipeline, Sent::Heads(cut, flight, values));
+                self.pump.send(pipeline, Sent::Heads(cut, flight, values));
                 Ok(())
             }
             Some(Sent::Heads(cut, flight, replies)) => self.judge(flight, sent::whole(replies, cut, values)),
             Some(Sent::Tokens(asked, next)) => self.heard_tokens(*asked, next, values),
             Some(Sent::Ping(sent, _)) => {
-                shared.latency.record(sent.elapsed());
+                shared.latency.record(self.now.saturating_duration_since(sent));
                 match values.into_iter().next() {
                     Some(Value::ServerError(error)) => {
                         let trouble = classify(&error);
@@ -73,34 +84,36 @@ impl Pump<'_, Replies> {
                 }
                 Ok(())
             }
-            Some(Sent::Sweep(mut place)) => {
-                place.0.passed = true;
-                Ok(())
-            }
-            None => Ok(()),
+            // A sweep has its place as soon as nothing stands in front of it.
+            Some(Sent::Sweep(_)) | None => Ok(()),
         }
+    }
+
+    /// The moment in milliseconds of the clock of entries.
+    fn ms(&self) -> u64 {
+        clock::millis_of(self.now)
     }
 
     /// Settles what came back, once the tokens of its tags are known.
     fn judge(&mut self, flight: Box<InFlight>, values: Vec<Value>) -> Result<(), Trouble> {
-        let Some((cache, unknown)) = flight.unknown_tags(&values) else { return Ok(()) };
+        let Some((cache, unknown)) = flight.unknown_tags(&values, self.ms()) else { return Ok(()) };
         if unknown.is_empty() {
             return self.settle(flight, values);
         }
-        let (pipeline, asked) = tokens::ask(&cache, unknown, false, self.connection.denied);
-        self.send(pipeline, Sent::Tokens(Box::new(asked), Next::Settle(flight, values)));
+        let (pipeline, asked) = tokens::ask(&cache, unknown, false, self.pump.connection.denied, self.ms());
+        self.pump.send(pipeline, Sent::Tokens(Box::new(asked), Next::Settle(flight, values)));
         Ok(())
     }
 
     fn settle(&mut self, mut flight: Box<InFlight>, values: Vec<Value>) -> Result<(), Trouble> {
         let cache = flight.job.as_ref().map(|job| job.cache.clone());
-        let verdict = flight.settle(Some(values));
+        let verdict = flight.settle(Some(values), self.ms());
         self.follow_up(cache, verdict)
     }
 
     fn renew(&mut self, cache: &Cache, renewals: Pipeline) {
         if !renewals.is_empty() {
-            self.send(renewals, Sent::Cleanup(Instant::now() + cache.shared().patience(), Vec::new()));
+            self.pump.send(renewals, Sent::Cleanup(self.now + cache.shared().patience(), Vec::new()));
         }
     }
 
@@ -112,22 +125,23 @@ impl Pump<'_, Replies> {
             // A read that was sent between the refused write and this removal must not fill the near cache with what it
             // found.
             stale.iter().for_each(|key| cache.shared().near.invalidate(key));
-            pipeline.cmd(writes::remove(self.connection.denied)).arg(&stale);
+            pipeline.cmd(writes::remove(self.pump.connection.denied)).arg(&stale);
         }
         for command in verdict.behind {
             pipeline.add_command(command);
         }
         if let Some(cache) = cache {
+            let spawner = &self.pump.shared.tasks;
             for wanted in verdict.leases {
-                let wire = self.connection.wire.clone();
+                let wire = self.pump.connection.wire.clone();
                 if wanted.refresh {
-                    tokio::spawn(refresh::run(cache.clone(), wire, wanted));
+                    spawner.spawn(refresh::run(cache.clone(), wire, wanted));
                 } else {
-                    tokio::spawn(leases::run(cache.clone(), wire, wanted));
+                    spawner.spawn(leases::run(cache.clone(), wire, wanted));
                 }
             }
             if !pipeline.is_empty() {
-                self.send(pipeline, Sent::Cleanup(Instant::now() + cache.shared().patience(), stale));
+                self.pump.send(pipeline, Sent::Cleanup(self.now + cache.shared().patience(), stale));
             }
         }
         verdict.outage.map_or(Ok(()), Err)
@@ -140,19 +154,19 @@ impl Pump<'_, Replies> {
             Next::Settle(flight, _) => flight.job.as_ref(),
         };
         let Some(cache) = job.map(|job| job.cache.clone()) else { return Ok(()) };
-        let (heard, renewals) = asked.heard(&cache, values)?;
+        let (heard, renewals) = asked.heard(&cache, values, self.ms())?;
         self.renew(&cache, renewals);
         let tokens = match heard {
             Heard::All(tokens) => tokens,
             Heard::More(pipeline, asked) => {
-                self.send(pipeline, Sent::Tokens(asked, next));
+                self.pump.send(pipeline, Sent::Tokens(asked, next));
                 return Ok(());
             }
         };
         match next {
             Next::Plan(job) => {
-                self.stalled = false;
-                self.plan(job, tokens);
+                self.pump.stalled = false;
+                self.pump.plan(job, tokens, self.now);
                 Ok(())
             }
             Next::Settle(mut flight, replies) => {

@@ -1,10 +1,12 @@
-//! One server through its states, from the dial to the recovery.
+//! One server through its states, from the dial to the recovery: a machine that is handed bytes and the time.
 //!
 //! Uses what stands above it in the list of layers.
 
-pub mod dial;
+pub mod backoff;
+pub mod gate;
+pub mod handshake;
 pub mod heard;
-pub mod queue;
+pub mod machine;
+pub mod pump;
 pub mod sent;
-pub mod serve;
-pub mod supervisor;
+pub mod state;

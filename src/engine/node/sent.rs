@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use redis::{Pipeline, Value};
 
+use crate::engine::base::clock::now_ms;
 use crate::engine::base::pattern::Pattern;
 use crate::engine::cache::job::{Job, Work};
 use crate::engine::cache::namespace::Cache;
@@ -17,7 +18,7 @@ pub(super) enum Sent {
     Batch(Box<InFlight>),
     /// Since when, and until when it must be answered.
     Ping(Instant, Instant),
-    /// Removes these keys, whose write the server refused; and other commands whose replies no call waits for.
+    /// Removes these keys, whose write the server refused; and other fire-and-forget commands.
     Cleanup(Instant, Vec<String>),
     /// The place of a sweep among the calls.
     Sweep(Place),
@@ -69,10 +70,10 @@ pub(super) struct InFlight {
 }
 
 impl InFlight {
-    pub(super) fn settle(&mut self, values: Option<Vec<Value>>) -> Verdict {
+    pub(super) fn settle(&mut self, values: Option<Vec<Value>>, now: u64) -> Verdict {
         let (Some(job), Some(plan)) = (self.job.take(), self.plan.take()) else { return Verdict::default() };
         let Work::Batch(batch) = &job.work else { return Verdict::default() };
-        let (replies, mut verdict) = plan.settle(&job.cache, batch, &job.to, values);
+        let (replies, mut verdict) = plan.settle(&job.cache, batch, &job.to, values, now);
         job.finish(&replies);
         std::mem::take(&mut verdict.answers).send();
         verdict
@@ -86,9 +87,9 @@ impl InFlight {
     }
 
     /// Its cache, and the tags of what it read whose tokens are not known.
-    pub(super) fn unknown_tags(&self, values: &[Value]) -> Option<(Arc<Cache>, Vec<String>)> {
+    pub(super) fn unknown_tags(&self, values: &[Value], now: u64) -> Option<(Arc<Cache>, Vec<String>)> {
         let (job, plan) = (self.job.as_ref()?, self.plan.as_ref()?);
-        Some((job.cache.clone(), plan.unknown_tags(&job.cache, values)))
+        Some((job.cache.clone(), plan.unknown_tags(&job.cache, values, now)))
     }
 }
 
@@ -107,7 +108,7 @@ pub(super) fn whole(mut replies: Vec<Value>, cut: Vec<usize>, values: Vec<Value>
 impl Drop for InFlight {
     fn drop(&mut self) {
         // Its flights are registered: it must be answered by its plan.
-        self.settle(None);
+        self.settle(None, now_ms());
     }
 }
 

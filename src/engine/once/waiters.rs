@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
-use tokio::sync::Notify;
-
 use crate::engine::base::mutant;
 use crate::engine::base::text::Json;
 use crate::engine::call::batch::Why;
 use crate::engine::call::reply::Reply;
 use crate::engine::call::sink::ReplyTo;
+use crate::engine::task::signal::Signal;
 use crate::engine::value::codec::Codec;
 use crate::engine::value::life::Stale;
 use crate::engine::value::tag_list::Tag;
@@ -93,7 +92,7 @@ pub struct Led {
     /// Somebody does.
     pub leads: bool,
     /// Wakes when the lease is to be given up, where there is one.
-    pub given_up: Option<Arc<Notify>>,
+    pub given_up: Option<Arc<Signal>>,
     pub answers: Answers,
 }
 
@@ -144,7 +143,7 @@ pub struct Flight {
     pub overdue: bool,
     pub lease: Lease,
     /// Wakes who renews the lease, to give it up.
-    pub given_up: Option<Arc<Notify>>,
+    pub given_up: Option<Arc<Signal>>,
     /// The id of the waiter that leads, where it was not told by the reply of its batch.
     pub led_by: Option<u32>,
     /// What its callers' caches store.
@@ -198,7 +197,7 @@ impl Flight {
     /// What it holds in Redis goes at once.
     pub fn give_up(&self) {
         if let Some(given_up) = &self.given_up {
-            given_up.notify_one();
+            given_up.raise();
         }
     }
 

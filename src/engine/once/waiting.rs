@@ -3,9 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use event_listener::{Event, EventListener};
 use parking_lot::Mutex;
-use tokio::sync::Notify;
-use tokio::sync::futures::Notified;
 
 /// Those of this process who wait for another process's computation, by key, and how many they are.
 #[derive(Default)]
@@ -13,7 +12,7 @@ pub struct Waiting(Mutex<HashMap<Box<str>, Watched>>);
 
 #[derive(Default)]
 struct Watched {
-    changed: Arc<Notify>,
+    changed: Arc<Event>,
     watches: usize,
 }
 
@@ -23,20 +22,20 @@ impl Waiting {
         let mut keys = self.0.lock();
         let watched = keys.entry(key.into()).or_default();
         watched.watches += 1;
-        Watch { waiting: self, key, notify: watched.changed.clone() }
+        Watch { waiting: self, key, changed: watched.changed.clone() }
     }
 
     /// `key` changed.
     pub fn wake(&self, key: &str) {
         if let Some(watched) = self.0.lock().remove(key) {
-            watched.changed.notify_waiters();
+            watched.changed.notify(usize::MAX);
         }
     }
 
     /// Everything may have changed.
     pub fn wake_all(&self) {
         for (_, watched) in self.0.lock().drain() {
-            watched.changed.notify_waiters();
+            watched.changed.notify(usize::MAX);
         }
     }
 
@@ -54,12 +53,13 @@ impl Waiting {
 pub struct Watch<'a> {
     waiting: &'a Waiting,
     key: &'a str,
-    notify: Arc<Notify>,
+    changed: Arc<Event>,
 }
 
 impl Watch<'_> {
-    pub fn changed(&self) -> Notified<'_> {
-        self.notify.notified()
+    /// Ends with the first change from now on.
+    pub fn changed(&self) -> EventListener {
+        self.changed.listen()
     }
 }
 
@@ -67,7 +67,7 @@ impl Drop for Watch<'_> {
     fn drop(&mut self) {
         let mut keys = self.waiting.0.lock();
         // Woken, its entry is gone; another may have come since.
-        let own = keys.get_mut(self.key).filter(|watched| Arc::ptr_eq(&watched.changed, &self.notify));
+        let own = keys.get_mut(self.key).filter(|watched| Arc::ptr_eq(&watched.changed, &self.changed));
         let Some(watched) = own else { return };
         watched.watches -= 1;
         if watched.watches == 0 {

@@ -1,10 +1,13 @@
-//! The engine's tests, by the layer that they are about. Those that need a server start a real one of their own.
+//! The engine's tests, by the layer that they are about. Those that need a server start a real one of their own, and run
+//! with the feature `drive` alone, as they need somebody who does I/O.
 
 mod base;
 mod call;
+mod leaps;
 mod net;
 mod node;
 mod once;
+#[cfg(feature = "drive")]
 mod support;
 mod tier;
 mod value;

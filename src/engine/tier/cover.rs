@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use tokio::sync::oneshot;
+use futures_channel::oneshot;
 
 use crate::engine::base::error::Trouble;
 use crate::engine::base::pattern::Pattern;

@@ -38,8 +38,8 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use futures_channel::oneshot;
 use redis::Value;
-use tokio::sync::oneshot;
 
 use crate::engine::base::error::Trouble;
 use crate::engine::base::mutant;

@@ -20,13 +20,14 @@
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use futures_channel::oneshot;
 use parking_lot::Mutex;
-use tokio::sync::{Notify, oneshot};
 
 use crate::engine::base::error::Trouble;
 use crate::engine::base::key::Prefix;
 use crate::engine::base::mutant;
 use crate::engine::base::pattern::Pattern;
+use crate::engine::task::signal::Signal;
 use crate::engine::tier::cover::{Picked, Swept};
 use crate::engine::tier::covers::{Covered, Covers, Walk};
 
@@ -63,7 +64,7 @@ pub struct Journal {
     /// Patterns that hide keys; spares calls the lock while there are none.
     standing: AtomicUsize,
     /// There is a pattern to be swept, for the task that does so while Redis is in use.
-    pub stirred: Notify,
+    pub stirred: Signal,
 }
 
 /// What became of a note.
@@ -270,7 +271,7 @@ impl Journal {
         let standing = inner.covers.standing();
         self.standing.store(standing, Ordering::SeqCst);
         if standing > 0 {
-            self.stirred.notify_one();
+            self.stirred.raise();
         }
     }
 }

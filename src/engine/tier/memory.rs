@@ -12,6 +12,7 @@ use quick_cache::{DefaultHashBuilder, Lifecycle, OptionsBuilder, Weighter};
 
 use crate::engine::base::clock::Ttl;
 use crate::engine::base::heap;
+use crate::engine::task::signal::Signal;
 use crate::engine::tier::budget::{Bounded, Budget};
 use crate::engine::tier::marks::Marks;
 use crate::engine::value::entry::{Codec, Meta};
@@ -86,9 +87,9 @@ pub struct Memory {
     /// The most entries there have ever been, or more: a walk passes over the places of those that went, too.
     pub(super) slots: AtomicU64,
     /// One walk at a time does for all the sweeps that wait.
-    pub(super) walks: tokio::sync::Mutex<()>,
+    pub(super) walks: futures_util::lock::Mutex<()>,
     /// The walk in the background has something to do.
-    pub(super) stirred: Arc<tokio::sync::Notify>,
+    pub(super) stirred: Arc<Signal>,
     evictions: AtomicU64,
     pub(super) expired: AtomicU64,
     /// What it is to tell how much was put away; none where its bound is its own.
@@ -146,7 +147,7 @@ impl Memory {
             updates: parking_lot::Mutex::new(()),
             marks: Marks::default(),
             slots: AtomicU64::new(0),
-            walks: tokio::sync::Mutex::new(()),
+            walks: futures_util::lock::Mutex::new(()),
             stirred: Arc::default(),
             evictions: AtomicU64::new(0),
             expired: AtomicU64::new(0),

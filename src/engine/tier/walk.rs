@@ -8,20 +8,20 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Weak};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::engine::base::clock::now_ms;
 use crate::engine::base::key;
 use crate::engine::base::pattern::Pattern;
+use crate::engine::task::timers::Timers;
 use crate::engine::tier::marks::Mark;
 use crate::engine::tier::memory::{Entry, Memory};
 
 /// A store that never had more entries than this is walked at once: less than a millisecond.
 const SMALL: u64 = 2_000;
-/// How long a step may take, and how many entries it looks at between two looks at the clock.
-const STEP: Duration = Duration::from_micros(500);
-const UNTIMED: usize = 64;
-/// Between two steps, so that whoever waits for a lock of the allocator gets it: those are not fair.
+/// Entries that a step looks at: half a millisecond's work where it removes all of them.
+const STEP: usize = 1_000;
+/// Between two steps, in which the engine's other work goes on.
 const PAUSE: Duration = Duration::from_millis(1);
 /// How many entries a step of the walk in the background looks at, and the pause between two steps: 200,000 entries a
 /// second at the most.
@@ -50,11 +50,11 @@ impl Memory {
 
     /// Removes what a closed mark hides, in steps; how many of the caller's entries there were. Whoever waits for the
     /// walk of another sweep needs none of its own where that began behind its mark.
-    pub async fn swept(&self, mark: &Mark) -> u64 {
+    pub async fn swept(&self, mark: &Mark, timers: &Timers) -> u64 {
         let _turn = self.walks.lock().await;
         if !mark.is_swept() {
             let over = self.marks.closed();
-            self.walk(|key, entry| self.drop_if_hidden(key, entry)).await;
+            self.walk(timers, |key, entry| self.drop_if_hidden(key, entry)).await;
             self.marks.lift(&over);
         }
         mark.removed()
@@ -82,16 +82,16 @@ impl Memory {
             self.map.iter().for_each(|(key, entry)| self.drop_if_hidden(&key, &entry));
             self.settle();
         } else {
-            self.stirred.notify_one();
+            self.stirred.raise();
         }
         entries
     }
 
     /// How many of the caller's keys there are behind a prefix, counted in steps.
-    pub async fn count(&self, prefix: &str) -> u64 {
+    pub async fn count(&self, prefix: &str, timers: &Timers) -> u64 {
         let mut count = 0;
         let now = now_ms();
-        self.walk(|key, entry| count += u64::from(self.counts(prefix, key, entry, now))).await;
+        self.walk(timers, |key, entry| count += u64::from(self.counts(prefix, key, entry, now))).await;
         count
     }
 
@@ -106,22 +106,18 @@ impl Memory {
         entry.deadline > now && key.strip_prefix(prefix).is_some_and(is_callers) && !self.marks.hides(key, entry.stamp)
     }
 
-    async fn walk(&self, mut visit: impl FnMut(&Arc<str>, &Entry)) {
+    async fn walk(&self, timers: &Timers, mut visit: impl FnMut(&Arc<str>, &Entry)) {
         let mut entries = self.map.iter();
-        let mut begun = Instant::now();
         loop {
             let mut seen = 0;
-            for (key, entry) in entries.by_ref().take(UNTIMED) {
+            for (key, entry) in entries.by_ref().take(STEP) {
                 seen += 1;
                 visit(&key, &entry);
             }
-            if seen < UNTIMED {
+            if seen < STEP {
                 return;
             }
-            if begun.elapsed() >= STEP {
-                tokio::time::sleep(PAUSE).await;
-                begun = Instant::now();
-            }
+            timers.sleep(PAUSE).await;
         }
     }
 
@@ -132,13 +128,13 @@ impl Memory {
     }
 
     /// Removes expired entries, and those that `clear` dropped, for as long as the store is in use.
-    pub async fn sweep(this: Weak<Self>) {
+    pub async fn sweep(this: Weak<Self>, timers: Timers) {
         let Some(stirred) = this.upgrade().map(|memory| memory.stirred.clone()) else { return };
         loop {
-            let dropped = tokio::time::timeout(WALK_PAUSE, stirred.notified()).await.is_ok();
+            let dropped = timers.within(WALK_PAUSE, stirred.raised()).await.is_ok();
             let Some(memory) = this.upgrade() else { return };
             if dropped {
-                memory.walk(|key, entry| memory.drop_if_hidden(key, entry)).await;
+                memory.walk(&timers, |key, entry| memory.drop_if_hidden(key, entry)).await;
                 memory.settle();
             }
             if memory.map.is_empty() {
@@ -157,7 +153,7 @@ impl Memory {
                 if seen < BACKGROUND_STEP {
                     break;
                 }
-                tokio::time::sleep(STEP_PAUSE).await;
+                timers.sleep(STEP_PAUSE).await;
             }
         }
     }

@@ -5,6 +5,7 @@ use proptest::test_runner::{Config, TestRunner};
 use redis::Value;
 
 use crate::engine::base::clock::Ttl;
+use crate::engine::base::clock::now_ms;
 use crate::engine::call::batch::Op;
 use crate::engine::call::extras::Extras;
 use crate::engine::call::splice;
@@ -131,8 +132,8 @@ fn whatever_a_server_replies_every_call_gets_one_answer_that_is_json() {
             .get("j");
         calls.0.extras.push(Extras { window: 1_000, ..Extras::default() });
         let to = client.to(7);
-        let plan = planner::plan(&cache, &calls.0, &to, Denied::default(), Tokens::new());
-        let (replies, verdict) = plan.settle(&cache, &calls.0, &to, Some(values));
+        let plan = planner::plan(&cache, &calls.0, &to, Denied::default(), Tokens::new(), now_ms());
+        let (replies, verdict) = plan.settle(&cache, &calls.0, &to, Some(values), now_ms());
         prop_assert_eq!(replies.len(), 10);
         let mut text = String::from("[");
         splice::frame(&mut text, 7, 0, &replies);

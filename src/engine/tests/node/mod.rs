@@ -1,6 +1,10 @@
 //! Tests of the layer `node`.
 
+#[cfg(feature = "drive")]
 mod connection;
+#[cfg(feature = "drive")]
 mod expiry;
+#[cfg(feature = "drive")]
 mod fuzz;
+mod machine;
 mod queue;

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 
-use crate::engine::node::queue::Queue;
+use crate::engine::task::queue::Queue;
 
 proptest! {
     #[test]

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use futures_util::FutureExt;
-use tokio::sync::Notify;
 
 use crate::engine::base::clock::Ttl;
 use crate::engine::base::key;
@@ -16,6 +15,7 @@ use crate::engine::call::reply::Reply;
 use crate::engine::call::sink::ReplyTo;
 use crate::engine::once::flight::Flights;
 use crate::engine::once::waiters::{Begin, Caller, Lease, Outcome};
+use crate::engine::task::signal::Signal;
 use crate::engine::tests::support::{Calls, Client, cache};
 use crate::engine::value::codec::Codec;
 
@@ -54,8 +54,8 @@ fn lead(flights: &Flights, client: &Arc<Client>, token: u32) {
     led.answers.send();
 }
 
-fn is_told(given_up: &Notify) -> bool {
-    given_up.notified().now_or_never().is_some()
+fn is_told(given_up: &Signal) -> bool {
+    given_up.raised().now_or_never().is_some()
 }
 
 fn token(replies: &[Reply]) -> u32 {

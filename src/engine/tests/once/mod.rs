@@ -1,6 +1,9 @@
 //! Tests of the layer `once`.
 
+#[cfg(feature = "drive")]
 mod flight;
 mod lease;
+#[cfg(feature = "drive")]
 mod orphans;
+#[cfg(feature = "drive")]
 mod processes;

@@ -1,9 +1,11 @@
 //! The one bound: who gives way to whom, and that the sum stays within it.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::Instant;
 
 use crate::engine::base::clock::Ttl;
+use crate::engine::task::executor::Tasks;
+use crate::engine::tests::leaps::run_until;
 use crate::engine::tier::budget::Bounded;
 use crate::engine::tier::budget::{Budget, Held};
 use crate::engine::tier::memory::Memory;
@@ -38,20 +40,20 @@ impl Tiers {
     }
 }
 
-#[tokio::test]
-async fn the_near_cache_gives_way_to_the_fallback_tier_and_comes_back() {
+#[test]
+fn the_near_cache_gives_way_to_the_fallback_tier_and_comes_back() {
     let tiers = Tiers::new();
     tiers.fill(&tiers.near);
     assert!(tiers.near.weight() > MAX * 9 / 10);
     tiers.fill(&tiers.fallback);
     assert!(tiers.fallback.weight() > MAX * 9 / 10, "what is written in an outage has the room");
     // What is dropped is freed in the background.
-    let sweeper = tokio::spawn(Memory::sweep(Arc::downgrade(&tiers.fallback)));
+    let mut tasks = Tasks::new(Instant::now());
+    let timers = tasks.spawner().timers().clone();
+    tasks.spawner().spawn(Memory::sweep(Arc::downgrade(&tiers.fallback), timers));
     tiers.fallback.clear();
-    while tiers.fallback.weight() > 0 {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
-    sweeper.abort();
+    run_until(&mut tasks, || tiers.fallback.weight() == 0);
+    assert_eq!(tiers.fallback.weight(), 0);
     tiers.fill(&tiers.near);
     assert!(tiers.near.weight() > MAX * 9 / 10);
 }

@@ -2,7 +2,11 @@
 
 use std::sync::Arc;
 
+use std::time::Instant;
+
 use crate::engine::base::clock::{Ttl, now_ms};
+use crate::engine::task::executor::Tasks;
+use crate::engine::tests::leaps::run_until;
 use crate::engine::tier::budget::Bounded;
 use crate::engine::tier::memory::{MAX_SAFE_INTEGER, Memory, Uncountable};
 use crate::engine::value::entry::{Codec, Meta};
@@ -77,21 +81,22 @@ fn expire_moves_the_deadline_of_what_is_there() {
     assert_eq!(memory.ttl("k", 1_000_000), Some(Ttl::Forever));
 }
 
-#[tokio::test]
-async fn the_sweeper_removes_what_nobody_reads() {
+#[test]
+fn the_sweeper_removes_what_nobody_reads() {
     let memory = std::sync::Arc::new(Memory::new(8 << 20));
     for i in 0..12_000 {
         memory.set(&format!("gone:{i}"), "1", Ttl::Millis(1), now_ms());
     }
     memory.set("stays", "1", FOREVER, now_ms());
-    let sweeper = tokio::spawn(Memory::sweep(std::sync::Arc::downgrade(&memory)));
-    while memory.usage().entries > 1 {
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-    }
+    let mut tasks = Tasks::new(Instant::now());
+    let timers = tasks.spawner().timers().clone();
+    tasks.spawner().spawn(Memory::sweep(std::sync::Arc::downgrade(&memory), timers));
+    run_until(&mut tasks, || memory.usage().entries == 1);
     assert!(memory.contains("stays", now_ms()));
     assert_eq!(memory.usage().expired, 12_000);
     drop(memory);
-    sweeper.await.expect("the sweeper ends with its tier");
+    run_until(&mut tasks, || false);
+    assert!(tasks.is_empty(), "the sweeper ends with its tier");
 }
 
 #[test]

@@ -3,7 +3,11 @@
 mod budget;
 mod covers;
 mod heads;
+#[cfg(feature = "drive")]
 mod journal;
 mod memory;
+#[cfg(feature = "drive")]
 mod near;
+#[cfg(feature = "drive")]
 mod sweeps;
+mod walks;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 
 use crate::engine::base::clock::Ttl;
+use crate::engine::base::clock::now_ms;
 use crate::engine::base::key::Prefix;
 use crate::engine::base::pattern::Pattern;
 use crate::engine::base::text::Json;
@@ -317,11 +318,11 @@ fn a_read_that_was_queued_before_a_write_and_planned_after_its_first_fence_fills
     let (read, write) = (Calls::default().get("k").0, Calls::default().set("k", "2").0);
     // The write is submitted while the read is queued, …
     near.invalidate("k");
-    let plan = planner::plan(&cache, &read, &client.to(1), Denied::default(), Tokens::new());
+    let plan = planner::plan(&cache, &read, &client.to(1), Denied::default(), Tokens::new(), now_ms());
     // … and planned behind it, before the read's reply is in.
-    drop(planner::plan(&cache, &write, &client.to(2), Denied::default(), Tokens::new()));
+    drop(planner::plan(&cache, &write, &client.to(2), Denied::default(), Tokens::new(), now_ms()));
     let old = vec![redis::Value::Array(vec![redis::Value::BulkString(b"1".to_vec())]), redis::Value::Int(60_000)];
-    let (replies, _) = plan.settle(&cache, &read, &client.to(1), Some(old));
+    let (replies, _) = plan.settle(&cache, &read, &client.to(1), Some(old), now_ms());
     assert_eq!(replies, [Reply::Value(Json::Owned("1".into()))], "the read itself was before the write");
     assert!(near.get("k", AGE, 1).is_none());
 }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::engine::base::clock::{Ttl, now_ms};
+use crate::engine::base::clock::Ttl;
 use crate::engine::base::key::Prefix;
 use crate::engine::base::pattern::Pattern;
 use crate::engine::base::text::Json;
@@ -59,37 +59,6 @@ fn what_a_sweep_hides_reads_as_missing_at_once_and_what_is_written_behind_it_sta
     assert_eq!(memory.sweep_at_once(&mark), 4, "each counts once, whoever met it first");
     assert_eq!(memory.get("app:c", 0).as_deref(), Some("6"));
     assert_eq!(memory.usage().entries, 3);
-}
-
-#[tokio::test]
-async fn one_walk_does_for_all_sweeps_that_wait_and_goes_in_steps() {
-    let memory = Memory::new(64 << 20);
-    for i in 0..20_000 {
-        memory.set(&format!("app:{i}"), "1", FOREVER, now_ms());
-    }
-    let (odd, even) = (memory.raise(&pattern("*[13579]"), false), memory.raise(&pattern("*[02468]"), false));
-    memory.set("app:1", "2", FOREVER, now_ms());
-    assert_eq!(memory.count("app:").await, 1, "what is hidden does not count");
-    let (odd, even) = tokio::join!(memory.swept(&odd), memory.swept(&even));
-    assert_eq!((odd, even), (10_000, 10_000));
-    assert_eq!(memory.usage().entries, 1);
-}
-
-#[tokio::test]
-async fn a_store_that_is_dropped_is_empty_at_once_and_freed_in_the_background() {
-    let memory = Arc::new(Memory::new(64 << 20));
-    for i in 0..20_000 {
-        memory.set(&format!("{i}"), "1", FOREVER, now_ms());
-    }
-    assert_eq!(memory.clear(), 20_000);
-    assert!(!memory.contains("7", now_ms()));
-    memory.set("7", "2", FOREVER, now_ms());
-    let sweeper = tokio::spawn(Memory::sweep(Arc::downgrade(&memory)));
-    while memory.usage().entries > 1 {
-        tokio::time::sleep(std::time::Duration::from_millis(2)).await;
-    }
-    assert_eq!(memory.get("7", now_ms()).as_deref(), Some("2"));
-    sweeper.abort();
 }
 
 #[test]

@@ -2,4 +2,5 @@
 
 mod entry;
 mod room;
+#[cfg(feature = "drive")]
 mod tokens;

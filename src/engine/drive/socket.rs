@@ -1,14 +1,13 @@
-//! A socket to the server: resolved, connected, tuned, behind TLS where that is wanted; and its two halves.
+//! A socket to the server: resolved, connected, tuned, behind TLS where that is wanted.
 
-use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
-use tokio::io::{AsyncRead, AsyncWriteExt, WriteHalf};
-use tokio::net::{TcpStream, lookup_host, tcp};
+use tokio::io::{AsyncRead, AsyncWrite};
 #[cfg(unix)]
-use tokio::net::{UnixStream, unix};
+use tokio::net::UnixStream;
+use tokio::net::{TcpStream, lookup_host};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
@@ -16,81 +15,30 @@ use crate::engine::base::error::{Kind, Trouble};
 use crate::engine::net::target::{Address, Trust};
 use crate::engine::net::tls::{self, Asked};
 
-/// The half that reads.
-pub type Rx = Box<dyn AsyncRead + Unpin + Send>;
+/// Both directions of a connection.
+pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 
-/// The half that writes.
-pub enum Tx {
-    Tcp(tcp::OwnedWriteHalf),
-    #[cfg(unix)]
-    Unix(unix::OwnedWriteHalf),
-    /// What is written here takes turns with what is read, so it is never written at once.
-    Tls(tokio::sync::Mutex<WriteHalf<TlsStream<TcpStream>>>),
-}
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
 
-impl Tx {
-    /// Writes what the socket takes at once; how much that was.
-    pub fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
-        let result = match self {
-            Self::Tcp(half) => half.try_write(bytes),
-            #[cfg(unix)]
-            Self::Unix(half) => half.try_write(bytes),
-            Self::Tls(_) => Ok(0),
-        };
-        match result {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
-            result => result,
-        }
-    }
-
-    /// Writes all of it.
-    pub async fn write(&self, mut bytes: &[u8]) -> io::Result<()> {
-        while !bytes.is_empty() {
-            match self {
-                Self::Tcp(half) => half.writable().await?,
-                #[cfg(unix)]
-                Self::Unix(half) => half.writable().await?,
-                Self::Tls(half) => {
-                    let mut half = half.lock().await;
-                    half.write_all(bytes).await?;
-                    return half.flush().await;
-                }
-            }
-            let written = self.try_write(bytes)?;
-            bytes = bytes.get(written..).unwrap_or_default();
-        }
-        Ok(())
-    }
-}
+pub type Socket = Box<dyn Stream>;
 
 /// A socket that is connected, with TLS up. `patience`: for all addresses of a name together, and for TLS once more;
 /// `asked` learns whether the server wants a certificate of ours.
-pub async fn open(address: &Address, patience: Duration, asked: &Asked) -> Result<(Rx, Tx), Trouble> {
+pub async fn open(address: &Address, patience: Duration, asked: &Asked) -> Result<Socket, Trouble> {
     match address {
         #[cfg(unix)]
         Address::Unix(path) => match UnixStream::connect(path).await {
-            Ok(stream) => {
-                let (rx, tx) = stream.into_split();
-                Ok((Box::new(rx), Tx::Unix(tx)))
-            }
+            Ok(stream) => Ok(Box::new(stream)),
             Err(e) => Err(Trouble::new(Kind::Connect, format!("no connection to the unix socket: {}", e.kind()))),
         },
         #[cfg(not(unix))]
         Address::Unix(_) => Err(Trouble::new(Kind::Connect, "this system has no unix sockets")),
         Address::Tcp { host, port, tls } => {
             let stream = tcp(host, *port, patience).await?;
-            match tls {
-                None => {
-                    let (rx, tx) = stream.into_split();
-                    Ok((Box::new(rx), Tx::Tcp(tx)))
-                }
-                Some(trust) => {
-                    // A plain port waits for the end of a line that never comes.
-                    let secured = tokio::time::timeout(patience, secure(stream, host, trust, asked)).await;
-                    let (rx, tx) = tokio::io::split(secured.unwrap_or_else(|_| Err(tls::silent()))?);
-                    Ok((Box::new(rx), Tx::Tls(tokio::sync::Mutex::new(tx))))
-                }
-            }
+            let Some(trust) = tls else { return Ok(Box::new(stream)) };
+            // A plain port waits for the end of a line that never comes.
+            let secured = tokio::time::timeout(patience, secure(stream, host, trust, asked)).await;
+            Ok(Box::new(secured.unwrap_or_else(|_| Err(tls::silent()))?))
         }
     }
 }

@@ -1,7 +1,4 @@
-//! One connection, made from scratch: resolve, connect, TLS, handshake, and what the server and its ACL allow.
-
-use std::sync::Arc;
-use std::time::Duration;
+//! The handshake on a new connection: who we are, what the server is, and what its ACL allows.
 
 use redis::{Pipeline, PushInfo, PushKind, ServerError, Value};
 
@@ -12,45 +9,26 @@ use crate::engine::conversation::connection::Connection;
 use crate::engine::net::denied::Denied;
 use crate::engine::net::denied::Lack;
 use crate::engine::net::reply::{CLUSTER, SENTINEL, classify, field, integer, text};
-use crate::engine::net::socket;
 use crate::engine::net::target::{Address, Target};
 use crate::engine::net::tls::{self, Asked};
 use crate::engine::net::wire::Wire;
 
-/// How long one dial may take in all. Callers do not wait for it: a call has its own, shorter deadline.
-pub const DIAL_TIMEOUT: Duration = Duration::from_secs(3);
-
-/// Dials until the server has answered the handshake; longer than usual where calls are allowed to take longer.
-pub async fn dial(target: &Target, shared: &Arc<Shared>) -> Result<Connection, Trouble> {
-    match tokio::time::timeout(DIAL_TIMEOUT.max(shared.patience() * 2), connect(target, shared)).await {
-        Ok(result) => result,
-        Err(_) => Err(Trouble::new(Kind::Timeout, "the server did not answer while connecting")),
-    }
-}
-
-async fn connect(target: &Target, shared: &Arc<Shared>) -> Result<Connection, Trouble> {
-    match handshake(target, Protocol::Resp3, shared).await {
-        // The older protocol has all but pushes.
-        Err(Refused::Hello) => handshake(target, Protocol::Resp2, shared).await.map_err(Refused::trouble),
-        result => result.map_err(Refused::trouble),
-    }
-}
-
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Protocol {
+/// What is spoken: the older protocol has all but pushes.
+pub enum Protocol {
     Resp3,
     Resp2,
 }
 
 /// Why there is no connection.
-enum Refused {
+pub enum Refused {
     /// The server is old, or an ACL or a proxy denies HELLO.
     Hello,
     Why(Trouble),
 }
 
 impl Refused {
-    fn trouble(self) -> Trouble {
+    pub fn trouble(self) -> Trouble {
         match self {
             Self::Why(trouble) => trouble,
             Self::Hello => Trouble::new(Kind::Server, "the server refused the handshake"),
@@ -64,19 +42,22 @@ impl From<Trouble> for Refused {
     }
 }
 
-async fn handshake(target: &Target, protocol: Protocol, shared: &Arc<Shared>) -> Result<Connection, Refused> {
-    let asked = Asked::default();
-    let (rx, tx) = match socket::open(&target.address, DIAL_TIMEOUT / 2, &asked).await {
-        Err(trouble) if trouble.kind == Kind::Tls && asked.any() => return Err(tls::unknown_client().into()),
-        opened => opened?,
-    };
-    let wire = Wire::new(tx);
-    let pushed = {
-        let shared = shared.clone();
-        move |push| invalidated(&shared, push)
-    };
+/// Who answered the dial.
+#[derive(Default)]
+pub struct Peer {
+    /// Whether it wants a certificate of ours.
+    pub asked: Asked,
+}
+
+/// Says who we are, and finds out what the server is and lets us do.
+pub async fn handshake(
+    shared: &Shared,
+    target: &Target,
+    protocol: Protocol,
+    peer: &Peer,
+    wire: Wire,
+) -> Result<Connection, Refused> {
     let mut connection = Connection {
-        driver: tokio::spawn(wire.clone().drive(rx, pushed)),
         wire,
         id: None,
         server: Server::default(),
@@ -85,7 +66,7 @@ async fn handshake(target: &Target, protocol: Protocol, shared: &Arc<Shared>) ->
     };
     match greet(&mut connection, target, protocol).await {
         Err(Refused::Why(trouble)) if !connection.wire.heard() => {
-            return Err(hung_up(trouble, target, asked.any()).into());
+            return Err(hung_up(trouble, target, peer.asked.any()).into());
         }
         greeted => greeted?,
     }
@@ -219,7 +200,7 @@ async fn inspect(connection: &mut Connection, prefix: &str) -> Result<(), Troubl
     if connection.tracking {
         pipe.cmd("CLIENT").arg("TRACKING").arg("ON");
     }
-    let replies = connection.wire.send(pipe).await?;
+    let replies = connection.wire.request(pipe).await?;
     if let Some(Value::Array(role)) = replies.first() {
         match role.first().and_then(text).as_deref() {
             Some("slave" | "replica") => {
@@ -247,7 +228,7 @@ async fn inspect(connection: &mut Connection, prefix: &str) -> Result<(), Troubl
 }
 
 /// A push about keys that changed; a null one means all of them.
-fn invalidated(shared: &Shared, push: PushInfo) {
+pub fn invalidated(shared: &Shared, push: PushInfo) {
     if push.kind != PushKind::Invalidate {
         return;
     }

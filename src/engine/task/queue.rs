@@ -39,10 +39,8 @@ impl<T> Queue<T> {
         Some(item)
     }
 
-    /// Back to the front, from where nothing waits for a deadline any more.
-    pub fn put_back(&mut self, item: T) {
-        self.first = self.first.wrapping_sub(1);
-        self.items.push_front(item);
+    pub fn front(&self) -> Option<&T> {
+        self.items.front()
     }
 
     pub fn is_empty(&self) -> bool {

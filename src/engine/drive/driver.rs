@@ -1,0 +1,309 @@
+//! Drives a node on the engine's thread: hands it jobs, bytes and the time, and does what it wishes.
+//!
+//! One task has all of it: the socket, the queue of jobs, the dial and the timer. Whatever is ready is handed to the
+//! node, one piece after the other, until nothing is; so many small batches leave as one write, and the replies of many
+//! are read at once.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use futures_channel::mpsc::{UnboundedReceiver, unbounded};
+use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Sleep;
+
+use super::socket::{self, Socket};
+use super::thread::runtime;
+use crate::engine::base::error::{Kind, Trouble};
+use crate::engine::cache::job::{Job, Link};
+use crate::engine::cache::shared::Shared;
+use crate::engine::net::target::Target;
+use crate::engine::net::{tls, wire};
+use crate::engine::node::handshake::Peer;
+use crate::engine::node::machine::{DIAL_TIMEOUT, Node};
+use crate::engine::node::state::{Wish, unanswered};
+use crate::engine::task::executor::Tasks;
+
+/// After so much work at a stretch the thread, which all engines share, is given to others that have something to do.
+const STRETCH: Duration = Duration::from_millis(1);
+/// Jobs that are handed over before replies are looked for again.
+const MAX_JOBS: usize = 64;
+/// Bytes that one read takes at most.
+const READ_BYTES: usize = 64 * 1024;
+/// Room that is kept for bytes to be written, when none are left.
+const KEPT_BYTES: usize = 256 * 1024;
+/// The timer is set so far ahead where the node names no moment.
+const FAR: Duration = Duration::from_secs(3_600);
+
+/// Begins to drive a node for `target` on the engine's thread; where its callers hand over their work.
+pub fn start(shared: &Arc<Shared>, target: &Target, tasks: Tasks) -> Result<Link, (Tasks, String)> {
+    let runtime = match runtime() {
+        Ok(runtime) => runtime,
+        Err(why) => return Err((tasks, why)),
+    };
+    let (sender, jobs) = unbounded();
+    let (shared, target) = (shared.clone(), target.clone());
+    tasks.spawner().drive();
+    runtime.spawn(async move {
+        let node = Node::new(shared, target, tasks, Instant::now());
+        Driver::new(node, jobs).await;
+    });
+    Ok(Link::new(sender))
+}
+
+/// Begins to poll the tasks of an engine that has no server, for as long as there are any.
+pub fn start_alone(mut tasks: Tasks) -> Result<(), String> {
+    let runtime = runtime()?;
+    tasks.spawner().drive();
+    runtime.spawn(async move {
+        let mut timer = Timer::new();
+        std::future::poll_fn(|context| {
+            loop {
+                tasks.spawner().timers().set(Instant::now());
+                while tasks.poll(context) {}
+                if tasks.is_empty() {
+                    return Poll::Ready(());
+                }
+                if timer.poll(tasks.spawner().timers().next(), context).is_pending() {
+                    return Poll::Pending;
+                }
+            }
+        })
+        .await;
+    });
+    Ok(())
+}
+
+/// Tokio's timer, moved only where it must be: most moments that a node names lie behind the one it is set to.
+struct Timer {
+    sleep: Pin<Box<Sleep>>,
+    set: Instant,
+}
+
+impl Timer {
+    fn new() -> Self {
+        let set = Instant::now() + FAR;
+        Self { sleep: Box::pin(tokio::time::sleep_until(set.into())), set }
+    }
+
+    /// Ready once the moment may have come.
+    fn poll(&mut self, moment: Option<Instant>, context: &mut Context<'_>) -> Poll<()> {
+        let moment = moment.unwrap_or_else(|| Instant::now() + FAR);
+        if moment < self.set {
+            self.move_to(moment);
+        }
+        while self.sleep.as_mut().poll(context).is_ready() {
+            if moment <= Instant::now() {
+                self.move_to(Instant::now() + FAR);
+                return Poll::Ready(());
+            }
+            self.move_to(moment);
+        }
+        Poll::Pending
+    }
+
+    fn move_to(&mut self, moment: Instant) {
+        self.set = moment;
+        self.sleep.as_mut().reset(moment.into());
+    }
+}
+
+type Dial = BoxFuture<'static, Result<(Socket, Peer), Trouble>>;
+
+struct Driver {
+    /// None for a moment, while one that failed within is replaced.
+    node: Option<Node>,
+    jobs: UnboundedReceiver<Job>,
+    /// Somebody may still hand over jobs.
+    open: bool,
+    socket: Option<Socket>,
+    dial: Option<Dial>,
+    timer: Timer,
+    room: Box<[u8]>,
+    /// Bytes to be written, from `written` on.
+    writing: Vec<u8>,
+    written: usize,
+    /// Something was written that TLS may still hold.
+    unflushed: bool,
+}
+
+impl Driver {
+    fn new(node: Node, jobs: UnboundedReceiver<Job>) -> Self {
+        Self {
+            node: Some(node),
+            jobs,
+            open: true,
+            socket: None,
+            dial: None,
+            timer: Timer::new(),
+            room: vec![0; READ_BYTES].into(),
+            writing: Vec::new(),
+            written: 0,
+            unflushed: false,
+        }
+    }
+
+    /// Hands the node whatever is ready. Ready when it has ended.
+    fn step(&mut self, node: &mut Node, context: &mut Context<'_>) -> Poll<()> {
+        let begun = Instant::now();
+        let mut now = begun;
+        loop {
+            let mut went_on = self.fulfil(node);
+            if node.is_ended() {
+                return Poll::Ready(());
+            }
+            went_on |= self.poll_dial(node, context, now);
+            went_on |= self.poll_read(node, context, now);
+            went_on |= self.poll_jobs(node, context, now);
+            went_on |= node.run(context, now);
+            if node.next_moment().is_some_and(|moment| moment <= now) {
+                node.tick(now);
+                went_on = true;
+            }
+            went_on |= self.poll_write(node, context, now);
+            if !went_on && self.timer.poll(node.next_moment(), context).is_pending() {
+                return Poll::Pending;
+            }
+            now = Instant::now();
+            if now.saturating_duration_since(begun) >= STRETCH {
+                context.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+        }
+    }
+
+    fn fulfil(&mut self, node: &mut Node) -> bool {
+        let mut any = false;
+        while let Some(wish) = node.wish() {
+            any = true;
+            (self.socket, self.dial, self.unflushed) = (None, None, false);
+            self.writing.clear();
+            self.written = 0;
+            if let Wish::Dial(deadline) = wish {
+                let target = node.target().clone();
+                self.dial = Some(Box::pin(async move {
+                    let peer = Peer::default();
+                    let opened = socket::open(&target.address, DIAL_TIMEOUT / 2, &peer.asked);
+                    match tokio::time::timeout_at(deadline.into(), opened).await {
+                        Ok(Ok(socket)) => Ok((socket, peer)),
+                        Ok(Err(trouble)) if trouble.kind == Kind::Tls && peer.asked.any() => Err(tls::unknown_client()),
+                        Ok(Err(trouble)) => Err(trouble),
+                        Err(_) => Err(unanswered()),
+                    }
+                }));
+            }
+        }
+        any
+    }
+
+    fn poll_dial(&mut self, node: &mut Node, context: &mut Context<'_>, now: Instant) -> bool {
+        let Some(dial) = &mut self.dial else { return false };
+        let Poll::Ready(result) = dial.as_mut().poll(context) else { return false };
+        self.dial = None;
+        match result {
+            Ok((socket, peer)) => {
+                self.socket = Some(socket);
+                node.connected(peer, now);
+            }
+            Err(trouble) => node.lost(trouble, now),
+        }
+        true
+    }
+
+    fn poll_read(&mut self, node: &mut Node, context: &mut Context<'_>, now: Instant) -> bool {
+        let Some(socket) = &mut self.socket else { return false };
+        let mut room = ReadBuf::new(&mut self.room);
+        match Pin::new(socket).poll_read(context, &mut room) {
+            Poll::Pending => return false,
+            Poll::Ready(Ok(())) if room.filled().is_empty() => {
+                self.socket = None;
+                node.lost(wire::closed(), now);
+            }
+            Poll::Ready(Ok(())) => node.read(room.filled(), now),
+            Poll::Ready(Err(error)) => {
+                self.socket = None;
+                node.lost(tls::broken(&error).unwrap_or_else(wire::closed), now);
+            }
+        }
+        true
+    }
+
+    fn poll_jobs(&mut self, node: &mut Node, context: &mut Context<'_>, now: Instant) -> bool {
+        let mut any = false;
+        for _ in 0..MAX_JOBS {
+            if !self.open {
+                break;
+            }
+            match self.jobs.poll_next_unpin(context) {
+                Poll::Pending => break,
+                Poll::Ready(Some(job)) => node.call(job, now),
+                Poll::Ready(None) => {
+                    self.open = false;
+                    node.close(now);
+                }
+            }
+            any = true;
+        }
+        any
+    }
+
+    fn poll_write(&mut self, node: &mut Node, context: &mut Context<'_>, now: Instant) -> bool {
+        let Some(socket) = &mut self.socket else { return false };
+        let mut any = false;
+        loop {
+            if self.written == self.writing.len() {
+                self.writing.clear();
+                self.writing.shrink_to(KEPT_BYTES);
+                self.written = 0;
+                std::mem::swap(&mut self.writing, node.output());
+            }
+            let rest = self.writing.get(self.written..).unwrap_or_default();
+            if rest.is_empty() {
+                break;
+            }
+            match Pin::new(&mut *socket).poll_write(context, rest) {
+                Poll::Pending => break,
+                Poll::Ready(Ok(bytes)) if bytes > 0 => {
+                    self.written += bytes;
+                    self.unflushed = true;
+                    any = true;
+                }
+                // Why is found out by the next read, which is tried first.
+                Poll::Ready(_) => {
+                    node.lost(wire::closed(), now);
+                    return true;
+                }
+            }
+        }
+        if self.unflushed && Pin::new(&mut *socket).poll_flush(context).is_ready() {
+            self.unflushed = false;
+        }
+        any
+    }
+}
+
+impl Future for Driver {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let this = &mut *self;
+        let Some(mut node) = this.node.take() else { return Poll::Ready(()) };
+        match catch_unwind(AssertUnwindSafe(|| this.step(&mut node, context))) {
+            Ok(Poll::Ready(())) => Poll::Ready(()),
+            Ok(Poll::Pending) => {
+                this.node = Some(node);
+                Poll::Pending
+            }
+            // What panics within is an outage like another.
+            Err(_) => {
+                this.node = catch_unwind(AssertUnwindSafe(|| node.replaced(Instant::now()))).ok();
+                context.waker().wake_by_ref();
+                Poll::Pending
+            }
+        }
+    }
+}

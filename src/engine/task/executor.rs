@@ -1,0 +1,128 @@
+//! Runs the tasks of one engine wherever its driver polls them: on a thread, on the event loop, in a simulator.
+//!
+//! Conversations of several steps (leases, refreshes, sweeps, recovery) read well as async functions. They run here,
+//! over moments that the driver names and replies that the machine is handed, and need no runtime behind them.
+
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use futures_util::future::{AbortHandle, Abortable};
+use futures_util::stream::FuturesUnordered;
+use futures_util::task::AtomicWaker;
+use futures_util::{FutureExt, StreamExt};
+use parking_lot::Mutex;
+
+use crate::engine::task::timers::Timers;
+
+type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Begins tasks, on any thread. Cheap to clone.
+#[derive(Clone)]
+pub struct Spawner(Arc<Begun>);
+
+struct Begun {
+    tasks: Mutex<Vec<Task>>,
+    waker: AtomicWaker,
+    /// Somebody polls them.
+    driven: AtomicBool,
+    timers: Timers,
+}
+
+impl Spawner {
+    pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        // What panics in one ends that one: what it held is dropped, and so answered.
+        let task = AssertUnwindSafe(task).catch_unwind().map(|_| ());
+        self.0.tasks.lock().push(Box::pin(task));
+        self.0.waker.wake();
+    }
+
+    /// As `spawn`; the task ends when what is returned is dropped.
+    pub fn spawn_for(&self, task: impl Future<Output = ()> + Send + 'static) -> Kept {
+        let (handle, registration) = AbortHandle::new_pair();
+        let task = Abortable::new(task, registration);
+        self.spawn(async move {
+            // Ended early or late: nobody asks.
+            let _ = task.await;
+        });
+        Kept(handle)
+    }
+
+    pub fn timers(&self) -> &Timers {
+        &self.0.timers
+    }
+
+    /// Whether somebody polls what is begun. Where the thread could not be started, nobody does.
+    pub fn is_driven(&self) -> bool {
+        self.0.driven.load(Ordering::SeqCst)
+    }
+
+    /// Tells that somebody will.
+    pub fn drive(&self) {
+        self.0.driven.store(true, Ordering::SeqCst);
+    }
+}
+
+/// Keeps a task going.
+pub struct Kept(AbortHandle);
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// The tasks of one engine.
+pub struct Tasks {
+    running: FuturesUnordered<Task>,
+    spawner: Spawner,
+}
+
+impl Tasks {
+    pub fn new(now: Instant) -> Self {
+        let begun = Begun {
+            tasks: Mutex::default(),
+            waker: AtomicWaker::new(),
+            driven: AtomicBool::new(false),
+            timers: Timers::new(now),
+        };
+        Self { running: FuturesUnordered::new(), spawner: Spawner(Arc::new(begun)) }
+    }
+
+    pub fn spawner(&self) -> &Spawner {
+        &self.spawner
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.running.is_empty() && self.spawner.0.tasks.lock().is_empty()
+    }
+
+    /// Runs all tasks that can go on; whether any did. The waker is told when one can again.
+    pub fn poll(&mut self, context: &mut Context<'_>) -> bool {
+        let mut went_on = false;
+        loop {
+            self.spawner.0.waker.register(context.waker());
+            self.running.extend(std::mem::take(&mut *self.spawner.0.tasks.lock()));
+            match self.running.poll_next_unpin(context) {
+                Poll::Ready(Some(())) => went_on = true,
+                Poll::Ready(None) | Poll::Pending => {
+                    if self.spawner.0.tasks.lock().is_empty() {
+                        return went_on;
+                    }
+                    went_on = true;
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Tasks {
+    fn drop(&mut self) {
+        // First: what a task begins while it is dropped would be polled by nobody.
+        self.spawner.0.driven.store(false, Ordering::SeqCst);
+    }
+}
