@@ -89,7 +89,10 @@ test('coherence: tells how soon near caches see a write', async () => {
   }
 });
 
-/** Runs a part of the benchmark with `args`; resolves to its output and its raw numbers. A quick run leaves the documentation alone. */
+/**
+ * Runs a part of the benchmark with `args`; resolves to its output and its raw numbers. A quick run leaves the
+ * documentation alone.
+ */
 async function quickRun(...args) {
   const { stdout } = await promisify(execFile)(process.execPath, [RUN, ...args, '--quick'], { env: cleanEnv({}) });
   const [, names, folder] = /^(.*) written to (\S+) \(a quick run proves nothing\)$/m.exec(stdout);

@@ -1,5 +1,5 @@
-// The table of flights (src/js/once/flights.js): how a flight reaches its followers, and how many flights are kept whose
-// functions never settle.
+// The table of flights (src/js/once/flights.js): how a flight reaches its followers, and how many flights are kept
+// whose functions never settle.
 'use strict';
 
 const { Flight, Flights } = require('../src/js/once/flights');

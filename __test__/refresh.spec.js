@@ -1,4 +1,5 @@
-// Refreshes of entries that are still of use (swr, grace, earlyRefresh) across processes: one of them runs the function, whoever dies, whoever writes.
+// Refreshes of entries that are still of use (swr, grace, earlyRefresh) across processes: one of them runs the
+// function, whoever dies, whoever writes.
 'use strict';
 
 const { closeCaches, freshNamespace, makeCache } = require('./support/holdfast');
@@ -18,7 +19,10 @@ beforeEach(() => {
 afterEach(closeCaches);
 afterAll(() => server.stop());
 
-/** An instance: caches of one URL share a connection and their computations, so another way to the server is another instance. */
+/**
+ * An instance: caches of one URL share a connection and their computations, so another way to the server is another
+ * instance.
+ */
 async function instance(url, options) {
   const cache = makeCache({ url, namespace, ...options });
   await untilMode(cache, 'redis');
@@ -36,7 +40,8 @@ const notRun = () => {
   throw new Error('the function must not run');
 };
 
-// Four processes ask at once; the one whose function runs lets it finish when all callers of all processes have been served.
+// Four processes ask at once; the one whose function runs lets it finish when all callers of all processes have been
+// served.
 const PROCESSES = `
   const { fork } = require('node:child_process');
   const { setTimeout: sleep } = require('node:timers/promises');

@@ -1,4 +1,5 @@
-// invalidateTags across instances and threads, on a real Redis: what near caches and hot values hold ends, and nothing older comes back.
+// invalidateTags across instances and threads, on a real Redis: what near caches and hot values hold ends, and nothing
+// older comes back.
 'use strict';
 
 const { closeCaches, freshNamespace, makeCache } = require('./support/holdfast');
@@ -19,7 +20,9 @@ beforeEach(() => {
 afterEach(closeCaches);
 afterAll(() => server.stop());
 
-/** An instance: caches of one URL share a connection and a near cache, so another way to the server is another instance. */
+/**
+ * An instance: caches of one URL share a connection and a near cache, so another way to the server is another instance.
+ */
 async function instance(url, options) {
   const cache = makeCache({ url, namespace, ...options });
   await untilMode(cache, 'redis');

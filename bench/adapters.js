@@ -1,5 +1,6 @@
-// The clients side by side, each set up as its own documentation recommends and asked for the same three commands.
-// Both ioredis and node-redis speak RESP3 by default since their version 6; with RESP2 node-redis was slower, and ioredis within the noise.
+// The clients side by side, each set up as its own documentation recommends and asked for the same three commands. Both
+// ioredis and node-redis speak RESP3 by default since their version 6; with RESP2 node-redis was slower, and ioredis
+// within the noise.
 'use strict';
 
 /** What holdfast's `set` applies by default; the peers send the same expiry so that the server does the same work. */

@@ -5,7 +5,10 @@ const WIDTH = 960;
 const PANEL = { width: 460, left: 190, right: 66, bar: 11, step: 15, gap: 26, head: 34 };
 const FOOT = 24;
 
-/** Without a background of its own, and in tones that can be read on white and on black, whatever a page makes of its scheme. */
+/**
+ * Without a background of its own, and in tones that can be read on white and on black, whatever a page makes of its
+ * scheme.
+ */
 const STYLE = `
   text { font: 12px system-ui, sans-serif; fill: #7d8590; }
   .title { font-weight: 600; font-size: 13px; }
@@ -16,8 +19,8 @@ const STYLE = `
 const SCALED_APART = 'The longest bar of a group fills its width: compare within a group.';
 
 /**
- * A panel of `rows`: those that agree in `group(row)` stand together, and `bar(row)` gives the `name`, `value` and `text` of each. With
- * `shared`, all groups have one scale, to be compared with each other; else each has its own.
+ * A panel of `rows`: those that agree in `group(row)` stand together, and `bar(row)` gives the `name`, `value` and
+ * `text` of each. With `shared`, all groups have one scale, to be compared with each other; else each has its own.
  */
 function panel(title, rows, { group, bar, shared = false }) {
   const groups = new Map();

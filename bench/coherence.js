@@ -1,4 +1,5 @@
-// How soon do near caches see a write? One process writes 100 keys as fast as it can, four read them and look at the versions.
+// How soon do near caches see a write? One process writes 100 keys as fast as it can, four read them and look at the
+// versions.
 'use strict';
 
 const { startLab, ask, end, describe } = require('./lab');

@@ -1,4 +1,5 @@
-// One cache in a process of its own: computes what is cold, alone or in a crowd, whenever the parent asks. Started by compute.js.
+// One cache in a process of its own: computes what is cold, alone or in a crowd, whenever the parent asks. Started by
+// compute.js.
 'use strict';
 
 const assert = require('node:assert');
@@ -55,7 +56,10 @@ async function computeCold(getOrCompute, { callers, seconds }) {
   };
 }
 
-/** So many callers ask for `key` at the moment `at`; resolves to how often the function ran, and in how many milliseconds all had its result. */
+/**
+ * So many callers ask for `key` at the moment `at`; resolves to how often the function ran, and in how many
+ * milliseconds all had its result.
+ */
 async function stampede(getOrCompute, { key, callers, at, works }) {
   let runs = 0;
   const compute = async () => {

@@ -1,4 +1,5 @@
-// The part of tiered.js that computes: keys nobody has asked for yet, and a crowd that asks for one of them at the same moment.
+// The part of tiered.js that computes: keys nobody has asked for yet, and a crowd that asks for one of them at the same
+// moment.
 'use strict';
 
 const { ask, end, measure } = require('./lab');

@@ -1,5 +1,5 @@
-// When should the bridge flush the calls of a turn? The adaptive way and three fixed ones, measured in the pure caller loop and in an HTTP server.
-// The internal variable HOLDFAST_FLUSH selects the way in the process that is measured.
+// When should the bridge flush the calls of a turn? The adaptive way and three fixed ones, measured in the pure caller
+// loop and in an HTTP server. The internal variable HOLDFAST_FLUSH selects the way in the process that is measured.
 'use strict';
 
 const { startLab, ask, measure, describe } = require('./lab');

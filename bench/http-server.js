@@ -1,4 +1,5 @@
-// The HTTP server that http.js puts under load: a route of Express or Fastify that awaits three cache reads, one after the other.
+// The HTTP server that http.js puts under load: a route of Express or Fastify that awaits three cache reads, one after
+// the other.
 'use strict';
 
 const http = require('node:http');

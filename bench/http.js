@@ -1,4 +1,5 @@
-// What the cache reads of a route cost an HTTP server: Express and Fastify, with holdfast, with the clients and without any cache.
+// What the cache reads of a route cost an HTTP server: Express and Fastify, with holdfast, with the clients and without
+// any cache.
 'use strict';
 
 const { chart, panel } = require('./chart');

@@ -66,10 +66,11 @@ function answer(child) {
 }
 
 /**
- * Runs `prepare`, which by default writes fresh keys, then `warmUp`, then `work`. These two resolve to a cost as meter.js gives it with `failed`, a
- * count of calls; only that of `work` counts. Adds `asked`, for how many calls the server worked (an MGET is as many as it has keys), and
- * `askedPerRead`, for how many of them by one read of its socket: the batch as it arrived. When something else used the machine meanwhile it
- * is done again, or marked as disturbed once the run has repeated too much.
+ * Runs `prepare`, which by default writes fresh keys, then `warmUp`, then `work`. These two resolve to a cost as
+ * meter.js gives it with `failed`, a count of calls; only that of `work` counts. Adds `asked`, for how many calls the
+ * server worked (an MGET is as many as it has keys), and `askedPerRead`, for how many of them by one read of its
+ * socket: the batch as it arrived. When something else used the machine meanwhile it is done again, or marked as
+ * disturbed once the run has repeated too much.
  */
 async function measure(lab, warmUp, work, prepare = () => seed(lab)) {
   for (;;) {

@@ -1,4 +1,5 @@
-// Load over HTTP, from the parent, on the server of a child (see `listen` in serve.js): as much as it answers, or at a fixed rate.
+// Load over HTTP, from the parent, on the server of a child (see `listen` in serve.js): as much as it answers, or at a
+// fixed rate.
 'use strict';
 
 const http = require('node:http');
@@ -29,8 +30,8 @@ async function shoot(child, options) {
 }
 
 /**
- * Sends `rate` requests a second, evenly, over at most `connections` of them, and returns what they cost the child; `busy` is its event-loop
- * utilization. autocannon's own fixed rate is a burst at the beginning of each second.
+ * Sends `rate` requests a second, evenly, over at most `connections` of them, and returns what they cost the child;
+ * `busy` is its event-loop utilization. autocannon's own fixed rate is a burst at the beginning of each second.
  */
 async function pace(child, { rate, connections, duration }) {
   const url = await ask(child, 'url');

@@ -1,4 +1,5 @@
-// One in-process cache in a process of its own: fills it, then reads and writes it, and looks at heap, resident memory and stalls. Started by memory.js.
+// One in-process cache in a process of its own: fills it, then reads and writes it, and looks at heap, resident memory
+// and stalls. Started by memory.js.
 'use strict';
 
 const assert = require('node:assert');

@@ -1,4 +1,5 @@
-// What a million entries weigh in process, and how long they stall the event loop: holdfast in memory mode beside lru-cache with the same objects.
+// What a million entries weigh in process, and how long they stall the event loop: holdfast in memory mode beside
+// lru-cache with the same objects.
 'use strict';
 
 const { chart, panel } = require('./chart');

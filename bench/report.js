@@ -52,7 +52,9 @@ function best(rows, field, choose) {
   return rows.reduce((chosen, row) => (better(row, chosen) ? row : chosen));
 }
 
-/** A Markdown table: `columns` maps a heading to a function of a row that gives its text; numbers are set to the right. */
+/**
+ * A Markdown table: `columns` maps a heading to a function of a row that gives its text; numbers are set to the right.
+ */
 function table(rows, columns) {
   const headings = Object.keys(columns);
   const cells = rows.map((row) => headings.map((heading) => String(columns[heading](row))));
@@ -70,7 +72,8 @@ function fixed(number, digits = 2) {
 }
 
 /**
- * Writes the files of a run: to `docs/benchmarks` where it was whole and hardly disturbed, else to a fresh temporary folder. Says which, and why.
+ * Writes the files of a run: to `docs/benchmarks` where it was whole and hardly disturbed, else to a fresh temporary
+ * folder. Says which, and why.
  */
 function publish(files, options, windows) {
   const disturbed = windows.filter((window) => window.disturbed).length;
@@ -84,7 +87,10 @@ function publish(files, options, windows) {
   console.log(`${Object.keys(files).join(', ')} written to ${folder}${notForDocs ? ` (${notForDocs})` : ''}`);
 }
 
-/** Why the figures of a run are not for the documentation, or undefined. A median of rounds stands a few windows that were disturbed. */
+/**
+ * Why the figures of a run are not for the documentation, or undefined. A median of rounds stands a few windows that
+ * were disturbed.
+ */
 function whyNotForDocs(options, disturbed, all) {
   if (options.quick) return 'a quick run proves nothing';
   if (options.only) return 'only a part was run';

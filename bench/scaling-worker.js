@@ -1,4 +1,5 @@
-// A client in a process of its own, in one or more worker threads, which read as the parent asks. Started by scaling.js.
+// A client in a process of its own, in one or more worker threads, which read as the parent asks. Started by
+// scaling.js.
 'use strict';
 
 const { once } = require('node:events');

@@ -1,4 +1,5 @@
-// How the cost of a `get` grows: with callers, the size of values, the number of keys, and worker threads, one at a time.
+// How the cost of a `get` grows: with callers, the size of values, the number of keys, and worker threads, one at a
+// time.
 'use strict';
 
 const { chart, panel } = require('./chart');

@@ -24,7 +24,8 @@ async function serve(setUp) {
 
 /** Lets a server listen on a free port of loopback; resolves to what the child answers to `shoot` of load.js. */
 async function listen(server) {
-  // The default backlog is shorter than the burst of connections, and a connection that does not fit waits for a second.
+  // The default backlog is shorter than the burst of connections, and a connection that does not fit waits for a
+  // second.
   await new Promise((resolve) => server.listen({ port: 0, host: '127.0.0.1', backlog: 2048 }, resolve));
   let started = null;
   const answers = {

@@ -1,4 +1,5 @@
-// What it costs to have holdfast at all: the time of `require`, the size of its addon, and a connected process that does nothing.
+// What it costs to have holdfast at all: the time of `require`, the size of its addon, and a connected process that
+// does nothing.
 'use strict';
 
 const { chart, panel } = require('./chart');

@@ -1,4 +1,5 @@
-// The caches side by side: memory over Redis where they have both, each set up as its own documentation shows, and asked for hits and computations.
+// The caches side by side: memory over Redis where they have both, each set up as its own documentation shows, and
+// asked for hits and computations.
 'use strict';
 
 const { readInTurns } = require('./workload');
@@ -14,16 +15,20 @@ const MOST = 1_000_000;
 const TIMEOUT_MS = 5000;
 
 /**
- * Every adapter connects to `url` and resolves to `{ get, set }` for hits, `{ getOrCompute }` for computations (COMPUTING), or both. Holdfast's also have
- * `nearHits`, its own count of them, and the one that measures hits in Rust has `crowd`, the number of keys that `crowdOut` reads to keep all
- * others out of the hot values. All load their package when asked.
+ * Every adapter connects to `url` and resolves to `{ get, set }` for hits, `{ getOrCompute }` for computations
+ * (COMPUTING), or both. Holdfast's also have `nearHits`, its own count of them, and the one that measures hits in Rust
+ * has `crowd`, the number of keys that `crowdOut` reads to keep all others out of the hot values. All load their
+ * package when asked.
  */
 const adapters = {
   holdfast: (url) => holdfast(url, 'copied'),
 
   'holdfast frozen': (url) => holdfast(url, 'frozen'),
 
-  /** Hot values belong to a cache, what is kept in Rust to all caches of one URL: each new cache begins with no hot value, but with every near hit. */
+  /**
+   * Hot values belong to a cache, what is kept in Rust to all caches of one URL: each new cache begins with no hot
+   * value, but with every near hit.
+   */
   async 'holdfast near hit'(url) {
     let cache = await openHoldfast(url, { maxMemory: '1gb' });
     const crowdOut = async (keys) => {

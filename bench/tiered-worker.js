@@ -8,7 +8,10 @@ const { serve } = require('./serve');
 const { adapters } = require('./tiered-adapters');
 const { workloadOf, keysFrom, readInTurns, valueFor } = require('./workload');
 
-/** A prime that divides no number of keys: its multiples visit every key, and neighbours in memory never one after the other. */
+/**
+ * A prime that divides no number of keys: its multiples visit every key, and neighbours in memory never one after the
+ * other.
+ */
 const STRIDE = 65_537;
 /** The clock is asked once per so many reads. */
 const READS_PER_LOOK = 512;
@@ -26,7 +29,9 @@ async function main([name, url, first, count]) {
   return (request) => work(subject, request);
 }
 
-/** Writes every key to both tiers and reads it several times: the first read may go to Redis, and no later one has to. */
+/**
+ * Writes every key to both tiers and reads it several times: the first read may go to Redis, and no later one has to.
+ */
 async function fill({ get, set }, keys) {
   for (let i = 0; i < keys.length; i += 1000) {
     await Promise.all(keys.slice(i, i + 1000).map((key, n) => set(key, valueFor(i + n))));
@@ -34,7 +39,10 @@ async function fill({ get, set }, keys) {
   for (let pass = 0; pass < PASSES; pass += 1) await readInTurns(get, keys);
 }
 
-/** Reads one key after another for so many seconds; to warm up, begins with all of them, in case something was dropped meanwhile. */
+/**
+ * Reads one key after another for so many seconds; to warm up, begins with all of them, in case something was dropped
+ * meanwhile.
+ */
 async function readHot(subject, { warmUp, seconds }) {
   const { cache, keys } = subject;
   if (warmUp) {
@@ -51,7 +59,10 @@ async function readHot(subject, { warmUp, seconds }) {
   return finish(subject, warmUp, reads, cost);
 }
 
-/** Reads keys that are not hot, each once, since a second read might be of a hot value; to warm up, a quarter of them, then the others. */
+/**
+ * Reads keys that are not hot, each once, since a second read might be of a hot value; to warm up, a quarter of them,
+ * then the others.
+ */
 async function readOnce(subject, { warmUp }) {
   const { cache, keys, crowd } = subject;
   const quarter = keys.length / 4;
@@ -91,7 +102,10 @@ async function finish(subject, warmUp, { calls, failed }, cost) {
   return { calls, failed, ...cost, parseMicros: parseMicros() };
 }
 
-/** What JSON.parse of one value costs in this process, now: the speed of the machine, by which to judge the absolute figures. */
+/**
+ * What JSON.parse of one value costs in this process, now: the speed of the machine, by which to judge the absolute
+ * figures.
+ */
 function parseMicros() {
   const passes = 20;
   const began = performance.now();

@@ -1,4 +1,5 @@
-// Holdfast beside the caches that keep values in process and in Redis, each in its own process, in interleaved rounds: a hot key, a cold one, a crowd.
+// Holdfast beside the caches that keep values in process and in Redis, each in its own process, in interleaved rounds:
+// a hot key, a cold one, a crowd.
 'use strict';
 
 const { chart, panel } = require('./chart');
@@ -18,7 +19,10 @@ const KEYS = [1_000, 100_000];
 /** Each is read once in a round, so there must be enough of them. */
 const NEAR_KEYS = [100_000];
 const KEYS_APART = 1_000_000;
-/** Commands that may reach Redis in a window though nothing is read from it: the heartbeats of idle caches, and our own INFO. */
+/**
+ * Commands that may reach Redis in a window though nothing is read from it: the heartbeats of idle caches, and our own
+ * INFO.
+ */
 const STRAY_COMMANDS = 100;
 const PACKAGES = [
   'bentocache',

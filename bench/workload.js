@@ -7,7 +7,10 @@ const KEYS = 1000;
 const VALUE_BYTES = 200;
 /** What all values of a workload have together at most: of large ones there are fewer than KEYS. */
 const TOTAL_BYTES = 20_000_000;
-/** The clock is asked once per so many calls of small values whether the time is up: often enough at one caller, unseen at 512. */
+/**
+ * The clock is asked once per so many calls of small values whether the time is up: often enough at one caller, unseen
+ * at 512.
+ */
 const CALLS_PER_LOOK = 256;
 /** And once per so many bytes of larger ones. */
 const BYTES_PER_LOOK = CALLS_PER_LOOK * VALUE_BYTES;
@@ -38,7 +41,10 @@ function keyFor(i) {
   return `bench:performance:tenant-${1000 + i}`;
 }
 
-/** An object as an analytics route caches it, whose JSON text has exactly so many bytes: large ones have rows, the smallest hardly a field. */
+/**
+ * An object as an analytics route caches it, whose JSON text has exactly so many bytes: large ones have rows, the
+ * smallest hardly a field.
+ */
 function valueFor(i, bytes = VALUE_BYTES) {
   if (bytes < VALUE_BYTES) return filled({ n: 1000 + (i % KEYS), note: '' }, bytes);
   const value = {
@@ -67,9 +73,9 @@ function filled(value, bytes) {
 }
 
 /**
- * Runs `callers` loops of `op` for `seconds` and resolves to `{ calls, failed, latencies }`: `failed` are reads that missed, though
- * every key was written; latencies are in milliseconds, sorted.
- * Encoding and decoding happen in the loop, as an application does it, so that no client pays for a wrapper's promise.
+ * Runs `callers` loops of `op` for `seconds` and resolves to `{ calls, failed, latencies }`: `failed` are reads that
+ * missed, though every key was written; latencies are in milliseconds, sorted. Encoding and decoding happen in the
+ * loop, as an application does it, so that no client pays for a wrapper's promise.
  */
 async function runCallers(client, { op, callers, seconds }, { keys, values, bytes }) {
   const { get, getMany, set, encode, decode } = client;

@@ -1,6 +1,7 @@
 //! The engine's own steps, one at a time, without Node and without Redis: what a change to one of them costs.
 //!
-//! `cargo bench --no-default-features`; `-- near` for some of them. Time is of the median sample; allocations are counted beside it.
+//! `cargo bench --no-default-features`; `-- near` for some of them. Time is of the median sample; allocations are
+//! counted beside it.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -244,7 +245,8 @@ fn splice_done(bencher: Bencher) {
     });
 }
 
-/// Keys that an outage leaves to be undone, noted in a journal that has them already: an outage writes the same ones again and again.
+/// Keys that an outage leaves to be undone, noted in a journal that has them already: an outage writes the same ones
+/// again and again.
 #[divan::bench]
 fn journal_note_again(bencher: Bencher) {
     let (journal, prefix) = (Journal::default(), Prefix::new("bench"));

@@ -1,5 +1,6 @@
-// Counters. Each increment of a schedule adds a power of 4 of its own, on top of what the counter had before (`HEAD`): so a sum says which increments it
-// holds, which it holds twice, and whether it is Redis' or was counted apart, in an outage.
+// Counters. Each increment of a schedule adds a power of 4 of its own, on top of what the counter had before (`HEAD`):
+// so a sum says which increments it holds, which it holds twice, and whether it is Redis' or was counted apart, in an
+// outage.
 'use strict';
 
 const { BASE, DIGITS, HEAD } = require('./schedule');

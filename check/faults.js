@@ -15,7 +15,9 @@ const FAULTS = {
     pool.networks[name].hold(true);
     return () => pool.networks[name].release();
   },
-  /** Nothing passes on the connection that there is; the next one is well, and what was held arrives when it is in use. */
+  /**
+   * Nothing passes on the connection that there is; the next one is well, and what was held arrives when it is in use.
+   */
   stall(pool, { process: name }) {
     pool.networks[name].hold(false);
     return () => pool.networks[name].release();

@@ -1,8 +1,10 @@
-// What the model reasons about, from the calls of a schedule: the values that were written, the moments that end values, and the reads.
+// What the model reasons about, from the calls of a schedule: the values that were written, the moments that end
+// values, and the reads.
 //
-// **Where a call took effect.** A call that found the process in one and the same state when it began and when it settled (mode, and since when) had no change of
-// mode in between: `redis`, it was Redis that answered; `memory`, the in-process tier alone. Else it is `unknown`: it may have reached Redis, and may still do so
-// until the process is back there (`until`), as recovery kills the connection on which it was sent.
+// **Where a call took effect.** A call that found the process in one and the same state when it began and when it
+// settled (mode, and since when) had no change of mode in between: `redis`, it was Redis that answered; `memory`, the
+// in-process tier alone. Else it is `unknown`: it may have reached Redis, and may still do so until the process is back
+// there (`until`), as recovery kills the connection on which it was sent.
 'use strict';
 
 const SECOND = 1e9;
@@ -107,7 +109,10 @@ class History {
     this.writes.set(`${key}=${value}`, { key, value, stored: write.start, until: write.op.until, ...write });
   }
 
-  /** A value that a function returned. Only one that was asked for under a lease is kept from being stored by what other processes do. */
+  /**
+   * A value that a function returned. Only one that was asked for under a lease is kept from being stored by what other
+   * processes do.
+   */
   #computed(op, run) {
     const where = run.after && op.after ? whereOf(run.after, op.after) : 'unknown';
     const until = where === 'unknown' ? op.until : op.end;

@@ -1,5 +1,6 @@
-// The guarantees of docs/reliability.md as rules over a history. A rule says only what must be true however the calls were interleaved: what
-// could have been otherwise is no violation. What it allows on purpose stands in docs/reliability.md.
+// The guarantees of docs/reliability.md as rules over a history. A rule says only what must be true however the calls
+// were interleaved: what could have been otherwise is no violation. What it allows on purpose stands in
+// docs/reliability.md.
 'use strict';
 
 const { countersOf } = require('./counters');
@@ -112,7 +113,8 @@ function* expiry({ reads, expiries }) {
       (each) => each.key === key && (each.end ?? Infinity) > start && each.start < read.op.end,
     );
     const [only] = given;
-    // This process' own `expire`, where it certainly met this value and there was no other one, may also shorten its life.
+    // This process' own `expire`, where it certainly met this value and there was no other one, may also shorten its
+    // life.
     const met = given.length === 1 && only.result === true && only.process === read.op.process && until < only.start;
     const ends = [
       ...(met && only.until < read.op.start ? [] : [until + op.ttl * SECOND]),
@@ -199,7 +201,10 @@ function isSweptLater(op) {
   return op.op === 'sweep' && op.where !== 'redis';
 }
 
-/** Whether a call ends the tag that a value was stored with: an invalidation, and what removes all keys, the tag's among them. */
+/**
+ * Whether a call ends the tag that a value was stored with: an invalidation, and what removes all keys, the tag's among
+ * them.
+ */
 function endsTag(op, write) {
   if (op.op === 'invalidate') return true;
   return Boolean(write.op.tag) && (op.op === 'flush' || (op.op === 'sweep' && op.pattern === null));

@@ -1,7 +1,8 @@
-// Between one process and the server: a network that loses, cuts, and delivers late, also what was sent by a connection that its sender gave up.
+// Between one process and the server: a network that loses, cuts, and delivers late, also what was sent by a connection
+// that its sender gave up.
 //
-// Unlike the proxy of the tests (__test__/support/fault-proxy.js), which forgets what it holds when an end hangs up: a command that reaches the
-// server after its client has long gone on is what the recovery must withstand.
+// Unlike the proxy of the tests (__test__/support/fault-proxy.js), which forgets what it holds when an end hangs up: a
+// command that reaches the server after its client has long gone on is what the recovery must withstand.
 'use strict';
 
 const net = require('node:net');

@@ -1,4 +1,5 @@
-// What schedules run on, one after the other: a real Redis, two processes behind a proxy each, one of them with a worker thread, and a foreign client.
+// What schedules run on, one after the other: a real Redis, two processes behind a proxy each, one of them with a
+// worker thread, and a foreign client.
 'use strict';
 
 const { fork } = require('node:child_process');
@@ -159,7 +160,10 @@ class Pool {
     return left;
   }
 
-  /** What Redis holds in the end, while every place looks too. An outage meanwhile, as on a busy machine, makes them look again. */
+  /**
+   * What Redis holds in the end, while every place looks too. An outage meanwhile, as on a busy machine, makes them
+   * look again.
+   */
   async #look(namespace, names) {
     const stored = names.map((name) => `${namespace}:${name}`);
     for (let i = 0; ; i++) {

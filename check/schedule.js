@@ -1,18 +1,22 @@
-// Schedules from a seed: who calls what when, and what goes wrong meanwhile. The same seed and index give the same plan, whatever ran before.
+// Schedules from a seed: who calls what when, and what goes wrong meanwhile. The same seed and index give the same
+// plan, whatever ran before.
 'use strict';
 
 const PLACES = ['a', 'a+', 'b'];
 const PROCESSES = ['a', 'b'];
-/** A counter's amounts are the powers of 4, one for each increment, so that a sum says which it holds, and which it holds twice. */
+/**
+ * A counter's amounts are the powers of 4, one for each increment, so that a sum says which it holds, and which it
+ * holds twice.
+ */
 const BASE = 4;
 const DIGITS = 22;
 /** What counters have before the schedule: tells a sum of Redis from one that a process counted apart. */
 const HEAD = BASE ** DIGITS;
 const LONG = 20;
 
-// What each kind of schedule does more often than others, so that each fence matters often. `ops` and `faults`: weights. `bursts`: how many calls one turn makes;
-// `pause`: milliseconds between turns; `lasts`: how long a fault lasts; `crowd`: how many
-// keys of others there are, so that a sweep takes several steps.
+// What each kind of schedule does more often than others, so that each fence matters often. `ops` and `faults`:
+// weights. `bursts`: how many calls one turn makes; `pause`: milliseconds between turns; `lasts`: how long a fault
+// lasts; `crowd`: how many keys of others there are, so that a sweep takes several steps.
 const THEMES = {
   mixed: {
     ops: {

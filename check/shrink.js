@@ -1,4 +1,5 @@
-// Makes a plan that was violated smaller: without a fault, a client, a turn, a call, as long as it still violates the same guarantee in some of a few tries.
+// Makes a plan that was violated smaller: without a fault, a client, a turn, a call, as long as it still violates the
+// same guarantee in some of a few tries.
 'use strict';
 
 const { Pool } = require('./pool');

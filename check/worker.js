@@ -1,4 +1,5 @@
-// A process whose cache is checked, and the worker thread within it: does what it is told, and notes what came of each call.
+// A process whose cache is checked, and the worker thread within it: does what it is told, and notes what came of each
+// call.
 'use strict';
 
 const { isMainThread, parentPort, workerData } = require('node:worker_threads');
@@ -72,7 +73,10 @@ function tell(record) {
   if (mortal) parentPort.postMessage({ record });
 }
 
-/** Makes a call at once; resolves when it has settled. `keep`: whether it is worth remembering, once its result is known. */
+/**
+ * Makes a call at once; resolves when it has settled. `keep`: whether it is worth remembering, once its result is
+ * known.
+ */
 function make(call, client, keep = () => true) {
   const record = { ...call, place, client, seq: seq++, before: state(), start: now(), end: null };
   history.push(record);

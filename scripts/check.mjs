@@ -1,4 +1,5 @@
-// Owns `npm run check:guarantees`: sees that there is a build to check, with all fences or one that lacks some, and starts the checker (check/run.js) on it.
+// Owns `npm run check:guarantees`: sees that there is a build to check, with all fences or one that lacks some, and
+// starts the checker (check/run.js) on it.
 
 import { spawnSync } from 'node:child_process';
 import { copyFileSync, cpSync, mkdirSync, rmSync } from 'node:fs';

@@ -2,7 +2,7 @@
 //
 // `node scripts/columns.mjs` prints `file:line has N columns`. With `--fix` it first reflows the comments and the
 // Markdown paragraphs that are too long; code is left to the formatters and to you. Names of files and folders as
-// further arguments stand in place of the whole repository, NOT_YET included: `--fix src/engine`.
+// further arguments stand in place of the whole repository: `--fix src/engine`.
 //
 // Four kinds of lines may be longer, because nobody can break them:
 // - rows of Markdown tables, and lines within ``` fences, in Markdown and in comments;
@@ -17,20 +17,6 @@ import { pathToFileURL } from 'node:url';
 import { root } from './setup.mjs';
 
 const MAX_COLUMNS = 120;
-/** Prefixes of paths that are not checked yet. */
-const NOT_YET = [
-  '.github/',
-  'CHANGELOG.md',
-  'CONTRIBUTING.md',
-  '__test__/',
-  'bench/',
-  'benches/',
-  'check/',
-  'deny.toml',
-  'examples/analytics/demo',
-  'scripts/',
-  'src/',
-];
 /** Prefixes of paths that programs write. */
 const GENERATED = ['docs/benchmarks/'];
 
@@ -133,7 +119,9 @@ function fill(first, rest, text) {
   return [...lines, line];
 }
 
-/** Where the paragraph that begins at `from` ends: at a blank line, at another marker, or where another block begins. */
+/**
+ * Where the paragraph that begins at `from` ends: at a blank line, at another marker, or where another block begins.
+ */
 function endOfParagraph(entries, from) {
   const indent = /^\s*/.exec(entries[from].content)[0].length;
   const item = ITEM.exec(entries[from].content)?.[0].length ?? (/^\s*@\w/.test(entries[from].content) ? 99 : 0);
@@ -197,9 +185,9 @@ function filesOf(names) {
   // A checkout that another user owns, as in a container, is fine here: nothing of it is run.
   const git = ['-c', 'safe.directory=*', 'ls-files', '-z', '--', ...names];
   const tracked = execFileSync('git', git, { cwd: root, encoding: 'utf8' }).split('\0');
-  const left = names.length > 0 ? GENERATED : [...GENERATED, ...NOT_YET];
   return tracked.filter(
-    (file) => CHECKED.test(file) && existsSync(join(root, file)) && !left.some((prefix) => file.startsWith(prefix)),
+    (file) =>
+      CHECKED.test(file) && existsSync(join(root, file)) && !GENERATED.some((prefix) => file.startsWith(prefix)),
   );
 }
 

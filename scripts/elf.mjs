@@ -1,5 +1,6 @@
-// Owns what the checks of a Linux binary read from it: the libraries and the symbol versions that it needs, the symbols that it exports.
-// A reader of our own, and not readelf: it works where no binutils are, and on binaries of another architecture.
+// Owns what the checks of a Linux binary read from it: the libraries and the symbol versions that it needs, the symbols
+// that it exports. A reader of our own, and not readelf: it works where no binutils are, and on binaries of another
+// architecture.
 
 import { readFileSync } from 'node:fs';
 
@@ -10,7 +11,9 @@ const DT_NEEDED = 1n;
 const SHN_UNDEF = 0;
 const STB_LOCAL = 0;
 
-/** @returns {{ needed: string[], versions: string[], exported: string[] }} names as the dynamic linker sees them, sorted */
+/**
+ * @returns {{ needed: string[], versions: string[], exported: string[] }} names as the dynamic linker sees them, sorted
+ */
 export function readElf(path) {
   const file = readFileSync(path);
   // 64 bits, little-endian: all that Holdfast is built for.

@@ -57,7 +57,9 @@ export function pathsOf(tree) {
   return parts.filter((part) => part.trim() !== '').flatMap((part) => pathsOf(head + part.trim()));
 }
 
-/** The paths of a Rust text that begin in this crate, with their lines: of `use`, and within code. Comments have none. */
+/**
+ * The paths of a Rust text that begin in this crate, with their lines: of `use`, and within code. Comments have none.
+ */
 export function pathsIn(text) {
   const code = text
     .replace(/\/\/[^\n]*/g, '')

@@ -1,4 +1,5 @@
-// Owns the licences of the code inside the binary: every crate that is linked into it, with the texts that its package carries.
+// Owns the licences of the code inside the binary: every crate that is linked into it, with the texts that its package
+// carries.
 
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';

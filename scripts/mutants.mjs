@@ -5,7 +5,8 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ensurePrograms, root, SetupError } from './setup.mjs';
 
-// What each fence is for stands where it is: search the engine for `lacks("…")`. The tests named here must fail without it.
+// What each fence is for stands where it is: search the engine for `lacks("…")`. The tests named here must fail without
+// it.
 const MUTANTS = [
   { fence: 'placeholder', tests: 'near' },
   { fence: 'own-write', tests: 'near' },

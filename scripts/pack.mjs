@@ -1,7 +1,9 @@
-// Owns what is published: stages the main package and one per platform under target/packages, and packs them with sums and an SBOM of both sides.
+// Owns what is published: stages the main package and one per platform under target/packages, and packs them with sums
+// and an SBOM of both sides.
 //
-// The manifests of the platforms come from `napi.targets` of package.json, and only the staged main package names them as optional
-// dependencies: a checkout builds its own binary, and its lockfile must not wait for packages that the release is about to publish.
+// The manifests of the platforms come from `napi.targets` of package.json, and only the staged main package names them
+// as optional dependencies: a checkout builds its own binary, and its lockfile must not wait for packages that the
+// release is about to publish.
 
 import { execFileSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -20,7 +22,10 @@ const usage = `npm run pack:all [-- options]
   --binaries DIR   where holdfast.PLATFORM.node are; target/portable by default
   --release        fail unless there is a binary for every platform, and write the SBOM`;
 
-/** Stages all packages; resolves to their folders, the platforms first: the main package is published when its parts are there. */
+/**
+ * Stages all packages; resolves to their folders, the platforms first: the main package is published when its parts are
+ * there.
+ */
 export function stage({ binaries = portable, release = false } = {}) {
   const manifest = readJson(join(root, 'package.json'));
   if (release && !has('cargo')) throw new SetupError('cargo missing: a release ships the licences of its crates');
@@ -37,7 +42,9 @@ export function stage({ binaries = portable, release = false } = {}) {
   return { folders: [...platforms, manifest.name].map((name) => join(packages, name)), missing };
 }
 
-/** False where there is no binary: the package is then staged empty, which the install test wants and a release refuses. */
+/**
+ * False where there is no binary: the package is then staged empty, which the install test wants and a release refuses.
+ */
 function stagePlatform(platform, binaries, main) {
   const folder = join(packages, platform);
   const file = join(folder, 'package.json');

@@ -1,8 +1,10 @@
-// Owns the Linux binaries that are published: built against an old C library, checked by what the binary says of itself.
+// Owns the Linux binaries that are published: built against an old C library, checked by what the binary says of
+// itself.
 //
-// A binary runs where the C library is at least as new as the newest symbol version that it needs. A plain build takes the
-// versions of the machine that it is made on; zig links against the lists of an old glibc instead, on any machine, without a container.
-// What depends on the place of a build (paths in panic messages) is mapped away, so that two builds of one commit are the same bytes.
+// A binary runs where the C library is at least as new as the newest symbol version that it needs. A plain build takes
+// the versions of the machine that it is made on; zig links against the lists of an old glibc instead, on any machine,
+// without a container. What depends on the place of a build (paths in panic messages) is mapped away, so that two
+// builds of one commit are the same bytes.
 
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -18,9 +20,11 @@ export const output = join(root, 'target/portable');
 
 const GLIBC = [2, 17];
 const MAX_BYTES = 5 * 1024 * 1024;
-// rustc gives a cdylib a version script that keeps every other symbol local, those of the C sources included; no link argument is needed.
+// rustc gives a cdylib a version script that keeps every other symbol local, those of the C sources included; no link
+// argument is needed.
 const EXPORTED = ['napi_register_module_v1'];
-// Parts of the C library itself. Anything else would have to be on the user's machine: libgcc_s and libatomic are not, in slim images.
+// Parts of the C library itself. Anything else would have to be on the user's machine: libgcc_s and libatomic are not,
+// in slim images.
 const LIBRARIES = {
   gnu: /^(ld-linux.*|libc|libm|libdl|libpthread|librt)\.so\.\d+$/,
   musl: /^(libc|libc\.musl-\w+|ld-musl-\w+)\.so(\.\d+)?$/,

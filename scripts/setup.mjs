@@ -10,7 +10,10 @@ import { fileURLToPath } from 'node:url';
 
 export const root = fileURLToPath(new URL('..', import.meta.url));
 
-/** The folders with dependencies of their own: the package has none at run time, what is compared with it and what shows it does. */
+/**
+ * The folders with dependencies of their own: the package has none at run time, what is compared with it and what shows
+ * it does.
+ */
 export const packageFolders = [root, join(root, 'bench'), join(root, 'examples/analytics')];
 
 export class SetupError extends Error {}
@@ -107,7 +110,9 @@ function stopSystemRedis(prefix) {
   spawnSync(command[0], command.slice(1), { stdio: 'ignore' });
 }
 
-/** What to put before a command for root's rights: nothing, sudo without a password, or null where neither is possible. */
+/**
+ * What to put before a command for root's rights: nothing, sudo without a password, or null where neither is possible.
+ */
 function rootPrefix() {
   if (process.getuid?.() === 0) return [];
   const sudo = has('sudo') && spawnSync('sudo', ['-n', 'true'], { stdio: 'ignore' }).status === 0;

@@ -1,4 +1,5 @@
-// Owns `npm run test:soak`: what takes too long for every run. Each part prints its figures and whether they are as they must be.
+// Owns `npm run test:soak`: what takes too long for every run. Each part prints its figures and whether they are as
+// they must be.
 
 import { spawnSync } from 'node:child_process';
 import { createRequire } from 'node:module';
@@ -125,8 +126,8 @@ function jest(args, env) {
 }
 
 /**
- * Runs a program of scripts/soak beside a server of its own. `drive` tells it what happens, and resolves when it has ended; `judge` gives what must be true of
- * the figures that it printed last.
+ * Runs a program of scripts/soak beside a server of its own. `drive` tells it what happens, and resolves when it has
+ * ended; `judge` gives what must be true of the figures that it printed last.
  */
 async function child(name, drive, judge, { speed = 1, nodeArgs = [] } = {}) {
   const server = await startRedis();

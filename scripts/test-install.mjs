@@ -1,6 +1,7 @@
-// Owns `npm run test:install`: what users do. The packages are published to a registry on loopback, installed from it by each package manager,
-// and applications run on each runtime, with neither Rust nor a C compiler on the PATH. Linux x64 only: the runtimes are npm packages of it.
-// Prints a line for each case, then `N passed, N failed`. `npm run test:install -- yarn` runs the cases with that in their name.
+// Owns `npm run test:install`: what users do. The packages are published to a registry on loopback, installed from it
+// by each package manager, and applications run on each runtime, with neither Rust nor a C compiler on the PATH. Linux
+// x64 only: the runtimes are npm packages of it. Prints a line for each case, then `N passed, N failed`.
+// `npm run test:install -- yarn` runs the cases with that in their name.
 
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import {
@@ -247,7 +248,10 @@ async function checkPackages(lab) {
   await check('in a root with Node, its libraries and the application alone', () => servesInBareRoot(folder, lab));
 }
 
-/** What a minimal image has: no shell, no C library's tools, no certificates. Needs the right to change the root, which CI has. */
+/**
+ * What a minimal image has: no shell, no C library's tools, no certificates. Needs the right to change the root, which
+ * CI has.
+ */
 async function servesInBareRoot(application, lab) {
   const bare = join(lab.folder, 'root');
   mkdirSync(join(bare, 'app'), { recursive: true });

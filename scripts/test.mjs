@@ -1,5 +1,6 @@
-// Owns `npm test`: every check of the project, from a bare clone, in one run. Cheap steps come first, the build and Jest last.
-// Prints a heading, the time and a verdict for each step, then a summary, then `N passed, N failed` over all tests.
+// Owns `npm test`: every check of the project, from a bare clone, in one run. Cheap steps come first, the build and
+// Jest last. Prints a heading, the time and a verdict for each step, then a summary, then `N passed, N failed` over all
+// tests.
 
 import { spawn } from 'node:child_process';
 import { mkdirSync, readFileSync, rmSync } from 'node:fs';

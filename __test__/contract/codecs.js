@@ -1,4 +1,5 @@
-// Contract: the codecs `structured` and `raw`, compression, and the bound of one value. What the codec `json` carries is in values.js.
+// Contract: the codecs `structured` and `raw`, compression, and the bound of one value. What the codec `json` carries
+// is in values.js.
 'use strict';
 
 const { randomBytes } = require('node:crypto');

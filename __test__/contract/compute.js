@@ -1,4 +1,5 @@
-// Contract: getOrCompute within one thread. Other threads are in process/workers.spec.js, deletes and writes in fences.js.
+// Contract: getOrCompute within one thread. Other threads are in process/workers.spec.js, deletes and writes in
+// fences.js.
 'use strict';
 
 const { expectCode } = require('../support/holdfast');

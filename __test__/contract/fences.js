@@ -9,7 +9,10 @@ module.exports = function fences(mode) {
     cache = await mode.cache();
   });
 
-  /** Begins a computation of `key`, does `meanwhile`, then lets the computation return `old`. Resolves to what its caller got. */
+  /**
+   * Begins a computation of `key`, does `meanwhile`, then lets the computation return `old`. Resolves to what its
+   * caller got.
+   */
   async function computeDuring(key, meanwhile) {
     let finish;
     const result = cache.getOrCompute(key, () => new Promise((resolve) => (finish = resolve)));

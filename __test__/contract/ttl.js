@@ -138,7 +138,8 @@ module.exports = function ttl(mode) {
   if (!mode.shared) return;
 
   test('Redis is told whole milliseconds, at least one', async () => {
-    await mode.server.cli('config', 'set', 'slowlog-log-slower-than', '0'); // the log then holds every command, newest first
+    // The log then holds every command, newest first.
+    await mode.server.cli('config', 'set', 'slowlog-log-slower-than', '0');
     for (const [seconds, ms] of [
       [1_000.0004, 1_000_000],
       [1_000.0006, 1_000_001],

@@ -1,4 +1,5 @@
-// Runs the demo of examples/analytics on a small data set, as `npm run demo` does, and reads the figures that it writes.
+// Runs the demo of examples/analytics on a small data set, as `npm run demo` does, and reads the figures that it
+// writes.
 'use strict';
 
 const { spawn } = require('node:child_process');

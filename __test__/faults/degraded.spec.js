@@ -1,4 +1,5 @@
-// Faults 19, 20 and 22 to 24: a server that answers, and will not do everything: paused, busy, a replica, without its disk, without memory.
+// Faults 19, 20 and 22 to 24: a server that answers, and will not do everything: paused, busy, a replica, without its
+// disk, without memory.
 'use strict';
 
 const { spawn } = require('node:child_process');

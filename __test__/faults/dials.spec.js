@@ -1,4 +1,5 @@
-// Faults 9, 15, 16, 21 and 25: servers that do not let anybody in, throw everybody out, or are not ready. One dial at a time, and no storm.
+// Faults 9, 15, 16, 21 and 25: servers that do not let anybody in, throw everybody out, or are not ready. One dial at a
+// time, and no storm.
 'use strict';
 
 const net = require('node:net');

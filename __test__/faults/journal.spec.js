@@ -1,5 +1,6 @@
-// The journal, which faults 6, 8, 22 and 30 rest on: what was deleted or written while Redis was away is undone there before anything is read,
-// nobody else's keys are touched for it, and what cannot be undone keeps nobody from coming back.
+// The journal, which faults 6, 8, 22 and 30 rest on: what was deleted or written while Redis was away is undone there
+// before anything is read, nobody else's keys are touched for it, and what cannot be undone keeps nobody from coming
+// back.
 'use strict';
 
 const { setTimeout: sleep } = require('node:timers/promises');

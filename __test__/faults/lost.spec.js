@@ -1,4 +1,5 @@
-// Faults 4, 5, 7 and 9 to 11: the connection or the server is lost: killed mid-reply, restarted empty, swallowed by the network.
+// Faults 4, 5, 7 and 9 to 11: the connection or the server is lost: killed mid-reply, restarted empty, swallowed by the
+// network.
 'use strict';
 
 const { closeCaches, freshNamespace, makeCache, watch } = require('../support/holdfast');
@@ -79,7 +80,8 @@ test('fault 5: a server restarted empty: misses, scripts are loaded again, compu
   expect(await cache.increment('n', 5, { ttl: 100 })).toBe(5);
   const { reconnects } = (await cache.getStats()).redis;
   await server.restart();
-  // Until the loss is noticed, a call may be answered by the fallback tier; it never gives the old value back as if stored.
+  // Until the loss is noticed, a call may be answered by the fallback tier; it never gives the old value back as if
+  // stored.
   await until(async () => (await cache.getStats()).redis?.reconnects > reconnects);
   await untilMode(cache, 'redis');
   expect(await cache.get('k')).toBeNull();

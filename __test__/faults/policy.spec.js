@@ -1,5 +1,5 @@
-// What an outage lets callers have (fault 1): what was held, for how long; what was written; counters; the breaker; several caches on one connection; and a
-// server that comes and goes.
+// What an outage lets callers have (fault 1): what was held, for how long; what was written; counters; the breaker;
+// several caches on one connection; and a server that comes and goes.
 'use strict';
 
 const { closeCaches, expectCode, freshNamespace, makeCache, watch } = require('../support/holdfast');

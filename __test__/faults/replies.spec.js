@@ -89,7 +89,8 @@ describe('fault 12: replies out of step are never another key’s value, and the
   const KEYS = Array.from({ length: 30 }, (_, i) => `k${i}`);
   const foreign = Buffer.from('*1\r\n$9\r\n"foreign"\r\n');
 
-  // What comes behind the last reply that is waited for is thrown away, and the rest is in step: such a connection may stay.
+  // What comes behind the last reply that is waited for is thrown away, and the rest is in step: such a connection may
+  // stay.
   const SHIFTS = [
     ['one is missing', () => Buffer.alloc(0), true],
     ['one of nobody comes before it', (bytes) => Buffer.concat([foreign, bytes]), true],
@@ -176,7 +177,8 @@ const HOSTILE = [
   ['NUL bytes', '\0\0\0\r\n'],
 ];
 
-// In a process of its own, as a crash would take Jest with it. For each line that it reads it says what it found, and when it is in redis mode again.
+// In a process of its own, as a crash would take Jest with it. For each line that it reads it says what it found, and
+// when it is in redis mode again.
 const VICTIM = `
   const { createCache } = require('holdfast');
   const cache = createCache({ namespace: 'victim', nearCache: false, logger: null });

@@ -85,8 +85,9 @@ test('fault 1: under 100 callers every call settles, later calls do not wait, an
   expect(count('error')).toBe(0);
 });
 
-// The engine gives up on the server, and lets this thread compute, while this thread is busy: it learns so from its next wake-up. What it asks
-// until then is answered at once, on the in-process tier, and must not keep it from that wake-up.
+// The engine gives up on the server, and lets this thread compute, while this thread is busy: it learns so from its
+// next wake-up. What it asks until then is answered at once, on the in-process tier, and must not keep it from that
+// wake-up.
 const BUSY = `
   const { createCache } = require('holdfast');
   const cache = createCache({ namespace: 'busy', timeoutMs: 100, nearCache: false, logger: console });

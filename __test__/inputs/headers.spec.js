@@ -1,5 +1,5 @@
-// Input 34, with the binary header of src/engine/value/entry.rs: bytes at our keys that begin like one, for each codec. A miss and a counted decodeError for
-// that key alone.
+// Input 34, with the binary header of src/engine/value/entry.rs: bytes at our keys that begin like one, for each codec.
+// A miss and a counted decodeError for that key alone.
 'use strict';
 
 const v8 = require('node:v8');
@@ -31,7 +31,10 @@ function header(codec, flags, ...parts) {
   return Buffer.concat([Buffer.from([0xff, 1, codec, flags]), ...parts.map((part) => Buffer.from(part))]);
 }
 
-/** A zstd frame that expands to `count` times `byte`: blocks of one repeated byte, four bytes each, and no word of its length. */
+/**
+ * A zstd frame that expands to `count` times `byte`: blocks of one repeated byte, four bytes each, and no word of its
+ * length.
+ */
 function frame(byte, count) {
   const BLOCK = 128 * 1_024;
   const blocks = [];

@@ -121,7 +121,8 @@ describe.each(MODES.slice(0, 2))('fault 33: beyond all bounds in $name', (mode) 
     await cache.set('k', 'old');
     await cache.set('k', huge);
     const value = await cache.get('k');
-    expect(value === null || value === huge).toBe(true); // a write that does not fit never leaves the older value readable
+    // A write that does not fit never leaves the older value readable.
+    expect(value === null || value === huge).toBe(true);
     await cache.set('small', 1);
     expect(await cache.get('small')).toBe(1);
     await cache.del('k');

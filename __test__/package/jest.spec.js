@@ -1,4 +1,5 @@
-// Embedding: Jest gives each test file, and each `jest.resetModules()`, the package anew; the engine behind it stays one.
+// Embedding: Jest gives each test file, and each `jest.resetModules()`, the package anew; the engine behind it stays
+// one.
 'use strict';
 
 const fs = require('node:fs');

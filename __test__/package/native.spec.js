@@ -13,7 +13,10 @@ const { header } = process.report.getReport();
 const ABI = { linux: header.glibcVersionRuntime ? '-gnu' : '-musl', win32: '-msvc' }[process.platform] ?? '';
 const HERE = `holdfast-${process.platform}-${process.arch}${ABI}`;
 
-/** Requires a copy of the package that was published for `platforms`, beside the packages `installed` ({ name: text of its binary }). */
+/**
+ * Requires a copy of the package that was published for `platforms`, beside the packages `installed` ({ name: text of
+ * its binary }).
+ */
 async function tell({ platforms = PLATFORMS, installed = {}, before = '' }) {
   const packages = platforms && Object.fromEntries(platforms.map((platform) => [`holdfast-${platform}`, '1.2.3']));
   const source = `

@@ -62,7 +62,8 @@ describe.each(MODES)('in $name', (mode) => {
     for (const reader of [cache, sibling]) {
       await warm('k', 'old', { ttl: 60, tags: ['t'] });
       const { lane } = stateOf(cache).channel;
-      // As if other keys had taken its place: it is near, and to become hot again by the reads that wait for the window.
+      // As if other keys had taken its place: it is near, and to become hot again by the reads that wait for the
+      // window.
       for (const each of [cache, sibling]) stateOf(each).hot.forget('k');
       const { window } = lane.bridge;
       lane.underWay += 1;

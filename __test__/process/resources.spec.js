@@ -1,4 +1,5 @@
-// Process 45: no file descriptors left, no threads left, a panic in Rust. Calls fall back; nothing hangs, and the process is not ended for it.
+// Process 45: no file descriptors left, no threads left, a panic in Rust. Calls fall back; nothing hangs, and the
+// process is not ended for it.
 'use strict';
 
 const { startRedis } = require('../support/redis-server');
@@ -134,7 +135,8 @@ test('fault 45: nor is another cache made then refused', async () => {
   expect({ code, hung }).toEqual({ code: 0, hung: false });
 });
 
-// The runtime under the engine panics where it cannot start a thread for the resolver: in the middle of the task that owns the connection, while calls wait.
+// The runtime under the engine panics where it cannot start a thread for the resolver: in the middle of the task that
+// owns the connection, while calls wait.
 test('fault 45: a panic in Rust: calls fall back, those that wait first, then Redis is back, and the process ends by itself', async () => {
   machine.allowThreads(false);
   const script = start(

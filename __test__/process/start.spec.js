@@ -13,7 +13,8 @@ beforeAll(async () => {
 });
 afterAll(() => server.stop());
 
-// Serves from the default cache until the first attempt to connect is over, then prints all that can be seen of the package.
+// Serves from the default cache until the first attempt to connect is over, then prints all that can be seen of the
+// package.
 const TELL_ALL = `
   const { inspect } = require('node:util');
   const holdfast = require('holdfast');

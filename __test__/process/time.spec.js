@@ -39,7 +39,8 @@ function start(...script) {
   return started;
 }
 
-// Reads in a loop that seldom yields; when it finds that time has passed it without, it tells what it reads from there on.
+// Reads in a loop that seldom yields; when it finds that time has passed it without, it tells what it reads from there
+// on.
 const STOPPED = `
   const { createCache } = require('holdfast');
   const cache = createCache({ namespace: 's', nearCache: { values: process.argv[2], maxAge: 3600 } });

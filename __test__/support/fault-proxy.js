@@ -1,9 +1,9 @@
 // A TCP proxy that misbehaves on command, for live connections as for new ones.
 //
-// Each connection is a link of two pumps, one a direction. A pump asks the proxy's present faults for every chunk, so a fault
-// can be switched while connections live. A held pump keeps its bytes, as a network does that comes back: after `heal()`
-// they arrive late. Dropped bytes are gone. A stranded link is one that the network lost: neither end hears that the other hung
-// up, new connections take another way, and what was sent on it may still be delivered.
+// Each connection is a link of two pumps, one a direction. A pump asks the proxy's present faults for every chunk, so a
+// fault can be switched while connections live. A held pump keeps its bytes, as a network does that comes back: after
+// `heal()` they arrive late. Dropped bytes are gone. A stranded link is one that the network lost: neither end hears
+// that the other hung up, new connections take another way, and what was sent on it may still be delivered.
 'use strict';
 
 const net = require('node:net');
@@ -79,7 +79,9 @@ class FaultProxy {
     for (const link of this.#links) link.stranded = true;
   }
 
-  /** Delivers what stranded connections had sent, and then that their clients hung up; resolves once their servers know. */
+  /**
+   * Delivers what stranded connections had sent, and then that their clients hung up; resolves once their servers know.
+   */
   async deliver() {
     const links = [...this.#links].filter((link) => link.stranded);
     for (const link of links) {

@@ -63,7 +63,10 @@ function silent() {
   return { info() {}, warn() {}, error() {} };
 }
 
-/** Closes them. In memory mode they take what they stored with them: the tier is the whole process's, and other spec files have use for it. */
+/**
+ * Closes them. In memory mode they take what they stored with them: the tier is the whole process's, and other spec
+ * files have use for it.
+ */
 async function closeCaches() {
   const caches = [...open];
   open.clear();

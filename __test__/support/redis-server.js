@@ -8,9 +8,10 @@ const os = require('node:os');
 const path = require('node:path');
 const { until } = require('./until');
 
-// A shell stands between us and the server: when this process ends in any way, its pipe closes and the shell's watcher kills
-// the server, even a stopped one. Listeners of `exit` would not do: Jest gives tests a copy of `process` that never fires them.
-// The pid has a pipe of its own: on the output it could stand behind, or within, what the server logs.
+// A shell stands between us and the server: when this process ends in any way, its pipe closes and the shell's watcher
+// kills the server, even a stopped one. Listeners of `exit` would not do: Jest gives tests a copy of `process` that
+// never fires them. The pid has a pipe of its own: on the output it could stand behind, or within, what the server
+// logs.
 const GUARD = `
 exec 4<&0
 "$1" "$2" 3>&- 4<&- &
@@ -171,8 +172,8 @@ function freePort(host) {
 }
 
 /**
- * Options: `config` (lines of redis.conf), `acl` (its `user …` lines), `tls` ({ cert, key, ca } paths), `password`, `bind`,
- * `port`, `save` (keep the default snapshots). A unix socket is always there: `server.socket`.
+ * Options: `config` (lines of redis.conf), `acl` (its `user …` lines), `tls` ({ cert, key, ca } paths), `password`,
+ * `bind`, `port`, `save` (keep the default snapshots). A unix socket is always there: `server.socket`.
  */
 function startRedis(options = {}) {
   return new RedisServer(options).start();

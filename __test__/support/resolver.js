@@ -1,4 +1,5 @@
-// Gives child processes a resolver whose answers the test controls: the C library's getaddrinfo, wrapped (see resolver.c).
+// Gives child processes a resolver whose answers the test controls: the C library's getaddrinfo, wrapped (see
+// resolver.c).
 'use strict';
 
 const { execFileSync } = require('node:child_process');

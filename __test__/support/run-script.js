@@ -26,8 +26,9 @@ function cleanEnv(env) {
 }
 
 /**
- * Starts `source` as a script. `script.result` resolves to { code, signal, stdout, stderr, ms, hung } when it has ended, at the
- * latest after `boundMs`, when it is killed and `hung` is true. `script.says(text)` waits until it has printed the text.
+ * Starts `source` as a script. `script.result` resolves to { code, signal, stdout, stderr, ms, hung } when it has
+ * ended, at the latest after `boundMs`, when it is killed and `hung` is true. `script.says(text)` waits until it has
+ * printed the text.
  */
 function startScript(
   source,

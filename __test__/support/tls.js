@@ -1,4 +1,5 @@
-// Makes the certificates of the TLS tests with openssl: one good authority, one good certificate, and those that must be refused.
+// Makes the certificates of the TLS tests with openssl: one good authority, one good certificate, and those that must
+// be refused.
 'use strict';
 
 const { execFileSync } = require('node:child_process');
@@ -25,7 +26,10 @@ unique_subject = no
 commonName = supplied
 `;
 
-/** Resolves paths: `ca`, and { cert, key, ca } for `good`, `expired`, `wrongHost` and `selfSigned`; `remove()` deletes them. */
+/**
+ * Resolves paths: `ca`, and { cert, key, ca } for `good`, `expired`, `wrongHost` and `selfSigned`; `remove()` deletes
+ * them.
+ */
 function makeCertificates() {
   const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'holdfast-tls-'));
   const at = (name) => path.join(dir, name);

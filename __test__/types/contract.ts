@@ -1,5 +1,5 @@
-// Type tests of index.d.ts: what an application writes compiles, and each `@ts-expect-error` is a mistake that must not.
-// Nothing here runs.
+// Type tests of index.d.ts: what an application writes compiles, and each `@ts-expect-error` is a mistake that must
+// not. Nothing here runs.
 
 import { errorMonitor, on as eventsOn, once as eventsOnce } from 'node:events';
 import {

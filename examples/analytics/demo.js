@@ -1,4 +1,5 @@
-// Owns the course of the demo: data set, Redis, two instances behind a proxy; then either measures them or leaves them running.
+// Owns the course of the demo: data set, Redis, two instances behind a proxy; then either measures them or leaves them
+// running.
 'use strict';
 
 const { spawnSync } = require('node:child_process');

@@ -1,4 +1,5 @@
-// Soak: an outage of ten minutes under load; what the process holds must not grow with it. The clock runs faster: see support/clock.c.
+// Soak: an outage of ten minutes under load; what the process holds must not grow with it. The clock runs faster: see
+// support/clock.c.
 'use strict';
 
 const { createCache } = require('holdfast');

@@ -1,4 +1,5 @@
-// Soak: a connection that is killed as soon as it is there, ten thousand times; what the process holds is counted before and after.
+// Soak: a connection that is killed as soon as it is there, ten thousand times; what the process holds is counted
+// before and after.
 'use strict';
 
 const fs = require('node:fs');

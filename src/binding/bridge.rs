@@ -43,7 +43,8 @@ impl Bridge {
             engines: Mutex::default(),
             held: Mutex::default(),
         });
-        // Not every runtime finalizes what it wrapped when a worker is terminated (Deno does not), and the memory of the versions goes with the worker.
+        // Not every runtime finalizes what it wrapped when a worker is terminated (Deno does not), and the memory of
+        // the versions goes with the worker.
         env.add_env_cleanup_hook(Arc::downgrade(&end), |end| {
             if let Some(end) = end.upgrade() {
                 end.close();
@@ -70,8 +71,9 @@ impl Bridge {
         self.shapes.number(&names)
     }
 
-    /// Hands over the calls of one turn: operations in the first `used` of `numbers`, their keys and values in `text`. Returns `[[reply,…],errors,hot,later]` where
-    /// something could be answered at once; what could not comes as the frame `id`.
+    /// Hands over the calls of one turn: operations in the first `used` of `numbers`, their keys and values in `text`.
+    /// Returns `[[reply,…],errors,hot,later]` where something could be answered at once; what could not comes as the
+    /// frame `id`.
     #[napi(catch_unwind)]
     pub fn submit(
         &self,
@@ -100,7 +102,8 @@ impl Bridge {
         }
     }
 
-    /// As `CacheHandle.peek`, with what JavaScript needs to keep the value: `[milliseconds,"text",[slot,version,…]]`, without versions where it may not.
+    /// As `CacheHandle.peek`, with what JavaScript needs to keep the value: `[milliseconds,"text",[slot,version,…]]`,
+    /// without versions where it may not.
     #[napi(catch_unwind)]
     pub fn peek_hot(&self, cache: &CacheHandle, key: Text) -> Option<Json> {
         let Text::Ascii(key) = key else { return None };

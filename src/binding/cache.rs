@@ -54,7 +54,8 @@ impl CacheHandle {
         self.cache.as_ref().map(|c| Json(c.health(production)))
     }
 
-    /// The JSON text of what the near cache holds at `key`, for a lone read: it crosses once, and nothing is gathered for it.
+    /// The JSON text of what the near cache holds at `key`, for a lone read: it crosses once, and nothing is gathered
+    /// for it.
     #[napi(catch_unwind)]
     pub fn peek(&self, key: Text) -> Option<Json<Arc<str>>> {
         let Text::Ascii(key) = key else { return None };

@@ -1,8 +1,10 @@
 //! A turn of the event loop as `src/js/bridge/channel.js` packs it: one text, and six numbers an operation.
 //!
-//! The numbers are: kind, length of the key, length of the value, two of the kind's own, `a` (TTL in milliseconds; 0 for none given; how a read may be
-//! answered) and `b` (amount, waiter, token, or how many leaves of a value follow), and the length of the options. Key, value and options, a JSON object or nothing, stand behind each other in the
-//! text; lengths are in UTF-16 code units. A value of which leaves follow is not its JSON text but the strings among them: see the engine's `leaves`.
+//! The numbers are: kind, length of the key, length of the value, two of the kind's own, `a` (TTL in milliseconds; 0
+//! for none given; how a read may be answered) and `b` (amount, waiter, token, or how many leaves of a value follow),
+//! and the length of the options. Key, value and options, a JSON object or nothing, stand behind each other in the
+//! text; lengths are in UTF-16 code units. A value of which leaves follow is not its JSON text but the strings among
+//! them: see the engine's `leaves`.
 
 use std::sync::Arc;
 
@@ -123,7 +125,8 @@ impl Cutter {
         Some(span)
     }
 
-    /// Takes the strings of a value, and writes its text at once: they may hold halves of surrogate pairs, which only UTF-16 has.
+    /// Takes the strings of a value, and writes its text at once: they may hold halves of surrogate pairs, which only
+    /// UTF-16 has.
     fn written(&mut self, length: usize, leaves: &[f64], shapes: &Shapes) -> Option<Span> {
         let end = self.at.checked_add(length)?;
         let strings = self.wide.as_ref()?.get(self.at..end)?;

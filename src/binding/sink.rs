@@ -1,8 +1,9 @@
 //! The way back: replies from any thread, gathered into one text and one wake-up of the event loop.
 //!
-//! A wake-up costs the event loop more than everything else a reply does. So replies are spliced where they arise, on the engine's thread, and only
-//! the first one since the last wake-up wakes; what comes until JavaScript runs travels with it. The function that JavaScript gets called
-//! with is weak: it keeps the process alive only while calls are under way.
+//! A wake-up costs the event loop more than everything else a reply does. So replies are spliced where they arise, on
+//! the engine's thread, and only the first one since the last wake-up wakes; what comes until JavaScript runs travels
+//! with it. The function that JavaScript gets called with is weak: it keeps the process alive only while calls are
+//! under way.
 
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -40,8 +41,8 @@ pub struct SharedVersions {
     count: usize,
 }
 
-// SAFETY: the memory is a SharedArrayBuffer's, made to be used by several threads, and is only ever accessed by atomic operations: here through
-// `AtomicI32`, in JavaScript through `Atomics`.
+// SAFETY: the memory is a SharedArrayBuffer's, made to be used by several threads, and is only ever accessed by atomic
+// operations: here through `AtomicI32`, in JavaScript through `Atomics`.
 unsafe impl Send for SharedVersions {}
 // SAFETY: as above.
 unsafe impl Sync for SharedVersions {}
@@ -60,8 +61,8 @@ impl SharedVersions {
 
 impl Versions for SharedVersions {
     fn counters(&self) -> &[AtomicI32] {
-        // SAFETY: `first` points to `count` aligned 32-bit integers that live as long as the array, which `Bridge` holds until it has unshared this;
-        // a SharedArrayBuffer's memory neither moves nor shrinks.
+        // SAFETY: `first` points to `count` aligned 32-bit integers that live as long as the array, which `Bridge`
+        // holds until it has unshared this; a SharedArrayBuffer's memory neither moves nor shrinks.
         unsafe { std::slice::from_raw_parts(self.first.as_ptr(), self.count) }
     }
 }
@@ -110,8 +111,8 @@ impl EnvSink {
             return;
         }
         let change = if alive { sys::napi_ref_threadsafe_function } else { sys::napi_unref_threadsafe_function };
-        // SAFETY: called on the environment's own thread, with its live `env`, while JavaScript runs; the threadsafe function lives as long as
-        // `wake`, which this sink holds. Both calls only flip libuv's reference flag.
+        // SAFETY: called on the environment's own thread, with its live `env`, while JavaScript runs; the threadsafe
+        // function lives as long as `wake`, which this sink holds. Both calls only flip libuv's reference flag.
         let _ = unsafe { change(env.raw(), wake.raw()) };
     }
 

@@ -5,8 +5,8 @@ use std::ptr;
 use napi::bindgen_prelude::{FromNapiValue, ToNapiValue, TypeName, ValidateNapiValue};
 use napi::{Error, Result, Status, ValueType, sys};
 
-/// A JavaScript string as it came: plain ASCII, which most turns are and whose offsets are bytes already, or UTF-16 code units, in which
-/// JavaScript counts, and half a surrogate pair can still be told from a whole one.
+/// A JavaScript string as it came: plain ASCII, which most turns are and whose offsets are bytes already, or UTF-16
+/// code units, in which JavaScript counts, and half a surrogate pair can still be told from a whole one.
 pub enum Text {
     Ascii(String),
     Utf16(Vec<u16>),
@@ -41,21 +41,24 @@ fn check(status: sys::napi_status, what: &str) -> Result<()> {
 impl FromNapiValue for Text {
     unsafe fn from_napi_value(env: sys::napi_env, value: sys::napi_value) -> Result<Self> {
         let mut units = 0;
-        // SAFETY: `env` and `value` are live, as napi-rs passes them from the running call; a null buffer asks for the length only.
+        // SAFETY: `env` and `value` are live, as napi-rs passes them from the running call; a null buffer asks for the
+        // length only.
         check(
             unsafe { sys::napi_get_value_string_utf16(env, value, ptr::null_mut(), 0, &mut units) },
             "expected a string",
         )?;
         let mut bytes: Vec<u8> = Vec::with_capacity(units + 1);
         let mut copied = 0;
-        // SAFETY: the buffer has room for `units` bytes and the terminating zero, and napi writes no more than it is told there is.
+        // SAFETY: the buffer has room for `units` bytes and the terminating zero, and napi writes no more than it is
+        // told there is.
         check(
             unsafe { sys::napi_get_value_string_utf8(env, value, bytes.as_mut_ptr().cast(), units + 1, &mut copied) },
             "the string could not be read",
         )?;
         // SAFETY: napi has initialised the first `copied` bytes, and `copied` <= `units` < capacity.
         unsafe { bytes.set_len(copied) };
-        // As many ASCII bytes as there are code units: that is all of it. Anything else needs more bytes than units, and was cut short.
+        // As many ASCII bytes as there are code units: that is all of it. Anything else needs more bytes than units,
+        // and was cut short.
         if copied == units && bytes.is_ascii() {
             return String::from_utf8(bytes)
                 .map(Self::Ascii)
@@ -91,10 +94,11 @@ impl<T: AsRef<str>> ToNapiValue for Json<T> {
         let text = text.as_ref();
         let mut value = ptr::null_mut();
         let length = isize::try_from(text.len()).map_err(|_| Error::new(Status::InvalidArg, "too long".to_owned()))?;
-        // ASCII is Latin-1 too: V8 copies it into a one-byte string without looking at each character, and parses that faster.
+        // ASCII is Latin-1 too: V8 copies it into a one-byte string without looking at each character, and parses that
+        // faster.
         let create = if text.is_ascii() { sys::napi_create_string_latin1 } else { sys::napi_create_string_utf8 };
-        // SAFETY: `env` is live, as napi-rs passes it from the running call; the pointer and length are those of `text`, which lives until
-        // the call returns, and which V8 copies.
+        // SAFETY: `env` is live, as napi-rs passes it from the running call; the pointer and length are those of
+        // `text`, which lives until the call returns, and which V8 copies.
         check(
             unsafe { create(env, text.as_ptr().cast(), length, &mut value) },
             "the replies are too long for one string",

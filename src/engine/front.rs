@@ -50,11 +50,11 @@ pub fn open(options: &Options) -> Front {
 }
 
 impl Front {
-    /// Runs a batch at once where Redis is not in use, answers from the near cache what that holds, and hands the rest to the connection, whose replies go
-    /// to `to`.
+    /// Runs a batch at once where Redis is not in use, answers from the near cache what that holds, and hands the rest
+    /// to the connection, whose replies go to `to`.
     ///
-    /// At once means on the caller's thread, without a thread switch. It is only done when nothing handed over earlier is still
-    /// unanswered: the calls of one key keep their order across a change of mode.
+    /// At once means on the caller's thread, without a thread switch. It is only done when nothing handed over earlier
+    /// is still unanswered: the calls of one key keep their order across a change of mode.
     pub fn submit(&self, mut batch: Batch, to: &ReplyTo) -> Submitted {
         let Some(link) = self.engine.link() else {
             return Submitted::Answered(local::run(&self.cache, &mut batch, to));
@@ -89,7 +89,8 @@ impl Front {
         (gate.is_local() && self.shared().in_flight() == 0).then(run)
     }
 
-    /// Answers reads from the near cache, and keeps it from answering any with what this batch is about to change. `None` where it answered nothing.
+    /// Answers reads from the near cache, and keeps it from answering any with what this batch is about to change.
+    /// `None` where it answered nothing.
     fn look_near(&self, batch: &mut Batch, to: &ReplyTo) -> Option<Vec<Reply>> {
         let near = &self.shared().near;
         if !near.is_armed() {
@@ -159,7 +160,8 @@ impl Front {
         any.then_some(replies)
     }
 
-    /// What the near cache holds at a key, for a read with nothing before it; with the versions of what JavaScript may keep where `versions` are given.
+    /// What the near cache holds at a key, for a read with nothing before it; with the versions of what JavaScript may
+    /// keep where `versions` are given.
     pub fn peek(&self, key: &str, versions: Option<&dyn Versions>) -> Option<Hot> {
         if !self.near {
             return None;

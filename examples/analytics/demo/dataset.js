@@ -1,4 +1,5 @@
-// Owns the data set: trades of 32 tenants over three years, made up once from hashes, so that every machine has the same.
+// Owns the data set: trades of 32 tenants over three years, made up once from hashes, so that every machine has the
+// same.
 'use strict';
 
 const { DuckDBInstance } = require('@duckdb/node-api');
@@ -16,8 +17,8 @@ const TABLE = `
     opened_at TIMESTAMP, closed_at TIMESTAMP, pnl DOUBLE, volume DOUBLE
   )`;
 
-// hash(i * 16 + n) is the n-th die of trade i. In order of closing time, as an application appends them; every tenant has
-// 200 traders, tenant 7 those from 7000 to 7199.
+// hash(i * 16 + n) is the n-th die of trade i. In order of closing time, as an application appends them; every tenant
+// has 200 traders, tenant 7 those from 7000 to 7199.
 const TRADES = `
   INSERT INTO trades
   SELECT

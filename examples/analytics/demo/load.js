@@ -7,8 +7,8 @@ const autocannon = require('autocannon');
 const CONNECTIONS = 20;
 
 /**
- * Requests the paths in turn over CONNECTIONS connections, each sending its next request when it has its answer, until `stop()`.
- * `mark(name)` begins a part: requests answered after it and sent before the next one belong to it.
+ * Requests the paths in turn over CONNECTIONS connections, each sending its next request when it has its answer, until
+ * `stop()`. `mark(name)` begins a part: requests answered after it and sent before the next one belong to it.
  */
 function startLoad(url, paths) {
   const parts = [];
@@ -25,7 +25,10 @@ function startLoad(url, paths) {
     parts.at(-1).errors += 1;
   });
 
-  /** A request that met an outage at any point belongs to it: so the first part, from the end, that began before its answer. */
+  /**
+   * A request that met an outage at any point belongs to it: so the first part, from the end, that began before its
+   * answer.
+   */
   function partOf(sentAt) {
     const current = parts.at(-1);
     const previous = parts.at(-2);
@@ -38,7 +41,9 @@ function startLoad(url, paths) {
     parts.push({ name, outage, beganAt, endedAt: null, latencies: [], errors: 0 });
   }
 
-  /** Resolves once the part that was marked last has its first answer: those who wait from an earlier one have theirs. */
+  /**
+   * Resolves once the part that was marked last has its first answer: those who wait from an earlier one have theirs.
+   */
   async function answered() {
     const part = parts.at(-1);
     const giveUp = performance.now() + 60_000;

@@ -1,4 +1,5 @@
-//! Time as the in-process tier sees it: milliseconds of the monotonic clock, so that a change of the system's clock expires nothing.
+//! Time as the in-process tier sees it: milliseconds of the monotonic clock, so that a change of the system's clock
+//! expires nothing.
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 

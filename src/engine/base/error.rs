@@ -1,5 +1,5 @@
-//! Errors. [`CallError`] is a mistake of the caller and rejects its call; [`Trouble`] is Redis', and never does: it is counted, told in
-//! `health()`, and the call falls back. Neither ever holds a value, a URL or a password.
+//! Errors. [`CallError`] is a mistake of the caller and rejects its call; [`Trouble`] is Redis', and never does: it is
+//! counted, told in `health()`, and the call falls back. Neither ever holds a value, a URL or a password.
 
 use std::borrow::Cow;
 

@@ -1,9 +1,10 @@
-//! Redis' glob syntax (`* ? [a-c] [^a] \x`), so that `delPattern` removes the same keys in memory mode as in redis mode.
+//! Redis' glob syntax (`* ? [a-c] [^a] \x`), so that `delPattern` removes the same keys in memory mode as in redis
+//! mode.
 //!
-//! Redis matches bytes, not characters, compares ranges as signed bytes, and gives unfinished classes (`[`, `[^`, `[a-`) a
-//! meaning; all of that is kept, and property-tested against a real server (`tests/glob.rs`). Unlike Redis' recursive matcher this one
-//! goes back to the last `*` only, which is enough since every other element takes exactly one byte: time is bounded by
-//! pattern × key, and the stack by nothing at all.
+//! Redis matches bytes, not characters, compares ranges as signed bytes, and gives unfinished classes (`[`, `[^`,
+//! `[a-`) a meaning; all of that is kept, and property-tested against a real server (`tests/glob.rs`). Unlike Redis'
+//! recursive matcher this one goes back to the last `*` only, which is enough since every other element takes exactly
+//! one byte: time is bounded by pattern × key, and the stack by nothing at all.
 
 /// Whether the whole of `text` matches `pattern`.
 pub fn matches(pattern: &[u8], text: &[u8]) -> bool {

@@ -1,4 +1,5 @@
-//! Builds that lack one fence, for the tests that must notice (`npm run test:mutants`). Other builds have all of them, and nothing of this.
+//! Builds that lack one fence, for the tests that must notice (`npm run test:mutants`). Other builds have all of them,
+//! and nothing of this.
 
 /// Whether this build, told so by `HOLDFAST_MUTANT`, does without a fence.
 #[cfg(feature = "mutants")]

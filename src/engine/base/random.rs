@@ -2,7 +2,8 @@
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 
-/// 64 random bits. The standard library's hasher keys are random, and differ with each hasher; none of this needs a better source.
+/// 64 random bits. The standard library's hasher keys are random, and differ with each hasher; none of this needs a
+/// better source.
 pub fn bits() -> u64 {
     RandomState::new().build_hasher().finish()
 }

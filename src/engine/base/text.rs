@@ -15,7 +15,8 @@ impl Span {
     }
 }
 
-/// A stored value whose bytes are known to be one JSON text: only [`Json::checked`] makes it from bytes that came from outside.
+/// A stored value whose bytes are known to be one JSON text: only [`Json::checked`] makes it from bytes that came from
+/// outside.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Json {
     Owned(String),
@@ -23,8 +24,8 @@ pub enum Json {
 }
 
 impl Json {
-    /// Takes bytes that anyone may have written. What is no JSON text is refused: spliced between other values, `1,2` or `"a` would give one
-    /// key's bytes to another key.
+    /// Takes bytes that anyone may have written. What is no JSON text is refused: spliced between other values, `1,2`
+    /// or `"a` would give one key's bytes to another key.
     pub fn checked(bytes: Vec<u8>) -> Option<Self> {
         let text = String::from_utf8(bytes).ok()?;
         serde_json::from_str::<serde::de::IgnoredAny>(&text).ok()?;

@@ -31,8 +31,8 @@ impl Work {
     }
 }
 
-/// Work on its way through the engine's thread. Whatever becomes of it, it is answered exactly once: `finish` consumes it, and dropping it
-/// unanswered runs it on the in-process tier.
+/// Work on its way through the engine's thread. Whatever becomes of it, it is answered exactly once: `finish` consumes
+/// it, and dropping it unanswered runs it on the in-process tier.
 pub struct Job {
     pub cache: Arc<Cache>,
     pub work: Work,

@@ -140,7 +140,8 @@ pub fn keyless(batch: &Batch, op: &Op) -> Reply {
     }
 }
 
-/// The read of a flight on this tier: a hit for all who wait, or the caller leads, with a stale value in hand where there is one.
+/// The read of a flight on this tier: a hit for all who wait, or the caller leads, with a stale value in hand where
+/// there is one.
 pub fn finish_read(cache: &Cache, key: &str, token: u32, to: &ReplyTo, ask: Ask, now: u64) -> (Reply, Answers) {
     let found = valid(cache, key, now);
     let life = found.as_ref().map_or(Life::Over, |e| life::judge(e.meta.as_deref(), Some(e.left(now)), ask));

@@ -134,14 +134,15 @@ impl Shared {
         self.long.fetch_sub(1, Ordering::SeqCst);
     }
 
-    /// How long the server may take over what no caller waits for, such as a heartbeat: as long as the most patient cache allows, since a network that needs
-    /// a `timeoutMs` of seconds is no outage to a PING either; never less than the default.
+    /// How long the server may take over what no caller waits for, such as a heartbeat: as long as the most patient
+    /// cache allows, since a network that needs a `timeoutMs` of seconds is no outage to a PING either; never less than
+    /// the default.
     pub fn patience(&self) -> Duration {
         Duration::from_micros(self.patience.load(Ordering::Relaxed)).max(DEFAULT_TIMEOUT)
     }
 
-    /// An entry that outlives its TTL was stored or read: from here on each read asks for the time left. Until then reads
-    /// omit PTTL, so the first grace entry of another process is a miss.
+    /// An entry that outlives its TTL was stored or read: from here on each read asks for the time left. Until then
+    /// reads omit PTTL, so the first grace entry of another process is a miss.
     pub fn note_grace(&self) {
         self.grace.store(true, Ordering::Relaxed);
     }

@@ -1,7 +1,7 @@
 //! One turn of the event loop: its calls as one text and a list of operations, and the replies that go back.
 //!
-//! The text holds every key and value of the turn, one behind the other; an operation names its parts by their place. So a
-//! turn of 500 calls is one string and one list, not a thousand small allocations.
+//! The text holds every key and value of the turn, one behind the other; an operation names its parts by their place.
+//! So a turn of 500 calls is one string and one list, not a thousand small allocations.
 
 use crate::engine::base::clock::Ttl;
 use crate::engine::base::text::{Json, Span};
@@ -25,7 +25,8 @@ pub enum Why {
 /// What a call asks for. Keys are as the caller gave them, without the prefix.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Op {
-    /// `early`: what the near cache holds may be answered before the rest of the batch. `hot`: and may be kept in JavaScript.
+    /// `early`: what the near cache holds may be answered before the rest of the batch. `hot`: and may be kept in
+    /// JavaScript.
     Get {
         key: Span,
         early: bool,
@@ -61,8 +62,9 @@ pub enum Op {
         key: Span,
         ttl: Ttl,
     },
-    /// A read of `getOrCompute`. `waiter` is the id under which a late answer comes, where another thread computes the key.
-    /// `lock`: one computation across processes. `many`: the caller is to be told if somebody else computes it. `early`: the entry is to be refreshed early.
+    /// A read of `getOrCompute`. `waiter` is the id under which a late answer comes, where another thread computes the
+    /// key. `lock`: one computation across processes. `many`: the caller is to be told if somebody else computes it.
+    /// `early`: the entry is to be refreshed early.
     Begin {
         key: Span,
         waiter: u32,

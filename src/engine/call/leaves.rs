@@ -1,13 +1,17 @@
 //! Values as their leaves, and the JSON texts that are made of them.
 //!
-//! **The problem.** `JSON.stringify` is more than half of what a `set` costs the event loop: it writes names that the last thousand values had as well, prints numbers
-//! digit by digit, and copies strings that are copied twice more on their way here.
+//! **The problem.** `JSON.stringify` is more than half of what a `set` costs the event loop: it writes names that the
+//! last thousand values had as well, prints numbers digit by digit, and copies strings that are copied twice more on
+//! their way here.
 //!
-//! **The approach.** JavaScript (`src/js/value/leaves.js`) only takes a plain value apart: numbers go into the array of numbers as they are, strings behind each other into the turn's text, and
-//! an object is the number of its *shape*, the list of its names, which crosses once. The text is written here, by `Batch::render`, on the engine's thread where there is one.
-//! It is the text that `JSON.stringify` would have written, byte for byte: `__test__/inputs/leaves.spec.js`. What is not plain (an object of a class, a cycle) still crosses as a text.
+//! **The approach.** JavaScript (`src/js/value/leaves.js`) only takes a plain value apart: numbers go into the array of
+//! numbers as they are, strings behind each other into the turn's text, and an object is the number of its *shape*, the
+//! list of its names, which crosses once. The text is written here, by `Batch::render`, on the engine's thread where
+//! there is one. It is the text that `JSON.stringify` would have written, byte for byte:
+//! `__test__/inputs/leaves.spec.js`. What is not plain (an object of a class, a cycle) still crosses as a text.
 //!
-//! **How they cross.** A finite number is a number. Non-finite numbers are tags, and all but NaN are followed by a second number:
+//! **How they cross.** A finite number is a number. Non-finite numbers are tags, and all but NaN are followed by a
+//! second number:
 //!
 //! | | followed by | is |
 //! | --- | --- | --- |
@@ -17,8 +21,8 @@
 //! | −Infinity | the number of a shape | an object, whose values follow in the order of its names |
 //! | −Infinity | −1 − a length | a list, whose elements follow |
 //!
-//! **Rejected.** *V8's own serialization* (`v8.serialize`) read here: it does not call `toJSON`, and a class that has one could not be told from a plain object. *One `JSON.stringify` of
-//! many copied values*: a fifth less.
+//! **Rejected.** *V8's own serialization* (`v8.serialize`) read here: it does not call `toJSON`, and a class that has
+//! one could not be told from a plain object. *One `JSON.stringify` of many copied values*: a fifth less.
 
 use std::collections::HashMap;
 use std::fmt::Write;
@@ -30,7 +34,8 @@ use crate::engine::base::text::Span;
 
 /// Deeper values come as texts; see src/js/value/leaves.js, which stops earlier.
 const DEEPEST: usize = 128;
-/// What is kept of shapes: some hundred are a lot for an application; objects whose names are data would bring new ones for ever.
+/// What is kept of shapes: some hundred are a lot for an application; objects whose names are data would bring new ones
+/// for ever.
 const MAX_SHAPES: usize = 4096;
 const MAX_SHAPE_TEXT: usize = 1 << 20;
 
@@ -47,7 +52,8 @@ struct Known {
 }
 
 impl Shapes {
-    /// The number of the shape with these names, each a JSON string, between line feeds. `None` where no more shapes are kept.
+    /// The number of the shape with these names, each a JSON string, between line feeds. `None` where no more shapes
+    /// are kept.
     pub fn number(&self, names: &str) -> Option<u32> {
         let mut known = self.0.write();
         if let Some(&number) = known.numbers.get(names) {
@@ -107,8 +113,8 @@ impl Leaves {
         self.numbers.is_empty()
     }
 
-    /// Gives each value: its operation, where its strings are, and what writes its text with these. `None` of the latter
-    /// where the numbers do not make a value.
+    /// Gives each value: its operation, where its strings are, and what writes its text with these. `None` of the
+    /// latter where the numbers do not make a value.
     pub fn each(self, mut take: impl FnMut(usize, Span, &dyn Fn(&mut String, &str) -> Option<()>)) {
         let mut begin = 0;
         for Unwritten { op, strings, end } in self.values {

@@ -17,7 +17,7 @@ pub enum Submitted {
 }
 
 /// Longer values are not kept in JavaScript: they cost so much to copy that the call into Rust no longer matters.
-/// `MAX_ONE` of src/js/hot/hot.js.
+/// `MAX_ONE_TEXT` of src/js/hot/hot.js.
 pub const MAX_HOT_BYTES: usize = 16 << 10;
 
 /// A value that JavaScript may keep, for as long as its versions stand and for `ttl` at most.

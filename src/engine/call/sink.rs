@@ -6,10 +6,11 @@ use std::sync::atomic::AtomicI32;
 
 use crate::engine::call::reply::Reply;
 
-/// Versions that JavaScript checks hot values against: 2^17 counters, 512 KiB in each environment. Keys share counters; a shared one makes a hot
-/// value be fetched anew too often, never too seldom.
+/// Versions that JavaScript checks hot values against: 2^17 counters, 512 KiB in each environment. Keys share counters;
+/// a shared one makes a hot value be fetched anew too often, never too seldom.
 pub const SLOTS: usize = 1 << 17;
-/// Behind them, until when an engine vouches: for hot values, in the low 32 bits of milliseconds. Engine ids equal modulo CLOCKS share a slot.
+/// Behind them, until when an engine vouches: for hot values, in the low 32 bits of milliseconds. Engine ids equal
+/// modulo CLOCKS share a slot.
 pub const CLOCKS: usize = 1 << 10;
 /// Behind them, whether a version was noted since all were last raised.
 pub const NOTED: usize = SLOTS + CLOCKS;
@@ -22,7 +23,8 @@ pub trait Versions: Send + Sync {
     fn counters(&self) -> &[AtomicI32];
 }
 
-/// Where replies and events go: one for each environment of JavaScript. It must never block, and may be gone at any moment.
+/// Where replies and events go: one for each environment of JavaScript. It must never block, and may be gone at any
+/// moment.
 pub trait Sink: Send + Sync {
     /// Which environment this is.
     fn client(&self) -> u32;

@@ -134,8 +134,8 @@ fn errors(out: &mut String, from: usize, replies: &[Reply]) {
     out.push(']');
 }
 
-/// Appends `[reply,…],errors,hot,later`, for replies that are given at once: `hot` is 0 or `[index,milliseconds,"text",[slot,version,…],…]`, `later` is 0 or the
-/// indexes of those whose reply comes as a frame.
+/// Appends `[reply,…],errors,hot,later`, for replies that are given at once: `hot` is 0 or
+/// `[index,milliseconds,"text",[slot,version,…],…]`, `later` is 0 or the indexes of those whose reply comes as a frame.
 pub fn at_once(out: &mut String, replies: &[Reply]) {
     body(out, 0, replies);
     let hot = |r: &Reply| matches!(r, Reply::Hot(_));

@@ -1,4 +1,5 @@
-//! The task behind each computation that needs the key's lease: asks for it, waits while another process computes, renews it while this one does.
+//! The task behind each computation that needs the key's lease: asks for it, waits while another process computes,
+//! renews it while this one does.
 
 use std::sync::Arc;
 

@@ -1,10 +1,11 @@
-//! The task behind each computation that replaces an entry which is still of use: one process refreshes it, the others serve it meanwhile.
+//! The task behind each computation that replaces an entry which is still of use: one process refreshes it, the others
+//! serve it meanwhile.
 //!
 //! The lock lies at a key of its own, as the entry stays where it is: a marker at the key, as a lease is, would take
 //! the old value from everyone. What guards G4 is not the lock but the entry: the result replaces it only if it is
-//! still the very same, so a delete or a write in between wins (`REPLACE` in src/engine/once/lease.rs). When the function
-//! fails the lock stays until it expires: nobody tries again for so long. Where a write fenced the refresh, or its
-//! thread has ended, the lock goes at once.
+//! still the very same, so a delete or a write in between wins (`REPLACE` in src/engine/once/lease.rs). When the
+//! function fails the lock stays until it expires: nobody tries again for so long. Where a write fenced the refresh, or
+//! its thread has ended, the lock goes at once.
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
-//! Removes the keys that covers hide (src/engine/tier/covers.rs), a page of SCAN at a time: never KEYS, and never a key of
-//! anybody else.
+//! Removes the keys that covers hide (src/engine/tier/covers.rs), a page of SCAN at a time: never KEYS, and never a key
+//! of anybody else.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -272,9 +272,8 @@ impl Driver {
                     self.unflushed = true;
                     any = true;
                 }
-                // Why is found out by the next read, which is tried first.
                 Poll::Ready(_) => {
-                    node.lost(wire::closed(), now);
+                    self.hang_up(node, context, now);
                     return true;
                 }
             }
@@ -283,6 +282,14 @@ impl Driver {
             self.unflushed = false;
         }
         any
+    }
+
+    /// Nothing can be written any more. Why may lie there to be read: a server says so before it closes.
+    fn hang_up(&mut self, node: &mut Node, context: &mut Context<'_>, now: Instant) {
+        while self.poll_read(node, context, now) {}
+        if self.socket.take().is_some() {
+            node.lost(wire::closed(), now);
+        }
     }
 }
 

@@ -65,7 +65,8 @@ async fn tcp(host: &str, port: u16, patience: Duration) -> Result<TcpStream, Tro
     Err(last)
 }
 
-/// No delay for small pipelines; and three ways in which the kernel notices a dead peer, the last two for writes that nobody acknowledges.
+/// No delay for small pipelines; and three ways in which the kernel notices a dead peer, the last two for writes that
+/// nobody acknowledges.
 fn tune(stream: &TcpStream) -> std::io::Result<()> {
     let socket = SockRef::from(stream);
     socket.set_tcp_nodelay(true)?;

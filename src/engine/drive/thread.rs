@@ -3,8 +3,8 @@
 use once_cell::sync::OnceCell;
 use tokio::runtime::{Builder, Handle};
 
-/// The process's one thread for connections: a current-thread runtime, which was measured a third faster here than a work-stealing one, as
-/// a batch needs no second thread. It lives as long as the process and never keeps it alive.
+/// The process's one thread for connections: a current-thread runtime, which was measured a third faster here than a
+/// work-stealing one, as a batch needs no second thread. It lives as long as the process and never keeps it alive.
 pub fn runtime() -> Result<Handle, String> {
     // Tried again where it failed: there may be file descriptors by then.
     static RUNTIME: OnceCell<Handle> = OnceCell::new();

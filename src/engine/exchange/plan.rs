@@ -110,7 +110,8 @@ impl Call<'_> {
 pub struct Verdict {
     /// The connection is of no more use.
     pub outage: Option<Trouble>,
-    /// Writes that the server refused: what was stored before must not be read any more, so these keys are to be removed.
+    /// Writes that the server refused: what was stored before must not be read any more, so these keys are to be
+    /// removed.
     pub stale: HashSet<String>,
     /// Computations for which the key's lease is to be asked for, or the lock of a refresh.
     pub leases: Vec<Wanted>,

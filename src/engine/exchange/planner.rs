@@ -1,7 +1,8 @@
 //! A batch as one pipeline; [`super::judge`] judges what comes back.
 //!
-//! Reads that stand beside each other travel as one MGET: the server, the parser and this thread each handle one command instead of
-//! hundreds. Writes keep their place between them, so the order within a batch is the order of the calls.
+//! Reads that stand beside each other travel as one MGET: the server, the parser and this thread each handle one
+//! command instead of hundreds. Writes keep their place between them, so the order within a batch is the order of the
+//! calls.
 
 use redis::{Cmd, Pipeline, cmd};
 
@@ -28,7 +29,8 @@ use crate::engine::value::tags::{self, Tokens};
 /// The most reads in one MGET: enough to make its cost vanish, short enough not to hold up the server's other clients.
 const MAX_MGET: usize = 256;
 
-/// Plans a batch. Registers its flights and fences, in the order of the engine's queue. `tokens`: those of its tags that the near cache did not have.
+/// Plans a batch. Registers its flights and fences, in the order of the engine's queue. `tokens`: those of its tags
+/// that the near cache did not have.
 pub fn plan(cache: &Cache, batch: &Batch, to: &ReplyTo, denied: Denied, tokens: Tokens, now: u64) -> Plan {
     let mut planner = Planner {
         now,
@@ -274,7 +276,8 @@ impl Planner {
         }
     }
 
-    /// A question about a key, behind what tells whether there is a value for a caller: a marker is none, nor is an entry that is stale, or that a tag made a miss.
+    /// A question about a key, behind what tells whether there is a value for a caller: a marker is none, nor is an
+    /// entry that is stale, or that a tag made a miss.
     fn question(&mut self, key: &str, question: Question) {
         self.close_run();
         self.heads.push((self.pipeline.len(), key.to_owned()));
@@ -298,8 +301,8 @@ impl Planner {
         let mut add = with_key("INCRBY", key);
         add.arg(amount);
         let Some(ms) = ttl.and_then(Ttl::px) else { return self.command(add, Step::Last(before + 1)) };
-        // The counter is made with its TTL if it is not there, and added to, in one step: it can neither expire between the two, and come
-        // back without a TTL, nor get a new TTL with each call.
+        // The counter is made with its TTL if it is not there, and added to, in one step: it can neither expire between
+        // the two, and come back without a TTL, nor get a new TTL with each call.
         let mut create = with_key("SET", key);
         create.arg(0).arg("PX").arg(ms).arg("NX");
         if self.denied.exec.is() {

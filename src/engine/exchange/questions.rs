@@ -1,8 +1,8 @@
 //! Questions about a key that do not read its value: whether it is there, how long it lives, and a new TTL for it.
 //!
-//! What lies at a key may be no value for a caller: the marker of a computation, an entry that is stale, or one that a tag made a miss. So each question
-//! reads the first bytes of the entry too. A new TTL is set by a script that decides on the server
-//! (src/engine/exchange/expiry.rs), and by what is here where scripts are denied.
+//! What lies at a key may be no value for a caller: the marker of a computation, an entry that is stale, or one that a
+//! tag made a miss. So each question reads the first bytes of the entry too. A new TTL is set by a script that decides
+//! on the server (src/engine/exchange/expiry.rs), and by what is here where scripts are denied.
 
 use std::sync::Arc;
 

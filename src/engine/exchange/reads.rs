@@ -1,5 +1,5 @@
-//! What a read found at a key, judged: a value, one that is to be replaced, or nothing for this caller. And what becomes
-//! of the call, or of the computation, that it was for.
+//! What a read found at a key, judged: a value, one that is to be replaced, or nothing for this caller. And what
+//! becomes of the call, or of the computation, that it was for.
 
 use std::sync::Arc;
 

@@ -1,4 +1,5 @@
-//! Asks Redis for the tokens of tags (src/engine/value/tags.rs): before a batch is planned that stores under them, and behind one that read entries which carry them.
+//! Asks Redis for the tokens of tags (src/engine/value/tags.rs): before a batch is planned that stores under them, and
+//! behind one that read entries which carry them.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -18,7 +19,8 @@ use crate::engine::net::reply::{classify, left};
 use crate::engine::tier::covers::Covered;
 use crate::engine::value::tags::{self, Tokens};
 
-/// How long a token lives; it is renewed by whoever uses it in the second half of that time. An entry with a longer TTL may be a miss earlier.
+/// How long a token lives; it is renewed by whoever uses it in the second half of that time. An entry with a longer TTL
+/// may be a miss earlier.
 const LIFE: Duration = Duration::from_secs(30 * 86_400);
 
 /// The most tokens that one pipeline asks for; the next one asks for the rest. It bounds what the server and this
@@ -178,7 +180,8 @@ impl Asked {
     }
 }
 
-/// A reply, unless it is an error: one that concerns the whole connection ends it, another one leaves the tag without a token.
+/// A reply, unless it is an error: one that concerns the whole connection ends it, another one leaves the tag without a
+/// token.
 fn check(cache: &Cache, value: Option<Value>) -> Result<Option<Value>, Trouble> {
     let Some(Value::ServerError(error)) = &value else { return Ok(value) };
     let trouble = classify(error);

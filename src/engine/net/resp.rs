@@ -1,8 +1,9 @@
 //! The wire format, RESP2 and RESP3: bytes become values as they come in.
 //!
-//! The crate's own parser is built of combinators over all that a server could say, and took about an eighth of this thread's time (`perf record`, 64 callers of `get`). What
-//! we ask for is answered by few kinds. An array that is not whole yet stays on a stack, so no byte is looked at twice but those of the one scalar that is not whole.
-//! Errors are taken apart by the crate, whose type they are; it is also what the tests compare with.
+//! The crate's own parser is built of combinators over all that a server could say, and took about an eighth of this
+//! thread's time (`perf record`, 64 callers of `get`). What we ask for is answered by few kinds. An array that is not
+//! whole yet stays on a stack, so no byte is looked at twice but those of the one scalar that is not whole. Errors are
+//! taken apart by the crate, whose type they are; it is also what the tests compare with.
 //!
 //! **What is text need not be UTF-8.** An error quotes the arguments of its command, which may be any bytes, and cuts
 //! them after 128 of them, in the middle of a character too. Nothing here depends on what such a line says byte for

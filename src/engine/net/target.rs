@@ -1,5 +1,5 @@
-//! Which Redis: address, credentials, database and trust, read from a URL and the TLS options. Two caches with equal targets share a
-//! connection. Nothing here prints a password or a URL.
+//! Which Redis: address, credentials, database and trust, read from a URL and the TLS options. Two caches with equal
+//! targets share a connection. Nothing here prints a password or a URL.
 
 use std::fmt;
 use std::path::PathBuf;

@@ -1,20 +1,21 @@
-//! A connection whose replies are known to belong to its pipelines. It reads and writes nothing itself: whoever drives it
-//! takes the bytes to write, and hands over the bytes that came.
+//! A connection whose replies are known to belong to its pipelines. It reads and writes nothing itself: whoever drives
+//! it takes the bytes to write, and hands over the bytes that came.
 //!
-//! **The problem.** Replies carry no name: they belong to commands by their order alone. One too many or too few, whoever
-//! loses or adds it (a proxy that breaks, a bug of a server or of a client library), and each key behind it gets its
-//! neighbour's value. Where the neighbours are of one kind, as reads are, no type tells.
+//! **The problem.** Replies carry no name: they belong to commands by their order alone. One too many or too few,
+//! whoever loses or adds it (a proxy that breaks, a bug of a server or of a client library), and each key behind it
+//! gets its neighbour's value. Where the neighbours are of one kind, as reads are, no type tells.
 //!
-//! **The approach.** Each pipeline ends with `ECHO` and a number that no other pipeline of the connection has. Another last
-//! reply than this number, and nothing of the pipeline is believed: the call is answered by the in-process tier, and the
-//! connection is torn down. It costs some thirty bytes and the cheapest of commands for a whole pipeline. `ECHO`, not
-//! `PING`: a server whose snapshots fail answers `PING` with an error.
+//! **The approach.** Each pipeline ends with `ECHO` and a number that no other pipeline of the connection has. Another
+//! last reply than this number, and nothing of the pipeline is believed: the call is answered by the in-process tier,
+//! and the connection is torn down. It costs some thirty bytes and the cheapest of commands for a whole pipeline.
+//! `ECHO`, not `PING`: a server whose snapshots fail answers `PING` with an error.
 //!
-//! **Whose replies.** Pipelines of calls are answered where their replies are parsed, without a wake-up between: `reply`
-//! gives their values back to the node. Those of conversations (leases, sweeps) go to the task that asked.
+//! **Whose replies.** Pipelines of calls are answered where their replies are parsed, without a wake-up between:
+//! `reply` gives their values back to the node. Those of conversations (leases, sweeps) go to the task that asked.
 //!
-//! **The limits.** What a pipeline lost and gained again within itself is not seen. A server, or an ACL, without `ECHO` is
-//! served without. Bytes that the socket does not take are bounded by the calls that may be under way: src/js/bridge/window.js.
+//! **The limits.** What a pipeline lost and gained again within itself is not seen. A server, or an ACL, without `ECHO`
+//! is served without. Bytes that the socket does not take are bounded by the calls that may be under way:
+//! src/js/bridge/window.js.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

@@ -1,5 +1,5 @@
-//! When callers run on the in-process tier, and when they come back: an outage, the recovery behind it, and the moment at
-//! which work is admitted again.
+//! When callers run on the in-process tier, and when they come back: an outage, the recovery behind it, and the moment
+//! at which work is admitted again.
 
 use std::collections::VecDeque;
 use std::time::Instant;

@@ -2,20 +2,21 @@
 //! round again, for as long as a cache is open.
 //!
 //! **The problem.** A cache must be faster than what it caches, above all while its server is away. So no caller ever
-//! waits for a connection that is known to be gone, the server's return is noticed without anyone's traffic, and what was
-//! done meanwhile must not leak into the time after.
+//! waits for a connection that is known to be gone, the server's return is noticed without anyone's traffic, and what
+//! was done meanwhile must not leak into the time after.
 //!
 //! **The approach.** The machine is a value. It is handed calls, bytes, that a connection came up or was lost, and the
-//! time; it gives back bytes to write, wishes (dial, close), and the moment at which it wants to be asked again. It knows
-//! no socket, no timer and no clock, so that a thread, an event loop or a simulator can drive it. Callers see its state
-//! through a gate: `Connection` hands their work to the machine, `Local` runs it on their own thread. Work that arrives
-//! while there is no connection is answered at once on the in-process tier; only before the first connection it waits,
-//! and no longer than its own deadline. Dialling goes on for ever, one dial at a time. When a dial succeeds, what the
-//! outage left behind is undone first (gate.rs); then the gate closes, the fallback tier is dropped, and work flows.
+//! time; it gives back bytes to write, wishes (dial, close), and the moment at which it wants to be asked again. It
+//! knows no socket, no timer and no clock, so that a thread, an event loop or a simulator can drive it. Callers see its
+//! state through a gate: `Connection` hands their work to the machine, `Local` runs it on their own thread. Work that
+//! arrives while there is no connection is answered at once on the in-process tier; only before the first connection it
+//! waits, and no longer than its own deadline. Dialling goes on for ever, one dial at a time. When a dial succeeds,
+//! what the outage left behind is undone first (gate.rs); then the gate closes, the fallback tier is dropped, and work
+//! flows.
 //!
-//! **Rejected.** *redis-rs' `ConnectionManager`*: it queues callers behind its reconnect outside of their time-out, does
-//! not reconnect after time-outs, READONLY or refused credentials, and has no place for what comes before the first
-//! command. *A task for each connection*: only a runtime could drive it, and only real time could test it.
+//! **Rejected.** *redis-rs' `ConnectionManager`*: it queues callers behind its reconnect outside of their time-out,
+//! does not reconnect after time-outs, READONLY or refused credentials, and has no place for what comes before the
+//! first command. *A task for each connection*: only a runtime could drive it, and only real time could test it.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

@@ -1,9 +1,9 @@
 //! The pump: while a connection is up, sends each batch as one pipeline, in the order of the calls.
 //!
-//! Replies come in the order of the pipelines, so one queue holds all that was sent, and an outage answers it from front
-//! to back on the in-process tier: the order of the calls survives. Every pipeline has a deadline; the first one missed is
-//! an outage, whatever TCP says, as a stopped server's kernel goes on acknowledging bytes. When nothing is in flight a
-//! PING a second does the same. What the replies mean stands in heard.rs.
+//! Replies come in the order of the pipelines, so one queue holds all that was sent, and an outage answers it from
+//! front to back on the in-process tier: the order of the calls survives. Every pipeline has a deadline; the first one
+//! missed is an outage, whatever TCP says, as a stopped server's kernel goes on acknowledging bytes. When nothing is in
+//! flight a PING a second does the same. What the replies mean stands in heard.rs.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -43,8 +43,8 @@ pub struct Pump {
     pub(super) shared: Arc<Shared>,
     pub(super) connection: Connection,
     pub(super) sent: Queue<Sent>,
-    /// A job waits for tokens before it is planned: those that come wait behind it, as the order of jobs is the order on
-    /// the wire.
+    /// A job waits for tokens before it is planned: those that come wait behind it, as the order of jobs is the order
+    /// on the wire.
     pub(super) stalled: bool,
     behind: VecDeque<Job>,
     /// When it began.

@@ -1,15 +1,16 @@
-//! Computing once: which caller runs the function of a key, who waits for it, and whether its result may still be stored.
+//! Computing once: which caller runs the function of a key, who waits for it, and whether its result may still be
+//! stored.
 //!
-//! The problem. A burst of callers that miss must cost one computation, whichever thread they are on; a delete that comes while the
-//! function runs must not be undone by its result (G4); and a function that throws, never settles, or whose thread dies
-//! must not leave anybody waiting for ever.
+//! The problem. A burst of callers that miss must cost one computation, whichever thread they are on; a delete that
+//! comes while the function runs must not be undone by its result (G4); and a function that throws, never settles, or
+//! whose thread dies must not leave anybody waiting for ever.
 //!
-//! The approach. Each key has a short list of flights. A flight begins `Reading` (one read of Redis serves all who ask meanwhile), and becomes
-//! `Computing` when the read missed: its first caller leads, callers of the same environment follow it in JavaScript (they share errors
-//! unchanged), callers of other environments wait here for the text. A write of the key *fences* every flight there is:
-//! nobody joins a fenced flight any more, and its result goes to those who already wait, but not into the store. The
-//! fence is set where the write is executed (fences.rs) and checked where the result is executed, both in the order of
-//! the engine's queue, so there is no moment between.
+//! The approach. Each key has a short list of flights. A flight begins `Reading` (one read of Redis serves all who ask
+//! meanwhile), and becomes `Computing` when the read missed: its first caller leads, callers of the same environment
+//! follow it in JavaScript (they share errors unchanged), callers of other environments wait here for the text. A write
+//! of the key *fences* every flight there is: nobody joins a fenced flight any more, and its result goes to those who
+//! already wait, but not into the store. The fence is set where the write is executed (fences.rs) and checked where the
+//! result is executed, both in the order of the engine's queue, so there is no moment between.
 //!
 //! Every fate of a flight: `found` (the read hit), `end` (value, nothing, failed, left), `overdue` (callers stopped
 //! waiting; the next one leads anew, the old one may still store), `forget` (its environment ended). Who waits for a
@@ -24,8 +25,9 @@
 //! Caches of one namespace may have different codecs. What one of them computes is no value to the other, so each codec
 //! has flights of its own.
 //!
-//! Rejected: coalescing in JavaScript alone, as worker threads would each compute, and as JavaScript does not see the deletes of other
-//! threads; a version per key kept for ever, as it grows with the number of keys. Flights live only as long as somebody computes.
+//! Rejected: coalescing in JavaScript alone, as worker threads would each compute, and as JavaScript does not see the
+//! deletes of other threads; a version per key kept for ever, as it grows with the number of keys. Flights live only as
+//! long as somebody computes.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -199,8 +201,8 @@ impl Flights {
         self.table.lock().find(key, token).is_some_and(|f| !f.overdue && !f.fenced)
     }
 
-    /// Stores the result, unless the key was written since the read. The lock is held meanwhile: a write on another thread fences
-    /// either before, and nothing is stored, or after, and then removes what was.
+    /// Stores the result, unless the key was written since the read. The lock is held meanwhile: a write on another
+    /// thread fences either before, and nothing is stored, or after, and then removes what was.
     pub fn store(&self, key: &str, token: u32, store: impl FnOnce(&[Tag])) -> bool {
         let mut table = self.table.lock();
         let flight = table.find(key, token).filter(|f| !f.fenced);

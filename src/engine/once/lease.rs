@@ -1,19 +1,21 @@
 //! Computing once across processes: who may compute a key that nobody has, and whether the result may still be stored.
 //!
-//! **The problem.** Many processes miss the same key at once. One of them shall compute it, the others shall wait for that value and not compute it too. The one that
-//! computes may be killed, and must then not hold up the others; and a delete of the key while it is being computed, by whichever client, must not be
-//! undone by the result (G4).
+//! **The problem.** Many processes miss the same key at once. One of them shall compute it, the others shall wait for
+//! that value and not compute it too. The one that computes may be killed, and must then not hold up the others; and a
+//! delete of the key while it is being computed, by whichever client, must not be undone by the result (G4).
 //!
-//! **The approach.** The lease lies *at the key itself*: on a miss a script puts a marker there, the owner's name behind a byte that no stored value begins
-//! with, for a few seconds. Whoever reads the key sees the marker, which is a miss to `get` and "wait" to `getOrCompute`. The owner renews it while its function runs, and
-//! a second script replaces it by the value, if it is still there. So every DEL, SET or FLUSHALL of anybody, `redis-cli` included, ends the lease by itself;
-//! a dead owner's lease ends by its own expiry; and those who wait are woken by the invalidation push of the key, because they have read it. While misses
-//! prevail the script travels with the read (once/misses.rs).
+//! **The approach.** The lease lies *at the key itself*: on a miss a script puts a marker there, the owner's name
+//! behind a byte that no stored value begins with, for a few seconds. Whoever reads the key sees the marker, which is a
+//! miss to `get` and "wait" to `getOrCompute`. The owner renews it while its function runs, and a second script
+//! replaces it by the value, if it is still there. So every DEL, SET or FLUSHALL of anybody, `redis-cli` included, ends
+//! the lease by itself; a dead owner's lease ends by its own expiry; and those who wait are woken by the invalidation
+//! push of the key, because they have read it. While misses prevail the script travels with the read (once/misses.rs).
 //!
-//! **Rejected.** *A lock at a key of its own*: every write would have to delete it too, and a foreign client would not. *Redlock*: a lease guards work that may
-//! safely be done twice; a lease that was lost must only not store.
+//! **Rejected.** *A lock at a key of its own*: every write would have to delete it too, and a foreign client would not.
+//! *Redlock*: a lease guards work that may safely be done twice; a lease that was lost must only not store.
 //!
-//! **The limits.** While a key is being computed, other clients see the marker. Where scripts are denied, each process computes for itself.
+//! **The limits.** While a key is being computed, other clients see the marker. Where scripts are denied, each process
+//! computes for itself.
 
 use crate::engine::value::codec::MARK;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -35,8 +37,8 @@ pub const LONGEST: Duration = Duration::from_secs(300);
 /// Those who wait ask again after this long, should no push come: a RESP2 connection has none.
 pub const POLL: Duration = Duration::from_millis(100);
 
-/// Takes the lease of KEYS[1] for the marker ARGV[1] and ARGV[2] milliseconds, where there is nothing, or an entry that is nothing to this caller: one that
-/// begins with ARGV[3]. Returns what is there then, and its time left.
+/// Takes the lease of KEYS[1] for the marker ARGV[1] and ARGV[2] milliseconds, where there is nothing, or an entry that
+/// is nothing to this caller: one that begins with ARGV[3]. Returns what is there then, and its time left.
 const ACQUIRE_TEXT: &str = "local v = redis.call('GET', KEYS[1]) \
     if not v or (ARGV[3] ~= '' and string.sub(v, 1, #ARGV[3]) == ARGV[3]) then \
     redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2]) return {ARGV[1], ARGV[2] + 0} end \
@@ -50,7 +52,8 @@ const RENEW_TEXT: &str = "if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0
     if ARGV[2] == '0' then redis.call('DEL', KEYS[1]) else redis.call('PEXPIRE', KEYS[1], ARGV[2]) end \
     return 1";
 
-/// Replaces the entry at KEYS[1] that begins with ARGV[1] by ARGV[2] for ARGV[3] milliseconds (0: for ever), and ends the lock at KEYS[2] if it is ARGV[4].
+/// Replaces the entry at KEYS[1] that begins with ARGV[1] by ARGV[2] for ARGV[3] milliseconds (0: for ever), and ends
+/// the lock at KEYS[2] if it is ARGV[4].
 const REPLACE_TEXT: &str = "if redis.call('GET', KEYS[2]) == ARGV[4] then redis.call('DEL', KEYS[2]) end \
     if redis.call('GETRANGE', KEYS[1], 0, #ARGV[1] - 1) ~= ARGV[1] then return 0 end \
     if ARGV[3] == '0' then redis.call('SET', KEYS[1], ARGV[2]) else redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3]) end \
@@ -156,8 +159,8 @@ impl Holder {
     }
 }
 
-/// Asks for the lease of `key` for `holder`; the reply is the marker, or what is there instead, and its time left. An entry that begins with `void` counts as
-/// nothing; an empty one stands for none.
+/// Asks for the lease of `key` for `holder`; the reply is the marker, or what is there instead, and its time left. An
+/// entry that begins with `void` counts as nothing; an empty one stands for none.
 pub fn acquire(by_text: bool, key: &str, holder: Holder, void: &[u8]) -> Cmd {
     let mut command = ACQUIRE.call(by_text, &[key], &holder.marker());
     command.arg(millis(LEASE)).arg(void);
@@ -192,7 +195,8 @@ fn millis(duration: Duration) -> u64 {
 
 /// Whether a reply says that the lease is `holder`'s.
 pub fn is_had(reply: &Value, holder: Holder) -> bool {
-    matches!(reply, Value::Array(parts) if matches!(parts.first(), Some(Value::BulkString(bytes)) if *bytes == holder.marker()))
+    let Value::Array(parts) = reply else { return false };
+    matches!(parts.first(), Some(Value::BulkString(bytes)) if *bytes == holder.marker())
 }
 
 /// The most that misses count, and from where on they prevail. A hit takes away what two misses gave.

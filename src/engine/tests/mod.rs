@@ -1,5 +1,5 @@
-//! The engine's tests, by the layer that they are about. Those that need a server start a real one of their own, and run
-//! with the feature `drive` alone, as they need somebody who does I/O.
+//! The engine's tests, by the layer that they are about. Those that need a server start a real one of their own, and
+//! run with the feature `drive` alone, as they need somebody who does I/O.
 
 mod base;
 mod call;

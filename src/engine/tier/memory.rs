@@ -1,8 +1,8 @@
 //! The in-process tier: a bounded map from stored keys to JSON texts, shared by every environment of the process.
 //!
-//! quick_cache keeps it within its bound of bytes and decides what to evict (S3-FIFO); it knows no time, so each entry carries its
-//! deadline and is checked when read. What walks the map does so a little at a time (walk.rs); what a sweep is about to
-//! remove is hidden meanwhile (marks.rs).
+//! quick_cache keeps it within its bound of bytes and decides what to evict (S3-FIFO); it knows no time, so each entry
+//! carries its deadline and is checked when read. What walks the map does so a little at a time (walk.rs); what a sweep
+//! is about to remove is hidden meanwhile (marks.rs).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -25,7 +25,8 @@ pub const ENTRY_OVERHEAD: usize = 144;
 #[derive(Clone)]
 pub struct Entry {
     pub value: Arc<str>,
-    /// When it goes, of the monotonic clock in milliseconds; `u64::MAX` for never. An entry with grace is stale before that.
+    /// When it goes, of the monotonic clock in milliseconds; `u64::MAX` for never. An entry with grace is stale before
+    /// that.
     pub deadline: u64,
     /// When it was put away; in the near cache, when the read that found it was sent.
     pub since: u64,
@@ -67,7 +68,8 @@ impl Weighter<Arc<str>, Entry> for Bytes {
 pub(super) struct Collect;
 
 impl Lifecycle<Arc<str>, Entry> for Collect {
-    // What an insertion pushed out: counted, and dropped, after the shard's lock is released. What it replaced is among it.
+    // What an insertion pushed out: counted, and dropped, after the shard's lock is released. What it replaced is among
+    // it.
     type RequestState = Vec<(Arc<str>, Entry)>;
 
     fn on_evict(&self, pushed_out: &mut Self::RequestState, key: Arc<str>, entry: Entry) {
@@ -133,7 +135,8 @@ impl Memory {
     }
 
     fn make(max_bytes: u64, budget: Option<Arc<Budget>>) -> Self {
-        // Small tiers get fewer shards: a shard must hold the largest value that is to be kept, and has its share of the bound.
+        // Small tiers get fewer shards: a shard must hold the largest value that is to be kept, and has its share of
+        // the bound.
         let shards = (max_bytes / (8 << 20)).clamp(1, 4);
         let options = OptionsBuilder::new()
             .shards(shards as usize)

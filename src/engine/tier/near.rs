@@ -1,37 +1,43 @@
 //! The near cache: what was read from Redis, kept in this process for as long as Redis vouches for it.
 //!
-//! **The problem.** A hot key costs a round trip for each read. Keeping its value here is easy; knowing when it is no longer true is not. Redis
-//! tells (RESP3 client tracking: whoever reads a key is sent a push when somebody changes it), but the push and the reply that it makes untrue are
-//! on their way at the same time, and callers on several threads read and write meanwhile.
+//! **The problem.** A hot key costs a round trip for each read. Keeping its value here is easy; knowing when it is no
+//! longer true is not. Redis tells (RESP3 client tracking: whoever reads a key is sent a push when somebody changes
+//! it), but the push and the reply that it makes untrue are on their way at the same time, and callers on several
+//! threads read and write meanwhile.
 //!
 //! **The races, and the fence that closes each.**
 //!
-//! 1. *Reply against push.* A read is sent, another client writes, the push arrives, and only then is the reply put away: stale for ever, as Redis
-//!    pushes once. So a *placeholder* is set before the read is sent. A push removes placeholder and entry; a reply fills its placeholder only
-//!    while that stands. Pushes are handled by the connection's driver in the order in which they are read, each before the replies behind it
-//!    reach the pump.
-//! 2. *Own write against own entry.* A write removes the entry when it is submitted, on the caller's thread, so that nothing served after it is
-//!    older (read your writes, before the server has even seen it).
-//! 3. *Own write against a read that was queued before it.* That read sets its placeholder when the engine plans it, after (2). So the write
-//!    removes the placeholder again when it is planned itself. Reads planned behind the write go to Redis behind it, on the same connection.
-//! 4. *Lost pushes.* A connection that is lost has lost its pushes, and a null push (FLUSHALL, FLUSHDB) names no keys: everything goes.
-//! 5. *Expiry.* Redis expires lazily, so its push may be late. The read fetches the time left (PTTL) beside the value; the deadline counts from when
-//!    the read was *sent*, which is before Redis counted.
-//! 6. *A process that was stopped* (SIGSTOP, a suspended machine, a debugger) goes on with pushes unread in its socket, and its callers' threads may go on before
-//!    the engine's. So what is held is only served for a while after the moment at which the last answered request was *sent*: its reply vouches that
-//!    every push before it has been read. A heartbeat's time later nobody has vouched, and reads go to Redis.
-//! 7. *Hot values in JavaScript* (`src/js/hot/hot.js`) are checked against a version in shared memory. Removing an entry removes it from the map first and
-//!    bumps the version then; a reader notes the version first and looks into the map then. Either it sees the bump, or its note is outdated by it.
+//! 1. *Reply against push.* A read is sent, another client writes, the push arrives, and only then is the reply put
+//!    away: stale for ever, as Redis pushes once. So a *placeholder* is set before the read is sent. A push removes
+//!    placeholder and entry; a reply fills its placeholder only while that stands. Pushes are handled by the
+//!    connection's driver in the order in which they are read, each before the replies behind it reach the pump.
+//! 2. *Own write against own entry.* A write removes the entry when it is submitted, on the caller's thread, so that
+//!    nothing served after it is older (read your writes, before the server has even seen it).
+//! 3. *Own write against a read that was queued before it.* That read sets its placeholder when the engine plans it,
+//!    after (2). So the write removes the placeholder again when it is planned itself. Reads planned behind the write
+//!    go to Redis behind it, on the same connection.
+//! 4. *Lost pushes.* A connection that is lost has lost its pushes, and a null push (FLUSHALL, FLUSHDB) names no keys:
+//!    everything goes.
+//! 5. *Expiry.* Redis expires lazily, so its push may be late. The read fetches the time left (PTTL) beside the value;
+//!    the deadline counts from when the read was *sent*, which is before Redis counted.
+//! 6. *A process that was stopped* (SIGSTOP, a suspended machine, a debugger) goes on with pushes unread in its socket,
+//!    and its callers' threads may go on before the engine's. So what is held is only served for a while after the
+//!    moment at which the last answered request was *sent*: its reply vouches that every push before it has been read.
+//!    A heartbeat's time later nobody has vouched, and reads go to Redis.
+//! 7. *Hot values in JavaScript* (`src/js/hot/hot.js`) are checked against a version in shared memory. Removing an
+//!    entry removes it from the map first and bumps the version then; a reader notes the version first and looks into
+//!    the map then. Either it sees the bump, or its note is outdated by it.
 //! 8. *Sweeps* (`delPattern`, `clear`) end what matches when they are called (as 2) and again when they are planned
 //!    (as 3). In between nothing that matches is served, whenever it was read; behind it what Redis still has of it is
 //!    not read at all: see covers.rs.
 //!
-//! **Rejected.** *Pub/sub of changed keys*: every writer must take part, `redis-cli` does not, and a message lost is a stale key. *Broadcast tracking*:
-//! every instance hears of every write under its prefix, read or not. *The redis crate's own cache*: it fills after the reply without a
-//! placeholder (race 1), ignores the null push (4), is bounded by keys and not by bytes. *Invalidate, then write*: a reader between the two puts
-//! the old value back.
+//! **Rejected.** *Pub/sub of changed keys*: every writer must take part, `redis-cli` does not, and a message lost is a
+//! stale key. *Broadcast tracking*: every instance hears of every write under its prefix, read or not. *The redis
+//! crate's own cache*: it fills after the reply without a placeholder (race 1), ignores the null push (4), is bounded
+//! by keys and not by bytes. *Invalidate, then write*: a reader between the two puts the old value back.
 //!
-//! **The limit.** An instance that Redis cannot reach hears no push. It finds out by its heartbeat, and then drops everything.
+//! **The limit.** An instance that Redis cannot reach hears no push. It finds out by its heartbeat, and then drops
+//! everything.
 
 use crate::engine::call::sink::{CLOCKS, NOTED, SLOTS, Versions};
 use std::collections::HashMap;

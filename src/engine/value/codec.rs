@@ -47,7 +47,8 @@ pub fn quoted(bytes: &[u8]) -> String {
     text
 }
 
-/// An integer of 64 bits as Redis writes it, and nothing else that a parser would take for one: no sign but `-`, no leading zeros.
+/// An integer of 64 bits as Redis writes it, and nothing else that a parser would take for one: no sign but `-`, no
+/// leading zeros.
 pub fn canonical(text: &str) -> Option<i64> {
     let number: i64 = text.parse().ok()?;
     (number.to_string() == text).then_some(number)
@@ -59,7 +60,8 @@ pub fn integer(bytes: Vec<u8>) -> Option<Json> {
     canonical(&text).map(|_| Json::Owned(text))
 }
 
-/// The first byte of the marker of a computation (src/engine/once/lease.rs); no UTF-8 text begins with it, and no header of ours.
+/// The first byte of the marker of a computation (src/engine/once/lease.rs); no UTF-8 text begins with it, and no
+/// header of ours.
 pub const MARK: u8 = 0xFE;
 
 /// Whether stored bytes are somebody's marker.

@@ -1,8 +1,8 @@
 //! Whether an entry may be served: fresh, due for an early refresh, stale but of use, or over.
 //!
-//! An entry with grace is kept in Redis beyond its TTL, by `extra` milliseconds (src/engine/value/entry.rs), so its key's expiry says how old it is: with more
-//! than `extra` left it is fresh, with less it is stale. No clock but the one that expires the key takes part, so clocks that differ between machines, or
-//! are moved, change nothing.
+//! An entry with grace is kept in Redis beyond its TTL, by `extra` milliseconds (src/engine/value/entry.rs), so its
+//! key's expiry says how old it is: with more than `extra` left it is fresh, with less it is stale. No clock but the
+//! one that expires the key takes part, so clocks that differ between machines, or are moved, change nothing.
 
 use std::sync::Arc;
 
@@ -53,8 +53,9 @@ pub fn judge(meta: Option<&Meta>, left: Option<u64>, ask: Ask) -> Life {
     }
 }
 
-/// XFetch (Vattani, Chierichetti, Lowenstein: Optimal Probabilistic Cache Stampede Prevention, 2015): refresh when `-beta * delta * ln(rand)` reaches the time left, so
-/// that slow functions begin early, and rarely two callers at a time.
+/// XFetch (Vattani, Chierichetti, Lowenstein: Optimal Probabilistic Cache Stampede Prevention, 2015): refresh when
+/// `-beta * delta * ln(rand)` reaches the time left, so that slow functions begin early, and rarely two callers at a
+/// time.
 pub fn early(left_ms: u64, delta_ms: u32, beta: f64) -> bool {
     beta > 0.0 && delta_ms > 0 && -beta * f64::from(delta_ms) * random::part().ln() >= left_ms as f64
 }

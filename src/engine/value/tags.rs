@@ -1,19 +1,22 @@
 //! Tags: many entries that one call makes misses, without looking for them.
 //!
-//! **The problem.** A product changes, and with it every page, list and price that was computed from it. Their keys are not known where the change is, there may be a million of
-//! them, and they lie in Redis, in near caches and in JavaScript.
+//! **The problem.** A product changes, and with it every page, list and price that was computed from it. Their keys are
+//! not known where the change is, there may be a million of them, and they lie in Redis, in near caches and in
+//! JavaScript.
 //!
-//! **The approach.** A tag has a token: a random name at a key of its own, `…\0tag\0name`. An entry carries the tokens that its tags had when its computation *began*. It is
-//! valid while each of them is still what the tag's key holds. To invalidate a tag is to delete that one key: no entry fits the next token. So it costs the same
-//! however many entries there are, it reaches every process by the push that a deleted key sends anyway, and a computation that began before it can store
-//! nothing that is valid after it. A tag's key that expires or is evicted makes misses, never stale hits.
+//! **The approach.** A tag has a token: a random name at a key of its own, `…\0tag\0name`. An entry carries the tokens
+//! that its tags had when its computation *began*. It is valid while each of them is still what the tag's key holds. To
+//! invalidate a tag is to delete that one key: no entry fits the next token. So it costs the same however many entries
+//! there are, it reaches every process by the push that a deleted key sends anyway, and a computation that began before
+//! it can store nothing that is valid after it. A tag's key that expires or is evicted makes misses, never stale hits.
 //!
-//! Reading a tagged entry needs the tokens; the near cache holds them as it holds values, so they are mostly there. Where they are not, a batch
-//! takes a second round trip.
+//! Reading a tagged entry needs the tokens; the near cache holds them as it holds values, so they are mostly there.
+//! Where they are not, a batch takes a second round trip.
 //!
-//! **Rejected.** *A set of keys per tag*: grows with the entries, and must be walked. *A clock of invalidations*, compared with the time at which an entry was stored: needs
-//! clocks that agree, or one counter that all writers share. *Scripts that check on the server*: a tagged entry would cost the server several times as much to read as any
-//! other, and every read would have to be a script, as a key does not tell whether its entry has tags.
+//! **Rejected.** *A set of keys per tag*: grows with the entries, and must be walked. *A clock of invalidations*,
+//! compared with the time at which an entry was stored: needs clocks that agree, or one counter that all writers share.
+//! *Scripts that check on the server*: a tagged entry would cost the server several times as much to read as any other,
+//! and every read would have to be a script, as a key does not tell whether its entry has tags.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -66,8 +69,8 @@ pub fn valid(meta: Option<&Meta>, prefix: &Prefix, token: impl Fn(&str) -> Optio
     })
 }
 
-/// The tags of an entry that is to be stored, `token` by name. One whose token is not known gets one that nothing holds: the entry is a miss, as it might be older than
-/// an invalidation.
+/// The tags of an entry that is to be stored, `token` by name. One whose token is not known gets one that nothing
+/// holds: the entry is a miss, as it might be older than an invalidation.
 pub fn with_tokens(names: &[Box<str>], token: impl Fn(&str) -> Option<Arc<str>>) -> Vec<Tag> {
     names.iter().map(|name| Tag { name: Arc::from(&**name), token: token(name).unwrap_or_else(new_token) }).collect()
 }

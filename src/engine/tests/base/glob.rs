@@ -19,7 +19,8 @@ fn pattern() -> impl Strategy<Value = Vec<u8>> {
 }
 
 fn text() -> impl Strategy<Value = Vec<u8>> {
-    let byte = prop_oneof![6 => prop::sample::select(b"abc".to_vec()), 1 => prop::sample::select(b"*?[]^-\\".to_vec()), 1 => any::<u8>()];
+    let (letters, special) = (prop::sample::select(b"abc".to_vec()), prop::sample::select(b"*?[]^-\\".to_vec()));
+    let byte = prop_oneof![6 => letters, 1 => special, 1 => any::<u8>()];
     prop::collection::vec(byte, 1..7)
 }
 

@@ -97,7 +97,14 @@ proptest! {
     #[test]
     fn numbers_of_anybody_make_a_json_text_or_none(
         numbers in prop::collection::vec(
-            prop_oneof![Just(STRING), Just(OTHER), Just(f64::NAN), -9.0..9.0, (-9_i32..9).prop_map(f64::from), any::<f64>()],
+            prop_oneof![
+                Just(STRING),
+                Just(OTHER),
+                Just(f64::NAN),
+                -9.0..9.0,
+                (-9_i32..9).prop_map(f64::from),
+                any::<f64>(),
+            ],
             0..40,
         ),
         strings in any::<String>(),

@@ -110,8 +110,11 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn neighbours_keep_their_places_whatever_the_bytes(values in prop::collection::vec("[\\[\\]{}\",:0-9a \\\\]{0,6}", 1..12)) {
-        let replies: Vec<Reply> = values.iter().map(|v| Json::checked(v.clone().into_bytes()).map_or(Reply::Miss, Reply::Value)).collect();
+    fn neighbours_keep_their_places_whatever_the_bytes(
+        values in prop::collection::vec("[\\[\\]{}\",:0-9a \\\\]{0,6}", 1..12),
+    ) {
+        let reply = |text: &String| Json::checked(text.clone().into_bytes()).map_or(Reply::Miss, Reply::Value);
+        let replies: Vec<Reply> = values.iter().map(reply).collect();
         let mut text = String::from("[");
         splice::body(&mut text, 0, &replies);
         text.push(']');

@@ -202,7 +202,8 @@ fn what_the_socket_does_not_take_at_once_keeps_its_place() {
     assert_eq!(cache.shared().status.mode(), Mode::Redis);
 }
 
-/// Answers as a server did that knew passwords and no users: what nobody here can start any more. Says to each command what `said` makes of its words.
+/// Answers as a server did that knew passwords and no users: what nobody here can start any more. Says to each command
+/// what `said` makes of its words.
 fn old_server(said: impl Fn(&[String]) -> String + Send + 'static) -> u16 {
     use std::io::{Read, Write};
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");

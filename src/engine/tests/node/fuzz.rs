@@ -1,4 +1,5 @@
-//! What anyone may send: URLs, options of calls, and replies of a server that is none. Nothing panics, nothing secret is said, and every call gets one answer.
+//! What anyone may send: URLs, options of calls, and replies of a server that is none. Nothing panics, nothing secret
+//! is said, and every call gets one answer.
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};

@@ -8,7 +8,9 @@ use crate::engine::task::queue::Queue;
 
 proptest! {
     #[test]
-    fn the_earliest_deadline_is_that_of_a_look_at_all(steps in prop::collection::vec(prop::option::of(0_u64..50), 1..200)) {
+    fn the_earliest_deadline_is_that_of_a_look_at_all(
+        steps in prop::collection::vec(prop::option::of(0_u64..50), 1..200),
+    ) {
         let now = Instant::now();
         let (mut queue, mut all) = (Queue::default(), std::collections::VecDeque::new());
         for step in steps {
