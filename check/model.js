@@ -129,8 +129,14 @@ function* expiry({ reads, expiries }) {
 /** G5: in Redis a key has the time left that its value was given, with it or by an `expire` that found it. */
 function* timed({ ops, reads, writes, expiries, left }) {
   for (const { op, key, write, due } of lives(ops, reads, writes, left)) {
+    // `false` is Redis' word only where Redis answered: a call that ran into an outage was answered in process, and may
+    // have taken effect in Redis all the same.
     const given = expiries.filter(
-      (each) => each.key === key && each.until > write.start && each.start < op.end && each.result !== false,
+      (each) =>
+        each.key === key &&
+        each.until > write.start &&
+        each.start < op.end &&
+        (each.result !== false || each.where !== 'redis'),
     );
     const dues = [write.op, ...given].map((each) => {
       const from = each === write.op ? write.stored : each.start;
