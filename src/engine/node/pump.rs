@@ -84,11 +84,26 @@ impl Pump {
         self.sent.is_empty() && self.behind.is_empty()
     }
 
-    /// A job of a caller.
-    pub fn start(&mut self, mut job: Job, now: Instant) {
-        if self.stalled {
+    /// A job of a caller. Jobs that wait behind another one go first, though that be planned by now: the order of the
+    /// jobs is the order on the wire.
+    pub fn start(&mut self, job: Job, now: Instant) {
+        if self.stalled || !self.behind.is_empty() {
             return self.behind.push_back(job);
         }
+        self.begin(job, now);
+    }
+
+    /// Starts a job that waited behind another one, should that be planned; whether there was one.
+    pub fn start_next(&mut self, now: Instant) -> bool {
+        if self.stalled {
+            return false;
+        }
+        let Some(job) = self.behind.pop_front() else { return false };
+        self.begin(job, now);
+        true
+    }
+
+    fn begin(&mut self, mut job: Job, now: Instant) {
         if let Work::Batch(batch) = &mut job.work {
             batch.render();
             let ms = clock::millis_of(now);
@@ -100,16 +115,6 @@ impl Pump {
             }
         }
         self.plan(job, Tokens::new(), now);
-    }
-
-    /// Starts a job that waited behind another one, should that be planned; whether there was one.
-    pub fn start_next(&mut self, now: Instant) -> bool {
-        if self.stalled {
-            return false;
-        }
-        let Some(job) = self.behind.pop_front() else { return false };
-        self.start(job, now);
-        true
     }
 
     pub(super) fn plan(&mut self, mut job: Job, tokens: Tokens, now: Instant) {

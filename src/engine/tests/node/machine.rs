@@ -16,6 +16,7 @@ use crate::engine::cache::options::{Given, Options};
 use crate::engine::cache::shared::{Gate, Shared};
 use crate::engine::cache::status::Mode;
 use crate::engine::call::batch::{Batch, Op};
+use crate::engine::call::extras::{self, Extras};
 use crate::engine::call::reply::Reply;
 use crate::engine::call::sink::{ReplyTo, Sink, Versions};
 use crate::engine::net::resp::{Message, Parser};
@@ -189,6 +190,21 @@ impl World {
         self.now = until;
     }
 
+    /// A write with a tag whose token must be asked for first.
+    fn set_tagged(&mut self, id: u32, key: &str, value: &str) {
+        let end = key.len() as u32;
+        let mut batch = Batch { text: format!("{key}{value}"), ..Batch::default() };
+        batch.extras.push(Extras { tags: vec!["t".into()], ..extras::NONE.clone() });
+        batch.ops.push(Op::Set {
+            key: Span { start: 0, end },
+            value: Span { start: end, end: end + value.len() as u32 },
+            ttl: Ttl::Millis(60_000),
+            more: Some(0),
+        });
+        let to = ReplyTo { sink: self.listener.clone(), id };
+        self.node.call(Job::new(self.cache.clone(), Work::Batch(batch), to), self.now);
+    }
+
     fn call(&mut self, id: u32, key: &str, value: Option<&str>) {
         let mut batch = Batch { text: format!("{key}{}", value.unwrap_or_default()), ..Batch::default() };
         let end = key.len() as u32;
@@ -228,6 +244,23 @@ fn a_node_serves_over_whatever_carries_its_bytes_in_any_pieces() {
         assert_eq!((world.reply(1), world.reply(2)), (Some(vec![Reply::Done]), value("\"v\"")), "pieces of {piece}");
         assert_eq!(world.server.stored["app:k"], "\"v\"");
     }
+}
+
+#[test]
+fn jobs_that_waited_for_the_tokens_of_another_one_go_in_front_of_those_that_come_then() {
+    let mut world = World::new(Server::default());
+    world.settle();
+    world.set_tagged(1, "tagged", "1");
+    world.call(2, "k", Some("1"));
+    world.call(3, "k", Some("2"));
+    // The tokens come, and with them the next job, before those that waited were started.
+    let sent = std::mem::take(world.node.output());
+    let replies = world.server.answer(&sent);
+    world.node.read(&replies, world.now);
+    world.call(4, "k", Some("3"));
+    world.settle();
+    assert_eq!(world.server.stored["app:k"], "3", "the last call of a key is the last that is stored");
+    assert_eq!(world.reply(4), Some(vec![Reply::Done]));
 }
 
 #[test]
