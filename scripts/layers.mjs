@@ -26,7 +26,7 @@ export const ENGINE = [
   'front',
 ];
 /** The same for src/js; its index.js uses them all, and none of them uses it. */
-export const JS = ['base', 'addon', 'options', 'value', 'hot', 'bridge', 'once', 'cache'];
+export const JS = ['base', 'addon', 'options', 'config', 'value', 'hot', 'bridge', 'once', 'cache'];
 /** Folders hold no more files than this, so that one look takes them in. */
 const MAX_FILES = 10;
 /** Lines of a file. A shorter one is a part of its neighbour, but for lists of modules and leaves that nothing fits. */

@@ -12,7 +12,7 @@ use crate::engine::cache::options::{Given, Options};
 use crate::engine::front;
 use crate::engine::tier::budget::Held;
 
-/// Options as `src/js/options/config.js` gathers them.
+/// Options as `src/js/config.js` gathers them.
 #[napi(object, object_to_js = false)]
 pub struct GivenOptions {
     pub url: Option<String>,

@@ -8,7 +8,7 @@
 const { inspect } = require('node:util');
 const { HoldfastError } = require('./base/errors.js');
 const { setImmediate } = require('./base/host.js');
-const config = require('./options/config.js');
+const config = require('./config.js');
 const { Cache } = require('./cache/cache.js');
 
 const FUNCTIONS = /** @type {const} */ ([

@@ -19,7 +19,7 @@ const {
   ttlOf,
 } = require('../options/arguments.js');
 const { extraProblem } = require('../options/certificates.js');
-const config = require('../options/config.js');
+const config = require('../config.js');
 const { tellLogger } = require('../options/logging.js');
 const { codecOf } = require('../value/codec.js');
 const { Hot } = require('../hot/hot.js');
@@ -50,7 +50,7 @@ const flights = new Flights();
 
 class Cache {
   /**
-   * @param {() => import('../options/config').Config} configure
+   * @param {() => import('../config').Config} configure
    * @param {boolean} tolerant a configuration that does not parse causes a warning and memory mode; else it throws
    */
   constructor(configure, tolerant) {
@@ -337,7 +337,7 @@ class Cache {
   }
 }
 
-/** @param {import('../options/config').Config} settings */
+/** @param {import('../config').Config} settings */
 function openHandle(settings) {
   const handle = native.open(/** @type {Bridge} */ (bridge).native, settings.given);
   if (handle instanceof native.CacheHandle) return handle;

@@ -1,11 +1,11 @@
 // The configuration of a cache: environment and options, gathered for Rust, which checks the parts that are its own.
 'use strict';
 
-const { flag, number, variable } = require('../base/environment.js');
-const { misconfigured } = require('../base/errors.js');
-const { isPlain, ownOf, toMs } = require('./arguments.js');
-const { caOption, extraCertificates } = require('./certificates.js');
-const { loggerOfEnvironment, loggerOption } = require('./logging.js');
+const { flag, number, variable } = require('./base/environment.js');
+const { misconfigured } = require('./base/errors.js');
+const { isPlain, ownOf, toMs } = require('./options/arguments.js');
+const { caOption, extraCertificates } = require('./options/certificates.js');
+const { loggerOfEnvironment, loggerOption } = require('./options/logging.js');
 
 const OPTIONS = [
   'url',
@@ -36,7 +36,7 @@ const LARGEST_MAX_VALUE_BYTES = 256 * 1024 * 1024;
 /**
  * `hot`: hot values are held. `insecure`: any certificate is accepted. `given`: the options for Rust, on an object that
  * inherits nothing, as the binding also reads names that are absent.
- * @typedef {{ ttl: number, logger: import('../../../index').Logger | null, insecure: boolean, hot: boolean,
+ * @typedef {{ ttl: number, logger: import('../../index').Logger | null, insecure: boolean, hot: boolean,
  *   frozen: boolean, codec: CodecName, maxValueBytes: number, given: any }} Config
  */
 
