@@ -1,8 +1,8 @@
 //! Walks over an in-process store: sweeps, counts, and what has expired.
 //!
 //! Looking at a million entries takes some 100 ms, and whoever does it at one go holds up the event loop, or every
-//! other cache's calls on the engine's thread. So a walk goes in steps of half a millisecond with a round of the
-//! engine's thread between two. It takes a shard's lock for one entry, never for a shard. What it is about to remove is
+//! other cache's calls on the engine's thread. So a walk goes in steps, with a round of the engine's
+//! thread between two. It takes a shard's lock for one entry, never for a shard. What it is about to remove is
 //! hidden meanwhile (marks.rs), so nobody needs to wait for its end but who asked for the number. A small store is
 //! walked where the call is.
 
@@ -19,8 +19,10 @@ use crate::engine::tier::memory::{Entry, Memory};
 
 /// A store that never had more entries than this is walked at once: less than a millisecond.
 const SMALL: u64 = 2_000;
-/// Entries that a step looks at: half a millisecond's work where it removes all of them.
-const STEP: usize = 1_000;
+/// Entries that a step looks at. A walk is given its time and asks no clock, so a step is counted and not timed.
+const STEP: usize = 5_000;
+/// The removal of an entry counts as so many looks.
+const REMOVAL: usize = 5;
 /// Between two steps, in which the engine's other work goes on.
 const PAUSE: Duration = Duration::from_millis(1);
 /// How many entries a step of the walk in the background looks at, and the pause between two steps: 200,000 entries a
@@ -64,7 +66,7 @@ impl Memory {
     pub fn sweep_at_once(&self, mark: &Mark) -> u64 {
         if !mark.is_swept() {
             let over = self.marks.closed();
-            self.map.iter().for_each(|(key, entry)| self.drop_if_hidden(&key, &entry));
+            self.map.iter().for_each(|(key, entry)| _ = self.drop_if_hidden(&key, &entry));
             self.marks.lift(&over);
         }
         mark.removed()
@@ -79,7 +81,7 @@ impl Memory {
             self.marks.raise_floor();
         }
         if self.is_small() {
-            self.map.iter().for_each(|(key, entry)| self.drop_if_hidden(&key, &entry));
+            self.map.iter().for_each(|(key, entry)| _ = self.drop_if_hidden(&key, &entry));
             self.settle();
         } else {
             self.stirred.raise();
@@ -91,7 +93,11 @@ impl Memory {
     pub async fn count(&self, prefix: &str, timers: &Timers) -> u64 {
         let mut count = 0;
         let now = now_ms();
-        self.walk(timers, |key, entry| count += u64::from(self.counts(prefix, key, entry, now))).await;
+        let look = |key: &Arc<str>, entry: &Entry| {
+            count += u64::from(self.counts(prefix, key, entry, now));
+            false
+        };
+        self.walk(timers, look).await;
         count
     }
 
@@ -106,25 +112,25 @@ impl Memory {
         entry.deadline > now && key.strip_prefix(prefix).is_some_and(is_callers) && !self.marks.hides(key, entry.stamp)
     }
 
-    async fn walk(&self, timers: &Timers, mut visit: impl FnMut(&Arc<str>, &Entry)) {
-        let mut entries = self.map.iter();
-        loop {
-            let mut seen = 0;
-            for (key, entry) in entries.by_ref().take(STEP) {
-                seen += 1;
-                visit(&key, &entry);
+    /// `visit` says whether it removed the entry.
+    async fn walk(&self, timers: &Timers, mut visit: impl FnMut(&Arc<str>, &Entry) -> bool) {
+        let mut work = 0;
+        for (key, entry) in self.map.iter() {
+            work += if visit(&key, &entry) { REMOVAL } else { 1 };
+            if work >= STEP {
+                work = 0;
+                timers.sleep(PAUSE).await;
             }
-            if seen < STEP {
-                return;
-            }
-            timers.sleep(PAUSE).await;
         }
     }
 
-    fn drop_if_hidden(&self, key: &str, entry: &Entry) {
-        if self.marks.hides(key, entry.stamp) {
+    /// Whether it did.
+    fn drop_if_hidden(&self, key: &str, entry: &Entry) -> bool {
+        let hidden = self.marks.hides(key, entry.stamp);
+        if hidden {
             self.drop_hidden(key, now_ms());
         }
+        hidden
     }
 
     /// Removes expired entries, and those that `clear` dropped, for as long as the store is in use.
