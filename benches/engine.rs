@@ -78,7 +78,7 @@ fn near(bytes: usize) -> (Near, Vec<String>) {
 }
 
 fn fill(near: &Near, key: &str, value: &str) {
-    if let Some(ticket) = near.expect(key) {
+    if let Some(ticket) = near.reserve(key) {
         near.fill(key, ticket, value, None, TTL, now_ms());
     }
 }

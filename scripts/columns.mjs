@@ -180,7 +180,7 @@ export function reflow(file, text) {
   return lines.join('\n');
 }
 
-/** The tracked files below the given names, or all that are checked by now. */
+/** The tracked files below the given names, or all of them, but for those that programs write. */
 function filesOf(names) {
   // A checkout that another user owns, as in a container, is fine here: nothing of it is run.
   const git = ['-c', 'safe.directory=*', 'ls-files', '-z', '--', ...names];

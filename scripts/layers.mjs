@@ -29,7 +29,7 @@ export const ENGINE = [
 export const JS = ['base', 'addon', 'options', 'config', 'value', 'hot', 'bridge', 'once', 'cache'];
 /** Folders hold no more files than this, so that one look takes them in. */
 const MAX_FILES = 10;
-/** Lines of a file. A shorter one is a part of its neighbour, but for lists of modules and leaves that nothing fits. */
+/** Files have no more lines than this. */
 const MAX_LINES = 350;
 
 const read = (file) => readFileSync(join(root, file), 'utf8');

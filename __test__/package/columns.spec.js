@@ -1,19 +1,9 @@
 // The check of the columns (scripts/columns.mjs): it finds lines that are too long, and reflows comments and Markdown.
 'use strict';
 
-const { pathToFileURL } = require('node:url');
-const path = require('node:path');
-const { execFileSync } = require('node:child_process');
-const { ROOT } = require('../support/holdfast');
+const { askerOf } = require('../support/ask-script');
 
-/** What a function of the check returns; Jest's own `import` needs a flag. */
-function ask(name, ...args) {
-  const url = pathToFileURL(path.join(ROOT, 'scripts/columns.mjs'));
-  const source = `const check = await import(${JSON.stringify(url)});
-    console.log(JSON.stringify(check[${JSON.stringify(name)}](...${JSON.stringify(args)})));`;
-  return JSON.parse(execFileSync(process.execPath, ['--input-type=module', '-e', source], { encoding: 'utf8' }));
-}
-
+const ask = askerOf('columns.mjs');
 const words = (count) => Array.from({ length: count }, () => 'word').join(' ');
 const LONG = words(30);
 const LONG_WORD = 'x'.repeat(150);

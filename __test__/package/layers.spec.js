@@ -1,29 +1,21 @@
 // The check of the layers (scripts/layers.mjs): it passes for the code as it is, and finds what it is there to find.
 'use strict';
 
-const { pathToFileURL } = require('node:url');
-const path = require('node:path');
-const { execFileSync } = require('node:child_process');
-const { ROOT } = require('../support/holdfast');
+const { askerOf } = require('../support/ask-script');
 
-/** What the functions of the check say; Jest's own `import` needs a flag. */
-function say(expression) {
-  const url = pathToFileURL(path.join(ROOT, 'scripts/layers.mjs'));
-  const source = `const check = await import(${JSON.stringify(url)}); console.log(JSON.stringify(${expression} ?? null));`;
-  return JSON.parse(execFileSync(process.execPath, ['--input-type=module', '-e', source], { encoding: 'utf8' }));
-}
+const ask = askerOf('layers.mjs');
 
 test('the layers are as they are said to be', () => {
-  expect(say('check.faults()')).toEqual([]);
+  expect(ask('faults')).toEqual([]);
 });
 
 test('a line that reaches back is named, with what it uses', () => {
   const edge = { from: 'src/engine/base/clock.rs', line: 7, to: 'src/engine/node/pump.rs' };
-  expect(say(`check.reachingBack([${JSON.stringify(edge)}], 'src/engine', check.ENGINE)`)).toEqual([
+  expect(ask('reachingBack', [edge], 'src/engine', ask('ENGINE'))).toEqual([
     'src/engine/base/clock.rs:7 uses src/engine/node/pump.rs: base stands above node',
   ]);
   const forth = { from: edge.to, line: 7, to: edge.from };
-  expect(say(`check.reachingBack([${JSON.stringify(forth)}], 'src/engine', check.ENGINE)`)).toEqual([]);
+  expect(ask('reachingBack', [forth], 'src/engine', ask('ENGINE'))).toEqual([]);
 });
 
 test('in src/js, too; and no layer uses its index.js, which uses them all', () => {
@@ -33,7 +25,7 @@ test('in src/js, too; and no layer uses its index.js, which uses them all', () =
     { from: 'src/js/cache/cache.js', line: 9, to: 'src/js/index.js' },
     { from: 'src/js/index.js', line: 9, to: 'src/js/cache/cache.js' },
   ];
-  expect(say(`check.reachingBack(${JSON.stringify(edges)}, 'src/js', check.JS)`)).toEqual([
+  expect(ask('reachingBack', edges, 'src/js', ask('JS'))).toEqual([
     'src/js/base/host.js:7 uses src/js/cache/cache.js: base stands above cache',
     'src/js/cache/cache.js:9 uses src/js/index.js: cache stands above index',
   ]);
@@ -41,7 +33,7 @@ test('in src/js, too; and no layer uses its index.js, which uses them all', () =
 
 test('a file in no layer is named, and a layer without a file', () => {
   const files = ['src/js/index.js', 'src/js/one/a.js', 'src/js/elsewhere/b.js', 'src/js/flat.js'];
-  const named = say(`check.outsideOf(${JSON.stringify(files)}, 'src/js', ['one', 'two'])`);
+  const named = ask('outsideOf', files, 'src/js', ['one', 'two']);
   expect(named).toHaveLength(3);
   expect(named[0]).toMatch(/^src\/js\/elsewhere\/b\.js: elsewhere is no layer/);
   expect(named[1]).toMatch(/^src\/js\/flat\.js: flat is no layer/);
@@ -55,8 +47,8 @@ test('a circle is found, however long', () => {
     ['x', 'a'],
     ['c', 'a'],
   ].map(([from, to]) => ({ from, to }));
-  expect(say(`check.circleOf(${JSON.stringify(edges)})`)).toEqual(['a', 'b', 'c', 'a']);
-  expect(say(`check.circleOf(${JSON.stringify(edges.slice(0, 3))})`)).toBeNull();
+  expect(ask('circleOf', edges)).toEqual(['a', 'b', 'c', 'a']);
+  expect(ask('circleOf', edges.slice(0, 3))).toBeNull();
 });
 
 test('paths are read from nested lists and from code, and not from comments and strings', () => {
@@ -65,7 +57,7 @@ test('paths are read from nested lists and from code, and not from comments and 
     'use crate::engine::{base::{clock, key::Prefix}, call};',
     'fn f() { crate::engine::tier::near::get("crate::engine::no::string") }',
   ].join('\n');
-  expect(say(`check.pathsIn(${JSON.stringify(source)})`)).toEqual([
+  expect(ask('pathsIn', source)).toEqual([
     { path: 'crate::engine::base::clock', line: 2 },
     { path: 'crate::engine::base::key::Prefix', line: 2 },
     { path: 'crate::engine::call', line: 2 },
@@ -80,14 +72,14 @@ test('in JavaScript they are read from code and from JSDoc types, and not from c
     "const fs = require('node:fs');",
     "/** @param {import('./lane').Lane} lane */",
   ].join('\n');
-  expect(say(`check.pathsInScript(${JSON.stringify(source)})`)).toEqual([
+  expect(ask('pathsInScript', source)).toEqual([
     { path: '../base/host', line: 2, type: false },
     { path: './lane', line: 4, type: true },
   ]);
 });
 
 test('a drawing that no longer fits is named', () => {
-  const [engine, js, way] = say("check.drawingFaults('# nothing drawn')");
+  const [engine, js, way] = ask('drawingFaults', '# nothing drawn');
   expect(engine).toMatch(/draws the layers .*src\/engine/);
   expect(js).toMatch(/draws the layers .*src\/js/);
   expect(way).toMatch("draws no call's way");

@@ -2,8 +2,8 @@
 //!
 //! An allocator keeps blocks of certain sizes, and gives the next larger one. The addon's (mimalloc, chosen in
 //! src/binding/mod.rs) has steps of 16 bytes up to 128, then four sizes between a power of two and the next, so a block
-//! takes up to a fifth more than was asked for. jemalloc's sizes are the same, glibc's are finer. Of a large block the
-//! end that nobody wrote to is no memory yet: there only pages count.
+//! takes up to a quarter more than was asked for. jemalloc's sizes are the same, glibc's are finer. Of a large block
+//! the end that nobody wrote to is no memory yet: there only pages count.
 
 /// Bytes before the contents of an `Arc<str>` or `Arc<[T]>`: its two counters.
 const COUNTERS: usize = 16;
@@ -35,7 +35,7 @@ mod tests {
     use super::block;
 
     #[test]
-    fn sizes_are_those_of_the_allocator() {
+    fn blocks_have_steps_of_16_bytes_then_four_sizes_up_to_each_power_of_two_then_pages() {
         let sizes = [
             (0, 0),
             (1, 16),

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use futures_channel::mpsc::{UnboundedReceiver, unbounded};
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
+use futures_util::stream::FusedStream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
@@ -118,8 +119,6 @@ struct Driver {
     /// None for a moment, while one that failed within is replaced.
     node: Option<Node>,
     jobs: UnboundedReceiver<Job>,
-    /// Somebody may still hand over jobs.
-    open: bool,
     socket: Option<Socket>,
     dial: Option<Dial>,
     timer: Timer,
@@ -136,7 +135,6 @@ impl Driver {
         Self {
             node: Some(node),
             jobs,
-            open: true,
             socket: None,
             dial: None,
             timer: Timer::new(),
@@ -235,16 +233,14 @@ impl Driver {
     fn poll_jobs(&mut self, node: &mut Node, context: &mut Context<'_>, now: Instant) -> bool {
         let mut any = false;
         for _ in 0..MAX_JOBS {
-            if !self.open {
+            // Nobody can hand over more, and the node knows.
+            if self.jobs.is_terminated() {
                 break;
             }
             match self.jobs.poll_next_unpin(context) {
                 Poll::Pending => break,
                 Poll::Ready(Some(job)) => node.call(job, now),
-                Poll::Ready(None) => {
-                    self.open = false;
-                    node.close(now);
-                }
+                Poll::Ready(None) => node.close(now),
             }
             any = true;
         }
@@ -259,7 +255,7 @@ impl Driver {
                 self.writing.clear();
                 self.writing.shrink_to(KEPT_BYTES);
                 self.written = 0;
-                std::mem::swap(&mut self.writing, node.output());
+                node.output(&mut self.writing);
             }
             let rest = self.writing.get(self.written..).unwrap_or_default();
             if rest.is_empty() {

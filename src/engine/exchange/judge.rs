@@ -3,7 +3,7 @@
 use std::iter::Peekable;
 use std::vec;
 
-use redis::{ServerError, Value};
+use redis::Value;
 
 use crate::engine::base::error::{CallError, Kind, Trouble};
 use crate::engine::base::text::Span;
@@ -207,9 +207,8 @@ impl Judge {
 
     /// A write, by its reply; `None` where there is none.
     fn write(&mut self, call: &Call<'_>, result: Option<Value>) -> Reply {
-        let is_forgotten = |error: &ServerError| error.code() == "NOSCRIPT";
         if let Some(Value::ServerError(error)) = &result
-            && is_forgotten(error)
+            && error.code() == "NOSCRIPT"
             && let Some(reply) = self.again(call)
         {
             return reply;

@@ -211,7 +211,7 @@ impl Planner {
         });
         run.keys += 1;
         run.command.arg(key);
-        let ticket = if cache.near { cache.shared().near.expect(key) } else { None };
+        let ticket = if cache.near { cache.shared().near.reserve(key) } else { None };
         // Without its time left, the age of an entry with grace is not known.
         let grace = flight.is_some_and(|f| f.ask.window > 0 || f.ask.beta > 0.0 || f.ask.early);
         let timed = ticket.is_some() || grace || cache.shared().has_grace();

@@ -109,7 +109,7 @@ fn ask_more(cache: &Cache, asked: Asked, mut keys: Vec<String>, now: u64) -> (Pi
     let rest = keys.split_off(keys.len().min(MAX_ASKED));
     let mut pipeline = Pipeline::with_capacity(keys.len() * 3);
     let journal = &cache.shared().journal;
-    let tickets = keys.iter().map(|key| cache.shared().near.expect(key)).collect();
+    let tickets = keys.iter().map(|key| cache.shared().near.reserve(key)).collect();
     let mut covered = Vec::with_capacity(keys.len());
     for key in &keys {
         covered.push(if make { journal.uncover(key) != Covered::No } else { journal.covers(key) });

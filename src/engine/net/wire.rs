@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_channel::oneshot;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use redis::{Pipeline, ServerError, Value};
 
 use crate::engine::base::error::{Kind, Trouble};
@@ -64,8 +64,11 @@ struct Waiting {
     values: Vec<Value>,
     mark: Option<u64>,
     /// The task that asked; none for the calls of the node.
-    task: Option<oneshot::Sender<Vec<Value>>>,
+    task: Option<Task>,
 }
+
+/// Where the replies go that a task asked for.
+type Task = oneshot::Sender<Vec<Value>>;
 
 /// The replies of a pipeline, errors of the server among them, or why there are none.
 pub type Replies = Result<Vec<Value>, Trouble>;
@@ -93,9 +96,7 @@ impl Wire {
 
     /// Asks before the server lets anybody ask for a mark: without one.
     pub fn greet(&self, pipeline: &Pipeline) -> impl Future<Output = Replies> + use<> {
-        let replies = self.put(pipeline, None);
-        let wire = self.clone();
-        async move { replies.await.map_err(|_| wire.why()) }
+        self.put(self.side.lock(), pipeline, None)
     }
 
     /// Sends a pipeline of the node, whose replies `reply` gives back.
@@ -107,10 +108,9 @@ impl Wire {
 
     /// Sends a pipeline; what it returns are its replies. The deadline is the caller's.
     pub fn request(&self, mut pipeline: Pipeline) -> impl Future<Output = Replies> + use<> {
-        let mark = self.side.lock().mark(&mut pipeline);
-        let replies = self.put(&pipeline, mark);
-        let wire = self.clone();
-        async move { replies.await.map_err(|_| wire.why()) }
+        let mut side = self.side.lock();
+        let mark = side.mark(&mut pipeline);
+        self.put(side, &pipeline, mark)
     }
 
     /// As `request`, with a deadline. One that is missed is an outage, whoever missed it.
@@ -132,10 +132,16 @@ impl Wire {
         }
     }
 
-    fn put(&self, pipeline: &Pipeline, mark: Option<u64>) -> oneshot::Receiver<Vec<Value>> {
+    fn put(
+        &self,
+        mut side: MutexGuard<'_, Side>,
+        pipeline: &Pipeline,
+        mark: Option<u64>,
+    ) -> impl Future<Output = Replies> + use<> {
         let (task, replies) = oneshot::channel();
-        self.side.lock().put(pipeline, mark, Some(task));
-        replies
+        side.put(pipeline, mark, Some(task));
+        let wire = self.clone();
+        async move { replies.await.map_err(|_| wire.why()) }
     }
 
     /// The connection is of no more use, whoever found it out: only a recovery undoes what is unknown now.
@@ -227,7 +233,7 @@ impl Side {
         Some(mark)
     }
 
-    fn put(&mut self, pipeline: &Pipeline, mark: Option<u64>, task: Option<oneshot::Sender<Vec<Value>>>) {
+    fn put(&mut self, pipeline: &Pipeline, mark: Option<u64>, task: Option<Task>) {
         // Closed: dropping the sender tells the task.
         if !self.open {
             return;

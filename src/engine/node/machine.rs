@@ -59,7 +59,6 @@ pub struct Node {
     waiting: VecDeque<Job>,
     wishes: VecDeque<Wish>,
     inbound: Inbound,
-    unsent: Vec<u8>,
     backoff: Backoff,
     /// What was said already of what the ACL denies.
     told: Denied,
@@ -79,7 +78,6 @@ impl Node {
             waiting: VecDeque::new(),
             wishes: VecDeque::new(),
             inbound: Inbound::default(),
-            unsent: Vec::new(),
             backoff: Backoff::default(),
             told: Denied::default(),
             old: None,
@@ -103,12 +101,11 @@ impl Node {
         matches!(self.state, State::Ended)
     }
 
-    /// Bytes to be written. Whoever writes takes them out.
-    pub fn output(&mut self) -> &mut Vec<u8> {
-        if let Some(wire) = self.state.wire().cloned() {
-            wire.output(&mut self.unsent);
+    /// Moves the bytes that are to be written to the end of `to`.
+    pub fn output(&self, to: &mut Vec<u8>) {
+        if let Some(wire) = self.state.wire() {
+            wire.output(to);
         }
-        &mut self.unsent
     }
 
     /// Work of a caller.
@@ -311,7 +308,6 @@ impl Node {
         self.wishes.clear();
         self.wishes.push_back(Wish::Close);
         self.inbound = Inbound::default();
-        self.unsent = Vec::new();
         if let Some(wire) = self.state.wire() {
             wire.close();
         }

@@ -84,8 +84,7 @@ impl Pump {
         self.sent.is_empty() && self.behind.is_empty()
     }
 
-    /// A job of a caller. Jobs that wait behind another one go first, though that be planned by now: the order of the
-    /// jobs is the order on the wire.
+    /// Starts a job of a caller, or puts it behind those that still wait: jobs go to the wire in their order.
     pub fn start(&mut self, job: Job, now: Instant) {
         if self.stalled || !self.behind.is_empty() {
             return self.behind.push_back(job);
@@ -93,7 +92,7 @@ impl Pump {
         self.begin(job, now);
     }
 
-    /// Starts a job that waited behind another one, should that be planned; whether there was one.
+    /// Starts the first job that waits, unless the one in front of it still waits for tokens; whether it started one.
     pub fn start_next(&mut self, now: Instant) -> bool {
         if self.stalled {
             return false;

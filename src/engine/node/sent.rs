@@ -9,8 +9,7 @@ use crate::engine::base::clock::now_ms;
 use crate::engine::base::pattern::Pattern;
 use crate::engine::cache::job::{Job, Work};
 use crate::engine::cache::namespace::Cache;
-use crate::engine::exchange::plan::Plan;
-use crate::engine::exchange::plan::Verdict;
+use crate::engine::exchange::plan::{Plan, Verdict};
 use crate::engine::exchange::tokens::Asked;
 
 /// A pipeline under way.
@@ -78,9 +77,7 @@ impl InFlight {
         std::mem::take(&mut verdict.answers).send();
         verdict
     }
-}
 
-impl InFlight {
     /// The replies that hold a part of a header, if any, and the commands that read all of it.
     pub(super) fn cut(&self, values: &[Value]) -> Option<(Vec<usize>, Pipeline)> {
         self.plan.as_ref()?.cut(values)

@@ -15,8 +15,7 @@ use crate::engine::cache::options::{Given, Options};
 use crate::engine::cache::status::Mode;
 use crate::engine::call::batch::{Batch, Op};
 use crate::engine::call::reply::{Reply, Submitted};
-use crate::engine::call::sink::Versions;
-use crate::engine::call::sink::{ReplyTo, Sink};
+use crate::engine::call::sink::{ReplyTo, Sink, Versions};
 use crate::engine::front::{self, Front};
 
 /// A client of the engine that remembers what it was told.

@@ -166,7 +166,7 @@ impl Near {
     }
 
     /// Before a read of `key` is sent: its ticket, unless another read of it is under way, which will fill.
-    pub fn expect(&self, key: &str) -> Option<u64> {
+    pub fn reserve(&self, key: &str) -> Option<u64> {
         if !self.is_armed() {
             return None;
         }

@@ -166,7 +166,7 @@ impl World {
                     self.node.connected(Peer::default(), self.now);
                 }
             }
-            let sent = std::mem::take(self.node.output());
+            let sent = self.sent();
             if !sent.is_empty() && self.connected && !self.stopped {
                 went_on = true;
                 let replies = self.server.answer(&sent);
@@ -190,36 +190,37 @@ impl World {
         self.now = until;
     }
 
-    /// A write with a tag whose token must be asked for first.
+    fn call(&mut self, id: u32, key: &str, value: Option<&str>) {
+        self.submit(id, key, value, Batch::default());
+    }
+
+    /// A write with a tag, whose token must be asked for first.
     fn set_tagged(&mut self, id: u32, key: &str, value: &str) {
-        let end = key.len() as u32;
-        let mut batch = Batch { text: format!("{key}{value}"), ..Batch::default() };
-        batch.extras.push(Extras { tags: vec!["t".into()], ..extras::NONE.clone() });
-        batch.ops.push(Op::Set {
-            key: Span { start: 0, end },
-            value: Span { start: end, end: end + value.len() as u32 },
-            ttl: Ttl::Millis(60_000),
-            more: Some(0),
+        let tagged = Extras { tags: vec!["t".into()], ..extras::NONE.clone() };
+        self.submit(id, key, Some(value), Batch { extras: vec![tagged], ..Batch::default() });
+    }
+
+    fn submit(&mut self, id: u32, key: &str, value: Option<&str>, mut batch: Batch) {
+        batch.text = format!("{key}{}", value.unwrap_or_default());
+        let (end, all) = (key.len() as u32, batch.text.len() as u32);
+        let key = Span { start: 0, end };
+        batch.ops.push(match value {
+            None => Op::Get { key, early: false, hot: false },
+            Some(_) => Op::Set {
+                key,
+                value: Span { start: end, end: all },
+                ttl: Ttl::Millis(60_000),
+                more: if batch.extras.is_empty() { None } else { Some(0) },
+            },
         });
         let to = ReplyTo { sink: self.listener.clone(), id };
         self.node.call(Job::new(self.cache.clone(), Work::Batch(batch), to), self.now);
     }
 
-    fn call(&mut self, id: u32, key: &str, value: Option<&str>) {
-        let mut batch = Batch { text: format!("{key}{}", value.unwrap_or_default()), ..Batch::default() };
-        let end = key.len() as u32;
-        let span = Span { start: 0, end };
-        batch.ops.push(match value {
-            None => Op::Get { key: span, early: false, hot: false },
-            Some(value) => Op::Set {
-                key: span,
-                value: Span { start: end, end: end + value.len() as u32 },
-                ttl: Ttl::Millis(60_000),
-                more: None,
-            },
-        });
-        let to = ReplyTo { sink: self.listener.clone(), id };
-        self.node.call(Job::new(self.cache.clone(), Work::Batch(batch), to), self.now);
+    fn sent(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        self.node.output(&mut bytes);
+        bytes
     }
 
     fn reply(&self, id: u32) -> Option<Vec<Reply>> {
@@ -254,7 +255,7 @@ fn jobs_that_waited_for_the_tokens_of_another_one_go_in_front_of_those_that_come
     world.call(2, "k", Some("1"));
     world.call(3, "k", Some("2"));
     // The tokens come, and with them the next job, before those that waited were started.
-    let sent = std::mem::take(world.node.output());
+    let sent = world.sent();
     let replies = world.server.answer(&sent);
     world.node.read(&replies, world.now);
     world.call(4, "k", Some("3"));

@@ -6,8 +6,7 @@ use std::time::Instant;
 use crate::engine::base::clock::Ttl;
 use crate::engine::task::executor::Tasks;
 use crate::engine::tests::leaps::run_until;
-use crate::engine::tier::budget::Bounded;
-use crate::engine::tier::budget::{Budget, Held};
+use crate::engine::tier::budget::{Bounded, Budget, Held};
 use crate::engine::tier::memory::Memory;
 
 const MAX: u64 = 8 << 20;

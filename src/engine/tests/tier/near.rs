@@ -3,8 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 
-use crate::engine::base::clock::Ttl;
-use crate::engine::base::clock::now_ms;
+use crate::engine::base::clock::{Ttl, now_ms};
 use crate::engine::base::key::Prefix;
 use crate::engine::base::pattern::Pattern;
 use crate::engine::base::text::Json;
@@ -46,8 +45,8 @@ fn value(near: &Near, key: &str) -> Option<Arc<str>> {
 #[test]
 fn a_reply_fills_its_placeholder_and_nothing_else() {
     let near = armed();
-    let ticket = near.expect("k").expect("the first read fills");
-    assert_eq!(near.expect("k"), None, "the second one of the same key does not");
+    let ticket = near.reserve("k").expect("the first read fills");
+    assert_eq!(near.reserve("k"), None, "the second one of the same key does not");
     near.fill("k", ticket, "1", None, TTL, 0);
     assert_eq!(value(&near, "k").as_deref(), Some("1"));
     near.fill("other", ticket, "2", None, TTL, 0);
@@ -57,9 +56,9 @@ fn a_reply_fills_its_placeholder_and_nothing_else() {
 #[test]
 fn a_push_before_the_reply_keeps_the_reply_out() {
     let near = armed();
-    let old = near.expect("k").expect("fills");
+    let old = near.reserve("k").expect("fills");
     near.invalidate("k");
-    let new = near.expect("k").expect("a later read has a ticket of its own");
+    let new = near.reserve("k").expect("a later read has a ticket of its own");
     near.fill("k", old, "\"old\"", None, TTL, 0);
     assert_eq!(value(&near, "k"), None);
     near.fill("k", new, "\"new\"", None, TTL, 0);
@@ -70,9 +69,9 @@ fn a_push_before_the_reply_keeps_the_reply_out() {
 fn a_null_push_and_a_lost_connection_end_entries_and_placeholders() {
     for end in [Near::flush, lose] {
         let near = armed();
-        let ticket = near.expect("kept").expect("fills");
+        let ticket = near.reserve("kept").expect("fills");
         near.fill("kept", ticket, "1", None, TTL, 0);
-        let under_way = near.expect("under way").expect("fills");
+        let under_way = near.reserve("under way").expect("fills");
         end(&near);
         near.fill("under way", under_way, "1", None, TTL, 0);
         assert_eq!((value(&near, "kept"), value(&near, "under way")), (None, None));
@@ -82,9 +81,9 @@ fn a_null_push_and_a_lost_connection_end_entries_and_placeholders() {
 #[test]
 fn without_tracking_nothing_is_kept() {
     let near = unarmed();
-    assert_eq!(near.expect("k"), None);
+    assert_eq!(near.reserve("k"), None);
     near.arm(u64::MAX);
-    let ticket = near.expect("k").expect("fills");
+    let ticket = near.reserve("k").expect("fills");
     near.fill("k", ticket, "1", None, TTL, 0);
     near.disarm(0);
     assert_eq!(value(&near, "k"), None);
@@ -93,7 +92,7 @@ fn without_tracking_nothing_is_kept() {
 #[test]
 fn the_deadline_counts_from_when_the_read_was_sent() {
     let near = armed();
-    let ticket = near.expect("k").expect("fills");
+    let ticket = near.reserve("k").expect("fills");
     near.fill("k", ticket, "1", None, Ttl::Millis(100), 1_000);
     assert!(near.get("k", AGE, 1_099).is_some());
     assert!(near.get("k", AGE, 1_100).is_none());
@@ -102,7 +101,7 @@ fn the_deadline_counts_from_when_the_read_was_sent() {
 #[test]
 fn each_reader_takes_only_what_is_young_enough_for_it_whoever_had_it_put_away() {
     let near = armed();
-    let ticket = near.expect("k").expect("nothing is under way");
+    let ticket = near.reserve("k").expect("nothing is under way");
     near.fill("k", ticket, "1", None, TTL, 1_000);
     let until = |age, now| near.get("k", age, now).map(|hit| hit.deadline);
     assert_eq!(until(50, 1_049), Some(1_050), "a hot value made of it ends with its reader's patience");
@@ -331,7 +330,7 @@ fn a_read_that_was_queued_before_a_write_and_planned_after_its_first_fence_fills
 fn nothing_is_served_that_nobody_vouched_for_lately() {
     let near = unarmed();
     near.arm(1_000);
-    let ticket = near.expect("k").expect("fills");
+    let ticket = near.reserve("k").expect("fills");
     near.fill("k", ticket, "1", None, TTL, 0);
     let served = |now| near.get("k", AGE, now).is_some();
     assert!(served(1_000) && !served(1_001), "the process may have been stopped since");
