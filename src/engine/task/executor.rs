@@ -126,3 +126,28 @@ impl Drop for Tasks {
         self.spawner.0.driven.store(false, Ordering::SeqCst);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::{Context, Waker};
+    use std::time::Instant;
+
+    use super::Tasks;
+
+    #[test]
+    fn a_task_that_panics_ends_alone_and_one_that_nobody_keeps_ends_early() {
+        let mut tasks = Tasks::new(Instant::now());
+        let done = Arc::new(AtomicUsize::new(0));
+        let count = |done: Arc<AtomicUsize>| async move { _ = done.fetch_add(1, Ordering::SeqCst) };
+        tasks.spawner().spawn(async { panic!("within a task") });
+        drop(tasks.spawner().spawn_for(count(done.clone())));
+        let kept = tasks.spawner().spawn_for(count(done.clone()));
+        tasks.spawner().spawn(count(done.clone()));
+        tasks.poll(&mut Context::from_waker(Waker::noop()));
+        assert_eq!(done.load(Ordering::SeqCst), 2);
+        assert!(tasks.is_empty());
+        drop(kept);
+    }
+}

@@ -154,6 +154,9 @@ mod tests {
         timers.set(start + Duration::from_secs(2));
         assert_eq!((&mut late).now_or_never(), Some(Err(Late)));
         drop(late);
-        assert_eq!(timers.next(), None);
+        let mut left = timers.sleep(Duration::from_secs(1));
+        assert_eq!((&mut left).now_or_never(), None);
+        drop(left);
+        assert_eq!(timers.next(), None, "nor does whoever waits no more");
     }
 }

@@ -20,7 +20,7 @@ use crate::engine::call::extras::{self, Extras};
 use crate::engine::call::reply::Reply;
 use crate::engine::call::sink::{ReplyTo, Sink, Versions};
 use crate::engine::net::resp::{Message, Parser};
-use crate::engine::net::wire::HELD_UP;
+use crate::engine::net::wire::{HELD_UP, closed};
 use crate::engine::node::handshake::Peer;
 use crate::engine::node::machine::Node;
 use crate::engine::node::pump::HEARTBEAT;
@@ -182,7 +182,10 @@ impl World {
     fn pass(&mut self, time: Duration) {
         let until = self.now + time;
         self.settle();
+        let mut rounds = 0;
         while let Some(moment) = self.node.next_moment().filter(|moment| *moment <= until) {
+            rounds += 1;
+            assert!(rounds < 10_000, "it names the same moment for ever");
             self.now = self.now.max(moment);
             self.node.tick(self.now);
             self.settle();
@@ -354,6 +357,27 @@ fn what_breaks_the_stream_ends_the_connection_and_nothing_of_it_is_believed() {
         world.settle();
         assert_eq!((world.mode(), world.reply(1)), (Mode::Memory, Some(vec![Reply::Done])), "{bytes:?}");
     }
+}
+
+#[test]
+fn a_reply_that_nobody_asked_for_ends_the_connection() {
+    let mut world = World::new(Server::default());
+    world.settle();
+    world.node.read(b"+OK\r\n", world.now);
+    world.settle();
+    assert_eq!(world.mode(), Mode::Memory);
+}
+
+#[test]
+fn what_a_server_said_before_it_hung_up_is_the_reason() {
+    let mut world = World::new(Server::default());
+    world.stopped = true;
+    world.settle();
+    world.node.read(b"-ERR max number of clients reached\r\n", world.now);
+    world.node.lost(closed(), world.now);
+    world.settle();
+    let health = world.cache.shared().status.health();
+    assert_eq!(health["lastError"]["kind"], "connect", "{health}");
 }
 
 #[test]
