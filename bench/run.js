@@ -22,7 +22,17 @@ const USAGE = `npm run bench [-- [part] [options]]
   --quick            one round of short windows, for a smoke test
 `;
 
-const PARTS = ['clients', 'tiered', 'http', 'memory', 'startup', 'scaling', 'coherence', 'flush'];
+/** Each part and where its page is made; `all` runs them in this order. */
+const PARTS = {
+  clients: './clients/clients',
+  tiered: './tiered/tiered',
+  http: './http/http',
+  memory: './process/memory',
+  startup: './process/startup',
+  scaling: './clients/scaling',
+  coherence: './tiered/coherence',
+  flush: './http/flush',
+};
 const QUICK = { rounds: 1, seconds: 0.1 };
 
 async function main() {
@@ -38,8 +48,8 @@ async function main() {
     },
   });
   const [name = 'clients', ...rest] = positionals;
-  const names = name === 'all' ? PARTS : [name];
-  const named = names.every((part) => PARTS.includes(part)) && rest.length === 0;
+  const names = name === 'all' ? Object.keys(PARTS) : [name];
+  const named = names.every((part) => Object.hasOwn(PARTS, part)) && rest.length === 0;
   if (values.help || !named || (values.matrix && name !== 'clients') || (values.only && name === 'all'))
     return usage(values.help);
 
@@ -49,7 +59,7 @@ async function main() {
 
 /** Runs a part; false where the options are none. */
 async function measure(name, values) {
-  const { run, defaults, matrixDefaults } = require(`./${name}`);
+  const { run, defaults, matrixDefaults } = require(PARTS[name]);
   const usual = values.matrix ? matrixDefaults : defaults;
   const short = { ...QUICK, seconds: defaults.quickSeconds ?? QUICK.seconds };
   const { rounds, seconds } = values.quick ? short : usual;

@@ -7,9 +7,9 @@ const { monitorEventLoopDelay, performance, PerformanceObserver } = require('nod
 const { setImmediate: turn } = require('node:timers/promises');
 const v8 = require('node:v8');
 const vm = require('node:vm');
-const meter = require('./meter');
-const { serve } = require('./serve');
-const { keyFor, percentile, valueFor } = require('./workload');
+const meter = require('../lab/meter');
+const { serve } = require('../lab/serve');
+const { keyFor, percentile, valueFor } = require('../lab/workload');
 
 /** Calls of one turn of the event loop. */
 const PER_TURN = 100;

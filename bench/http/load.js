@@ -5,8 +5,8 @@
 const http = require('node:http');
 const { setTimeout: sleep } = require('node:timers/promises');
 const autocannon = require('autocannon');
-const { ask } = require('./lab');
-const { percentile } = require('./workload');
+const { ask } = require('../lab/lab');
+const { percentile } = require('../lab/workload');
 
 /** autocannon looks at the clock so often, by default once a second. */
 const SAMPLE_MS = 100;

@@ -2,8 +2,8 @@
 // versions.
 'use strict';
 
-const { startLab, ask, end, describe } = require('./lab');
-const { fixed, integer, median, publish, table } = require('./report');
+const { startLab, ask, end, describe } = require('../lab/lab');
+const { fixed, integer, median, publish, table } = require('../lab/report');
 
 const defaults = { rounds: 7, seconds: 1 };
 
@@ -39,8 +39,10 @@ async function run(options) {
 }
 
 async function measureOne(lab, pause, { seconds }) {
-  const readers = await Promise.all(Array.from({ length: READERS }, () => lab.start('coherence-worker.js', [lab.url])));
-  const writer = await lab.start('coherence-worker.js', [lab.url]);
+  const readers = await Promise.all(
+    Array.from({ length: READERS }, () => lab.start(require.resolve('./coherence-worker'), [lab.url])),
+  );
+  const writer = await lab.start(require.resolve('./coherence-worker'), [lab.url]);
   try {
     await Promise.all(readers.map((reader) => ask(reader, { begin: pause })));
     const last = await ask(writer, { write: seconds });

@@ -7,12 +7,13 @@ const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
 const { setTimeout: sleep } = require('node:timers/promises');
-const { startRedis } = require('../__test__/support/redis-server');
+const { startRedis } = require('../../__test__/support/redis-server');
 const { workloadOf } = require('./workload');
 
 /** A window in which others used more of the machine than this is measured again, so many times in a run. */
 const QUIET = 0.05;
 const REPEATS = 60;
+const BENCH = path.join(__dirname, '..');
 
 /** Starts redis-server on a free port of loopback, without persistence, and a control connection to it. */
 async function startLab({ quick }) {
@@ -21,9 +22,9 @@ async function startLab({ quick }) {
   const control = new Redis(server.url());
   const children = new Set();
 
-  /** Starts a script of this folder as a child that answers one message at a time; see `ask`. */
+  /** Starts a script as a child that answers one message at a time; see `ask`. */
   async function start(script, args, env = {}) {
-    const child = fork(path.join(__dirname, script), args, { env: { ...process.env, ...env } });
+    const child = fork(script, args, { env: { ...process.env, ...env } });
     children.add(child);
     child.once('exit', () => children.delete(child));
     await answer(child);
@@ -121,7 +122,7 @@ async function machineUse({ control }) {
 /** Machine and versions, for the head of a report. */
 async function describe(lab, packages) {
   const [, redis] = /redis_version:(\S+)/.exec(await lab.control.info('server'));
-  const version = (file) => JSON.parse(fs.readFileSync(path.join(__dirname, file), 'utf8')).version;
+  const version = (file) => JSON.parse(fs.readFileSync(path.join(BENCH, file), 'utf8')).version;
   const versions = packages.map((name) =>
     name === 'holdfast'
       ? `holdfast ${version('../package.json')}`

@@ -7,7 +7,7 @@ const path = require('node:path');
 
 /** The part of a run's windows that may have been disturbed. */
 const FEW = 0.03;
-const DOCS = path.join(__dirname, '../docs/benchmarks');
+const DOCS = path.join(__dirname, '../../docs/benchmarks');
 
 function median(numbers) {
   const sorted = [...numbers].sort((a, b) => a - b);

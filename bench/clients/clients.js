@@ -2,10 +2,10 @@
 'use strict';
 
 const { adapters, KEEPING } = require('./adapters');
-const { chart, panel } = require('./chart');
-const { startLab, ask, measure, seed, describe } = require('./lab');
-const { best, fixed, integer, publish, summarize, table } = require('./report');
-const { VALUE_BYTES, workloadOf } = require('./workload');
+const { chart, panel } = require('../lab/chart');
+const { startLab, ask, measure, seed, describe } = require('../lab/lab');
+const { best, fixed, integer, publish, summarize, table } = require('../lab/report');
+const { VALUE_BYTES, workloadOf } = require('../lab/workload');
 
 const defaults = { rounds: 7, seconds: 0.5 };
 const matrixDefaults = { rounds: 3, seconds: 0.5 };
@@ -61,7 +61,7 @@ function settings({ ops, callers, bytes }) {
 
 async function measureAll(lab, names, { rounds, seconds, matrix, quick }) {
   const workers = {};
-  for (const name of names) workers[name] = await lab.start('worker.js', [name, lab.url]);
+  for (const name of names) workers[name] = await lab.start(require.resolve('./worker'), [name, lab.url]);
   const all = settings(wanted(matrix, quick));
   const windows = [];
   for (let round = 1; round <= rounds; round += 1) {

@@ -5,10 +5,10 @@
 const assert = require('node:assert');
 const { performance } = require('node:perf_hooks');
 const { setTimeout: sleep } = require('node:timers/promises');
-const meter = require('./meter');
-const { serve } = require('./serve');
-const { adapters } = require('./tiered-adapters');
-const { workloadOf, percentile } = require('./workload');
+const meter = require('../lab/meter');
+const { serve } = require('../lab/serve');
+const { adapters } = require('./adapters');
+const { workloadOf, percentile } = require('../lab/workload');
 
 /** What is computed is kept in process: a window ends with so many keys. */
 const MOST_CALLS = 20_000;

@@ -5,9 +5,9 @@
 const { once } = require('node:events');
 const { isMainThread, parentPort, workerData, Worker } = require('node:worker_threads');
 const { adapters } = require('./adapters');
-const meter = require('./meter');
-const { serve } = require('./serve');
-const { keysFrom, readInTurns, runCallers } = require('./workload');
+const meter = require('../lab/meter');
+const { serve } = require('../lab/serve');
+const { keysFrom, readInTurns, runCallers } = require('../lab/workload');
 
 /** A prime that divides no number of keys: neighbours in the order of reading lie apart in memory. */
 const STRIDE = 65_537;

@@ -4,8 +4,8 @@
 const fs = require('node:fs');
 const { performance } = require('node:perf_hooks');
 const { setTimeout: sleep } = require('node:timers/promises');
-const { adapters } = require('./adapters');
-const { serve } = require('./serve');
+const { adapters } = require('../clients/adapters');
+const { serve } = require('../lab/serve');
 
 const answers = {
   /** Milliseconds that it took, and the bytes of the native addons that came with it. */

@@ -2,10 +2,10 @@
 // time.
 'use strict';
 
-const { chart, panel } = require('./chart');
-const { startLab, ask, end, measure, seed, describe } = require('./lab');
-const { fixed, integer, publish, summarize, table } = require('./report');
-const { keysFrom, valueFor, workloadOf } = require('./workload');
+const { chart, panel } = require('../lab/chart');
+const { startLab, ask, end, measure, seed, describe } = require('../lab/lab');
+const { fixed, integer, publish, summarize, table } = require('../lab/report');
+const { keysFrom, valueFor, workloadOf } = require('../lab/workload');
 
 const defaults = { rounds: 5, seconds: 0.5 };
 
@@ -54,7 +54,7 @@ async function measureAll(lab, names, { rounds, seconds, quick }) {
   const workers = {};
   for (const name of names) {
     for (const threads of AXES.threads) {
-      workers[`${name} ${threads}`] = await lab.start('scaling-worker.js', [name, lab.url, threads]);
+      workers[`${name} ${threads}`] = await lab.start(require.resolve('./scaling-worker'), [name, lab.url, threads]);
     }
   }
   const windows = [];

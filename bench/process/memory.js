@@ -2,10 +2,10 @@
 // lru-cache with the same objects.
 'use strict';
 
-const { chart, panel } = require('./chart');
-const { startLab, ask, end, measure, describe } = require('./lab');
-const { fixed, integer, median, publish, table } = require('./report');
-const { VALUE_BYTES } = require('./workload');
+const { chart, panel } = require('../lab/chart');
+const { startLab, ask, end, measure, describe } = require('../lab/lab');
+const { fixed, integer, median, publish, table } = require('../lab/report');
+const { VALUE_BYTES } = require('../lab/workload');
 
 /** `seconds` are not used: a window is so many calls. */
 const defaults = { rounds: 3, seconds: 1 };
@@ -38,7 +38,7 @@ async function measureAll(lab, names, { rounds, quick }) {
     for (const shape of SHAPES) {
       for (const cache of names.map((_, i) => names[(i + round) % names.length])) {
         // A process of its own for each round: a heap does not shrink to what it was.
-        const child = await lab.start('memory-worker.js', [cache, shape, entries]);
+        const child = await lab.start(require.resolve('./memory-worker'), [cache, shape, entries]);
         const weight = await ask(child, { kind: 'fill' });
         const result = await measure(
           lab,

@@ -3,9 +3,9 @@
 
 const assert = require('node:assert');
 const { adapters } = require('./adapters');
-const meter = require('./meter');
-const { serve } = require('./serve');
-const { workloadOf, readInTurns, runCallers, percentile } = require('./workload');
+const meter = require('../lab/meter');
+const { serve } = require('../lab/serve');
+const { workloadOf, readInTurns, runCallers, percentile } = require('../lab/workload');
 
 /** To fill what is kept in process: the second read of a key may be the first that is kept where it is hottest. */
 const PASSES = 3;

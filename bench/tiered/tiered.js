@@ -2,12 +2,12 @@
 // a hot key, a cold one, a crowd.
 'use strict';
 
-const { chart, panel } = require('./chart');
+const { chart, panel } = require('../lab/chart');
 const { measureCompute, rowsOf, computeText } = require('./compute');
-const { startLab, ask, end, measure, describe } = require('./lab');
-const { best, fixed, integer, median, publish, summarize, table } = require('./report');
-const { adapters, IN_PROCESS, SHARING } = require('./tiered-adapters');
-const { VALUE_BYTES } = require('./workload');
+const { startLab, ask, end, measure, describe } = require('../lab/lab');
+const { best, fixed, integer, median, publish, summarize, table } = require('../lab/report');
+const { adapters, IN_PROCESS, SHARING } = require('./adapters');
+const { VALUE_BYTES } = require('../lab/workload');
 
 const defaults = { rounds: 5, seconds: 0.6 };
 
@@ -59,7 +59,11 @@ async function measureHits(lab, names, { rounds, seconds, quick }) {
     for (const keys of quick ? [1_000] : counts) {
       // No two have a key in common: what one writes would be news to the other.
       const first = subjects.length * KEYS_APART;
-      subjects.push({ cache: name, keys, worker: await lab.start('tiered-worker.js', [name, lab.url, first, keys]) });
+      subjects.push({
+        cache: name,
+        keys,
+        worker: await lab.start(require.resolve('./worker'), [name, lab.url, first, keys]),
+      });
       console.log(`${name} has read ${integer(keys)} keys`);
     }
   }

@@ -4,7 +4,7 @@
 const { once } = require('node:events');
 const { setTimeout: sleep, setImmediate: turn } = require('node:timers/promises');
 const { createCache } = require('holdfast');
-const { serve } = require('./serve');
+const { serve } = require('../lab/serve');
 
 const KEYS = Array.from({ length: 100 }, (_, i) => `k${i}`);
 /** A reader that has not seen the last version by then never will. */

@@ -3,9 +3,9 @@
 'use strict';
 
 const http = require('node:http');
-const { adapters } = require('./adapters');
-const { listen, serve } = require('./serve');
-const { workloadOf } = require('./workload');
+const { adapters } = require('../clients/adapters');
+const { listen, serve } = require('../lab/serve');
+const { workloadOf } = require('../lab/workload');
 
 const servers = {
   express(answer) {

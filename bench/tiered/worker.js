@@ -3,10 +3,10 @@
 
 const assert = require('node:assert');
 const { performance } = require('node:perf_hooks');
-const meter = require('./meter');
-const { serve } = require('./serve');
-const { adapters } = require('./tiered-adapters');
-const { workloadOf, keysFrom, readInTurns, valueFor } = require('./workload');
+const meter = require('../lab/meter');
+const { serve } = require('../lab/serve');
+const { adapters } = require('./adapters');
+const { workloadOf, keysFrom, readInTurns, valueFor } = require('../lab/workload');
 
 /**
  * A prime that divides no number of keys: its multiples visit every key, and neighbours in memory never one after the

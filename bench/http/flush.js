@@ -2,9 +2,9 @@
 // loop and in an HTTP server. The internal variable HOLDFAST_FLUSH selects the way in the process that is measured.
 'use strict';
 
-const { startLab, ask, measure, describe } = require('./lab');
+const { startLab, ask, measure, describe } = require('../lab/lab');
 const { shoot } = require('./load');
-const { fixed, integer, publish, summarize, table } = require('./report');
+const { fixed, integer, publish, summarize, table } = require('../lab/report');
 
 const WAYS = {
   adaptive: 'adaptive (as shipped)',
@@ -40,8 +40,8 @@ async function measureAll(lab, ways, { rounds, seconds }) {
   const servers = {};
   for (const way of ways) {
     const env = { HOLDFAST_FLUSH: way };
-    workers[way] = await lab.start('worker.js', ['holdfast', lab.url], env);
-    servers[way] = await lab.start('flush-server.js', [lab.url], env);
+    workers[way] = await lab.start(require.resolve('../clients/worker'), ['holdfast', lab.url], env);
+    servers[way] = await lab.start(require.resolve('./flush-server'), [lab.url], env);
   }
   const windows = [];
   for (let round = 1; round <= rounds; round += 1) {

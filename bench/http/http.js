@@ -2,10 +2,10 @@
 // any cache.
 'use strict';
 
-const { chart, panel } = require('./chart');
-const { startLab, end, measure, describe } = require('./lab');
+const { chart, panel } = require('../lab/chart');
+const { startLab, end, measure, describe } = require('../lab/lab');
 const { shoot, pace } = require('./load');
-const { best, fixed, integer, publish, summarize, table } = require('./report');
+const { best, fixed, integer, publish, summarize, table } = require('../lab/report');
 
 /** A window begins with the opening of its connections. */
 const defaults = { rounds: 3, seconds: 1.2, quickSeconds: 0.5 };
@@ -40,7 +40,9 @@ async function measureAll(lab, names, { rounds, seconds }) {
   const servers = [];
   for (const framework of FRAMEWORKS) {
     for (const client of names) {
-      const child = await lab.start('http-server.js', [framework, client, lab.url], { NODE_ENV: 'production' });
+      const child = await lab.start(require.resolve('./http-server'), [framework, client, lab.url], {
+        NODE_ENV: 'production',
+      });
       servers.push({ framework, client, child });
     }
   }

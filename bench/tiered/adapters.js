@@ -2,7 +2,7 @@
 // asked for hits and computations.
 'use strict';
 
-const { readInTurns } = require('./workload');
+const { readInTurns } = require('../lab/workload');
 
 /** Longer than any run: what is measured is a hit, not what an expiry costs. */
 const TTL_SECONDS = 3600;

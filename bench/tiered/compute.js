@@ -2,9 +2,9 @@
 // moment.
 'use strict';
 
-const { ask, end, measure } = require('./lab');
-const { best, fixed, integer, median, summarize, table } = require('./report');
-const { COMPUTING, IN_PROCESS } = require('./tiered-adapters');
+const { ask, end, measure } = require('../lab/lab');
+const { best, fixed, integer, median, summarize, table } = require('../lab/report');
+const { COMPUTING, IN_PROCESS } = require('./adapters');
 
 const CALLERS = [1, 64];
 /** Processes, and callers of each: those of one process, and four times as many of four that share the Redis. */
@@ -28,7 +28,7 @@ async function measureCompute(lab, names, { rounds, seconds, quick }) {
   const workers = {};
   for (const name of names.filter((each) => COMPUTING.includes(each))) {
     workers[name] = await Promise.all(
-      Array.from({ length: most }, () => lab.start('compute-worker.js', [name, lab.url])),
+      Array.from({ length: most }, () => lab.start(require.resolve('./compute-worker'), [name, lab.url])),
     );
   }
   const all = Object.keys(workers);

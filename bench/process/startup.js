@@ -2,9 +2,9 @@
 // does nothing.
 'use strict';
 
-const { chart, panel } = require('./chart');
-const { startLab, ask, end, describe } = require('./lab');
-const { fixed, integer, median, publish, table } = require('./report');
+const { chart, panel } = require('../lab/chart');
+const { startLab, ask, end, describe } = require('../lab/lab');
+const { fixed, integer, median, publish, table } = require('../lab/report');
 
 /** A round is one process for each package; `seconds` is how long it idles. */
 const defaults = { rounds: 20, seconds: 10, quickSeconds: 1 };
@@ -44,7 +44,9 @@ async function measureLoads(lab, names, { rounds }) {
   const loads = [];
   for (let round = 1; round <= rounds; round += 1) {
     for (const name of names.map((_, i) => names[(i + round) % names.length])) {
-      const child = await lab.start('startup-worker.js', ['require', SUBJECTS[name].package], { REDIS_URL: '' });
+      const child = await lab.start(require.resolve('./startup-worker'), ['require', SUBJECTS[name].package], {
+        REDIS_URL: '',
+      });
       loads.push({ round, name, ...(await ask(child, 0)) });
       await end(child);
     }
@@ -58,7 +60,7 @@ async function measureIdles(lab, names, { rounds, seconds }) {
   const idles = [];
   for (let round = 1; round <= Math.min(rounds, IDLE_ROUNDS); round += 1) {
     const children = await Promise.all(
-      names.map((name) => lab.start('startup-worker.js', ['idle', SUBJECTS[name].adapter, lab.url])),
+      names.map((name) => lab.start(require.resolve('./startup-worker'), ['idle', SUBJECTS[name].adapter, lab.url])),
     );
     const results = await Promise.all(children.map((child) => ask(child, seconds)));
     idles.push(...results.map((result, i) => ({ round, name: names[i], ...result })));
