@@ -1,6 +1,6 @@
-// The clients side by side, each set up as its own documentation recommends and asked for the same three commands. Both
-// ioredis and node-redis speak RESP3 by default since their version 6; with RESP2 node-redis was slower, and ioredis
-// within the noise.
+// Owns the clients side by side, each set up as its own documentation recommends and asked for the same three commands.
+// Both ioredis and node-redis speak RESP3 by default since their version 6; with RESP2 node-redis was slower, and
+// ioredis within the noise.
 'use strict';
 
 /** What holdfast's `set` applies by default; the peers send the same expiry so that the server does the same work. */
@@ -54,10 +54,16 @@ const adapters = {
 /** Those that answer hot reads from the process, coherent by client tracking. */
 const KEEPING = ['holdfast, near cache', 'node-redis, client-side cache'];
 
-async function connectHoldfast(url, options) {
+/** A cache of ours that is connected; its keys are raw, where the options name no namespace. */
+async function openHoldfast(url, options) {
   const { createCache } = require('holdfast');
   const cache = createCache({ url, namespace: '', timeoutMs: TIMEOUT_MS, ...options });
   if (cache.getMode() !== 'redis') await new Promise((resolve) => cache.once('ready', resolve));
+  return cache;
+}
+
+async function connectHoldfast(url, options) {
+  const cache = await openHoldfast(url, options);
   return { get: cache.get, set: cache.set, getMany: cache.getMany, encode: asIs, decode: asIs };
 }
 
@@ -90,4 +96,4 @@ async function connectNodeRedis(url, options) {
   };
 }
 
-module.exports = { adapters, KEEPING };
+module.exports = { adapters, openHoldfast, KEEPING };

@@ -1,10 +1,12 @@
-// Holdfast beside the Redis clients of Node.js: the same calls, each client in its own process, in interleaved rounds.
+// Owns the page `clients`, Holdfast beside the Redis clients of Node.js: the same calls, each client in its own
+// process, in interleaved rounds.
 'use strict';
 
 const { adapters, KEEPING } = require('./adapters');
-const { chart, panel } = require('../lab/chart');
-const { startLab, ask, measure, seed, describe } = require('../lab/lab');
-const { best, fixed, integer, publish, summarize, table } = require('../lab/report');
+const { panel } = require('../lab/chart');
+const { best, costColumns, fixed, integer, summarize, table } = require('../lab/figures');
+const { ask, measureWindow, seed } = require('../lab/lab');
+const { inTurn, publish, runPage } = require('../lab/page');
 const { VALUE_BYTES, workloadOf } = require('../lab/workload');
 
 const defaults = { rounds: 7, seconds: 0.5 };
@@ -26,21 +28,11 @@ const MEANING = {
   getMany: 'getMany of 100 keys',
 };
 
-async function run(options) {
-  const names = options.only ?? Object.keys(adapters).filter((name) => !options.matrix || !KEEPING.includes(name));
-  const unknown = names.find((name) => !(name in adapters));
-  if (unknown) throw new Error(`no client is called «${unknown}»; there are ${Object.keys(adapters).join('; ')}`);
-
-  const lab = await startLab(options);
-  try {
-    const packages = ['holdfast', 'ioredis', 'redis', 'iovalkey', '@valkey/valkey-glide'];
-    const machine = await describe(lab, packages);
-    console.log(`${machine.join('\n')}\n`);
-    const windows = await measureAll(lab, names, options);
-    report(windows, machine, options);
-  } finally {
-    await lab.stop();
-  }
+function run(options) {
+  const known = Object.keys(adapters);
+  const usual = known.filter((name) => !options.matrix || !KEEPING.includes(name));
+  const packages = ['holdfast', 'ioredis', 'redis', 'iovalkey', '@valkey/valkey-glide'];
+  return runPage(options, { kind: 'client', known, usual, packages }, measureAll, report);
 }
 
 function wanted(matrix, quick) {
@@ -66,18 +58,13 @@ async function measureAll(lab, names, { rounds, seconds, matrix, quick }) {
   const windows = [];
   for (let round = 1; round <= rounds; round += 1) {
     for (const setting of all) {
-      // The order turns with the round, so that no client always follows the same neighbour.
-      for (const name of names.map((_, i) => names[(i + round) % names.length])) {
+      for (const name of inTurn(names, round)) {
         const keeping = KEEPING.includes(name);
         // What they do otherwise is what they do without: a write goes to Redis.
         if (keeping && setting.op !== 'get') continue;
-        const work = (length, readAll) => ask(workers[name], { ...setting, readAll, seconds: length });
-        const result = await measure(
-          lab,
-          () => work(seconds / 2, keeping),
-          () => work(seconds, false),
-          () => seed(lab, workloadOf(setting.bytes)),
-        );
+        const work = (length, warmUp) =>
+          ask(workers[name], { ...setting, readAll: warmUp && keeping, seconds: length });
+        const result = await measureWindow(lab, seconds, work, () => seed(lab, workloadOf(setting.bytes)));
         const wrong = keeping ? result.asked > STRAY_COMMANDS : result.asked < result.calls;
         if (wrong && !result.disturbed)
           throw new Error(`${name}: ${result.calls} calls, ${result.asked} asked of Redis`);
@@ -106,21 +93,18 @@ function report(windows, machine, options) {
   }
   const ratios = compare(rows, options.matrix);
   if (ratios) sections.push(`## Ratios\n\n${RATIOS}\n\n${ratios}`);
-  const figures = sections.join('\n\n');
-  console.log(`\n${figures}\n`);
-
   const name = options.matrix ? 'clients-matrix' : 'clients';
-  const about = INTRODUCTION.replace('PART', options.matrix ? 'clients --matrix' : 'clients')
-    .replaceAll('JSON_FILE', `${name}.json`)
-    .replace('ROUNDS', options.rounds)
-    .replaceAll('SECONDS', options.seconds);
-  const head = `# Holdfast beside the Redis clients\n\n${machine.join('  \n')}\n\n${about}`;
   publish(
     {
-      [`${name}.md`]: `${head}\n\n![The same figures as bars](${name}.svg)\n\n${figures}\n`,
-      [`${name}.svg`]: chart('Holdfast beside the Redis clients', options.matrix ? ratioBars(rows) : costBars(rows)),
-      [`${name}.json`]: `${JSON.stringify({ machine, options, windows }, null, 1)}\n`,
+      name,
+      title: 'Holdfast beside the Redis clients',
+      about: INTRODUCTION,
+      fields: { PART: options.matrix ? 'clients --matrix' : 'clients', JSON_FILE: `${name}.json` },
+      figures: sections.join('\n\n'),
+      panels: options.matrix ? ratioBars(rows) : costBars(rows),
+      raw: { windows },
     },
+    machine,
     options,
     windows,
   );
@@ -148,13 +132,7 @@ function costs(rows, matrix) {
     ...(matrix ? { bytes: (row) => integer(row.bytes) } : {}),
     callers: (row) => row.callers,
     client: (row) => row.client,
-    'ops/s': (row) => integer(row.rate),
-    'slowest–fastest round': (row) => `${integer(row.slowest)}–${integer(row.fastest)}`,
-    'CPU µs': (row) => fixed(row.cpu),
-    'event loop µs': (row) => fixed(row.loop),
-    'main thread µs': (row) => fixed(row.main),
-    'p50 ms': (row) => fixed(row.p50, 3),
-    'p99 ms': (row) => fixed(row.p99, 3),
+    ...costColumns('ops/s', { digits: 3, main: true }),
   });
 }
 

@@ -1,16 +1,12 @@
-// A client in a process of its own, in one or more worker threads, which read as the parent asks. Started by
+// Owns a client in a process of its own, in one or more worker threads, which read as the parent asks. Started by
 // scaling.js.
 'use strict';
 
 const { once } = require('node:events');
 const { isMainThread, parentPort, workerData, Worker } = require('node:worker_threads');
 const { adapters } = require('./adapters');
-const meter = require('../lab/meter');
-const { serve } = require('../lab/serve');
-const { keysFrom, readInTurns, runCallers } = require('../lab/workload');
-
-/** A prime that divides no number of keys: neighbours in the order of reading lie apart in memory. */
-const STRIDE = 65_537;
+const { serve, startMeter, stopMeter } = require('../lab/child');
+const { STRIDE, keysFrom, readInTurns, runCallers } = require('../lab/workload');
 
 if (isMainThread) {
   serve(async ([name, url, threads]) => {
@@ -30,9 +26,9 @@ if (isMainThread) {
       );
     return async ({ warmUp, ...request }) => {
       if (warmUp) await all({ ...request, readAll: true });
-      const started = meter.start();
+      const started = startMeter();
       const results = await all(request);
-      const { seconds, cpuMicros } = meter.stop(started);
+      const { seconds, cpuMicros } = stopMeter(started);
       const sum = (field) => results.reduce((total, result) => total + result[field], 0);
       return { seconds, cpuMicros, calls: sum('calls'), failed: sum('failed') };
     };
@@ -66,6 +62,7 @@ async function work() {
   parentPort.postMessage({});
 }
 
+/** In an order in which neighbours lie apart in memory. */
 function scattered(keys) {
   return keys.map((_, i) => keys[(i * STRIDE) % keys.length]);
 }

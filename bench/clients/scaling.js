@@ -1,10 +1,11 @@
-// How the cost of a `get` grows: with callers, the size of values, the number of keys, and worker threads, one at a
-// time.
+// Owns the page `scaling`, how the cost of a `get` grows: with callers, the size of values, the number of keys, and
+// worker threads, one at a time.
 'use strict';
 
-const { chart, panel } = require('../lab/chart');
-const { startLab, ask, end, measure, seed, describe } = require('../lab/lab');
-const { fixed, integer, publish, summarize, table } = require('../lab/report');
+const { panel } = require('../lab/chart');
+const { fixed, integer, rateColumns, summarize, table } = require('../lab/figures');
+const { ask, end, measureWindow, seed } = require('../lab/lab');
+const { inTurn, publish, runPage } = require('../lab/page');
 const { keysFrom, valueFor, workloadOf } = require('../lab/workload');
 
 const defaults = { rounds: 5, seconds: 0.5 };
@@ -20,19 +21,8 @@ const AXES = {
 const TITLES = { callers: 'Callers', bytes: 'Bytes of a value', keys: 'Keys', threads: 'Worker threads' };
 const KEYS_APART = 1_000_000;
 
-async function run(options) {
-  const names = options.only ?? CLIENTS;
-  const unknown = names.find((name) => !CLIENTS.includes(name));
-  if (unknown) throw new Error(`no client is called «${unknown}»; there are ${CLIENTS.join('; ')}`);
-
-  const lab = await startLab(options);
-  try {
-    const machine = await describe(lab, ['holdfast', 'ioredis']);
-    console.log(`${machine.join('\n')}\n`);
-    report(await measureAll(lab, names, options), machine, options);
-  } finally {
-    await lab.stop();
-  }
+function run(options) {
+  return runPage(options, { kind: 'client', known: CLIENTS, packages: ['holdfast', 'ioredis'] }, measureAll, report);
 }
 
 /** All that is measured, each setting once, though the base belongs to every axis. A quick run has the ends of each. */
@@ -60,16 +50,11 @@ async function measureAll(lab, names, { rounds, seconds, quick }) {
   const windows = [];
   for (let round = 1; round <= rounds; round += 1) {
     for (const setting of all) {
-      // The order turns with the round, so that no client always follows the same neighbour.
-      for (const client of names.map((_, i) => names[(i + round) % names.length])) {
+      for (const client of inTurn(names, round)) {
         const { callers, bytes, keys, threads } = setting;
         const request = { ...stores.get(`${bytes} ${keys}`), bytes, callers };
-        const result = await measure(
-          lab,
-          () => ask(workers[`${client} ${threads}`], { ...request, warmUp: true, seconds: seconds / 2 }),
-          () => ask(workers[`${client} ${threads}`], { ...request, warmUp: false, seconds }),
-          () => {},
-        );
+        const work = (length, warmUp) => ask(workers[`${client} ${threads}`], { ...request, warmUp, seconds: length });
+        const result = await measureWindow(lab, seconds, work, () => {});
         windows.push({ round, ...setting, client, ...result });
       }
     }
@@ -91,17 +76,16 @@ async function store(lab, first, keys, bytes) {
 function report(windows, machine, options) {
   const rows = summarize(windows, ['callers', 'bytes', 'keys', 'threads', 'client']);
   const sections = Object.keys(AXES).map((axis) => `## ${TITLES[axis]}\n\n${growth(along(rows, axis), axis)}`);
-  const figures = sections.join('\n\n');
-  console.log(`\n${figures}\n`);
-
-  const title = 'How the cost of a `get` grows';
-  const about = INTRODUCTION.replace('ROUNDS', options.rounds).replace('SECONDS', options.seconds);
   publish(
     {
-      'scaling.md': `# ${title}\n\n${machine.join('  \n')}\n\n${about}\n\n![The same figures as bars](scaling.svg)\n\n${figures}\n`,
-      'scaling.svg': chart('How the cost of a get grows', bars(rows)),
-      'scaling.json': `${JSON.stringify({ machine, options, windows }, null, 1)}\n`,
+      name: 'scaling',
+      title: 'How the cost of a `get` grows',
+      about: INTRODUCTION,
+      figures: sections.join('\n\n'),
+      panels: bars(rows),
+      raw: { windows },
     },
+    machine,
     options,
     windows,
   );
@@ -125,8 +109,7 @@ function growth(rows, axis) {
   return table(rows, {
     [axis]: (row) => integer(row[axis]),
     client: (row) => row.client,
-    'get/s': (row) => integer(row.rate),
-    'slowest–fastest round': (row) => `${integer(row.slowest)}–${integer(row.fastest)}`,
+    ...rateColumns('get/s'),
     'beside the base': (row) => `${fixed(beside(row, 'rate'))} ×`,
     'CPU µs': (row) => fixed(row.cpu),
     'beside the base ': (row) => `${fixed(beside(row, 'cpu'))} ×`,

@@ -1,10 +1,12 @@
-// When should the bridge flush the calls of a turn? The adaptive way and three fixed ones, measured in the pure caller
-// loop and in an HTTP server. The internal variable HOLDFAST_FLUSH selects the way in the process that is measured.
+// Owns the page `flush`: when should the bridge flush the calls of a turn? The adaptive way and three fixed ones,
+// measured in the pure caller loop and in an HTTP server. The internal variable HOLDFAST_FLUSH selects the way in the
+// process that is measured.
 'use strict';
 
-const { startLab, ask, measure, describe } = require('../lab/lab');
+const { costColumns, fixed, summarize, table } = require('../lab/figures');
+const { ask, measureWindow } = require('../lab/lab');
+const { inTurn, publish, runPage } = require('../lab/page');
 const { shoot } = require('./load');
-const { fixed, integer, publish, summarize, table } = require('../lab/report');
 
 const WAYS = {
   adaptive: 'adaptive (as shipped)',
@@ -19,20 +21,9 @@ const CONNECTIONS = [50, 500];
 /** Windows of the HTTP server are longer by this: autocannon takes a part of a second to open its connections. */
 const HTTP_STRETCH = 3;
 
-async function run(options) {
-  const ways = options.only ?? Object.keys(WAYS);
-  const unknown = ways.find((way) => !(way in WAYS));
-  if (unknown) throw new Error(`no way is called «${unknown}»; there are ${Object.keys(WAYS).join(', ')}`);
-
-  const lab = await startLab(options);
-  try {
-    const machine = await describe(lab, ['holdfast', 'autocannon']);
-    console.log(`${machine.join('\n')}\n`);
-    const windows = await measureAll(lab, ways, options);
-    report(windows, machine, options);
-  } finally {
-    await lab.stop();
-  }
+function run(options) {
+  const packages = ['holdfast', 'autocannon'];
+  return runPage(options, { kind: 'way', known: Object.keys(WAYS), packages }, measureAll, report);
 }
 
 async function measureAll(lab, ways, { rounds, seconds }) {
@@ -41,30 +32,22 @@ async function measureAll(lab, ways, { rounds, seconds }) {
   for (const way of ways) {
     const env = { HOLDFAST_FLUSH: way };
     workers[way] = await lab.start(require.resolve('../clients/worker'), ['holdfast', lab.url], env);
-    servers[way] = await lab.start(require.resolve('./flush-server'), [lab.url], env);
+    servers[way] = await lab.start(require.resolve('./server'), ['plain', 'six', 'holdfast', lab.url], env);
   }
   const windows = [];
   for (let round = 1; round <= rounds; round += 1) {
-    const turn = ways.map((_, i) => ways[(i + round) % ways.length]);
+    const turn = inTurn(ways, round);
     for (const callers of CALLERS) {
       for (const way of turn) {
         const work = (length) => ask(workers[way], { op: 'get', callers, seconds: length });
-        const result = await measure(
-          lab,
-          () => work(seconds / 2),
-          () => work(seconds),
-        );
+        const result = await measureWindow(lab, seconds, work);
         windows.push({ round, load: 'loop', clients: callers, way, ...result });
       }
     }
     for (const connections of CONNECTIONS) {
       for (const way of turn) {
         const work = (length) => shoot(servers[way], { connections, duration: length * HTTP_STRETCH });
-        const result = await measure(
-          lab,
-          () => work(seconds / 2),
-          () => work(seconds),
-        );
+        const result = await measureWindow(lab, seconds, work);
         windows.push({ round, load: 'http', clients: connections, way, ...result });
       }
     }
@@ -81,15 +64,15 @@ function report(windows, machine, options) {
     );
   const loop = `## The caller loop\n\n${LOOP}\n\n${costs(rows('loop'), 'callers', 'get/s', 3)}`;
   const http = `## An HTTP server\n\n${HTTP}\n\n${costs(rows('http'), 'connections', 'requests/s', 0)}`;
-  const figures = `${loop}\n\n${http}`;
-  console.log(`\n${figures}\n`);
-
-  const head = `# When to flush a batch\n\n${machine.join('  \n')}\n\n${INTRODUCTION.replace('ROUNDS', options.rounds)}`;
   publish(
     {
-      'flush.md': `${head}\n\n${figures}\n`,
-      'flush.json': `${JSON.stringify({ machine, options, windows }, null, 1)}\n`,
+      name: 'flush',
+      title: 'When to flush a batch',
+      about: INTRODUCTION,
+      figures: `${loop}\n\n${http}`,
+      raw: { windows },
     },
+    machine,
     options,
     windows,
   );
@@ -108,13 +91,7 @@ function costs(rows, clients, rate, digits) {
   return table(rows, {
     [clients]: (row) => row.clients,
     flush: (row) => WAYS[row.way],
-    [rate]: (row) => integer(row.rate),
-    'slowest–fastest round': (row) => `${integer(row.slowest)}–${integer(row.fastest)}`,
-    'CPU µs': (row) => fixed(row.cpu),
-    'event loop µs': (row) => fixed(row.loop),
-    'main thread µs': (row) => fixed(row.main),
-    'p50 ms': (row) => fixed(row.p50, digits),
-    'p99 ms': (row) => fixed(row.p99, digits),
+    ...costColumns(rate, { digits, main: true }),
     'calls per read': (row) => fixed(row.askedPerRead, 1),
   });
 }

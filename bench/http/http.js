@@ -1,15 +1,18 @@
-// What the cache reads of a route cost an HTTP server: Express and Fastify, with holdfast, with the clients and without
-// any cache.
+// Owns the page `http`, what the cache reads of a route cost an HTTP server: Express and Fastify, with holdfast, with
+// the clients and without any cache.
 'use strict';
 
-const { chart, panel } = require('../lab/chart');
-const { startLab, end, measure, describe } = require('../lab/lab');
+const { panel } = require('../lab/chart');
+const { best, costColumns, fixed, integer, summarize, table } = require('../lab/figures');
+const { end, measureWindow } = require('../lab/lab');
+const { inTurn, publish, runPage } = require('../lab/page');
 const { shoot, pace } = require('./load');
-const { best, fixed, integer, publish, summarize, table } = require('../lab/report');
 
 /** A window begins with the opening of its connections. */
 const defaults = { rounds: 3, seconds: 1.2, quickSeconds: 0.5 };
 
+const SERVER = require.resolve('./server');
+const PRODUCTION = { NODE_ENV: 'production' };
 const FRAMEWORKS = ['express', 'fastify'];
 const NONE = 'no cache';
 const CLIENTS = ['holdfast, near cache', 'holdfast', 'ioredis', 'ioredis autopipelining', 'node-redis', NONE];
@@ -21,42 +24,26 @@ const LOADS = {
   '500 connections': { drive: shoot, connections: 500 },
   [FIXED]: { drive: pace, connections: 50, rate: RATE },
 };
-async function run(options) {
-  const names = options.only ?? CLIENTS;
-  const unknown = names.find((name) => !CLIENTS.includes(name));
-  if (unknown) throw new Error(`no client is called «${unknown}»; there are ${CLIENTS.join('; ')}`);
 
-  const lab = await startLab(options);
-  try {
-    const machine = await describe(lab, ['holdfast', 'express', 'fastify', 'ioredis', 'redis', 'autocannon']);
-    console.log(`${machine.join('\n')}\n`);
-    report(await measureAll(lab, names, options), machine, options);
-  } finally {
-    await lab.stop();
-  }
+function run(options) {
+  const packages = ['holdfast', 'express', 'fastify', 'ioredis', 'redis', 'autocannon'];
+  return runPage(options, { kind: 'client', known: CLIENTS, packages }, measureAll, report);
 }
 
 async function measureAll(lab, names, { rounds, seconds }) {
   const servers = [];
   for (const framework of FRAMEWORKS) {
     for (const client of names) {
-      const child = await lab.start(require.resolve('./http-server'), [framework, client, lab.url], {
-        NODE_ENV: 'production',
-      });
+      const child = await lab.start(SERVER, [framework, 'three', client, lab.url], PRODUCTION);
       servers.push({ framework, client, child });
     }
   }
   const windows = [];
   for (let round = 1; round <= rounds; round += 1) {
     for (const [load, { drive, ...how }] of Object.entries(LOADS)) {
-      // The order turns with the round, so that no server always follows the same neighbour.
-      for (const { framework, client, child } of servers.map((_, i) => servers[(i + round) % servers.length])) {
+      for (const { framework, client, child } of inTurn(servers, round)) {
         const work = (length) => drive(child, { ...how, duration: length });
-        const result = await measure(
-          lab,
-          () => work(seconds / 2),
-          () => work(seconds),
-        );
+        const result = await measureWindow(lab, seconds, work);
         windows.push({ round, framework, load, client, ...result });
       }
     }
@@ -77,18 +64,17 @@ function report(windows, machine, options) {
     `## ${integer(RATE)} requests a second\n\n${PACED}\n\n${utilization(paced)}`,
     `## Ratios\n\n${RATIOS}\n\n${compare(rows)}`,
   ].join('\n\n');
-  console.log(`\n${figures}\n`);
-
-  const title = 'Three cache reads in a route';
-  const about = INTRODUCTION.replace('ROUNDS', options.rounds)
-    .replace('SECONDS', options.seconds)
-    .replace('WARM', options.seconds / 2);
   publish(
     {
-      'http.md': `# ${title}\n\n${machine.join('  \n')}\n\n${about}\n\n![The same figures as bars](http.svg)\n\n${figures}\n`,
-      'http.svg': chart(title, bars(full, paced)),
-      'http.json': `${JSON.stringify({ machine, options, windows }, null, 1)}\n`,
+      name: 'http',
+      title: 'Three cache reads in a route',
+      about: INTRODUCTION,
+      fields: { WARM: options.seconds / 2 },
+      figures,
+      panels: bars(full, paced),
+      raw: { windows },
     },
+    machine,
     options,
     windows,
   );
@@ -108,12 +94,7 @@ function costs(rows) {
     framework: (row) => row.framework,
     connections: (row) => LOADS[row.load].connections,
     client: (row) => row.client,
-    'requests/s': (row) => integer(row.rate),
-    'slowest–fastest round': (row) => `${integer(row.slowest)}–${integer(row.fastest)}`,
-    'CPU µs': (row) => fixed(row.cpu),
-    'event loop µs': (row) => fixed(row.loop),
-    'p50 ms': (row) => fixed(row.p50, 0),
-    'p99 ms': (row) => fixed(row.p99, 0),
+    ...costColumns('requests/s', { digits: 0 }),
   });
 }
 

@@ -1,12 +1,12 @@
-// Load over HTTP, from the parent, on the server of a child (see `listen` in serve.js): as much as it answers, or at a
-// fixed rate.
+// Owns the load over HTTP, from the parent, on the server of a child (see `listen` in server.js): as much as it
+// answers, or at a fixed rate.
 'use strict';
 
 const http = require('node:http');
 const { setTimeout: sleep } = require('node:timers/promises');
 const autocannon = require('autocannon');
 const { ask } = require('../lab/lab');
-const { percentile } = require('../lab/workload');
+const { percentiles } = require('../lab/workload');
 
 /** autocannon looks at the clock so often, by default once a second. */
 const SAMPLE_MS = 100;
@@ -55,9 +55,8 @@ async function pace(child, { rate, connections, duration }) {
   await Promise.all(answers);
   const cost = await ask(child, 'stop');
   agent.destroy();
-  latencies.sort((a, b) => a - b);
-  const [p50, p99] = [percentile(latencies, 0.5), percentile(latencies, 0.99)];
-  return { ...cost, busy: cost.loopMicros / cost.seconds / 1e6, calls: latencies.length, failed, p50, p99 };
+  const busy = cost.loopMicros / cost.seconds / 1e6;
+  return { ...cost, busy, calls: latencies.length, failed, ...percentiles(latencies) };
 }
 
 function get(url, agent) {

@@ -1,5 +1,7 @@
-// Draws figures as a plain SVG of bars: panels two abreast, in each of them groups of bars.
+// Owns the drawing of a page, a plain SVG of bars: panels two abreast, in each of them groups of bars.
 'use strict';
+
+const { grouped } = require('./figures');
 
 const WIDTH = 960;
 const PANEL = { width: 460, left: 190, right: 66, bar: 11, step: 15, gap: 26, head: 34 };
@@ -23,17 +25,13 @@ const SCALED_APART = 'The longest bar of a group fills its width: compare within
  * `text` of each. With `shared`, all groups have one scale, to be compared with each other; else each has its own.
  */
 function panel(title, rows, { group, bar, shared = false }) {
-  const groups = new Map();
-  for (const row of rows) {
-    const label = group(row);
-    groups.set(label, [...(groups.get(label) ?? []), bar(row)]);
-  }
-  const bars = [...groups.values()].flat();
-  const longest = (of) => Math.max(...of.map(({ value }) => value));
+  const groups = [...grouped(rows, group)].map(([label, own]) => ({ label, bars: own.map(bar) }));
+  const all = groups.flatMap(({ bars }) => bars);
+  const longest = (bars) => Math.max(...bars.map(({ value }) => value));
   return {
     title,
     shared,
-    groups: [...groups].map(([label, own]) => ({ label, bars: own, longest: longest(shared ? bars : own) })),
+    groups: groups.map(({ label, bars }) => ({ label, bars, longest: longest(shared ? all : bars) })),
   };
 }
 

@@ -1,4 +1,4 @@
-// What a benchmark stands on: its own redis-server, child processes that measure, and the watch over the machine.
+// Owns what a benchmark stands on: its own redis-server, child processes that measure, and the watch over the machine.
 'use strict';
 
 const { fork } = require('node:child_process');
@@ -67,10 +67,10 @@ function answer(child) {
 }
 
 /**
- * Runs `prepare`, which by default writes fresh keys, then `warmUp`, then `work`. These two resolve to a cost as
- * meter.js gives it with `failed`, a count of calls; only that of `work` counts. Adds `asked`, for how many calls the
- * server worked (an MGET is as many as it has keys), and `askedPerRead`, for how many of them by one read of its
- * socket: the batch as it arrived. When something else used the machine meanwhile it is done again, or marked as
+ * Runs `prepare`, which by default writes fresh keys, then `warmUp`, then `work`. These two resolve to a cost as the
+ * meter of child.js gives it, with `failed`, a count of calls; only that of `work` counts. Adds `asked`, for how many
+ * calls the server worked (an MGET is as many as it has keys), and `askedPerRead`, for how many of them by one read of
+ * its socket: the batch as it arrived. When something else used the machine meanwhile it is done again, or marked as
  * disturbed once the run has repeated too much.
  */
 async function measure(lab, warmUp, work, prepare = () => seed(lab)) {
@@ -91,6 +91,12 @@ async function measure(lab, warmUp, work, prepare = () => seed(lab)) {
     lab.repeats -= 1;
     await sleep(1000);
   }
+}
+
+/** The same for work of so many `seconds`: `work(seconds, warmUp)` first warms up for half as long. */
+function measureWindow(lab, seconds, work, prepare) {
+  const [warmUp, window] = [() => work(seconds / 2, true), () => work(seconds, false)];
+  return measure(lab, warmUp, window, prepare);
 }
 
 /** Writes the keys of a workload, a part at a time, so that the texts of large ones are not all in memory. */
@@ -136,4 +142,4 @@ async function describe(lab, packages) {
   ];
 }
 
-module.exports = { startLab, ask, end, measure, seed, describe };
+module.exports = { startLab, ask, end, measure, measureWindow, seed, describe };

@@ -1,4 +1,4 @@
-// The work every client does: 1,000 keys, JSON objects, and callers that await one call after another.
+// Owns the work that every subject does: 1,000 keys, JSON objects, and callers that await one call after another.
 'use strict';
 
 const { performance } = require('node:perf_hooks');
@@ -20,6 +20,16 @@ const TIMED_OF_MANY = 8;
 const READS_PER_WRITE = 4;
 /** Keys of a `getMany`. */
 const MANY = 100;
+/**
+ * Reads of all keys until they are kept in process: the second read of a key may be the first that is kept where it is
+ * hottest.
+ */
+const PASSES_TO_KEEP = 3;
+/**
+ * A prime that divides no number of keys: its multiples visit every key, and neighbours in memory never one after the
+ * other.
+ */
+const STRIDE = 65_537;
 
 const workloads = new Map();
 
@@ -74,7 +84,7 @@ function filled(value, bytes) {
 
 /**
  * Runs `callers` loops of `op` for `seconds` and resolves to `{ calls, failed, latencies }`: `failed` are reads that
- * missed, though every key was written; latencies are in milliseconds, sorted. Encoding and decoding happen in the
+ * missed, though every key was written; latencies are in milliseconds. Encoding and decoding happen in the
  * loop, as an application does it, so that no client pays for a wrapper's promise.
  */
 async function runCallers(client, { op, callers, seconds }, { keys, values, bytes }) {
@@ -109,16 +119,38 @@ async function runCallers(client, { op, callers, seconds }, { keys, values, byte
 
   // The callers begin spread over the keys instead of asking for the same one side by side.
   await Promise.all(Array.from({ length: callers }, (_, n) => caller(Math.floor((n * keys.length) / callers))));
-  return { calls, failed, latencies: latencies.sort((a, b) => a - b) };
+  return { calls, failed, latencies };
 }
 
-/** Reads every key, many at a time. */
-async function readInTurns(get, keys) {
-  for (let i = 0; i < keys.length; i += 1000) await Promise.all(keys.slice(i, i + 1000).map((key) => get(key)));
+/** Reads every key, many at a time, in one pass or several. */
+async function readInTurns(get, keys, passes = 1) {
+  for (let pass = 0; pass < passes; pass += 1) {
+    for (let i = 0; i < keys.length; i += 1000) await Promise.all(keys.slice(i, i + 1000).map((key) => get(key)));
+  }
 }
 
-function percentile(sorted, p) {
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * p))];
+/** Median and 99th percentile of durations. */
+function percentiles(durations) {
+  const sorted = durations.toSorted((a, b) => a - b);
+  const at = (part) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))];
+  return { p50: at(0.5), p99: at(0.99) };
 }
 
-module.exports = { workloadOf, keysFrom, keyFor, valueFor, runCallers, readInTurns, percentile, VALUE_BYTES };
+/** Milliseconds on the clock that all processes of this machine share. */
+function now() {
+  return performance.timeOrigin + performance.now();
+}
+
+module.exports = {
+  VALUE_BYTES,
+  PASSES_TO_KEEP,
+  STRIDE,
+  workloadOf,
+  keysFrom,
+  keyFor,
+  valueFor,
+  runCallers,
+  readInTurns,
+  percentiles,
+  now,
+};

@@ -1,5 +1,5 @@
-// One in-process cache in a process of its own: fills it, then reads and writes it, and looks at heap, resident memory
-// and stalls. Started by memory.js.
+// Owns one in-process cache in a process of its own: fills it, then reads and writes it, and looks at heap, resident
+// memory and stalls. Started by memory.js.
 'use strict';
 
 const assert = require('node:assert');
@@ -7,16 +7,13 @@ const { monitorEventLoopDelay, performance, PerformanceObserver } = require('nod
 const { setImmediate: turn } = require('node:timers/promises');
 const v8 = require('node:v8');
 const vm = require('node:vm');
-const meter = require('../lab/meter');
-const { serve } = require('../lab/serve');
-const { keyFor, percentile, valueFor } = require('../lab/workload');
+const { serve, startMeter, stopMeter } = require('../lab/child');
+const { STRIDE, keyFor, percentiles, valueFor } = require('../lab/workload');
 
 /** Calls of one turn of the event loop. */
 const PER_TURN = 100;
 /** One call in so many writes. */
 const READS_PER_WRITE = 4;
-/** A prime: its multiples visit keys far from each other. */
-const STRIDE = 65_537;
 
 v8.setFlagsFromString('--expose-gc');
 const collect = vm.runInNewContext('gc');
@@ -55,12 +52,12 @@ serve(async ([name, shape, count]) => {
 
   const answers = {
     async fill() {
-      const started = meter.start();
+      const started = startMeter();
       for (let i = 0; i < entries; i += PER_TURN) {
         await Promise.all(Array.from({ length: PER_TURN }, (_, n) => cache.set(keyFor(i + n), made(i + n))));
         await turn();
       }
-      const { seconds } = meter.stop(started);
+      const { seconds } = stopMeter(started);
       const value = await cache.get(keyFor(7));
       assert.deepStrictEqual(value, made(7));
       return { bytes: texts.reduce((sum, text) => sum + text.length, 0) / SHAPED, fillSeconds: seconds, ...weigh() };
@@ -80,26 +77,26 @@ serve(async ([name, shape, count]) => {
         if (n % (READS_PER_WRITE + 1) === 0) return cache.set(keyFor(i), made(i));
         if ((await cache.get(keyFor(i))) == null) misses += 1;
       };
-      const started = meter.start();
+      const started = startMeter();
       for (let n = 0; n < calls; n += PER_TURN) {
         const began = performance.now();
         await Promise.all(Array.from({ length: PER_TURN }, (_, k) => call(n + k)));
         await turn();
         turns.push(performance.now() - began);
       }
-      const cost = meter.stop(started);
+      const cost = stopMeter(started);
       delay.disable();
       // The observer hears of the last collections a turn later.
       await turn();
       observer.disconnect();
-      turns.sort((a, b) => a - b);
+      const { p50: turnP50, p99: turnP99 } = percentiles(turns);
       return {
         ...cost,
         calls,
         failed: misses,
-        longestTurn: turns.at(-1),
-        turnP99: percentile(turns, 0.99),
-        turnP50: percentile(turns, 0.5),
+        longestTurn: Math.max(...turns),
+        turnP99,
+        turnP50,
         longestGc: Math.max(0, ...pauses),
         gcMs: pauses.reduce((sum, ms) => sum + ms, 0),
         delayMax: delay.max / 1e6,

@@ -1,10 +1,11 @@
-// What a million entries weigh in process, and how long they stall the event loop: holdfast in memory mode beside
-// lru-cache with the same objects.
+// Owns the page `memory`, what a million entries weigh in process, and how long they stall the event loop: holdfast in
+// memory mode beside lru-cache with the same objects.
 'use strict';
 
-const { chart, panel } = require('../lab/chart');
-const { startLab, ask, end, measure, describe } = require('../lab/lab');
-const { fixed, integer, median, publish, table } = require('../lab/report');
+const { panel } = require('../lab/chart');
+const { fixed, integer, summarize, table } = require('../lab/figures');
+const { ask, end, measure } = require('../lab/lab');
+const { inTurn, publish, runPage } = require('../lab/page');
 const { VALUE_BYTES } = require('../lab/workload');
 
 /** `seconds` are not used: a window is so many calls. */
@@ -16,19 +17,8 @@ const SIZES = { full: { entries: 1_000_000, calls: 2_000_000 }, quick: { entries
 
 const MIB = 2 ** 20;
 
-async function run(options) {
-  const names = options.only ?? CACHES;
-  const unknown = names.find((name) => !CACHES.includes(name));
-  if (unknown) throw new Error(`no cache is called «${unknown}»; there are ${CACHES.join(', ')}`);
-
-  const lab = await startLab(options);
-  try {
-    const machine = await describe(lab, CACHES);
-    console.log(`${machine.join('\n')}\n`);
-    report(await measureAll(lab, names, options), machine, options);
-  } finally {
-    await lab.stop();
-  }
+function run(options) {
+  return runPage(options, { kind: 'cache', known: CACHES, packages: CACHES }, measureAll, report);
 }
 
 async function measureAll(lab, names, { rounds, quick }) {
@@ -36,7 +26,7 @@ async function measureAll(lab, names, { rounds, quick }) {
   const windows = [];
   for (let round = 1; round <= rounds; round += 1) {
     for (const shape of SHAPES) {
-      for (const cache of names.map((_, i) => names[(i + round) % names.length])) {
+      for (const cache of inTurn(names, round)) {
         // A process of its own for each round: a heap does not shrink to what it was.
         const child = await lab.start(require.resolve('./memory-worker'), [cache, shape, entries]);
         const weight = await ask(child, { kind: 'fill' });
@@ -66,39 +56,29 @@ const FIELDS = [
   'longestGc',
   'gcMs',
   'delayMax',
+  'heapBefore',
+  'rssBefore',
 ];
 
 function report(windows, machine, options) {
-  const subjects = new Map(windows.map((window) => [`${window.shape} ${window.cache}`, window]));
-  const rows = [...subjects.values()].map(({ shape, cache }) => {
-    const own = windows.filter((window) => window.cache === cache && window.shape === shape);
-    const over = (value) => median(own.map(value));
-    return {
-      shape,
-      cache,
-      entries: own[0].entries,
-      ...Object.fromEntries(FIELDS.map((field) => [field, over((window) => window[field])])),
-      heapBefore: over((window) => window.before.heap),
-      rssBefore: over((window) => window.before.rss),
-      rate: over((window) => window.calls / window.seconds),
-      loop: over((window) => window.loopMicros / window.calls),
-    };
-  });
+  const flat = windows.map(({ before, ...window }) => ({ ...window, heapBefore: before.heap, rssBefore: before.rss }));
+  const rows = summarize(flat, ['shape', 'cache', 'entries'], FIELDS);
   const figures = [
     `## What they weigh\n\n${weights(rows)}`,
     `## What they stall\n\n${stalls(rows)}`,
     ...(rows.length === CACHES.length * SHAPES.length ? [`## Ratios\n\n${compare(rows)}`] : []),
   ].join('\n\n');
-  console.log(`\n${figures}\n`);
-
-  const title = `${integer(rows[0].entries)} entries in process`;
-  const about = INTRODUCTION.replace('ROUNDS', options.rounds).replace('CALLS', integer(windows[0].calls));
   publish(
     {
-      'memory.md': `# ${title}\n\n${machine.join('  \n')}\n\n${about}\n\n![The same figures as bars](memory.svg)\n\n${figures}\n`,
-      'memory.svg': chart(title, bars(rows)),
-      'memory.json': `${JSON.stringify({ machine, options, windows }, null, 1)}\n`,
+      name: 'memory',
+      title: `${integer(rows[0].entries)} entries in process`,
+      about: INTRODUCTION,
+      fields: { CALLS: integer(windows[0].calls) },
+      figures,
+      panels: bars(rows),
+      raw: { windows },
     },
+    machine,
     options,
     windows,
   );

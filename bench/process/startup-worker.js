@@ -1,11 +1,11 @@
-// A fresh process that requires one package, or connects with it and then does nothing. Started by startup.js.
+// Owns a fresh process that requires one package, or connects with it and then does nothing.
 'use strict';
 
 const fs = require('node:fs');
 const { performance } = require('node:perf_hooks');
 const { setTimeout: sleep } = require('node:timers/promises');
 const { adapters } = require('../clients/adapters');
-const { serve } = require('../lab/serve');
+const { serve } = require('../lab/child');
 
 const answers = {
   /** Milliseconds that it took, and the bytes of the native addons that came with it. */

@@ -1,14 +1,16 @@
-// What it costs to have holdfast at all: the time of `require`, the size of its addon, and a connected process that
-// does nothing.
+// Owns the page `startup`, what it costs to have holdfast at all: the time of `require`, the size of its addon, and a
+// connected process that does nothing.
 'use strict';
 
-const { chart, panel } = require('../lab/chart');
-const { startLab, ask, end, describe } = require('../lab/lab');
-const { fixed, integer, median, publish, table } = require('../lab/report');
+const { panel } = require('../lab/chart');
+const { fixed, grouped, integer, median, table } = require('../lab/figures');
+const { ask, end } = require('../lab/lab');
+const { inTurn, publish, runPage } = require('../lab/page');
 
 /** A round is one process for each package; `seconds` is how long it idles. */
 const defaults = { rounds: 20, seconds: 10, quickSeconds: 1 };
 
+const WORKER = require.resolve('./startup-worker');
 const NOTHING = 'Node.js alone';
 /** What is required, and what connects: the name of an adapter. */
 const SUBJECTS = {
@@ -22,31 +24,20 @@ const SUBJECTS = {
 const IDLE_ROUNDS = 3;
 const MIB = 2 ** 20;
 
-async function run(options) {
-  const names = options.only ?? Object.keys(SUBJECTS);
-  const unknown = names.find((name) => !(name in SUBJECTS));
-  if (unknown) throw new Error(`no package is called «${unknown}»; there are ${Object.keys(SUBJECTS).join('; ')}`);
+function run(options) {
+  const packages = (names) => names.map((name) => SUBJECTS[name].package).filter(Boolean);
+  return runPage(options, { kind: 'package', known: Object.keys(SUBJECTS), packages }, measureAll, report);
+}
 
-  const lab = await startLab(options);
-  try {
-    const packages = names.map((name) => SUBJECTS[name].package).filter(Boolean);
-    const machine = await describe(lab, packages);
-    console.log(`${machine.join('\n')}\n`);
-    const loads = await measureLoads(lab, names, options);
-    const idles = await measureIdles(lab, names, options);
-    report({ loads, idles }, names, machine, options);
-  } finally {
-    await lab.stop();
-  }
+async function measureAll(lab, names, options) {
+  return { loads: await measureLoads(lab, names, options), idles: await measureIdles(lab, names, options) };
 }
 
 async function measureLoads(lab, names, { rounds }) {
   const loads = [];
   for (let round = 1; round <= rounds; round += 1) {
-    for (const name of names.map((_, i) => names[(i + round) % names.length])) {
-      const child = await lab.start(require.resolve('./startup-worker'), ['require', SUBJECTS[name].package], {
-        REDIS_URL: '',
-      });
+    for (const name of inTurn(names, round)) {
+      const child = await lab.start(WORKER, ['require', SUBJECTS[name].package], { REDIS_URL: '' });
       loads.push({ round, name, ...(await ask(child, 0)) });
       await end(child);
     }
@@ -60,7 +51,7 @@ async function measureIdles(lab, names, { rounds, seconds }) {
   const idles = [];
   for (let round = 1; round <= Math.min(rounds, IDLE_ROUNDS); round += 1) {
     const children = await Promise.all(
-      names.map((name) => lab.start(require.resolve('./startup-worker'), ['idle', SUBJECTS[name].adapter, lab.url])),
+      names.map((name) => lab.start(WORKER, ['idle', SUBJECTS[name].adapter, lab.url])),
     );
     const results = await Promise.all(children.map((child) => ask(child, seconds)));
     idles.push(...results.map((result, i) => ({ round, name: names[i], ...result })));
@@ -70,16 +61,17 @@ async function measureIdles(lab, names, { rounds, seconds }) {
   return idles;
 }
 
-function report({ loads, idles }, names, machine, options) {
-  const rows = names.map((name) => {
-    const times = loads.filter((load) => load.name === name).map(({ ms }) => ms);
-    const own = idles.filter((idle) => idle.name === name);
+function report({ loads, idles }, machine, options) {
+  const loadsOf = grouped(loads, ({ name }) => name);
+  const idlesOf = grouped(idles, ({ name }) => name);
+  const rows = [...idlesOf].map(([name, own]) => {
+    const times = loadsOf.get(name).map(({ ms }) => ms);
     return {
       name,
       ms: median(times),
       fastest: Math.min(...times),
       slowest: Math.max(...times),
-      nativeBytes: loads.find((load) => load.name === name).nativeBytes,
+      nativeBytes: loadsOf.get(name)[0].nativeBytes,
       rss: median(own.map(({ rss }) => rss)),
       cpu: median(own.map(({ cpuMicros, seconds }) => cpuMicros / seconds)),
     };
@@ -94,18 +86,17 @@ function report({ loads, idles }, names, machine, options) {
     'CPU idle, µs a second': (row) => integer(row.cpu),
     'of a processor': (row) => `${fixed(row.cpu / 10_000, 3)} %`,
   });
-  console.log(`\n${figures}\n`);
-
-  const title = 'Start-up and idling';
-  const about = INTRODUCTION.replace('ROUNDS', options.rounds)
-    .replace('IDLES', Math.min(options.rounds, IDLE_ROUNDS))
-    .replace('SECONDS', options.seconds);
   publish(
     {
-      'startup.md': `# ${title}\n\n${machine.join('  \n')}\n\n${about}\n\n![The same figures as bars](startup.svg)\n\n${figures}\n`,
-      'startup.svg': chart(title, bars(rows)),
-      'startup.json': `${JSON.stringify({ machine, options, loads, idles }, null, 1)}\n`,
+      name: 'startup',
+      title: 'Start-up and idling',
+      about: INTRODUCTION,
+      fields: { IDLES: Math.min(options.rounds, IDLE_ROUNDS) },
+      figures,
+      panels: bars(rows),
+      raw: { loads, idles },
     },
+    machine,
     options,
     [],
   );

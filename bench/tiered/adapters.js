@@ -1,7 +1,8 @@
-// The caches side by side: memory over Redis where they have both, each set up as its own documentation shows, and
-// asked for hits and computations.
+// Owns the tiered caches side by side: memory over Redis where they have both, each set up as its own documentation
+// shows, and asked for hits and computations.
 'use strict';
 
+const { openHoldfast } = require('../clients/adapters');
 const { readInTurns } = require('../lab/workload');
 
 /** Longer than any run: what is measured is a hit, not what an expiry costs. */
@@ -11,8 +12,6 @@ const TTL_SECONDS = 3600;
  */
 const HOT_VALUES = 131_072;
 const MOST = 1_000_000;
-/** A busy machine is no outage. */
-const TIMEOUT_MS = 5000;
 
 /**
  * Every adapter connects to `url` and resolves to `{ get, set }` for hits, `{ getOrCompute }` for computations
@@ -30,10 +29,10 @@ const adapters = {
    * value, but with every near hit.
    */
   async 'holdfast near hit'(url) {
-    let cache = await openHoldfast(url, { maxMemory: '1gb' });
+    let cache = await openTiered(url, { maxMemory: '1gb' });
     const crowdOut = async (keys) => {
       const old = cache;
-      cache = await openHoldfast(url, { maxMemory: '1gb' });
+      cache = await openTiered(url, { maxMemory: '1gb' });
       await old.close();
       await readInTurns(cache.get, keys);
     };
@@ -145,23 +144,13 @@ const IN_PROCESS = ['lru-cache', 'node-cache', 'async-cache-dedupe, memory'];
 const SHARING = ['bentocache, serialize: false', 'lru-cache', 'async-cache-dedupe, memory'];
 
 async function holdfast(url, values) {
-  const cache = await openHoldfast(url, { maxMemory: '512mb', nearCache: { values, maxAge: TTL_SECONDS } });
+  const cache = await openTiered(url, { maxMemory: '512mb', nearCache: { values, maxAge: TTL_SECONDS } });
   const nearHits = async () => (await cache.getStats()).hits.near;
   return { get: cache.get, set: cache.set, getOrCompute: cache.getOrCompute, nearHits };
 }
 
-async function openHoldfast(url, options) {
-  const { createCache } = require('holdfast');
-  const cache = createCache({
-    url,
-    namespace: '',
-    ttl: TTL_SECONDS,
-    timeoutMs: TIMEOUT_MS,
-    nearCache: { maxAge: TTL_SECONDS },
-    ...options,
-  });
-  if (cache.getMode() !== 'redis') await new Promise((resolve) => cache.once('ready', resolve));
-  return cache;
+function openTiered(url, options) {
+  return openHoldfast(url, { ttl: TTL_SECONDS, nearCache: { maxAge: TTL_SECONDS }, ...options });
 }
 
 async function bentocache(url, serialize) {

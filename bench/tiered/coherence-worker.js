@@ -1,18 +1,16 @@
-// The process of one writer or reader of coherence.js.
+// Owns the process of one writer or reader of coherence.js.
 'use strict';
 
-const { once } = require('node:events');
 const { setTimeout: sleep, setImmediate: turn } = require('node:timers/promises');
-const { createCache } = require('holdfast');
-const { serve } = require('../lab/serve');
+const { openHoldfast } = require('../clients/adapters');
+const { serve } = require('../lab/child');
+const { now } = require('../lab/workload');
 
 const KEYS = Array.from({ length: 100 }, (_, i) => `k${i}`);
 /** A reader that has not seen the last version by then never will. */
 const GIVE_UP_MS = 20_000;
 
-const cache = createCache({ url: process.argv[2], namespace: 'coherence', timeoutMs: 5000 });
-const now = () => performance.timeOrigin + performance.now();
-
+let cache;
 const reader = { seen: new Map(), last: null, backwards: 0, reads: 0, done: null };
 
 const answers = {
@@ -61,8 +59,8 @@ async function read(pause) {
   }
 }
 
-serve(async () => {
-  await once(cache, 'ready');
+serve(async ([url]) => {
+  cache = await openHoldfast(url, { namespace: 'coherence' });
   return (request) => {
     const [[name, value]] = Object.entries(request);
     return answers[name](value);

@@ -1,9 +1,10 @@
-// How soon do near caches see a write? One process writes 100 keys as fast as it can, four read them and look at the
-// versions.
+// Owns the page `coherence`: how soon do near caches see a write? One process writes 100 keys as fast as it can, four
+// read them and look at the versions.
 'use strict';
 
-const { startLab, ask, end, describe } = require('../lab/lab');
-const { fixed, integer, median, publish, table } = require('../lab/report');
+const { fixed, integer, median, table } = require('../lab/figures');
+const { ask, end } = require('../lab/lab');
+const { publish, runPage } = require('../lab/page');
 
 const defaults = { rounds: 7, seconds: 1 };
 
@@ -11,38 +12,29 @@ const READERS = 4;
 /** Milliseconds between two looks at all keys; 0 is a reader that does nothing else. */
 const PACES = [5, 0];
 
-const INTRODUCTION = `# How soon near caches see a write
-
-MACHINE
-
-\`npm run bench -- coherence\` wrote this page. One process sets 100 keys as fast as it can for SECONDS s, ${READERS} others read all of them again and again, in one turn, through
+const INTRODUCTION = `\`npm run bench -- coherence\` wrote this page. One process sets 100 keys as fast as it can for SECONDS s, ${READERS} others read all of them again and again, in one turn, through
 their near caches. Every value is a version. *Backwards* counts reads that gave an older version than the same reader had seen before. *Last write seen* is the
 time from the moment at which the writer's last \`set\` had resolved until a reader had seen the last version of every key: the median and the slowest over
 all readers of ROUNDS rounds. Readers that pause for 0 ms are busy all the time, so that ${READERS + 1} processes and the server share the machine's
-processors: the time then is mostly that of waiting for one.
-`;
+processors: the time then is mostly that of waiting for one.`;
 
-async function run(options) {
-  const lab = await startLab(options);
-  try {
-    const machine = await describe(lab, ['holdfast']);
-    console.log(`${machine.join('\n')}\n`);
-    const rounds = [];
-    for (let round = 1; round <= options.rounds; round += 1) {
-      for (const pause of PACES) rounds.push({ round, pause, readers: await measureOne(lab, pause, options) });
-      console.log(`round ${round} of ${options.rounds}`);
-    }
-    report(rounds, machine, options);
-  } finally {
-    await lab.stop();
+function run(options) {
+  return runPage(options, { kind: 'cache', known: ['holdfast'], packages: ['holdfast'] }, measureAll, report);
+}
+
+async function measureAll(lab, _names, options) {
+  const rounds = [];
+  for (let round = 1; round <= options.rounds; round += 1) {
+    for (const pause of PACES) rounds.push({ round, pause, readers: await measureOne(lab, pause, options) });
+    console.log(`round ${round} of ${options.rounds}`);
   }
+  return rounds;
 }
 
 async function measureOne(lab, pause, { seconds }) {
-  const readers = await Promise.all(
-    Array.from({ length: READERS }, () => lab.start(require.resolve('./coherence-worker'), [lab.url])),
-  );
-  const writer = await lab.start(require.resolve('./coherence-worker'), [lab.url]);
+  const start = () => lab.start(require.resolve('./coherence-worker'), [lab.url]);
+  const readers = await Promise.all(Array.from({ length: READERS }, start));
+  const writer = await start();
   try {
     await Promise.all(readers.map((reader) => ask(reader, { begin: pause })));
     const last = await ask(writer, { write: seconds });
@@ -59,7 +51,7 @@ function report(rounds, machine, options) {
     const sum = (name) => readers.reduce((total, reader) => total + reader[name], 0);
     return { pause, reads: sum('reads'), near: sum('near'), backwards: sum('backwards'), delays };
   });
-  const text = table(rows, {
+  const figures = table(rows, {
     'pause ms': ({ pause }) => pause,
     reads: ({ reads }) => integer(reads),
     'near hits': ({ near, reads }) => `${fixed((near / reads) * 100, 1)} %`,
@@ -67,18 +59,8 @@ function report(rounds, machine, options) {
     'last write seen, median ms': ({ delays }) => fixed(median(delays), 1),
     'slowest ms': ({ delays }) => fixed(Math.max(...delays), 1),
   });
-  console.log(`\n${text}\n`);
-  const about = INTRODUCTION.replace('MACHINE', machine.join('  \n'))
-    .replace('SECONDS', options.seconds)
-    .replace('ROUNDS', options.rounds);
-  publish(
-    {
-      'coherence.md': `${about}\n${text}\n`,
-      'coherence.json': `${JSON.stringify({ machine, options, rounds }, null, 1)}\n`,
-    },
-    options,
-    [],
-  );
+  const title = 'How soon near caches see a write';
+  publish({ name: 'coherence', title, about: INTRODUCTION, figures, raw: { rounds } }, machine, options, []);
 }
 
 module.exports = { run, defaults };

@@ -1,20 +1,17 @@
-// One cache in a process of its own: computes what is cold, alone or in a crowd, whenever the parent asks. Started by
-// compute.js.
+// Owns one cache in a process of its own: computes what is cold, alone or in a crowd, whenever the parent asks.
 'use strict';
 
 const assert = require('node:assert');
 const { performance } = require('node:perf_hooks');
 const { setTimeout: sleep } = require('node:timers/promises');
-const meter = require('../lab/meter');
-const { serve } = require('../lab/serve');
+const { serve, startMeter, stopMeter } = require('../lab/child');
 const { adapters } = require('./adapters');
-const { workloadOf, percentile } = require('../lab/workload');
+const { now, workloadOf, percentiles } = require('../lab/workload');
 
 /** What is computed is kept in process: a window ends with so many keys. */
 const MOST_CALLS = 20_000;
 
 const { values } = workloadOf();
-const now = () => performance.timeOrigin + performance.now();
 let next = 0;
 
 async function main([name, url]) {
@@ -43,17 +40,10 @@ async function computeCold(getOrCompute, { callers, seconds }) {
       if (got.tenant !== value.tenant) failed += 1;
     }
   };
-  const started = meter.start();
+  const started = startMeter();
   await Promise.all(Array.from({ length: callers }, caller));
-  const cost = meter.stop(started);
-  latencies.sort((a, b) => a - b);
-  return {
-    calls: latencies.length,
-    failed,
-    ...cost,
-    p50: percentile(latencies, 0.5),
-    p99: percentile(latencies, 0.99),
-  };
+  const cost = stopMeter(started);
+  return { calls: latencies.length, failed, ...cost, ...percentiles(latencies) };
 }
 
 /**

@@ -1,9 +1,11 @@
-// The part of tiered.js that computes: keys nobody has asked for yet, and a crowd that asks for one of them at the same
-// moment.
+// Owns the part of the page `tiered` that computes: keys nobody has asked for yet, and a crowd that asks for one of
+// them at the same moment.
 'use strict';
 
-const { ask, end, measure } = require('../lab/lab');
-const { best, fixed, integer, median, summarize, table } = require('../lab/report');
+const { best, costColumns, fixed, grouped, integer, median, summarize, table } = require('../lab/figures');
+const { ask, end, measureWindow } = require('../lab/lab');
+const { inTurn } = require('../lab/page');
+const { now } = require('../lab/workload');
 const { COMPUTING, IN_PROCESS } = require('./adapters');
 
 const CALLERS = [1, 64];
@@ -39,16 +41,11 @@ async function measureCompute(lab, names, { rounds, seconds, quick }) {
   const windows = [];
   const crowds = [];
   for (let round = 1; round <= rounds; round += 1) {
-    const turn = all.map((_, i) => all[(i + round) % all.length]);
+    const turn = inTurn(all, round);
     for (const callers of CALLERS) {
       for (const cache of turn) {
         const work = (length) => ask(workers[cache][0], { kind: 'cold', callers, seconds: length });
-        const result = await measure(
-          lab,
-          () => work(seconds / 2),
-          () => work(seconds),
-          () => lab.control.flushdb(),
-        );
+        const result = await measureWindow(lab, seconds, work, () => lab.control.flushdb());
         windows.push({ round, callers, cache, ...result });
       }
     }
@@ -69,7 +66,7 @@ async function measureCompute(lab, names, { rounds, seconds, quick }) {
 }
 
 async function rush(processes, key, callers) {
-  const at = performance.timeOrigin + performance.now() + SOON_MS;
+  const at = now() + SOON_MS;
   const request = { kind: 'stampede', key, callers, at, works: WORKS_MS };
   const results = await Promise.all(processes.map((child) => ask(child, request)));
   return {
@@ -79,11 +76,7 @@ async function rush(processes, key, callers) {
 }
 
 function rowsOf({ windows, crowds }) {
-  const stampedes = new Map();
-  for (const crowd of crowds) {
-    const id = `${crowd.processes} ${crowd.cache}`;
-    stampedes.set(id, [...(stampedes.get(id) ?? []), crowd]);
-  }
+  const stampedes = grouped(crowds, ({ processes, cache }) => `${processes} ${cache}`);
   return {
     cold: summarize(windows, ['callers', 'cache']),
     stampedes: [...stampedes.values()].map((rounds) => ({
@@ -108,12 +101,7 @@ function computeText({ cold, stampedes }) {
   const coldTable = table(cold, {
     callers: (row) => row.callers,
     cache: (row) => row.cache,
-    'calls/s': (row) => integer(row.rate),
-    'slowest–fastest round': (row) => `${integer(row.slowest)}–${integer(row.fastest)}`,
-    'CPU µs': (row) => fixed(row.cpu),
-    'event loop µs': (row) => fixed(row.loop),
-    'p50 ms': (row) => fixed(row.p50, 3),
-    'p99 ms': (row) => fixed(row.p99, 3),
+    ...costColumns('calls/s', { digits: 3 }),
     ratio: (row) => (row.cache === 'holdfast' ? ratioOf(row, cold) : ''),
   });
   const stampedeTable = table(stampedes, {

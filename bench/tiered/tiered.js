@@ -1,13 +1,14 @@
-// Holdfast beside the caches that keep values in process and in Redis, each in its own process, in interleaved rounds:
-// a hot key, a cold one, a crowd.
+// Owns the page `tiered`, Holdfast beside the caches that keep values in process and in Redis, each in its own process,
+// in interleaved rounds: a hot key, a cold one, a crowd.
 'use strict';
 
-const { chart, panel } = require('../lab/chart');
-const { measureCompute, rowsOf, computeText } = require('./compute');
-const { startLab, ask, end, measure, describe } = require('../lab/lab');
-const { best, fixed, integer, median, publish, summarize, table } = require('../lab/report');
-const { adapters, IN_PROCESS, SHARING } = require('./adapters');
+const { panel } = require('../lab/chart');
+const { best, fixed, integer, median, summarize, table } = require('../lab/figures');
+const { ask, end, measureWindow } = require('../lab/lab');
+const { inTurn, publish, runPage } = require('../lab/page');
 const { VALUE_BYTES } = require('../lab/workload');
+const { adapters, IN_PROCESS, SHARING } = require('./adapters');
+const { measureCompute, rowsOf, computeText } = require('./compute');
 
 const defaults = { rounds: 5, seconds: 0.6 };
 
@@ -34,21 +35,16 @@ const PACKAGES = [
   'lru-cache',
 ];
 
-async function run(options) {
-  const names = options.only ?? Object.keys(adapters);
-  const unknown = names.find((name) => !(name in adapters));
-  if (unknown) throw new Error(`no cache is called «${unknown}»; there are ${Object.keys(adapters).join('; ')}`);
+function run(options) {
+  const packages = ['holdfast', ...PACKAGES];
+  return runPage(options, { kind: 'cache', known: Object.keys(adapters), packages }, measureAll, report);
+}
 
-  const lab = await startLab(options);
-  try {
-    const machine = await describe(lab, ['holdfast', ...PACKAGES]);
-    console.log(`${machine.join('\n')}\n`);
-    const hits = await measureHits(lab, names, options);
-    const computed = await measureCompute(lab, names, options);
-    report(hits, computed, machine, options);
-  } finally {
-    await lab.stop();
-  }
+async function measureAll(lab, names, options) {
+  return {
+    hits: await measureHits(lab, names, options),
+    computed: await measureCompute(lab, names, options),
+  };
 }
 
 /** Windows of `get` alone; ends the processes that it starts. */
@@ -69,15 +65,10 @@ async function measureHits(lab, names, { rounds, seconds, quick }) {
   }
   const windows = [];
   for (let round = 1; round <= rounds; round += 1) {
-    // The order turns with the round, so that no cache always follows the same neighbour.
-    for (const { cache, keys, worker } of subjects.map((_, i) => subjects[(i + round) % subjects.length])) {
-      const result = await measure(
-        lab,
-        () => ask(worker, { warmUp: true, seconds: seconds / 2 }),
-        () => ask(worker, { warmUp: false, seconds }),
-        // Every cache has written its own keys.
-        () => {},
-      );
+    for (const { cache, keys, worker } of inTurn(subjects, round)) {
+      const work = (length, warmUp) => ask(worker, { warmUp, seconds: length });
+      // Every cache has written its own keys.
+      const result = await measureWindow(lab, seconds, work, () => {});
       if (result.asked > STRAY_COMMANDS && !result.disturbed) throw new Error(`${cache} asked Redis for hot keys`);
       windows.push({ round, keys, cache, ...result });
     }
@@ -87,7 +78,7 @@ async function measureHits(lab, names, { rounds, seconds, quick }) {
   return windows.sort((a, b) => a.keys - b.keys || names.indexOf(a.cache) - names.indexOf(b.cache));
 }
 
-function report(hits, computed, machine, options) {
+function report({ hits, computed }, machine, options) {
   const rows = summarize(hits, ['keys', 'cache']);
   const computedRows = rowsOf(computed);
   const parse = hits.map((window) => window.parseMicros);
@@ -97,17 +88,16 @@ function report(hits, computed, machine, options) {
     `### Ratios\n\n${RATIOS}\n\n${compare(rows)}`,
     ...(computedRows.cold.length > 0 ? [computeText(computedRows)] : []),
   ].join('\n\n');
-  console.log(`\n${figures}\n`);
-
-  const about = INTRODUCTION.replace('ROUNDS', options.rounds).replace('SECONDS', options.seconds);
-  const title = 'Holdfast beside the tiered caches';
-  const picture = '![The same figures as bars](tiered.svg)';
   publish(
     {
-      'tiered.md': `# ${title}\n\n${machine.join('  \n')}\n\n${about}\n\n${picture}\n\n${figures}\n`,
-      'tiered.svg': chart(title, bars(rows, computedRows)),
-      'tiered.json': `${JSON.stringify({ machine, options, hits, ...computed }, null, 1)}\n`,
+      name: 'tiered',
+      title: 'Holdfast beside the tiered caches',
+      about: INTRODUCTION,
+      figures,
+      panels: bars(rows, computedRows),
+      raw: { hits, ...computed },
     },
+    machine,
     options,
     [...hits, ...computed.windows],
   );

@@ -1,21 +1,14 @@
-// One tiered cache in a process of its own: reads hot keys whenever the parent asks. Started by lab.js.
+// Owns one tiered cache in a process of its own: reads hot keys whenever the parent asks.
 'use strict';
 
 const assert = require('node:assert');
 const { performance } = require('node:perf_hooks');
-const meter = require('../lab/meter');
-const { serve } = require('../lab/serve');
+const { serve, startMeter, stopMeter } = require('../lab/child');
 const { adapters } = require('./adapters');
-const { workloadOf, keysFrom, readInTurns, valueFor } = require('../lab/workload');
+const { PASSES_TO_KEEP, STRIDE, workloadOf, keysFrom, readInTurns, valueFor } = require('../lab/workload');
 
-/**
- * A prime that divides no number of keys: its multiples visit every key, and neighbours in memory never one after the
- * other.
- */
-const STRIDE = 65_537;
 /** The clock is asked once per so many reads. */
 const READS_PER_LOOK = 512;
-const PASSES = 3;
 
 const texts = workloadOf().values.map((value) => JSON.stringify(value));
 
@@ -36,7 +29,7 @@ async function fill({ get, set }, keys) {
   for (let i = 0; i < keys.length; i += 1000) {
     await Promise.all(keys.slice(i, i + 1000).map((key, n) => set(key, valueFor(i + n))));
   }
-  for (let pass = 0; pass < PASSES; pass += 1) await readInTurns(get, keys);
+  await readInTurns(get, keys, PASSES_TO_KEEP);
 }
 
 /**
@@ -51,11 +44,11 @@ async function readHot(subject, { warmUp, seconds }) {
     await readInTurns(cache.get, keys);
     subject.expected = keys.length;
   }
-  const started = meter.start();
+  const started = startMeter();
   const end = performance.now() + seconds * 1000;
   const reads = { calls: 0, failed: 0, at: 0 };
   while (performance.now() < end) await read(cache, keys, READS_PER_LOOK, reads);
-  const cost = meter.stop(started);
+  const cost = stopMeter(started);
   return finish(subject, warmUp, reads, cost);
 }
 
@@ -72,10 +65,10 @@ async function readOnce(subject, { warmUp }) {
     subject.before = 0;
   }
   const part = warmUp ? keys.slice(0, quarter) : keys.slice(quarter);
-  const started = meter.start();
+  const started = startMeter();
   const reads = { calls: 0, failed: 0, at: 0 };
   await read(cache, part, part.length, reads);
-  return finish(subject, warmUp, reads, meter.stop(started));
+  return finish(subject, warmUp, reads, stopMeter(started));
 }
 
 async function read({ get }, keys, calls, reads) {

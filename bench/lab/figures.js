@@ -1,13 +1,5 @@
-// From the raw windows of a run to medians, ratios and Markdown tables.
+// Owns the figures of a page: from the raw windows of a run to medians and Markdown tables.
 'use strict';
-
-const fs = require('node:fs');
-const os = require('node:os');
-const path = require('node:path');
-
-/** The part of a run's windows that may have been disturbed. */
-const FEW = 0.03;
-const DOCS = path.join(__dirname, '../../docs/benchmarks');
 
 function median(numbers) {
   const sorted = [...numbers].sort((a, b) => a - b);
@@ -15,16 +7,22 @@ function median(numbers) {
   return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 }
 
+/** The items that agree in `keyOf`, as lists by that key, in order of appearance. */
+function grouped(items, keyOf) {
+  const groups = new Map();
+  for (const item of items) {
+    const key = keyOf(item);
+    groups.set(key, [...(groups.get(key) ?? []), item]);
+  }
+  return groups;
+}
+
 /**
  * The medians over the rounds of every group of windows that agree in `by`, in order of appearance. Costs become
  * microseconds per call, latencies stay milliseconds, and so do the fields that `more` names what they are.
  */
 function summarize(windows, by, more = []) {
-  const groups = new Map();
-  for (const window of windows) {
-    const name = by.map((field) => window[field]).join();
-    groups.set(name, [...(groups.get(name) ?? []), window]);
-  }
+  const groups = grouped(windows, (window) => by.map((field) => window[field]).join());
   return [...groups.values()].map((group) => {
     const over = (value) => median(group.map(value));
     const rates = group.map((window) => window.calls / window.seconds);
@@ -63,6 +61,28 @@ function table(rows, columns) {
   return [line(headings), line(rules), ...cells.map(line)].join('\n');
 }
 
+/**
+ * The columns that most tables of summarized rows have. `rate`: the heading of calls a second; `digits`: those of
+ * latencies; `main`: with the CPU of the main thread.
+ */
+function costColumns(rate, { digits, main = false }) {
+  return {
+    ...rateColumns(rate),
+    'CPU µs': (row) => fixed(row.cpu),
+    'event loop µs': (row) => fixed(row.loop),
+    ...(main ? { 'main thread µs': (row) => fixed(row.main) } : {}),
+    'p50 ms': (row) => fixed(row.p50, digits),
+    'p99 ms': (row) => fixed(row.p99, digits),
+  };
+}
+
+function rateColumns(heading) {
+  return {
+    [heading]: (row) => integer(row.rate),
+    'slowest–fastest round': (row) => `${integer(row.slowest)}–${integer(row.fastest)}`,
+  };
+}
+
 function integer(number) {
   return Math.round(number).toLocaleString('en-US');
 }
@@ -71,34 +91,4 @@ function fixed(number, digits = 2) {
   return number === null ? '–' : number.toFixed(digits);
 }
 
-/**
- * Writes the files of a run: to `docs/benchmarks` where it was whole and hardly disturbed, else to a fresh temporary
- * folder. Says which, and why.
- */
-function publish(files, options, windows) {
-  const disturbed = windows.filter((window) => window.disturbed).length;
-  const notForDocs = whyNotForDocs(options, disturbed, windows.length);
-  const folder = notForDocs ? fs.mkdtempSync(path.join(os.tmpdir(), 'holdfast-bench-')) : DOCS;
-  fs.mkdirSync(folder, { recursive: true });
-  for (const [name, text] of Object.entries(files)) {
-    const page = name.endsWith('.md') && disturbed > 0;
-    fs.writeFileSync(path.join(folder, name), page ? `${text}\n${noteOf(disturbed, windows.length)}\n` : text);
-  }
-  console.log(`${Object.keys(files).join(', ')} written to ${folder}${notForDocs ? ` (${notForDocs})` : ''}`);
-}
-
-/**
- * Why the figures of a run are not for the documentation, or undefined. A median of rounds stands a few windows that
- * were disturbed.
- */
-function whyNotForDocs(options, disturbed, all) {
-  if (options.quick) return 'a quick run proves nothing';
-  if (options.only) return 'only a part was run';
-  if (disturbed > all * FEW) return `other programs used the machine during ${disturbed} of ${all} windows`;
-}
-
-function noteOf(disturbed, all) {
-  return `During ${disturbed} of the ${all} windows other programs used more than a twentieth of the machine, when they were measured again as well.`;
-}
-
-module.exports = { median, summarize, best, table, integer, fixed, publish };
+module.exports = { median, grouped, summarize, best, table, costColumns, rateColumns, integer, fixed };

@@ -1,10 +1,30 @@
-// What a stretch of work cost this process: wall time, CPU of all threads, event-loop time, CPU of the main thread.
+// Owns a child process of lab.js: it sets itself up, then answers one message of the parent after another, and measures
+// what its work cost: wall time, CPU of all threads, event-loop time, CPU of the main thread.
 'use strict';
 
 const fs = require('node:fs');
 const { performance } = require('node:perf_hooks');
 
-function start() {
+/** `setUp` is given the arguments of the process and resolves to a function that answers a request. */
+async function serve(setUp) {
+  // The parent ends this process by closing the channel; then nothing is left to measure and nothing worth a farewell.
+  process.on('disconnect', () => process.exit(0));
+  try {
+    const answer = await setUp(process.argv.slice(2));
+    process.on('message', async (request) => {
+      try {
+        process.send({ result: await answer(request) });
+      } catch (error) {
+        process.send({ error: error.stack });
+      }
+    });
+    process.send({ result: 'ready' });
+  } catch (error) {
+    process.send({ error: error.stack });
+  }
+}
+
+function startMeter() {
   return {
     at: performance.now(),
     loop: performance.eventLoopUtilization(),
@@ -14,7 +34,7 @@ function start() {
 }
 
 /** The cost since `started`, everything but `seconds` in microseconds; `mainMicros` is null where there is no /proc. */
-function stop(started) {
+function stopMeter(started) {
   const cpu = process.cpuUsage(started.cpu);
   const main = mainThreadMicros();
   return {
@@ -37,4 +57,4 @@ function mainThreadMicros() {
   }
 }
 
-module.exports = { start, stop };
+module.exports = { serve, startMeter, stopMeter };

@@ -1,0 +1,87 @@
+// Owns the life of a page of docs/benchmarks: from the names of the command line to the files that are written.
+'use strict';
+
+const fs = require('node:fs');
+const os = require('node:os');
+const path = require('node:path');
+const { chart } = require('./chart');
+const { describe, startLab } = require('./lab');
+
+const DOCS = path.join(__dirname, '../../docs/benchmarks');
+/** The part of a run's windows that may have been disturbed. */
+const FEW = 0.03;
+
+/**
+ * Starts a lab, prints the machine, and hands what `measureAll(lab, names, options)` resolves to to
+ * `report(measured, machine, options)`. `known`: all subjects that `--only` may name; `usual`: those that are measured
+ * without it; `kind`: what one of them is called; `packages`: whose versions the page gives, a list or a function of
+ * the names.
+ */
+async function runPage(options, { kind, known, usual = known, packages }, measureAll, report) {
+  const names = options.only ?? usual;
+  const unknown = names.find((name) => !known.includes(name));
+  if (unknown) throw new Error(`no ${kind} is called «${unknown}»; there are ${known.join('; ')}`);
+
+  const lab = await startLab(options);
+  try {
+    const machine = await describe(lab, Array.isArray(packages) ? packages : packages(names));
+    console.log(`${machine.join('\n')}\n`);
+    report(await measureAll(lab, names, options), machine, options);
+  } finally {
+    await lab.stop();
+  }
+}
+
+/** The subjects in the order of a round: it turns with the round, so that none always follows the same neighbour. */
+function inTurn(subjects, round) {
+  return subjects.map((_, i) => subjects[(i + round) % subjects.length]);
+}
+
+/**
+ * Prints the `figures` of a run and writes its page, with `panels` as a drawing, and `raw`, the numbers themselves.
+ * `about` introduces the page: in it the names of `fields`, and ROUNDS and SECONDS of the options, stand for values.
+ */
+function publish({ name, title, about, fields = {}, figures, panels, raw }, machine, options, windows) {
+  console.log(`\n${figures}\n`);
+  const values = { ROUNDS: options.rounds, SECONDS: options.seconds, ...fields };
+  const filled = about.replace(new RegExp(`\\b(${Object.keys(values).join('|')})\\b`, 'g'), (field) => values[field]);
+  const picture = panels ? [`![The same figures as bars](${name}.svg)`] : [];
+  const files = {
+    [`${name}.md`]: `${[`# ${title}`, machine.join('  \n'), filled, ...picture, figures].join('\n\n')}\n`,
+    ...(panels ? { [`${name}.svg`]: chart(title.replaceAll('`', ''), panels) } : {}),
+    [`${name}.json`]: `${JSON.stringify({ machine, options, ...raw }, null, 1)}\n`,
+  };
+  write(files, options, windows);
+}
+
+/**
+ * Writes the files of a run: to `docs/benchmarks` where it was whole and hardly disturbed, else to a fresh temporary
+ * folder. Says which, and why.
+ */
+function write(files, options, windows) {
+  const disturbed = windows.filter((window) => window.disturbed).length;
+  const notForDocs = whyNotForDocs(options, disturbed, windows.length);
+  const folder = notForDocs ? fs.mkdtempSync(path.join(os.tmpdir(), 'holdfast-bench-')) : DOCS;
+  fs.mkdirSync(folder, { recursive: true });
+  for (const [name, text] of Object.entries(files)) {
+    const page = name.endsWith('.md') && disturbed > 0;
+    fs.writeFileSync(path.join(folder, name), page ? `${text}\n${noteOf(disturbed, windows.length)}\n` : text);
+  }
+  console.log(`${Object.keys(files).join(', ')} written to ${folder}${notForDocs ? ` (${notForDocs})` : ''}`);
+}
+
+/**
+ * Why the figures of a run are not for the documentation, or undefined. A median of rounds stands a few windows that
+ * were disturbed.
+ */
+function whyNotForDocs(options, disturbed, all) {
+  if (options.quick) return 'a quick run proves nothing';
+  if (options.only) return 'only a part was run';
+  if (disturbed > all * FEW) return `other programs used the machine during ${disturbed} of ${all} windows`;
+}
+
+function noteOf(disturbed, all) {
+  return `During ${disturbed} of the ${all} windows other programs used more than a twentieth of the machine, when they were measured again as well.`;
+}
+
+module.exports = { runPage, inTurn, publish };
