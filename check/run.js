@@ -1,12 +1,11 @@
-// `node check/run.js`, behind `npm run check:guarantees`: runs schedules, and says which guarantee does not hold.
+// Owns `node check/run.js`, behind `npm run check:guarantees`: runs schedules, and says which guarantee does not hold.
 'use strict';
 
 const fs = require('node:fs');
 const path = require('node:path');
 const { parseArgs } = require('node:util');
-const { check } = require('./model');
-const { Pool } = require('./pool');
-const { report } = require('./report');
+const { report } = require('./judge/report');
+const { search } = require('./lane');
 const { planOf } = require('./schedule');
 const { shrink } = require('./shrink');
 
@@ -52,38 +51,8 @@ const { values: args } = parseArgs({
 });
 
 const seed = Number(args.seed);
+const pools = Number(args.pools);
 const seconds = (since) => ((performance.now() - since) / 1000).toFixed(1);
-
-/** Runs a plan and judges its history. A process that dies or hangs is a violation, and the end of its pool. */
-async function attempt(plan, pool) {
-  try {
-    const raw = await pool.run(plan);
-    return { plan, raw, found: check(plan, raw) };
-  } catch (error) {
-    return { plan, raw: null, found: [{ guarantee: 'G6', text: error.message, calls: [] }] };
-  }
-}
-
-/** Runs the plans on several pools; `judged` is told of each, and ends the search by returning true. */
-async function search(build, plans, judged) {
-  let over = false;
-  const lane = async () => {
-    let pool = await Pool.start(build);
-    try {
-      for (let next = plans.next(); !next.done && !over; next = plans.next()) {
-        const result = await attempt(next.value, pool);
-        if (result.raw === null) {
-          await pool.stop();
-          pool = await Pool.start(build);
-        }
-        if (!over && judged(result)) over = true;
-      }
-    } finally {
-      await pool.stop();
-    }
-  };
-  await Promise.all(Array.from({ length: Number(args.pools) }, lane));
-}
 
 /** The first `count` plans of the seed, of one theme where it is given. */
 function* plansOf(count, theme) {
@@ -105,7 +74,7 @@ async function explain(result, build) {
   console.log(
     `\nschedule ${plan.index} of seed ${plan.seed} (${plan.theme}${plan.acl ? ', a user of one prefix' : ''}): ${found[0].guarantee}: ${found[0].text}`,
   );
-  const smallest = result.raw === null ? { ...result, tries: 0, times: 0 } : await shrink(result, build, attempt);
+  const smallest = result.raw === null ? { ...result, tries: 0, times: 0 } : await shrink(result, build);
   const folder = path.join(ROOT, 'target', 'check');
   fs.mkdirSync(folder, { recursive: true });
   const file = path.join(folder, `${plan.seed}-${plan.index}.json`);
@@ -119,7 +88,7 @@ async function checkStraight(plans, total) {
   const bad = [];
   const sum = { calls: 0, away: 0, unknown: 0, outages: 0, late: 0 };
   let ran = 0;
-  await search(build, plans, (result) => {
+  await search(build, plans, pools, (result) => {
     ran++;
     if (result.raw !== null) add(sum, result);
     if (ran % EACH === 0) console.log(`  ${ran} schedules, ${bad.length} violated, ${seconds(since)} s`);
@@ -164,6 +133,7 @@ async function checkMutants(mutants) {
     await search(
       { package: path.resolve(args.package), mutant },
       mutant in KIND_OF ? plansOf(RARE_MUTANT_SCHEDULES, KIND_OF[mutant]) : plansOf(MUTANT_SCHEDULES),
+      pools,
       (result) => {
         ran++;
         // Only what the model says counts: a process that ends is no word on a fence.

@@ -1,5 +1,5 @@
-// Schedules from a seed: who calls what when, and what goes wrong meanwhile. The same seed and index give the same
-// plan, whatever ran before.
+// Owns the schedules, from a seed: which client calls which function when, and which faults befall it meanwhile. The
+// same seed and index give the same plan, whatever ran before.
 'use strict';
 
 const PLACES = ['a', 'a+', 'b'];

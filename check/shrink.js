@@ -1,8 +1,8 @@
-// Makes a plan that was violated smaller: without a fault, a client, a turn, a call, as long as it still violates the
-// same guarantee in some of a few tries.
+// Owns the shrinking of a plan that was violated: without a fault, a client, a turn, a call, as long as it still
+// violates the same guarantee in some of a few tries.
 'use strict';
 
-const { Pool } = require('./pool');
+const { Lane } = require('./lane');
 
 const TRIES = 12;
 const LONGEST_MS = 90_000;
@@ -31,17 +31,14 @@ function* smaller(plan) {
   }
 }
 
-async function shrink(result, build, attempt) {
+/** The smallest plan that was found, with its result, and in how many `times` of so many `tries` it is violated. */
+async function shrink(result, build) {
   const { guarantee } = result.found[0];
   const deadline = Date.now() + LONGEST_MS;
-  let pool = await Pool.start(build);
+  const lane = await Lane.start(build);
   const violates = async (plan) => {
     for (let i = 0; i < TRIES && Date.now() < deadline; i++) {
-      const again = await attempt(plan, pool);
-      if (again.raw === null) {
-        await pool.stop();
-        pool = await Pool.start(build);
-      }
+      const again = await lane.attempt(plan);
       if (again.raw !== null && again.found.some((each) => each.guarantee === guarantee)) return again;
     }
     return null;
@@ -59,10 +56,10 @@ async function shrink(result, build, attempt) {
       }
     }
     let times = 0;
-    for (let i = 0; i < TRIES; i++) if ((await attempt(best.plan, pool)).found.length > 0) times++;
+    for (let i = 0; i < TRIES; i++) if ((await lane.attempt(best.plan)).found.length > 0) times++;
     return { ...best, times, tries: TRIES };
   } finally {
-    await pool.stop();
+    await lane.stop();
   }
 }
 

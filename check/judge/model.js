@@ -1,5 +1,5 @@
-// The guarantees of docs/reliability.md as rules over a history. A rule says only what must be true however the calls
-// were interleaved: what could have been otherwise is no violation. What it allows on purpose stands in
+// Owns the guarantees of docs/reliability.md as rules over a history. A rule says only what must be true however the
+// calls were interleaved; where two orders are possible, it allows both. What the rules allow on purpose stands in
 // docs/reliability.md.
 'use strict';
 

@@ -1,4 +1,4 @@
-// What befalls a schedule: the faults of its plan at their times, and the foreign client that writes meanwhile.
+// Owns what befalls a schedule: the faults of its plan at their times, and the foreign client that writes meanwhile.
 'use strict';
 
 const { setTimeout: sleep } = require('node:timers/promises');

@@ -1,5 +1,5 @@
-// A process whose cache is checked, and the worker thread within it: does what it is told, and notes what came of each
-// call.
+// Owns a process whose cache is checked, and the worker thread within it: makes the calls of its plan, and notes how
+// each of them ended.
 'use strict';
 
 const { isMainThread, parentPort, workerData } = require('node:worker_threads');
@@ -7,9 +7,9 @@ const { setImmediate: turn, setTimeout: sleep } = require('node:timers/promises'
 const { createCache } = require(process.env.CHECK_PACKAGE);
 const { Thread } = require('./thread');
 
-// A call that takes this long never settles.
+/** A call that takes this long never settles. */
 const LONGEST_MS = 10_000;
-// A read that finds what the one before it found is no news for so long.
+/** A read that finds what the one before it found is no news for so long. */
 const NEWS_NS = 2e6;
 
 const place = isMainThread ? process.env.CHECK_PLACE : workerData.place;

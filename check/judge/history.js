@@ -1,5 +1,5 @@
-// What the model reasons about, from the calls of a schedule: the values that were written, the moments that end
-// values, and the reads.
+// Owns the history that the model judges, made from the calls of a schedule: the values that were written, the moments
+// that end values, and the reads.
 //
 // **Where a call took effect.** A call that found the process in one and the same state when it began and when it
 // settled (mode, and since when) had no change of mode in between: `redis`, it was Redis that answered; `memory`, the

@@ -1,11 +1,11 @@
-// What schedules run on, one after the other: a real Redis, two processes behind a proxy each, one of them with a
-// worker thread, and a foreign client.
+// Owns the servers and processes on which schedules run, one after the other: a real Redis, two processes behind a
+// proxy each, one of them with a worker thread, and a foreign client.
 'use strict';
 
 const { fork } = require('node:child_process');
 const path = require('node:path');
 const { setTimeout: sleep } = require('node:timers/promises');
-const { startRedis } = require('../__test__/support/redis-server');
+const { startRedis } = require('../../__test__/support/redis-server');
 const { runFaults, runForeign } = require('./faults');
 const { Network } = require('./network');
 const { Wire } = require('./wire');
@@ -14,11 +14,11 @@ const { Wire } = require('./wire');
 const PLACES = { a: 'a', 'a+': 'a', b: 'b' };
 const PATIENCE_MS = 30_000;
 const LOOKS = 20;
-/** Keys of others that outlive a schedule, with names that a careless prefix would meet. */
-/** More of them, which stay: made anew where somebody did away with them. */
+/** Many keys of others, which stay: made anew where somebody did away with them. */
 const CROWD = `if redis.call('EXISTS', 'crowd:' .. ARGV[1]) == 0 then
   for i = 1, ARGV[1] do redis.call('SET', 'crowd:' .. i, 'theirs') end
 end`;
+/** Keys of others that outlive a schedule, with names that a careless prefix would meet. */
 const neighbours = (namespace) => [`${namespace}`, `${namespace}x:k0`, `x${namespace}:k0`, 'k0', 'n0'];
 
 class Pool {

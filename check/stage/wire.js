@@ -1,5 +1,5 @@
-// A plain connection to the server, of a client that knows nothing of Holdfast: it writes what foreigners write, and
-// reads what Redis really holds.
+// Owns a plain connection to the server, of a client that knows nothing of Holdfast: it writes what foreigners
+// write, and reads what Redis really holds.
 'use strict';
 
 const net = require('node:net');

@@ -1,6 +1,6 @@
-// The worker thread of a checked process, as its main thread sees it. A schedule may end it in the middle of its calls:
-// then what it had told of them is its history, and the main thread answers for it until the next schedule starts
-// another one.
+// Owns the worker thread of a checked process, as its main thread sees it. A schedule may end it in the middle of its
+// calls: then the calls that it had reported are its history, and the main thread answers for it until the next
+// schedule starts another one.
 'use strict';
 
 const { Worker } = require('node:worker_threads');

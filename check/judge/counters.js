@@ -1,9 +1,9 @@
-// Counters. Each increment of a schedule adds a power of 4 of its own, on top of what the counter had before (`HEAD`):
-// so a sum says which increments it holds, which it holds twice, and whether it is Redis' or was counted apart, in an
-// outage.
+// Owns the rule about counters. Each increment of a schedule adds a power of 4 of its own, on top of the counter's
+// value before (`HEAD`): so a sum says which increments it holds, which it holds twice, and whether it is Redis' or was
+// counted apart, in an outage.
 'use strict';
 
-const { BASE, DIGITS, HEAD } = require('./schedule');
+const { BASE, DIGITS, HEAD } = require('../schedule');
 
 /** How often a sum holds each amount; null where a sum is none. */
 function digitsOf(sum) {

@@ -1,4 +1,4 @@
-// What a violated schedule looks like to whoever has to mend it.
+// Owns the report of a violated schedule: its plan, its faults, and the calls around the violation.
 'use strict';
 
 const SHOWN = 120;
