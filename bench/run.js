@@ -1,4 +1,4 @@
-// `npm run bench`: reads the options, sees to the set-up, and runs one of the benchmarks.
+// Owns `npm run bench`: reads the options, sees to the set-up, and runs one of the benchmarks.
 'use strict';
 
 const { parseArgs } = require('node:util');
@@ -89,7 +89,4 @@ async function setUp() {
   buildAddon();
 }
 
-main().catch((error) => {
-  console.error(error.name === 'SetupError' ? error.message : error);
-  process.exit(1);
-});
+import('../scripts/command.mjs').then(({ runCommand }) => runCommand('bench', main));

@@ -4,7 +4,8 @@
 import { spawnSync } from 'node:child_process';
 import { copyFileSync, cpSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { buildAddon, checkRust, ensurePrograms, installDependencies, root, SetupError } from './setup.mjs';
+import { root, run, runCommand } from './command.mjs';
+import { buildAddon, checkRust, ensurePrograms, installDependencies } from './setup.mjs';
 
 const usage = `npm run check:guarantees -- [options]
   --schedules N      how many schedules, from the first one of the seed on (300)
@@ -24,10 +25,8 @@ function buildMutants() {
   const { platform, arch } = process;
   checkRust();
   ensurePrograms('cc');
-  const build = ['build', '--release', '--quiet', '--features', 'mutants', '--target-dir', mutants];
-  if (spawnSync('cargo', build, { cwd: root, stdio: 'inherit' }).status !== 0) {
-    throw new SetupError('the build without fences does not compile');
-  }
+  const build = ['cargo', 'build', '--release', '--quiet', '--features', 'mutants', '--target-dir', mutants];
+  run(build, 'the build without fences does not compile');
   const folder = join(mutants, 'package');
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
@@ -46,16 +45,12 @@ function prepare(args) {
   return [];
 }
 
-const args = process.argv.slice(2);
-try {
+await runCommand('check', () => {
+  const args = process.argv.slice(2);
   if (args.includes('--help')) {
     console.log(usage);
-  } else {
-    const checker = [join(root, 'check/run.js'), ...args, ...prepare(args)];
-    process.exitCode = spawnSync(process.execPath, checker, { cwd: root, stdio: 'inherit' }).status ?? 1;
+    return;
   }
-} catch (error) {
-  if (!(error instanceof SetupError)) throw error;
-  console.error(`check: ${error.message}`);
-  process.exitCode = 1;
-}
+  const checker = [join(root, 'check/run.js'), ...args, ...prepare(args)];
+  process.exitCode = spawnSync(process.execPath, checker, { cwd: root, stdio: 'inherit' }).status ?? 1;
+});

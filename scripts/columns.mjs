@@ -13,8 +13,7 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
-import { root } from './setup.mjs';
+import { isMain, root } from './command.mjs';
 
 const MAX_COLUMNS = 120;
 /** Prefixes of paths that programs write. */
@@ -205,4 +204,4 @@ function main(args) {
   else console.log(`${files.length} files; no line is beyond ${MAX_COLUMNS} columns`);
 }
 
-if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) main(process.argv.slice(2));
+if (isMain(import.meta.url)) main(process.argv.slice(2));

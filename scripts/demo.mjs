@@ -2,7 +2,8 @@
 
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
-import { buildAddon, ensurePrograms, installDependencies, root, SetupError } from './setup.mjs';
+import { root, runCommand, SetupError } from './command.mjs';
+import { buildAddon, ensurePrograms, installDependencies } from './setup.mjs';
 
 const example = join(root, 'examples/analytics');
 
@@ -23,7 +24,7 @@ function preferRedis() {
   }
 }
 
-try {
+await runCommand('demo', () => {
   setup();
   const demo = spawn(process.execPath, [join(example, 'demo.js'), ...process.argv.slice(2)], { stdio: 'inherit' });
   // A terminal sends Ctrl-C to the demo as well; a signal sent to this process alone is passed on.
@@ -32,8 +33,4 @@ try {
   demo.on('exit', (code) => {
     process.exitCode = code ?? 1;
   });
-} catch (error) {
-  if (!(error instanceof SetupError)) throw error;
-  console.error(`demo: ${error.message}`);
-  process.exitCode = 1;
-}
+});

@@ -3,7 +3,7 @@
 import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
-import { root } from './setup.mjs';
+import { bin, root } from './command.mjs';
 
 const usage = 'npm run test:fault -- NUMBER... [-- arguments of Jest]; docs/faults.md lists the faults';
 const tests = join(root, '__test__');
@@ -29,8 +29,7 @@ if (specs.length === 0) {
 } else {
   const named = `\\bfault (${faults.join('|')}):`;
   const extra = split === -1 ? [] : process.argv.slice(split + 1);
-  const jest = join(root, 'node_modules/.bin/jest');
-  const { status } = spawnSync(jest, ['--verbose', '-t', named, ...extra, '--runTestsByPath', ...specs], {
+  const { status } = spawnSync(bin('jest'), ['--verbose', '-t', named, ...extra, '--runTestsByPath', ...specs], {
     cwd: root,
     stdio: 'inherit',
   });

@@ -5,8 +5,7 @@
 
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
-import { pathToFileURL } from 'node:url';
-import { root } from './setup.mjs';
+import { isMain, root } from './command.mjs';
 
 /** The engine's layers, from what everything uses down to what nothing in it uses. */
 export const ENGINE = [
@@ -258,7 +257,7 @@ export function faults() {
   return found;
 }
 
-if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {
+if (isMain(import.meta.url)) {
   const found = faults();
   for (const line of found) console.error(line);
   if (found.length > 0) process.exitCode = 1;

@@ -3,7 +3,8 @@
 import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { ensurePrograms, root, SetupError } from './setup.mjs';
+import { root, runCommand, SetupError } from './command.mjs';
+import { ensurePrograms } from './setup.mjs';
 
 // What each fence is for stands where it is: search the engine for `lacks("…")`. The tests named here must fail without
 // it.
@@ -56,7 +57,7 @@ function passes(filter, fence) {
   return status === 0;
 }
 
-try {
+await runCommand('mutants', () => {
   checkLists();
   ensurePrograms('redis-server');
   for (const filter of new Set(MUTANTS.map(({ tests }) => tests))) {
@@ -69,8 +70,4 @@ try {
   });
   console.log(`${MUTANTS.length - survivors.length} of ${MUTANTS.length} mutants were noticed`);
   process.exitCode = survivors.length > 0 ? 1 : 0;
-} catch (error) {
-  if (!(error instanceof SetupError)) throw error;
-  console.error(`mutants: ${error.message}`);
-  process.exitCode = 1;
-}
+});

@@ -1,22 +1,18 @@
 // Owns what a fresh clone needs: npm dependencies, the programs the tests start, the release build of the addon.
 // `npm run setup` does it all; test.mjs and the demo call the parts they need. Each part does nothing where nothing is
 // missing, and throws a SetupError that says what to do where it cannot help itself.
-// Node built-ins only, here and in test.mjs: both run before node_modules exist.
+// Node built-ins only, here, in command.mjs and in test.mjs: they run before node_modules exist.
 
 import { spawnSync } from 'node:child_process';
-import { accessSync, constants, existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
-import { delimiter, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-
-export const root = fileURLToPath(new URL('..', import.meta.url));
+import { existsSync, readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { has, isMain, readJson, root, run, runCommand, SetupError } from './command.mjs';
 
 /**
  * The folders with dependencies of their own: the package has none at run time, what is compared with it and what shows
  * it does.
  */
 export const packageFolders = [root, join(root, 'bench'), join(root, 'examples/analytics')];
-
-export class SetupError extends Error {}
 
 /** The programs that the build and the tests start, and the package that has each for each package manager. */
 const programs = {
@@ -36,7 +32,7 @@ const packageManagers = {
 /** Installs what the lock file of a folder names, where it is not installed yet. */
 export function installDependencies(folder = root) {
   if (dependenciesInstalled(folder)) return;
-  run(['npm', 'ci', '--no-audit', '--no-fund'], 'npm could not install the dependencies', folder);
+  run(['npm', 'ci', '--no-audit', '--no-fund'], 'npm could not install the dependencies', { cwd: folder });
 }
 
 /** Compares what npm noted in node_modules with the lock file: times mean nothing after a checkout. */
@@ -119,36 +115,12 @@ function rootPrefix() {
   return sudo ? ['sudo', '-n'] : null;
 }
 
-export function has(program) {
-  return (process.env.PATH ?? '').split(delimiter).some((folder) => {
-    try {
-      accessSync(join(folder, program), constants.X_OK);
-      return true;
-    } catch {
-      return false;
-    }
-  });
-}
-
-function run([command, ...args], failure, cwd = root) {
-  const { status, error } = spawnSync(command, args, { cwd, stdio: 'inherit' });
-  if (error || status !== 0) throw new SetupError(`${failure} (${error?.message ?? `exit ${status}`})`);
-}
-
-function readJson(path) {
-  return JSON.parse(readFileSync(path, 'utf8'));
-}
-
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  try {
+if (isMain(import.meta.url)) {
+  await runCommand('holdfast', () => {
     checkRust();
     for (const folder of packageFolders) installDependencies(folder);
     ensurePrograms(...Object.keys(programs));
     buildAddon();
     console.log('holdfast: set up, `npm test` and `npm run demo` can run');
-  } catch (error) {
-    if (!(error instanceof SetupError)) throw error;
-    console.error(`holdfast: ${error.message}`);
-    process.exitCode = 1;
-  }
+  });
 }

@@ -3,18 +3,11 @@
 // tests.
 
 import { spawn } from 'node:child_process';
-import { mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { parseArgs } from 'node:util';
-import {
-  buildAddon,
-  checkRust,
-  ensurePrograms,
-  installDependencies,
-  packageFolders,
-  root,
-  SetupError,
-} from './setup.mjs';
+import { bin, readJson, root, SetupError } from './command.mjs';
+import { buildAddon, checkRust, ensurePrograms, installDependencies, packageFolders } from './setup.mjs';
 
 const usage = `npm test [-- options] [-- arguments of the one selected step]
   --only STEP    run this step and what it needs; may be repeated
@@ -23,7 +16,6 @@ const usage = `npm test [-- options] [-- arguments of the one selected step]
 
   npm test -- --only jest -- contract -t 'getMany'`;
 
-const bin = (name) => join(root, 'node_modules/.bin', name);
 const jestResults = join(root, 'target/jest-results.json');
 const types = join('__test__', 'types');
 const DAY = 86_400_000;
@@ -92,7 +84,7 @@ function countCargoTests(output) {
 }
 
 function countJestTests() {
-  const results = JSON.parse(readFileSync(jestResults, 'utf8'));
+  const results = readJson(jestResults);
   return {
     passed: results.numPassedTests,
     // A file that does not load has no tests to fail, and counts as one.

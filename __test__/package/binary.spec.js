@@ -10,7 +10,7 @@ const { ROOT } = require('../support/holdfast');
 const LIBC = process.report.getReport().header.glibcVersionRuntime ? 'gnu' : 'musl';
 
 function check(file) {
-  const { status, stdout, stderr } = spawnSync(process.execPath, ['scripts/portable.mjs', '--check', file], {
+  const { status, stdout, stderr } = spawnSync(process.execPath, ['scripts/package/portable.mjs', '--check', file], {
     cwd: ROOT,
     encoding: 'utf8',
   });

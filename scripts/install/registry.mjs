@@ -4,10 +4,11 @@ import { spawn, spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { root, SetupError } from '../setup.mjs';
+import { root, SetupError } from '../command.mjs';
 
-const { freePort } = createRequire(import.meta.url)(join(root, '__test__/support/redis-server'));
+const require = createRequire(import.meta.url);
+const { freePort } = require('../../__test__/support/redis-server');
+const { until } = require('../../__test__/support/until');
 
 /** Starts it in an empty folder, run by a Node that verdaccio supports; ends with `stop()`. */
 export async function startRegistry(node, folder) {
@@ -28,10 +29,10 @@ export async function startRegistry(node, folder) {
   }
   // The driver may end by a signal or an error of its own.
   process.once('exit', () => child.kill('SIGKILL'));
-  while (!(await answers(url))) {
+  await until(() => {
     if (child.exitCode !== null) throw new SetupError(`verdaccio does not start:\n${log}`);
-    await sleep(50);
-  }
+    return answers(url);
+  }, 'verdaccio answers');
   return {
     url,
     publish: (packageFolder) => publish(packageFolder, url, join(folder, 'npmrc'), () => log),

@@ -5,7 +5,7 @@ import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, sep } from 'node:path';
-import { root } from './setup.mjs';
+import { root } from '../command.mjs';
 
 // In a crate's folder or, for C sources that it brings along (zstd, BoringSSL), below it.
 const LICENCE_FILE = /^(licen[cs]e|copying|notice|unlicense)([-._].*)?$/i;

@@ -8,11 +8,10 @@
 import { execFileSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { bin, has, isMain, readJson, root, runCommand, SetupError } from '../command.mjs';
 import { licencesOf } from './licences.mjs';
 import { faults, output as portable, sha256 } from './portable.mjs';
-import { has, root, SetupError } from './setup.mjs';
 
 export const packages = join(root, 'target/packages');
 
@@ -31,8 +30,7 @@ export function stage({ binaries = portable, release = false } = {}) {
   if (release && !has('cargo')) throw new SetupError('cargo missing: a release ships the licences of its crates');
   rmSync(packages, { recursive: true, force: true });
   mkdirSync(packages, { recursive: true });
-  const napi = join(root, 'node_modules/.bin/napi');
-  execFileSync(napi, ['create-npm-dirs', '--npm-dir', 'target/packages'], { cwd: root, stdio: 'pipe' });
+  execFileSync(bin('napi'), ['create-npm-dirs', '--npm-dir', 'target/packages'], { cwd: root, stdio: 'pipe' });
 
   const platforms = readdirSync(packages).sort();
   if (platforms.length !== manifest.napi.targets.length) throw new SetupError('not every target has a package');
@@ -112,10 +110,6 @@ function writeSums() {
   process.stdout.write(lines.join(''));
 }
 
-function readJson(file) {
-  return JSON.parse(readFileSync(file, 'utf8'));
-}
-
 function writeJson(file, value) {
   writeFileSync(file, `${JSON.stringify(value, null, 2)}\n`);
 }
@@ -136,12 +130,4 @@ function main() {
   writeSums();
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  try {
-    main();
-  } catch (error) {
-    if (!(error instanceof SetupError)) throw error;
-    console.error(`holdfast: ${error.message}`);
-    process.exitCode = 1;
-  }
-}
+if (isMain(import.meta.url)) await runCommand('holdfast', main);

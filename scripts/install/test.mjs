@@ -19,10 +19,11 @@ import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { isDeepStrictEqual, promisify } from 'node:util';
-import { startRegistry } from './install/registry.mjs';
-import { stage } from './pack.mjs';
-import { output as portable } from './portable.mjs';
-import { ensurePrograms, has, installDependencies, root, SetupError } from './setup.mjs';
+import { has, root, runCommand, SetupError } from '../command.mjs';
+import { stage } from '../package/pack.mjs';
+import { output as portable } from '../package/portable.mjs';
+import { ensurePrograms, installDependencies } from '../setup.mjs';
+import { startRegistry } from './registry.mjs';
 
 const { startRedis } = createRequire(import.meta.url)(join(root, '__test__/support/redis-server'));
 
@@ -280,7 +281,7 @@ async function measureRequire(lab) {
 
 /** The binary as it is published; where there is no Rust, the one that is there. */
 function buildBinary() {
-  if (has('cargo')) execFileSync(process.execPath, [join(root, 'scripts/portable.mjs')], { stdio: 'inherit' });
+  if (has('cargo')) execFileSync(process.execPath, [join(root, 'scripts/package/portable.mjs')], { stdio: 'inherit' });
   if (!existsSync(join(portable, 'holdfast.linux-x64-gnu.node'))) {
     throw new SetupError(`no portable binary in ${portable}, and no cargo to build one`);
   }
@@ -324,7 +325,4 @@ async function main() {
   if (failed > 0) process.exitCode = 1;
 }
 
-main().catch((error) => {
-  console.error(`holdfast: ${error instanceof SetupError ? error.message : error.stack}`);
-  process.exitCode = 1;
-});
+await runCommand('holdfast', main);

@@ -6,15 +6,13 @@
 // without a container. What depends on the place of a build (paths in panic messages) is mapped away, so that two
 // builds of one commit are the same bytes.
 
-import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { basename, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { isMain, root, run, runCommand, SetupError } from '../command.mjs';
 import { compareVersions, newest, readElf } from './elf.mjs';
-import { root, SetupError } from './setup.mjs';
 
 export const output = join(root, 'target/portable');
 
@@ -81,7 +79,7 @@ function check(file) {
 
 /** zig and cargo-zigbuild, in the versions that the requirements pin by their hashes. Resolves to their folder. */
 function installTools() {
-  const requirements = join(root, 'scripts/portable.requirements.txt');
+  const requirements = join(root, 'scripts/package/portable.requirements.txt');
   const tools = join(output, 'tools');
   const marker = join(tools, 'requirements.txt');
   if (!existsSync(marker) || readFileSync(marker, 'utf8') !== readFileSync(requirements, 'utf8')) {
@@ -154,11 +152,6 @@ export function sha256(file) {
   return createHash('sha256').update(readFileSync(file)).digest('hex');
 }
 
-function run([command, ...args], failure, options) {
-  const { status, error } = spawnSync(command, args, { stdio: 'inherit', ...options });
-  if (error || status !== 0) throw new SetupError(`${failure} (${error?.message ?? `exit ${status}`})`);
-}
-
 function main() {
   const { values } = parseArgs({
     options: {
@@ -181,12 +174,4 @@ function main() {
   if (copy) reproduce(values.target, file, copy);
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  try {
-    main();
-  } catch (error) {
-    if (!(error instanceof SetupError)) throw error;
-    console.error(`holdfast: ${error.message}`);
-    process.exitCode = 1;
-  }
-}
+if (isMain(import.meta.url)) await runCommand('holdfast', main);

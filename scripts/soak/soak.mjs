@@ -5,12 +5,12 @@ import { spawnSync } from 'node:child_process';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { root } from './setup.mjs';
+import { bin, root } from '../command.mjs';
 
 const require = createRequire(import.meta.url);
-const { startRedis } = require('../__test__/support/redis-server');
-const { makeMachine } = require('../__test__/support/machine');
-const { startScript } = require('../__test__/support/run-script');
+const { startRedis } = require('../../__test__/support/redis-server');
+const { makeMachine } = require('../../__test__/support/machine');
+const { startScript } = require('../../__test__/support/run-script');
 
 const usage = `npm run test:soak [-- --only NAME]...
   terminations   1,000 worker threads ended in the middle of calls, in each mode
@@ -117,7 +117,7 @@ function within({ counted, grown }) {
 }
 
 function jest(args, env) {
-  const { status } = spawnSync(join(root, 'node_modules/.bin/jest'), ['--verbose', ...args], {
+  const { status } = spawnSync(bin('jest'), ['--verbose', ...args], {
     cwd: root,
     stdio: 'inherit',
     env: { ...process.env, ...env },
