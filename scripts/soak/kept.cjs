@@ -1,18 +1,18 @@
-// Fills what is kept in process and compares what is counted with what the process grew by, in megabytes: entries with
-// tags in memory mode; the near cache and hot values; and those in an outage under writes.
+// Owns the soak of full tiers: compares the bytes that the cache counts with those that the process grew by, in
+// megabytes: entries with tags in memory mode; the near cache and hot values; and those in an outage under writes.
 'use strict';
 
-const { once } = require('node:events');
-const { createCache } = require('../..');
+const { createCache } = require('holdfast');
+const { collectedRss, inMode, run, sleep, word } = require('./program.cjs');
 
 const MB = 1e6;
-const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+/** Resident memory after four collections, with time between them. */
 const rss = async () => {
   for (let i = 0; i < 4; i++) {
-    global.gc();
+    collectedRss();
     await sleep(50);
   }
-  return process.memoryUsage().rss;
+  return process.memoryUsage.rss();
 };
 const text = (n) => Array.from({ length: n }, () => Math.floor(Math.random() * 36).toString(36)).join('');
 
@@ -42,7 +42,7 @@ async function main() {
   const figures = { tagged: await tagged() };
   console.log('tagged', figures.tagged);
   const cache = createCache({ namespace: 'hot', maxMemory: '64mb', logger: null, timeoutMs: 2_000 });
-  while (cache.getMode() !== 'redis') await sleep(10);
+  await inMode(cache, 'redis');
   const keys = Array.from({ length: 60_000 }, (_, i) => `some:key:${i}`);
   await cache.setMany(
     keys.map((key, i) => [key, { id: i, name: text(30), rows: [1.5, i, i / 7] }]),
@@ -62,7 +62,7 @@ async function main() {
   figures.hot = { counted, grown, hot: counted - (stats.memory.entries * 250) / MB };
 
   console.log('hot');
-  await once(process.stdin, 'data');
+  await word();
   while (cache.getMode() === 'redis') {
     await cache.get('nowhere');
     await sleep(5);
@@ -80,8 +80,7 @@ async function main() {
     if (round === 15) warm = await rss();
   }
   figures.outage = { most, max: 64 << 20, grownMb: ((await rss()) - warm) / MB };
-  console.log(JSON.stringify(figures));
-  process.exit();
+  return figures;
 }
 
-main();
+run(main);

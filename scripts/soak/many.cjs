@@ -1,7 +1,8 @@
-// Soak: a million keys that are all there, asked for in one call.
+// Owns the soak of a million keys that are all there, asked for in one call.
 'use strict';
 
 const { createCache } = require('holdfast');
+const { run } = require('./program.cjs');
 
 const KEYS = 1_000_000;
 const CHUNK = 50_000;
@@ -28,8 +29,9 @@ async function main() {
   done = true;
   const right = values.filter((value, i) => value?.n === i).length;
   const rssMb = Math.round(process.memoryUsage.rss() / 1e6);
-  console.log(JSON.stringify({ right, seconds, stallMs, rssMb, inFlight: cache.health().inFlight }));
+  const { inFlight } = cache.health();
   await cache.close();
+  return { right, seconds, stallMs, rssMb, inFlight };
 }
 
-main().then(() => process.exit());
+run(main);

@@ -1,13 +1,14 @@
-// Soak: an outage of ten minutes under load; what the process holds must not grow with it. The clock runs faster: see
-// support/clock.c.
+// Owns the soak of an outage of ten minutes under load; the memory of the process must not grow with it. The clock runs
+// faster: see support/clock.c.
 'use strict';
 
 const { createCache } = require('holdfast');
+const { collectedRss, inMode, run, sleep, word } = require('./program.cjs');
 
 const CALLERS = 200;
 const MINUTES = 10;
 const WARM_UP = 2;
-// Keys of a journal at most: see src/engine/tier/journal.rs.
+/** Keys of a journal at most: see src/engine/tier/journal.rs. */
 const JOURNAL = 100_000;
 
 async function main() {
@@ -28,12 +29,12 @@ async function main() {
       await new Promise(setImmediate);
     }
   };
-  while (cache.getMode() !== 'redis') await new Promise((resolve) => setTimeout(resolve, 50));
+  await inMode(cache, 'redis', 50);
   const callers = Promise.all(Array.from({ length: CALLERS }, caller));
-  await new Promise((resolve) => setTimeout(resolve, 10_000));
+  await sleep(10_000);
   console.log('loaded');
-  await new Promise((resolve) => process.stdin.once('data', resolve));
-  while (cache.getMode() !== 'memory') await new Promise((resolve) => setTimeout(resolve, 50));
+  await word();
+  await inMode(cache, 'memory', 50);
 
   const began = performance.now();
   const minutes = () => (performance.now() - began) / 60_000;
@@ -47,9 +48,8 @@ async function main() {
   const rss = async (over) => {
     let most = 0;
     do {
-      await new Promise((resolve) => setTimeout(resolve, 15_000));
-      gc();
-      most = Math.max(most, process.memoryUsage.rss());
+      await sleep(15_000);
+      most = Math.max(most, collectedRss());
     } while (!over());
     return most;
   };
@@ -69,7 +69,7 @@ async function main() {
     dials,
   };
   await callers;
-  console.log(JSON.stringify({ ...figures, journal: cache.health().journal, inFlight: cache.health().inFlight }));
+  return { ...figures, journal: cache.health().journal, inFlight: cache.health().inFlight };
 }
 
-main().then(() => process.exit());
+run(main);

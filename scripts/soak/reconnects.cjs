@@ -1,10 +1,11 @@
-// Soak: a connection that is killed as soon as it is there, ten thousand times; what the process holds is counted
-// before and after.
+// Owns the soak of a connection that is killed as soon as it is there, ten thousand times; the descriptors, threads and
+// handles of the process are counted before and after.
 'use strict';
 
 const fs = require('node:fs');
 const net = require('node:net');
 const { createCache } = require('holdfast');
+const { collectedRss, inMode, run, sleep } = require('./program.cjs');
 
 const RECONNECTS = 10_000;
 const WARM_UP = 500;
@@ -37,7 +38,7 @@ async function main() {
   const caller = async (id) => {
     for (let n = 0; !done; n++) {
       await Promise.all([cache.set(`k${id}`, n), cache.get(`k${id}`), cache.getOrCompute(`c${n % 10}`, () => n)]);
-      await new Promise((resolve) => setTimeout(resolve, 50));
+      await sleep(50);
     }
   };
   const reconnect = async (count) => {
@@ -49,18 +50,16 @@ async function main() {
       await back;
     }
   };
-  while (cache.getMode() !== 'redis') await new Promise((resolve) => setTimeout(resolve, 50));
+  await inMode(cache, 'redis');
   const callers = Promise.all(Array.from({ length: 10 }, (_, id) => caller(id)));
   await reconnect(WARM_UP);
-  gc();
-  const [before, rss] = [holds(), process.memoryUsage.rss()];
+  const [rss, before] = [collectedRss(), holds()];
   await reconnect(RECONNECTS);
-  gc();
-  const [after, grown] = [holds(), process.memoryUsage.rss() - rss];
+  const [grown, after] = [collectedRss() - rss, holds()];
   done = true;
   await callers;
   const { reconnects } = (await cache.getStats()).redis;
-  console.log(JSON.stringify({ reconnects, before, after, troubles, grownMb: grown / 1e6 }));
+  return { reconnects, before, after, troubles, grownMb: grown / 1e6 };
 }
 
-main().then(() => process.exit());
+run(main);

@@ -1,12 +1,13 @@
-// Soak: a million calls of 200 callers, while the server is stopped under them.
+// Owns the soak of a million calls of 200 callers, while the server is stopped under them.
 'use strict';
 
 const { createCache } = require('holdfast');
+const { inMode, run, sleep, word } = require('./program.cjs');
 
 const CALLERS = 200;
 const CALLS = 1_000_000;
 
-// Durations in steps of 10 µs, up to a second.
+/** Durations in steps of 10 µs, up to a second. */
 const histogram = new Uint32Array(100_000);
 
 function percentile(part) {
@@ -21,7 +22,6 @@ function percentile(part) {
 
 async function main() {
   const cache = createCache({ namespace: 'stopped', timeoutMs: 250 });
-  const lines = require('node:readline').createInterface({ input: process.stdin })[Symbol.asyncIterator]();
   let begun = 0;
   let settled = 0;
   let rejected = 0;
@@ -50,18 +50,18 @@ async function main() {
       await new Promise(setImmediate);
     }
   };
-  while (cache.getMode() !== 'redis') await new Promise((resolve) => setTimeout(resolve, 5));
+  await inMode(cache, 'redis');
   const callers = Promise.all(Array.from({ length: CALLERS }, (_, id) => caller(id)));
-  await new Promise((resolve) => setTimeout(resolve, 1_000));
+  await sleep(1_000);
   console.log('loaded');
-  await lines.next();
+  await word();
   stopped = performance.now();
   await callers;
   const seconds = (performance.now() - stopped) / 1_000;
   console.log('all settled');
-  await lines.next();
-  while (cache.getMode() !== 'redis') await new Promise((resolve) => setTimeout(resolve, 5));
-  const figures = {
+  await word();
+  await inMode(cache, 'redis');
+  return {
     begun,
     settled,
     rejected,
@@ -70,8 +70,8 @@ async function main() {
     p99Ms: percentile(0.99),
     p999Ms: percentile(0.999),
     seconds,
+    recovered: cache.getMode() === 'redis',
   };
-  console.log(JSON.stringify({ ...figures, recovered: cache.getMode() === 'redis' }));
 }
 
-main().then(() => process.exit());
+run(main);
