@@ -26,6 +26,13 @@ export const ENGINE = [
 ];
 /** The same for src/js; its index.js uses them all, and none of them uses it. */
 export const JS = ['base', 'addon', 'options', 'config', 'value', 'hot', 'bridge', 'once', 'cache'];
+/** And for the benchmarks and the checker, whose run.js uses the rest. */
+const BENCH = ['lab', 'clients', 'http', 'tiered', 'process', 'run'];
+const CHECK = ['schedule', 'stage', 'judge', 'lane', 'shrink', 'run'];
+/** Folders below which nothing is looked at. */
+const PASSED_OVER = ['tests', 'node_modules'];
+const RUST = /\.rs$/;
+const SCRIPT = /\.[cm]?js$/;
 /** Folders hold no more files than this, so that one look takes them in. */
 const MAX_FILES = 10;
 /** Files have no more lines than this. */
@@ -36,8 +43,11 @@ const read = (file) => readFileSync(join(root, file), 'utf8');
 /** All files below a folder whose names end so, without those of its tests. */
 function filesOf(folder, ending) {
   if (!existsSync(join(root, folder))) return [];
-  const names = readdirSync(join(root, folder), { recursive: true }).map((name) => join(folder, name));
-  return names.filter((name) => name.endsWith(ending) && !name.includes('/tests/'));
+  return readdirSync(join(root, folder), { withFileTypes: true }).flatMap((entry) => {
+    const name = join(folder, entry.name);
+    if (entry.isDirectory()) return PASSED_OVER.includes(entry.name) ? [] : filesOf(name, ending);
+    return ending.test(name) ? [name] : [];
+  });
 }
 
 /** What stands between the braces of a `use`, each path whole: `a::{b, c::{d}}` gives a::b and a::c::d. */
@@ -102,7 +112,7 @@ function moduleOf(file, path, folder) {
 
 /** Who uses whom below a folder of Rust: lines, each with the file that it uses. */
 export function rustEdges(folder) {
-  return filesOf(folder, '.rs').flatMap((from) => {
+  return filesOf(folder, RUST).flatMap((from) => {
     const text = read(from).replace(/\n#\[cfg\(test\)\]\nmod tests \{[\s\S]*$/, '\n');
     return pathsIn(text)
       .map(({ path, line }) => ({ from, line, to: moduleOf(from, path, folder) }))
@@ -110,24 +120,28 @@ export function rustEdges(folder) {
   });
 }
 
-/** The relative paths of a JavaScript text, with their lines: of `require` in code, and of `import` in JSDoc types. */
+/** The relative paths of a JavaScript text, with their lines: of `require` and `from`, and of `import` in types. */
 export function pathsInScript(text) {
   return text.split('\n').flatMap((line, at) => {
     const code = line.replace(/^\s*(\*|\/\/|\/\*).*/, '');
     const found = (part, pattern, type) =>
       [...part.matchAll(pattern)].map(([, path]) => ({ path, line: at + 1, type }));
-    return [...found(code, /\brequire\('(\.[^']*)'\)/g, false), ...found(line, /\bimport\('(\.[^']*)'\)/g, true)];
+    return [
+      ...found(code, /\brequire\('(\.[^']*)'\)/g, false),
+      ...found(code, /\bfrom '(\.[^']*)';/g, false),
+      ...found(line, /\bimport\('(\.[^']*)'\)/g, true),
+    ];
   });
 }
 
 /** The same for JavaScript; `type` says that only the type is used. */
 export function scriptEdges(folder) {
-  return filesOf(folder, '.js').flatMap((from) =>
+  return filesOf(folder, SCRIPT).flatMap((from) =>
     pathsInScript(read(from))
       .map(({ path, line, type }) => {
         const to = relative(root, resolve(root, dirname(from), path));
         const names = [to, `${to}.js`, `${to}/index.js`];
-        return { from, line, type, to: names.find((name) => /\.js$/.test(name) && existsSync(join(root, name))) };
+        return { from, line, type, to: names.find((name) => SCRIPT.test(name) && existsSync(join(root, name))) };
       })
       .filter(({ to }) => to?.startsWith(`${folder}/`)),
   );
@@ -162,7 +176,7 @@ export function circleOf(edges) {
 const layerOf = (file, folder) =>
   relative(folder, file)
     .split('/')[0]
-    .replace(/\.(rs|js)$/, '');
+    .replace(/\.(rs|[cm]?js)$/, '');
 
 /** mod.rs and index.js are in no layer: they stand below all of them. */
 const isFace = (layer) => layer === 'mod' || layer === 'index';
@@ -234,8 +248,10 @@ export function faults() {
   const engine = rustEdges('src/engine');
   const script = scriptEdges('src/js');
   for (const [folder, ending, layers, edges] of [
-    ['src/engine', '.rs', ENGINE, engine],
-    ['src/js', '.js', JS, script],
+    ['src/engine', RUST, ENGINE, engine],
+    ['src/js', SCRIPT, JS, script],
+    ['bench', SCRIPT, BENCH, scriptEdges('bench')],
+    ['check', SCRIPT, CHECK, scriptEdges('check')],
   ]) {
     found.push(...reachingBack(edges, folder, layers), ...outsideOf(filesOf(folder, ending), folder, layers));
   }
@@ -244,15 +260,16 @@ export function faults() {
     ['src/binding', withoutLists(rustEdges('src/binding'))],
     // The classes of one layer may name each other's types.
     ['src/js', script.filter(({ type }) => !type)],
+    ...['bench', 'check', 'scripts'].map((place) => [place, scriptEdges(place)]),
   ]) {
     const circle = circleOf(edges);
     if (circle) found.push(`${place} has a circle: ${circle.join(' uses ')}`);
   }
-  for (const file of filesOf('src/engine', '.rs')) {
+  for (const file of filesOf('src/engine', RUST)) {
     if (/\bnapi\b/.test(read(file).replace(/\/\/[^\n]*/g, ''))) found.push(`${file} knows napi`);
   }
-  for (const place of ['src/engine', 'src/binding']) found.push(...tooLarge(place, '.rs'));
-  found.push(...tooLarge('src/js', '.js'));
+  for (const place of ['src/engine', 'src/binding']) found.push(...tooLarge(place, RUST));
+  for (const place of ['src/js', 'bench', 'check', 'scripts']) found.push(...tooLarge(place, SCRIPT));
   found.push(...drawingFaults(read('CONTRIBUTING.md')));
   return found;
 }
