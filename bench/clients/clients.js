@@ -6,7 +6,7 @@ const { adapters, KEEPING } = require('./adapters');
 const { panel } = require('../lab/chart');
 const { best, costColumns, fixed, integer, summarize, table } = require('../lab/figures');
 const { ask, measureWindow, seed } = require('../lab/lab');
-const { inTurn, publish, runPage } = require('../lab/page');
+const { inTurn, runPage } = require('../lab/page');
 const { VALUE_BYTES, workloadOf } = require('../lab/workload');
 
 const defaults = { rounds: 7, seconds: 0.5 };
@@ -82,7 +82,7 @@ function matches(row, fields) {
   return Object.entries(fields).every(([field, value]) => row[field] === value);
 }
 
-function report(windows, machine, options) {
+function report(windows, options) {
   const rows = summarize(windows, ['keeping', 'op', 'bytes', 'callers', 'client']);
   const sections = [];
   for (const keeping of [false, true]) {
@@ -94,20 +94,15 @@ function report(windows, machine, options) {
   const ratios = compare(rows, options.matrix);
   if (ratios) sections.push(`## Ratios\n\n${RATIOS}\n\n${ratios}`);
   const name = options.matrix ? 'clients-matrix' : 'clients';
-  publish(
-    {
-      name,
-      title: 'Holdfast beside the Redis clients',
-      about: INTRODUCTION,
-      fields: { PART: options.matrix ? 'clients --matrix' : 'clients', JSON_FILE: `${name}.json` },
-      figures: sections.join('\n\n'),
-      panels: options.matrix ? ratioBars(rows) : costBars(rows),
-      raw: { windows },
-    },
-    machine,
-    options,
+  return {
+    name,
+    title: 'Holdfast beside the Redis clients',
+    about: INTRODUCTION,
+    fields: { PART: options.matrix ? 'clients --matrix' : 'clients', JSON_FILE: `${name}.json` },
+    figures: sections.join('\n\n'),
+    panels: options.matrix ? ratioBars(rows) : costBars(rows),
     windows,
-  );
+  };
 }
 
 const INTRODUCTION = `\`npm run bench -- PART\` wrote this page; the raw numbers are in [JSON_FILE](JSON_FILE). One Redis of its own, one process a client, 1,000 keys (400 of 50,000

@@ -5,7 +5,7 @@
 const { panel } = require('../lab/chart');
 const { fixed, integer, rateColumns, summarize, table } = require('../lab/figures');
 const { ask, end, measureWindow, seed } = require('../lab/lab');
-const { inTurn, publish, runPage } = require('../lab/page');
+const { inTurn, runPage } = require('../lab/page');
 const { keysFrom, valueFor, workloadOf } = require('../lab/workload');
 
 const defaults = { rounds: 5, seconds: 0.5 };
@@ -73,22 +73,17 @@ async function store(lab, first, keys, bytes) {
   return { first, count };
 }
 
-function report(windows, machine, options) {
+function report(windows) {
   const rows = summarize(windows, ['callers', 'bytes', 'keys', 'threads', 'client']);
   const sections = Object.keys(AXES).map((axis) => `## ${TITLES[axis]}\n\n${growth(along(rows, axis), axis)}`);
-  publish(
-    {
-      name: 'scaling',
-      title: 'How the cost of a `get` grows',
-      about: INTRODUCTION,
-      figures: sections.join('\n\n'),
-      panels: bars(rows),
-      raw: { windows },
-    },
-    machine,
-    options,
+  return {
+    name: 'scaling',
+    title: 'How the cost of a `get` grows',
+    about: INTRODUCTION,
+    figures: sections.join('\n\n'),
+    panels: bars(rows),
     windows,
-  );
+  };
 }
 
 const INTRODUCTION = `\`npm run bench -- scaling\` wrote this page; the raw numbers are in [scaling.json](scaling.json). One thing is varied at a time, the others stay at ${BASE.callers} callers, ${BASE.bytes} bytes, ${integer(BASE.keys)} keys

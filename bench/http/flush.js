@@ -5,7 +5,7 @@
 
 const { costColumns, fixed, summarize, table } = require('../lab/figures');
 const { ask, measureWindow } = require('../lab/lab');
-const { inTurn, publish, runPage } = require('../lab/page');
+const { inTurn, runPage } = require('../lab/page');
 const { shoot } = require('./load');
 
 const WAYS = {
@@ -56,7 +56,7 @@ async function measureAll(lab, ways, { rounds, seconds }) {
   return windows.sort((a, b) => a.clients - b.clients || ways.indexOf(a.way) - ways.indexOf(b.way));
 }
 
-function report(windows, machine, options) {
+function report(windows) {
   const rows = (load) =>
     summarize(
       windows.filter((window) => window.load === load),
@@ -64,18 +64,13 @@ function report(windows, machine, options) {
     );
   const loop = `## The caller loop\n\n${LOOP}\n\n${costs(rows('loop'), 'callers', 'get/s', 3)}`;
   const http = `## An HTTP server\n\n${HTTP}\n\n${costs(rows('http'), 'connections', 'requests/s', 0)}`;
-  publish(
-    {
-      name: 'flush',
-      title: 'When to flush a batch',
-      about: INTRODUCTION,
-      figures: `${loop}\n\n${http}`,
-      raw: { windows },
-    },
-    machine,
-    options,
+  return {
+    name: 'flush',
+    title: 'When to flush a batch',
+    about: INTRODUCTION,
+    figures: `${loop}\n\n${http}`,
     windows,
-  );
+  };
 }
 
 const INTRODUCTION = `\`npm run bench -- flush\` wrote this page; the raw numbers are in [flush.json](flush.json). The calls of one turn of the event loop

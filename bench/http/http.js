@@ -5,7 +5,7 @@
 const { panel } = require('../lab/chart');
 const { best, costColumns, fixed, integer, summarize, table } = require('../lab/figures');
 const { end, measureWindow } = require('../lab/lab');
-const { inTurn, publish, runPage } = require('../lab/page');
+const { inTurn, runPage } = require('../lab/page');
 const { shoot, pace } = require('./load');
 
 /** A window begins with the opening of its connections. */
@@ -55,7 +55,7 @@ async function measureAll(lab, names, { rounds, seconds }) {
   return windows.sort((a, b) => place(a) - place(b));
 }
 
-function report(windows, machine, options) {
+function report(windows, options) {
   const rows = summarize(windows, ['framework', 'load', 'client'], ['busy']);
   const full = rows.filter((row) => row.load !== FIXED);
   const paced = rows.filter((row) => row.load === FIXED);
@@ -64,20 +64,15 @@ function report(windows, machine, options) {
     `## ${integer(RATE)} requests a second\n\n${PACED}\n\n${utilization(paced)}`,
     `## Ratios\n\n${RATIOS}\n\n${compare(rows)}`,
   ].join('\n\n');
-  publish(
-    {
-      name: 'http',
-      title: 'Three cache reads in a route',
-      about: INTRODUCTION,
-      fields: { WARM: options.seconds / 2 },
-      figures,
-      panels: bars(full, paced),
-      raw: { windows },
-    },
-    machine,
-    options,
+  return {
+    name: 'http',
+    title: 'Three cache reads in a route',
+    about: INTRODUCTION,
+    fields: { WARM: options.seconds / 2 },
+    figures,
+    panels: bars(full, paced),
     windows,
-  );
+  };
 }
 
 const INTRODUCTION = `\`npm run bench -- http\` wrote this page; the raw numbers are in [http.json](http.json). A route that awaits three \`get\` one after another, of 1,000 keys with 200

@@ -12,10 +12,10 @@ const DOCS = path.join(__dirname, '../../docs/benchmarks');
 const FEW = 0.03;
 
 /**
- * Starts a lab, prints the machine, and hands what `measureAll(lab, names, options)` resolves to to
- * `report(measured, machine, options)`. `known`: all subjects that `--only` may name; `usual`: those that are measured
- * without it; `kind`: what one of them is called; `packages`: whose versions the page gives, a list or a function of
- * the names.
+ * Starts a lab, prints the machine, awaits `measureAll(lab, names, options)`, and publishes the page that
+ * `report(measured, options)` makes of it. `known`: all subjects that `--only` may name; `usual`: those that are
+ * measured without it; `kind`: the noun for one of them; `packages`: those whose versions the page gives, a list or a
+ * function of the names.
  */
 async function runPage(options, { kind, known, usual = known, packages }, measureAll, report) {
   const names = options.only ?? usual;
@@ -26,7 +26,7 @@ async function runPage(options, { kind, known, usual = known, packages }, measur
   try {
     const machine = await describe(lab, Array.isArray(packages) ? packages : packages(names));
     console.log(`${machine.join('\n')}\n`);
-    report(await measureAll(lab, names, options), machine, options);
+    publish(report(await measureAll(lab, names, options), options), machine, options);
   } finally {
     await lab.stop();
   }
@@ -38,10 +38,12 @@ function inTurn(subjects, round) {
 }
 
 /**
- * Prints the `figures` of a run and writes its page, with `panels` as a drawing, and `raw`, the numbers themselves.
- * `about` introduces the page: in it the names of `fields`, and ROUNDS and SECONDS of the options, stand for values.
+ * Prints the `figures` of a run and writes its page, with `panels` as a drawing, and `raw`, the numbers themselves: the
+ * `windows`, which may have been disturbed, or more. `about` introduces the page: in it the names of `fields`, and
+ * ROUNDS and SECONDS of the options, stand for values.
  */
-function publish({ name, title, about, fields = {}, figures, panels, raw }, machine, options, windows) {
+function publish(page, machine, options) {
+  const { name, title, about, fields = {}, figures, panels, windows = [], raw = { windows } } = page;
   console.log(`\n${figures}\n`);
   const values = { ROUNDS: options.rounds, SECONDS: options.seconds, ...fields };
   const filled = about.replace(new RegExp(`\\b(${Object.keys(values).join('|')})\\b`, 'g'), (field) => values[field]);
@@ -84,4 +86,4 @@ function noteOf(disturbed, all) {
   return `During ${disturbed} of the ${all} windows other programs used more than a twentieth of the machine, when they were measured again as well.`;
 }
 
-module.exports = { runPage, inTurn, publish };
+module.exports = { runPage, inTurn };

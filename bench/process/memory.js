@@ -5,7 +5,7 @@
 const { panel } = require('../lab/chart');
 const { fixed, integer, summarize, table } = require('../lab/figures');
 const { ask, end, measure } = require('../lab/lab');
-const { inTurn, publish, runPage } = require('../lab/page');
+const { inTurn, runPage } = require('../lab/page');
 const { VALUE_BYTES } = require('../lab/workload');
 
 /** `seconds` are not used: a window is so many calls. */
@@ -60,7 +60,7 @@ const FIELDS = [
   'rssBefore',
 ];
 
-function report(windows, machine, options) {
+function report(windows) {
   const flat = windows.map(({ before, ...window }) => ({ ...window, heapBefore: before.heap, rssBefore: before.rss }));
   const rows = summarize(flat, ['shape', 'cache', 'entries'], FIELDS);
   const figures = [
@@ -68,20 +68,15 @@ function report(windows, machine, options) {
     `## What they stall\n\n${stalls(rows)}`,
     ...(rows.length === CACHES.length * SHAPES.length ? [`## Ratios\n\n${compare(rows)}`] : []),
   ].join('\n\n');
-  publish(
-    {
-      name: 'memory',
-      title: `${integer(rows[0].entries)} entries in process`,
-      about: INTRODUCTION,
-      fields: { CALLS: integer(windows[0].calls) },
-      figures,
-      panels: bars(rows),
-      raw: { windows },
-    },
-    machine,
-    options,
+  return {
+    name: 'memory',
+    title: `${integer(rows[0].entries)} entries in process`,
+    about: INTRODUCTION,
+    fields: { CALLS: integer(windows[0].calls) },
+    figures,
+    panels: bars(rows),
     windows,
-  );
+  };
 }
 
 const INTRODUCTION = `\`npm run bench -- memory\` wrote this page; the raw numbers are in [memory.json](memory.json). Holdfast in memory mode (no Redis, \`maxMemory: '1gb'\`) and lru-cache are given the same

@@ -5,7 +5,7 @@
 const { panel } = require('../lab/chart');
 const { fixed, grouped, integer, median, table } = require('../lab/figures');
 const { ask, end } = require('../lab/lab');
-const { inTurn, publish, runPage } = require('../lab/page');
+const { inTurn, runPage } = require('../lab/page');
 
 /** A round is one process for each package; `seconds` is how long it idles. */
 const defaults = { rounds: 20, seconds: 10, quickSeconds: 1 };
@@ -61,7 +61,7 @@ async function measureIdles(lab, names, { rounds, seconds }) {
   return idles;
 }
 
-function report({ loads, idles }, machine, options) {
+function report({ loads, idles }, options) {
   const loadsOf = grouped(loads, ({ name }) => name);
   const idlesOf = grouped(idles, ({ name }) => name);
   const rows = [...idlesOf].map(([name, own]) => {
@@ -86,20 +86,15 @@ function report({ loads, idles }, machine, options) {
     'CPU idle, µs a second': (row) => integer(row.cpu),
     'of a processor': (row) => `${fixed(row.cpu / 10_000, 3)} %`,
   });
-  publish(
-    {
-      name: 'startup',
-      title: 'Start-up and idling',
-      about: INTRODUCTION,
-      fields: { IDLES: Math.min(options.rounds, IDLE_ROUNDS) },
-      figures,
-      panels: bars(rows),
-      raw: { loads, idles },
-    },
-    machine,
-    options,
-    [],
-  );
+  return {
+    name: 'startup',
+    title: 'Start-up and idling',
+    about: INTRODUCTION,
+    fields: { IDLES: Math.min(options.rounds, IDLE_ROUNDS) },
+    figures,
+    panels: bars(rows),
+    raw: { loads, idles },
+  };
 }
 
 const INTRODUCTION = `\`npm run bench -- startup\` wrote this page; the raw numbers are in [startup.json](startup.json).

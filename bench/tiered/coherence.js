@@ -4,7 +4,7 @@
 
 const { fixed, integer, median, table } = require('../lab/figures');
 const { ask, end } = require('../lab/lab');
-const { publish, runPage } = require('../lab/page');
+const { runPage } = require('../lab/page');
 
 const defaults = { rounds: 7, seconds: 1 };
 
@@ -44,7 +44,7 @@ async function measureOne(lab, pause, { seconds }) {
   }
 }
 
-function report(rounds, machine, options) {
+function report(rounds) {
   const rows = PACES.map((pause) => {
     const readers = rounds.filter((round) => round.pause === pause).flatMap((round) => round.readers);
     const delays = readers.map(({ delay }) => delay);
@@ -60,7 +60,7 @@ function report(rounds, machine, options) {
     'slowest ms': ({ delays }) => fixed(Math.max(...delays), 1),
   });
   const title = 'How soon near caches see a write';
-  publish({ name: 'coherence', title, about: INTRODUCTION, figures, raw: { rounds } }, machine, options, []);
+  return { name: 'coherence', title, about: INTRODUCTION, figures, raw: { rounds } };
 }
 
 module.exports = { run, defaults };

@@ -5,7 +5,7 @@
 const { panel } = require('../lab/chart');
 const { best, fixed, integer, median, summarize, table } = require('../lab/figures');
 const { ask, end, measureWindow } = require('../lab/lab');
-const { inTurn, publish, runPage } = require('../lab/page');
+const { inTurn, runPage } = require('../lab/page');
 const { VALUE_BYTES } = require('../lab/workload');
 const { adapters, IN_PROCESS, SHARING } = require('./adapters');
 const { measureCompute, rowsOf, computeText } = require('./compute');
@@ -78,7 +78,7 @@ async function measureHits(lab, names, { rounds, seconds, quick }) {
   return windows.sort((a, b) => a.keys - b.keys || names.indexOf(a.cache) - names.indexOf(b.cache));
 }
 
-function report({ hits, computed }, machine, options) {
+function report({ hits, computed }) {
   const rows = summarize(hits, ['keys', 'cache']);
   const computedRows = rowsOf(computed);
   const parse = hits.map((window) => window.parseMicros);
@@ -88,19 +88,15 @@ function report({ hits, computed }, machine, options) {
     `### Ratios\n\n${RATIOS}\n\n${compare(rows)}`,
     ...(computedRows.cold.length > 0 ? [computeText(computedRows)] : []),
   ].join('\n\n');
-  publish(
-    {
-      name: 'tiered',
-      title: 'Holdfast beside the tiered caches',
-      about: INTRODUCTION,
-      figures,
-      panels: bars(rows, computedRows),
-      raw: { hits, ...computed },
-    },
-    machine,
-    options,
-    [...hits, ...computed.windows],
-  );
+  return {
+    name: 'tiered',
+    title: 'Holdfast beside the tiered caches',
+    about: INTRODUCTION,
+    figures,
+    panels: bars(rows, computedRows),
+    raw: { hits, ...computed },
+    windows: [...hits, ...computed.windows],
+  };
 }
 
 const INTRODUCTION = `\`npm run bench -- tiered\` wrote this page; the raw numbers are in [tiered.json](tiered.json). One Redis of its own, one process for each cache
