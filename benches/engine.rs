@@ -9,7 +9,7 @@ use std::sync::atomic::AtomicI32;
 
 use divan::Bencher;
 use divan::counter::{BytesCount, ItemsCount};
-use holdfast::engine::base::clock::{Ttl, now_ms};
+use holdfast::engine::base::clock::{Clock, Ttl};
 use holdfast::engine::base::key::Prefix;
 use holdfast::engine::base::text::{Json, Span};
 use holdfast::engine::call::batch::{Batch, Op};
@@ -67,7 +67,7 @@ impl Versions for Counters {
 /// A near cache that holds `KEYS` entries of so many bytes, and one environment that listens.
 fn near(bytes: usize) -> (Near, Vec<String>) {
     let near = Near::new(&Arc::new(Budget::new(1 << 30)), 0);
-    near.arm(u64::MAX);
+    near.arm(u64::MAX, 0);
     near.share(Arc::new(Counters((0..SLOTS + CLOCKS).map(|_| AtomicI32::new(0)).collect())));
     let keys: Vec<String> = (0..KEYS).map(key).collect();
     let value = json(bytes);
@@ -79,7 +79,7 @@ fn near(bytes: usize) -> (Near, Vec<String>) {
 
 fn fill(near: &Near, key: &str, value: &str) {
     if let Some(ticket) = near.reserve(key) {
-        near.fill(key, ticket, value, None, TTL, now_ms());
+        near.fill(key, ticket, value, None, TTL, Clock::System.now_ms());
     }
 }
 
@@ -95,7 +95,7 @@ fn each_key(bencher: Bencher, keys: &[String], step: impl Fn(&str)) {
 #[divan::bench(args = SIZES)]
 fn near_hit(bencher: Bencher, bytes: usize) {
     let (near, keys) = near(bytes);
-    let now = now_ms();
+    let now = Clock::System.now_ms();
     each_key(bencher, &keys, |key| {
         black_box(near.get(key, AGE, now));
     });
@@ -105,7 +105,7 @@ fn near_hit(bencher: Bencher, bytes: usize) {
 fn near_miss(bencher: Bencher) {
     let (near, _) = near(20);
     let strangers: Vec<String> = (KEYS..2 * KEYS).map(key).collect();
-    let now = now_ms();
+    let now = Clock::System.now_ms();
     each_key(bencher, &strangers, |key| {
         black_box(near.get(key, AGE, now));
     });

@@ -11,7 +11,7 @@ use super::cache::CacheHandle;
 use super::decode;
 use super::sink::{EnvSink, SharedVersions};
 use super::text::{Frames, Json, Text};
-use crate::engine::base::clock::now_ms;
+use crate::engine::base::clock::Clock;
 use crate::engine::cache::namespace::Cache;
 use crate::engine::cache::shared::Shared;
 use crate::engine::call::batch::Task;
@@ -62,7 +62,7 @@ impl Bridge {
     /// Milliseconds of the clock in which the versions' moments are.
     #[napi]
     pub fn now() -> f64 {
-        now_ms() as f64
+        Clock::System.now_ms() as f64
     }
 
     /// The number of the shape with these names, JSON strings between line feeds; null where no more are kept.
@@ -162,7 +162,9 @@ impl Bridge {
     pub(super) fn watch(&self, cache: &Cache, held: &Arc<Held>) {
         let sink: Arc<dyn Sink> = self.end.sink.clone();
         cache.shared().status.subscribe(Arc::downgrade(&sink));
-        cache.shared().near.share(self.end.versions.clone());
+        for server in cache.shared().fleet.servers() {
+            server.near.share(self.end.versions.clone());
+        }
         let mut engines = self.end.engines.lock();
         engines.retain(|engine| engine.strong_count() > 0);
         let engine = Arc::downgrade(cache.shared());
@@ -190,7 +192,7 @@ impl End {
         self.sink.close();
         self.held.lock().drain(..).filter_map(|held| held.upgrade()).for_each(|held| _ = held.hold(0));
         for engine in self.engines.lock().drain(..).filter_map(|engine| engine.upgrade()) {
-            engine.near.unshare(&self.versions);
+            engine.fleet.servers().for_each(|server| server.near.unshare(&self.versions));
             engine.flights.forget(self.sink.client()).send();
         }
     }

@@ -3,10 +3,10 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
-use crate::engine::base::clock::{Ttl, now_ms};
+use crate::engine::base::clock::Ttl;
 use crate::engine::base::text::Json;
 use crate::engine::cache::counters::add;
-use crate::engine::cache::job::{Job, Work};
+use crate::engine::cache::job::{Link, Work};
 use crate::engine::cache::local;
 use crate::engine::cache::long::{self, Called};
 use crate::engine::cache::namespace::Cache;
@@ -17,6 +17,7 @@ use crate::engine::call::reply::{Hot, MAX_HOT_BYTES, Reply, Submitted};
 use crate::engine::call::sink::{ReplyTo, Versions};
 use crate::engine::call::splice::{self, MAX_EARLY};
 use crate::engine::registry::{self, Engine};
+use crate::engine::tier::near::Near;
 use crate::engine::value::{life, tags};
 
 /// What the near cache has of a key.
@@ -58,14 +59,14 @@ impl Front {
         let Some(link) = self.engine.link() else {
             return Submitted::Answered(local::run(&self.cache, &mut batch, to));
         };
-        if let Some(replies) = self.locally(|| local::run(&self.cache, &mut batch, to)) {
+        if let Some(replies) = self.locally(link, || local::run(&self.cache, &mut batch, to)) {
             return Submitted::Answered(replies);
         }
-        let early = self.look_near(&mut batch, to);
+        let early = self.look_near(&link.server().near, &mut batch, to);
         match early {
             Some(replies) if !replies.contains(&Reply::Later) => Submitted::Answered(replies),
             early => {
-                link.send(Job::new(self.cache.clone(), Work::Batch(batch), to.clone()));
+                link.send(self.cache.clone(), Work::Batch(batch), to.clone());
                 early.map_or(Submitted::Later, Submitted::Partly)
             }
         }
@@ -75,27 +76,27 @@ impl Front {
     pub fn run(&self, task: Task, to: &ReplyTo) -> Option<Reply> {
         let mut called = Some(Called::new(&self.cache, task));
         let Some(link) = self.engine.link() else { return long::locally(&self.cache, called.take()?, to) };
-        if let Some(reply) = self.locally(|| long::locally(&self.cache, called.take()?, to)) {
+        if let Some(reply) = self.locally(link, || long::locally(&self.cache, called.take()?, to)) {
             return reply;
         }
-        link.send(Job::new(self.cache.clone(), Work::Task(called.take()?), to.clone()));
+        link.send(self.cache.clone(), Work::Task(called.take()?), to.clone());
         None
     }
 
-    fn locally<T>(&self, run: impl FnOnce() -> T) -> Option<T> {
+    fn locally<T>(&self, link: &Link, run: impl FnOnce() -> T) -> Option<T> {
         // The gate stays held while it runs: a recovery that empties the fallback tier waits until it is done.
-        let gate = self.shared().gate.read();
-        (gate.is_local() && self.shared().in_flight() == 0).then(run)
+        let server = link.server();
+        let gate = server.gate.read();
+        (gate.is_local() && server.in_flight() == 0).then(run)
     }
 
     /// Answers reads from the near cache, and keeps it from answering any with what this batch is about to change.
     /// `None` where it answered nothing.
-    fn look_near(&self, batch: &mut Batch, to: &ReplyTo) -> Option<Vec<Reply>> {
-        let near = &self.shared().near;
+    fn look_near(&self, near: &Near, batch: &mut Batch, to: &ReplyTo) -> Option<Vec<Reply>> {
         if !near.is_armed() {
             return None;
         }
-        let now = now_ms();
+        let now = self.shared().clock.now_ms();
         let mut buffer = String::new();
         let mut replies = Vec::with_capacity(batch.ops.len());
         let (mut any, mut early_bytes) = (false, 0);
@@ -130,7 +131,7 @@ impl Front {
                     Some(hit) => {
                         let left = hit.deadline.saturating_sub(now);
                         let delta = hit.meta.as_ref().map_or(0, |meta| meta.delta_ms);
-                        if life::early(left, delta, batch.more(more).beta) {
+                        if life::early(left, delta, batch.more(more).beta, &self.shared().random) {
                             // Decided here: Redis' answer is not asked a second time.
                             if let Op::Begin { early, .. } = &mut batch.ops[i] {
                                 *early = true;
@@ -166,7 +167,7 @@ impl Front {
             return None;
         }
         let mut buffer = String::new();
-        let hot = match self.look_up(self.prefix.join(key, &mut buffer), now_ms(), versions.is_some(), versions) {
+        let hot = match self.look_up(self.prefix.join(key, &mut buffer), self.shared().clock.now_ms(), versions.is_some(), versions) {
             Looked::Known(text) | Looked::Reply(Reply::Value(Json::Shared(text))) => {
                 Hot { text, versions: Vec::new(), ttl: Ttl::Forever }
             }
@@ -179,7 +180,7 @@ impl Front {
 
     /// A read of the near cache.
     fn look_up(&self, key: &str, now: u64, early: bool, versions: Option<&dyn Versions>) -> Looked {
-        let near = &self.shared().near;
+        let near = &self.shared().server(key).near;
         // Noted before the look-up: see the essay in near.rs, race 7.
         let own = versions.map(|v| near.note(v, key));
         let Some(hit) = near.get(key, self.max_age, now) else { return Looked::Nothing };
@@ -203,7 +204,7 @@ impl Front {
 
     /// How Redis is reached: `tcp`, `tls` or `unix`; `None` where there is none to reach.
     pub fn target(&self) -> Option<&'static str> {
-        self.engine.target().map(|target| target.kind())
+        self.shared().fleet.servers().find_map(|server| Some(self.shared().fleet.target(server)?.kind()))
     }
 
     /// `getMode()`.

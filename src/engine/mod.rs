@@ -7,6 +7,7 @@
 //! - [`tier`]: what this process holds
 //! - [`once`]: who computes, who waits
 //! - [`net`]: one connection, its pipelines and its replies
+//! - [`fleet`]: which servers there are, and what callers see of each
 //! - [`cache`]: a namespace, and calls that run on the in-process tier
 //! - [`exchange`]: a batch as one pipeline, and its replies judged
 //! - [`conversation`]: work of several steps on a connection
@@ -26,6 +27,7 @@ pub mod conversation;
 #[cfg(feature = "drive")]
 pub mod drive;
 pub mod exchange;
+pub mod fleet;
 #[cfg(feature = "drive")]
 pub mod front;
 pub mod net;

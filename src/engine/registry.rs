@@ -8,13 +8,14 @@ use std::time::Instant;
 use once_cell::sync::{Lazy, OnceCell};
 use parking_lot::Mutex;
 
-use crate::engine::base::clock::now_ms;
+use crate::engine::base::clock::Clock;
 use crate::engine::base::error::{Kind, Trouble};
+use crate::engine::base::random::Random;
 use crate::engine::cache::job::Link;
 use crate::engine::cache::options::Options;
-use crate::engine::cache::shared::{Gate, Shared};
-use crate::engine::cache::status::Mode;
+use crate::engine::cache::shared::Shared;
 use crate::engine::drive;
+use crate::engine::fleet::server::Gate;
 use crate::engine::net::target::Target;
 use crate::engine::task::executor::Tasks;
 use crate::engine::tier::memory::Memory;
@@ -22,7 +23,6 @@ use crate::engine::tier::memory::Memory;
 /// One Redis (or none) and the in-process tier beside it.
 pub struct Engine {
     pub shared: Arc<Shared>,
-    target: Option<Target>,
     /// Empty without Redis, and where its thread could not be started yet.
     link: OnceCell<Link>,
     /// Until somebody drives them.
@@ -36,43 +36,35 @@ const RETRY: u64 = 1_000;
 
 impl Engine {
     fn start(options: &Options) -> Arc<Self> {
-        let target = options.target.clone();
-        let (gate, mode) =
-            if target.is_some() { (Gate::Connection, Mode::Initializing) } else { (Gate::Local, Mode::Memory) };
         let tasks = Tasks::new(Instant::now());
-        let shared = Shared::new(options, gate, mode, tasks.spawner().clone());
+        let shared = Shared::new(options, tasks.spawner().clone(), Clock::System, Random::System);
         // Expired entries go in the background. Without the thread for it they go when they are read, or evicted.
-        for store in [&shared.memory, shared.near.store()] {
+        let nears = shared.fleet.servers().map(|server| server.near.store());
+        for store in std::iter::once(&shared.memory).chain(nears) {
             let timers = tasks.spawner().timers().clone();
             tasks.spawner().spawn(Memory::sweep(Arc::downgrade(store), timers));
         }
-        let (link, tried) = (OnceCell::new(), AtomicU64::new(now_ms()));
-        if target.is_none() {
+        let (link, tried) = (OnceCell::new(), AtomicU64::new(Clock::System.now_ms()));
+        if shared.fleet.is_empty() {
             let _ = drive::start_alone(tasks);
-            return Arc::new(Self { shared, target, link, tasks: Mutex::default(), tried });
+            return Arc::new(Self { shared, link, tasks: Mutex::default(), tried });
         }
-        let engine = Self { shared, target, link, tasks: Mutex::new(Some(tasks)), tried };
+        let engine = Self { shared, link, tasks: Mutex::new(Some(tasks)), tried };
         engine.connect();
         Arc::new(engine)
     }
 
     /// Where its calls go; `None` where the in-process tier is all there is.
     pub fn link(&self) -> Option<&Link> {
-        self.target.as_ref()?;
+        if self.shared.fleet.is_empty() {
+            return None;
+        }
         self.link.get().or_else(|| self.connect_later())
-    }
-
-    pub fn has_redis(&self) -> bool {
-        self.target.is_some()
-    }
-
-    pub fn target(&self) -> Option<&Target> {
-        self.target.as_ref()
     }
 
     #[cold]
     fn connect_later(&self) -> Option<&Link> {
-        let (now, last) = (now_ms(), self.tried.load(Ordering::Relaxed));
+        let (now, last) = (Clock::System.now_ms(), self.tried.load(Ordering::Relaxed));
         let due = now.saturating_sub(last) >= RETRY;
         // One of the callers tries.
         let mine = due && self.tried.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_ok();
@@ -81,10 +73,10 @@ impl Engine {
 
     fn connect(&self) -> Option<&Link> {
         let link = self.link.get_or_try_init(|| {
-            let target = self.target.as_ref().ok_or("there is no Redis")?;
+            let server = self.shared.fleet.servers().next().ok_or("there is no Redis")?;
             let mut waiting = self.tasks.lock();
             let tasks = waiting.take().ok_or("it was started already")?;
-            drive::start(&self.shared, target, tasks).map_err(|(tasks, why)| {
+            drive::start(&self.shared, server, tasks).map_err(|(tasks, why)| {
                 *waiting = Some(tasks);
                 why
             })
@@ -97,7 +89,7 @@ impl Engine {
             self.shared.errors.count(trouble.kind);
             self.shared.status.down(&trouble);
             self.shared.status.probing(false);
-            *self.shared.gate.write() = Gate::Local;
+            self.shared.fleet.servers().for_each(|server| server.set_gate(Gate::Local));
         })
         .ok()
     }
@@ -111,7 +103,7 @@ pub fn engine(options: &Options) -> Arc<Engine> {
     engines.retain(|_, engine| engine.strong_count() > 0);
     let engine = match engines.get(&options.target).and_then(Weak::upgrade) {
         Some(engine) => {
-            if engine.has_redis() {
+            if !engine.shared.fleet.is_empty() {
                 engine.connect();
             }
             engine

@@ -1,18 +1,37 @@
 //! Time as the in-process tier sees it: milliseconds of the monotonic clock, so that a change of the system's clock
-//! expires nothing.
+//! expires nothing. Callers' threads ask the clock that their engine was given; the machine is told the time.
 
+use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use once_cell::sync::Lazy;
+use parking_lot::Mutex;
 
 static START: Lazy<Instant> = Lazy::new(Instant::now);
 
-/// Milliseconds since the first use in this process.
-pub fn now_ms() -> u64 {
-    millis_of(Instant::now())
+/// The clock of an engine.
+#[derive(Clone)]
+pub enum Clock {
+    System,
+    /// A simulation's: the time is what was told last.
+    Told(Arc<Mutex<Instant>>),
 }
 
-/// A moment in these milliseconds.
+impl Clock {
+    pub fn now(&self) -> Instant {
+        match self {
+            Self::System => Instant::now(),
+            Self::Told(now) => *now.lock(),
+        }
+    }
+
+    /// As `millis_of`.
+    pub fn now_ms(&self) -> u64 {
+        millis_of(self.now())
+    }
+}
+
+/// A moment in milliseconds since the first use in this process.
 pub fn millis_of(moment: Instant) -> u64 {
     u64::try_from(moment.saturating_duration_since(*START).as_millis()).unwrap_or(u64::MAX)
 }

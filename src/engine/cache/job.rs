@@ -11,6 +11,7 @@ use crate::engine::cache::namespace::Cache;
 use crate::engine::call::batch::Batch;
 use crate::engine::call::reply::Reply;
 use crate::engine::call::sink::ReplyTo;
+use crate::engine::fleet::server::Server;
 
 /// What is to be done.
 pub enum Work {
@@ -35,6 +36,7 @@ impl Work {
 /// it, and dropping it unanswered runs it on the in-process tier.
 pub struct Job {
     pub cache: Arc<Cache>,
+    server: Arc<Server>,
     pub work: Work,
     pub to: ReplyTo,
     pub since: Instant,
@@ -42,9 +44,11 @@ pub struct Job {
 }
 
 impl Job {
-    pub fn new(cache: Arc<Cache>, work: Work, to: ReplyTo) -> Self {
-        cache.shared().enter(work.calls());
-        Self { cache, work, to, since: Instant::now(), answered: false }
+    /// Work for `server`.
+    pub fn new(cache: Arc<Cache>, server: Arc<Server>, work: Work, to: ReplyTo) -> Self {
+        server.enter(work.calls());
+        let since = cache.shared().clock.now();
+        Self { cache, server, work, to, since, answered: false }
     }
 
     pub fn deadline(&self) -> Instant {
@@ -64,7 +68,7 @@ impl Job {
     fn answer(&mut self, replies: &[Reply]) {
         self.answered = true;
         // First out of the queue, then answered: who reads the answer may run its next call at once.
-        self.cache.shared().leave(self.work.calls());
+        self.server.leave(self.work.calls());
         self.to.complete(replies);
     }
 }
@@ -83,7 +87,7 @@ impl Drop for Job {
             }
             Work::Task(called) => {
                 let reply = long::locally(&self.cache, called, &self.to);
-                self.cache.shared().leave(1);
+                self.server.leave(1);
                 // It has its place: what is called from here on is behind it, although its steps are still to be made.
                 if let Some(reply) = reply {
                     self.to.complete(&[reply]);
@@ -93,17 +97,25 @@ impl Drop for Job {
     }
 }
 
-/// The callers' end of the engine's queue.
-pub struct Link(UnboundedSender<Job>);
+/// The callers' end of the queue of one server's machine.
+pub struct Link {
+    server: Arc<Server>,
+    jobs: UnboundedSender<Job>,
+}
 
 impl Link {
-    pub fn new(jobs: UnboundedSender<Job>) -> Self {
-        Self(jobs)
+    pub fn new(server: Arc<Server>, jobs: UnboundedSender<Job>) -> Self {
+        Self { server, jobs }
+    }
+
+    pub fn server(&self) -> &Server {
+        &self.server
     }
 
     /// Hands work over. Where nobody takes it any more the job is dropped, and so answered here.
-    pub fn send(&self, job: Job) {
-        if let Err(refused) = self.0.unbounded_send(job) {
+    pub fn send(&self, cache: Arc<Cache>, work: Work, to: ReplyTo) {
+        let job = Job::new(cache, self.server.clone(), work, to);
+        if let Err(refused) = self.jobs.unbounded_send(job) {
             drop(refused.into_inner());
         }
     }

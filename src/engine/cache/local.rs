@@ -3,10 +3,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::engine::base::clock::{Ttl, now_ms};
+use crate::engine::base::clock::Ttl;
 use crate::engine::base::error::CallError;
 use crate::engine::base::key;
-use crate::engine::base::random;
 use crate::engine::base::text::Json;
 use crate::engine::cache::counters::add;
 use crate::engine::cache::namespace::Cache;
@@ -24,7 +23,7 @@ use crate::engine::value::tags;
 /// Answers a whole batch.
 pub fn run(cache: &Cache, batch: &mut Batch, to: &ReplyTo) -> Vec<Reply> {
     batch.render();
-    let now = now_ms();
+    let now = cache.shared().clock.now_ms();
     let mut buffer = String::new();
     batch.ops.iter().map(|op| one(cache, batch, op, to, now, &mut buffer)).collect()
 }
@@ -47,7 +46,7 @@ pub fn one(cache: &Cache, batch: &Batch, op: &Op, to: &ReplyTo, now: u64, buffer
         Op::Set { value, ttl, more, .. } => {
             flights.fence(key);
             let names = &batch.more(more).tags;
-            let meta = (!names.is_empty()).then(|| meta(0, 0, local_tokens(cache, names, now)));
+            let meta = (!names.is_empty()).then(|| meta(cache, 0, 0, local_tokens(cache, names, now)));
             memory.put(key, batch.str(value), meta, cache.local_ttl(ttl), now);
             cache.journal(key);
             add(&cache.counters.sets, 1);
@@ -106,7 +105,7 @@ pub fn one(cache: &Cache, batch: &Batch, op: &Op, to: &ReplyTo, now: u64, buffer
             let text: Arc<str> = batch.str(value).into();
             let extras = batch.more(more);
             let stored = flights.store(key, token, |known| {
-                memory.put(key, &text, end_meta(extras, known, ttl), cache.local_ttl(ttl), now);
+                memory.put(key, &text, end_meta(cache, extras, known, ttl), cache.local_ttl(ttl), now);
                 cache.journal(key);
             });
             if stored {
@@ -144,7 +143,7 @@ pub fn keyless(batch: &Batch, op: &Op) -> Reply {
 /// there is one.
 pub fn finish_read(cache: &Cache, key: &str, token: u32, to: &ReplyTo, ask: Ask, now: u64) -> (Reply, Answers) {
     let found = valid(cache, key, now);
-    let life = found.as_ref().map_or(Life::Over, |e| life::judge(e.meta.as_deref(), Some(e.left(now)), ask));
+    let life = found.as_ref().map_or(Life::Over, |e| life::judge(e.meta.as_deref(), Some(e.left(now)), ask, &cache.shared().random));
     count(cache, matches!(life, Life::Fresh(_)));
     match (found, life) {
         (Some(entry), Life::Fresh(_)) => {
@@ -201,7 +200,7 @@ fn valid(cache: &Cache, key: &str, now: u64) -> Option<Entry> {
 /// What the near cache held when Redis went, while that is of use. A write here removes it there.
 fn held(cache: &Cache, key: &str, now: u64) -> Option<Entry> {
     let most = u64::try_from(cache.outage_stale.as_millis()).unwrap_or(u64::MAX);
-    if cache.near { cache.shared().near.get_frozen(key, most, cache.max_age, now) } else { None }
+    if cache.near { cache.shared().server(key).near.get_frozen(key, most, cache.max_age, now) } else { None }
 }
 
 fn fresh(cache: &Cache, key: &str, now: u64) -> Option<Entry> {
@@ -219,17 +218,17 @@ fn count(cache: &Cache, hit: bool) {
 }
 
 /// What a computed entry has beside its value. `known`: the tokens of its tags when its computation began.
-pub fn end_meta(extras: &Extras, known: &[Tag], ttl: Ttl) -> Option<Arc<Meta>> {
+pub fn end_meta(cache: &Cache, extras: &Extras, known: &[Tag], ttl: Ttl) -> Option<Arc<Meta>> {
     let extra = if ttl == Ttl::Forever { 0 } else { extras.extra };
     let known: HashMap<&str, &Arc<str>> = known.iter().map(|tag| (&*tag.name, &tag.token)).collect();
     let token = |name: &str| known.get(name).map(|token| (*token).clone());
-    let tags = tags::with_tokens(&extras.tags, token);
-    (extra > 0 || extras.delta > 0 || !tags.is_empty()).then(|| meta(extra, extras.delta, tags))
+    let tags = tags::with_tokens(&extras.tags, &cache.shared().random, token);
+    (extra > 0 || extras.delta > 0 || !tags.is_empty()).then(|| meta(cache, extra, extras.delta, tags))
 }
 
 /// What an entry with options has beside its value.
-pub fn meta(extra_ms: u64, delta_ms: u32, tags: Vec<Tag>) -> Arc<Meta> {
-    Arc::new(Meta { nonce: random::bits(), extra_ms, delta_ms, tags: Tags::from(&*tags) })
+pub fn meta(cache: &Cache, extra_ms: u64, delta_ms: u32, tags: Vec<Tag>) -> Arc<Meta> {
+    Arc::new(Meta { nonce: cache.shared().random.bits(), extra_ms, delta_ms, tags: Tags::from(&*tags) })
 }
 
 fn malformed() -> CallError {
@@ -244,6 +243,8 @@ pub fn to_i64(n: u64) -> i64 {
 /// The tokens of tags in the in-process tier; made where there are none.
 pub fn local_tokens(cache: &Cache, names: &[Box<str>], now: u64) -> Vec<Tag> {
     let stored = |name: &str| tags::key(&cache.prefix, name);
-    let token = |name: &str| Some(cache.shared().memory.get_or_insert(&stored(name), tags::new_token, now));
-    tags::with_tokens(names, token)
+    let random = &cache.shared().random;
+    let new = || tags::new_token(random);
+    let token = |name: &str| Some(cache.shared().memory.get_or_insert(&stored(name), new, now));
+    tags::with_tokens(names, random, token)
 }

@@ -24,7 +24,7 @@ use crate::engine::tier::marks::Mark;
 /// A task that was called, and what it hides since then.
 pub struct Called {
     pub task: Task,
-    sweep: Option<(Pattern, Arc<Mark>)>,
+    sweep: Option<(Pattern, Vec<Arc<Mark>>)>,
 }
 
 impl Called {
@@ -36,7 +36,7 @@ impl Called {
             Task::Stats => None,
         };
         let sweep = pattern.map(|pattern| {
-            let near = cache.shared().near.cover(&pattern);
+            let near = cache.shared().fleet.servers().map(|server| server.near.cover(&pattern)).collect();
             (pattern, near)
         });
         Self { task, sweep }
@@ -47,7 +47,7 @@ impl Called {
         let (pattern, near) = self.sweep.take()?;
         let shared = cache.shared();
         shared.flights.fence_matching(&pattern);
-        shared.near.uncover(&pattern, &near);
+        shared.fleet.servers().zip(&near).for_each(|(server, mark)| server.near.uncover(&pattern, mark));
         let memory = shared.memory.raise(&pattern, false);
         Some(Sweep { pattern, near, memory })
     }
@@ -56,20 +56,24 @@ impl Called {
 /// A sweep of both stores that is under way.
 pub struct Sweep {
     pub pattern: Pattern,
-    near: Arc<Mark>,
+    /// One for each server.
+    near: Vec<Arc<Mark>>,
     memory: Arc<Mark>,
 }
 
 impl Sweep {
     fn is_small(&self, shared: &Shared) -> bool {
-        shared.memory.is_small() && shared.near.store().is_small()
+        shared.memory.is_small() && shared.fleet.servers().all(|server| server.near.store().is_small())
     }
 
     /// Removes what is left, on this thread; how many keys of the caller's the in-process tier had.
     fn finish_at_once(&self, cache: &Cache) -> u64 {
         let shared = cache.shared();
-        shared.near.store().sweep_at_once(&self.near);
-        let removed = shared.memory.sweep_at_once(&self.memory);
+        let now = shared.clock.now_ms();
+        for (server, mark) in shared.fleet.servers().zip(&self.near) {
+            server.near.store().sweep_at_once(mark, now);
+        }
+        let removed = shared.memory.sweep_at_once(&self.memory, now);
         add(&cache.counters.deletes, removed);
         removed
     }
@@ -77,7 +81,9 @@ impl Sweep {
     /// As `finish_at_once`, in steps.
     pub async fn finish(&self, cache: &Cache) -> u64 {
         let shared = cache.shared();
-        shared.near.store().swept(&self.near, shared.tasks.timers()).await;
+        for (server, mark) in shared.fleet.servers().zip(&self.near) {
+            server.near.store().swept(mark, shared.tasks.timers()).await;
+        }
         let removed = shared.memory.swept(&self.memory, shared.tasks.timers()).await;
         add(&cache.counters.deletes, removed);
         removed
@@ -88,7 +94,7 @@ impl Sweep {
 pub fn locally(cache: &Arc<Cache>, mut called: Called, to: &ReplyTo) -> Option<Reply> {
     let sweep = called.take_place(cache);
     if let Some(sweep) = &sweep {
-        cache.journal_pattern(sweep.pattern.clone(), false);
+        cache.journal_pattern(&sweep.pattern, false);
     } else if called.task != Task::Stats {
         return Some(Reply::Error(CallError::needs_namespace()));
     }
@@ -115,7 +121,7 @@ fn at_once(cache: &Cache, sweep: Option<&Sweep>) -> Reply {
     match sweep {
         Some(sweep) => Reply::Number(to_i64(sweep.finish_at_once(cache))),
         None => {
-            let keys = cache.shared().memory.count_at_once(cache.prefix.as_str());
+            let keys = cache.shared().memory.count_at_once(cache.prefix.as_str(), cache.shared().clock.now_ms());
             Reply::Value(Json::Owned(stats_json(cache, None, keys)))
         }
     }

@@ -63,7 +63,7 @@ impl Cache {
 
     /// The token of a tag that the near cache vouches for, as far as this cache takes it.
     pub fn near_token(&self, key: &str, now: u64) -> Option<Arc<str>> {
-        self.shared.near.get(key, self.max_age, now).map(|hit| hit.value)
+        self.shared.server(key).near.get(key, self.max_age, now).map(|hit| hit.value)
     }
 
     /// Whether an entry's tags are what they were, as far as the near cache knows.
@@ -74,15 +74,18 @@ impl Cache {
     /// What Redis has at a stored key is not to be trusted once it is back.
     pub fn journal(&self, key: &str) {
         if self.has_redis {
-            self.shared().near.own_write(key);
-            self.noted(self.shared().journal.note(&self.prefix, key));
+            let server = self.shared.server(key);
+            server.near.own_write(key);
+            self.noted(server.journal.note(&self.prefix, key));
         }
     }
 
     /// Nor what it has at keys that match.
-    pub fn journal_pattern(&self, pattern: Pattern, parked: bool) {
+    pub fn journal_pattern(&self, pattern: &Pattern, parked: bool) {
         if self.has_redis {
-            self.noted(self.shared().journal.note_pattern(&self.prefix, pattern, parked));
+            for server in self.shared.fleet.servers() {
+                self.noted(server.journal.note_pattern(&self.prefix, pattern.clone(), parked));
+            }
         }
     }
 
@@ -117,7 +120,7 @@ impl Cache {
             health["breaker"] = Value::from("closed");
         }
         health["status"] = Value::from(if degraded { "degraded" } else { "ok" });
-        health["journal"] = Value::from(self.shared().journal.len());
+        health["journal"] = Value::from(self.shared.fleet.servers().map(|server| server.journal.len()).sum::<usize>());
         health["inFlight"] = Value::from(self.shared().in_flight() + self.shared().long());
         health.to_string()
     }

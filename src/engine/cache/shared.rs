@@ -4,57 +4,42 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use parking_lot::RwLock;
-
+use crate::engine::base::clock::Clock;
 use crate::engine::base::key::Prefix;
+use crate::engine::base::random::Random;
 use crate::engine::cache::counters::{Errors, Latency};
 use crate::engine::cache::options::{DEFAULT_MAX_MEMORY, DEFAULT_TIMEOUT, Options};
 use crate::engine::cache::status::{Mode, Status};
+use crate::engine::fleet::server::Server;
+use crate::engine::fleet::single::Single;
 use crate::engine::once::flight::Flights;
 use crate::engine::once::lease::Misses;
 use crate::engine::once::waiting::Waiting;
 use crate::engine::task::executor::Spawner;
 use crate::engine::tier::budget::Budget;
-use crate::engine::tier::journal::Journal;
 use crate::engine::tier::memory::{Memory, Usage};
-use crate::engine::tier::near::Near;
-
-/// Where calls go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Gate {
-    /// To the engine's thread: Redis is in use, or about to be.
-    Connection,
-    /// The in-process tier, on the caller's thread: Redis is away, or there is none.
-    Local,
-}
-
-impl Gate {
-    pub fn is_local(self) -> bool {
-        self == Self::Local
-    }
-}
 
 /// What the callers' threads and the engine's thread share.
 pub struct Shared {
+    /// Where keys live, and what is known of each server.
+    pub fleet: Single,
     pub memory: Arc<Memory>,
-    pub near: Near,
-    /// What bounds both, and hot values.
+    /// What bounds that, the near caches, and hot values.
     pub budget: Arc<Budget>,
     /// Those who wait for another process's computation.
     pub waiting: Waiting,
     pub flights: Flights,
     pub misses: Misses,
-    /// What is to be undone in Redis.
-    pub journal: Journal,
     pub status: Status,
     pub errors: Errors,
     pub latency: Latency,
+    /// What callers' threads ask for the time; the machine is told it.
+    pub clock: Clock,
+    pub random: Random,
+    /// 64 random bits, by which other processes tell this engine from theirs.
+    pub name: u64,
     /// Begins tasks, which whoever drives the engine polls.
     pub tasks: Spawner,
-    /// Held for reading by a batch that runs on its caller's thread, for writing by a change of mode.
-    pub gate: RwLock<Gate>,
-    /// Calls handed over and not answered yet.
-    queued: AtomicUsize,
     /// Long work that has its place in the order of calls, and is not done.
     long: AtomicUsize,
     /// The longest `timeoutMs` of the caches, in microseconds; see `patience`.
@@ -68,27 +53,29 @@ pub struct Shared {
 }
 
 impl Shared {
-    pub fn new(options: &Options, gate: Gate, mode: Mode, tasks: Spawner) -> Arc<Self> {
+    pub fn new(options: &Options, tasks: Spawner, clock: Clock, random: Random) -> Arc<Self> {
         let max_memory = options.max_memory.unwrap_or(DEFAULT_MAX_MEMORY);
         static NEXT_ID: AtomicU32 = AtomicU32::new(1);
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
         let budget = Arc::new(Budget::new(max_memory));
-        let (memory, near) = (Arc::new(Memory::within(&budget)), Near::new(&budget, id));
-        budget.share(&memory, near.store());
+        let memory = Arc::new(Memory::within(&budget));
+        let fleet = Single::new(options.target.clone(), &budget, id);
+        fleet.servers().for_each(|server| budget.share(&memory, server.near.store()));
+        let mode = if fleet.is_empty() { Mode::Memory } else { Mode::Initializing };
         Arc::new(Self {
+            fleet,
             memory,
-            near,
             budget,
             waiting: Waiting::default(),
             flights: Flights::default(),
             misses: Misses::default(),
-            journal: Journal::default(),
             status: Status::new(id, mode),
             errors: Errors::default(),
             latency: Latency::default(),
+            clock,
+            name: random.bits(),
+            random,
             tasks,
-            gate: RwLock::new(gate),
-            queued: AtomicUsize::new(0),
             long: AtomicUsize::new(0),
             patience: AtomicU64::new(0),
             max_age: AtomicU64::new(0),
@@ -100,26 +87,24 @@ impl Shared {
     /// What the in-process tiers hold; in an outage the near cache still has what it held when Redis went. Hot values
     /// are entries of the near cache once more, so only their bytes count.
     pub fn usage(&self) -> Usage {
-        let (memory, near) = (self.memory.usage(), self.near.store().usage());
-        Usage {
-            entries: memory.entries + near.entries,
-            bytes: memory.bytes + near.bytes + self.budget.hot(),
-            max_bytes: self.budget.max(),
-            evictions: memory.evictions + near.evictions,
-            expired: memory.expired + near.expired,
+        let mut usage = self.memory.usage();
+        for near in self.fleet.servers().map(|server| server.near.store().usage()) {
+            usage.entries += near.entries;
+            usage.bytes += near.bytes;
+            usage.evictions += near.evictions;
+            usage.expired += near.expired;
         }
+        Usage { bytes: usage.bytes + self.budget.hot(), max_bytes: self.budget.max(), ..usage }
     }
 
+    /// The server that a stored key belongs to.
+    pub fn server(&self, key: &str) -> &Arc<Server> {
+        self.fleet.of(key)
+    }
+
+    /// Calls handed over and not answered yet, whichever server they are for.
     pub fn in_flight(&self) -> usize {
-        self.queued.load(Ordering::SeqCst)
-    }
-
-    pub fn enter(&self, calls: usize) {
-        self.queued.fetch_add(calls, Ordering::SeqCst);
-    }
-
-    pub fn leave(&self, calls: usize) {
-        self.queued.fetch_sub(calls, Ordering::SeqCst);
+        self.fleet.servers().map(|server| server.in_flight()).sum()
     }
 
     pub fn long(&self) -> usize {

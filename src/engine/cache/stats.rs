@@ -25,7 +25,7 @@ pub fn stats_json(cache: &Cache, server: Option<&ServerStats>, keys: u64) -> Str
     let redis = server.map(|s| {
         let (p50, p99) = shared.latency.percentiles();
         json!({
-            "version": shared.status.server().version,
+            "version": shared.status.identity().version,
             "usedMemory": s.used_memory,
             "maxMemory": s.max_memory,
             "maxMemoryPolicy": s.max_memory_policy,

@@ -32,7 +32,7 @@ impl Mode {
 
 /// What the server said of itself when the connection was made.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Server {
+pub struct Identity {
     pub version: Option<String>,
     pub run_id: Option<String>,
 }
@@ -41,7 +41,7 @@ struct Inner {
     mode: Mode,
     since: u64,
     last_error: Option<(Trouble, u64)>,
-    server: Server,
+    identity: Identity,
     connections: u64,
     outage_since: Option<u64>,
     /// A dial or a recovery is under way.
@@ -74,7 +74,7 @@ impl Status {
             mode,
             since: wall_ms(),
             last_error: None,
-            server: Server::default(),
+            identity: Identity::default(),
             connections: 0,
             outage_since: None,
             probing: true,
@@ -93,8 +93,8 @@ impl Status {
         self.inner.lock().mode
     }
 
-    pub fn server(&self) -> Server {
-        self.inner.lock().server.clone()
+    pub fn identity(&self) -> Identity {
+        self.inner.lock().identity.clone()
     }
 
     /// Connections made after the first.
@@ -199,11 +199,11 @@ impl Status {
     }
 
     /// Redis is there; `dropped` entries of the fallback tier went, and `replayed` keys of the journal.
-    pub fn up(&self, server: Server, dropped: usize, replayed: u64) {
+    pub fn up(&self, identity: Identity, dropped: usize, replayed: u64) {
         let mut inner = self.inner.lock();
         let first = inner.connections == 0;
         inner.connections += 1;
-        inner.server = server;
+        inner.identity = identity;
         inner.last_error = None;
         inner.notice = None;
         self.denied.lock().clear();

@@ -196,7 +196,7 @@ impl Task {
             Value::ServerError(error) => return Err(classify(&error)),
             _ => return Err(out_of_step()),
         };
-        if self.cache.shared().journal.holds(&self.key) {
+        if self.cache.shared().server(&self.key).journal.holds(&self.key) {
             return Ok(Found::Foreign);
         }
         if bytes == self.holder().marker() {

@@ -50,7 +50,7 @@ pub async fn before_the_gate(
     refused: &mut Vec<Box<str>>,
 ) -> Result<u64, Trouble> {
     let mut undone = keys(shared, connection, MAX_KEYS_BEHIND_GATE, refused).await?;
-    let swept = Steps::behind(shared, connection).walk(shared, connection.server.run_id.as_deref()).await?;
+    let swept = Steps::behind(shared, connection).walk(shared, connection.identity.run_id.as_deref()).await?;
     if let Some(swept) = swept {
         undone += swept + keys(shared, connection, MAX_KEYS_BEHIND_GATE, refused).await?;
     }
@@ -76,13 +76,13 @@ async fn keys(
     let mut steps = Steps::behind(shared, connection);
     let mut undone = 0;
     for _ in 0..MAX_ROUNDS {
-        if shared.journal.keys() <= most {
+        if connection.server.journal.keys() <= most {
             break;
         }
-        match unlink(&mut steps, shared.journal.take_keys(CHUNK), refused).await {
+        match unlink(&mut steps, connection.server.journal.take_keys(CHUNK), refused).await {
             Ok(count) => undone += count,
             Err((trouble, keys)) => {
-                shared.journal.put_back(keys);
+                connection.server.journal.put_back(keys);
                 return Err(trouble);
             }
         }

@@ -10,6 +10,7 @@ use crate::engine::base::error::Trouble;
 use crate::engine::cache::shared::Shared;
 use crate::engine::conversation::connection::Connection;
 use crate::engine::exchange::writes;
+use crate::engine::fleet::server::Server;
 use crate::engine::net::denied::Denied;
 use crate::engine::net::reply::{classify, integer, out_of_step};
 use crate::engine::net::wire::Wire;
@@ -22,6 +23,7 @@ const LEAST_PATIENCE: Duration = Duration::from_secs(1);
 
 /// A connection for long work: each step has a deadline.
 pub struct Steps {
+    pub server: Arc<Server>,
     pub wire: Wire,
     pub denied: Denied,
     pub patience: Duration,
@@ -29,16 +31,16 @@ pub struct Steps {
 
 /// Sweeps whatever covers there are, for as long as what is returned is kept.
 pub fn start(shared: &Arc<Shared>, connection: &Connection) -> Kept {
-    let (wire, server) = (connection.wire.clone(), connection.server.run_id.clone());
-    shared.tasks.spawn_for(keep_swept(shared.clone(), wire, connection.denied, server))
+    let steps = Steps { patience: shared.patience(), ..Steps::behind(shared, connection) };
+    let run_id = connection.identity.run_id.clone();
+    shared.tasks.spawn_for(keep_swept(shared.clone(), steps, run_id))
 }
 
-async fn keep_swept(shared: Arc<Shared>, wire: Wire, denied: Denied, server: Option<String>) {
-    let mut steps = Steps { wire, denied, patience: shared.patience() };
+async fn keep_swept(shared: Arc<Shared>, mut steps: Steps, run_id: Option<String>) {
     loop {
-        match steps.walk(&shared, server.as_deref()).await {
+        match steps.walk(&shared, run_id.as_deref()).await {
             Ok(Some(_)) => {}
-            Ok(None) => shared.journal.stirred.raised().await,
+            Ok(None) => steps.server.journal.stirred.raised().await,
             // The pump is told, and ends as well.
             Err(trouble) => return steps.wire.fail(trouble),
         }
@@ -49,7 +51,7 @@ impl Steps {
     /// For steps behind the calls: their deadline is the longer one.
     pub fn behind(shared: &Shared, connection: &Connection) -> Self {
         let patience = shared.patience().max(LEAST_PATIENCE);
-        Self { wire: connection.wire.clone(), denied: connection.denied, patience }
+        Self { server: connection.server.clone(), wire: connection.wire.clone(), denied: connection.denied, patience }
     }
 
     pub async fn pipeline(&mut self, pipeline: Pipeline) -> Result<Vec<Value>, Trouble> {
@@ -69,10 +71,10 @@ impl Steps {
     /// Walks over the server's keys once, for all covers that stand; how many keys of the callers' went, `None` where
     /// there is nothing to be swept.
     ///
-    /// `server`: its run id; a walk that an outage cut off on the same one goes on from there. What the server refuses
+    /// `run_id`: the server's; a walk that an outage cut off on the same one goes on from there. What the server refuses
     /// ends the covers: which keys it would have been is not to be known.
-    pub async fn walk(&mut self, shared: &Shared, server: Option<&str>) -> Result<Option<u64>, Trouble> {
-        let Some(walk) = shared.journal.walk(server) else { return Ok(None) };
+    pub async fn walk(&mut self, shared: &Shared, run_id: Option<&str>) -> Result<Option<u64>, Trouble> {
+        let Some(walk) = self.server.journal.walk(run_id) else { return Ok(None) };
         let mut cursor = walk.cursor;
         let mut removed = 0;
         loop {
@@ -80,15 +82,15 @@ impl Steps {
                 Ok((next, count)) => {
                     removed += count;
                     if next == b"0" {
-                        shared.journal.walked(None);
+                        self.server.journal.walked(None);
                         return Ok(Some(removed));
                     }
-                    shared.journal.turn(next.clone());
+                    self.server.journal.turn(next.clone());
                     cursor = next;
                 }
                 Err(trouble) if trouble.kind.is_outage() => return Err(trouble),
                 Err(trouble) => {
-                    let untold = shared.journal.walked(Some(&trouble));
+                    let untold = self.server.journal.walked(Some(&trouble));
                     tell(shared, &trouble, untold);
                     return Ok(Some(removed));
                 }
@@ -105,7 +107,7 @@ impl Steps {
             return Err(out_of_step());
         };
         // No pause between picking the keys and sending their removal: see the essay of covers.rs.
-        let picked = shared.journal.pick(keys);
+        let picked = self.server.journal.pick(keys);
         if picked.is_empty() {
             return Ok((next, 0));
         }
@@ -118,13 +120,13 @@ impl Steps {
             match integer(reply) {
                 Ok(count) if part.counts => {
                     let count = u64::try_from(count).unwrap_or(0);
-                    shared.journal.removed(part.id, count);
+                    self.server.journal.removed(part.id, count);
                     removed += count;
                 }
                 Ok(_) => {}
                 Err(trouble) if trouble.kind.is_outage() => return Err(trouble),
                 Err(trouble) => {
-                    let untold = shared.journal.refused(part.id, &trouble);
+                    let untold = self.server.journal.refused(part.id, &trouble);
                     tell(shared, &trouble, untold);
                 }
             }

@@ -14,6 +14,7 @@ use crate::engine::cache::namespace::Cache;
 use crate::engine::call::batch::Task;
 use crate::engine::call::reply::Reply;
 use crate::engine::conversation::sweep::Steps;
+use crate::engine::fleet::server::Server;
 use crate::engine::net::reply::{classify, field, integer, out_of_step, text};
 use crate::engine::net::wire::Wire;
 use crate::engine::task::signal::Watched;
@@ -42,7 +43,7 @@ impl Placed {
 type Flushed = futures_util::future::BoxFuture<'static, Result<Vec<Value>, Trouble>>;
 
 /// A task takes its place: what is planned from here on is behind it.
-pub fn place(cache: &Cache, called: &mut Called, wire: &Wire) -> Placed {
+pub fn place(cache: &Cache, called: &mut Called, server: &Server, wire: &Wire) -> Placed {
     let Some(sweep) = called.take_place(cache) else {
         return if called.task == Task::Stats { Placed::Stats } else { Placed::Refused };
     };
@@ -52,7 +53,7 @@ pub fn place(cache: &Cache, called: &mut Called, wire: &Wire) -> Placed {
         pipeline.cmd("DBSIZE").cmd("FLUSHDB").arg("ASYNC");
         return Placed::Flush(sweep, Box::pin(wire.ask(pipeline, cache.timeout)));
     }
-    let swept = cache.shared().journal.raise(sweep.pattern.clone());
+    let swept = server.journal.raise(sweep.pattern.clone());
     Placed::Sweep(sweep, swept)
 }
 
@@ -140,7 +141,7 @@ impl Tasks<'_> {
 
     /// Some are left: the next recovery tries it again.
     fn refused(&self, sweep: &Sweep, trouble: Trouble) {
-        self.cache.journal_pattern(sweep.pattern.clone(), true);
+        self.cache.journal_pattern(&sweep.pattern, true);
         self.cache.shared().errors.count(trouble.kind);
         self.cache.shared().status.notice(&trouble);
     }

@@ -22,7 +22,7 @@ use super::thread::runtime;
 use crate::engine::base::error::{Kind, Trouble};
 use crate::engine::cache::job::{Job, Link};
 use crate::engine::cache::shared::Shared;
-use crate::engine::net::target::Target;
+use crate::engine::fleet::server::Server;
 use crate::engine::net::{tls, wire};
 use crate::engine::node::handshake::Peer;
 use crate::engine::node::machine::{DIAL_TIMEOUT, Node};
@@ -40,20 +40,21 @@ const KEPT_BYTES: usize = 256 * 1024;
 /// The timer is set so far ahead where the node names no moment.
 const FAR: Duration = Duration::from_secs(3_600);
 
-/// Begins to drive a node for `target` on the engine's thread; where its callers hand over their work.
-pub fn start(shared: &Arc<Shared>, target: &Target, tasks: Tasks) -> Result<Link, (Tasks, String)> {
+/// Begins to drive the node of `server` on the engine's thread; where its callers hand over their work.
+pub fn start(shared: &Arc<Shared>, server: &Arc<Server>, tasks: Tasks) -> Result<Link, (Tasks, String)> {
     let runtime = match runtime() {
         Ok(runtime) => runtime,
         Err(why) => return Err((tasks, why)),
     };
     let (sender, jobs) = unbounded();
-    let (shared, target) = (shared.clone(), target.clone());
+    let link = Link::new(server.clone(), sender);
+    let (shared, server) = (shared.clone(), server.clone());
     tasks.spawner().drive();
     runtime.spawn(async move {
-        let node = Node::new(shared, target, tasks, Instant::now());
+        let node = Node::new(shared, server, tasks, Instant::now());
         Driver::new(node, jobs).await;
     });
-    Ok(Link::new(sender))
+    Ok(link)
 }
 
 /// Begins to poll the tasks of an engine that has no server, for as long as there are any.
@@ -181,8 +182,7 @@ impl Driver {
             (self.socket, self.dial, self.unflushed) = (None, None, false);
             self.writing.clear();
             self.written = 0;
-            if let Wish::Dial(deadline) = wish {
-                let target = node.target().clone();
+            if let Wish::Dial(target, deadline) = wish {
                 self.dial = Some(Box::pin(async move {
                     let peer = Peer::default();
                     let opened = socket::open(&target.address, DIAL_TIMEOUT / 2, &peer.asked);

@@ -164,7 +164,7 @@ impl Judge {
         let asked = if asks { self.replies.leases.next() } else { None };
         let ask = flight.map_or(Ask::default(), |f| f.ask);
         let mut found = self.find(call, value, left, ask);
-        if call.cache.shared().journal.holds(call.key) && !matches!(found, Found::NoReply) {
+        if call.cache.shared().server(call.key).journal.holds(call.key) && !matches!(found, Found::NoReply) {
             found = Found::miss();
         }
         if let Some(ticket) = ticket {
@@ -270,7 +270,7 @@ impl Judge {
     fn removed(&mut self, call: &Call<'_>, id: u64) {
         let Some(value) = self.replies.next() else { return };
         match integer(value) {
-            Ok(keys) => call.cache.shared().journal.removed(id, u64::try_from(keys).unwrap_or(0)),
+            Ok(keys) => call.cache.shared().server(call.key).journal.removed(id, u64::try_from(keys).unwrap_or(0)),
             Err(trouble) if trouble.kind.is_outage() => _ = self.verdict.outage.get_or_insert(trouble),
             // It lies there still: a miss until it is replaced.
             Err(_) => call.distrust(),

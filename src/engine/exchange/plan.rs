@@ -1,7 +1,7 @@
 //! What a batch becomes: its pipeline, for each operation how its reply is found among those that come back, and what
 //! the replies leave to be done.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use redis::{Cmd, Pipeline, Value};
@@ -101,7 +101,7 @@ impl Call<'_> {
 
     /// What lies at the key is not to be read any more: a miss until it is replaced.
     pub(super) fn distrust(&self) {
-        self.cache.noted(self.cache.shared().journal.distrust(self.key));
+        self.cache.noted(self.cache.shared().server(self.key).journal.distrust(self.key));
     }
 }
 
@@ -112,7 +112,7 @@ pub struct Verdict {
     pub outage: Option<Trouble>,
     /// Writes that the server refused: what was stored before must not be read any more, so these keys are to be
     /// removed.
-    pub stale: HashSet<String>,
+    pub stale: BTreeSet<String>,
     /// Computations for which the key's lease is to be asked for, or the lock of a refresh.
     pub leases: Vec<Wanted>,
     /// Commands to send behind the batch; no call waits for their replies.

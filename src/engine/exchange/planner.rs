@@ -91,21 +91,21 @@ impl Planner {
             None => return self.steps.push(Step::Answered(local::keyless(batch, op))),
         };
         let flights = &cache.shared().flights;
-        let near = &cache.shared().near;
+        let server = cache.shared().server(key);
         if matches!(op, Op::Set { .. } | Op::End { .. } | Op::Del { .. } | Op::Increment { .. } | Op::Expire { .. }) {
             // Again, behind the reads that were queued before it: see the essay in near.rs, race 3.
-            near.own_write(key);
+            server.near.own_write(key);
         }
         self.wrote |= matches!(op, Op::Set { .. } | Op::End { .. });
         match *op {
-            Op::Get { .. } if cache.shared().journal.covers(key) => {
+            Op::Get { .. } if server.journal.covers(key) => {
                 add(&cache.counters.misses, 1);
                 self.steps.push(Step::Answered(Reply::Miss));
             }
-            Op::Exists { .. } | Op::Expire { .. } if cache.shared().journal.covers(key) => {
+            Op::Exists { .. } | Op::Expire { .. } if server.journal.covers(key) => {
                 self.steps.push(Step::Answered(Reply::Flag(false)));
             }
-            Op::Ttl { .. } if cache.shared().journal.covers(key) => self.steps.push(Step::Answered(Reply::Miss)),
+            Op::Ttl { .. } if server.journal.covers(key) => self.steps.push(Step::Answered(Reply::Miss)),
             Op::Get { .. } => self.read(cache, key, None),
             Op::Begin { waiter, lock, many, early, more, .. } => {
                 let extras = batch.more(more);
@@ -135,7 +135,7 @@ impl Planner {
                 flights.fence(key);
                 self.uncover(cache, key);
                 let tagged = !batch.more(more).tags.is_empty();
-                let meta = tagged.then(|| local::meta(0, 0, self.tags(cache, batch, more)));
+                let meta = tagged.then(|| local::meta(cache, 0, 0, self.tags(cache, batch, more)));
                 self.command(set(key, &cache.format.encode(batch.str(value), meta.as_deref()), ttl), Step::Write);
             }
             Op::End { value, ttl, token, more, .. } => match flights.landing(key, token) {
@@ -168,7 +168,7 @@ impl Planner {
             Op::Exists { .. } => self.question(key, Question::Exists),
             Op::Ttl { .. } => self.question(key, Question::Ttl),
             // What reads as a miss here keeps its time, unless it was replaced just now.
-            Op::Expire { .. } if !self.wrote && cache.shared().journal.holds(key) => {
+            Op::Expire { .. } if !self.wrote && server.journal.holds(key) => {
                 self.steps.push(Step::Answered(Reply::Flag(false)));
             }
             Op::Expire { ttl, .. } if mutant::lacks("expire") => self.command(renewed(key, ttl, 0), Step::Write),
@@ -211,7 +211,7 @@ impl Planner {
         });
         run.keys += 1;
         run.command.arg(key);
-        let ticket = if cache.near { cache.shared().near.reserve(key) } else { None };
+        let ticket = if cache.near { cache.shared().server(key).near.reserve(key) } else { None };
         // Without its time left, the age of an entry with grace is not known.
         let grace = flight.is_some_and(|f| f.ask.window > 0 || f.ask.beta > 0.0 || f.ask.early);
         let timed = ticket.is_some() || grace || cache.shared().has_grace();
@@ -233,7 +233,7 @@ impl Planner {
         {
             return tags.clone();
         }
-        let tags = tags::with_tokens(&batch.more(more).tags, |name| {
+        let tags = tags::with_tokens(&batch.more(more).tags, &cache.shared().random, |name| {
             let key = tags::key(&cache.prefix, name);
             self.tokens.get(&*key).cloned().or_else(|| cache.near_token(&key, self.now))
         });
@@ -244,7 +244,7 @@ impl Planner {
     /// Removes what lies at a key that a sweep is about to remove, in front of the step that comes next. False where
     /// the key stays covered.
     fn uncover(&mut self, cache: &Cache, key: &str) -> bool {
-        let (id, excepted) = match cache.shared().journal.uncover(key) {
+        let (id, excepted) = match cache.shared().server(key).journal.uncover(key) {
             Covered::No => return true,
             Covered::Excepted(id) => (id, true),
             Covered::Still(id) => (id, false),

@@ -64,7 +64,7 @@ pub fn judge(
     if !tags::valid(meta, &cache.prefix, |key| token(key).or_else(|| cache.near_token(key, now))) {
         return Found::Void(identity);
     }
-    match life::judge(meta, left, ask) {
+    match life::judge(meta, left, ask, &cache.shared().random) {
         Life::Fresh(fresh) => Found::Fresh(entry, left.map_or(0, |_| fresh)),
         Life::Over => Found::Void(identity),
         life => match Stale::new(entry.json.share(), life, now) {
@@ -98,9 +98,9 @@ pub(super) fn fill(call: &Call<'_>, ticket: u64, found: &Found, sent: u64) {
     match found {
         Found::Fresh(entry, left) if *left > 0 => {
             let ttl = Ttl::Millis(most.min(*left));
-            shared.near.fill(call.key, ticket, entry.json.as_str(), entry.meta.as_deref(), ttl, sent);
+            shared.server(call.key).near.fill(call.key, ticket, entry.json.as_str(), entry.meta.as_deref(), ttl, sent);
         }
-        _ => shared.near.forget(call.key, ticket),
+        _ => shared.server(call.key).near.forget(call.key, ticket),
     }
 }
 

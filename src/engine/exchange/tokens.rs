@@ -108,16 +108,16 @@ fn ask_more(cache: &Cache, asked: Asked, mut keys: Vec<String>, now: u64) -> (Pi
     let Asked { make, denied, tokens, .. } = asked;
     let rest = keys.split_off(keys.len().min(MAX_ASKED));
     let mut pipeline = Pipeline::with_capacity(keys.len() * 3);
-    let journal = &cache.shared().journal;
-    let tickets = keys.iter().map(|key| cache.shared().near.reserve(key)).collect();
+    let tickets = keys.iter().map(|key| cache.shared().server(key).near.reserve(key)).collect();
     let mut covered = Vec::with_capacity(keys.len());
     for key in &keys {
+        let journal = &cache.shared().server(key).journal;
         covered.push(if make { journal.uncover(key) != Covered::No } else { journal.covers(key) });
         if make && covered.last() == Some(&true) {
             pipeline.cmd(writes::remove(denied)).arg(key);
         }
         if make {
-            pipeline.cmd("SET").arg(key).arg(&*tags::new_token()).arg("NX").arg("PX").arg(millis(LIFE));
+            pipeline.cmd("SET").arg(key).arg(&*tags::new_token(&cache.shared().random)).arg("NX").arg("PX").arg(millis(LIFE));
         }
         pipeline.cmd("GET").arg(key);
         pipeline.cmd("PTTL").arg(key);
@@ -136,7 +136,6 @@ pub enum Heard {
 impl Asked {
     /// What this pipeline brought, and commands that let tokens live on.
     pub fn heard(mut self, cache: &Cache, values: Vec<Value>, now: u64) -> Result<(Heard, Pipeline), Trouble> {
-        let near = &cache.shared().near;
         let mut tokens = std::mem::take(&mut self.tokens);
         let mut renewals = Pipeline::new();
         let mut values = values.into_iter();
@@ -154,6 +153,7 @@ impl Asked {
                 _ => None,
             };
             let ms = values.next().and_then(left);
+            let near = &cache.shared().server(&key).near;
             match (&token, ms, ticket) {
                 (Some(token), Some(ms), Some(ticket)) => {
                     let ttl = Ttl::Millis(ms.min(millis(DEFAULT_MAX_AGE)).max(1));

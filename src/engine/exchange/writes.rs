@@ -21,7 +21,7 @@ use crate::engine::tier::memory::is_safe;
 use crate::engine::value::tags;
 
 pub fn holder(cache: &Cache, token: u32) -> Holder {
-    Holder { engine: cache.shared().status.id(), token }
+    Holder { engine: cache.shared().name, token }
 }
 
 pub(super) fn with_key(name: &str, key: &str) -> Cmd {
@@ -65,7 +65,7 @@ pub(super) struct Computed<'a> {
 /// Stores a result; `by_text` where the server has forgotten the script.
 pub(super) fn store(cache: &Cache, key: &str, result: &Computed<'_>, landing: &Landing, by_text: bool) -> Cmd {
     let Computed { token, text, ttl, extras } = *result;
-    let meta = local::end_meta(extras, &landing.tags, ttl);
+    let meta = local::end_meta(cache, extras, &landing.tags, ttl);
     let bytes = cache.format.encode(text, meta.as_deref());
     let extra = meta.as_ref().map_or(0, |meta| meta.extra_ms);
     if extra > 0 {
@@ -130,7 +130,7 @@ pub(super) fn written(cache: &Cache, batch: &Batch, op: &Op, key: &str, value: V
     match op {
         Op::Set { .. } | Op::End { .. } => match value {
             Value::Okay | Value::Int(1) => {
-                cache.shared().journal.replaced(key);
+                cache.shared().server(key).journal.replaced(key);
                 cache.shared().status.allow_keys(cache.prefix.as_str());
                 add(&cache.counters.sets, 1);
                 Ok(Reply::Done)

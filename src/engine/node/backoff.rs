@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::engine::base::error::Kind;
-use crate::engine::base::random;
+use crate::engine::base::random::Random;
 
 /// The first pause between two dials is up to this long.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
@@ -19,13 +19,13 @@ pub struct Backoff {
 impl Backoff {
     /// The pause before the next dial. Also the first dial after a loss has one: a fleet that lost its server in one
     /// moment does not come back in one.
-    pub fn pause(&mut self, kind: Kind) -> Duration {
+    pub fn pause(&mut self, kind: Kind, random: &Random) -> Duration {
         let limit = match kind {
             kind if kind.is_lasting() => LONGEST_PAUSE,
             _ => FIRST_PAUSE.saturating_mul(1 << self.tries.min(16)).min(LONGEST_PAUSE),
         };
         self.tries = self.tries.saturating_add(1);
-        limit.mul_f64(random::part())
+        limit.mul_f64(random.part())
     }
 }
 
@@ -33,16 +33,18 @@ impl Backoff {
 mod tests {
     use super::{Backoff, FIRST_PAUSE, LONGEST_PAUSE};
     use crate::engine::base::error::Kind;
+    use crate::engine::base::random::Random;
 
     #[test]
     fn pauses_grow_up_to_their_limit_and_are_long_at_once_for_what_lasts() {
+        let random = Random::seeded(1);
         for round in 0..100 {
             let mut backoff = Backoff::default();
-            assert!(backoff.pause(Kind::Connect) <= FIRST_PAUSE, "round {round}");
-            assert!(backoff.pause(Kind::Connect) <= FIRST_PAUSE * 2, "round {round}");
-            assert!((0..40).all(|_| backoff.pause(Kind::Timeout) <= LONGEST_PAUSE), "round {round}");
+            assert!(backoff.pause(Kind::Connect, &random) <= FIRST_PAUSE, "round {round}");
+            assert!(backoff.pause(Kind::Connect, &random) <= FIRST_PAUSE * 2, "round {round}");
+            assert!((0..40).all(|_| backoff.pause(Kind::Timeout, &random) <= LONGEST_PAUSE), "round {round}");
         }
-        let longest = (0..100).map(|_| Backoff::default().pause(Kind::Auth)).max();
+        let longest = (0..100).map(|_| Backoff::default().pause(Kind::Auth, &random)).max();
         assert!(longest > Some(FIRST_PAUSE * 8), "{longest:?}");
     }
 }

@@ -8,10 +8,11 @@ use crate::engine::base::clock;
 use crate::engine::base::error::{Kind, Trouble};
 use crate::engine::base::mutant;
 use crate::engine::cache::job::Job;
-use crate::engine::cache::shared::{Gate, Shared};
+use crate::engine::cache::shared::Shared;
 use crate::engine::conversation::connection::Connection;
 use crate::engine::conversation::replay;
 use crate::engine::exchange::refusals;
+use crate::engine::fleet::server::{Gate, Server};
 use crate::engine::net::denied::Denied;
 use crate::engine::node::pump::trust;
 use crate::engine::tier::journal::Noted;
@@ -25,7 +26,7 @@ pub struct Old {
 
 impl Old {
     pub fn of(connection: &Connection) -> Option<Self> {
-        connection.id.map(|id| Self { id, run_id: connection.server.run_id.clone() })
+        connection.id.map(|id| Self { id, run_id: connection.identity.run_id.clone() })
     }
 }
 
@@ -34,18 +35,18 @@ impl Old {
 pub async fn recover(shared: &Shared, connection: &Connection, old: Option<&Old>) -> Result<u64, Trouble> {
     if mutant::lacks("replay") {
         // Work is admitted first: what the journal holds waits for the next recovery.
-        *shared.gate.write() = Gate::Connection;
+        connection.server.set_gate(Gate::Connection);
         return Ok(0);
     }
     // Another server may have given the number to somebody else.
-    let same = old.filter(|old| old.run_id.is_some() && old.run_id == connection.server.run_id);
+    let same = old.filter(|old| old.run_id.is_some() && old.run_id == connection.identity.run_id);
     if let Some(old) = same.filter(|_| !connection.denied.client.is()) {
         replay::kill(shared, connection, old.id).await;
     }
     let mut refused = Vec::new();
     let result = replay_all(shared, connection, &mut refused).await;
     for key in &refused {
-        if shared.journal.distrust(key) != Noted::Kept {
+        if connection.server.journal.distrust(key) != Noted::Kept {
             shared.errors.count(Kind::Journal);
         }
     }
@@ -54,7 +55,7 @@ pub async fn recover(shared: &Shared, connection: &Connection, old: Option<&Old>
 
 async fn replay_all(shared: &Shared, connection: &Connection, refused: &mut Vec<Box<str>>) -> Result<u64, Trouble> {
     let most = replay::before_the_gate(shared, connection, refused).await?;
-    *shared.gate.write() = Gate::Connection;
+    connection.server.set_gate(Gate::Connection);
     Ok(most + replay::behind_the_gate(shared, connection, refused).await?)
 }
 
@@ -63,32 +64,32 @@ pub fn open(shared: &Shared, connection: &Connection, replayed: u64, told: &mut 
     if !mutant::lacks("unleased") {
         shared.flights.fence_unleased();
     }
-    let dropped = shared.memory.clear();
-    shared.near.thaw();
+    let dropped = shared.memory.clear(now);
+    connection.server.near.thaw(now);
     if connection.tracking {
-        shared.near.arm(now + trust(shared));
+        connection.server.near.arm(now + trust(shared), now);
     }
-    shared.journal.take_lost();
-    shared.status.up(connection.server.clone(), dropped, replayed);
+    connection.server.journal.take_lost();
+    shared.status.up(connection.identity.clone(), dropped, replayed);
     refusals::tell(connection.denied, shared, shared.prefix.as_str(), told);
 }
 
 /// The connection is gone.
-pub fn lose(shared: &Shared, trouble: &Trouble, now: Instant) {
+pub fn lose(shared: &Shared, server: &Server, trouble: &Trouble, now: Instant) {
     // First: what is served behind this line is no longer vouched for.
-    shared.near.disarm(clock::millis_of(now));
+    server.near.disarm(clock::millis_of(now));
     shared.waiting.wake_all();
-    shared.journal.lose();
+    server.journal.lose();
     shared.errors.count(trouble.kind);
     shared.status.down(trouble);
-    *shared.gate.write() = Gate::Local;
+    server.set_gate(Gate::Local);
 }
 
 /// Redis is not to be had: nobody waits for it any more.
-pub fn down(shared: &Shared, trouble: &Trouble, waiting: &mut VecDeque<Job>) {
+pub fn down(shared: &Shared, server: &Server, trouble: &Trouble, waiting: &mut VecDeque<Job>) {
     shared.errors.count(trouble.kind);
     shared.status.down(trouble);
     shared.status.probing(false);
-    *shared.gate.write() = Gate::Local;
+    server.set_gate(Gate::Local);
     waiting.drain(..).for_each(Job::fall_back);
 }

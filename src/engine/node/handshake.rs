@@ -1,11 +1,14 @@
 //! The handshake on a new connection: who we are, what the server is, and what its ACL allows.
 
+use std::sync::Arc;
+
 use redis::{Pipeline, PushInfo, PushKind, ServerError, Value};
 
 use crate::engine::base::error::{Kind, Trouble};
 use crate::engine::cache::shared::Shared;
-use crate::engine::cache::status::Server;
+use crate::engine::cache::status::Identity;
 use crate::engine::conversation::connection::Connection;
+use crate::engine::fleet::server::Server;
 use crate::engine::net::denied::{Denied, Lack};
 use crate::engine::net::reply::{CLUSTER, SENTINEL, classify, field, integer, text};
 use crate::engine::net::target::{Address, Target};
@@ -51,6 +54,7 @@ pub struct Peer {
 /// Says who we are, and finds out what the server is and lets us do.
 pub async fn handshake(
     shared: &Shared,
+    server: &Arc<Server>,
     target: &Target,
     protocol: Protocol,
     peer: &Peer,
@@ -59,7 +63,8 @@ pub async fn handshake(
     let mut connection = Connection {
         wire,
         id: None,
-        server: Server::default(),
+        server: server.clone(),
+        identity: Identity::default(),
         denied: Denied::default(),
         tracking: protocol == Protocol::Resp3,
     };
@@ -137,8 +142,8 @@ async fn greet(connection: &mut Connection, target: &Target, protocol: Protocol)
     if let Value::ServerError(error) = selected {
         return Err(refused(&error, "SELECT").into());
     }
-    connection.server.version = field(&info, "redis_version").or_else(|| field(&info, "valkey_version"));
-    connection.server.run_id = field(&info, "run_id");
+    connection.identity.version = field(&info, "redis_version").or_else(|| field(&info, "valkey_version"));
+    connection.identity.run_id = field(&info, "run_id");
     Ok(())
 }
 
@@ -226,8 +231,8 @@ async fn inspect(connection: &mut Connection, prefix: &str) -> Result<(), Troubl
     Ok(())
 }
 
-/// A push about keys that changed; a null one means all of them.
-pub fn invalidated(shared: &Shared, push: PushInfo) {
+/// A push about keys that changed; a null one means all of them. `now` in milliseconds.
+pub fn invalidated(shared: &Shared, server: &Server, push: PushInfo, now: u64) {
     if push.kind != PushKind::Invalidate {
         return;
     }
@@ -239,14 +244,14 @@ pub fn invalidated(shared: &Shared, push: PushInfo) {
                     if let Value::BulkString(bytes) = key
                         && let Ok(key) = std::str::from_utf8(&bytes)
                     {
-                        shared.near.invalidate(key);
+                        server.near.invalidate(key);
                         shared.waiting.wake(key);
                         shared.flights.fence_tag(key);
                     }
                 }
             }
             _ => {
-                shared.near.flush();
+                server.near.flush(now);
                 shared.waiting.wake_all();
             }
         }

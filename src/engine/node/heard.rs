@@ -42,7 +42,7 @@ impl Hearing<'_> {
             _ => None,
         };
         if let Some(sent) = since {
-            shared.near.vouch(clock::millis_of(sent).saturating_add(trust(&shared)));
+            self.pump.connection.server.near.vouch(clock::millis_of(sent).saturating_add(trust(&shared)));
         }
         match sent {
             Some(Sent::Batch(flight)) => {
@@ -67,7 +67,7 @@ impl Hearing<'_> {
                 // Where they cannot be removed either, they read as misses until they are replaced.
                 if matches!(values.first(), Some(Value::ServerError(_))) {
                     for key in &keys {
-                        if shared.journal.distrust(key) != Noted::Kept {
+                        if self.pump.connection.server.journal.distrust(key) != Noted::Kept {
                             shared.errors.count(Kind::Journal);
                         }
                     }
@@ -124,7 +124,7 @@ impl Hearing<'_> {
         if let (Some(cache), false) = (&cache, stale.is_empty()) {
             // A read that was sent between the refused write and this removal must not fill the near cache with what it
             // found.
-            stale.iter().for_each(|key| cache.shared().near.invalidate(key));
+            stale.iter().for_each(|key| cache.shared().server(key).near.invalidate(key));
             pipeline.cmd(writes::remove(self.pump.connection.denied)).arg(&stale);
         }
         for command in verdict.behind {

@@ -28,8 +28,9 @@ use redis::Value;
 use crate::engine::base::clock;
 use crate::engine::base::error::{Kind, Trouble};
 use crate::engine::cache::job::Job;
-use crate::engine::cache::shared::{Gate, Shared};
+use crate::engine::cache::shared::Shared;
 use crate::engine::conversation::connection::Connection;
+use crate::engine::fleet::server::{Gate, Server};
 use crate::engine::net::denied::Denied;
 use crate::engine::net::inbound::Inbound;
 use crate::engine::net::reply::out_of_step;
@@ -52,7 +53,7 @@ const LASTING: Duration = Duration::from_secs(10);
 /// One server, and the calls under way to it.
 pub struct Node {
     shared: Arc<Shared>,
-    target: Arc<Target>,
+    server: Arc<Server>,
     tasks: Tasks,
     state: State,
     /// Calls that came before there was a connection, in their order.
@@ -69,10 +70,10 @@ pub struct Node {
 
 impl Node {
     /// Begins with a dial.
-    pub fn new(shared: Arc<Shared>, target: Target, tasks: Tasks, now: Instant) -> Self {
+    pub fn new(shared: Arc<Shared>, server: Arc<Server>, tasks: Tasks, now: Instant) -> Self {
         let mut node = Self {
             shared,
-            target: Arc::new(target),
+            server,
             tasks,
             state: State::Ended,
             waiting: VecDeque::new(),
@@ -86,10 +87,6 @@ impl Node {
         node.tasks.spawner().timers().set(now);
         node.dial(now);
         node
-    }
-
-    pub fn target(&self) -> &Arc<Target> {
-        &self.target
     }
 
     /// What is to be done, in this order.
@@ -113,7 +110,7 @@ impl Node {
         self.set(now);
         match &mut self.state {
             State::Serving(pump) => pump.start(job, now),
-            _ if self.shared.gate.read().is_local() => job.fall_back(),
+            _ if self.server.is_local() => job.fall_back(),
             _ => self.waiting.push_back(job),
         }
     }
@@ -128,8 +125,8 @@ impl Node {
     /// The wish to dial was fulfilled.
     pub fn connected(&mut self, peer: Peer, now: Instant) {
         self.set(now);
-        let State::Dialing { protocol, deadline } = self.state else { return };
-        self.state = State::greet(&self.shared, &self.target, protocol, peer, deadline);
+        let State::Dialing { target, protocol, deadline } = &self.state else { return };
+        self.state = State::greet(&self.shared, &self.server, target, *protocol, peer, *deadline);
     }
 
     /// The wish to dial could not be fulfilled, or the connection is gone.
@@ -163,7 +160,7 @@ impl Node {
         let mut inbound = std::mem::take(&mut self.inbound);
         let result = inbound.feed(bytes, |message| match message {
             Message::Push(push) => {
-                invalidated(&self.shared, push);
+                invalidated(&self.shared, &self.server, push, clock::millis_of(now));
                 Ok(())
             }
             Message::Reply(value) => self.reply(value, &wire, now),
@@ -206,7 +203,7 @@ impl Node {
             self.outage(trouble, now);
         }
         if self.waiting.front().is_some_and(|job| job.deadline() <= now) {
-            down(&self.shared, &unanswered(), &mut self.waiting);
+            down(&self.shared, &self.server, &unanswered(), &mut self.waiting);
         }
     }
 
@@ -223,15 +220,15 @@ impl Node {
     /// The next step of the state; whether there was one.
     fn advance(&mut self, now: Instant) -> bool {
         match &mut self.state {
-            State::Greeting { greeted, protocol, deadline, .. } => match greeted.try_recv() {
+            State::Greeting { greeted, target, protocol, deadline, .. } => match greeted.try_recv() {
                 Ok(None) => return false,
                 Ok(Some(Ok(connection))) => {
                     self.state = State::recover(&self.shared, connection, self.old.clone());
                 }
                 Ok(Some(Err(Refused::Hello))) if *protocol == Protocol::Resp3 => {
-                    let deadline = *deadline;
+                    let (target, deadline) = (target.clone(), *deadline);
                     drop(self.drop_connection());
-                    self.wish_to_dial(Protocol::Resp2, deadline);
+                    self.wish_to_dial(target, Protocol::Resp2, deadline);
                 }
                 Ok(Some(Err(refused))) => self.outage(refused.trouble(), now),
                 Err(_) => self.outage(wire::closed(), now),
@@ -254,18 +251,21 @@ impl Node {
         self.shared.status.probing(true);
         // Longer than usual where calls are allowed to take longer.
         let deadline = now + DIAL_TIMEOUT.max(self.shared.patience() * 2);
-        self.wish_to_dial(Protocol::Resp3, deadline);
+        match self.shared.fleet.target(&self.server).cloned() {
+            Some(target) => self.wish_to_dial(target, Protocol::Resp3, deadline),
+            None => self.outage(Trouble::new(Kind::Connect, "the server's address is not known"), now),
+        }
     }
 
-    fn wish_to_dial(&mut self, protocol: Protocol, deadline: Instant) {
-        self.state = State::Dialing { protocol, deadline };
-        self.wishes.push_back(Wish::Dial(deadline));
+    fn wish_to_dial(&mut self, target: Arc<Target>, protocol: Protocol, deadline: Instant) {
+        self.wishes.push_back(Wish::Dial(target.clone(), deadline));
+        self.state = State::Dialing { target, protocol, deadline };
     }
 
     fn recovered(&mut self, connection: Connection, result: Result<u64, Trouble>, now: Instant) {
         match result {
             // Work that came meanwhile may have waited for too long, and then callers run on the fallback tier again.
-            Ok(_) if self.shared.gate.read().is_local() => {
+            Ok(_) if self.server.is_local() => {
                 self.outage(Trouble::new(Kind::Timeout, "the server was too slow while recovering"), now);
             }
             Ok(replayed) => {
@@ -287,7 +287,7 @@ impl Node {
         }
         match self.drop_connection() {
             State::Serving(pump) => {
-                lose(&self.shared, &trouble, now);
+                lose(&self.shared, &self.server, &trouble, now);
                 if now.saturating_duration_since(pump.since) > LASTING {
                     self.backoff = Backoff::default();
                 }
@@ -296,11 +296,11 @@ impl Node {
             }
             other => {
                 drop(other);
-                down(&self.shared, &trouble, &mut self.waiting);
+                down(&self.shared, &self.server, &trouble, &mut self.waiting);
             }
         }
         self.shared.status.probing(false);
-        self.state = State::Pausing { until: now + self.backoff.pause(trouble.kind) };
+        self.state = State::Pausing { until: now + self.backoff.pause(trouble.kind, &self.shared.random) };
     }
 
     /// Gives the socket up, and what was known of the stream; what the state was.
@@ -322,20 +322,19 @@ impl Node {
 
     fn end(&mut self) {
         drop(self.drop_connection());
-        *self.shared.gate.write() = Gate::Local;
+        self.server.set_gate(Gate::Local);
         self.waiting.drain(..).for_each(Job::fall_back);
     }
 
     /// It failed within, and is replaced: the tasks and what is under way are dropped, and so answered. The next one
     /// begins with a long pause.
     pub fn replaced(self, now: Instant) -> Self {
-        let Self { shared, target, tasks, state, waiting, .. } = self;
+        let Self { shared, server, tasks, state, waiting, .. } = self;
         let trouble = Trouble::new(Kind::Connection, "the connection's task failed; please report this");
-        lose(&shared, &trouble, now);
+        lose(&shared, &server, &trouble, now);
         drop(state);
         waiting.into_iter().for_each(Job::fall_back);
-        let target = (*target).clone();
-        let mut node = Self::new(shared, target, tasks, now);
+        let mut node = Self::new(shared, server, tasks, now);
         node.wishes.clear();
         node.wishes.push_back(Wish::Close);
         node.shared.status.probing(false);

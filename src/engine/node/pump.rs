@@ -132,7 +132,7 @@ impl Pump {
             }
             Work::Task(called) => {
                 // Here, and not where it is done: the order of jobs is the order of their effects.
-                let placed = tasks::place(&job.cache, called, &self.connection.wire);
+                let placed = tasks::place(&job.cache, called, &self.connection.server, &self.connection.wire);
                 if let Some(pattern) = placed.pattern() {
                     let deadline = now + UNHURRIED;
                     let place = PlaceOf { cache: job.cache.clone(), pattern, deadline, passed: false };
@@ -140,6 +140,7 @@ impl Pump {
                     self.pass_places();
                 }
                 let steps = Steps {
+                    server: self.connection.server.clone(),
                     wire: self.connection.wire.clone(),
                     denied: self.connection.denied,
                     patience: job.cache.timeout,

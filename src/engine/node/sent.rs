@@ -5,7 +5,6 @@ use std::time::Instant;
 
 use redis::{Pipeline, Value};
 
-use crate::engine::base::clock::now_ms;
 use crate::engine::base::pattern::Pattern;
 use crate::engine::cache::job::{Job, Work};
 use crate::engine::cache::namespace::Cache;
@@ -52,11 +51,11 @@ pub(super) struct PlaceOf {
 impl Drop for PlaceOf {
     fn drop(&mut self) {
         if !self.passed {
-            let memory = &self.cache.shared().memory;
+            let (memory, clock) = (&self.cache.shared().memory, &self.cache.shared().clock);
             let mark = memory.raise(&self.pattern, false);
             // Else with the next walk, which is that of its task.
             if memory.is_small() {
-                memory.sweep_at_once(&mark);
+                memory.sweep_at_once(&mark, clock.now_ms());
             }
         }
     }
@@ -105,7 +104,8 @@ pub(super) fn whole(mut replies: Vec<Value>, cut: Vec<usize>, values: Vec<Value>
 impl Drop for InFlight {
     fn drop(&mut self) {
         // Its flights are registered: it must be answered by its plan.
-        self.settle(None, now_ms());
+        let now = self.job.as_ref().map_or(0, |job| job.cache.shared().clock.now_ms());
+        self.settle(None, now);
     }
 }
 

@@ -6,9 +6,9 @@ use std::time::Instant;
 use futures_channel::oneshot;
 
 use crate::engine::base::error::{Kind, Trouble};
-use crate::engine::base::random;
 use crate::engine::cache::shared::Shared;
 use crate::engine::conversation::connection::Connection;
+use crate::engine::fleet::server::Server;
 use crate::engine::net::target::Target;
 use crate::engine::net::wire::Wire;
 use crate::engine::node::gate::{self, Old};
@@ -20,7 +20,7 @@ use crate::engine::task::executor::Kept;
 #[derive(Debug, PartialEq, Eq)]
 pub enum Wish {
     /// Connect to the target, with TLS up, until then.
-    Dial(Instant),
+    Dial(Arc<Target>, Instant),
     /// Close the socket, whatever is in flight, or give the dial up.
     Close,
 }
@@ -30,10 +30,12 @@ pub enum State {
         until: Instant,
     },
     Dialing {
+        target: Arc<Target>,
         protocol: Protocol,
         deadline: Instant,
     },
     Greeting {
+        target: Arc<Target>,
         protocol: Protocol,
         deadline: Instant,
         wire: Wire,
@@ -59,20 +61,21 @@ impl State {
     /// Begins the handshake on a connection that came up.
     pub fn greet(
         shared: &Arc<Shared>,
+        server: &Arc<Server>,
         target: &Arc<Target>,
         protocol: Protocol,
         peer: Peer,
         deadline: Instant,
     ) -> Self {
-        let wire = Wire::new(random::bits(), shared.tasks.timers().clone());
+        let wire = Wire::new(shared.random.bits(), shared.tasks.timers().clone());
         let (done, greeted) = oneshot::channel();
-        let (on, target, line) = (shared.clone(), target.clone(), wire.clone());
+        let (on, server, to, line) = (shared.clone(), server.clone(), target.clone(), wire.clone());
         let task = shared.tasks.spawn_for(async move {
-            let result = handshake(&on, &target, protocol, &peer, line).await;
+            let result = handshake(&on, &server, &to, protocol, &peer, line).await;
             // The node may have given it up.
             let _ = done.send(result);
         });
-        Self::Greeting { protocol, deadline, wire, greeted, _task: task }
+        Self::Greeting { target: target.clone(), protocol, deadline, wire, greeted, _task: task }
     }
 
     /// Begins to undo what an outage left behind.

@@ -26,7 +26,6 @@ use redis::{Cmd, Pipeline, Value, cmd};
 
 use crate::engine::base::clock::Ttl;
 use crate::engine::base::mutant;
-use crate::engine::base::random;
 
 /// How long a lease lasts if its owner does not renew it: what the death of an owner costs those who wait.
 pub const LEASE: Duration = Duration::from_secs(3);
@@ -130,15 +129,16 @@ pub fn release(key: &str, holder: Holder) -> Cmd {
     command
 }
 
-/// Who holds a lease: a flight, of an engine, of this process.
+/// Who holds a lease: a flight of an engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Holder {
-    pub engine: u32,
+    /// The engine's name, which is random: engines of other processes number their flights as this one does.
+    pub engine: u64,
     pub token: u32,
 }
 
 impl Holder {
-    /// What lies at the key while it is held. The process has a random name, as another one has the same numbers.
+    /// What lies at the key while it is held.
     pub fn marker(self) -> Vec<u8> {
         let mut marker = self.prefix();
         marker.extend_from_slice(self.token.to_string().as_bytes());
@@ -146,9 +146,8 @@ impl Holder {
     }
 
     fn prefix(self) -> Vec<u8> {
-        static PROCESS: Lazy<u64> = Lazy::new(random::bits);
         let mut prefix = vec![MARK];
-        prefix.extend_from_slice(format!("holdfast:lease:{:016x}:{}:", *PROCESS, self.engine).as_bytes());
+        prefix.extend_from_slice(format!("holdfast:lease:{:016x}:", self.engine).as_bytes());
         prefix
     }
 

@@ -1,6 +1,6 @@
 //! Who in this process waits for a computation of another one.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use event_listener::{Event, EventListener};
@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 
 /// Those of this process who wait for another process's computation, by key, and how many they are.
 #[derive(Default)]
-pub struct Waiting(Mutex<HashMap<Box<str>, Watched>>);
+pub struct Waiting(Mutex<BTreeMap<Box<str>, Watched>>);
 
 #[derive(Default)]
 struct Watched {
@@ -34,7 +34,7 @@ impl Waiting {
 
     /// Everything may have changed.
     pub fn wake_all(&self) {
-        for (_, watched) in self.0.lock().drain() {
+        for watched in std::mem::take(&mut *self.0.lock()).into_values() {
             watched.changed.notify(usize::MAX);
         }
     }

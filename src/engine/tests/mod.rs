@@ -1,6 +1,8 @@
 //! The engine's tests, by the layer that they are about. Those that need a server start a real one of their own, and
 //! run with the feature `drive` alone, as they need somebody who does I/O.
 
+use crate::engine::base::clock::Clock;
+
 mod base;
 mod call;
 mod leaps;
@@ -11,3 +13,8 @@ mod once;
 mod support;
 mod tier;
 mod value;
+
+/// The time, as a caller's thread sees it.
+fn now_ms() -> u64 {
+    Clock::System.now_ms()
+}

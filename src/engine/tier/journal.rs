@@ -17,7 +17,7 @@
 //! **The limit.** It lives in memory: if the process dies before Redis is back, only the TTL of the old value bounds
 //! it.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures_channel::oneshot;
@@ -31,7 +31,7 @@ use crate::engine::task::signal::Signal;
 use crate::engine::tier::cover::{Picked, Swept};
 use crate::engine::tier::covers::{Covered, Covers, Walk};
 
-/// The most keys, and the most bytes of keys, some 40 MB in all with what a hash set needs beside them.
+/// The most keys, and the most bytes of keys, some 40 MB in all with what a set of them needs.
 pub const MAX_KEYS: usize = 100_000;
 pub const MAX_BYTES: usize = 16 << 20;
 /// The most patterns (of `delPattern`), and the most bytes of them; beyond that they count as an overflow.
@@ -41,7 +41,7 @@ pub const MAX_PATTERN_BYTES: usize = 1 << 20;
 #[derive(Default)]
 struct Inner {
     /// As they are stored.
-    keys: HashSet<Box<str>>,
+    keys: BTreeSet<Box<str>>,
     bytes: usize,
     covers: Covers,
     /// Keys of raw caches that did not fit.

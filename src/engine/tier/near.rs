@@ -107,8 +107,8 @@ impl Near {
     }
 
     /// The connection tracks reads from here on, and vouches until the moment `until`.
-    pub fn arm(&self, until: u64) {
-        self.thaw();
+    pub fn arm(&self, until: u64, now: u64) {
+        self.thaw(now);
         self.vouch(until);
         self.armed.store(true, Ordering::SeqCst);
     }
@@ -242,11 +242,11 @@ impl Near {
     }
 
     /// A null push: everything may have changed.
-    pub fn flush(&self) {
+    pub fn flush(&self, now: u64) {
         {
             let mut placeholders = self.placeholders.lock();
             placeholders.clear();
-            self.store.clear();
+            self.store.clear(now);
         }
         self.bump_all();
     }
@@ -263,9 +263,9 @@ impl Near {
     }
 
     /// What was held when Redis went is over.
-    pub fn thaw(&self) {
+    pub fn thaw(&self, now: u64) {
         if self.frozen.swap(NEVER, Ordering::SeqCst) != NEVER {
-            self.store.clear();
+            self.store.clear(now);
         }
     }
 

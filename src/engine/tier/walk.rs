@@ -10,7 +10,6 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use crate::engine::base::clock::now_ms;
 use crate::engine::base::key;
 use crate::engine::base::pattern::Pattern;
 use crate::engine::task::timers::Timers;
@@ -56,17 +55,17 @@ impl Memory {
         let _turn = self.walks.lock().await;
         if !mark.is_swept() {
             let over = self.marks.closed();
-            self.walk(timers, |key, entry| self.drop_if_hidden(key, entry)).await;
+            self.walk(timers, |key, entry| self.drop_if_hidden(key, entry, timers.now_ms())).await;
             self.marks.lift(&over);
         }
         mark.removed()
     }
 
     /// As `swept`, on this thread and without a break.
-    pub fn sweep_at_once(&self, mark: &Mark) -> u64 {
+    pub fn sweep_at_once(&self, mark: &Mark, now: u64) -> u64 {
         if !mark.is_swept() {
             let over = self.marks.closed();
-            self.map.iter().for_each(|(key, entry)| _ = self.drop_if_hidden(&key, &entry));
+            self.map.iter().for_each(|(key, entry)| _ = self.drop_if_hidden(&key, &entry, now));
             self.marks.lift(&over);
         }
         mark.removed()
@@ -74,14 +73,14 @@ impl Memory {
 
     /// Drops everything; how many entries there were. They are gone for every reader; their memory is freed in the
     /// background.
-    pub fn clear(&self) -> usize {
+    pub fn clear(&self, now: u64) -> usize {
         let entries = self.map.len();
         {
             let _guard = self.updates.lock();
             self.marks.raise_floor();
         }
         if self.is_small() {
-            self.map.iter().for_each(|(key, entry)| _ = self.drop_if_hidden(&key, &entry));
+            self.map.iter().for_each(|(key, entry)| _ = self.drop_if_hidden(&key, &entry, now));
             self.settle();
         } else {
             self.stirred.raise();
@@ -92,7 +91,7 @@ impl Memory {
     /// How many of the caller's keys there are behind a prefix, counted in steps.
     pub async fn count(&self, prefix: &str, timers: &Timers) -> u64 {
         let mut count = 0;
-        let now = now_ms();
+        let now = timers.now_ms();
         let look = |key: &Arc<str>, entry: &Entry| {
             count += u64::from(self.counts(prefix, key, entry, now));
             false
@@ -102,8 +101,7 @@ impl Memory {
     }
 
     /// As `count`, on this thread and without a break.
-    pub fn count_at_once(&self, prefix: &str) -> u64 {
-        let now = now_ms();
+    pub fn count_at_once(&self, prefix: &str, now: u64) -> u64 {
         self.map.iter().filter(|(key, entry)| self.counts(prefix, key, entry, now)).count() as u64
     }
 
@@ -125,10 +123,10 @@ impl Memory {
     }
 
     /// Whether it did.
-    fn drop_if_hidden(&self, key: &str, entry: &Entry) -> bool {
+    fn drop_if_hidden(&self, key: &str, entry: &Entry, now: u64) -> bool {
         let hidden = self.marks.hides(key, entry.stamp);
         if hidden {
-            self.drop_hidden(key, now_ms());
+            self.drop_hidden(key, now);
         }
         hidden
     }
@@ -140,7 +138,7 @@ impl Memory {
             let dropped = timers.within(WALK_PAUSE, stirred.raised()).await.is_ok();
             let Some(memory) = this.upgrade() else { return };
             if dropped {
-                memory.walk(&timers, |key, entry| memory.drop_if_hidden(key, entry)).await;
+                memory.walk(&timers, |key, entry| memory.drop_if_hidden(key, entry, timers.now_ms())).await;
                 memory.settle();
             }
             if memory.map.is_empty() {
@@ -148,7 +146,7 @@ impl Memory {
             }
             let mut walk = memory.map.iter();
             loop {
-                let now = now_ms();
+                let now = timers.now_ms();
                 let mut seen = 0;
                 for (key, entry) in walk.by_ref().take(BACKGROUND_STEP) {
                     seen += 1;

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use crate::engine::base::random;
+use crate::engine::base::random::Random;
 use crate::engine::value::entry::Meta;
 
 /// What a caller makes of an entry that is not plainly fresh.
@@ -34,7 +34,7 @@ pub enum Life {
 }
 
 /// `left`: milliseconds until the key expires, `u64::MAX` for never; none where that is not known.
-pub fn judge(meta: Option<&Meta>, left: Option<u64>, ask: Ask) -> Life {
+pub fn judge(meta: Option<&Meta>, left: Option<u64>, ask: Ask, random: &Random) -> Life {
     let Some(meta) = meta else { return Life::Fresh(left.unwrap_or(u64::MAX)) };
     if meta.extra_ms == 0 && left.is_none() {
         return Life::Fresh(u64::MAX);
@@ -44,7 +44,7 @@ pub fn judge(meta: Option<&Meta>, left: Option<u64>, ask: Ask) -> Life {
         Some(u64::MAX) => Life::Fresh(u64::MAX),
         Some(left) if left > meta.extra_ms => {
             let fresh = left - meta.extra_ms;
-            if ask.early || early(fresh, meta.delta_ms, ask.beta) { Life::Early(fresh) } else { Life::Fresh(fresh) }
+            if ask.early || early(fresh, meta.delta_ms, ask.beta, random) { Life::Early(fresh) } else { Life::Fresh(fresh) }
         }
         Some(left) => {
             let age = meta.extra_ms - left;
@@ -56,8 +56,8 @@ pub fn judge(meta: Option<&Meta>, left: Option<u64>, ask: Ask) -> Life {
 /// XFetch (Vattani, Chierichetti, Lowenstein: Optimal Probabilistic Cache Stampede Prevention, 2015): refresh when
 /// `-beta * delta * ln(rand)` reaches the time left, so that slow functions begin early, and rarely two callers at a
 /// time.
-pub fn early(left_ms: u64, delta_ms: u32, beta: f64) -> bool {
-    beta > 0.0 && delta_ms > 0 && -beta * f64::from(delta_ms) * random::part().ln() >= left_ms as f64
+pub fn early(left_ms: u64, delta_ms: u32, beta: f64, random: &Random) -> bool {
+    beta > 0.0 && delta_ms > 0 && -beta * f64::from(delta_ms) * random.part().ln() >= left_ms as f64
 }
 
 /// A value in hand while its successor is computed.

@@ -24,7 +24,7 @@ use std::sync::Arc;
 use crate::engine::base::error::CallError;
 use crate::engine::base::key::{self, Prefix};
 use crate::engine::base::mutant;
-use crate::engine::base::random;
+use crate::engine::base::random::Random;
 use crate::engine::call::batch::Op;
 use crate::engine::value::entry::Meta;
 use crate::engine::value::tag_list::Tag;
@@ -53,8 +53,8 @@ pub fn check(op: &Op, key: &str) -> Result<(), CallError> {
 }
 
 /// A token that no tag has had before: a JSON text, as the tiers hold nothing else.
-pub fn new_token() -> Arc<str> {
-    format!("\"{:016x}\"", random::bits()).into()
+pub fn new_token(random: &Random) -> Arc<str> {
+    format!("\"{:016x}\"", random.bits()).into()
 }
 
 /// Whether each tag still has the token that the entry carries.
@@ -71,6 +71,7 @@ pub fn valid(meta: Option<&Meta>, prefix: &Prefix, token: impl Fn(&str) -> Optio
 
 /// The tags of an entry that is to be stored, `token` by name. One whose token is not known gets one that nothing
 /// holds: the entry is a miss, as it might be older than an invalidation.
-pub fn with_tokens(names: &[Box<str>], token: impl Fn(&str) -> Option<Arc<str>>) -> Vec<Tag> {
-    names.iter().map(|name| Tag { name: Arc::from(&**name), token: token(name).unwrap_or_else(new_token) }).collect()
+pub fn with_tokens(names: &[Box<str>], random: &Random, token: impl Fn(&str) -> Option<Arc<str>>) -> Vec<Tag> {
+    let token = |name: &str| token(name).unwrap_or_else(|| new_token(random));
+    names.iter().map(|name| Tag { name: Arc::from(&**name), token: token(name) }).collect()
 }

@@ -5,7 +5,8 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use redis::Value;
 
-use crate::engine::base::clock::{Ttl, now_ms};
+use crate::engine::base::clock::Ttl;
+use crate::engine::tests::now_ms;
 use crate::engine::call::batch::Op;
 use crate::engine::call::extras::Extras;
 use crate::engine::call::splice;

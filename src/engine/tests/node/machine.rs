@@ -13,7 +13,9 @@ use crate::engine::base::text::{Json, Span};
 use crate::engine::cache::job::{Job, Work};
 use crate::engine::cache::namespace::Cache;
 use crate::engine::cache::options::{Given, Options};
-use crate::engine::cache::shared::{Gate, Shared};
+use crate::engine::base::clock::Clock;
+use crate::engine::base::random::Random;
+use crate::engine::cache::shared::Shared;
 use crate::engine::cache::status::Mode;
 use crate::engine::call::batch::{Batch, Op};
 use crate::engine::call::extras::{self, Extras};
@@ -139,10 +141,10 @@ impl World {
         let options = Options::check(given).expect("these are right");
         let now = Instant::now();
         let tasks = Tasks::new(now);
-        let shared = Shared::new(&options, Gate::Connection, Mode::Initializing, tasks.spawner().clone());
+        let shared = Shared::new(&options, tasks.spawner().clone(), Clock::System, Random::System);
         shared.allow(&options);
         let cache = Cache::new(shared.clone(), Arc::new(()), &options);
-        let node = Node::new(shared, options.target.expect("a server"), tasks, now);
+        let node = Node::new(shared.clone(), shared.server("").clone(), tasks, now);
         let listener = Arc::default();
         let (connected, stopped, dials, piece) = (false, false, 0, usize::MAX);
         Self { node, cache, server, listener, now, connected, stopped, dials, piece }
@@ -160,7 +162,7 @@ impl World {
             while let Some(wish) = self.node.wish() {
                 went_on = true;
                 self.server.bytes.clear();
-                self.connected = matches!(wish, Wish::Dial(_));
+                self.connected = matches!(wish, Wish::Dial(..));
                 if self.connected {
                     self.dials += 1;
                     self.node.connected(Peer::default(), self.now);
@@ -217,7 +219,7 @@ impl World {
             },
         });
         let to = ReplyTo { sink: self.listener.clone(), id };
-        self.node.call(Job::new(self.cache.clone(), Work::Batch(batch), to), self.now);
+        self.node.call(Job::new(self.cache.clone(), self.cache.shared().server("").clone(), Work::Batch(batch), to), self.now);
     }
 
     fn sent(&self) -> Vec<u8> {
@@ -330,7 +332,7 @@ fn a_server_that_knows_no_hello_is_dialled_again_and_spoken_to_in_the_older_prot
     let mut world = World::new(Server { old: true, ..Server::default() });
     world.settle();
     assert_eq!((world.mode(), world.dials), (Mode::Redis, 2));
-    assert!(!world.cache.shared().near.is_armed(), "nothing is pushed");
+    assert!(!world.cache.shared().server("").near.is_armed(), "nothing is pushed");
 }
 
 #[test]

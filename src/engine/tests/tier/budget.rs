@@ -50,7 +50,7 @@ fn the_near_cache_gives_way_to_the_fallback_tier_and_comes_back() {
     let mut tasks = Tasks::new(Instant::now());
     let timers = tasks.spawner().timers().clone();
     tasks.spawner().spawn(Memory::sweep(Arc::downgrade(&tiers.fallback), timers));
-    tiers.fallback.clear();
+    tiers.fallback.clear(0);
     run_until(&mut tasks, || tiers.fallback.weight() == 0);
     assert_eq!(tiers.fallback.weight(), 0);
     tiers.fill(&tiers.near);

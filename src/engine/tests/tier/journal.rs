@@ -136,7 +136,7 @@ fn what_was_deleted_or_written_during_an_outage_is_gone_after_it() {
     assert_eq!(get(&client, &cache, "deleted"), Reply::Miss);
     assert_eq!(get(&client, &cache, "written"), Reply::Value(Json::Shared("\"new\"".into())));
     cache.run(crate::engine::call::batch::Task::DelPattern("matc*".into()), &client.to(1));
-    assert_eq!(cache.shared().journal.len(), 3);
+    assert_eq!(cache.shared().server("").journal.len(), 3);
     server.signal("-CONT");
     in_mode(&cache, Mode::Redis);
     for key in ["deleted", "written", "matched"] {
@@ -146,7 +146,7 @@ fn what_was_deleted_or_written_during_an_outage_is_gone_after_it() {
     assert!(exists(&mut other, "foreign") && !exists(&mut other, "app:deleted"));
     let recovered = client.events.lock().iter().any(|event| event.contains("\"replayed\":3"));
     assert!(recovered || client.events.lock().is_empty(), "this client was not subscribed");
-    assert!(cache.shared().journal.is_empty());
+    assert!(cache.shared().server("").journal.is_empty());
 }
 
 #[test]
@@ -185,7 +185,7 @@ fn a_namespace_whose_journal_overflowed_is_cleared_and_nobody_elses_keys() {
         let calls = (0..1_000).fold(Calls::default(), |calls, n| calls.del(&format!("{chunk}:{n}")));
         client.run(&cache, calls.0);
     }
-    assert_eq!(cache.shared().journal.len(), 1);
+    assert_eq!(cache.shared().server("").journal.len(), 1);
     server.signal("-CONT");
     in_mode(&cache, Mode::Redis);
     assert_eq!(get(&client, &cache, "old"), Reply::Miss);
@@ -207,7 +207,7 @@ fn long_work_that_misses_its_deadline_is_an_outage_and_done_on_recovery() {
     // Nothing else is asked until the server answers again: a call would miss its deadline, too.
     std::thread::sleep(std::time::Duration::from_millis(700));
     until("the pattern to be done", || {
-        (get(&client, &cache, "k") == Reply::Miss && cache.shared().journal.is_empty()).then_some(())
+        (get(&client, &cache, "k") == Reply::Miss && cache.shared().server("").journal.is_empty()).then_some(())
     });
 }
 

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use std::time::Instant;
 
-use crate::engine::base::clock::{Ttl, now_ms};
+use crate::engine::base::clock::Ttl;
+use crate::engine::tests::now_ms;
 use crate::engine::task::executor::Tasks;
 use crate::engine::tests::leaps::run_until;
 use crate::engine::tier::budget::Bounded;

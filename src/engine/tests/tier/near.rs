@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 
-use crate::engine::base::clock::{Ttl, now_ms};
+use crate::engine::base::clock::Ttl;
+use crate::engine::tests::now_ms;
 use crate::engine::base::key::Prefix;
 use crate::engine::base::pattern::Pattern;
 use crate::engine::base::text::Json;
@@ -30,7 +31,7 @@ fn unarmed() -> Near {
 
 fn armed() -> Near {
     let near = unarmed();
-    near.arm(u64::MAX);
+    near.arm(u64::MAX, 0);
     near
 }
 
@@ -67,7 +68,7 @@ fn a_push_before_the_reply_keeps_the_reply_out() {
 
 #[test]
 fn a_null_push_and_a_lost_connection_end_entries_and_placeholders() {
-    for end in [Near::flush, lose] {
+    for end in [|near: &Near| near.flush(0), lose] {
         let near = armed();
         let ticket = near.reserve("kept").expect("fills");
         near.fill("kept", ticket, "1", None, TTL, 0);
@@ -82,7 +83,7 @@ fn a_null_push_and_a_lost_connection_end_entries_and_placeholders() {
 fn without_tracking_nothing_is_kept() {
     let near = unarmed();
     assert_eq!(near.reserve("k"), None);
-    near.arm(u64::MAX);
+    near.arm(u64::MAX, 0);
     let ticket = near.reserve("k").expect("fills");
     near.fill("k", ticket, "1", None, TTL, 0);
     near.disarm(0);
@@ -132,12 +133,12 @@ fn every_way_to_lose_an_entry_raises_its_version() {
     let mark = near.cover(&pattern);
     assert_eq!(noted(), 2);
     near.uncover(&pattern, &mark);
-    near.flush();
+    near.flush(0);
     assert_eq!(noted(), 3);
     near.disarm(0);
     assert_eq!(noted(), 4);
     near.unshare(&versions);
-    near.flush();
+    near.flush(0);
     assert_eq!(noted(), 4, "an environment that has ended is left alone");
 }
 
@@ -313,7 +314,7 @@ fn a_read_that_was_queued_before_a_write_and_planned_after_its_first_fence_fills
     let server = Server::start();
     let cache = near_cache(&server);
     let client = Client::new();
-    let near = &cache.shared().near;
+    let near = &cache.shared().server("").near;
     let (read, write) = (Calls::default().get("k").0, Calls::default().set("k", "2").0);
     // The write is submitted while the read is queued, …
     near.invalidate("k");
@@ -329,7 +330,7 @@ fn a_read_that_was_queued_before_a_write_and_planned_after_its_first_fence_fills
 #[test]
 fn nothing_is_served_that_nobody_vouched_for_lately() {
     let near = unarmed();
-    near.arm(1_000);
+    near.arm(1_000, 0);
     let ticket = near.reserve("k").expect("fills");
     near.fill("k", ticket, "1", None, TTL, 0);
     let served = |now| near.get("k", AGE, now).is_some();

@@ -56,7 +56,7 @@ fn what_a_sweep_hides_reads_as_missing_at_once_and_what_is_written_behind_it_sta
     memory.set("app:c", "6", FOREVER, 0);
     assert_eq!(memory.increment(Codec::Json, "app:n", 1, Ttl::Forever, 0), Ok(1));
     assert_eq!(memory.get("other", 0).as_deref(), Some("5"));
-    assert_eq!(memory.sweep_at_once(&mark), 4, "each counts once, whoever met it first");
+    assert_eq!(memory.sweep_at_once(&mark, 0), 4, "each counts once, whoever met it first");
     assert_eq!(memory.get("app:c", 0).as_deref(), Some("6"));
     assert_eq!(memory.usage().entries, 3);
 }
@@ -171,7 +171,7 @@ fn an_outage_in_the_middle_of_a_sweep_is_undone_by_the_next_recovery() {
     server.signal("-CONT");
     in_mode(&cache, Mode::Redis);
     assert_eq!(client.run(&cache, Calls::default().get("k").get("mine").0), [Reply::Miss, Reply::Miss]);
-    until("the journal to be empty", || cache.shared().journal.is_empty().then_some(()));
+    until("the journal to be empty", || cache.shared().server("").journal.is_empty().then_some(()));
     assert_eq!((stored(&server, "app:k"), stored(&server, "foreign:1").as_deref()), (None, Some("1")));
 }
 
@@ -194,7 +194,7 @@ fn patterns_that_come_while_a_recovery_walks_do_not_keep_it_from_its_end() {
     for n in 0..50 {
         assert_eq!(client.run(&cache, Calls::default().get(&format!("k{n}")).0), [Reply::Miss]);
     }
-    until("the last sweep", || client.reply(id - 1).or_else(|| cache.shared().journal.is_empty().then(Vec::new)));
+    until("the last sweep", || client.reply(id - 1).or_else(|| cache.shared().server("").journal.is_empty().then(Vec::new)));
 }
 
 #[test]

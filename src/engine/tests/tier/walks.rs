@@ -5,7 +5,8 @@ use std::time::Instant;
 
 use futures_util::future::join;
 
-use crate::engine::base::clock::{Ttl, now_ms};
+use crate::engine::base::clock::Ttl;
+use crate::engine::tests::now_ms;
 use crate::engine::base::key::Prefix;
 use crate::engine::base::pattern::Pattern;
 use crate::engine::task::executor::Tasks;
@@ -41,7 +42,7 @@ fn a_store_that_is_dropped_is_empty_at_once_and_freed_in_the_background() {
     for i in 0..20_000 {
         memory.set(&format!("{i}"), "1", FOREVER, now_ms());
     }
-    assert_eq!(memory.clear(), 20_000);
+    assert_eq!(memory.clear(now_ms()), 20_000);
     assert!(!memory.contains("7", now_ms()));
     memory.set("7", "2", FOREVER, now_ms());
     let mut tasks = Tasks::new(Instant::now());

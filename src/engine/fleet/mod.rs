@@ -1,0 +1,6 @@
+//! Which servers there are, which one a key belongs to, where each is to be found, and what callers see of it.
+//!
+//! Uses what stands above it in the list of layers.
+
+pub mod server;
+pub mod single;
