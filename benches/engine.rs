@@ -21,8 +21,8 @@ use holdfast::engine::tier::budget::Budget;
 use holdfast::engine::tier::journal::Journal;
 use holdfast::engine::tier::near::Near;
 use holdfast::engine::value::codec::Codec;
+use holdfast::engine::value::codec::Room;
 use holdfast::engine::value::entry::{Format, Meta};
-use holdfast::engine::value::room::Room;
 use holdfast::engine::value::tag_list::Tags;
 
 // The addon has an allocator of its own; the pure engine leaves the choice to us.

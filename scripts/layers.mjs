@@ -4,7 +4,7 @@
 // reaches back is printed with its file and number.
 
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { dirname, join, relative, resolve } from 'node:path';
+import { basename, dirname, join, relative, resolve } from 'node:path';
 import { isMain, root } from './command.mjs';
 
 /** The engine's layers, from what everything uses down to what nothing in it uses. */
@@ -16,6 +16,7 @@ export const ENGINE = [
   'tier',
   'once',
   'net',
+  'fleet',
   'cache',
   'exchange',
   'conversation',
@@ -35,8 +36,9 @@ const RUST = /\.rs$/;
 const SCRIPT = /\.[cm]?js$/;
 /** Folders hold no more files than this, so that one look takes them in. */
 const MAX_FILES = 10;
-/** Files have no more lines than this. */
+/** Files have no more lines than this, and no fewer: a subject that is smaller lives with its neighbour. */
 const MAX_LINES = 350;
+const MIN_LINES = 50;
 
 const read = (file) => readFileSync(join(root, file), 'utf8');
 
@@ -200,14 +202,16 @@ export function outsideOf(files, folder, layers) {
   return [...found, ...empty.map((layer) => `${folder} has no ${layer}, which is a layer in scripts/layers.mjs`)];
 }
 
-/** Folders with too many files, and files with too many lines. */
-function tooLarge(folder, ending) {
+/** Folders with too many files, and files with too many lines or too few; a list of modules may be short. */
+function misSized(folder, ending, least) {
   const counts = new Map();
   const found = [];
   for (const file of filesOf(folder, ending)) {
     counts.set(dirname(file), (counts.get(dirname(file)) ?? 0) + 1);
     const lines = read(file).split('\n').length - 1;
     if (lines > MAX_LINES) found.push(`${file} has ${lines} lines, ${MAX_LINES} are allowed`);
+    const isList = isFace(basename(file).replace(/\.(rs|js)$/, ''));
+    if (lines < least && !isList) found.push(`${file} has ${lines} lines, ${least} are the least`);
   }
   for (const [name, files] of counts) {
     if (files > MAX_FILES) found.push(`${name} has ${files} files, ${MAX_FILES} are allowed`);
@@ -268,8 +272,10 @@ export function faults() {
   for (const file of filesOf('src/engine', RUST)) {
     if (/\bnapi\b/.test(read(file).replace(/\/\/[^\n]*/g, ''))) found.push(`${file} knows napi`);
   }
-  for (const place of ['src/engine', 'src/binding']) found.push(...tooLarge(place, RUST));
-  for (const place of ['src/js', 'bench', 'check', 'scripts']) found.push(...tooLarge(place, SCRIPT));
+  for (const place of ['src/engine', 'src/binding']) found.push(...misSized(place, RUST, MIN_LINES));
+  found.push(...misSized('src/js', SCRIPT, MIN_LINES));
+  // Workers and commands may be as small as they are.
+  for (const place of ['bench', 'check', 'scripts']) found.push(...misSized(place, SCRIPT, 0));
   found.push(...drawingFaults(read('CONTRIBUTING.md')));
   return found;
 }

@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use crate::engine::base::clock::Ttl;
 use crate::engine::base::text::Span;
+use crate::engine::call::batch::Extras;
 use crate::engine::call::batch::{Batch, More, Op, Why};
-use crate::engine::call::extras::Extras;
 use crate::engine::call::leaves::{self, Leaves, Shapes, Strings};
 
 use super::text::Text;

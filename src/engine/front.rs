@@ -167,7 +167,12 @@ impl Front {
             return None;
         }
         let mut buffer = String::new();
-        let hot = match self.look_up(self.prefix.join(key, &mut buffer), self.shared().clock.now_ms(), versions.is_some(), versions) {
+        let hot = match self.look_up(
+            self.prefix.join(key, &mut buffer),
+            self.shared().clock.now_ms(),
+            versions.is_some(),
+            versions,
+        ) {
             Looked::Known(text) | Looked::Reply(Reply::Value(Json::Shared(text))) => {
                 Hot { text, versions: Vec::new(), ttl: Ttl::Forever }
             }

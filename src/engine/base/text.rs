@@ -10,6 +10,7 @@ pub struct Span {
 }
 
 impl Span {
+    /// For slicing the batch's text.
     pub fn range(self) -> std::ops::Range<usize> {
         self.start as usize..self.end as usize
     }
@@ -39,6 +40,7 @@ impl Json {
         }
     }
 
+    /// The text for whoever keeps it; copied only where nobody shares it yet.
     pub fn share(&self) -> Arc<str> {
         match self {
             Self::Owned(text) => text.as_str().into(),

@@ -9,8 +9,8 @@ use crate::engine::base::key;
 use crate::engine::base::text::Json;
 use crate::engine::cache::counters::add;
 use crate::engine::cache::namespace::Cache;
+use crate::engine::call::batch::Extras;
 use crate::engine::call::batch::{Batch, Op};
-use crate::engine::call::extras::Extras;
 use crate::engine::call::reply::Reply;
 use crate::engine::call::sink::ReplyTo;
 use crate::engine::once::waiters::{Answers, Begin, Caller, Lease, Led, Outcome, Over};
@@ -143,7 +143,9 @@ pub fn keyless(batch: &Batch, op: &Op) -> Reply {
 /// there is one.
 pub fn finish_read(cache: &Cache, key: &str, token: u32, to: &ReplyTo, ask: Ask, now: u64) -> (Reply, Answers) {
     let found = valid(cache, key, now);
-    let life = found.as_ref().map_or(Life::Over, |e| life::judge(e.meta.as_deref(), Some(e.left(now)), ask, &cache.shared().random));
+    let life = found
+        .as_ref()
+        .map_or(Life::Over, |e| life::judge(e.meta.as_deref(), Some(e.left(now)), ask, &cache.shared().random));
     count(cache, matches!(life, Life::Fresh(_)));
     match (found, life) {
         (Some(entry), Life::Fresh(_)) => {

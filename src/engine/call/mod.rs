@@ -3,7 +3,6 @@
 //! Uses base.
 
 pub mod batch;
-pub mod extras;
 pub mod leaves;
 pub mod reply;
 pub mod sink;

@@ -21,9 +21,9 @@ use crate::engine::once::lease::{self, Holder, LONGEST, POLL, RENEWAL};
 use crate::engine::once::waiters::{Lease, Led, Outcome};
 use crate::engine::task::signal::Signal;
 use crate::engine::value::codec;
+use crate::engine::value::codec::Room;
 use crate::engine::value::entry;
 use crate::engine::value::life::Ask;
-use crate::engine::value::room::Room;
 use crate::engine::value::tags::Tokens;
 
 /// What the key holds when its lease is asked for.

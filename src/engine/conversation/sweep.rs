@@ -2,32 +2,18 @@
 //! of anybody else.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use redis::{Cmd, Pipeline, Value, cmd};
+use redis::{Pipeline, Value, cmd};
 
 use crate::engine::base::error::Trouble;
 use crate::engine::cache::shared::Shared;
-use crate::engine::conversation::connection::Connection;
+use crate::engine::conversation::connection::{Connection, Steps};
 use crate::engine::exchange::writes;
-use crate::engine::fleet::server::Server;
-use crate::engine::net::denied::Denied;
-use crate::engine::net::reply::{classify, integer, out_of_step};
-use crate::engine::net::wire::Wire;
+use crate::engine::net::reply::{integer, out_of_step};
 use crate::engine::task::executor::Kept;
 
 /// Keys that one SCAN looks at: a step of about a millisecond for the server.
 const SCAN_COUNT: usize = 1_000;
-/// The shortest deadline of a step: it is more work than a call, and no call waits for a single step.
-const LEAST_PATIENCE: Duration = Duration::from_secs(1);
-
-/// A connection for long work: each step has a deadline.
-pub struct Steps {
-    pub server: Arc<Server>,
-    pub wire: Wire,
-    pub denied: Denied,
-    pub patience: Duration,
-}
 
 /// Sweeps whatever covers there are, for as long as what is returned is kept.
 pub fn start(shared: &Arc<Shared>, connection: &Connection) -> Kept {
@@ -48,26 +34,6 @@ async fn keep_swept(shared: Arc<Shared>, mut steps: Steps, run_id: Option<String
 }
 
 impl Steps {
-    /// For steps behind the calls: their deadline is the longer one.
-    pub fn behind(shared: &Shared, connection: &Connection) -> Self {
-        let patience = shared.patience().max(LEAST_PATIENCE);
-        Self { server: connection.server.clone(), wire: connection.wire.clone(), denied: connection.denied, patience }
-    }
-
-    pub async fn pipeline(&mut self, pipeline: Pipeline) -> Result<Vec<Value>, Trouble> {
-        self.wire.ask(pipeline, self.patience).await
-    }
-
-    pub async fn command(&mut self, command: Cmd) -> Result<Value, Trouble> {
-        let mut pipeline = Pipeline::with_capacity(1);
-        pipeline.add_command(command);
-        match self.pipeline(pipeline).await?.pop() {
-            Some(Value::ServerError(error)) => Err(classify(&error)),
-            Some(value) => Ok(value),
-            None => Err(out_of_step()),
-        }
-    }
-
     /// Walks over the server's keys once, for all covers that stand; how many keys of the callers' went, `None` where
     /// there is nothing to be swept.
     ///
@@ -132,16 +98,6 @@ impl Steps {
             }
         }
         Ok((next, removed))
-    }
-
-    /// Removes keys; how many there were.
-    pub async fn unlink<K: redis::ToRedisArgs>(&mut self, keys: Vec<K>) -> Result<u64, Trouble> {
-        if keys.is_empty() {
-            return Ok(0);
-        }
-        let mut unlink = cmd(writes::remove(self.denied));
-        unlink.arg(keys);
-        Ok(u64::try_from(integer(self.command(unlink).await?)?).unwrap_or(0))
     }
 }
 

@@ -13,7 +13,7 @@ use crate::engine::cache::long::{Called, Sweep, stats};
 use crate::engine::cache::namespace::Cache;
 use crate::engine::call::batch::Task;
 use crate::engine::call::reply::Reply;
-use crate::engine::conversation::sweep::Steps;
+use crate::engine::conversation::connection::Steps;
 use crate::engine::fleet::server::Server;
 use crate::engine::net::reply::{classify, field, integer, out_of_step, text};
 use crate::engine::net::wire::Wire;

@@ -17,8 +17,8 @@ use futures_util::stream::FusedStream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
+use super::runtime;
 use super::socket::{self, Socket};
-use super::thread::runtime;
 use crate::engine::base::error::{Kind, Trouble};
 use crate::engine::cache::job::{Job, Link};
 use crate::engine::cache::shared::Shared;

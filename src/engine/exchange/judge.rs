@@ -19,9 +19,9 @@ use crate::engine::exchange::{expiry, questions, refusals};
 use crate::engine::net::denied::Denied;
 use crate::engine::net::reply::{integer, left, out_of_step};
 use crate::engine::once::waiters::Outcome;
+use crate::engine::value::codec::Room;
 use crate::engine::value::entry;
 use crate::engine::value::life::Ask;
-use crate::engine::value::room::Room;
 use crate::engine::value::tags::Tokens;
 
 impl Plan {

@@ -15,9 +15,9 @@ use crate::engine::exchange::plan::{Call, Computing, Verdict, Wanted};
 use crate::engine::exchange::writes::holder;
 use crate::engine::once::lease;
 use crate::engine::once::waiters::{Caller, Lease, Over};
+use crate::engine::value::codec::Room;
 use crate::engine::value::entry::{self, Entry};
 use crate::engine::value::life::{self, Ask, Life, Stale};
-use crate::engine::value::room::Room;
 use crate::engine::value::{codec, tags};
 
 /// What a read found.

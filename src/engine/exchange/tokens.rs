@@ -117,7 +117,13 @@ fn ask_more(cache: &Cache, asked: Asked, mut keys: Vec<String>, now: u64) -> (Pi
             pipeline.cmd(writes::remove(denied)).arg(key);
         }
         if make {
-            pipeline.cmd("SET").arg(key).arg(&*tags::new_token(&cache.shared().random)).arg("NX").arg("PX").arg(millis(LIFE));
+            pipeline
+                .cmd("SET")
+                .arg(key)
+                .arg(&*tags::new_token(&cache.shared().random))
+                .arg("NX")
+                .arg("PX")
+                .arg(millis(LIFE));
         }
         pipeline.cmd("GET").arg(key);
         pipeline.cmd("PTTL").arg(key);

@@ -42,3 +42,25 @@ impl Single {
         self.target.is_none()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::{Budget, Gate, Single};
+    use crate::engine::net::target::{Target, Trust};
+
+    #[test]
+    fn every_key_is_the_one_servers_and_memory_mode_has_nowhere_to_dial() {
+        let budget = Arc::new(Budget::new(1 << 20));
+        let target = Target::parse("redis://h", Trust::default()).expect("a URL");
+        for (target, gate) in [(Some(target), Gate::Connection), (None, Gate::Local)] {
+            let fleet = Single::new(target.clone(), &budget, 1);
+            let server = fleet.of("k");
+            assert!(fleet.servers().all(|one| Arc::ptr_eq(one, server)) && Arc::ptr_eq(fleet.of("other"), server));
+            assert_eq!(*server.gate.read(), gate);
+            assert_eq!(fleet.target(server).map(|to| (**to).clone()), target);
+            assert_eq!(fleet.is_empty(), target.is_none());
+        }
+    }
+}

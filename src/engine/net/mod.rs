@@ -3,7 +3,6 @@
 //! Uses base and once.
 
 pub mod denied;
-pub mod inbound;
 pub mod reply;
 pub mod resp;
 pub mod target;

@@ -13,6 +13,8 @@
 
 use redis::{PushInfo, PushKind, Value};
 
+use crate::engine::base::error::{Kind, Trouble};
+
 /// What is no RESP.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Malformed;
@@ -198,4 +200,57 @@ fn error(text: &[u8]) -> Result<Value, Malformed> {
     // A line break within it would end it there.
     line.extend(b"\r\n");
     redis::parse_redis_value(&line).map_err(|_| Malformed)
+}
+
+/// Room that is kept for bytes of a message that is not whole, when nothing is left of them.
+const KEPT_BYTES: usize = 256 * 1024;
+
+/// Bytes as they come, in any pieces; keeps what came of a message that is not whole yet.
+#[derive(Default)]
+pub struct Inbound {
+    parser: Parser,
+    held: Vec<u8>,
+}
+
+impl Inbound {
+    /// Gives all messages that are whole, in their order, until one is refused. Bytes are copied only where a message
+    /// ends in a later piece.
+    pub fn feed(&mut self, bytes: &[u8], mut take: impl FnMut(Message) -> Result<(), Trouble>) -> Result<(), Trouble> {
+        let Self { parser, held } = self;
+        let mut all = |bytes: &[u8], at: &mut usize| {
+            loop {
+                match parser.next(bytes, at) {
+                    Ok(Some(message)) => take(message)?,
+                    Ok(None) => return Ok(()),
+                    Err(_) => return Err(foreign(bytes.get(*at..).unwrap_or_default())),
+                }
+            }
+        };
+        let mut at = 0;
+        if held.is_empty() {
+            let result = all(bytes, &mut at);
+            held.extend_from_slice(bytes.get(at..).unwrap_or_default());
+            return result;
+        }
+        held.extend_from_slice(bytes);
+        let result = all(held, &mut at);
+        held.drain(..at);
+        if held.is_empty() {
+            held.shrink_to(KEPT_BYTES);
+        }
+        result
+    }
+}
+
+/// What began with bytes that are no RESP.
+fn foreign(bytes: &[u8]) -> Trouble {
+    // A record of TLS: an alert, or part of a handshake.
+    match bytes {
+        [0x15 | 0x16, 3, ..] => {
+            Trouble::new(Kind::Tls, "the server speaks TLS on that port; the URL must begin with rediss://")
+        }
+        _ => {
+            Trouble::new(Kind::Protocol, "what answered does not speak the Redis protocol (a TLS port needs rediss://)")
+        }
+    }
 }

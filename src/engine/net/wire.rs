@@ -284,19 +284,6 @@ pub fn closed() -> Trouble {
     Trouble::new(Kind::Connection, "the server closed the connection")
 }
 
-/// What began with bytes that are no RESP.
-pub fn foreign(bytes: &[u8]) -> Trouble {
-    // A record of TLS: an alert, or part of a handshake.
-    match bytes {
-        [0x15 | 0x16, 3, ..] => {
-            Trouble::new(Kind::Tls, "the server speaks TLS on that port; the URL must begin with rediss://")
-        }
-        _ => {
-            Trouble::new(Kind::Protocol, "what answered does not speak the Redis protocol (a TLS port needs rediss://)")
-        }
-    }
-}
-
 /// Whether an error speaks of the mark's own command.
 fn is_own(error: &ServerError) -> bool {
     error.details().is_some_and(|details| details.to_ascii_lowercase().contains("echo"))

@@ -45,3 +45,21 @@ impl Cover {
         std::str::from_utf8(key).is_ok_and(|key| self.except.contains(key))
     }
 }
+
+/// A walk over the server's keys that is under way, or was when the connection ended.
+#[derive(Clone)]
+pub struct Walk {
+    pub cursor: Vec<u8>,
+    pub glob: String,
+    /// It is for the covers up to this number.
+    pub(super) upto: u64,
+    pub(super) server: Option<String>,
+    /// An exception was passed over.
+    pub(super) passed: bool,
+}
+
+impl Walk {
+    pub(super) fn is_for(&self, cover: &Cover) -> bool {
+        cover.id <= self.upto && !cover.parked
+    }
+}

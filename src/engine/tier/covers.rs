@@ -44,7 +44,7 @@ use redis::Value;
 use crate::engine::base::error::Trouble;
 use crate::engine::base::mutant;
 use crate::engine::base::pattern::Pattern;
-use crate::engine::tier::cover::{Cover, Picked, Swept};
+use crate::engine::tier::cover::{Cover, Picked, Swept, Walk};
 use crate::engine::tier::heads::Heads;
 
 /// The most exceptions of all covers, and the most bytes of their keys.
@@ -59,18 +59,6 @@ pub enum Covered {
     Excepted(u64),
     /// Remove the key; there is no room for an exception, so it stays covered.
     Still(u64),
-}
-
-/// A walk over the server's keys that is under way, or was when the connection ended.
-#[derive(Clone)]
-pub struct Walk {
-    pub cursor: Vec<u8>,
-    pub glob: String,
-    /// It is for the covers up to this number.
-    upto: u64,
-    server: Option<String>,
-    /// An exception was passed over.
-    passed: bool,
 }
 
 #[derive(Default)]
@@ -316,11 +304,5 @@ impl Covers {
     fn forget(&mut self, except: &HashSet<Box<str>>) {
         self.exceptions -= except.len();
         self.bytes -= except.iter().map(|key| key.len()).sum::<usize>();
-    }
-}
-
-impl Walk {
-    fn is_for(&self, cover: &Cover) -> bool {
-        cover.id <= self.upto && !cover.parked
     }
 }

@@ -28,8 +28,8 @@ use crate::engine::base::key::Prefix;
 use crate::engine::base::mutant;
 use crate::engine::base::pattern::Pattern;
 use crate::engine::task::signal::Signal;
-use crate::engine::tier::cover::{Picked, Swept};
-use crate::engine::tier::covers::{Covered, Covers, Walk};
+use crate::engine::tier::cover::{Picked, Swept, Walk};
+use crate::engine::tier::covers::{Covered, Covers};
 
 /// The most keys, and the most bytes of keys, some 40 MB in all with what a set of them needs.
 pub const MAX_KEYS: usize = 100_000;

@@ -42,8 +42,8 @@ use zstd::bulk::{Compressor, Decompressor};
 use crate::engine::base::text::Json;
 use crate::engine::value::codec;
 pub use crate::engine::value::codec::Codec;
+use crate::engine::value::codec::Room;
 use crate::engine::value::codec::{integer, quoted};
-use crate::engine::value::room::Room;
 use crate::engine::value::tag_list::Tags;
 
 /// The first byte of a header.

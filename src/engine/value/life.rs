@@ -44,7 +44,11 @@ pub fn judge(meta: Option<&Meta>, left: Option<u64>, ask: Ask, random: &Random) 
         Some(u64::MAX) => Life::Fresh(u64::MAX),
         Some(left) if left > meta.extra_ms => {
             let fresh = left - meta.extra_ms;
-            if ask.early || early(fresh, meta.delta_ms, ask.beta, random) { Life::Early(fresh) } else { Life::Fresh(fresh) }
+            if ask.early || early(fresh, meta.delta_ms, ask.beta, random) {
+                Life::Early(fresh)
+            } else {
+                Life::Fresh(fresh)
+            }
         }
         Some(left) => {
             let age = meta.extra_ms - left;

@@ -5,6 +5,5 @@
 pub mod codec;
 pub mod entry;
 pub mod life;
-pub mod room;
 pub mod tag_list;
 pub mod tags;

@@ -6,13 +6,13 @@ use proptest::test_runner::{Config, TestRunner};
 use redis::Value;
 
 use crate::engine::base::clock::Ttl;
-use crate::engine::tests::now_ms;
+use crate::engine::call::batch::Extras;
 use crate::engine::call::batch::Op;
-use crate::engine::call::extras::Extras;
 use crate::engine::call::splice;
 use crate::engine::exchange::planner;
 use crate::engine::net::denied::Denied;
 use crate::engine::net::target::{Target, Trust};
+use crate::engine::tests::now_ms;
 use crate::engine::tests::support::{Calls, Client, cache};
 use crate::engine::value::tags::Tokens;
 

@@ -8,17 +8,17 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use redis::Value;
 
+use crate::engine::base::clock::Clock;
 use crate::engine::base::clock::Ttl;
+use crate::engine::base::random::Random;
 use crate::engine::base::text::{Json, Span};
 use crate::engine::cache::job::{Job, Work};
 use crate::engine::cache::namespace::Cache;
 use crate::engine::cache::options::{Given, Options};
-use crate::engine::base::clock::Clock;
-use crate::engine::base::random::Random;
 use crate::engine::cache::shared::Shared;
 use crate::engine::cache::status::Mode;
 use crate::engine::call::batch::{Batch, Op};
-use crate::engine::call::extras::{self, Extras};
+use crate::engine::call::batch::{Extras, NONE};
 use crate::engine::call::reply::Reply;
 use crate::engine::call::sink::{ReplyTo, Sink, Versions};
 use crate::engine::net::resp::{Message, Parser};
@@ -201,7 +201,7 @@ impl World {
 
     /// A write with a tag, whose token must be asked for first.
     fn set_tagged(&mut self, id: u32, key: &str, value: &str) {
-        let tagged = Extras { tags: vec!["t".into()], ..extras::NONE.clone() };
+        let tagged = Extras { tags: vec!["t".into()], ..NONE.clone() };
         self.submit(id, key, Some(value), Batch { extras: vec![tagged], ..Batch::default() });
     }
 
@@ -219,7 +219,10 @@ impl World {
             },
         });
         let to = ReplyTo { sink: self.listener.clone(), id };
-        self.node.call(Job::new(self.cache.clone(), self.cache.shared().server("").clone(), Work::Batch(batch), to), self.now);
+        self.node.call(
+            Job::new(self.cache.clone(), self.cache.shared().server("").clone(), Work::Batch(batch), to),
+            self.now,
+        );
     }
 
     fn sent(&self) -> Vec<u8> {

@@ -7,4 +7,3 @@ mod expiry;
 #[cfg(feature = "drive")]
 mod fuzz;
 mod machine;
-mod queue;

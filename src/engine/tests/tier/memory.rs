@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::engine::base::clock::Ttl;
-use crate::engine::tests::now_ms;
 use crate::engine::task::executor::Tasks;
 use crate::engine::tests::leaps::run_until;
+use crate::engine::tests::now_ms;
 use crate::engine::tier::budget::Bounded;
 use crate::engine::tier::memory::{MAX_SAFE_INTEGER, Memory, Uncountable};
 use crate::engine::value::entry::{Codec, Meta};

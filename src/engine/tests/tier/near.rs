@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 
 use crate::engine::base::clock::Ttl;
-use crate::engine::tests::now_ms;
 use crate::engine::base::key::Prefix;
 use crate::engine::base::pattern::Pattern;
 use crate::engine::base::text::Json;
@@ -16,6 +15,7 @@ use crate::engine::call::sink::{COUNTERS, Versions};
 use crate::engine::exchange::planner;
 use crate::engine::front::Front;
 use crate::engine::net::denied::Denied;
+use crate::engine::tests::now_ms;
 use crate::engine::tests::support::{Calls, Client, Server, in_mode, patient, until};
 use crate::engine::tier::budget::Budget;
 use crate::engine::tier::near::Near;

@@ -8,8 +8,8 @@ use crate::engine::base::key::Prefix;
 use crate::engine::base::pattern::Pattern;
 use crate::engine::base::text::Json;
 use crate::engine::cache::status::Mode;
+use crate::engine::call::batch::Extras;
 use crate::engine::call::batch::{Op, Task};
-use crate::engine::call::extras::Extras;
 use crate::engine::call::reply::Reply;
 use crate::engine::front::Front;
 use crate::engine::tests::support::{Calls, Client, Server, cache, in_mode, until};
@@ -137,7 +137,7 @@ fn what_is_stored_with_tags_while_everything_is_cleared_stays_valid() {
         let mut batch = Calls::default()
             .add("k", text, |key, value| Op::Set { key, value, ttl: Ttl::Millis(60_000), more: Some(0) })
             .0;
-        batch.extras.push(Extras { tags: vec!["t".into()], ..crate::engine::call::extras::NONE.clone() });
+        batch.extras.push(Extras { tags: vec!["t".into()], ..crate::engine::call::batch::NONE.clone() });
         batch
     };
     client.run(&cache, tagged("\"old\""));
@@ -194,7 +194,9 @@ fn patterns_that_come_while_a_recovery_walks_do_not_keep_it_from_its_end() {
     for n in 0..50 {
         assert_eq!(client.run(&cache, Calls::default().get(&format!("k{n}")).0), [Reply::Miss]);
     }
-    until("the last sweep", || client.reply(id - 1).or_else(|| cache.shared().server("").journal.is_empty().then(Vec::new)));
+    until("the last sweep", || {
+        client.reply(id - 1).or_else(|| cache.shared().server("").journal.is_empty().then(Vec::new))
+    });
 }
 
 #[test]

@@ -6,12 +6,12 @@ use std::time::Instant;
 use futures_util::future::join;
 
 use crate::engine::base::clock::Ttl;
-use crate::engine::tests::now_ms;
 use crate::engine::base::key::Prefix;
 use crate::engine::base::pattern::Pattern;
 use crate::engine::task::executor::Tasks;
 use crate::engine::task::timers::Timers;
 use crate::engine::tests::leaps::{finish, run_until};
+use crate::engine::tests::now_ms;
 use crate::engine::tier::memory::Memory;
 
 const FOREVER: Ttl = Ttl::Forever;

@@ -9,8 +9,8 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed, TestRunner};
 
 use crate::engine::base::text::Json;
+use crate::engine::value::codec::Room;
 use crate::engine::value::entry::{self, Codec, Entry, Format, HEAD, MAX_TAGS, Meta};
-use crate::engine::value::room::Room;
 use crate::engine::value::tag_list::{Tag, Tags};
 
 const CODECS: [Codec; 3] = [Codec::Json, Codec::Structured, Codec::Raw];

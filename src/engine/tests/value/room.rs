@@ -1,7 +1,7 @@
 //! What compressed entries expand to is bounded, one by one and together, and bounds nothing that expands as data does.
 
+use crate::engine::value::codec::Room;
 use crate::engine::value::entry::{Codec, Format};
-use crate::engine::value::room::Room;
 
 const MIB: usize = 1 << 20;
 

@@ -1,8 +1,8 @@
 //! The tokens of many tags: each looked up and asked for once, in pipelines of bounded length.
 
-use crate::engine::tests::now_ms;
 use crate::engine::exchange::tokens::{Heard, MAX_ASKED, Missing, ask};
 use crate::engine::net::denied::Denied;
+use crate::engine::tests::now_ms;
 use crate::engine::tests::support::cache;
 use redis::Value;
 
