@@ -21,9 +21,9 @@ export const ENGINE = [
   'exchange',
   'conversation',
   'node',
+  'front',
   'drive',
   'registry',
-  'front',
 ];
 /** The same for src/js; its index.js uses them all, and none of them uses it. */
 export const JS = ['base', 'addon', 'options', 'config', 'value', 'hot', 'bridge', 'once', 'cache'];

@@ -9,7 +9,7 @@ use super::bridge::Bridge;
 use super::cache::CacheHandle;
 use crate::engine::base::error::CallError;
 use crate::engine::cache::options::{Given, Options};
-use crate::engine::front;
+use crate::engine::registry;
 use crate::engine::tier::budget::Held;
 
 /// Options as `src/js/config.js` gathers them.
@@ -69,7 +69,7 @@ pub fn open(bridge: &Bridge, given: GivenOptions) -> Either<CacheHandle, Failure
     };
     match Options::check(given) {
         Ok(options) => {
-            let cache = front::open(&options);
+            let cache = registry::open(&options);
             let held = Arc::new(Held::new(cache.shared().budget.clone()));
             bridge.watch(&cache, &held);
             Either::A(CacheHandle { cache: Some(cache), held })

@@ -1,5 +1,6 @@
 //! The way in: decides for each batch whether it runs here and now, or goes to the connection.
 
+use std::any::Any;
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -11,12 +12,12 @@ use crate::engine::cache::local;
 use crate::engine::cache::long::{self, Called};
 use crate::engine::cache::namespace::Cache;
 use crate::engine::cache::options::Options;
+use crate::engine::cache::shared::Shared;
 use crate::engine::cache::status::Mode;
 use crate::engine::call::batch::{Batch, Op, Task};
 use crate::engine::call::reply::{Hot, MAX_HOT_BYTES, Reply, Submitted};
 use crate::engine::call::sink::{ReplyTo, Versions};
 use crate::engine::call::splice::{self, MAX_EARLY};
-use crate::engine::registry::{self, Engine};
 use crate::engine::tier::near::Near;
 use crate::engine::value::{life, tags};
 
@@ -28,10 +29,16 @@ enum Looked {
     Known(Arc<str>),
 }
 
-/// A cache as the binding holds it: with the engine that its calls go to.
+/// How calls reach the machine of a server: by a thread that drives it, or by whoever simulates it.
+pub trait Reach: Any + Send + Sync {
+    /// Where calls go; `None` where the in-process tier is all there is.
+    fn link(&self) -> Option<&Link>;
+}
+
+/// A cache as the binding holds it: with the way to the machine that its calls go to.
 pub struct Front {
     pub cache: Arc<Cache>,
-    engine: Arc<Engine>,
+    reach: Arc<dyn Reach>,
 }
 
 impl Deref for Front {
@@ -42,21 +49,19 @@ impl Deref for Front {
     }
 }
 
-/// Opens a cache: on the engine that already serves its target, or on a new one.
-pub fn open(options: &Options) -> Front {
-    let engine = registry::engine(options);
-    let cache = Cache::new(engine.shared.clone(), engine.clone(), options);
-    Front { cache, engine }
-}
-
 impl Front {
+    /// A cache of the engine that `shared` is of. `reach`: kept for as long as the cache is, or work of it is under way.
+    pub fn new(shared: &Arc<Shared>, reach: Arc<dyn Reach>, options: &Options) -> Self {
+        Self { cache: Cache::new(shared.clone(), reach.clone(), options), reach }
+    }
+
     /// Runs a batch at once where Redis is not in use, answers from the near cache what that holds, and hands the rest
     /// to the connection, whose replies go to `to`.
     ///
     /// At once means on the caller's thread, without a thread switch. It is only done when nothing handed over earlier
     /// is still unanswered: the calls of one key keep their order across a change of mode.
     pub fn submit(&self, mut batch: Batch, to: &ReplyTo) -> Submitted {
-        let Some(link) = self.engine.link() else {
+        let Some(link) = self.reach.link() else {
             return Submitted::Answered(local::run(&self.cache, &mut batch, to));
         };
         if let Some(replies) = self.locally(link, || local::run(&self.cache, &mut batch, to)) {
@@ -75,7 +80,7 @@ impl Front {
     /// As `submit`, for long work; `None` where the reply comes through `to`.
     pub fn run(&self, task: Task, to: &ReplyTo) -> Option<Reply> {
         let mut called = Some(Called::new(&self.cache, task));
-        let Some(link) = self.engine.link() else { return long::locally(&self.cache, called.take()?, to) };
+        let Some(link) = self.reach.link() else { return long::locally(&self.cache, called.take()?, to) };
         if let Some(reply) = self.locally(link, || long::locally(&self.cache, called.take()?, to)) {
             return reply;
         }
@@ -215,7 +220,7 @@ impl Front {
     /// `getMode()`.
     pub fn mode(&self) -> Mode {
         // Whoever asks again and again also sees to it that the engine starts, should it not have been able to.
-        self.engine.link();
+        self.reach.link();
         self.shared().status.mode()
     }
 

@@ -12,8 +12,9 @@
 //! - [`exchange`]: a batch as one pipeline, and its replies judged
 //! - [`conversation`]: work of several steps on a connection
 //! - [`node`]: one server through its states: a machine without I/O
-//! - [`drive`]: who does its I/O: sockets, TLS, timers, the thread
-//! - [`registry`]: one engine for each server; [`front`]: what the binding sees
+//! - [`front`]: the way in: what is answered on the caller's thread, and what goes to the node
+//! - [`drive`]: who does the node's I/O: sockets, TLS, timers, the thread
+//! - [`registry`]: one engine for each server that the process uses
 //!
 //! A `get` goes down this list and back: [`front`] answers what the near cache holds and hands the rest to the node,
 //! which plans the batch, sends it and judges what comes back.
@@ -28,7 +29,6 @@ pub mod conversation;
 pub mod drive;
 pub mod exchange;
 pub mod fleet;
-#[cfg(feature = "drive")]
 pub mod front;
 pub mod net;
 pub mod node;

@@ -16,13 +16,14 @@ use crate::engine::cache::options::Options;
 use crate::engine::cache::shared::Shared;
 use crate::engine::drive;
 use crate::engine::fleet::server::Gate;
+use crate::engine::front::{Front, Reach};
 use crate::engine::net::target::Target;
 use crate::engine::task::executor::Tasks;
 use crate::engine::tier::memory::Memory;
 
 /// One Redis (or none) and the in-process tier beside it.
-pub struct Engine {
-    pub shared: Arc<Shared>,
+struct Engine {
+    shared: Arc<Shared>,
     /// Empty without Redis, and where its thread could not be started yet.
     link: OnceCell<Link>,
     /// Until somebody drives them.
@@ -52,14 +53,6 @@ impl Engine {
         let engine = Self { shared, link, tasks: Mutex::new(Some(tasks)), tried };
         engine.connect();
         Arc::new(engine)
-    }
-
-    /// Where its calls go; `None` where the in-process tier is all there is.
-    pub fn link(&self) -> Option<&Link> {
-        if self.shared.fleet.is_empty() {
-            return None;
-        }
-        self.link.get().or_else(|| self.connect_later())
     }
 
     #[cold]
@@ -95,10 +88,25 @@ impl Engine {
     }
 }
 
+impl Reach for Engine {
+    fn link(&self) -> Option<&Link> {
+        if self.shared.fleet.is_empty() {
+            return None;
+        }
+        self.link.get().or_else(|| self.connect_later())
+    }
+}
+
 static ENGINES: Lazy<Mutex<HashMap<Option<Target>, Weak<Engine>>>> = Lazy::new(Mutex::default);
 
+/// Opens a cache: on the engine that already serves its target, or on a new one.
+pub fn open(options: &Options) -> Front {
+    let engine = engine(options);
+    Front::new(&engine.shared.clone(), engine, options)
+}
+
 /// The engine that already serves the target of these options, or a new one.
-pub fn engine(options: &Options) -> Arc<Engine> {
+fn engine(options: &Options) -> Arc<Engine> {
     let mut engines = ENGINES.lock();
     engines.retain(|_, engine| engine.strong_count() > 0);
     let engine = match engines.get(&options.target).and_then(Weak::upgrade) {

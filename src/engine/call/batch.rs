@@ -170,7 +170,8 @@ pub enum Task {
     Stats,
 }
 
-/// What a call says beyond its key, value and TTL; most calls say nothing of it. The options of one call, as `src/js/bridge/channel.js` packs them: a JSON object with the members that were given.
+/// What a call says beyond its key, value and TTL; most calls say nothing of it. `src/js/bridge/channel.js` packs it: a
+/// JSON object with the members that were given.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Extras {
     /// Names, each once.

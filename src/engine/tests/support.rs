@@ -16,7 +16,8 @@ use crate::engine::cache::status::Mode;
 use crate::engine::call::batch::{Batch, Op};
 use crate::engine::call::reply::{Reply, Submitted};
 use crate::engine::call::sink::{ReplyTo, Sink, Versions};
-use crate::engine::front::{self, Front};
+use crate::engine::front::Front;
+use crate::engine::registry;
 
 /// A client of the engine that remembers what it was told.
 pub struct Client {
@@ -138,7 +139,7 @@ impl Calls {
 /// A cache, in memory mode or on a URL; its engine is its own as long as nobody else opens the same URL.
 pub fn cache(url: Option<String>, namespace: &str) -> Arc<Front> {
     let given = Given { url, namespace: namespace.to_owned(), ..Given::default() };
-    let cache = Options::check(given).map(|options| Arc::new(front::open(&options)));
+    let cache = Options::check(given).map(|options| Arc::new(registry::open(&options)));
     cache.unwrap_or_else(|e| panic!("{e}"))
 }
 
@@ -146,7 +147,8 @@ pub fn cache(url: Option<String>, namespace: &str) -> Arc<Front> {
 pub fn patient(server: &Server, namespace: &str, near: bool) -> Arc<Front> {
     let timeout_ms = Some(5_000.0);
     let given = Given { url: server.url(), namespace: namespace.to_owned(), near, timeout_ms, ..Given::default() };
-    let cache = Options::check(given).map(|options| Arc::new(front::open(&options))).unwrap_or_else(|e| panic!("{e}"));
+    let cache =
+        Options::check(given).map(|options| Arc::new(registry::open(&options))).unwrap_or_else(|e| panic!("{e}"));
     in_mode(&cache, Mode::Redis);
     cache
 }

@@ -8,8 +8,8 @@ use crate::engine::cache::options::{Given, Options};
 use crate::engine::cache::status::Mode;
 use crate::engine::call::batch::{Op, Task};
 use crate::engine::call::reply::{Reply, Submitted};
-use crate::engine::front;
 use crate::engine::net::resp::{Message, Parser};
+use crate::engine::registry;
 use crate::engine::tests::support::{Calls, Client, Server, cache, in_mode, patient, until};
 
 fn value(text: &str) -> Reply {
@@ -182,7 +182,8 @@ fn dropping_the_last_cache_closes_the_connection() {
 fn what_the_socket_does_not_take_at_once_keeps_its_place() {
     let server = Server::start();
     let given = Given { url: server.url(), timeout_ms: Some(20_000.0), ..Given::default() };
-    let cache = Options::check(given).map(|options| Arc::new(front::open(&options))).unwrap_or_else(|e| panic!("{e}"));
+    let cache =
+        Options::check(given).map(|options| Arc::new(registry::open(&options))).unwrap_or_else(|e| panic!("{e}"));
     let client = Client::new();
     in_mode(&cache, Mode::Redis);
     let texts: Vec<String> =

@@ -9,8 +9,9 @@ use crate::engine::cache::status::Mode;
 use crate::engine::call::batch::Extras;
 use crate::engine::call::batch::{Batch, Op};
 use crate::engine::call::reply::Reply;
-use crate::engine::front::{self, Front};
+use crate::engine::front::Front;
 use crate::engine::once::lease::{self, Holder};
+use crate::engine::registry;
 use crate::engine::tests::support::{Calls, Client, Server, in_mode, until};
 
 /// An engine is found by its URL: two spellings are two engines.
@@ -19,7 +20,7 @@ pub(super) fn two(server: &Server) -> (Arc<Front>, Arc<Front>) {
         let url = Some(format!("redis://{host}:{}", server.port));
         let given = Given { url, near: true, timeout_ms: Some(5_000.0), ..Given::default() };
         let cache =
-            Options::check(given).map(|options| Arc::new(front::open(&options))).unwrap_or_else(|e| panic!("{e}"));
+            Options::check(given).map(|options| Arc::new(registry::open(&options))).unwrap_or_else(|e| panic!("{e}"));
         in_mode(&cache, Mode::Redis);
         cache
     };

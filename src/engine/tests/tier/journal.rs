@@ -10,13 +10,15 @@ use crate::engine::cache::options::{Given, Options};
 use crate::engine::cache::status::Mode;
 use crate::engine::call::batch::Op;
 use crate::engine::call::reply::Reply;
-use crate::engine::front::{self, Front};
+use crate::engine::front::Front;
+use crate::engine::registry;
 use crate::engine::tests::support::{Calls, Client, Server, in_mode, until};
 use crate::engine::tier::journal::{Journal, MAX_BYTES, MAX_KEYS, MAX_PATTERN_BYTES, MAX_PATTERNS, Noted};
 
 fn open(server: &Server, namespace: &str) -> Arc<Front> {
     let given = Given { url: server.url(), namespace: namespace.into(), near: true, ..Given::default() };
-    let cache = Options::check(given).map(|options| Arc::new(front::open(&options))).unwrap_or_else(|e| panic!("{e}"));
+    let cache =
+        Options::check(given).map(|options| Arc::new(registry::open(&options))).unwrap_or_else(|e| panic!("{e}"));
     in_mode(&cache, Mode::Redis);
     cache
 }
@@ -197,7 +199,8 @@ fn a_namespace_whose_journal_overflowed_is_cleared_and_nobody_elses_keys() {
 fn long_work_that_misses_its_deadline_is_an_outage_and_done_on_recovery() {
     let server = Server::start();
     let given = Given { url: server.url(), namespace: "app".into(), timeout_ms: Some(50.0), ..Given::default() };
-    let cache = Options::check(given).map(|options| Arc::new(front::open(&options))).unwrap_or_else(|e| panic!("{e}"));
+    let cache =
+        Options::check(given).map(|options| Arc::new(registry::open(&options))).unwrap_or_else(|e| panic!("{e}"));
     in_mode(&cache, Mode::Redis);
     let client = Client::new();
     client.run(&cache, Calls::default().set("k", "\"old\"").0);
