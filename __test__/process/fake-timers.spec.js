@@ -154,6 +154,18 @@ test('fault 56: a pause ends under timers that were fakes when the package was l
   expect(await runForJson(script)).toBe(true);
 });
 
+test("fault 56: the clock is a real one where Jest's fake timers were on when the package was loaded", () => {
+  jest.useFakeTimers();
+  let host;
+  jest.isolateModules(() => {
+    host = require('../../src/js/base/host');
+  });
+  const began = host.now();
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
+  expect(host.now()).toBeGreaterThan(began);
+  jest.useRealTimers();
+});
+
 test('fault 56: the time-outs of getOrCompute are real ones', async () => {
   const cache = makeCache();
   jest.useFakeTimers();
