@@ -4,7 +4,7 @@
 
 const { closeCaches, freshNamespace, makeCache } = require('./support/holdfast');
 const { computation } = require('./support/computation');
-const { startProxy } = require('./support/fault-proxy');
+const { startProxy } = require('./support/network/fault-proxy');
 const { startRedis } = require('./support/redis-server');
 const { runForJson } = require('./support/run-script');
 const { sleep, until, untilMode } = require('./support/until');

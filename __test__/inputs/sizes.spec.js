@@ -1,5 +1,5 @@
-// Input 35: getMany of a million keys. (None and duplicates are in contract/many.js; 36 is in contract/compute.js, 37
-// in contract/glob.js.)
+// Input 35: getMany of a million keys. (None and duplicates are in contract/entries/many.js; 36 is in
+// contract/computing/compute.js, 37 in contract/keys/glob.js.)
 'use strict';
 
 const { Lane } = require('../../src/js/bridge/lane');

@@ -1,4 +1,5 @@
-// Input 33: values that JSON carries in its own way, or not at all. (Input 32, odd TTLs, is in contract/ttl.js.)
+// Input 33: values that JSON carries in its own way, or not at all. (Input 32, odd TTLs, is in
+// contract/entries/ttl.js.)
 'use strict';
 
 const { closeCaches, expectCode } = require('../support/holdfast');

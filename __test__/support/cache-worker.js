@@ -1,4 +1,4 @@
-// What a worker thread of process/workers.spec.js does on request; each task resolves to what the spec is told.
+// What a worker thread of process/life/workers.spec.js does on request; each task resolves to what the spec is told.
 'use strict';
 
 const { parentPort, workerData } = require('node:worker_threads');

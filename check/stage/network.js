@@ -1,8 +1,8 @@
 // Owns the network between one process and the server: it loses, cuts, and delivers late, even the bytes of a
 // connection that its sender gave up.
 //
-// Unlike the proxy of the tests (__test__/support/fault-proxy.js), which forgets what it holds when an end hangs up: a
-// command that reaches the server after its client has long gone on is what the recovery must withstand.
+// Unlike the proxy of the tests (__test__/support/network/fault-proxy.js), which forgets what it holds when an end
+// hangs up: a command that reaches the server after its client has long gone on is what the recovery must withstand.
 'use strict';
 
 const net = require('node:net');

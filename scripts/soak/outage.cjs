@@ -1,5 +1,5 @@
 // Owns the soak of an outage of ten minutes under load; the memory of the process must not grow with it. The clock runs
-// faster: see support/clock.c.
+// faster: see support/machine/clock.c.
 'use strict';
 
 const { createCache } = require('holdfast');

@@ -9,7 +9,7 @@ import { bin, root } from '../command.mjs';
 
 const require = createRequire(import.meta.url);
 const { startRedis } = require('../../__test__/support/redis-server');
-const { makeMachine } = require('../../__test__/support/machine');
+const { makeMachine } = require('../../__test__/support/machine/machine');
 const { startScript } = require('../../__test__/support/run-script');
 
 const usage = `npm run test:soak [-- --only NAME]...
@@ -23,8 +23,8 @@ const usage = `npm run test:soak [-- --only NAME]...
 
 const parts = {
   terminations: () =>
-    jest(['process/workers', '-t', 'fault 38: threads ended'], { HOLDFAST_TEST_TERMINATIONS: '1000' }),
-  paused: () => jest(['process/time', '-t', 'fault 43'], { HOLDFAST_TEST_STOPPED_MS: '60000' }),
+    jest(['process/life/workers', '-t', 'fault 38: threads ended'], { HOLDFAST_TEST_TERMINATIONS: '1000' }),
+  paused: () => jest(['process/time/time', '-t', 'fault 43'], { HOLDFAST_TEST_STOPPED_MS: '60000' }),
 
   many: () =>
     child(

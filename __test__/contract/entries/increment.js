@@ -1,0 +1,101 @@
+// Contract: increment.
+'use strict';
+
+const { expectCode } = require('../../support/holdfast');
+
+module.exports = function increment(mode) {
+  let cache;
+  beforeEach(async () => {
+    cache = await mode.cache();
+  });
+
+  test('a counter begins at nothing and adds 1', async () => {
+    expect(await cache.increment('n')).toBe(1);
+    expect(await cache.increment('n')).toBe(2);
+    expect(await cache.increment('n', undefined, undefined)).toBe(3);
+    expect(await cache.get('n')).toBe(3);
+  });
+
+  test('the amount may be any safe integer', async () => {
+    expect(await cache.increment('n', 10)).toBe(10);
+    expect(await cache.increment('n', -25)).toBe(-15);
+    expect(await cache.increment('n', 0)).toBe(-15);
+    expect(await cache.increment('big', Number.MAX_SAFE_INTEGER)).toBe(Number.MAX_SAFE_INTEGER);
+    expect(await cache.increment('small', Number.MIN_SAFE_INTEGER)).toBe(Number.MIN_SAFE_INTEGER);
+  });
+
+  test('a number that was set can be counted on', async () => {
+    await cache.set('n', 41);
+    expect(await cache.increment('n')).toBe(42);
+  });
+
+  test('counts made at once are all counted', async () => {
+    const sums = await Promise.all(Array.from({ length: 500 }, () => cache.increment('n')));
+    expect(sums.sort((a, b) => a - b)).toEqual(Array.from({ length: 500 }, (_, i) => i + 1));
+  });
+
+  test('a counter has no expiry unless told', async () => {
+    await cache.increment('n');
+    expect(await cache.ttl('n')).toBe(Infinity);
+    await cache.increment('m', 1, { ttl: Infinity });
+    expect(await cache.ttl('m')).toBe(Infinity);
+  });
+
+  test('the ttl applies when the counter is created, not later', async () => {
+    await cache.increment('n', 1, { ttl: 1_000 });
+    await cache.increment('n', 1, { ttl: 50_000 });
+    const left = await cache.ttl('n');
+    expect(left).toBeLessThanOrEqual(1_000);
+    expect(left).toBeGreaterThan(900);
+    await cache.increment('eternal');
+    await cache.increment('eternal', 1, { ttl: 10 });
+    expect(await cache.ttl('eternal')).toBe(Infinity);
+  });
+
+  test('counting keeps the expiry of the entry', async () => {
+    await cache.set('n', 1, 1_000);
+    await cache.increment('n');
+    expect(await cache.ttl('n')).toBeLessThanOrEqual(1_000);
+  });
+
+  test('what is no integer is not counted on, and stays', async () => {
+    for (const value of ['text', '5', 1.5, 1e30, { n: 1 }, [1], true, null, '']) {
+      await cache.set('k', value);
+      await expectCode(() => cache.increment('k'), 'ERR_NOT_AN_INTEGER');
+      expect(await cache.get('k')).toEqual(value);
+    }
+  });
+
+  test('a sum that no number of JavaScript holds exactly is refused, and the counter stays', async () => {
+    for (const sign of [1, -1]) {
+      const limit = sign * Number.MAX_SAFE_INTEGER;
+      await cache.set('n', limit - sign);
+      expect(await cache.increment('n', sign)).toBe(limit);
+      await expectCode(() => cache.increment('n', sign), 'ERR_UNSAFE_INTEGER');
+      await expectCode(() => cache.increment('n', limit), 'ERR_UNSAFE_INTEGER');
+      expect(await cache.get('n')).toBe(limit);
+      expect(await cache.increment('n', -sign)).toBe(limit - sign);
+    }
+  });
+
+  test('a sum that is refused takes nothing from what is written behind it', async () => {
+    await cache.set('n', Number.MAX_SAFE_INTEGER);
+    await Promise.all([expectCode(() => cache.increment('n', 1_000), 'ERR_UNSAFE_INTEGER'), cache.set('n', 5)]);
+    expect(await cache.increment('n', 1)).toBe(6);
+  });
+
+  test('refused sums that are under way together leave the counter and its expiry as they were', async () => {
+    await cache.increment('n', Number.MAX_SAFE_INTEGER, { ttl: 1_000 });
+    const results = await Promise.allSettled(Array.from({ length: 100 }, (_, i) => cache.increment('n', i + 1)));
+    expect(results.map(({ reason }) => reason?.code)).toEqual(Array(100).fill('ERR_UNSAFE_INTEGER'));
+    expect(await cache.increment('n', 0)).toBe(Number.MAX_SAFE_INTEGER);
+    expect(await cache.ttl('n')).toBeLessThanOrEqual(1_000);
+  });
+
+  test('what is no amount is refused', async () => {
+    for (const amount of [1.5, NaN, Infinity, '1', 1n, null, {}, 2 ** 53]) {
+      await expectCode(() => cache.increment('n', amount), 'ERR_INVALID_AMOUNT');
+    }
+    expect(await cache.exists('n')).toBe(false);
+  });
+};

@@ -1,0 +1,153 @@
+// Addresses of servers that are no single Redis: nodes of a cluster, which are not supported yet, and Sentinels. Memory
+// mode, and the reason.
+'use strict';
+
+const { spawn } = require('node:child_process');
+const fs = require('node:fs');
+const os = require('node:os');
+const path = require('node:path');
+const { closeCaches, makeCache, watch } = require('../../support/holdfast');
+const { startProxy } = require('../../support/network/fault-proxy');
+const { freePort, startRedis } = require('../../support/redis-server');
+const { until, untilMode } = require('../../support/until');
+
+const running = [];
+afterEach(async () => {
+  await closeCaches();
+  await Promise.all(running.splice(0).map((each) => each.stop()));
+});
+
+async function redis(options) {
+  const server = await startRedis(options);
+  running.push(server);
+  return server;
+}
+
+/** A cluster of one node, which has all slots or none. */
+async function node({ slots = true, config = [], ...options } = {}) {
+  const server = await redis({ ...options, config: ['cluster-enabled yes', ...config] });
+  if (slots) {
+    await server.cli('cluster', 'addslotsrange', '0', '16383');
+    await until(async () => (await server.cli('cluster', 'info')).startsWith('cluster_state:ok'));
+  }
+  return server;
+}
+
+async function expectRefused(url, kind, words) {
+  const cache = makeCache({ url, namespace: 'n', timeoutMs: 250 });
+  const { events, count } = watch(cache);
+  await cache.set('k', 1);
+  await until(() => cache.health().lastError?.kind === kind, `an error of the kind ${kind}`);
+  await until(() => count('fallback') > 0, 'fallback');
+  expect(cache.getMode()).toBe('memory');
+  expect(cache.health()).toMatchObject({ status: 'degraded', lastError: { message: expect.stringMatching(words) } });
+  expect(cache.health().lastError.message).not.toMatch(/ACL/);
+  expect(events.map(([name]) => name)).not.toContain('ready');
+  // It works all the same.
+  await cache.set('k', 2);
+  expect(await cache.get('k')).toBe(2);
+  expect(await cache.delPattern('k*')).toBe(1);
+  expect(await cache.clear()).toBe(0);
+  expect(await cache.get('k')).toBeNull();
+  expect((await cache.getStats()).errors[kind]).toBeGreaterThan(0);
+  return cache;
+}
+
+describe('a server in cluster mode', () => {
+  test.each([
+    ['says so in HELLO', {}],
+    ['says so in INFO, to a client of RESP2', { config: ['rename-command HELLO ""'] }],
+    ['says so in HELLO, where INFO is denied', { acl: ['user default on nopass ~* &* +@all -info'] }],
+    ['says so only by what it refuses', { config: ['rename-command HELLO ""', 'rename-command INFO ""'] }],
+    [
+      'has no slots, and says nothing else',
+      { slots: false, config: ['rename-command HELLO ""', 'rename-command INFO ""'] },
+    ],
+    [
+      'says so only by what it refuses, and knows no MGET',
+      { config: ['rename-command HELLO ""', 'rename-command INFO ""', 'rename-command MGET ""'] },
+    ],
+  ])('%s: memory mode with the reason, and nothing is written there', async (_, options) => {
+    const server = await node(options);
+    await expectRefused(server.url(), 'cluster', /cluster mode/);
+    expect(await server.cli('dbsize')).toBe('0');
+  });
+
+  test('a database number does not hide it', async () => {
+    const server = await node();
+    await expectRefused(server.url({ db: '3' }), 'cluster', /cluster mode/);
+  });
+
+  test('once the address is that of a single server, it is used without a restart', async () => {
+    const server = await node();
+    const cache = await expectRefused(server.url(), 'cluster', /cluster mode/);
+    const { port } = server;
+    await server.stop();
+    await redis({ port });
+    await untilMode(cache, 'redis');
+    await cache.set('k', 3);
+    expect(await cache.get('k')).toBe(3);
+    expect(cache.health()).toMatchObject({ status: 'ok', lastError: null });
+  });
+});
+
+const REDIRECTS = [
+  'MOVED 3999 127.0.0.1:1',
+  'ASK 3999 127.0.0.1:1',
+  "CROSSSLOT Keys in request don't hash to the same slot",
+  'CLUSTERDOWN The cluster is down',
+  'TRYAGAIN Multiple keys request during rehashing of slot',
+];
+/** Calls, and how many replies of Redis each waits for. */
+const CALLS = [
+  ['get', 1, (cache) => cache.get('k')],
+  ['set', 1, (cache) => cache.set('k', 'new')],
+  ['del', 1, (cache) => cache.del('k')],
+  ['increment', 1, (cache) => cache.increment('n')],
+  ['increment with a ttl', 4, (cache) => cache.increment('n', 1, { ttl: 5 })],
+  ['exists', 2, (cache) => cache.exists('k')],
+  ['ttl', 2, (cache) => cache.ttl('k')],
+  ['expire', 1, (cache) => cache.expire('k', 5)],
+  ['getOrCompute', 1, (cache) => cache.getOrCompute('c', () => 'computed')],
+  ['delPattern', 1, (cache) => cache.delPattern('k*')],
+  ['clear', 1, (cache) => cache.clear()],
+];
+
+test.each(REDIRECTS)('%s in place of a reply is an outage of the kind cluster, whatever was called', async (error) => {
+  const server = await redis();
+  const proxy = await startProxy(server);
+  running.push(proxy);
+  for (const [name, replies, call] of CALLS) {
+    const cache = makeCache({ url: proxy.url(), nearCache: false });
+    const { events, count } = watch(cache);
+    await untilMode(cache, 'redis');
+    // The number at the end of a pipeline is what any server gives back.
+    const mark = (bytes) => /(\$\d+\r\n\d{10,20}\r\n)?$/.exec(bytes.toString('latin1'))[0];
+    proxy.inject({ rewriteOnce: (bytes) => Buffer.from(`-${error}\r\n`.repeat(replies) + mark(bytes)) });
+    await call(cache);
+    await until(() => count('fallback') > 0, `${name} meets ${error}`);
+    const [, { kind }] = events.find(([event]) => event === 'fallback');
+    expect([name, kind]).toEqual([name, 'cluster']);
+    await closeCaches();
+  }
+});
+
+test('a Sentinel says so, and is no server', async () => {
+  const port = await freePort('127.0.0.1');
+  const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'holdfast-sentinel-'));
+  const file = path.join(dir, 'sentinel.conf');
+  fs.writeFileSync(file, `port ${port}\nbind 127.0.0.1\ndir ${dir}\n`);
+  const sentinel = spawn('redis-server', [file, '--sentinel'], { stdio: 'ignore' });
+  const ended = new Promise((resolve) => sentinel.once('exit', resolve));
+  running.push({
+    async stop() {
+      sentinel.kill('SIGKILL');
+      await ended;
+      fs.rmSync(dir, { recursive: true });
+    },
+  });
+  for (const db of ['', '2']) {
+    await expectRefused(`redis://127.0.0.1:${port}/${db}`, 'sentinel', /Sentinel/);
+    await closeCaches();
+  }
+});

@@ -1,0 +1,116 @@
+// Process 40 to 42: close of the default cache, forked processes, and an event loop that is blocked.
+'use strict';
+
+const { startRedis } = require('../../support/redis-server');
+const { runForJson, startScript } = require('../../support/run-script');
+
+let server;
+beforeAll(async () => {
+  server = await startRedis();
+});
+afterAll(() => server.stop());
+
+test.each(['', 'redis'])(
+  'fault 40: the default cache closes once, settles its calls first, then rejects (%j)',
+  async (kind) => {
+    const script = `
+    const { set, get, close, createCache } = require('holdfast');
+    (async () => {
+      const order = [];
+      const calls = Array.from({ length: 100 }, (_, i) => set('k' + i, i).then(() => order.push(i)));
+      await Promise.all([...calls, close().then(() => order.push('closed')), close()]);
+      const later = await get('k').catch((error) => error.code);
+      const other = createCache({ namespace: 'other' });
+      await other.set('k', 'alive');
+      console.log(JSON.stringify([order.length, order.at(-1), later, await other.get('k')]));
+    })();`;
+    const env = { REDIS_URL: kind && server.url() };
+    expect(await runForJson(script, { env })).toEqual([101, 'closed', 'ERR_CLOSED', 'alive']);
+  },
+);
+
+const FORKED = `
+  const { set, get, increment, getMode } = require('holdfast');
+  const ready = async () => { while (getMode() !== 'redis') await new Promise((resolve) => setTimeout(resolve, 5)); };
+  const tell = async () => {
+    await ready();
+    await set('from:' + process.pid, process.pid);
+    await increment('forks');
+    process.send({ pid: process.pid });
+    process.once('message', async (pids) => {
+      const seen = [];
+      for (const pid of pids) seen.push(await get('from:' + pid));
+      process.send({ seen }, () => process.disconnect());
+    });
+  };
+  const lead = (children) => {
+    const pids = [];
+    const answers = [];
+    for (const child of children) {
+      child.on('message', ({ pid, seen }) => {
+        if (pid && pids.push(pid) === children.length) {
+          console.log('all ready');
+          process.stdout.write(JSON.stringify(pids) + '\\n');
+          process.once('SIGUSR2', () => children.forEach((each) => each.send(pids)));
+        }
+        if (seen && answers.push(seen) === children.length) console.log('answers ' + JSON.stringify(answers));
+      });
+    }
+  };
+`;
+
+const FORKS = {
+  'child_process.fork': `${FORKED}
+    const { fork } = require('node:child_process');
+    if (process.send) tell();
+    else ready().then(() => lead([1, 2, 3].map(() => fork(__filename))));`,
+  cluster: `${FORKED}
+    const cluster = require('node:cluster');
+    if (cluster.isWorker) tell();
+    else ready().then(() => lead([1, 2, 3].map(() => cluster.fork().process)));`,
+};
+
+test.each(Object.keys(FORKS))('fault 41: processes of %s have their own connections and share Redis', async (kind) => {
+  await server.cli('flushall');
+  const script = startScript(FORKS[kind], { env: { REDIS_URL: server.url(), HOLDFAST_TIMEOUT_MS: '5000' } });
+  await script.says(']\n');
+  const clients = await server.cli('client', 'list', 'type', 'normal');
+  expect(clients.split('\n').filter((line) => / addr=127/.test(line))).toHaveLength(4);
+  const pids = JSON.parse(script.stdout.split('\n')[1]);
+  script.kill('SIGUSR2');
+  const result = await script.result;
+  expect(result).toMatchObject({ code: 0, hung: false });
+  expect(JSON.parse(result.stdout.split('answers ')[1])).toEqual([pids, pids, pids]);
+  expect(await server.cli('get', 'forks')).toBe('3');
+});
+
+test('fault 42: an event loop blocked for 5 seconds declares no outage, and answers come after it', async () => {
+  const script = `
+    const { createCache } = require('holdfast');
+    const events = [];
+    const cache = createCache({ namespace: 'blocked' });
+    for (const name of ['ready', 'fallback', 'recovered', 'error']) cache.on(name, () => events.push(name));
+    (async () => {
+      while (cache.getMode() !== 'redis') await new Promise((resolve) => setTimeout(resolve, 5));
+      await cache.set('k', 'before');
+      const calls = [cache.get('k'), cache.set('during', 1), cache.get('k')];
+      await new Promise(setImmediate); // the calls have been handed over
+      const asked = cache.get('k'); // this one is not yet
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5_000);
+      const answers = await Promise.all([...calls, asked]);
+      const { hits, errors, redis } = await cache.getStats();
+      console.log(JSON.stringify({
+        answers: answers.map((each) => each ?? null), events, mode: cache.getMode(), errors,
+        reconnects: redis.reconnects, memoryHits: hits.memory,
+      }));
+    })();`;
+  // Patient with a busy machine, and far less than the loop is blocked for.
+  expect(await runForJson(script, { env: { REDIS_URL: server.url(), HOLDFAST_TIMEOUT_MS: '1500' } })).toEqual({
+    answers: ['before', null, 'before', 'before'],
+    events: ['ready'],
+    mode: 'redis',
+    errors: {},
+    reconnects: 0,
+    memoryHits: 0,
+  });
+});
