@@ -1,7 +1,8 @@
-// Input 34: bytes at our keys that are no JSON. A miss and a counted decodeError for that key alone.
+// Inputs 27 and 34: what somebody else stores at our keys: bytes that are no JSON, or another type. A miss for that key
+// alone; bytes count as a decodeError.
 'use strict';
 
-const { closeCaches, makeCache } = require('../support/holdfast');
+const { closeCaches, expectCode, makeCache } = require('../support/holdfast');
 const { startRedis } = require('../support/redis-server');
 const { untilMode } = require('../support/until');
 
@@ -94,4 +95,36 @@ test('fault 34: large numbers and repeated names are read as JSON.parse reads th
   const text = '{"a":1,"a":2,"big":123456789012345678901234567890,"huge":1e999}';
   await server.setBytes('odd', text);
   expect(await cache.get('odd')).toEqual(JSON.parse(text));
+});
+
+describe('another type at a key', () => {
+  beforeEach(async () => {
+    await server.cli('hset', 'foreign', 'field', 'value');
+  });
+
+  test('fault 27: get is a miss and never deletes the key', async () => {
+    await cache.set('mine', 1);
+    expect(await cache.get('foreign')).toBeNull();
+    expect(await cache.getMany(['mine', 'foreign', 'mine'])).toEqual([1, null, 1]);
+    expect(await Promise.all([cache.get('mine'), cache.get('foreign')])).toEqual([1, null]);
+    expect(await server.cli('hget', 'foreign', 'field')).toBe('value');
+    expect((await cache.getStats()).misses).toBe(3);
+    expect(cache.getMode()).toBe('redis');
+  });
+
+  test('fault 27: exists and ttl see it', async () => {
+    expect(await cache.exists('foreign')).toBe(true);
+    expect(await cache.ttl('foreign')).toBe(Infinity);
+  });
+
+  test('fault 27: increment rejects and leaves it', async () => {
+    await expectCode(() => cache.increment('foreign'), 'ERR_NOT_AN_INTEGER');
+    await expectCode(() => cache.increment('foreign', 1, { ttl: 10 }), 'ERR_NOT_AN_INTEGER');
+    expect(await server.cli('hget', 'foreign', 'field')).toBe('value');
+    expect(cache.getMode()).toBe('redis');
+  });
+
+  test('fault 27: getOrCompute computes', async () => {
+    expect(await cache.getOrCompute('foreign', () => 'computed')).toBe('computed');
+  });
 });

@@ -1,4 +1,4 @@
-// Process 40 to 42: close of the default cache, forked processes, and an event loop that is blocked.
+// Process 40 and 41: close of the default cache, and forked processes.
 'use strict';
 
 const { startRedis } = require('../../support/redis-server');
@@ -82,35 +82,4 @@ test.each(Object.keys(FORKS))('fault 41: processes of %s have their own connecti
   expect(result).toMatchObject({ code: 0, hung: false });
   expect(JSON.parse(result.stdout.split('answers ')[1])).toEqual([pids, pids, pids]);
   expect(await server.cli('get', 'forks')).toBe('3');
-});
-
-test('fault 42: an event loop blocked for 5 seconds declares no outage, and answers come after it', async () => {
-  const script = `
-    const { createCache } = require('holdfast');
-    const events = [];
-    const cache = createCache({ namespace: 'blocked' });
-    for (const name of ['ready', 'fallback', 'recovered', 'error']) cache.on(name, () => events.push(name));
-    (async () => {
-      while (cache.getMode() !== 'redis') await new Promise((resolve) => setTimeout(resolve, 5));
-      await cache.set('k', 'before');
-      const calls = [cache.get('k'), cache.set('during', 1), cache.get('k')];
-      await new Promise(setImmediate); // the calls have been handed over
-      const asked = cache.get('k'); // this one is not yet
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5_000);
-      const answers = await Promise.all([...calls, asked]);
-      const { hits, errors, redis } = await cache.getStats();
-      console.log(JSON.stringify({
-        answers: answers.map((each) => each ?? null), events, mode: cache.getMode(), errors,
-        reconnects: redis.reconnects, memoryHits: hits.memory,
-      }));
-    })();`;
-  // Patient with a busy machine, and far less than the loop is blocked for.
-  expect(await runForJson(script, { env: { REDIS_URL: server.url(), HOLDFAST_TIMEOUT_MS: '1500' } })).toEqual({
-    answers: ['before', null, 'before', 'before'],
-    events: ['ready'],
-    mode: 'redis',
-    errors: {},
-    reconnects: 0,
-    memoryHits: 0,
-  });
 });

@@ -1,4 +1,5 @@
-// What `npm pack` puts into the package: all that users need, and nothing else.
+// What the package promises is there: the files that `npm pack` takes, all that users need and nothing else; and the
+// kinds and codes of errors that the types name, which the engine has and docs/troubleshooting.md explains.
 'use strict';
 
 const { execFileSync } = require('node:child_process');
@@ -34,3 +35,29 @@ test('all that package.json points at is in the package', () => {
   expect([`./${manifest.main}`, `./${manifest.types}`]).toEqual([main, types]);
   for (const file of [main, types]) expect(fs.existsSync(path.join(ROOT, file))).toBe(true);
 });
+
+const read = (...parts) => fs.readFileSync(path.join(ROOT, ...parts), 'utf8');
+
+const union = /export type ErrorKind =(.+?);\n\n/s.exec(read('index.d.ts'))[1];
+const KINDS = [...union.matchAll(/'(\w+)'/g)].map(([, kind]) => kind);
+
+test('the engine has the kinds that the types name, and no others', () => {
+  const names = [...read('src', 'engine', 'base', 'error.rs').matchAll(/Self::\w+ => "(\w+)"/g)].map(
+    ([, name]) => name,
+  );
+  expect([...names].sort()).toEqual([...KINDS].sort());
+});
+
+test.each(KINDS)('docs/troubleshooting.md says what %s means, and what to do', (kind) => {
+  const page = read('docs', 'troubleshooting.md');
+  const row = new RegExp(`^\\| \`${kind}\` \\| .+ \\| .+ \\|$`, 'm');
+  const symptom = new RegExp(`^\\*\\*… \`errors\\.${kind}\` grows`, 'm');
+  expect(row.test(page) || symptom.test(page)).toBe(true);
+});
+
+test.each([...read('index.d.ts').matchAll(/^ {2}\| '(ERR_\w+)'/gm)].map(([, code]) => code))(
+  'docs/troubleshooting.md says what to do about %s',
+  (code) => {
+    expect(read('docs', 'troubleshooting.md')).toContain(`\`${code}\``);
+  },
+);
