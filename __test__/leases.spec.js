@@ -1,7 +1,8 @@
 // getOrCompute across processes: one computation, whoever dies, whoever deletes.
 'use strict';
 
-const { closeCaches, freshNamespace, makeCache, recorder } = require('./support/holdfast');
+const { computation } = require('./support/computation');
+const { closeCaches, freshNamespace, openCache, recorder } = require('./support/holdfast');
 const { startRedis } = require('./support/redis-server');
 const { runForJson } = require('./support/run-script');
 const { until, untilRenewed } = require('./support/until');
@@ -18,24 +19,7 @@ beforeAll(async () => {
 afterEach(() => closeCaches());
 afterAll(() => server.stop());
 
-async function connected(options) {
-  const cache = makeCache({ url: server.url(), namespace, ...options });
-  await until(() => cache.getMode() === 'redis', 'redis mode');
-  return cache;
-}
-
-/** A function that runs until it is told to end. */
-function held(value) {
-  let release;
-  const released = new Promise((resolve) => {
-    release = resolve;
-  });
-  const fn = jest.fn(async () => {
-    await released;
-    return value;
-  });
-  return { fn, release, begun: () => until(() => fn.mock.calls.length > 0, 'the function runs') };
-}
+const connected = (options) => openCache({ url: server.url(), namespace, ...options });
 
 // Several processes ask for one key; what ran is counted in Redis by a client of its own.
 const STAMPEDE = `
@@ -109,34 +93,28 @@ function elsewhere() {
 
 test('another process gets the value of this one', async () => {
   const cache = await connected();
-  const { fn, release, begun } = held('here');
-  const here = cache.getOrCompute('k', fn);
-  await begun();
+  const held = computation();
+  const here = cache.getOrCompute('k', held.fn);
+  await held.begun();
   const there = elsewhere();
   await until(
     async () => Number(await server.cli('client', 'list').then((list) => list.match(/name=holdfast/g).length)) > 1,
     'both',
   );
-  release();
+  held.open('here');
   expect(await here).toBe('here');
   expect(await there).toEqual({ value: 'here', runs: 0 });
 });
 
 test('what throws here is computed there', async () => {
   const cache = await connected();
-  let fail;
-  const here = cache.getOrCompute(
-    'k',
-    () =>
-      new Promise((_, reject) => {
-        fail = reject;
-      }),
-  );
+  const held = computation();
+  const here = cache.getOrCompute('k', held.fn);
   const rejected = expect(here).rejects.toThrow('on purpose');
-  await until(() => fail, 'the function runs');
+  await held.begun();
   const there = elsewhere();
   await until(async () => (await server.cli('client', 'list')).match(/name=holdfast/g).length > 1, 'both');
-  fail(new Error('on purpose'));
+  held.fail(new Error('on purpose'));
   await rejected;
   expect(await there).toEqual({ value: 'elsewhere', runs: 1 });
 });
@@ -147,26 +125,26 @@ test.each([
   ['FLUSHALL', () => server.cli('flushall'), null],
 ])('%s by another client during the computation: the result is returned and not stored', async (_, write, left) => {
   const cache = await connected();
-  const { fn, release, begun } = held('computed before');
-  const result = cache.getOrCompute('k', fn);
-  await begun();
+  const held = computation();
+  const result = cache.getOrCompute('k', held.fn);
+  await held.begun();
   await write(`${namespace}:k`);
-  release();
+  held.open('computed before');
   expect(await result).toBe('computed before');
   await until(async () => (await cache.get('k')) === left, 'what the other client left');
 });
 
 test('while it is computed the key is not there', async () => {
   const cache = await connected();
-  const { fn, release, begun } = held(1);
-  const result = cache.getOrCompute('k', fn, 60);
-  await begun();
+  const held = computation();
+  const result = cache.getOrCompute('k', held.fn, 60);
+  await held.begun();
   expect(await cache.get('k')).toBeNull();
   expect(await cache.getMany(['k', 'k'])).toEqual([null, null]);
   expect(await cache.exists('k')).toBe(false);
   expect(await cache.ttl('k')).toBeNull();
   expect((await cache.getStats()).decodeErrors).toBe(0);
-  release();
+  held.open(1);
   expect(await result).toBe(1);
   expect(await cache.exists('k')).toBe(true);
   expect(await cache.ttl('k')).toBeGreaterThan(50);
@@ -178,38 +156,38 @@ test.each([
   ['a deleted key', (cache) => cache.del('k')],
 ])('%s ends a computation, and nobody waits for it any more', async (_, write) => {
   const [one, two] = [await connected(), await connected({ url: `unix:${server.socket}` })];
-  const { fn, release, begun } = held('old');
+  const held = computation();
   const options = { tags: ['t'], hardTimeout: 20 };
-  const old = one.getOrCompute('k', fn, options);
-  await begun();
+  const old = one.getOrCompute('k', held.fn, options);
+  await held.begun();
   // Longer than anyone waits: its own end does not come in time.
   await server.cli('pexpire', `${namespace}:k`, '60000');
   await write(one);
   const made = await Promise.all([one, two].map((cache) => cache.getOrCompute('k', () => 'new', options)));
   expect(made).toEqual(['new', 'new']);
-  release();
+  held.open('old');
   expect(await old).toBe('old');
   expect(await one.get('k')).toBe('new');
 });
 
 test('a lease is renewed while the function runs', async () => {
   const cache = await connected();
-  const { fn, release, begun } = held('slow');
-  const result = cache.getOrCompute('k', fn);
-  await begun();
+  const held = computation();
+  const result = cache.getOrCompute('k', held.fn);
+  await held.begun();
   await untilRenewed(() => server.cli('pttl', `${namespace}:k`));
-  release();
+  held.open('slow');
   expect(await result).toBe('slow');
   expect(await cache.get('k')).toBe('slow');
 });
 
 test('a server that forgets its scripts is taught them again', async () => {
   const cache = await connected();
-  const { fn, release, begun } = held('kept');
-  const result = cache.getOrCompute('k', fn);
-  await begun();
+  const held = computation();
+  const result = cache.getOrCompute('k', held.fn);
+  await held.begun();
   await server.cli('script', 'flush');
-  release();
+  held.open('kept');
   expect(await result).toBe('kept');
   await until(async () => (await server.cli('get', `${namespace}:k`)) === '"kept"', 'the value in Redis');
   await server.cli('script', 'flush');
@@ -232,11 +210,11 @@ test('a call of many that waits for its leases waits no longer than hardTimeout,
 
 test('with lock: false nothing is put at the key', async () => {
   const cache = await connected();
-  const { fn, release, begun } = held(1);
-  const result = cache.getOrCompute('k', fn, { lock: false });
-  await begun();
+  const held = computation();
+  const result = cache.getOrCompute('k', held.fn, { lock: false });
+  await held.begun();
   expect(await server.cli('exists', `${namespace}:k`)).toBe('0');
-  release();
+  held.open(1);
   expect(await result).toBe(1);
   expect(await cache.get('k')).toBe(1);
 });
@@ -244,8 +222,7 @@ test('with lock: false nothing is put at the key', async () => {
 test('where scripts are denied it computes per process, and that is said', async () => {
   const denied = await startRedis({ acl: ['user plain on >pass ~* &* +@all -@scripting'] });
   const logger = recorder();
-  const cache = makeCache({ url: denied.url({ user: 'plain', password: 'pass' }), logger });
-  await until(() => cache.getMode() === 'redis', 'redis mode');
+  const cache = await openCache({ url: denied.url({ user: 'plain', password: 'pass' }), logger });
   const fn = jest.fn(async () => 'value');
   expect(await Promise.all([1, 2, 3].map(() => cache.getOrCompute('k', fn)))).toEqual(['value', 'value', 'value']);
   expect(fn).toHaveBeenCalledTimes(1);

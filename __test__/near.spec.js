@@ -1,7 +1,7 @@
 // The near cache and hot values through the public functions, on a real Redis and several processes.
 'use strict';
 
-const { closeCaches, freshNamespace, makeCache } = require('./support/holdfast');
+const { closeCaches, freshNamespace, makeCache, openCache } = require('./support/holdfast');
 const { startRedis } = require('./support/redis-server');
 const { runForJson } = require('./support/run-script');
 const { sleep, until } = require('./support/until');
@@ -13,11 +13,7 @@ beforeAll(async () => {
 afterEach(() => closeCaches());
 afterAll(() => server.stop());
 
-async function connected(options) {
-  const cache = makeCache({ url: server.url(), ...options });
-  await until(() => cache.getMode() === 'redis', 'redis mode');
-  return cache;
-}
+const connected = (options) => openCache({ url: server.url(), ...options });
 
 /** Reads until the value is hot: from Redis, from the near cache, and from JavaScript. */
 async function heat(cache, key) {

@@ -2,11 +2,11 @@
 // function, whoever dies, whoever writes.
 'use strict';
 
-const { closeCaches, freshNamespace, makeCache } = require('./support/holdfast');
+const { closeCaches, freshNamespace, openCache } = require('./support/holdfast');
 const { computation } = require('./support/computation');
 const { startRedis } = require('./support/redis-server');
 const { runForJson, startScript } = require('./support/run-script');
-const { until, untilMode, untilRenewed } = require('./support/until');
+const { until, untilRenewed } = require('./support/until');
 
 let server;
 let namespace;
@@ -23,11 +23,7 @@ afterAll(() => server.stop());
  * An instance: caches of one URL share a connection and their computations, so another way to the server is another
  * instance.
  */
-async function instance(url, options) {
-  const cache = makeCache({ url, namespace, ...options });
-  await untilMode(cache, 'redis');
-  return cache;
-}
+const instance = (url, options) => openCache({ url, namespace, ...options });
 const here = () => instance(server.url());
 const there = () => instance(`unix:${server.socket}`);
 

@@ -2,7 +2,7 @@
 // older comes back.
 'use strict';
 
-const { closeCaches, freshNamespace, makeCache } = require('./support/holdfast');
+const { closeCaches, freshNamespace, openCache } = require('./support/holdfast');
 const { computation } = require('./support/computation');
 const { startProxy } = require('./support/network/fault-proxy');
 const { startRedis } = require('./support/redis-server');
@@ -23,11 +23,7 @@ afterAll(() => server.stop());
 /**
  * An instance: caches of one URL share a connection and a near cache, so another way to the server is another instance.
  */
-async function instance(url, options) {
-  const cache = makeCache({ url, namespace, ...options });
-  await untilMode(cache, 'redis');
-  return cache;
-}
+const instance = (url, options) => openCache({ url, namespace, ...options });
 const here = (options) => instance(server.url(), options);
 const there = (options) => instance(`unix:${server.socket}`, options);
 

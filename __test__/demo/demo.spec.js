@@ -4,8 +4,8 @@
 
 const { spawn } = require('node:child_process');
 const fs = require('node:fs');
-const os = require('node:os');
 const path = require('node:path');
+const { makeFolder } = require('../support/folder');
 const { ROOT } = require('../support/holdfast');
 const { startRedis } = require('../support/redis-server');
 const { cleanEnv } = require('../support/run-script');
@@ -17,16 +17,16 @@ const ROWS = 200_000;
 /** Against a hang only; the first run may install and generate. */
 const BOUND_MS = 300_000;
 
-let dir;
+let folder;
 const running = new Set();
 
 beforeAll(() => {
-  dir = fs.mkdtempSync(path.join(os.tmpdir(), 'holdfast-demo-'));
+  folder = makeFolder('demo');
 });
 
 afterAll(() => {
   for (const child of running) child.kill('SIGKILL');
-  fs.rmSync(dir, { recursive: true, force: true });
+  folder.remove();
 });
 
 function start(script, args, env = {}) {
@@ -54,7 +54,7 @@ function start(script, args, env = {}) {
 
 /** Runs the demo to its end; resolves to its figures and what it printed. */
 async function run(script, env) {
-  const file = path.join(dir, `figures-${running.size}-${Date.now()}.json`);
+  const file = path.join(folder.dir, `figures-${running.size}-${Date.now()}.json`);
   const child = start(script, ['--json', file], env);
   const code = await child.ended;
   if (code !== 0) throw new Error(`the demo ended with ${code}:\n${child.output}`);
@@ -163,7 +163,7 @@ describe('the demo left running, without any Redis', () => {
   let urls;
 
   beforeAll(async () => {
-    const bin = path.join(dir, 'bin');
+    const bin = path.join(folder.dir, 'bin');
     fs.mkdirSync(bin);
     demo = start(DEMO, ['--serve'], { PATH: bin });
     await until(() => demo.output.includes('Ctrl-C ends it') || demo.exitCode !== null, 'the demo serves', BOUND_MS);

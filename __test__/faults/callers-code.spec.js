@@ -2,7 +2,7 @@
 // in silence.
 'use strict';
 
-const { closeCaches, expectCode, makeCache, recorder, stateOf } = require('../support/holdfast');
+const { closeCaches, expectCode, makeCache, openCache, recorder, stateOf } = require('../support/holdfast');
 const { MODES } = require('../support/modes');
 const { startRedis } = require('../support/redis-server');
 const { startScript } = require('../support/run-script');
@@ -42,8 +42,7 @@ function block(ms) {
 
 test.each(LOGGERS)('fault 58: a logger that %s keeps no call from settling', async (_name, make, spoil) => {
   const logger = make();
-  const cache = makeCache({ url: server.url(), logger, timeoutMs: 250 });
-  await untilMode(cache, 'redis');
+  const cache = await openCache({ url: server.url(), logger, timeoutMs: 250 });
   spoil(logger);
   const told = jest.spyOn(process, 'emitWarning').mockImplementation(() => {});
   await server.kill('SIGSTOP');

@@ -1,9 +1,8 @@
 // Values so deep that a recursive walk has no stack for them: somebody else wrote them, or a caller tries to store one.
 'use strict';
 
-const { closeCaches, expectCode, makeCache } = require('../support/holdfast');
+const { closeCaches, expectCode, makeCache, openCache } = require('../support/holdfast');
 const { startRedis } = require('../support/redis-server');
-const { untilMode } = require('../support/until');
 
 const DEPTH = 20_000;
 const TEXT = '['.repeat(DEPTH) + ']'.repeat(DEPTH);
@@ -33,8 +32,7 @@ describe.each(['copied', 'frozen'])('values that somebody else wrote, %s', (valu
   let cache;
   beforeEach(async () => {
     await server.cli('flushall');
-    cache = makeCache({ namespace: 'deep', url: server.url(), nearCache: { values } });
-    await untilMode(cache, 'redis');
+    cache = await openCache({ namespace: 'deep', url: server.url(), nearCache: { values } });
     await server.setBytes('deep:lists', TEXT);
     await server.setBytes('deep:objects', OBJECTS);
     await server.cli('set', 'deep:flat', '[1]');

@@ -2,9 +2,8 @@
 // alone; bytes count as a decodeError.
 'use strict';
 
-const { closeCaches, expectCode, makeCache } = require('../support/holdfast');
+const { closeCaches, expectCode, openCache } = require('../support/holdfast');
 const { startRedis } = require('../support/redis-server');
-const { untilMode } = require('../support/until');
 
 const NO_JSON = [
   ['two values', '1,2'],
@@ -46,8 +45,7 @@ beforeAll(async () => {
 afterAll(() => server.stop());
 beforeEach(async () => {
   await server.cli('flushall');
-  cache = makeCache({ url: server.url(), namespace: '' });
-  await untilMode(cache, 'redis');
+  cache = await openCache({ url: server.url(), namespace: '' });
 });
 afterEach(closeCaches);
 

@@ -3,9 +3,9 @@
 'use strict';
 
 const v8 = require('node:v8');
-const { closeCaches, freshNamespace, makeCache } = require('../support/holdfast');
+const { closeCaches, freshNamespace, openCache } = require('../support/holdfast');
 const { startRedis } = require('../support/redis-server');
-const { until, untilMode } = require('../support/until');
+const { until } = require('../support/until');
 
 const CODECS = ['json', 'structured', 'raw'];
 const VALUES = { json: { a: [1] }, structured: new Map([['a', 1n]]), raw: Buffer.from('abc') };
@@ -110,8 +110,7 @@ afterEach(closeCaches);
 
 async function open(codec) {
   namespace = freshNamespace();
-  cache = makeCache({ url: server.url(), namespace, codec });
-  await untilMode(cache, 'redis');
+  cache = await openCache({ url: server.url(), namespace, codec });
 }
 const put = (key, bytes) => server.setBytes(`${namespace}:${key}`, bytes);
 const decodeErrors = async () => (await cache.getStats()).decodeErrors;

@@ -3,8 +3,8 @@
 
 const { spawnSync } = require('node:child_process');
 const fs = require('node:fs');
-const os = require('node:os');
 const path = require('node:path');
+const { makeFolder } = require('../support/folder');
 const { ROOT } = require('../support/holdfast');
 
 const LIBC = process.report.getReport().header.glibcVersionRuntime ? 'gnu' : 'musl';
@@ -34,10 +34,10 @@ test('the addon allocates with mimalloc: freed entries do not hold up the event 
 });
 
 test('a library with other exports, or that needs a newer glibc or other libraries, is refused', () => {
-  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'holdfast-binary-'));
+  const folder = makeFolder('binary');
   try {
-    const source = path.join(folder, 'library.c');
-    const library = path.join(folder, `holdfast.linux-x64-${LIBC}.node`);
+    const source = path.join(folder.dir, 'library.c');
+    const library = path.join(folder.dir, `holdfast.linux-x64-${LIBC}.node`);
     fs.writeFileSync(
       source,
       `#define _GNU_SOURCE
@@ -52,6 +52,6 @@ test('a library with other exports, or that needs a newer glibc or other librari
     const glibc = LIBC === 'gnu' ? 'it needs glibc 2\\.28, the baseline is 2\\.17; ' : '';
     expect(said).toMatch(new RegExp(`is not portable: ${glibc}it needs libgcc_s\\.so\\.1; it exports leaked,`));
   } finally {
-    fs.rmSync(folder, { recursive: true });
+    folder.remove();
   }
 });

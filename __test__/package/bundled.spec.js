@@ -4,10 +4,10 @@
 
 const { spawnSync } = require('node:child_process');
 const fs = require('node:fs');
-const os = require('node:os');
 const path = require('node:path');
 const { nodeFileTrace } = require('@vercel/nft');
 const esbuild = require('esbuild');
+const { makeFolder } = require('../support/folder');
 const { ROOT } = require('../support/holdfast');
 const { cleanEnv } = require('../support/run-script');
 
@@ -35,12 +35,13 @@ const BANNER = [
   'const __dirname = dirname(__filename);',
 ].join('\n');
 
+let made;
 let folder;
 beforeEach(() => {
-  // The real path: tracers name files by it.
-  folder = fs.realpathSync(fs.mkdtempSync(path.join(os.tmpdir(), 'holdfast-bundled-')));
+  made = makeFolder('bundled');
+  folder = made.dir;
 });
-afterEach(() => fs.rmSync(folder, { recursive: true }));
+afterEach(() => made.remove());
 
 /**
  * An application with the package in its node_modules, as npm installs it from the registry, or as a link to this

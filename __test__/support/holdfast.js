@@ -7,6 +7,7 @@ const path = require('node:path');
 const ROOT = path.join(__dirname, '..', '..');
 const holdfast = require('../..');
 const { Cache } = require('../../src/js/cache/cache');
+const { untilMode } = require('./until');
 
 const open = new Set();
 
@@ -15,10 +16,10 @@ const PATIENCE_MS = 5_000;
 
 // What the functions of a cache work with, for tests that look within: callers have no way to it.
 const states = new WeakMap();
-const { open: openCache } = Cache.prototype;
+const { open: openReal } = Cache.prototype;
 let opened = null;
 Cache.prototype.open = function open() {
-  opened = openCache.call(this);
+  opened = openReal.call(this);
   return opened;
 };
 
@@ -33,6 +34,13 @@ function makeCache(options = {}) {
   const cache = holdfast.createCache({ ...defaults, ...options });
   open.add(cache);
   states.set(cache, opened);
+  return cache;
+}
+
+/** A cache of `makeCache`, once it is connected to its Redis. */
+async function openCache(options) {
+  const cache = makeCache(options);
+  await untilMode(cache, 'redis');
   return cache;
 }
 
@@ -111,6 +119,7 @@ module.exports = {
   holdfast,
   ROOT,
   makeCache,
+  openCache,
   stateOf,
   closeCaches,
   freshNamespace,

@@ -4,8 +4,8 @@
 const { spawn } = require('node:child_process');
 const fs = require('node:fs');
 const net = require('node:net');
-const os = require('node:os');
 const path = require('node:path');
+const { makeFolder } = require('./folder');
 const { until } = require('./until');
 
 // A shell stands between us and the server: when this process ends in any way, its pipe closes and the shell's watcher
@@ -31,6 +31,7 @@ const WITHOUT_TLS = /TLS support|type tls|tls-port/;
 
 class RedisServer {
   #options;
+  #folder;
   #guard = null;
   #program = PROGRAM;
   #log = '';
@@ -40,7 +41,8 @@ class RedisServer {
     this.host = options.bind ?? '127.0.0.1';
     this.password = options.password ?? null;
     this.tls = options.tls ?? null;
-    this.dir = fs.mkdtempSync(path.join(os.tmpdir(), 'holdfast-redis-'));
+    this.#folder = makeFolder('redis');
+    this.dir = this.#folder.dir;
     this.socket = path.join(this.dir, 'redis.sock');
   }
 
@@ -130,7 +132,7 @@ class RedisServer {
 
   async stop() {
     await this.#end();
-    fs.rmSync(this.dir, { recursive: true, force: true });
+    this.#folder.remove();
   }
 
   async #end() {

@@ -3,18 +3,18 @@
 
 const { spawn } = require('node:child_process');
 const fs = require('node:fs');
-const os = require('node:os');
 const path = require('node:path');
+const { makeFolder } = require('./folder');
 const { ROOT } = require('./holdfast');
 const { until } = require('./until');
 
 /** A temporary directory whose `node_modules/holdfast` is this package. */
 function makeProject(files = {}) {
-  const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'holdfast-project-'));
+  const { dir, remove } = makeFolder('project');
   fs.mkdirSync(path.join(dir, 'node_modules'));
   fs.symlinkSync(ROOT, path.join(dir, 'node_modules', 'holdfast'), 'dir');
   for (const [name, text] of Object.entries(files)) fs.writeFileSync(path.join(dir, name), text);
-  return { dir, remove: () => fs.rmSync(dir, { recursive: true, force: true }) };
+  return { dir, remove };
 }
 
 /** The environment without what configures the cache or comes from Jest, plus `env`. */

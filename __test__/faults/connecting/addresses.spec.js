@@ -1,9 +1,9 @@
 // Faults 17 and 18: names that do not resolve, resolve slowly or change, and IPv6.
 'use strict';
 
-const { closeCaches, makeCache } = require('../../support/holdfast');
+const { closeCaches, makeCache, openCache } = require('../../support/holdfast');
 const { startRedis } = require('../../support/redis-server');
-const { makeResolver } = require('../../support/machine/resolver');
+const { makeResolver } = require('../../support/machine/machine');
 const { startScript } = require('../../support/run-script');
 const { until, untilMode } = require('../../support/until');
 
@@ -92,16 +92,14 @@ test('fault 18: a name with both kinds of addresses reaches a server that listen
 
 test('fault 18: an IPv6 literal needs no option', async () => {
   const server = await redis({ bind: '::1' });
-  const cache = makeCache({ url: `redis://[::1]:${server.port}` });
-  await untilMode(cache, 'redis');
+  const cache = await openCache({ url: `redis://[::1]:${server.port}` });
   await cache.set('k', 1);
   expect(await cache.get('k')).toBe(1);
 });
 
 test.each(['unix:', 'redis+unix:', 'unix://', 'redis+unix://'])('%s reaches a unix socket', async (scheme) => {
   const server = await redis();
-  const cache = makeCache({ url: `${scheme}${server.socket}` });
-  await untilMode(cache, 'redis');
+  const cache = await openCache({ url: `${scheme}${server.socket}` });
   await cache.set('k', 1);
   expect(await cache.get('k')).toBe(1);
 });

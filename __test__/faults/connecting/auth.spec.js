@@ -3,7 +3,7 @@
 
 const net = require('node:net');
 const { inspect } = require('node:util');
-const { closeCaches, makeCache, recorder, watch } = require('../../support/holdfast');
+const { closeCaches, makeCache, openCache, recorder, watch } = require('../../support/holdfast');
 const { startRedis } = require('../../support/redis-server');
 const { until, untilMode } = require('../../support/until');
 
@@ -13,11 +13,7 @@ afterEach(async () => {
   await server.stop();
 });
 
-async function connected(options) {
-  const cache = makeCache({ url: server.url(), ...options });
-  await untilMode(cache, 'redis');
-  return cache;
-}
+const connected = (options) => openCache({ url: server.url(), ...options });
 
 describe('fault 25: passwords', () => {
   const SECRET = 'hush-hush-7';

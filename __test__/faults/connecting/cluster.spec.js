@@ -4,8 +4,8 @@
 
 const { spawn } = require('node:child_process');
 const fs = require('node:fs');
-const os = require('node:os');
 const path = require('node:path');
+const { makeFolder } = require('../../support/folder');
 const { closeCaches, makeCache, watch } = require('../../support/holdfast');
 const { startProxy } = require('../../support/network/fault-proxy');
 const { freePort, startRedis } = require('../../support/redis-server');
@@ -134,7 +134,7 @@ test.each(REDIRECTS)('%s in place of a reply is an outage of the kind cluster, w
 
 test('a Sentinel says so, and is no server', async () => {
   const port = await freePort('127.0.0.1');
-  const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'holdfast-sentinel-'));
+  const { dir, remove } = makeFolder('sentinel');
   const file = path.join(dir, 'sentinel.conf');
   fs.writeFileSync(file, `port ${port}\nbind 127.0.0.1\ndir ${dir}\n`);
   const sentinel = spawn('redis-server', [file, '--sentinel'], { stdio: 'ignore' });
@@ -143,7 +143,7 @@ test('a Sentinel says so, and is no server', async () => {
     async stop() {
       sentinel.kill('SIGKILL');
       await ended;
-      fs.rmSync(dir, { recursive: true });
+      remove();
     },
   });
   for (const db of ['', '2']) {

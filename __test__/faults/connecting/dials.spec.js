@@ -3,7 +3,7 @@
 'use strict';
 
 const net = require('node:net');
-const { closeCaches, makeCache, watch } = require('../../support/holdfast');
+const { closeCaches, makeCache, openCache, watch } = require('../../support/holdfast');
 const { startProxy } = require('../../support/network/fault-proxy');
 const { startRedis } = require('../../support/redis-server');
 const { startScript } = require('../../support/run-script');
@@ -275,8 +275,7 @@ test('fault 21: a server that loads its data: memory mode, few dials, and its va
   const value = 'x'.repeat(1_000);
   const server = await opened(startRedis({ config }));
   const proxy = await opened(startProxy(server));
-  const cache = makeCache({ url: proxy.url(), namespace: '', timeoutMs: 250 });
-  await untilMode(cache, 'redis');
+  const cache = await openCache({ url: proxy.url(), namespace: '', timeoutMs: 250 });
   await cache.setMany(Array.from({ length: 3_000 }, (_, i) => [`k${i}`, value]));
   await cache.set('deleted', 'before');
   await server.cli('save');

@@ -5,10 +5,10 @@
 const { spawn } = require('node:child_process');
 const fs = require('node:fs');
 const path = require('node:path');
-const { closeCaches, makeCache, watch } = require('../../support/holdfast');
+const { closeCaches, openCache, watch } = require('../../support/holdfast');
 const { startProxy } = require('../../support/network/fault-proxy');
 const { startRedis } = require('../../support/redis-server');
-const { makeResolver } = require('../../support/machine/resolver');
+const { makeResolver } = require('../../support/machine/machine');
 const { startScript } = require('../../support/run-script');
 const { until, untilMode } = require('../../support/until');
 
@@ -28,11 +28,7 @@ async function redis(options) {
   return started;
 }
 
-async function connected(options) {
-  const cache = makeCache({ url: server.url(), namespace: 'n', ...options });
-  await untilMode(cache, 'redis');
-  return cache;
-}
+const connected = (options) => openCache({ url: server.url(), namespace: 'n', ...options });
 
 async function untilRecovered({ count }) {
   await until(() => count('recovered') === 1, 'recovered');

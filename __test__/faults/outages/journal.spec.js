@@ -4,7 +4,7 @@
 'use strict';
 
 const { setTimeout: sleep } = require('node:timers/promises');
-const { closeCaches, makeCache, watch } = require('../../support/holdfast');
+const { closeCaches, makeCache, openCache, watch } = require('../../support/holdfast');
 const { startProxy } = require('../../support/network/fault-proxy');
 const { startRedis } = require('../../support/redis-server');
 const { untilMode, until } = require('../../support/until');
@@ -70,8 +70,7 @@ test('fault 8: nothing that was deleted is read again at any time, before, durin
 
 test('fault 8: another instance, which was never cut off, reads nothing of it once its push has come', async () => {
   const { cache, told } = await connected();
-  const other = makeCache({ url: server.url(), namespace: 'n' });
-  await untilMode(other, 'redis');
+  const other = await openCache({ url: server.url(), namespace: 'n' });
   await cache.set('k', 'old');
   for (let n = 0; n < 4; n++) expect(await other.get('k')).toBe('old');
   await away(cache);

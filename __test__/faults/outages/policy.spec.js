@@ -2,7 +2,7 @@
 // several caches on one connection; and a server that comes and goes.
 'use strict';
 
-const { closeCaches, expectCode, freshNamespace, makeCache, watch } = require('../../support/holdfast');
+const { closeCaches, expectCode, freshNamespace, makeCache, openCache, watch } = require('../../support/holdfast');
 const { startProxy } = require('../../support/network/fault-proxy');
 const { startRedis } = require('../../support/redis-server');
 const { startScript } = require('../../support/run-script');
@@ -26,11 +26,7 @@ afterEach(async () => {
   await proxy.stop();
 });
 
-async function connected(options) {
-  const cache = makeCache({ url: proxy.url(), namespace, timeoutMs: 250, ...options });
-  await untilMode(cache, 'redis');
-  return cache;
-}
+const connected = (options) => openCache({ url: proxy.url(), namespace, timeoutMs: 250, ...options });
 
 test('a counter that begins in an outage lives no longer than outageTtl', async () => {
   const cache = makeCache({ url: proxy.url(), namespace, outageTtl: 5 });

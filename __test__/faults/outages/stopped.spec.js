@@ -2,7 +2,7 @@
 'use strict';
 
 const { setImmediate: turn } = require('node:timers/promises');
-const { closeCaches, makeCache, watch } = require('../../support/holdfast');
+const { closeCaches, makeCache, openCache, watch } = require('../../support/holdfast');
 const { startRedis } = require('../../support/redis-server');
 const { startScript } = require('../../support/run-script');
 const { until, untilMode } = require('../../support/until');
@@ -115,8 +115,7 @@ test('fault 42: an outage that begins while the event loop is busy does not keep
 });
 
 test('fault 1: without traffic the outage is noticed, and calls do not wait', async () => {
-  const cache = makeCache({ url: server.url(), timeoutMs: TIMEOUT_MS });
-  await untilMode(cache, 'redis');
+  const cache = await openCache({ url: server.url(), timeoutMs: TIMEOUT_MS });
   await server.kill('SIGSTOP');
   await untilMode(cache, 'memory');
   for (let n = 0; n < CALLS_WITHOUT_WAITING; n++) expect(await cache.get(`nothing${n}`)).toBeNull();
@@ -125,8 +124,7 @@ test('fault 1: without traffic the outage is noticed, and calls do not wait', as
 });
 
 test('fault 1: every kind of call settles when the server stops under it', async () => {
-  const cache = makeCache({ url: server.url(), timeoutMs: TIMEOUT_MS });
-  await untilMode(cache, 'redis');
+  const cache = await openCache({ url: server.url(), timeoutMs: TIMEOUT_MS });
   await server.kill('SIGSTOP');
   const results = await Promise.all([
     cache.get('k'),

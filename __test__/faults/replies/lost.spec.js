@@ -2,7 +2,7 @@
 // network.
 'use strict';
 
-const { closeCaches, freshNamespace, makeCache, watch } = require('../../support/holdfast');
+const { closeCaches, freshNamespace, openCache, watch } = require('../../support/holdfast');
 const { startProxy } = require('../../support/network/fault-proxy');
 const { startRedis } = require('../../support/redis-server');
 const { dialled } = require('../../support/network/sockets');
@@ -22,11 +22,7 @@ afterEach(async () => {
   await proxy.stop();
 });
 
-async function connected(url, options) {
-  const cache = makeCache({ url, ...options });
-  await untilMode(cache, 'redis');
-  return cache;
-}
+const connected = (url, options) => openCache({ url, ...options });
 
 const LARGE = 'x'.repeat(100_000);
 

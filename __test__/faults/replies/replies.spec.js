@@ -1,7 +1,7 @@
 // Faults 10 to 12 and 14: what comes back is cut, comes in crumbs, is out of step, or is no reply at all.
 'use strict';
 
-const { closeCaches, makeCache } = require('../../support/holdfast');
+const { closeCaches, openCache } = require('../../support/holdfast');
 const { startProxy } = require('../../support/network/fault-proxy');
 const { startRedis } = require('../../support/redis-server');
 const { startScript } = require('../../support/run-script');
@@ -21,12 +21,8 @@ afterEach(async () => {
   await proxy.stop();
 });
 
-async function connected(options) {
-  // Every read goes to Redis.
-  const cache = makeCache({ url: proxy.url(), nearCache: false, ...options });
-  await untilMode(cache, 'redis');
-  return cache;
-}
+// Every read goes to Redis.
+const connected = (options) => openCache({ url: proxy.url(), nearCache: false, ...options });
 
 test('fault 10: a reset at any byte of a bulk reply gives no partial value, and the connection is replaced', async () => {
   const cache = await connected();

@@ -1,7 +1,7 @@
 // Faults 2, 3, 8 and 13: what was sent and never answered, or too late. Redis may have done it, or may still do it.
 'use strict';
 
-const { closeCaches, freshNamespace, makeCache, watch } = require('../../support/holdfast');
+const { closeCaches, freshNamespace, openCache, watch } = require('../../support/holdfast');
 const { startProxy } = require('../../support/network/fault-proxy');
 const { startRedis } = require('../../support/redis-server');
 const { startScript } = require('../../support/run-script');
@@ -25,11 +25,7 @@ afterEach(async () => {
   await proxy.stop();
 });
 
-async function connected(options) {
-  const cache = makeCache({ url: server.url(), namespace, timeoutMs: 250, ...options });
-  await untilMode(cache, 'redis');
-  return cache;
-}
+const connected = (options) => openCache({ url: server.url(), namespace, timeoutMs: 250, ...options });
 
 const stored = (key) => server.cli('get', `${namespace}:${key}`);
 

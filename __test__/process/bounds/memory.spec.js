@@ -4,7 +4,7 @@
 
 const { startRedis } = require('../../support/redis-server');
 const { startScript } = require('../../support/run-script');
-const { ROOT, closeCaches, makeCache } = require('../../support/holdfast');
+const { ROOT, closeCaches, makeCache, openCache } = require('../../support/holdfast');
 const { until } = require('../../support/until');
 const { Room } = require('../../../src/js/hot/room');
 const { MAX_CALLS, MAX_TEXT, Window, sizeOf } = require('../../../src/js/bridge/window');
@@ -71,8 +71,7 @@ test.each(['copied', 'frozen'])('%s hot values weigh about what V8 keeps for the
 
 /** A cache of eight megabytes; its keys, each of 2,000 bytes, are read until they are hot or have pushed others out. */
 async function filled(keys) {
-  const cache = makeCache({ url: server.url(), maxMemory: '8mb' });
-  await until(() => cache.getMode() === 'redis');
+  const cache = await openCache({ url: server.url(), maxMemory: '8mb' });
   await cache.setMany(
     keys.map((key) => [key, { text: key.padEnd(2_000, '.') }]),
     600,

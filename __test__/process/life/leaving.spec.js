@@ -2,7 +2,7 @@
 // its callers have given up.
 'use strict';
 
-const { closeCaches, freshNamespace, makeCache } = require('../../support/holdfast');
+const { closeCaches, freshNamespace, makeCache, openCache } = require('../../support/holdfast');
 const { computation } = require('../../support/computation');
 const { startRedis } = require('../../support/redis-server');
 const { runForJson, startScript } = require('../../support/run-script');
@@ -21,8 +21,7 @@ afterAll(() => server.stop());
 
 /** Computes `k` here until `held.open()`. */
 async function computeHere() {
-  const cache = makeCache({ url: server.url(), namespace });
-  await untilMode(cache, 'redis');
+  const cache = await openCache({ url: server.url(), namespace });
   const held = computation();
   const result = cache.getOrCompute('k', held.fn);
   await held.begun();
@@ -114,8 +113,7 @@ test('a function of its own that never settles keeps neither the process nor its
 
 test('a caller that gave up leaves nothing in the engine: its process leads as soon as the other is done', async () => {
   const { cache, held, result } = await computeHere();
-  const there = makeCache({ url: `unix:${server.socket}`, namespace });
-  await untilMode(there, 'redis');
+  const there = await openCache({ url: `unix:${server.socket}`, namespace });
   await expect(there.getOrCompute('k', () => 'there', { hardTimeout: 0.05 })).rejects.toMatchObject({
     code: 'ERR_COMPUTE_TIMEOUT',
   });

@@ -4,8 +4,8 @@
 
 const { execFileSync } = require('node:child_process');
 const fs = require('node:fs');
-const os = require('node:os');
 const path = require('node:path');
+const { makeFolder } = require('../folder');
 
 const LOCAL = 'DNS:localhost,IP:127.0.0.1,IP:::1';
 const NEW_KEY = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
@@ -31,7 +31,7 @@ commonName = supplied
  * them.
  */
 function makeCertificates() {
-  const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'holdfast-tls-'));
+  const { dir, remove } = makeFolder('tls');
   const at = (name) => path.join(dir, name);
   const openssl = (...args) => execFileSync('openssl', args, { cwd: dir, stdio: ['ignore', 'ignore', 'pipe'] });
 
@@ -78,7 +78,7 @@ function makeCertificates() {
   );
   const selfSigned = { cert: at('self-signed.crt'), key: at('self-signed.key'), ca: at('self-signed.crt') };
 
-  return { ca: at('ca.crt'), good, expired, wrongHost, selfSigned, remove: () => fs.rmSync(dir, { recursive: true }) };
+  return { ca: at('ca.crt'), good, expired, wrongHost, selfSigned, remove };
 }
 
 module.exports = { makeCertificates };
