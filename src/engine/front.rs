@@ -50,7 +50,8 @@ impl Deref for Front {
 }
 
 impl Front {
-    /// A cache of the engine that `shared` is of. `reach`: kept for as long as the cache is, or work of it is under way.
+    /// A cache of the engine that `shared` is of. `reach`: kept for as long as the cache is, or work of it is under
+    /// way.
     pub fn new(shared: &Arc<Shared>, reach: Arc<dyn Reach>, options: &Options) -> Self {
         Self { cache: Cache::new(shared.clone(), reach.clone(), options), reach }
     }

@@ -34,8 +34,8 @@ impl Random {
     }
 }
 
-/// SplitMix64 (Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators, 2014): a counter that goes on by this
-/// step, mixed.
+/// SplitMix64 (Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators, 2014): a counter that goes on by
+/// this step, mixed.
 const STEP: u64 = 0x9E37_79B9_7F4A_7C15;
 
 fn mixed(counter: u64) -> u64 {

@@ -37,8 +37,8 @@ impl Steps {
     /// Walks over the server's keys once, for all covers that stand; how many keys of the callers' went, `None` where
     /// there is nothing to be swept.
     ///
-    /// `run_id`: the server's; a walk that an outage cut off on the same one goes on from there. What the server refuses
-    /// ends the covers: which keys it would have been is not to be known.
+    /// `run_id`: the server's; a walk that an outage cut off on the same one goes on from there. What the server
+    /// refuses ends the covers: which keys it would have been is not to be known.
     pub async fn walk(&mut self, shared: &Shared, run_id: Option<&str>) -> Result<Option<u64>, Trouble> {
         let Some(walk) = self.server.journal.walk(run_id) else { return Ok(None) };
         let mut cursor = walk.cursor;

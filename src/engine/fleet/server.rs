@@ -1,5 +1,5 @@
-//! One server as callers see it: whether it is in use, how many calls are under way to it, what it vouches for, and what
-//! an outage leaves to be undone on it.
+//! One server as callers see it: whether it is in use, how many calls are under way to it, what it vouches for, and
+//! what an outage leaves to be undone on it.
 //!
 //! The machine that speaks with the server (`node`) changes this state; callers read it on their own threads. A second
 //! server is a second value of both.
@@ -55,8 +55,8 @@ impl Server {
         self.gate.read().is_local()
     }
 
-    /// Callers hand their work to the machine (`Connection`), or run it themselves (`Local`). Waits for those who run it
-    /// now.
+    /// Callers hand their work to the machine (`Connection`), or run it themselves (`Local`). Waits for those who run
+    /// it now.
     pub fn set_gate(&self, gate: Gate) {
         *self.gate.write() = gate;
     }

@@ -1,4 +1,4 @@
-// The error class that callers see, with its stable codes.
+// The error class that callers see, with its stable codes, and the errors that several files throw.
 'use strict';
 
 class HoldfastError extends Error {
@@ -35,4 +35,16 @@ function misconfigured(message, cause) {
   return new HoldfastError('ERR_CONFIG', message, cause === undefined ? undefined : { cause });
 }
 
-module.exports = { HoldfastError, closed, misconfigured };
+/**
+ * A reply that came and cannot be told.
+ * @param {unknown} cause
+ */
+function replyLost(cause) {
+  return new HoldfastError(
+    'ERR_REPLY_LOST',
+    'the reply could not be read (there may be no memory for so long a text); the call itself may have been carried out',
+    { cause },
+  );
+}
+
+module.exports = { HoldfastError, closed, misconfigured, replyLost };

@@ -16,18 +16,33 @@ const Op = Object.freeze({
   OVERDUE: 10,
   WITHDRAW: 11,
 });
-// How a GET may be answered. NO: with the rest of the batch. YES: from the near cache, before the rest of the batch.
-// HOT: as YES, and with the versions that JavaScript needs to keep the value.
-const Early = Object.freeze({ NO: 0, YES: 1, HOT: 2 });
+// How a GET may be answered.
+const Early = Object.freeze({
+  // With the rest of the batch.
+  NO: 0,
+  // From the near cache, before the rest of the batch.
+  YES: 1,
+  // As YES, and with the versions that JavaScript needs to keep the value.
+  HOT: 2,
+});
 // Flags of a BEGIN. LOCK: one computation across processes. MANY: it is one key of several; where another
 // thread or process computes the key, the answer says so at once.
 const Ask = Object.freeze({ LOCK: 1, MANY: 2 });
-// Why an ABANDON stores nothing: the function threw, it returned undefined, or its callers gave up and it lost its
-// right to store.
-const Why = Object.freeze({ FAILED: 0, NOTHING: 1, LEFT: 2 });
-// The first element of a reply to BEGIN; src/engine/call/splice.rs writes it.
+// Why an ABANDON stores nothing.
+const Why = Object.freeze({
+  // The function threw.
+  FAILED: 0,
+  // It returned undefined.
+  NOTHING: 1,
+  // Its callers gave up, and it lost its right to store.
+  LEFT: 2,
+});
+// The first element of a reply to BEGIN; src/engine/call/splice.rs writes it, and src/engine/call/reply.rs says what
+// each means.
 const Answer = Object.freeze({ HIT: 0, LEAD: 1, FOLLOW: 2, WAIT: 3, NOTHING: 4, AGAIN: 5, STALE: 6, ELSEWHERE: 7 });
+// The operations that change a key: its hot values end when they are called.
 const WRITES = new Set(/** @type {number[]} */ ([Op.SET, Op.DEL, Op.INCREMENT, Op.EXPIRE, Op.END]));
+// Long work; src/binding/bridge.rs reads them.
 const Task = Object.freeze({ DEL_PATTERN: 0, CLEAR: 1, FLUSH_DB: 2, STATS: 3 });
 // A tag is a key of this prefix (src/engine/value/tags.rs): deleting the key invalidates the entries that carry the
 // tag.

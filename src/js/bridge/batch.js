@@ -2,7 +2,7 @@
 // replies; and how replies reach their slots.
 'use strict';
 
-const { HoldfastError } = require('../base/errors.js');
+const { HoldfastError, replyLost } = require('../base/errors.js');
 const { Answer } = require('../base/ops.js');
 
 // Numbers of an operation: its kind, the lengths of key and value, two that depend on the kind, and the length of its
@@ -182,15 +182,6 @@ function rejectAll(bridge, slots, error) {
   }
 }
 
-/** @param {unknown} cause */
-function replyLost(cause) {
-  return new HoldfastError(
-    'ERR_REPLY_LOST',
-    'the reply could not be read (there may be no memory for so long a text); the call itself may have been carried out',
-    { cause },
-  );
-}
-
 /**
  * Answers that the caller must wait: with the promise of the answer and its id, so that the caller can give up.
  * @param {import('./bridge').Bridge} bridge
@@ -223,4 +214,4 @@ function fail(slot, failed, at) {
   return false;
 }
 
-module.exports = { append, newBatch, newSlot, rejectAll, replyLost, settle };
+module.exports = { append, newBatch, newSlot, rejectAll, settle };

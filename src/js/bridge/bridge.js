@@ -13,10 +13,11 @@
 // When a turn is over: turn.js.
 'use strict';
 
+const { replyLost } = require('../base/errors.js');
 const { parse, surface } = require('../base/host.js');
 const native = require('../addon/native.js');
 const { Leaves } = require('../value/leaves.js');
-const { rejectAll, replyLost, settle } = require('./batch.js');
+const { rejectAll, settle } = require('./batch.js');
 const { Events } = require('./events.js');
 const { Lane } = require('./lane.js');
 const { afterWake } = require('./turn.js');

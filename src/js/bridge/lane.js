@@ -6,8 +6,9 @@
 // channel.
 'use strict';
 
+const { replyLost } = require('../base/errors.js');
 const { now, parse, setImmediate } = require('../base/host.js');
-const { newBatch, rejectAll, replyLost, settle } = require('./batch.js');
+const { newBatch, rejectAll, settle } = require('./batch.js');
 const { isBatchDue, laterBy } = require('./turn.js');
 const { sizeOf } = require('./window.js');
 
