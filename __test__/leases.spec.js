@@ -3,21 +3,17 @@
 
 const { computation } = require('./support/computation');
 const { closeCaches, freshNamespace, openCache, recorder } = require('./support/holdfast');
-const { startRedis } = require('./support/redis-server');
+const { serverForAll, startRedis } = require('./support/redis-server');
 const { runForJson } = require('./support/run-script');
 const { until, untilRenewed } = require('./support/until');
 
-let server;
+const server = serverForAll();
 // A new one for each test: what the last one left may be near until its push has come.
 let namespace;
 beforeEach(() => {
   namespace = freshNamespace();
 });
-beforeAll(async () => {
-  server = await startRedis();
-});
 afterEach(() => closeCaches());
-afterAll(() => server.stop());
 
 const connected = (options) => openCache({ url: server.url(), namespace, ...options });
 

@@ -2,16 +2,12 @@
 'use strict';
 
 const { closeCaches, freshNamespace, makeCache, openCache } = require('./support/holdfast');
-const { startRedis } = require('./support/redis-server');
+const { serverForAll } = require('./support/redis-server');
 const { runForJson } = require('./support/run-script');
 const { sleep, until } = require('./support/until');
 
-let server;
-beforeAll(async () => {
-  server = await startRedis();
-});
+const server = serverForAll();
 afterEach(() => closeCaches());
-afterAll(() => server.stop());
 
 const connected = (options) => openCache({ url: server.url(), ...options });
 

@@ -4,20 +4,16 @@
 
 const { closeCaches, freshNamespace, openCache } = require('./support/holdfast');
 const { computation } = require('./support/computation');
-const { startRedis } = require('./support/redis-server');
+const { serverForAll, startRedis } = require('./support/redis-server');
 const { runForJson, startScript } = require('./support/run-script');
 const { until, untilRenewed } = require('./support/until');
 
-let server;
+const server = serverForAll();
 let namespace;
-beforeAll(async () => {
-  server = await startRedis();
-});
 beforeEach(() => {
   namespace = freshNamespace();
 });
 afterEach(closeCaches);
-afterAll(() => server.stop());
 
 /**
  * An instance: caches of one URL share a connection and their computations, so another way to the server is another

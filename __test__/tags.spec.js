@@ -5,20 +5,16 @@
 const { closeCaches, freshNamespace, openCache } = require('./support/holdfast');
 const { computation } = require('./support/computation');
 const { startProxy } = require('./support/network/fault-proxy');
-const { startRedis } = require('./support/redis-server');
+const { serverForAll } = require('./support/redis-server');
 const { runForJson } = require('./support/run-script');
 const { sleep, until, untilMode } = require('./support/until');
 
-let server;
+const server = serverForAll();
 let namespace;
-beforeAll(async () => {
-  server = await startRedis();
-});
 beforeEach(() => {
   namespace = freshNamespace();
 });
 afterEach(closeCaches);
-afterAll(() => server.stop());
 
 /**
  * An instance: caches of one URL share a connection and a near cache, so another way to the server is another instance.

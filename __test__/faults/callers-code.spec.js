@@ -4,15 +4,11 @@
 
 const { closeCaches, expectCode, makeCache, openCache, recorder, stateOf } = require('../support/holdfast');
 const { MODES } = require('../support/modes');
-const { startRedis } = require('../support/redis-server');
+const { serverForAll } = require('../support/redis-server');
 const { startScript } = require('../support/run-script');
 const { until, untilMode } = require('../support/until');
 
-let server;
-beforeAll(async () => {
-  server = await startRedis();
-});
-afterAll(() => server.stop());
+const server = serverForAll();
 afterEach(async () => {
   jest.restoreAllMocks();
   await server.kill('SIGCONT');

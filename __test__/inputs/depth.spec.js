@@ -2,17 +2,13 @@
 'use strict';
 
 const { closeCaches, expectCode, makeCache, openCache } = require('../support/holdfast');
-const { startRedis } = require('../support/redis-server');
+const { serverForAll } = require('../support/redis-server');
 
 const DEPTH = 20_000;
 const TEXT = '['.repeat(DEPTH) + ']'.repeat(DEPTH);
 const OBJECTS = `${'{"__proto__":'.repeat(DEPTH)}[]${'}'.repeat(DEPTH)}`;
 
-let server;
-beforeAll(async () => {
-  server = await startRedis();
-});
-afterAll(() => server.stop());
+const server = serverForAll();
 afterEach(closeCaches);
 
 /** How many arrays or objects lie within each other. */

@@ -3,7 +3,7 @@
 'use strict';
 
 const { closeCaches, expectCode, openCache } = require('../support/holdfast');
-const { startRedis } = require('../support/redis-server');
+const { serverForAll } = require('../support/redis-server');
 
 const NO_JSON = [
   ['two values', '1,2'],
@@ -37,12 +37,8 @@ const NO_JSON = [
   ['a zstd frame that claims 1 TB', Buffer.from([0x28, 0xb5, 0x2f, 0xfd, 0xe0, 0, 0, 0, 0, 0, 1, 0, 0])],
 ];
 
-let server;
+const server = serverForAll();
 let cache;
-beforeAll(async () => {
-  server = await startRedis();
-});
-afterAll(() => server.stop());
 beforeEach(async () => {
   await server.cli('flushall');
   cache = await openCache({ url: server.url(), namespace: '' });

@@ -4,7 +4,7 @@
 
 const v8 = require('node:v8');
 const { closeCaches, freshNamespace, openCache } = require('../support/holdfast');
-const { startRedis } = require('../support/redis-server');
+const { serverForAll } = require('../support/redis-server');
 const { until } = require('../support/until');
 
 const CODECS = ['json', 'structured', 'raw'];
@@ -99,13 +99,9 @@ const REFUSED_BY_V8 = [
   ['0xFF', Buffer.alloc(50, 0xff)],
 ];
 
-let server;
+const server = serverForAll();
 let cache;
 let namespace;
-beforeAll(async () => {
-  server = await startRedis();
-});
-afterAll(() => server.stop());
 afterEach(closeCaches);
 
 async function open(codec) {

@@ -2,14 +2,10 @@
 // change nothing.
 'use strict';
 
-const { startRedis } = require('../support/redis-server');
+const { serverForAll } = require('../support/redis-server');
 const { runForJson } = require('../support/run-script');
 
-let server;
-beforeAll(async () => {
-  server = await startRedis();
-});
-afterAll(() => server.stop());
+const server = serverForAll();
 
 // Every name that is read of an option, the environment, or what crosses; and of a descriptor.
 const POLLUTION = {

@@ -44,6 +44,14 @@ async function openCache(options) {
   return cache;
 }
 
+/** The same, with its events from the first on. */
+async function openWatched(options) {
+  const cache = makeCache(options);
+  const told = watch(cache);
+  await untilMode(cache, 'redis');
+  return { cache, told };
+}
+
 function freshNamespace() {
   return `t-${randomUUID().slice(0, 8)}`;
 }
@@ -120,6 +128,7 @@ module.exports = {
   ROOT,
   makeCache,
   openCache,
+  openWatched,
   stateOf,
   closeCaches,
   freshNamespace,

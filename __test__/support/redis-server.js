@@ -41,9 +41,6 @@ class RedisServer {
     this.host = options.bind ?? '127.0.0.1';
     this.password = options.password ?? null;
     this.tls = options.tls ?? null;
-    this.#folder = makeFolder('redis');
-    this.dir = this.#folder.dir;
-    this.socket = path.join(this.dir, 'redis.sock');
   }
 
   /** `redis://` or `rediss://` with these credentials, by default the password of the server. */
@@ -53,6 +50,9 @@ class RedisServer {
   }
 
   async start() {
+    this.#folder = makeFolder('redis');
+    this.dir = this.#folder.dir;
+    this.socket = path.join(this.dir, 'redis.sock');
     // Another process can take the free port before the server does; then the next one is tried.
     for (let attempt = 1; ; attempt++) {
       this.port = this.#options.port ?? (await freePort(this.host));
@@ -181,4 +181,14 @@ function startRedis(options = {}) {
   return new RedisServer(options).start();
 }
 
-module.exports = { startRedis, freePort };
+/**
+ * The same for all tests of a spec file, or of the `describe` that it is called in; not started before their hooks run.
+ */
+function serverForAll(options = {}) {
+  const server = new RedisServer(options);
+  beforeAll(() => server.start());
+  afterAll(() => server.stop());
+  return server;
+}
+
+module.exports = { startRedis, serverForAll, freePort };

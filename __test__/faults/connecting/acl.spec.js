@@ -2,9 +2,9 @@
 // else is given up for it.
 'use strict';
 
-const { closeCaches, makeCache, recorder, watch } = require('../../support/holdfast');
+const { closeCaches, openWatched, recorder } = require('../../support/holdfast');
 const { startRedis } = require('../../support/redis-server');
-const { until, untilMode } = require('../../support/until');
+const { until } = require('../../support/until');
 
 let server;
 afterEach(async () => {
@@ -16,9 +16,7 @@ const url = (user) => server.url({ user, password: 'pass' });
 
 async function connected(options) {
   const logger = recorder();
-  const cache = makeCache({ logger, ...options });
-  const told = watch(cache);
-  await untilMode(cache, 'redis');
+  const { cache, told } = await openWatched({ logger, ...options });
   const said = () => logger.lines.map(([, message]) => message).join('\n');
   return {
     cache,

@@ -6,7 +6,7 @@ const { spawn } = require('node:child_process');
 const fs = require('node:fs');
 const path = require('node:path');
 const { makeFolder } = require('../../support/folder');
-const { closeCaches, makeCache, watch } = require('../../support/holdfast');
+const { closeCaches, makeCache, openWatched, watch } = require('../../support/holdfast');
 const { startProxy } = require('../../support/network/fault-proxy');
 const { freePort, startRedis } = require('../../support/redis-server');
 const { until, untilMode } = require('../../support/until');
@@ -118,9 +118,8 @@ test.each(REDIRECTS)('%s in place of a reply is an outage of the kind cluster, w
   const proxy = await startProxy(server);
   running.push(proxy);
   for (const [name, replies, call] of CALLS) {
-    const cache = makeCache({ url: proxy.url(), nearCache: false });
-    const { events, count } = watch(cache);
-    await untilMode(cache, 'redis');
+    const { cache, told } = await openWatched({ url: proxy.url(), nearCache: false });
+    const { events, count } = told;
     // The number at the end of a pipeline is what any server gives back.
     const mark = (bytes) => /(\$\d+\r\n\d{10,20}\r\n)?$/.exec(bytes.toString('latin1'))[0];
     proxy.inject({ rewriteOnce: (bytes) => Buffer.from(`-${error}\r\n`.repeat(replies) + mark(bytes)) });

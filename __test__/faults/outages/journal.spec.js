@@ -4,7 +4,7 @@
 'use strict';
 
 const { setTimeout: sleep } = require('node:timers/promises');
-const { closeCaches, makeCache, openCache, watch } = require('../../support/holdfast');
+const { closeCaches, openCache, openWatched } = require('../../support/holdfast');
 const { startProxy } = require('../../support/network/fault-proxy');
 const { startRedis } = require('../../support/redis-server');
 const { untilMode, until } = require('../../support/until');
@@ -21,12 +21,7 @@ afterEach(async () => {
   await server.stop();
 });
 
-async function connected(options) {
-  const cache = makeCache({ url: proxy.url(), namespace: 'n', timeoutMs: 250, ...options });
-  const told = watch(cache);
-  await untilMode(cache, 'redis');
-  return { cache, told };
-}
+const connected = (options) => openWatched({ url: proxy.url(), namespace: 'n', timeoutMs: 250, ...options });
 
 async function away(cache) {
   proxy.refuse();

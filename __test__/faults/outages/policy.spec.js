@@ -4,17 +4,13 @@
 
 const { closeCaches, expectCode, freshNamespace, makeCache, openCache, watch } = require('../../support/holdfast');
 const { startProxy } = require('../../support/network/fault-proxy');
-const { startRedis } = require('../../support/redis-server');
+const { serverForAll } = require('../../support/redis-server');
 const { startScript } = require('../../support/run-script');
 const { until, untilMode } = require('../../support/until');
 
-let server;
+const server = serverForAll();
 let proxy;
 let namespace;
-beforeAll(async () => {
-  server = await startRedis();
-});
-afterAll(() => server.stop());
 beforeEach(async () => {
   await server.cli('flushall');
   proxy = await startProxy(server);

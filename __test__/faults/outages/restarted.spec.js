@@ -2,7 +2,7 @@
 'use strict';
 
 const net = require('node:net');
-const { closeCaches, makeCache, watch } = require('../../support/holdfast');
+const { closeCaches, openWatched } = require('../../support/holdfast');
 const { startProxy } = require('../../support/network/fault-proxy');
 const { startRedis } = require('../../support/redis-server');
 const { until, untilMode } = require('../../support/until');
@@ -20,12 +20,7 @@ afterEach(async () => {
 });
 
 /** Caches behind the proxy, which lets nobody in until it is told to. */
-async function connected(options) {
-  const cache = makeCache({ url: proxy.url(), namespace: 'n', timeoutMs: 250, ...options });
-  const told = watch(cache);
-  await untilMode(cache, 'redis');
-  return { cache, told };
-}
+const connected = (options) => openWatched({ url: proxy.url(), namespace: 'n', timeoutMs: 250, ...options });
 
 async function runId() {
   return /run_id:(\w+)/.exec(await server.cli('info', 'server'))[1];

@@ -2,16 +2,12 @@
 'use strict';
 
 const { setImmediate: turn } = require('node:timers/promises');
-const { closeCaches, makeCache, openCache, watch } = require('../../support/holdfast');
-const { startRedis } = require('../../support/redis-server');
+const { closeCaches, makeCache, openCache, openWatched, watch } = require('../../support/holdfast');
+const { serverForAll } = require('../../support/redis-server');
 const { startScript } = require('../../support/run-script');
 const { until, untilMode } = require('../../support/until');
 
-let server;
-beforeAll(async () => {
-  server = await startRedis();
-});
-afterAll(() => server.stop());
+const server = serverForAll();
 afterEach(async () => {
   await server.kill('SIGCONT');
   await closeCaches();
@@ -22,9 +18,8 @@ const TIMEOUT_MS = 250;
 const CALLS_WITHOUT_WAITING = 600;
 
 test('fault 1: under 100 callers every call settles, later calls do not wait, and redis mode returns by itself', async () => {
-  const cache = makeCache({ url: server.url(), timeoutMs: TIMEOUT_MS });
-  const { events, count } = watch(cache);
-  await untilMode(cache, 'redis');
+  const { cache, told } = await openWatched({ url: server.url(), timeoutMs: TIMEOUT_MS });
+  const { events, count } = told;
   let begun = 0;
   let settled = 0;
   let done = false;

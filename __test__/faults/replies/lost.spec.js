@@ -4,16 +4,12 @@
 
 const { closeCaches, freshNamespace, openCache, watch } = require('../../support/holdfast');
 const { startProxy } = require('../../support/network/fault-proxy');
-const { startRedis } = require('../../support/redis-server');
+const { serverForAll } = require('../../support/redis-server');
 const { dialled } = require('../../support/network/sockets');
 const { until, untilMode } = require('../../support/until');
 
-let server;
+const server = serverForAll();
 let proxy;
-beforeAll(async () => {
-  server = await startRedis();
-});
-afterAll(() => server.stop());
 beforeEach(async () => {
   proxy = await startProxy(server);
 });

@@ -3,16 +3,12 @@
 
 const { closeCaches, openCache } = require('../../support/holdfast');
 const { startProxy } = require('../../support/network/fault-proxy');
-const { startRedis } = require('../../support/redis-server');
+const { serverForAll } = require('../../support/redis-server');
 const { startScript } = require('../../support/run-script');
 const { until, untilMode } = require('../../support/until');
 
-let server;
+const server = serverForAll();
 let proxy;
-beforeAll(async () => {
-  server = await startRedis();
-});
-afterAll(() => server.stop());
 beforeEach(async () => {
   proxy = await startProxy(server);
 });

@@ -2,18 +2,14 @@
 // outage too.
 'use strict';
 
-const { startRedis } = require('../../support/redis-server');
+const { serverForAll, startRedis } = require('../../support/redis-server');
 const { startScript } = require('../../support/run-script');
 const { ROOT, closeCaches, makeCache, openCache } = require('../../support/holdfast');
 const { until } = require('../../support/until');
 const { Room } = require('../../../src/js/hot/room');
 const { MAX_CALLS, MAX_TEXT, Window, sizeOf } = require('../../../src/js/bridge/window');
 
-let server;
-beforeAll(async () => {
-  server = await startRedis();
-});
-afterAll(() => server.stop());
+const server = serverForAll();
 afterEach(closeCaches);
 
 // Values of many makes. Each is kept so often that what the collector left behind before does not matter.

@@ -4,20 +4,16 @@
 
 const { closeCaches, freshNamespace, makeCache, openCache } = require('../../support/holdfast');
 const { computation } = require('../../support/computation');
-const { startRedis } = require('../../support/redis-server');
+const { serverForAll } = require('../../support/redis-server');
 const { runForJson, startScript } = require('../../support/run-script');
 const { until, untilMode } = require('../../support/until');
 
-let server;
+const server = serverForAll();
 let namespace;
-beforeAll(async () => {
-  server = await startRedis();
-});
 beforeEach(() => {
   namespace = freshNamespace();
 });
 afterEach(closeCaches);
-afterAll(() => server.stop());
 
 /** Computes `k` here until `held.open()`. */
 async function computeHere() {

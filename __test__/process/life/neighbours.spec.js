@@ -1,14 +1,10 @@
 // Process 40 and 41: close of the default cache, and forked processes.
 'use strict';
 
-const { startRedis } = require('../../support/redis-server');
+const { serverForAll } = require('../../support/redis-server');
 const { runForJson, startScript } = require('../../support/run-script');
 
-let server;
-beforeAll(async () => {
-  server = await startRedis();
-});
-afterAll(() => server.stop());
+const server = serverForAll();
 
 test.each(['', 'redis'])(
   'fault 40: the default cache closes once, settles its calls first, then rejects (%j)',

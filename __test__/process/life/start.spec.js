@@ -4,17 +4,13 @@
 const fs = require('node:fs');
 const path = require('node:path');
 const { ROOT } = require('../../support/holdfast');
-const { freePort, startRedis } = require('../../support/redis-server');
+const { freePort, serverForAll } = require('../../support/redis-server');
 const { runForJson, runScript, startScript } = require('../../support/run-script');
 const { until } = require('../../support/until');
 
 const SECRET = 'hush-hush-7';
 
-let server;
-beforeAll(async () => {
-  server = await startRedis({ password: SECRET });
-});
-afterAll(() => server.stop());
+const server = serverForAll({ password: SECRET });
 
 // Serves from the default cache until the first attempt to connect is over, then prints all that can be seen of the
 // package.

@@ -3,15 +3,11 @@
 
 const net = require('node:net');
 const { startProxy } = require('./fault-proxy');
-const { startRedis } = require('../redis-server');
+const { serverForAll } = require('../redis-server');
 const { until } = require('../until');
 
-let server;
+const server = serverForAll();
 let proxy;
-beforeAll(async () => {
-  server = await startRedis();
-});
-afterAll(() => server.stop());
 beforeEach(async () => {
   proxy = await startProxy(server);
 });
