@@ -290,8 +290,10 @@ impl Judge {
             return None;
         }
         match op {
-            // Not stored; and what was there before must not be taken for it.
+            // Not stored; and what was there before must not be taken for it: it is removed, and reads that are behind
+            // this write miss it until it is.
             Op::Set { .. } | Op::End { .. } => {
+                call.distrust();
                 self.verdict.stale.insert(call.key.to_owned());
                 Some(Reply::Done)
             }

@@ -6,7 +6,7 @@ use std::time::Instant;
 use redis::{Pipeline, Value};
 
 use crate::engine::base::clock;
-use crate::engine::base::error::{Kind, Trouble};
+use crate::engine::base::error::Trouble;
 use crate::engine::cache::namespace::Cache;
 use crate::engine::conversation::leases;
 use crate::engine::conversation::refresh;
@@ -16,7 +16,6 @@ use crate::engine::exchange::writes;
 use crate::engine::net::reply::classify;
 use crate::engine::node::pump::{Pump, trust};
 use crate::engine::node::sent::{self, InFlight, Next, Sent};
-use crate::engine::tier::journal::Noted;
 
 /// Takes the replies of what was sent first.
 pub fn heard(pump: &mut Pump, values: Vec<Value>, now: Instant) -> Result<(), Trouble> {
@@ -65,12 +64,8 @@ impl Hearing<'_> {
             }
             Some(Sent::Cleanup(_, keys)) => {
                 // Where they cannot be removed either, they read as misses until they are replaced.
-                if matches!(values.first(), Some(Value::ServerError(_))) {
-                    for key in &keys {
-                        if self.pump.connection.server.journal.distrust(key) != Noted::Kept {
-                            shared.errors.count(Kind::Journal);
-                        }
-                    }
+                if !matches!(values.first(), Some(Value::ServerError(_))) {
+                    keys.iter().for_each(|key| self.pump.connection.server.journal.replaced(key));
                 }
                 // No call waits for these replies: what they say is looked at here or nowhere.
                 for value in values {

@@ -156,9 +156,16 @@ fn a_refused_write_does_not_leave_the_older_value() {
     let () = redis::cmd("CONFIG").arg("SET").arg("maxmemory").arg(1).query(&mut admin).expect("config");
     assert_eq!(client.run(&cache, Calls::default().set("a", "\"new\"").0), [Reply::Done]);
     assert_eq!(client.run(&cache, Calls::default().get("a").0), [Reply::Miss]);
+    let () = redis::cmd("CONFIG").arg("SET").arg("maxmemory").arg(0).query(&mut admin).expect("config");
+    client.run(&cache, Calls::default().set("a", "\"old\"").0);
+    let () = redis::cmd("CONFIG").arg("SET").arg("maxmemory").arg(1).query(&mut admin).expect("config");
+    // On its way before the refusal is known here.
+    let replies = client.run(&cache, Calls::default().set("a", "\"new\"").get("a").0);
+    assert_eq!(replies, [Reply::Done, Reply::Miss]);
+    until("the removal", || cache.shared().server("a").journal.is_empty().then_some(()));
     assert_eq!(cache.shared().status.mode(), Mode::Redis, "no outage");
     let oom = cache.shared().errors.iter().find(|(kind, _)| kind.name() == "oom").map(|(_, n)| n);
-    assert_eq!(oom, Some(1));
+    assert_eq!(oom, Some(2));
 }
 
 #[test]
