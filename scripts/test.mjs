@@ -19,6 +19,8 @@ const usage = `npm test [-- options] [-- arguments of the one selected step]
 const jestResults = join(root, 'target/jest-results.json');
 const types = join('__test__', 'types');
 const DAY = 86_400_000;
+/** The seed of what runs at random: another one each day, the same all day, so that a failed run can be repeated. */
+const today = String(Math.floor(Date.now() / DAY));
 
 /**
  * A step is a function or a list of commands. `needs` names the steps that a selection of this one brings along;
@@ -28,7 +30,7 @@ const steps = {
   setup: { run: setup },
   layers: { commands: [['node', 'scripts/layers.mjs']] },
   columns: { commands: [['node', 'scripts/columns.mjs']] },
-  rustfmt: { commands: [['cargo', 'fmt', '--check']] },
+  rustfmt: { commands: [['cargo', 'fmt', '--all', '--check']] },
   biome: { needs: ['setup'], commands: [[bin('biome'), 'ci', '--error-on-warnings', '.']] },
   types: {
     needs: ['setup'],
@@ -44,6 +46,7 @@ const steps = {
       ['cargo', 'clippy', '--all-targets', '--', '-D', 'warnings'],
       ['cargo', 'clippy', '--all-targets', '--no-default-features', '--features', 'drive', '--', '-D', 'warnings'],
       ['cargo', 'clippy', '--all-targets', '--no-default-features', '--', '-D', 'warnings'],
+      ['cargo', 'clippy', '--all-targets', '--package', 'holdfast-sim', '--', '-D', 'warnings'],
     ],
   },
   engine: {
@@ -51,12 +54,17 @@ const steps = {
     commands: [['cargo', 'test', '--no-default-features', '--features', 'drive', '--no-fail-fast']],
     count: countCargoTests,
   },
+  simulator: {
+    needs: ['setup'],
+    commands: [['cargo', 'test', '--package', 'holdfast-sim', '--no-fail-fast']],
+    count: countCargoTests,
+  },
+  simulation: { needs: ['setup'], commands: [['node', 'scripts/simulate.mjs', '--seconds', '60', '--seed', today]] },
   mutants: { needs: ['setup'], commands: [['node', 'scripts/mutants.mjs']] },
   addon: { needs: ['setup'], run: buildAddon },
-  // Others each day, and the same all day: what a run says can be run again.
   guarantees: {
     needs: ['setup', 'addon'],
-    commands: [['node', 'scripts/check.mjs', '--schedules', '300', '--seed', String(Math.floor(Date.now() / DAY))]],
+    commands: [['node', 'scripts/check.mjs', '--schedules', '300', '--seed', today]],
   },
   jest: {
     needs: ['setup', 'addon'],

@@ -31,6 +31,11 @@ impl Clock {
     }
 }
 
+/// The moment from which these milliseconds count.
+pub fn origin() -> Instant {
+    *START
+}
+
 /// A moment in milliseconds since the first use in this process.
 pub fn millis_of(moment: Instant) -> u64 {
     u64::try_from(moment.saturating_duration_since(*START).as_millis()).unwrap_or(u64::MAX)

@@ -34,6 +34,13 @@ impl Random {
     }
 }
 
+/// How tables hash whose order may decide something: as an attacker cannot foresee, and in a simulation always the
+/// same.
+#[cfg(not(feature = "simulation"))]
+pub type Hashes = RandomState;
+#[cfg(feature = "simulation")]
+pub type Hashes = std::hash::BuildHasherDefault<std::hash::DefaultHasher>;
+
 /// SplitMix64 (Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators, 2014): a counter that goes on by
 /// this step, mixed.
 const STEP: u64 = 0x9E37_79B9_7F4A_7C15;

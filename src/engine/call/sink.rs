@@ -8,10 +8,10 @@ use crate::engine::call::reply::Reply;
 
 /// Versions that JavaScript checks hot values against: 2^17 counters, 512 KiB in each environment. Keys share counters;
 /// a shared one makes a hot value be fetched anew too often, never too seldom.
-pub const SLOTS: usize = 1 << 17;
+pub const SLOTS: usize = if cfg!(feature = "simulation") { 1 << 8 } else { 1 << 17 };
 /// Behind them, until when an engine vouches: for hot values, in the low 32 bits of milliseconds. Engine ids equal
 /// modulo CLOCKS share a slot.
-pub const CLOCKS: usize = 1 << 10;
+pub const CLOCKS: usize = if cfg!(feature = "simulation") { 1 << 4 } else { 1 << 10 };
 /// Behind them, whether a version was noted since all were last raised.
 pub const NOTED: usize = SLOTS + CLOCKS;
 /// All that an environment shares.

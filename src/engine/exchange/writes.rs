@@ -94,7 +94,7 @@ const TAKE_BACK_TEXT: &str = "local n = tonumber(redis.call('GET', KEYS[1])) \
 
 /// Undoes an increment whose sum JavaScript cannot hold. In a script, so that a counter that expired meanwhile is not
 /// made anew, and one that was written meanwhile keeps what was written; where scripts are denied, that may happen.
-pub(super) fn take_back(key: &str, amount: i64, denied: Denied) -> Cmd {
+pub fn take_back(key: &str, amount: i64, denied: Denied) -> Cmd {
     if denied.scripts.is() {
         let mut add = with_key("INCRBY", key);
         add.arg(amount.saturating_neg());

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use quick_cache::sync::Cache;
-use quick_cache::{DefaultHashBuilder, Lifecycle, OptionsBuilder, Weighter};
+use quick_cache::{Lifecycle, OptionsBuilder, Weighter};
 
 use crate::engine::base::clock::Ttl;
 use crate::engine::base::heap;
@@ -77,7 +77,13 @@ impl Lifecycle<Arc<str>, Entry> for Collect {
     }
 }
 
-pub(super) type Map = Cache<Arc<str>, Entry, Bytes, DefaultHashBuilder, Collect>;
+/// quick_cache's own hasher; in a simulation one that evicts and walks in the same order each time.
+#[cfg(not(feature = "simulation"))]
+type MapHashes = quick_cache::DefaultHashBuilder;
+#[cfg(feature = "simulation")]
+type MapHashes = crate::engine::base::random::Hashes;
+
+pub(super) type Map = Cache<Arc<str>, Entry, Bytes, MapHashes, Collect>;
 
 /// The in-process tier of one engine.
 pub struct Memory {
@@ -144,7 +150,7 @@ impl Memory {
             .estimated_items_capacity((max_bytes / 512).clamp(128, 4_000_000) as usize)
             .build();
         let Ok(options) = options else { unreachable!("capacity and items are set above") };
-        let map = Cache::with_options(options, Bytes, DefaultHashBuilder::default(), Collect);
+        let map = Cache::with_options(options, Bytes, MapHashes::default(), Collect);
         Self {
             map,
             updates: parking_lot::Mutex::new(()),

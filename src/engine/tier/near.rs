@@ -41,7 +41,7 @@
 
 use crate::engine::call::sink::{CLOCKS, NOTED, SLOTS, Versions};
 use std::collections::HashMap;
-use std::hash::{BuildHasher, Hasher, RandomState};
+use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -50,6 +50,7 @@ use parking_lot::{Mutex, RwLock};
 use crate::engine::base::clock::Ttl;
 use crate::engine::base::mutant;
 use crate::engine::base::pattern::Pattern;
+use crate::engine::base::random::Hashes;
 use crate::engine::tier::budget::Budget;
 use crate::engine::tier::marks::Mark;
 use crate::engine::tier::memory::{Entry, Memory};
@@ -75,7 +76,7 @@ pub struct Near {
     /// Where hot values find that.
     clock: usize,
     versions: RwLock<Vec<Arc<dyn Versions>>>,
-    hasher: RandomState,
+    hasher: Hashes,
 }
 
 /// A near hit: the value, and until when it may be served to who asked (of the monotonic clock, in milliseconds).
@@ -97,7 +98,7 @@ impl Near {
             vouched: AtomicU64::new(0),
             clock: SLOTS + id as usize % CLOCKS,
             versions: RwLock::default(),
-            hasher: RandomState::new(),
+            hasher: Hashes::default(),
         }
     }
 

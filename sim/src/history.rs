@@ -1,0 +1,240 @@
+//! What the calls of one schedule did: the plan that they followed, and the history that the rules judge.
+//!
+//! The shapes are those of the checker on real servers (check/schedule.js, check/judge/history.js), so that one set of
+//! rules can judge both.
+
+/// Nanoseconds since the schedule began.
+pub type Nanos = u64;
+
+pub const MICRO: Nanos = 1_000;
+pub const MILLI: Nanos = 1_000_000;
+
+/// A key of the schedule, by its place in `Plan::names`.
+pub type Key = usize;
+/// A tag, by its number.
+pub type Tag = usize;
+/// A namespace, by its number: several caches may share a connection.
+pub type Space = usize;
+
+/// Where calls are made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Place {
+    /// An environment of a process: an event loop, or a worker thread beside it.
+    Environment { process: usize, thread: usize },
+    /// A client of the server that knows nothing of Holdfast. Its calls are executed at once and in their order.
+    Foreign,
+}
+
+/// One call. Times to live are milliseconds, `None` for no expiry.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Verb {
+    Get {
+        key: Key,
+    },
+    /// A read of a key that nobody has read before: its reply comes from the server, behind all its pushes until then.
+    Sync {
+        key: Key,
+    },
+    GetMany {
+        keys: Vec<Key>,
+    },
+    Set {
+        key: Key,
+        value: i64,
+        ttl: Option<u64>,
+        tag: Option<Tag>,
+    },
+    Del {
+        keys: Vec<Key>,
+    },
+    Increment {
+        key: Key,
+        amount: i64,
+    },
+    Invalidate {
+        tag: Tag,
+    },
+    /// `delPattern`, or `clear` with `None`.
+    Sweep {
+        pattern: Option<String>,
+    },
+    Expire {
+        key: Key,
+        ttl: u64,
+    },
+    Compute(Compute),
+    /// FLUSHALL, of the foreign client.
+    Flush,
+    /// What lies at a key and its time left in one moment, of the foreign client.
+    Probe {
+        key: Key,
+    },
+}
+
+/// `getOrCompute`, or `getOrComputeMany` where `many`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Compute {
+    pub keys: Vec<Key>,
+    pub many: bool,
+    /// What the function's first run returns for the first key; later runs and keys count up from there.
+    pub value: i64,
+    pub ttl: Option<u64>,
+    pub tag: Option<Tag>,
+    pub lock: bool,
+    /// How long the function takes, in milliseconds.
+    pub ms: u64,
+    /// Milliseconds for which a value may be served after its TTL: at once (`swr`), or where the function fails or
+    /// Redis is away (`grace`).
+    pub swr: u64,
+    pub grace: u64,
+    /// `earlyRefresh`.
+    pub early: f64,
+    /// The function throws.
+    pub fails: bool,
+}
+
+/// What the rules need to know of a schedule.
+#[derive(Clone, Debug, Default)]
+pub struct Plan {
+    /// Keys, by their numbers; the first ones are values, then come counters, then the keys of syncs.
+    pub names: Vec<String>,
+    pub keys: Vec<Key>,
+    pub counters: Vec<Key>,
+    /// What counters hold before the schedule.
+    pub head: i64,
+    /// By key: the namespace that it lies in; 0 for keys beyond the list. Keys of two namespaces are two keys, though
+    /// their names may be the same.
+    pub spaces: Vec<Space>,
+    /// The namespaces of the caches at these places; 0 for all others.
+    pub homes: Vec<(Place, Space)>,
+}
+
+impl Plan {
+    pub fn space_of(&self, key: Key) -> Space {
+        self.spaces.get(key).copied().unwrap_or(0)
+    }
+
+    pub fn home_of(&self, place: Place) -> Space {
+        self.homes.iter().find(|(at, _)| *at == place).map_or(0, |(_, space)| *space)
+    }
+}
+
+/// What a process says of itself: its mode and since when. Two moments with the same state have no change of mode
+/// between them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct State {
+    pub mode: Mode,
+    pub since: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Mode {
+    Initializing,
+    Redis,
+    Memory,
+    /// Of the foreign client.
+    Foreign,
+}
+
+/// Which part of the schedule a call is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Client {
+    /// A client of the plan, by its number.
+    Plan(usize),
+    /// Reads of all keys, over and over, until Redis is back.
+    Chase,
+    /// Reads of all keys when nobody writes any more.
+    Settle,
+}
+
+/// A call and what became of it.
+#[derive(Clone, Debug)]
+pub struct Record {
+    pub verb: Verb,
+    pub place: Place,
+    pub client: Client,
+    /// The order of the calls of one place.
+    pub seq: u32,
+    pub before: State,
+    pub after: Option<State>,
+    pub start: Nanos,
+    pub end: Option<Nanos>,
+    pub outcome: Outcome,
+    /// The runs of its function.
+    pub runs: Vec<Run>,
+}
+
+/// What a call resolved to.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// Not settled.
+    None,
+    /// Of a read, a computation or an increment; `None` for a miss.
+    Value(Option<i64>),
+    /// Of `getMany` and `getOrComputeMany`.
+    Values(Vec<Option<i64>>),
+    Flag(bool),
+    Number(i64),
+    Done,
+    /// Of a probe: what lay there, and its time left in milliseconds, negative as Redis says it.
+    Found(Option<Vec<u8>>, i64),
+    /// Rejected, with this code.
+    Error(String),
+}
+
+/// One run of a caller's function, for one key.
+#[derive(Clone, Debug)]
+pub struct Run {
+    pub key: Key,
+    pub value: i64,
+    pub start: Nanos,
+    pub before: State,
+    pub end: Option<Nanos>,
+    pub after: Option<State>,
+}
+
+/// A process noticed an outage, or its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Event {
+    pub process: usize,
+    pub fallback: bool,
+    pub at: Nanos,
+}
+
+/// What befell servers and processes, of which no call and no change of mode tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mishap {
+    /// The server answered for the last time at `down`, and again from `up` on: with what it had at `snapshot`, or
+    /// empty.
+    Restart { down: Nanos, up: Nanos, snapshot: Option<Nanos> },
+    /// A process died, and its journal with it. Who takes its place has a number of its own.
+    Death { process: usize, at: Nanos },
+    /// The event `error` of a full journal: keys without a namespace are lost from here on, until Redis is back.
+    #[cfg_attr(not(test), expect(dead_code, reason = "it takes 100,000 keys"))]
+    Overflow { process: usize, at: Nanos },
+    /// A connected server refused writes; `deletes`: it refused to remove keys, too.
+    Refusal { from: Nanos, until: Nanos, deletes: bool },
+    /// A server was full, and removed keys of its own choice.
+    Eviction { from: Nanos, until: Nanos },
+}
+
+/// The bytes that Redis holds at a key.
+pub type Held = Option<Vec<u8>>;
+
+/// What a schedule did.
+#[derive(Clone, Debug, Default)]
+pub struct History {
+    pub plan: Plan,
+    /// In the order of their starts.
+    pub records: Vec<Record>,
+    pub events: Vec<Event>,
+    /// By key, for `keys` and `counters`: what Redis held before and after everybody looked in the end.
+    pub finals: Vec<(Key, Held, Held)>,
+    /// By key: when its life in Redis ends; none where it does not, or nothing is there.
+    pub left: Vec<(Key, Option<Nanos>)>,
+    /// Environments and processes that ended in the middle of it.
+    pub ended: Vec<Place>,
+    /// Keys of others that are gone.
+    pub lost: Vec<String>,
+    pub mishaps: Vec<Mishap>,
+}

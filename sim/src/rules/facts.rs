@@ -1,0 +1,225 @@
+//! What the rules look up: the calls of a history with the moments at which they took effect, the values that were
+//! written, what ends values, and the reads.
+//!
+//! **Where a call took effect.** A call that found its process in one and the same state when it began and when it
+//! settled (mode, and since when) had no change of mode in between: `redis`, it was Redis that answered; `memory`, the
+//! in-process tier alone. Else it is `unknown`: it may have reached Redis, and may still do so until the process is
+//! back there (`until`), as recovery kills the connection on which it was sent.
+
+use super::order::over;
+use crate::history::{History, Key, MILLI, Mode, Nanos, Place, Record, State, Tag};
+
+/// What the clocks of two processes, timers and the server's expiry may differ by.
+pub const SLACK: Nanos = 50 * MILLI;
+/// Later than all moments.
+pub const NEVER: Nanos = Nanos::MAX;
+/// The process of the foreign client.
+const OUTSIDE: usize = usize::MAX;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    Redis,
+    Memory,
+    Unknown,
+}
+
+/// A time in which a process does not change its state: its number in `Facts`, so that two of them compare at once.
+pub type Era = u32;
+
+/// What the rules ask of a record, close together.
+#[derive(Clone, Copy, Debug)]
+pub struct Call {
+    /// Its place, by number.
+    pub place: u32,
+    pub process: usize,
+    pub seq: u32,
+    pub start: Nanos,
+    /// `NEVER` for a call that did not settle.
+    pub end: Nanos,
+    pub effect: Effect,
+    /// None where the effect is unknown.
+    pub era: Option<Era>,
+    /// From when on nothing of it can take effect any more.
+    pub until: Nanos,
+    /// `getOrCompute` or `getOrComputeMany`.
+    pub computes: bool,
+}
+
+/// A value that was written to a key. No two writes of a key have the same value.
+#[derive(Clone, Copy, Debug)]
+pub struct Write {
+    pub key: Key,
+    pub value: i64,
+    pub record: usize,
+    /// A function returned it.
+    pub computed: bool,
+    pub start: Nanos,
+    /// The earliest moment at which it may have been stored, and the latest.
+    pub stored: Nanos,
+    pub until: Nanos,
+    pub effect: Effect,
+    /// Until when callers of its process may have come to share its computation.
+    pub flight: Nanos,
+    /// Only one that was asked for under a lease is kept from being stored by what other processes do.
+    pub leased: bool,
+    pub tag: Option<Tag>,
+    /// Its time to live; `NEVER` for none.
+    pub ttl: Nanos,
+    /// For how long behind its TTL it is kept.
+    pub window: Nanos,
+}
+
+/// A value of a key, as a call resolved to it.
+#[derive(Clone, Copy, Debug)]
+pub struct Read {
+    pub record: usize,
+    pub key: Key,
+    pub value: Option<i64>,
+    /// Which write it shows.
+    pub write: Option<usize>,
+}
+
+/// A call that ends values: all those of a key, or those with a tag.
+#[derive(Clone, Copy, Debug)]
+pub struct End {
+    pub record: usize,
+    pub start: Nanos,
+    pub tag: Option<Tag>,
+    pub reach: Reach,
+}
+
+/// Until when calls that end all values of a key may take effect: the last of them, and the last but that one.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Reach {
+    pub record: usize,
+    pub until: Option<Nanos>,
+    pub others: Option<Nanos>,
+}
+
+impl Reach {
+    pub fn note(&mut self, record: usize, until: Nanos) {
+        let until = Some(until);
+        if until > self.until {
+            *self = Self { record, until, others: self.until };
+        } else {
+            self.others = self.others.max(until);
+        }
+    }
+
+    /// Of the calls but this one.
+    pub fn without(&self, record: usize) -> Option<Nanos> {
+        if self.record == record { self.others } else { self.until }
+    }
+}
+
+pub struct Facts<'a> {
+    pub history: &'a History,
+    /// By record.
+    pub calls: Vec<Call>,
+    pub writes: Vec<Write>,
+    pub reads: Vec<Read>,
+    /// By key: what ends the values that were written there.
+    pub(super) ends: Vec<Vec<End>>,
+    /// Records by key: what may end them.
+    pub(super) expiries: Vec<Vec<usize>>,
+    /// Writes by key, in the order of their values.
+    pub(super) values: Vec<Vec<(i64, usize)>>,
+    /// Reads of the server itself, each behind all its pushes until then.
+    pub(super) syncs: Vec<usize>,
+    /// The outages of all processes: when each was noticed, and when that process was back.
+    pub outages: Vec<(Nanos, Nanos)>,
+}
+
+impl<'a> Facts<'a> {
+    pub fn record(&self, at: usize) -> &'a Record {
+        &self.history.records[at]
+    }
+
+    /// The calls that end a value and were made from when it was written until the last of these moments, in their
+    /// order. No call before these ends it, as nothing is over before it begins.
+    pub fn ends(&self, write: &Write, last: Nanos) -> impl DoubleEndedIterator<Item = usize> {
+        self.ends_from(write, write.start.min(write.until), last)
+    }
+
+    /// The calls that end such values, and were made from one moment to another.
+    pub fn ends_from(&self, write: &Write, first: Nanos, last: Nanos) -> impl DoubleEndedIterator<Item = usize> {
+        let (ends, tag) = (&self.ends[write.key], write.tag);
+        let from = ends.partition_point(|end| end.start < first);
+        let until = from + ends[from..].partition_point(|end| end.start <= last);
+        ends[from..until].iter().filter(move |end| end.tag.is_none_or(|it| tag == Some(it))).map(|end| end.record)
+    }
+
+    /// How far sets, deletes and flushes reach that were made until this moment.
+    pub fn reach(&self, key: Key, last: Nanos) -> Reach {
+        let made = self.ends[key].partition_point(|end| end.start <= last);
+        made.checked_sub(1).map_or(Reach::default(), |at| self.ends[key][at].reach)
+    }
+
+    /// The last read of the server itself in the same era that was over before a call.
+    pub fn sync_before(&self, call: &Call) -> Option<usize> {
+        let made = self.syncs.partition_point(|at| self.calls[*at].start <= call.start);
+        let before = |at: &usize| self.calls[*at].era == call.era && over(&self.calls[*at], call);
+        self.syncs[..made].iter().copied().rfind(before)
+    }
+
+    pub fn expiries(&self, key: Key) -> &[usize] {
+        &self.expiries[key]
+    }
+
+    /// How many keys there are.
+    pub fn keys(&self) -> usize {
+        self.values.len()
+    }
+
+    /// The writes of a key.
+    pub fn writes(&self, key: Key) -> impl Iterator<Item = &Write> {
+        self.values[key].iter().map(|(_, at)| &self.writes[*at])
+    }
+
+    pub fn write(&self, key: Key, value: i64) -> Option<&Write> {
+        self.find(key, value).map(|at| &self.writes[at])
+    }
+
+    /// Reads that show a value which was written.
+    pub fn valued(&self) -> impl Iterator<Item = (&Read, &Write)> {
+        self.reads.iter().filter_map(|read| Some((read, &self.writes[read.write?])))
+    }
+
+    pub(super) fn find(&self, key: Key, value: i64) -> Option<usize> {
+        let values = self.values.get(key)?;
+        let at = values.partition_point(|(other, _)| *other <= value).checked_sub(1)?;
+        (values[at].0 == value).then_some(values[at].1)
+    }
+
+    /// From when on a process is known to use Redis, at this moment or later.
+    pub fn back(&self, process: usize, from: Nanos) -> Nanos {
+        back(self.history, process, from)
+    }
+}
+
+pub(super) fn back(history: &History, process: usize, from: Nanos) -> Nanos {
+    let redis = |state: &State| state.mode == Mode::Redis;
+    let events =
+        history.events.iter().filter(|event| event.process == process && !event.fallback).map(|event| event.at);
+    let calls = history.records.iter().filter(|record| process_of(record.place) == process).flat_map(|record| {
+        let end = record.end.filter(|_| record.after.as_ref().is_some_and(redis));
+        [redis(&record.before).then_some(record.start), end].into_iter().flatten()
+    });
+    events.chain(calls).filter(|at| *at >= from).min().unwrap_or(NEVER)
+}
+
+pub(super) fn process_of(place: Place) -> usize {
+    match place {
+        Place::Environment { process, .. } => process,
+        Place::Foreign => OUTSIDE,
+    }
+}
+
+/// Where something took effect that began in one state and was over in another.
+pub(super) fn effect(before: State, after: Option<State>) -> Effect {
+    match after {
+        Some(after) if after == before && before.mode == Mode::Memory => Effect::Memory,
+        Some(after) if after == before => Effect::Redis,
+        _ => Effect::Unknown,
+    }
+}

@@ -1,0 +1,284 @@
+//! Gathers the facts from a history, in one walk over its calls for the writes and one for what ends and reads them.
+
+use super::facts::{Call, Effect, End, Facts, NEVER, Reach, Read, Write, back, effect, process_of};
+use super::pattern;
+use crate::history::{Compute, History, Key, MILLI, Mode, Nanos, Outcome, Record, Run, State, Tag, Verb};
+
+impl<'a> Facts<'a> {
+    pub fn new(history: &'a History) -> Self {
+        let keys = count_keys(history);
+        let mut facts = Self {
+            history,
+            calls: calls(history),
+            writes: Vec::new(),
+            reads: Vec::new(),
+            ends: vec![Vec::new(); keys],
+            expiries: vec![Vec::new(); keys],
+            values: vec![Vec::new(); keys],
+            syncs: Vec::new(),
+            outages: outages(history),
+        };
+        // All writes first: a call that reads may have begun before the one that wrote.
+        for record in 0..history.records.len() {
+            facts.note_writes(record);
+        }
+        for values in &mut facts.values {
+            values.sort_unstable();
+        }
+        for record in 0..history.records.len() {
+            facts.note_ends(record);
+            facts.note_reads(record);
+        }
+        facts
+    }
+
+    fn note_writes(&mut self, at: usize) {
+        let record = self.record(at);
+        let call = self.calls[at];
+        match &record.verb {
+            Verb::Set { key, value, ttl, tag } => self.note_write(Write {
+                key: *key,
+                value: *value,
+                record: at,
+                computed: false,
+                start: call.start,
+                stored: call.start,
+                until: call.until,
+                effect: call.effect,
+                flight: 0,
+                leased: false,
+                tag: *tag,
+                ttl: nanos(*ttl),
+                window: 0,
+            }),
+            // What a function threw instead is nobody's value.
+            Verb::Compute(compute) if !compute.fails => {
+                for run in &record.runs {
+                    let write = self.computed(at, compute, run);
+                    self.note_write(write);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn note_write(&mut self, write: Write) {
+        self.values[write.key].push((write.value, self.writes.len()));
+        self.writes.push(write);
+    }
+
+    /// A value that a function returned.
+    fn computed(&self, at: usize, compute: &Compute, run: &Run) -> Write {
+        let (record, call) = (self.record(at), self.calls[at]);
+        let behind = refreshes(compute, record, run);
+        let (effect, until) = match run.after {
+            _ if behind => self.landing(at, run),
+            Some(after) => match effect(after, record.after) {
+                Effect::Unknown => (Effect::Unknown, call.until),
+                known => (known, call.end),
+            },
+            None => (Effect::Unknown, call.until),
+        };
+        Write {
+            key: run.key,
+            value: run.value,
+            record: at,
+            computed: true,
+            start: run.start,
+            stored: run.end.unwrap_or(run.start),
+            until,
+            effect,
+            flight: if behind { until } else { call.end },
+            // A server that refuses writes refuses leases as well.
+            leased: compute.lock
+                && self::effect(record.before, Some(run.before)) == Effect::Redis
+                && !self.refuses(record.start, run.start),
+            tag: compute.tag,
+            ttl: nanos(compute.ttl),
+            window: window(compute),
+        }
+    }
+
+    /// Where and until when the result of a refresh is stored, whose caller has its value already. Calls of one place
+    /// reach Redis in their order; a script that the server does not know yet takes one trip more. So it is done when
+    /// two further trips of its place are.
+    fn landing(&self, at: usize, run: &Run) -> (Effect, Nanos) {
+        let (Some(end), Some(after)) = (run.end, run.after) else { return (Effect::Unknown, NEVER) };
+        let place = self.calls[at].place;
+        let later = |from: Nanos| {
+            let calls = self.history.records.iter().zip(&self.calls);
+            calls.filter(move |(record, call)| {
+                call.place == place && call.start > from && (after.mode == Mode::Memory || is_trip(record))
+            })
+        };
+        let Some((first, call)) = later(end).next() else { return (Effect::Unknown, NEVER) };
+        if first.before == after && after.mode == Mode::Memory {
+            return (Effect::Memory, call.start);
+        }
+        match later(call.end).next() {
+            Some((second, call)) if second.after == Some(after) => (Effect::Redis, call.end),
+            _ => (Effect::Unknown, recovered(self.history, call.process, end, after)),
+        }
+    }
+
+    fn note_ends(&mut self, at: usize) {
+        let record = self.record(at);
+        match &record.verb {
+            Verb::Set { key, .. } => self.note_end(at, *key, None),
+            Verb::Del { keys } => keys.iter().enumerate().for_each(|(i, key)| {
+                if !keys[..i].contains(key) {
+                    self.note_end(at, *key, None);
+                }
+            }),
+            Verb::Invalidate { tag } => {
+                let home = self.history.plan.home_of(record.place);
+                for key in 0..self.values.len() {
+                    if !self.values[key].is_empty() && self.history.plan.space_of(key) == home {
+                        self.note_end(at, key, Some(*tag));
+                    }
+                }
+            }
+            Verb::Sweep { pattern } => {
+                let plan = &self.history.plan;
+                let home = plan.home_of(record.place);
+                let swept = |key: Key| {
+                    let name = plan.names.get(key).map_or("", String::as_str);
+                    plan.space_of(key) == home && pattern.as_deref().is_none_or(|glob| pattern::matches(glob, name))
+                };
+                for key in 0..self.values.len() {
+                    if !self.values[key].is_empty() && swept(key) {
+                        self.note_end(at, key, None);
+                    }
+                }
+            }
+            Verb::Flush => (0..self.values.len()).for_each(|key| {
+                if !self.values[key].is_empty() {
+                    self.note_end(at, key, None);
+                }
+            }),
+            Verb::Expire { key, .. } => self.expiries[*key].push(at),
+            Verb::Sync { .. } if self.calls[at].effect == Effect::Redis => self.syncs.push(at),
+            _ => {}
+        }
+    }
+
+    fn note_end(&mut self, at: usize, key: Key, tag: Option<Tag>) {
+        let mut reach = self.ends[key].last().map_or(Reach::default(), |end| end.reach);
+        if matches!(self.record(at).verb, Verb::Set { .. } | Verb::Del { .. } | Verb::Flush) {
+            reach.note(at, self.calls[at].until);
+        }
+        self.ends[key].push(End { record: at, start: self.calls[at].start, tag, reach });
+    }
+
+    fn note_reads(&mut self, at: usize) {
+        let record = self.record(at);
+        let keys = match &record.verb {
+            Verb::Get { key } => std::slice::from_ref(key),
+            Verb::GetMany { keys } => keys,
+            Verb::Compute(compute) => &compute.keys,
+            _ => return,
+        };
+        if record.end.is_none() || matches!(record.outcome, Outcome::Error(_)) {
+            return;
+        }
+        for (i, key) in keys.iter().enumerate() {
+            let value = match &record.outcome {
+                Outcome::Value(value) => *value,
+                Outcome::Values(values) => values.get(i).copied().flatten(),
+                _ => None,
+            };
+            let write = value.and_then(|value| self.find(*key, value));
+            self.reads.push(Read { record: at, key: *key, value, write });
+        }
+    }
+}
+
+/// What the rules ask of records.
+fn calls(history: &History) -> Vec<Call> {
+    let (mut eras, mut places) = (Vec::new(), Vec::new());
+    let mut calls = Vec::with_capacity(history.records.len());
+    for record in &history.records {
+        let process = process_of(record.place);
+        let end = record.end.unwrap_or(NEVER);
+        let effect = if record.end.is_some() { effect(record.before, record.after) } else { Effect::Unknown };
+        let known = effect != Effect::Unknown;
+        calls.push(Call {
+            place: number(&mut places, record.place),
+            process,
+            seq: record.seq,
+            start: record.start,
+            end,
+            effect,
+            era: known.then(|| number(&mut eras, (process, record.before))),
+            // Of a thread that has ended nobody is told; its process may still do what it called.
+            until: if known || end == NEVER { end } else { back(history, process, end) },
+            computes: matches!(record.verb, Verb::Compute(_)),
+        });
+    }
+    calls
+}
+
+/// When a process is known to have recovered from an outage that began behind this moment, and this state.
+fn recovered(history: &History, process: usize, from: Nanos, state: State) -> Nanos {
+    let events =
+        history.events.iter().filter(|event| event.process == process && !event.fallback).map(|event| event.at);
+    let calls = history
+        .records
+        .iter()
+        .filter(|record| process_of(record.place) == process)
+        .flat_map(|record| [(Some(record.before), Some(record.start)), (record.after, record.end)]);
+    let anew = |(seen, at): (Option<State>, Option<Nanos>)| {
+        at.filter(|_| seen.is_some_and(|seen| seen.mode == Mode::Redis && seen != state))
+    };
+    events.chain(calls.filter_map(anew)).filter(|at| *at > from).min().unwrap_or(NEVER)
+}
+
+/// The number of something in the list of those that were met.
+fn number<T: PartialEq>(met: &mut Vec<T>, each: T) -> u32 {
+    let at = met.iter().rposition(|known| *known == each).unwrap_or_else(|| {
+        met.push(each);
+        met.len() - 1
+    });
+    at as u32
+}
+
+fn outages(history: &History) -> Vec<(Nanos, Nanos)> {
+    let noticed = history.events.iter().filter(|event| event.fallback);
+    noticed.map(|event| (event.at, back(history, event.process, event.at + 1))).collect()
+}
+
+fn count_keys(history: &History) -> usize {
+    let named = |record: &Record| match &record.verb {
+        Verb::Get { key }
+        | Verb::Sync { key }
+        | Verb::Set { key, .. }
+        | Verb::Increment { key, .. }
+        | Verb::Expire { key, .. }
+        | Verb::Probe { key } => Some(*key),
+        Verb::GetMany { keys } | Verb::Del { keys } => keys.iter().max().copied(),
+        Verb::Compute(compute) => compute.keys.iter().chain(record.runs.iter().map(|run| &run.key)).max().copied(),
+        Verb::Invalidate { .. } | Verb::Sweep { .. } | Verb::Flush => None,
+    };
+    let most = history.records.iter().filter_map(named).max().map_or(0, |key| key + 1);
+    most.max(history.plan.names.len())
+}
+
+/// Whether a run is a refresh behind the back of its caller.
+fn refreshes(compute: &Compute, record: &Record, run: &Run) -> bool {
+    let keeps = compute.swr > 0 || compute.grace > 0 || compute.early > 0.0;
+    keeps && record.end.is_some_and(|end| run.end.is_none_or(|over| over > end))
+}
+
+/// Whether a call that Redis answered took a trip there, however near its keys are.
+fn is_trip(record: &Record) -> bool {
+    matches!(record.verb, Verb::Sync { .. } | Verb::Set { .. } | Verb::Del { .. } | Verb::Increment { .. })
+}
+
+/// For how long behind its TTL a caller of this takes a value, and one that it stores is kept.
+pub fn window(compute: &Compute) -> Nanos {
+    compute.swr.max(compute.grace).saturating_mul(MILLI)
+}
+
+pub fn nanos(ttl: Option<u64>) -> Nanos {
+    ttl.map_or(NEVER, |ttl| ttl.saturating_mul(MILLI))
+}

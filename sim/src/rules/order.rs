@@ -1,0 +1,137 @@
+//! What was certainly before what, and what a mishap may have undone since.
+//!
+//! Where two orders are possible, nothing is certain. After a mishap an end is not certain any more where what made it
+//! last is lost:
+//!
+//! - **A server that restarts from a snapshot** has lost what took effect between the snapshot and the restart: a value
+//!   that lay there at the moment of the snapshot may be back, though it was ended then. A journal that is replayed
+//!   behind the restart ends it again. A server that restarts empty gives nothing back.
+//! - **A process that dies** takes its journal with it: what it had ended while Redis was away may be read by others.
+//! - **A journal that is full** and said so has lost what was ended from then on until Redis was back: it may be read
+//!   once Redis is back.
+//! - **A server that refuses to remove keys** leaves them to all but the process that asked, which reads misses.
+//! - **A server that evicts keys** gives nothing back.
+
+use super::facts::{Call, Effect, Facts, NEVER, Write};
+use crate::history::{Mishap, Nanos, Verb};
+
+impl Facts<'_> {
+    /// Whether a value was certainly there, or its computation begun, before a call that ends such values.
+    pub fn precedes(&self, write: &Write, end: usize) -> bool {
+        if write.record == end {
+            return false;
+        }
+        let (writer, end) = (&self.calls[write.record], &self.calls[end]);
+        let mine = writer.process == end.process;
+        if write.computed && (mine || write.leased) {
+            write.start < end.start
+        } else if mine {
+            made(writer, end)
+        } else {
+            write.until < end.start
+        }
+    }
+
+    /// Whether a value was certainly replaced by another one in Redis.
+    pub fn replaced(&self, older: &Write, newer: &Write) -> bool {
+        let (first, second) = (&self.calls[older.record], &self.calls[newer.record]);
+        if !older.computed && !newer.computed && first.place == second.place && first.era == second.era {
+            return first.era.is_some() && first.seq < second.seq;
+        }
+        older.until < newer.stored
+    }
+
+    /// Whether a mishap may have given a value back to this reader that a call had ended.
+    pub fn undone(&self, write: &Write, end: usize, reader: usize) -> bool {
+        self.history.mishaps.iter().any(|mishap| self.undoes(mishap, write, end, reader))
+    }
+
+    fn undoes(&self, mishap: &Mishap, write: &Write, at: usize, reader: usize) -> bool {
+        let (end, reader) = (&self.calls[at], &self.calls[reader]);
+        let journaled = end.effect != Effect::Redis;
+        let swept = matches!(self.record(at).verb, Verb::Sweep { .. });
+        match *mishap {
+            Mishap::Restart { snapshot: None, .. } | Mishap::Eviction { .. } => false,
+            Mishap::Restart { down, up, snapshot: Some(snapshot) } => {
+                if reader.end < down || !self.restored(write, end, snapshot, down) {
+                    return false;
+                }
+                if journaled {
+                    // The journal is replayed when its process is back; what it sweeps may be swept later.
+                    let replayed = self.back(end.process, end.end);
+                    replayed <= up && (swept || replayed >= snapshot)
+                } else {
+                    end.start <= down && end.until >= snapshot
+                }
+            }
+            Mishap::Death { process, at: died } => {
+                let replayed = || self.back(end.process, end.end) <= died;
+                journaled && end.process == process && reader.process != process && (swept || !replayed())
+            }
+            Mishap::Overflow { process, at: full } => {
+                let back = self.back(process, full + 1);
+                journaled && end.process == process && end.end >= full && end.start <= back && back <= reader.end
+            }
+            Mishap::Refusal { from, until, deletes } => {
+                deletes && reader.process != end.process && overlaps(end, from, until)
+            }
+        }
+    }
+
+    /// Whether a value may have been in a snapshot, or have been stored on what a snapshot had of its computation.
+    fn restored(&self, write: &Write, end: &Call, snapshot: Nanos, down: Nanos) -> bool {
+        // A process that ends a key stores none of its own computations of it, whatever the server has.
+        let mine = self.calls[write.record].process == end.process;
+        write.stored <= snapshot || (!mine && write.computed && write.start <= snapshot && write.until >= down)
+    }
+
+    /// Whether a connected server may have refused a call.
+    pub fn refused(&self, at: usize) -> bool {
+        let call = &self.calls[at];
+        self.refuses(call.start, call.until)
+    }
+
+    /// Whether a connected server refused writes at some moment between these.
+    pub fn refuses(&self, start: Nanos, end: Nanos) -> bool {
+        let meets =
+            |mishap: &Mishap| matches!(*mishap, Mishap::Refusal { from, until, .. } if start <= until && end >= from);
+        self.history.mishaps.iter().any(meets)
+    }
+
+    /// Whether what a call did in Redis may be missing for a later one, as a server restarted, or
+    /// evicted its key.
+    pub fn lost(&self, at: usize, reader: Nanos) -> bool {
+        let call = &self.calls[at];
+        let loses = |mishap: &Mishap| match *mishap {
+            Mishap::Restart { down, snapshot, .. } => {
+                reader >= down && call.start <= down && snapshot.is_none_or(|taken| call.until >= taken)
+            }
+            Mishap::Eviction { from, until } => reader >= from && call.start <= until,
+            _ => false,
+        };
+        self.history.mishaps.iter().any(loses)
+    }
+
+    /// Whether the server may have lost all that it had at first by then.
+    pub fn emptied(&self, by: Nanos) -> bool {
+        let empties = |mishap: &Mishap| match *mishap {
+            Mishap::Restart { down: from, snapshot: None, .. } | Mishap::Eviction { from, .. } => from <= by,
+            _ => false,
+        };
+        self.history.mishaps.iter().any(empties)
+    }
+}
+
+fn overlaps(call: &Call, from: Nanos, until: Nanos) -> bool {
+    call.start <= until && call.until >= from
+}
+
+/// Whether a call was over, or at least made, before another one of the same thread.
+pub fn made(earlier: &Call, later: &Call) -> bool {
+    if earlier.place == later.place { earlier.seq < later.seq } else { over(earlier, later) }
+}
+
+/// Whether a call had settled before another one was made.
+pub fn over(earlier: &Call, later: &Call) -> bool {
+    earlier.end != NEVER && earlier.end < later.start
+}

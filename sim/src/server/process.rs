@@ -1,0 +1,188 @@
+//! One command on its way: what refuses it, in the order in which Redis looks, and what executes it.
+
+use crate::server::Server;
+use crate::server::client::{FOREIGN, Id, Transaction};
+use crate::server::faults;
+use crate::server::reply::{OK, Reply, error};
+use crate::server::table::{self, Command, Found};
+
+impl Server {
+    /// Executes one command of a client, whose reply goes out with the pushes behind it.
+    pub(super) fn process(&mut self, id: Id, words: &[&[u8]]) {
+        let reply = self.reply(id, words);
+        if let Some(client) = self.clients.get_mut(id) {
+            reply.write(client.resp3, &mut client.output);
+        }
+        self.push_pending(id);
+    }
+
+    /// The reply to one command; pushes to its own client wait.
+    pub(super) fn reply(&mut self, id: Id, words: &[&[u8]]) -> Reply {
+        self.current = id;
+        let command = match Self::known(words) {
+            Ok(command) => command,
+            Err(words) => return self.rejected(id, None, words),
+        };
+        if let Some(words) = self.refusal(id, command, words) {
+            return self.rejected(id, Some(command), words);
+        }
+        match self.clients.get_mut(id).and_then(|client| client.transaction.as_mut()) {
+            Some(transaction) if !command.is(table::NO_QUEUE) => {
+                // What is to be discarded anyway is not kept.
+                if !transaction.refused {
+                    transaction.queued.push((command, words.iter().map(|word| word.to_vec()).collect()));
+                }
+                Reply::Simple("QUEUED")
+            }
+            _ => self.call(id, command, words),
+        }
+    }
+
+    /// The command that the words name.
+    pub(super) fn known(words: &[&[u8]]) -> Result<&'static Command, String> {
+        let lossy =
+            |bytes: &[u8]| String::from_utf8_lossy(bytes.get(..bytes.len().min(128)).unwrap_or_default()).into_owned();
+        let first = words.first().copied().unwrap_or_default();
+        match table::find(words) {
+            Found::Command(command) if command.takes(words.len()) => Ok(command),
+            Found::Command(command) => Err(format!("ERR wrong number of arguments for '{}' command", command.name)),
+            Found::NoSubcommand => {
+                let second = words.get(1).copied().unwrap_or_default();
+                let family = lossy(first).to_uppercase();
+                Err(format!("ERR unknown subcommand '{}'. Try {family} HELP.", lossy(second)))
+            }
+            Found::Unknown => {
+                let mut args = String::new();
+                for word in words.iter().skip(1) {
+                    if args.len() >= 128 {
+                        break;
+                    }
+                    let room = word.len().min(128 - args.len());
+                    args.push_str(&format!("'{}' ", lossy(word.get(..room).unwrap_or_default())));
+                }
+                Err(format!("ERR unknown command '{}', with args beginning with: {args}", lossy(first)))
+            }
+        }
+    }
+
+    /// Why the server does not take a command now, if it does not.
+    fn refusal(&mut self, id: Id, command: &Command, words: &[&[u8]]) -> Option<String> {
+        let client = self.clients.get(id)?;
+        if !client.authenticated && !command.is(table::NO_AUTH) {
+            return Some(faults::NOAUTH.to_owned());
+        }
+        let begun = client.transaction.as_ref();
+        let queued = begun.filter(|_| command.name == "exec");
+        // Behind MULTI all may need memory: it is queued.
+        let queueing = begun.is_some() && !matches!(command.name, "exec" | "discard" | "quit");
+        let any =
+            |flag| command.is(flag) || queued.is_some_and(|begun| begun.queued.iter().any(|(each, _)| each.is(flag)));
+        let (writes, grows) = (any(table::WRITE), any(table::DENYOOM) || queueing);
+        let all =
+            |flag| command.is(flag) && queued.is_none_or(|begun| begun.queued.iter().all(|(each, _)| each.is(flag)));
+        let loads = all(table::LOADING);
+        if let Some(words) = self.denial(id, command, words) {
+            return Some(words);
+        }
+        if self.faults.oom && grows {
+            return Some(faults::OOM.to_owned());
+        }
+        self.bound_tracking();
+        let words = match &self.faults {
+            faults if faults.misconf && (writes || command.name == "ping") => faults::MISCONF,
+            faults if faults.noreplicas && writes => faults::NOREPLICAS,
+            faults if faults.readonly && writes => faults::READONLY,
+            faults if faults.loading && !loads => faults::LOADING,
+            faults if faults.busy && !command.is(table::ALLOW_BUSY) => faults::BUSY,
+            _ => return None,
+        };
+        Some(words.to_owned())
+    }
+
+    /// What the ACL says against a command and its keys.
+    pub(super) fn denial(&self, id: Id, command: &Command, words: &[&[u8]]) -> Option<String> {
+        let acl = self.faults.acl.as_ref().filter(|_| id != FOREIGN)?;
+        let family = command.name.split_once('|').map_or(command.name, |(family, _)| family);
+        let denied = |name: &&str| *name == command.name || *name == family;
+        if !command.is(table::NO_AUTH) && acl.denied.iter().any(denied) {
+            return Some(format!("NOPERM this user has no permissions to run the '{}' command", command.name));
+        }
+        let allowed = |key: &[u8]| acl.prefixes.is_empty() || acl.prefixes.iter().any(|prefix| key.starts_with(prefix));
+        let denied = command.keys(words).any(|key| !allowed(key));
+        denied.then(|| faults::DENIED_KEY.to_owned())
+    }
+
+    /// A command that is not executed: it spoils the transaction that it stands in.
+    fn rejected(&mut self, id: Id, command: Option<&Command>, words: String) -> Reply {
+        let Some(client) = self.clients.get_mut(id) else { return error(words) };
+        if command.is_some_and(|command| command.name == "exec") {
+            client.transaction = None;
+            return error(format!("EXECABORT Transaction discarded because of: {words}"));
+        }
+        if let Some(transaction) = &mut client.transaction {
+            transaction.refused = true;
+        }
+        error(words)
+    }
+
+    /// Executes a command, also one of a transaction, and remembers what it read.
+    pub(super) fn call(&mut self, id: Id, command: &Command, words: &[&[u8]]) -> Reply {
+        let reply = self.nest(id, command, words);
+        self.read(id, command, command.keys(words));
+        reply
+    }
+
+    /// Executes a command; pushes to its own client wait until all around it is done.
+    pub(super) fn nest(&mut self, id: Id, command: &Command, words: &[&[u8]]) -> Reply {
+        self.nested += 1;
+        let reply = (command.run)(self, id, words);
+        self.nested -= 1;
+        reply
+    }
+
+    /// A command was executed: if it is one that reads, these keys are remembered for its client.
+    pub(super) fn read<'a>(&mut self, id: Id, command: &Command, keys: impl Iterator<Item = &'a [u8]>) {
+        if command.is(table::READONLY) && self.clients.get(id).is_some_and(|client| client.tracking.is_some()) {
+            self.remember(id, keys);
+        }
+    }
+}
+
+pub fn multi(server: &mut Server, id: Id, _: &[&[u8]]) -> Reply {
+    match server.clients.get_mut(id) {
+        Some(client) if client.transaction.is_none() => {
+            client.transaction = Some(Transaction::default());
+            OK
+        }
+        _ => error("ERR MULTI calls can not be nested"),
+    }
+}
+
+pub fn discard(server: &mut Server, id: Id, _: &[&[u8]]) -> Reply {
+    match server.clients.get_mut(id).and_then(|client| client.transaction.take()) {
+        Some(_) => OK,
+        None => error("ERR DISCARD without MULTI"),
+    }
+}
+
+pub fn exec(server: &mut Server, id: Id, _: &[&[u8]]) -> Reply {
+    let Some(transaction) = server.clients.get_mut(id).and_then(|client| client.transaction.take()) else {
+        return error("ERR EXEC without MULTI");
+    };
+    if transaction.refused {
+        return error("EXECABORT Transaction discarded because of previous errors.");
+    }
+    let mut replies = Vec::with_capacity(transaction.queued.len());
+    for (command, words) in &transaction.queued {
+        let words: Vec<_> = words.iter().map(Vec::as_slice).collect();
+        replies.push(match server.denial(id, command, &words) {
+            Some(denied) => {
+                let key = denied == faults::DENIED_KEY;
+                let why = if key { "touch the specified keys" } else { "execute the command or subcommand" };
+                error(format!("{}{why}", faults::DENIED_SINCE))
+            }
+            None => server.call(id, command, &words),
+        });
+    }
+    Reply::Array(replies)
+}

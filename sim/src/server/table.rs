@@ -1,0 +1,159 @@
+//! The commands that the model knows: how many words they have, what they are, and which of their words are keys.
+
+use crate::server::Server;
+use crate::server::client::Id;
+use crate::server::commands::{connection, keys, server, strings};
+use crate::server::inbound::number;
+use crate::server::reply::Reply;
+use crate::server::{process, scripts};
+
+pub const WRITE: u16 = 1;
+pub const READONLY: u16 = 2;
+/// May need memory.
+pub const DENYOOM: u16 = 4;
+/// Also while the server loads its data.
+pub const LOADING: u16 = 8;
+/// Also while a script of somebody runs for ever.
+pub const ALLOW_BUSY: u16 = 16;
+/// Also before AUTH.
+pub const NO_AUTH: u16 = 32;
+pub const NOSCRIPT: u16 = 64;
+/// Executed at once, and not queued, behind MULTI.
+pub const NO_QUEUE: u16 = 128;
+
+/// Which words are keys.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Keys {
+    None,
+    First,
+    All,
+    /// As many as the number behind the script says.
+    Counted,
+}
+
+pub struct Command {
+    /// In lower case; `client|id` for one of a family.
+    pub name: &'static str,
+    /// How many words with the name; negative: at least so many.
+    pub arity: i32,
+    pub flags: u16,
+    pub keys: Keys,
+    pub run: fn(&mut Server, Id, &[&[u8]]) -> Reply,
+}
+
+impl Command {
+    pub fn is(&self, flag: u16) -> bool {
+        self.flags & flag != 0
+    }
+
+    pub fn takes(&self, words: usize) -> bool {
+        let words = i32::try_from(words).unwrap_or(i32::MAX);
+        if self.arity < 0 { words >= -self.arity } else { words == self.arity }
+    }
+
+    pub fn keys<'a>(&self, words: &'a [&'a [u8]]) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        let range = match self.keys {
+            Keys::None => 0..0,
+            Keys::First => 1..2,
+            Keys::All => 1..words.len(),
+            Keys::Counted => {
+                let count = words.get(2).and_then(|count| number(count)).and_then(|count| usize::try_from(count).ok());
+                3..count.unwrap_or(0).saturating_add(3)
+            }
+        };
+        words.get(range).unwrap_or_default().iter().copied()
+    }
+}
+
+/// What the first words name.
+pub enum Found {
+    Command(&'static Command),
+    /// The first word is a family, and the second none of its commands.
+    NoSubcommand,
+    Unknown,
+}
+
+pub fn find(words: &[&[u8]]) -> Found {
+    let [name, rest @ ..] = words else { return Found::Unknown };
+    let family = FAMILIES.iter().find(|family| name.eq_ignore_ascii_case(family.name.as_bytes()));
+    let Some(family) = family else {
+        let command = COMMANDS.iter().find(|command| name.eq_ignore_ascii_case(command.name.as_bytes()));
+        return command.map_or(Found::Unknown, Found::Command);
+    };
+    let Some(sub) = rest.first() else { return Found::Command(family) };
+    let is = |command: &&Command| {
+        let (of, named) = command.name.split_once('|').unwrap_or_default();
+        of == family.name && sub.eq_ignore_ascii_case(named.as_bytes())
+    };
+    SUBCOMMANDS.iter().find(is).map_or(Found::NoSubcommand, Found::Command)
+}
+
+/// All of them, for the test that compares them with the real server's.
+#[cfg(test)]
+pub fn all() -> impl Iterator<Item = &'static Command> {
+    COMMANDS.iter().chain(SUBCOMMANDS).chain(FAMILIES)
+}
+
+type Run = fn(&mut Server, Id, &[&[u8]]) -> Reply;
+
+const fn command(name: &'static str, arity: i32, flags: u16, keys: Keys, run: Run) -> Command {
+    Command { name, arity, flags, keys, run }
+}
+
+const CONNECTION: u16 = NOSCRIPT | LOADING;
+const GREETING: u16 = CONNECTION | ALLOW_BUSY | NO_AUTH;
+const TRANSACTION: u16 = CONNECTION | NO_QUEUE;
+
+/// The most used ones first.
+static COMMANDS: &[Command] = &[
+    command("get", 2, READONLY, Keys::First, strings::get),
+    command("mget", -2, READONLY, Keys::All, strings::mget),
+    command("echo", 2, LOADING, Keys::None, connection::echo),
+    command("pttl", 2, READONLY, Keys::First, keys::pttl),
+    command("set", -3, WRITE | DENYOOM, Keys::First, strings::set),
+    command("evalsha", -3, NOSCRIPT, Keys::Counted, scripts::evalsha),
+    command("unlink", -2, WRITE, Keys::All, keys::del),
+    command("del", -2, WRITE, Keys::All, keys::del),
+    command("eval", -3, NOSCRIPT, Keys::Counted, scripts::eval),
+    command("pexpire", -3, WRITE, Keys::First, keys::pexpire),
+    command("incrby", 3, WRITE | DENYOOM, Keys::First, strings::incrby),
+    command("getrange", 4, READONLY, Keys::First, strings::getrange),
+    command("scan", -2, READONLY, Keys::None, keys::scan),
+    command("multi", 1, TRANSACTION | ALLOW_BUSY, Keys::None, process::multi),
+    command("exec", 1, TRANSACTION, Keys::None, process::exec),
+    command("discard", 1, TRANSACTION | ALLOW_BUSY, Keys::None, process::discard),
+    command("ping", -1, 0, Keys::None, connection::ping),
+    command("hello", -1, GREETING, Keys::None, connection::hello),
+    command("auth", -2, GREETING, Keys::None, connection::auth),
+    command("select", 2, LOADING, Keys::None, connection::select),
+    command("info", -1, LOADING, Keys::None, server::info),
+    command("role", 1, CONNECTION, Keys::None, server::role),
+    command("exists", -2, READONLY, Keys::All, keys::exists),
+    command("ttl", 2, READONLY, Keys::First, keys::ttl),
+    command("strlen", 2, READONLY, Keys::First, strings::strlen),
+    command("persist", 2, WRITE, Keys::First, keys::persist),
+    command("expire", -3, WRITE, Keys::First, keys::expire),
+    command("expireat", -3, WRITE, Keys::First, keys::expireat),
+    command("pexpireat", -3, WRITE, Keys::First, keys::pexpireat),
+    command("flushall", -1, WRITE, Keys::None, server::flushall),
+    command("flushdb", -1, WRITE, Keys::None, server::flushdb),
+    command("dbsize", 1, READONLY, Keys::None, server::dbsize),
+    command("hset", -4, WRITE | DENYOOM, Keys::First, strings::hset),
+    command("quit", -1, GREETING | NO_QUEUE, Keys::None, connection::quit),
+];
+
+/// Their own names do nothing.
+static FAMILIES: &[Command] =
+    &[command("client", -2, 0, Keys::None, connection::ping), command("script", -2, 0, Keys::None, connection::ping)];
+
+static SUBCOMMANDS: &[Command] = &[
+    command("client|id", 2, CONNECTION, Keys::None, connection::client_id),
+    command("client|setname", 3, CONNECTION, Keys::None, connection::client_setname),
+    command("client|getname", 2, CONNECTION, Keys::None, connection::client_getname),
+    command("client|tracking", -3, CONNECTION, Keys::None, connection::client_tracking),
+    command("client|kill", -3, CONNECTION, Keys::None, connection::client_kill),
+    command("client|no-evict", 3, CONNECTION, Keys::None, connection::client_no_evict),
+    command("script|load", 3, NOSCRIPT, Keys::None, scripts::load),
+    command("script|exists", -3, NOSCRIPT, Keys::None, scripts::exists),
+    command("script|flush", -2, NOSCRIPT, Keys::None, scripts::flush),
+];

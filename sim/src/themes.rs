@@ -1,0 +1,285 @@
+//! What each kind of schedule does more often than others, so that each fence matters often.
+
+use crate::history::Place;
+use crate::schedule::{Kind, LONGS, Name, PLACES};
+
+/// `ops`, `foreign` and `faults` are weights; `pause`, `lasts`, `lag`, `computes` and `timeout_ms` are milliseconds,
+/// from the least to the most.
+pub struct Theme {
+    pub name: &'static str,
+    pub ops: &'static [(Name, f64)],
+    pub faults: &'static [(Kind, f64)],
+    /// At least one fault.
+    pub certain: bool,
+    /// Which processes they befall.
+    pub faulty: &'static [usize],
+    /// When a thread ends or replies lag.
+    pub at: [u64; 2],
+    pub lasts: [u64; 2],
+    pub lag: [u64; 2],
+    pub timeout_ms: [u64; 2],
+    pub keys: [u64; 2],
+    pub counters: usize,
+    /// Clients beyond the first of each place, and where they may be.
+    pub more: [u64; 2],
+    pub more_of: &'static [Place],
+    /// Calls of one turn, and whether each turn has that many.
+    pub bursts: [u64; 2],
+    pub bursts_always: bool,
+    pub pause: [u64; 2],
+    pub computes: [u64; 2],
+    /// How many TTLs are short, and the others.
+    pub short: f64,
+    pub longs: &'static [u64],
+    pub tagged: f64,
+    /// How many computations serve stale values, fail, or refresh early.
+    pub stale: f64,
+    pub foreign: &'static [(Name, f64)],
+    pub foreign_always: bool,
+    pub foreigners: usize,
+    pub foreign_steps: [u64; 2],
+}
+
+const MIXED: Theme = Theme {
+    name: "mixed",
+    ops: &[
+        (Name::Get, 8.0),
+        (Name::GetMany, 2.0),
+        (Name::Set, 4.0),
+        (Name::Del, 2.0),
+        (Name::Compute, 3.0),
+        (Name::Increment, 1.0),
+        (Name::Invalidate, 1.0),
+        (Name::Sync, 3.0),
+        (Name::Sweep, 0.3),
+        (Name::Expire, 0.5),
+    ],
+    faults: &[
+        (Kind::Stop, 1.0),
+        (Kind::Blackhole, 1.0),
+        (Kind::Stall, 1.0),
+        (Kind::Deafen, 1.0),
+        (Kind::Cut, 1.0),
+        (Kind::Kill, 1.0),
+        (Kind::Freeze, 1.0),
+        (Kind::Lag, 0.5),
+        (Kind::Scripts, 0.3),
+    ],
+    certain: false,
+    faulty: &[0, 1],
+    at: [0, 40],
+    lasts: [5, 70],
+    lag: [3, 15],
+    timeout_ms: [30, 60],
+    keys: [1, 3],
+    counters: 1,
+    more: [0, 2],
+    more_of: &PLACES,
+    bursts: [1, 3],
+    bursts_always: false,
+    pause: [0, 8],
+    computes: [0, 12],
+    short: 0.15,
+    longs: LONGS,
+    tagged: 0.15,
+    stale: 0.0,
+    foreign: &[(Name::Set, 3.0), (Name::Del, 2.0)],
+    foreign_always: false,
+    foreigners: 1,
+    foreign_steps: [2, 10],
+};
+
+/// The kinds, each about as often as another.
+pub const THEMES: &[Theme] = &[
+    MIXED,
+    Theme {
+        name: "outage",
+        ops: &[
+            (Name::Get, 8.0),
+            (Name::Set, 3.0),
+            (Name::Del, 4.0),
+            (Name::Compute, 1.0),
+            (Name::Sync, 1.0),
+            (Name::Invalidate, 0.5),
+            (Name::GetMany, 1.0),
+            (Name::Expire, 0.5),
+        ],
+        faults: &[(Kind::Stop, 2.0), (Kind::Blackhole, 3.0), (Kind::Cut, 2.0), (Kind::Kill, 1.0)],
+        certain: true,
+        lasts: [30, 90],
+        ..MIXED
+    },
+    Theme {
+        name: "unknown",
+        ops: &[(Name::Get, 6.0), (Name::Set, 6.0), (Name::Del, 3.0), (Name::Sync, 1.0)],
+        faults: &[(Kind::Stall, 5.0), (Kind::Deafen, 2.0), (Kind::Stop, 1.0)],
+        certain: true,
+        lasts: [50, 120],
+        ..MIXED
+    },
+    Theme {
+        name: "computing",
+        ops: &[(Name::Compute, 8.0), (Name::Get, 5.0), (Name::Del, 4.0), (Name::Set, 1.0), (Name::Sync, 1.0)],
+        faults: &[(Kind::Blackhole, 1.0), (Kind::Cut, 1.0), (Kind::Stop, 1.0), (Kind::Scripts, 0.5)],
+        computes: [3, 25],
+        foreign: &[(Name::Set, 1.0), (Name::Del, 4.0)],
+        foreign_always: true,
+        ..MIXED
+    },
+    Theme {
+        name: "own",
+        ops: &[(Name::Get, 8.0), (Name::Set, 5.0), (Name::Del, 2.0), (Name::GetMany, 1.0)],
+        faults: &[(Kind::Freeze, 1.0)],
+        bursts: [2, 5],
+        bursts_always: true,
+        pause: [0, 2],
+        ..MIXED
+    },
+    Theme {
+        name: "racing",
+        ops: &[(Name::Get, 8.0), (Name::GetMany, 2.0), (Name::Sync, 4.0), (Name::Set, 1.0), (Name::Del, 0.5)],
+        faults: &[(Kind::Freeze, 4.0), (Kind::Stall, 1.0), (Kind::Stop, 1.0)],
+        certain: true,
+        lasts: [2, 14],
+        foreign: &[(Name::Set, 6.0), (Name::Del, 1.0)],
+        foreign_always: true,
+        pause: [0, 3],
+        ..MIXED
+    },
+    Theme {
+        name: "tags",
+        ops: &[
+            (Name::Get, 6.0),
+            (Name::Set, 4.0),
+            (Name::Invalidate, 4.0),
+            (Name::Compute, 3.0),
+            (Name::Sync, 3.0),
+            (Name::GetMany, 1.0),
+        ],
+        faults: &[(Kind::Blackhole, 2.0), (Kind::Cut, 1.0), (Kind::Stall, 1.0)],
+        tagged: 0.8,
+        ..MIXED
+    },
+    Theme {
+        name: "sweeps",
+        ops: &[
+            (Name::Get, 6.0),
+            (Name::Set, 5.0),
+            (Name::Sweep, 3.0),
+            (Name::Sync, 2.0),
+            (Name::Compute, 1.0),
+            (Name::Increment, 0.5),
+        ],
+        faults: &[(Kind::Blackhole, 2.0), (Kind::Cut, 2.0), (Kind::Stop, 1.0), (Kind::Kill, 1.0)],
+        tagged: 0.3,
+        ..MIXED
+    },
+    Theme {
+        name: "counting",
+        ops: &[(Name::Increment, 8.0), (Name::Get, 5.0), (Name::Sync, 2.0)],
+        faults: &[(Kind::Stop, 2.0), (Kind::Deafen, 2.0), (Kind::Stall, 2.0), (Kind::Cut, 2.0)],
+        counters: 2,
+        ..MIXED
+    },
+    Theme {
+        name: "expiry",
+        ops: &[(Name::Get, 8.0), (Name::Set, 4.0), (Name::Compute, 2.0), (Name::GetMany, 1.0), (Name::Expire, 1.0)],
+        faults: &[(Kind::Blackhole, 1.0), (Kind::Freeze, 1.0), (Kind::Cut, 1.0)],
+        short: 0.8,
+        pause: [2, 12],
+        ..MIXED
+    },
+    Theme {
+        name: "ending",
+        ops: &[(Name::Compute, 12.0), (Name::Get, 1.0), (Name::Del, 1.0)],
+        faults: &[(Kind::End, 2.0), (Kind::Lag, 3.0)],
+        certain: true,
+        faulty: &[0],
+        at: [0, 60],
+        lasts: [70, 120],
+        lag: [10, 25],
+        timeout_ms: [90, 120],
+        computes: [0, 2],
+        short: 1.0,
+        keys: [1, 1],
+        more: [4, 6],
+        more_of: &[Place::Environment { process: 0, thread: 0 }, Place::Environment { process: 0, thread: 1 }],
+        bursts: [1, 3],
+        bursts_always: true,
+        pause: [0, 4],
+        ..MIXED
+    },
+    Theme {
+        name: "lives",
+        ops: &[(Name::Expire, 4.0), (Name::Set, 2.0), (Name::Get, 1.0), (Name::Invalidate, 3.0), (Name::Sync, 0.5)],
+        faults: &[(Kind::Lag, 1.0)],
+        certain: true,
+        at: [0, 10],
+        lasts: [60, 120],
+        lag: [10, 25],
+        timeout_ms: [60, 90],
+        tagged: 0.9,
+        short: 0.05,
+        longs: &[20_000, 27_000, 35_000, 44_000, 54_000, 65_000, 77_000, 90_000, 104_000, 119_000, 135_000, 152_000],
+        foreign: &[(Name::Set, 6.0), (Name::Probe, 6.0)],
+        foreign_always: true,
+        foreigners: 3,
+        foreign_steps: [10, 20],
+        keys: [4, 6],
+        pause: [0, 6],
+        ..MIXED
+    },
+    Theme {
+        name: "stale",
+        ops: &[(Name::Compute, 8.0), (Name::Get, 4.0), (Name::Set, 1.0), (Name::Del, 2.0), (Name::Sync, 1.0)],
+        faults: &[(Kind::Blackhole, 1.0), (Kind::Cut, 1.0), (Kind::Freeze, 1.0), (Kind::Stop, 1.0)],
+        short: 0.9,
+        stale: 0.8,
+        pause: [0, 15],
+        ..MIXED
+    },
+    Theme {
+        name: "stopped",
+        ops: &[(Name::Get, 8.0), (Name::Set, 1.0), (Name::Sync, 1.0), (Name::Compute, 1.0)],
+        faults: &[(Kind::Freeze, 4.0), (Kind::Stop, 1.0), (Kind::Blackhole, 1.0), (Kind::Deafen, 1.0)],
+        certain: true,
+        lasts: [1_200, 3_500],
+        foreign: &[(Name::Set, 5.0), (Name::Del, 1.0)],
+        foreign_always: true,
+        short: 0.0,
+        ..MIXED
+    },
+    Theme {
+        name: "restarts",
+        faults: &[
+            (Kind::Restart, 3.0),
+            (Kind::Restore, 3.0),
+            (Kind::Scripts, 1.0),
+            (Kind::Kill, 1.0),
+            (Kind::Stop, 0.5),
+        ],
+        certain: true,
+        ..MIXED
+    },
+    Theme {
+        name: "refusals",
+        faults: &[(Kind::Oom, 3.0), (Kind::ReadOnly, 1.0), (Kind::Loading, 1.0), (Kind::Evict, 2.0), (Kind::Cut, 0.5)],
+        certain: true,
+        ..MIXED
+    },
+    Theme {
+        name: "deaths",
+        ops: &[
+            (Name::Compute, 6.0),
+            (Name::Get, 5.0),
+            (Name::Set, 3.0),
+            (Name::Del, 2.0),
+            (Name::Sync, 1.0),
+            (Name::Increment, 1.0),
+        ],
+        faults: &[(Kind::Die, 3.0), (Kind::Blackhole, 1.0), (Kind::Stall, 1.0)],
+        certain: true,
+        computes: [0, 20],
+        ..MIXED
+    },
+];

@@ -1,0 +1,343 @@
+//! The calls of the clients: made in turns of their environments, recorded, and settled when their replies come.
+
+use holdfast::engine::base::clock::Ttl;
+use holdfast::engine::call::batch::{Extras, NONE, Op, Task};
+use holdfast::engine::call::reply::Reply;
+
+use crate::history::Mode;
+use crate::history::{Client, Key, MILLI, Outcome, Place, Record, State, Tag, Verb};
+use crate::schedule::PLACES;
+use crate::world::computing::Way;
+use crate::world::environment::ttl_of;
+use crate::world::{Event, World};
+
+/// The prefix of the keys of tags: src/js/base/ops.js.
+const TAG: &str = "\0tag\0";
+
+/// For whom a reply is.
+#[derive(Clone, Copy, Debug)]
+pub enum Wait {
+    /// The call of this record.
+    Call(usize),
+    /// One key of several.
+    Part(usize, usize),
+    /// A caller of `getOrCompute` that asked.
+    Asked(usize),
+    /// The flight of this caller is told to have ended.
+    Ended(usize),
+    /// Nobody waits for it.
+    Ignored,
+}
+
+/// How far a client is.
+pub struct ClientRun {
+    pub place: Place,
+    pub step: usize,
+    /// Calls of the step that have not settled.
+    pub left: usize,
+    pub over: bool,
+}
+
+impl ClientRun {
+    pub fn new(place: Place) -> Self {
+        Self { place, step: 0, left: 0, over: false }
+    }
+}
+
+impl World {
+    /// One turn of an environment: what has come is handed to those who wait, what is due runs, and the calls that were
+    /// made go to the engine together.
+    pub(super) fn turn(&mut self, environment: usize) {
+        let process = Self::process_of(environment);
+        if self.processes[process].frozen || self.environments[environment].ended {
+            return;
+        }
+        let ms = self.ms();
+        let mut late = Vec::new();
+        self.environments[environment].wake(ms, &mut late);
+        for (id, reply) in late {
+            if let Some(caller) = self.callers.iter().position(|c| c.environment == environment && c.waiter == id) {
+                self.callers[caller].waiter = 0;
+                self.asked(caller, reply);
+            }
+        }
+        let mut due = std::mem::take(&mut self.due[environment]);
+        loop {
+            for (waits, reply) in std::mem::take(&mut self.environments[environment].answered) {
+                if let Some(wait) = self.waits.remove(&waits) {
+                    self.take(wait, reply);
+                }
+            }
+            for event in due.drain(..) {
+                match event {
+                    Event::Step(client) => self.make_step(client, environment),
+                    Event::Returned(caller) => self.returned(caller),
+                    Event::Ask(caller) => self.ask(caller),
+                    Event::Chase(_) => self.chase(environment),
+                    _ => {}
+                }
+            }
+            self.environments[environment].flush(ms);
+            if self.environments[environment].answered.is_empty() {
+                break;
+            }
+        }
+        if !self.due[environment].is_empty() {
+            self.turn_soon(environment);
+        }
+        self.drive_soon(process);
+        self.listen();
+    }
+
+    /// The time has come for the next step of a client.
+    pub(super) fn step(&mut self, client: usize) {
+        if self.clients[client].over {
+            return;
+        }
+        match PLACES.iter().position(|place| *place == self.clients[client].place) {
+            Some(environment) => {
+                self.due[environment].push(Event::Step(client));
+                self.turn_soon(environment);
+            }
+            None => self.make_foreign_step(client),
+        }
+    }
+
+    fn make_step(&mut self, client: usize, environment: usize) {
+        let step = self.clients[client].step;
+        let calls = self.schedule.clients[client].steps[step].calls.clone();
+        self.clients[client].left = calls.len();
+        for verb in calls {
+            self.make(verb, environment, Client::Plan(client));
+        }
+    }
+
+    /// All calls of a step have settled: the next one comes after its pause.
+    fn next_step(&mut self, client: usize) {
+        let run = &mut self.clients[client];
+        run.step += 1;
+        match self.schedule.clients[client].steps.get(run.step) {
+            Some(step) => {
+                let at = if step.pause == 0 { self.soon() } else { self.now + step.pause * MILLI };
+                self.plan(at, Event::Step(client));
+            }
+            None => {
+                run.over = true;
+                self.calm_down();
+            }
+        }
+    }
+
+    /// Makes a call at once; the number of its record.
+    pub(super) fn make(&mut self, verb: Verb, environment: usize, client: Client) -> usize {
+        let before = self.processes[Self::process_of(environment)].state();
+        let record = self.record(verb.clone(), environment, client, before);
+        let ms = self.ms();
+        match verb {
+            Verb::Get { key } | Verb::Sync { key } => {
+                let name = self.name(key);
+                match self.environments[environment].at_once(&name, ms) {
+                    Some(text) => self.settle(record, value(&text)),
+                    None => {
+                        let waits = self.wait(Wait::Call(record));
+                        self.environments[environment].read(&name, waits, true);
+                    }
+                }
+            }
+            Verb::GetMany { keys } => {
+                self.records[record].outcome = Outcome::Values(vec![None; keys.len()]);
+                for (at, key) in keys.iter().enumerate() {
+                    let name = self.name(*key);
+                    let waits = self.wait(Wait::Part(record, at));
+                    self.environments[environment].read(&name, waits, false);
+                }
+            }
+            Verb::Set { key, value, ttl, tag } => {
+                let extras = tag.map(tagged);
+                self.operate(environment, record, key, &value.to_string(), extras, move |key, value, more| Op::Set {
+                    key,
+                    value,
+                    ttl: ttl_of(ttl),
+                    more,
+                });
+            }
+            Verb::Del { keys } => {
+                self.records[record].outcome = Outcome::Values(vec![None; keys.len()]);
+                for (at, key) in keys.into_iter().enumerate() {
+                    let name = self.name(key);
+                    let waits = self.wait(Wait::Part(record, at));
+                    self.environments[environment].push(&name, "", None, waits, |key, _, _| Op::Del { key });
+                }
+            }
+            Verb::Increment { key, amount } => {
+                self.operate(environment, record, key, "", None, |key, _, more| Op::Increment {
+                    key,
+                    amount,
+                    ttl: None,
+                    more,
+                });
+            }
+            Verb::Expire { key, ttl } => {
+                let ttl = Ttl::Millis(ttl);
+                self.operate(environment, record, key, "", None, |key, _, _| Op::Expire { key, ttl });
+            }
+            Verb::Invalidate { tag } => {
+                let waits = self.wait(Wait::Call(record));
+                let name = format!("{TAG}t{tag}");
+                let environment = &mut self.environments[environment];
+                environment.push(&name, "", None, waits, |key, _, _| Op::Del { key });
+                environment.flush_ahead(ms);
+            }
+            Verb::Sweep { pattern } => {
+                let waits = self.wait(Wait::Call(record));
+                let task = pattern.map_or(Task::Clear { flush_db: false }, Task::DelPattern);
+                self.environments[environment].run(task, waits, ms);
+            }
+            Verb::Compute(compute) => self.compute(record, environment, &compute),
+            Verb::Flush | Verb::Probe { .. } => unreachable!("calls of the foreign client"),
+        }
+        record
+    }
+
+    fn operate(
+        &mut self,
+        environment: usize,
+        record: usize,
+        key: Key,
+        value: &str,
+        extras: Option<Extras>,
+        make: impl FnOnce(holdfast::engine::base::text::Span, holdfast::engine::base::text::Span, Option<u32>) -> Op,
+    ) {
+        let name = self.name(key);
+        let waits = self.wait(Wait::Call(record));
+        self.environments[environment].push(&name, value, extras, waits, make);
+    }
+
+    fn record(&mut self, verb: Verb, environment: usize, client: Client, before: State) -> usize {
+        let place = PLACES.get(environment).copied().unwrap_or(Place::Foreign);
+        let seq = self.seqs[environment];
+        self.seqs[environment] += 1;
+        self.records.push(Record {
+            verb,
+            place,
+            client,
+            seq,
+            before,
+            after: None,
+            start: self.now,
+            end: None,
+            outcome: Outcome::None,
+            runs: Vec::new(),
+        });
+        self.records.len() - 1
+    }
+
+    pub(super) fn wait(&mut self, wait: Wait) -> u64 {
+        self.waited += 1;
+        self.waits.insert(self.waited, wait);
+        self.waited
+    }
+
+    pub(super) fn name(&self, key: Key) -> String {
+        self.schedule.plan.names[key].clone()
+    }
+
+    fn take(&mut self, wait: Wait, reply: Reply) {
+        match wait {
+            Wait::Call(record) => {
+                let outcome = outcome(reply, &self.records[record].verb);
+                self.settle(record, outcome);
+            }
+            Wait::Part(record, at) => self.take_part(record, at, outcome(reply, &Verb::Get { key: 0 })),
+            Wait::Asked(caller) => self.asked(caller, reply),
+            Wait::Ended(caller) => self.landed(caller),
+            Wait::Ignored => {}
+        }
+    }
+
+    /// One of several keys is answered.
+    pub(super) fn take_part(&mut self, record: usize, at: usize, part: Outcome) {
+        match (part, &mut self.records[record].outcome) {
+            (Outcome::Value(value), Outcome::Values(values)) => values[at] = value,
+            (Outcome::Error(code), _) => return self.settle(record, Outcome::Error(code)),
+            _ => {}
+        }
+        let more = self.waits.values().any(|wait| matches!(wait, Wait::Part(other, _) if *other == record));
+        let computes = self.callers.iter().any(|caller| caller.record == record && !caller.settled);
+        if !more && !computes {
+            let outcome = self.records[record].outcome.clone();
+            self.settle(record, outcome);
+        }
+    }
+
+    pub(super) fn settle(&mut self, record: usize, outcome: Outcome) {
+        if self.records[record].end.is_some() {
+            return;
+        }
+        let process = match self.records[record].place {
+            Place::Environment { process, .. } => process,
+            Place::Foreign => return,
+        };
+        let after = self.processes[process].state();
+        let one = &mut self.records[record];
+        (one.end, one.after, one.outcome) = (Some(self.now), Some(after), outcome);
+        match one.client {
+            Client::Plan(client) => {
+                self.clients[client].left -= 1;
+                if self.clients[client].left == 0 {
+                    self.next_step(client);
+                }
+            }
+            Client::Chase | Client::Settle => self.rested(record),
+        }
+    }
+
+    fn make_foreign_step(&mut self, client: usize) {
+        let step = self.clients[client].step;
+        if self.stopped || self.down {
+            // It waits, as any client of a server that stands still.
+            self.plan(self.now + MILLI, Event::Step(client));
+            return;
+        }
+        let state = State { mode: Mode::Foreign, since: 0 };
+        for verb in self.schedule.clients[client].steps[step].calls.clone() {
+            let Some(outcome) = self.execute(&verb) else { continue };
+            let record = self.record(verb, PLACES.len(), Client::Plan(client), state);
+            let one = &mut self.records[record];
+            (one.end, one.after, one.outcome) = (Some(self.now), Some(state), outcome);
+        }
+        self.answer();
+        self.clients[client].left = 0;
+        self.next_step(client);
+    }
+
+    /// How a function that is to be run is told apart from its other runs: see computing.rs.
+    pub(super) fn way_of(&self, record: usize) -> Way {
+        Way::of(&self.records[record].verb)
+    }
+}
+
+/// The extras of a call with a tag.
+pub fn tagged(tag: Tag) -> Extras {
+    Extras { tags: vec![format!("t{tag}").into()], ..NONE.clone() }
+}
+
+/// What a text is as a value of the schedule.
+pub fn value(text: &str) -> Outcome {
+    match text.parse() {
+        Ok(value) => Outcome::Value(Some(value)),
+        Err(_) => Outcome::Error(format!("a value that nobody wrote: {text}")),
+    }
+}
+
+fn outcome(reply: Reply, verb: &Verb) -> Outcome {
+    match reply {
+        Reply::Value(json) => value(json.as_str()),
+        Reply::Miss => Outcome::Value(None),
+        Reply::Number(number) if matches!(verb, Verb::Increment { .. }) => Outcome::Value(Some(number)),
+        Reply::Number(number) => Outcome::Number(number),
+        Reply::Flag(flag) => Outcome::Flag(flag),
+        Reply::Error(error) => Outcome::Error(error.code.to_owned()),
+        _ => Outcome::Done,
+    }
+}

@@ -1,0 +1,229 @@
+//! What goes wrong in a schedule: each fault begins, and where it lasts, ends.
+
+use crate::history::{MILLI, Mishap, Nanos};
+use crate::schedule::{Fault, Kind, PLACES};
+use crate::server::{Faults, Snapshot};
+use crate::world::network::Way;
+use crate::world::process::Deed;
+use crate::world::{Event, World};
+
+impl World {
+    pub(super) fn plan_faults(&mut self) {
+        for fault in 0..self.schedule.faults.len() {
+            let at = self.now + self.schedule.faults[fault].at * MILLI;
+            self.plan(at, Event::Fault(fault, true));
+        }
+    }
+
+    pub(super) fn begin(&mut self, number: usize) {
+        let fault = self.schedule.faults[number].clone();
+        let Fault { kind, process, ms, .. } = fault;
+        let mut lasts = true;
+        self.began[number] = self.now;
+        self.note(|| format!("-- {kind:?} begins ({process})"));
+        match kind {
+            Kind::Stop => self.stopped = true,
+            Kind::Blackhole => {
+                self.processes[process].cut_off = true;
+                self.connections_of(process).into_iter().for_each(|at| self.connections[at].hold());
+            }
+            Kind::Stall => self.connections_of(process).into_iter().for_each(|at| self.connections[at].hold()),
+            Kind::Deafen => {
+                self.connections_of(process).into_iter().for_each(|at| self.connections[at].deafen());
+                lasts = false;
+            }
+            Kind::Cut => {
+                for at in self.connections_of(process) {
+                    self.cut(at);
+                }
+                lasts = false;
+            }
+            Kind::Lag => {
+                for at in self.connections_of(process) {
+                    self.connections[at].lag = ms * MILLI;
+                }
+            }
+            Kind::Kill => {
+                self.server.execute(&[b"CLIENT", b"KILL", b"TYPE", b"normal", b"SKIPME", b"yes"], self.server_ms());
+                self.answer();
+                lasts = false;
+            }
+            Kind::Freeze => self.processes[process].frozen = true,
+            Kind::End => {
+                self.end_thread();
+                lasts = false;
+            }
+            Kind::Die => {
+                self.die(process);
+                lasts = false;
+            }
+            Kind::Restart => {
+                self.down = true;
+                for at in 0..self.connections.len() {
+                    self.cut(at);
+                }
+                self.server.restart(Snapshot::default(), self.server_ms());
+                self.down_since = self.now;
+            }
+            Kind::Restore => self.snapshots[number] = self.server.snapshot(),
+            Kind::Evict => self.evicting += 1,
+            Kind::Oom => self.refuse(|faults| &mut faults.oom),
+            Kind::ReadOnly => self.refuse(|faults| &mut faults.readonly),
+            Kind::Loading => self.refuse(|faults| &mut faults.loading),
+            Kind::Scripts => {
+                self.server.execute(&[b"SCRIPT", b"FLUSH"], self.server_ms());
+                lasts = false;
+            }
+        }
+        if lasts {
+            let at = self.now + fault.lasts * MILLI;
+            self.plan(at, Event::Fault(number, false));
+        } else {
+            self.is_past();
+        }
+    }
+
+    pub(super) fn end(&mut self, number: usize) {
+        let Fault { kind, process, .. } = self.schedule.faults[number].clone();
+        let began = self.began[number];
+        self.note(|| format!("-- {kind:?} ends ({process})"));
+        match kind {
+            Kind::Stop => {
+                self.stopped = false;
+                self.serve_all();
+            }
+            Kind::Blackhole | Kind::Stall => {
+                if kind == Kind::Blackhole {
+                    self.processes[process].cut_off = false;
+                }
+                for at in 0..self.connections.len() {
+                    if self.connections[at].process == process {
+                        for (way, moment) in self.connections[at].release(self.now, &self.random) {
+                            self.plan(moment, Event::Arrive(at, way));
+                        }
+                    }
+                }
+            }
+            Kind::Lag => self.connections_of(process).into_iter().for_each(|at| self.connections[at].lag = 0),
+            Kind::Freeze => {
+                self.processes[process].frozen = false;
+                self.drive_soon(process);
+                for environment in 0..PLACES.len() {
+                    if Self::process_of(environment) == process {
+                        self.turn_soon(environment);
+                    }
+                }
+            }
+            Kind::Restart => {
+                self.down = false;
+                let (down, up) = (self.down_since, self.now);
+                self.mishaps.push(Mishap::Restart { down, up, snapshot: None });
+            }
+            Kind::Restore => {
+                for at in 0..self.connections.len() {
+                    self.cut(at);
+                }
+                self.server.restart(std::mem::take(&mut self.snapshots[number]), self.server_ms());
+                self.mishaps.push(Mishap::Restart { down: self.now, up: self.now, snapshot: Some(began) });
+            }
+            Kind::Evict => {
+                self.evicting -= 1;
+                self.mishaps.push(Mishap::Eviction { from: began, until: self.now });
+            }
+            Kind::Oom => self.admit(began, |faults| &mut faults.oom, false),
+            Kind::ReadOnly => self.admit(began, |faults| &mut faults.readonly, true),
+            Kind::Loading => self.admit(began, |faults| &mut faults.loading, true),
+            Kind::Deafen | Kind::Cut | Kind::Kill | Kind::End | Kind::Scripts | Kind::Die => {}
+        }
+        self.is_past();
+    }
+
+    fn refuse(&mut self, which: impl Fn(&mut Faults) -> &mut bool) {
+        *which(&mut self.server.faults) = true;
+    }
+
+    fn admit(&mut self, from: Nanos, which: impl Fn(&mut Faults) -> &mut bool, deletes: bool) {
+        *which(&mut self.server.faults) = false;
+        self.mishaps.push(Mishap::Refusal { from, until: self.now, deletes });
+    }
+
+    fn is_past(&mut self) {
+        self.faults_left -= 1;
+        self.calm_down();
+    }
+
+    /// The connections of a process that nobody has closed.
+    fn connections_of(&self, process: usize) -> Vec<usize> {
+        let all = self.connections.iter().enumerate();
+        all.filter(|(_, one)| one.process == process && !one.closed && !one.left).map(|(at, _)| at).collect()
+    }
+
+    /// How late replies to a process are now.
+    pub(super) fn lag_of(&self, process: usize) -> Nanos {
+        self.connections
+            .iter()
+            .filter(|one| one.process == process && !one.closed)
+            .map(|one| one.lag)
+            .max()
+            .unwrap_or(0)
+    }
+
+    fn cut(&mut self, number: usize) {
+        let connection = &mut self.connections[number];
+        if connection.closed {
+            return;
+        }
+        connection.cut();
+        connection.closed = true;
+        if let Some(id) = connection.id {
+            self.server.closed(id);
+        }
+        if !connection.left {
+            let at = connection.end(Way::Down, self.now, &self.random);
+            self.plan(at, Event::Arrive(number, Way::Down));
+        }
+    }
+
+    /// The server goes on: what lies in its sockets is executed, connection by connection.
+    fn serve_all(&mut self) {
+        for number in 0..self.connections.len() {
+            self.serve(number);
+        }
+    }
+
+    /// A process dies: what it sent is still on its way, and nothing else of it is left.
+    fn die(&mut self, process: usize) {
+        if self.processes[process].dead {
+            return;
+        }
+        for environment in 0..PLACES.len() {
+            if Self::process_of(environment) == process {
+                self.end_environment(environment);
+            }
+        }
+        self.act(process, Deed::Close);
+        self.processes[process].dead = true;
+        self.mishaps.push(Mishap::Death { process, at: self.now });
+    }
+
+    /// The worker thread of the first process ends, whatever it does.
+    fn end_thread(&mut self) {
+        self.end_environment(1);
+    }
+
+    fn end_environment(&mut self, environment: usize) {
+        if self.environments[environment].ended {
+            return;
+        }
+        self.environments[environment].end();
+        self.ended.push(PLACES[environment]);
+        self.due[environment].clear();
+        self.drive_soon(Self::process_of(environment));
+        for client in 0..self.clients.len() {
+            if self.clients[client].place == PLACES[environment] {
+                self.clients[client].over = true;
+            }
+        }
+        self.calm_down();
+    }
+}

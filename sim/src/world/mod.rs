@@ -1,0 +1,315 @@
+//! The world of one schedule: its time, its processes and environments, the network and the server. Everything that
+//! happens is an event at a moment; events of one moment happen in the order in which they were planned.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use holdfast::engine::base::clock::{self, Clock};
+use holdfast::engine::base::random::Random;
+use parking_lot::Mutex;
+
+use crate::history::{Event as Told, History, MICRO, MILLI, Mishap, Nanos, Place, Record};
+use crate::schedule::{PLACES, Schedule};
+use crate::server::{Server, Snapshot};
+use crate::story::{Trace, who};
+use crate::world::calls::{ClientRun, Wait};
+use crate::world::computing::{Caller, Flight};
+use crate::world::environment::{Environment, Waits};
+use crate::world::network::{Connection, Way, between};
+use crate::world::process::Process;
+
+mod calls;
+mod computing;
+mod environment;
+mod faults;
+mod mailbox;
+mod network;
+mod process;
+mod rest;
+mod traffic;
+
+/// How long a thread takes to wake up, or one turn of an event loop to follow another.
+const WAKE_UP: [Nanos; 2] = [2 * MICRO, 60 * MICRO];
+/// No schedule takes so long: a call that has not settled then never does.
+const LONGEST: Nanos = 60_000 * MILLI;
+/// Events of one schedule: more than any has, unless it goes in a circle.
+const MAX_EVENTS: usize = 2_000_000;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Event {
+    /// The engine's thread of a process goes on.
+    Drive(usize),
+    /// A turn of an environment's event loop.
+    Turn(usize),
+    /// A piece arrives on a connection.
+    Arrive(usize, Way),
+    /// A dial of a process succeeds, or fails.
+    Dialled(usize, u32),
+    /// The next step of a client.
+    Step(usize),
+    /// A caller's function returns.
+    Returned(usize),
+    /// A caller asks anew.
+    Ask(usize),
+    /// A fault begins, or ends.
+    Fault(usize, bool),
+    /// The server's own clock: it drops some of what has expired.
+    Cycle,
+    /// Once everything is over: reads until nothing is left to be undone, and then a last look.
+    Chase(usize),
+    /// Everybody looks.
+    Look,
+}
+
+pub struct World {
+    schedule: Schedule,
+    random: Random,
+    base: Instant,
+    /// What the engines' clocks say.
+    told: Arc<Mutex<Instant>>,
+    now: Nanos,
+    events: BinaryHeap<Reverse<(Nanos, u64, Event)>>,
+    planned: u64,
+    server: Server,
+    /// Its process stands still.
+    stopped: bool,
+    /// Nobody listens.
+    down: bool,
+    processes: Vec<Process>,
+    drives: Vec<Option<Nanos>>,
+    environments: Vec<Environment>,
+    turns: Vec<Option<Nanos>>,
+    connections: Vec<Connection>,
+    clients: Vec<ClientRun>,
+    /// Clients and functions that go on in the next turn of their environment.
+    due: Vec<Vec<Event>>,
+    waits: BTreeMap<Waits, Wait>,
+    waited: Waits,
+    callers: Vec<Caller>,
+    flights: Vec<BTreeMap<u32, Flight>>,
+    records: Vec<Record>,
+    seqs: Vec<u32>,
+    told_events: Vec<Told>,
+    ended: Vec<Place>,
+    mishaps: Vec<Mishap>,
+    down_since: Nanos,
+    /// By fault: what the server is to come back with.
+    snapshots: Vec<Snapshot>,
+    /// Faults that make it evict keys.
+    evicting: usize,
+    /// When each fault began.
+    began: Vec<Nanos>,
+    /// Faults that have not ended, and clients that have not.
+    faults_left: usize,
+    calm: bool,
+    rest: rest::Rest,
+    trace: Option<Trace>,
+}
+
+/// Runs a schedule; with a trace of what happened beside the calls, where that is asked for.
+pub fn run(schedule: &Schedule, traced: bool) -> (History, Trace) {
+    let mut world = World::new(schedule.clone());
+    world.trace = traced.then(Vec::new);
+    world.live()
+}
+
+impl World {
+    fn new(schedule: Schedule) -> Self {
+        let random = Random::seeded(schedule.seed.rotate_left(32) ^ schedule.index ^ 0x5EED);
+        let base = clock::origin() + Duration::from_millis(1_000);
+        let told = Arc::new(Mutex::new(base));
+        let settings = &schedule.settings;
+        let process = |_| Process::new(settings, Clock::Told(told.clone()), Random::seeded(random.bits()), base);
+        let processes: Vec<Process> = (0..2).map(process).collect();
+        let environments: Vec<Environment> = PLACES
+            .iter()
+            .map(|place| {
+                let Place::Environment { process, .. } = *place else { unreachable!("places are environments") };
+                Environment::new(&processes[process].front, settings.near, settings.window)
+            })
+            .collect();
+        let clients = schedule.clients.iter().map(|plan| ClientRun::new(plan.place)).collect();
+        Self {
+            server: Server::new(random.bits()),
+            random,
+            base,
+            told,
+            now: 0,
+            events: BinaryHeap::new(),
+            planned: 0,
+            stopped: false,
+            down: false,
+            drives: vec![None; processes.len()],
+            processes,
+            turns: vec![None; environments.len()],
+            due: vec![Vec::new(); environments.len()],
+            flights: (0..environments.len()).map(|_| BTreeMap::new()).collect(),
+            environments,
+            connections: Vec::new(),
+            clients,
+            waits: BTreeMap::new(),
+            waited: 0,
+            callers: Vec::new(),
+            records: Vec::new(),
+            seqs: vec![0; PLACES.len() + 1],
+            told_events: Vec::new(),
+            ended: Vec::new(),
+            mishaps: Vec::new(),
+            down_since: 0,
+            began: vec![0; schedule.faults.len()],
+            snapshots: vec![Snapshot::default(); schedule.faults.len()],
+            evicting: 0,
+            faults_left: schedule.faults.len(),
+            calm: false,
+            rest: rest::Rest::default(),
+            trace: None,
+            schedule,
+        }
+    }
+
+    fn live(mut self) -> (History, Trace) {
+        self.prepare();
+        for process in 0..self.processes.len() {
+            self.drive_soon(process);
+        }
+        for _ in 0..MAX_EVENTS {
+            let Some(Reverse((at, _, event))) = self.events.pop() else { break };
+            if at > LONGEST {
+                break;
+            }
+            self.now = at;
+            *self.told.lock() = self.instant();
+            self.happen(event);
+            self.notice();
+            if self.rest.is_over() {
+                break;
+            }
+        }
+        let trace = self.trace.take().unwrap_or_default();
+        (self.told(), trace)
+    }
+
+    /// Notes what happens, for a story.
+    fn note(&mut self, text: impl FnOnce() -> String) {
+        let now = self.now;
+        if let Some(trace) = &mut self.trace {
+            trace.push((now, format!("    {}", text())));
+        }
+    }
+
+    fn instant(&self) -> Instant {
+        self.base + Duration::from_nanos(self.now)
+    }
+
+    /// In milliseconds of the engines' clock.
+    fn ms(&self) -> u64 {
+        clock::millis_of(self.instant())
+    }
+
+    /// In milliseconds of the server's.
+    fn server_ms(&self) -> u64 {
+        1_000_000 + (self.now + 377 * MICRO) / MILLI
+    }
+
+    fn plan(&mut self, at: Nanos, event: Event) {
+        self.planned += 1;
+        self.events.push(Reverse((at, self.planned, event)));
+    }
+
+    fn soon(&self) -> Nanos {
+        self.now + between(WAKE_UP, &self.random)
+    }
+
+    fn happen(&mut self, event: Event) {
+        match event {
+            Event::Drive(process) => {
+                if self.drives[process] == Some(self.now) {
+                    self.drives[process] = None;
+                    self.drive(process);
+                }
+            }
+            Event::Turn(environment) => {
+                if self.turns[environment] == Some(self.now) {
+                    self.turns[environment] = None;
+                    self.turn(environment);
+                }
+            }
+            Event::Arrive(connection, Way::Up) => self.serve(connection),
+            Event::Arrive(connection, Way::Down) => self.drive_soon(self.connections[connection].process),
+            Event::Dialled(process, dial) => self.dialled(process, dial),
+            Event::Step(client) => self.step(client),
+            Event::Returned(caller) | Event::Ask(caller) => {
+                let environment = self.callers[caller].environment;
+                self.due[environment].push(event);
+                self.turn_soon(environment);
+            }
+            Event::Fault(fault, true) => self.begin(fault),
+            Event::Fault(fault, false) => self.end(fault),
+            Event::Cycle => {
+                if !self.stopped && !self.down {
+                    self.server.cycle(self.server_ms());
+                    if self.evicting > 0 {
+                        self.server.evict(0, self.server_ms());
+                    }
+                    self.answer();
+                }
+                self.plan(self.now + 10 * MILLI, Event::Cycle);
+            }
+            Event::Look => self.begin_look(),
+            Event::Chase(environment) => {
+                self.due[environment].push(event);
+                self.turn_soon(environment);
+            }
+        }
+    }
+
+    /// What happened may have woken others.
+    fn notice(&mut self) {
+        for environment in 0..self.environments.len() {
+            let has_mail = !self.environments[environment].mail.replies.lock().is_empty();
+            if has_mail && self.turns[environment].is_none() {
+                self.turn_soon(environment);
+            }
+        }
+        for process in 0..self.processes.len() {
+            if !self.processes[process].dead && self.processes[process].is_woken() && self.drives[process].is_none() {
+                self.drive_soon(process);
+            }
+        }
+    }
+
+    /// The engine's thread goes on a moment later.
+    fn drive_soon(&mut self, process: usize) {
+        let at = self.soon();
+        self.drive_at(process, at);
+    }
+
+    fn drive_at(&mut self, process: usize, at: Nanos) {
+        if self.drives[process].is_none_or(|planned| planned > at) {
+            self.drives[process] = Some(at);
+            self.plan(at, Event::Drive(process));
+        }
+    }
+
+    fn turn_soon(&mut self, environment: usize) {
+        let at = self.soon();
+        if self.turns[environment].is_none_or(|planned| planned > at) {
+            self.turns[environment] = Some(at);
+            self.plan(at, Event::Turn(environment));
+        }
+    }
+
+    fn process_of(environment: usize) -> usize {
+        match PLACES[environment] {
+            Place::Environment { process, .. } => process,
+            Place::Foreign => usize::MAX,
+        }
+    }
+}
+
+/// A process, as places are named.
+fn name(process: usize) -> String {
+    who(Place::Environment { process, thread: 0 })
+}

@@ -1,0 +1,177 @@
+//! One process of the simulation: its engine, as a driver sees it. Stands still while it is frozen.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Wake, Waker};
+use std::time::Instant;
+
+use futures_channel::mpsc::{UnboundedReceiver, unbounded};
+use holdfast::engine::base::clock::Clock;
+use holdfast::engine::base::random::Random;
+use holdfast::engine::cache::job::{Job, Link};
+use holdfast::engine::cache::options::{Given, Options};
+use holdfast::engine::cache::shared::Shared;
+use holdfast::engine::cache::status::Mode as EngineMode;
+use holdfast::engine::front::{Front, Reach};
+use holdfast::engine::net::wire;
+use holdfast::engine::node::handshake::Peer;
+use holdfast::engine::node::machine::Node;
+use holdfast::engine::node::state::Wish;
+use holdfast::engine::task::executor::Tasks;
+use holdfast::engine::tier::memory::Memory;
+
+use crate::history::{Mode, State};
+use crate::schedule::Settings;
+
+/// Jobs that are handed over before replies are looked for again, as on the engine's thread.
+const MAX_JOBS: usize = 64;
+
+/// The engine of a process, and what its driver holds.
+pub struct Process {
+    pub shared: Arc<Shared>,
+    pub front: Arc<Front>,
+    pub node: Node,
+    jobs: UnboundedReceiver<Job>,
+    woken: Arc<Woken>,
+    /// The number of the dial that is under way.
+    pub dialing: Option<u32>,
+    pub dials: u32,
+    /// The connection in use, by its number in the network.
+    pub connection: Option<usize>,
+    pub frozen: bool,
+    pub dead: bool,
+    /// Its network passes nothing, on new connections neither.
+    pub cut_off: bool,
+    /// It has something to do when it goes on.
+    pub waits: bool,
+}
+
+/// Raised when a task can go on.
+#[derive(Default)]
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+/// How its caches reach the node.
+#[derive(Default)]
+struct Way(OnceLock<Link>);
+
+impl Reach for Way {
+    fn link(&self) -> Option<&Link> {
+        self.0.get()
+    }
+}
+
+/// What a round of the driver leaves to the world.
+pub enum Deed {
+    Dial,
+    Close,
+    Send(Vec<u8>),
+}
+
+impl Process {
+    pub fn new(settings: &Settings, clock: Clock, random: Random, now: Instant) -> Self {
+        let given = Given {
+            url: Some("redis://server".to_owned()),
+            namespace: "app".to_owned(),
+            max_memory: Some("1mb".to_owned()),
+            timeout_ms: Some(settings.timeout_ms as f64),
+            near: settings.near,
+            outage_stale: if settings.stale { None } else { Some(0.0) },
+            ..Given::default()
+        };
+        let options = Options::check(given).unwrap_or_else(|error| unreachable!("{error:?}"));
+        let tasks = Tasks::new(now);
+        tasks.spawner().drive();
+        let shared = Shared::new(&options, tasks.spawner().clone(), clock, random);
+        let nears = shared.fleet.servers().map(|server| server.near.store());
+        for store in std::iter::once(&shared.memory).chain(nears) {
+            tasks.spawner().spawn(Memory::sweep(Arc::downgrade(store), tasks.spawner().timers().clone()));
+        }
+        let server = shared.server("").clone();
+        let (sender, jobs) = unbounded();
+        let way = Arc::new(Way::default());
+        let _ = way.0.set(Link::new(server.clone(), sender));
+        let front = Arc::new(Front::new(&shared, way, &options));
+        shared.allow(&options);
+        let node = Node::new(shared.clone(), server, tasks, now);
+        Self {
+            shared,
+            front,
+            node,
+            jobs,
+            woken: Arc::default(),
+            dialing: None,
+            dials: 0,
+            connection: None,
+            frozen: false,
+            dead: false,
+            cut_off: false,
+            waits: false,
+        }
+    }
+
+    /// What it says of itself.
+    pub fn state(&self) -> State {
+        let mode = match self.shared.status.mode() {
+            EngineMode::Initializing => Mode::Initializing,
+            EngineMode::Redis => Mode::Redis,
+            EngineMode::Memory => Mode::Memory,
+        };
+        State { mode, since: self.shared.status.reconnects() }
+    }
+
+    /// Whether a task can go on.
+    pub fn is_woken(&self) -> bool {
+        self.woken.0.load(Ordering::SeqCst)
+    }
+
+    /// The connection that it dialled is up.
+    pub fn connected(&mut self, connection: usize, now: Instant) {
+        self.dialing = None;
+        self.connection = Some(connection);
+        self.node.connected(Peer::default(), now);
+    }
+
+    /// Its connection is gone.
+    pub fn lost(&mut self, now: Instant) {
+        self.connection = None;
+        self.node.lost(wire::closed(), now);
+    }
+
+    /// Goes on with what can go on: jobs, tasks, moments. What it wants done is pushed to `deeds`; whether anything
+    /// went on.
+    pub fn round(&mut self, now: Instant, deeds: &mut Vec<Deed>) -> bool {
+        self.woken.0.store(false, Ordering::SeqCst);
+        let mut went_on = false;
+        while let Some(wish) = self.node.wish() {
+            went_on = true;
+            deeds.push(match wish {
+                Wish::Dial(..) => Deed::Dial,
+                Wish::Close => Deed::Close,
+            });
+        }
+        for _ in 0..MAX_JOBS {
+            let Ok(job) = self.jobs.try_recv() else { break };
+            self.node.call(job, now);
+            went_on = true;
+        }
+        let waker = Waker::from(self.woken.clone());
+        went_on |= self.node.run(&mut Context::from_waker(&waker), now);
+        if self.node.next_moment().is_some_and(|moment| moment <= now) {
+            self.node.tick(now);
+            went_on = true;
+        }
+        let mut bytes = Vec::new();
+        self.node.output(&mut bytes);
+        if !bytes.is_empty() {
+            deeds.push(Deed::Send(bytes));
+            went_on = true;
+        }
+        went_on
+    }
+}

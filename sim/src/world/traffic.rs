@@ -1,0 +1,152 @@
+//! What goes over the network: the engines' threads read and write it, the server answers, and connections come and go.
+
+use std::time::Instant;
+
+use crate::history::{MICRO, Nanos};
+use crate::words;
+use crate::world::network::{Connection, DIAL, Piece, Way, between};
+use crate::world::process::Deed;
+use crate::world::{Event, World, name};
+
+impl World {
+    /// The engine's thread: reads what came, goes on with what can go on, and does what is wished for.
+    pub(super) fn drive(&mut self, process: usize) {
+        if self.processes[process].dead {
+            return;
+        }
+        if self.processes[process].frozen {
+            self.processes[process].waits = true;
+            return;
+        }
+        let now = self.instant();
+        loop {
+            let mut went_on = self.read(process, now);
+            let mut deeds = Vec::new();
+            went_on |= self.processes[process].round(now, &mut deeds);
+            for deed in deeds {
+                self.act(process, deed);
+            }
+            if !went_on {
+                break;
+            }
+        }
+        let next = self.processes[process].node.next_moment();
+        if let Some(moment) = next {
+            let at = moment.saturating_duration_since(self.base).as_nanos() as Nanos;
+            self.drive_at(process, at.max(self.now + MICRO));
+        }
+        // What it did may have told listeners.
+        self.listen();
+    }
+
+    fn read(&mut self, process: usize, now: Instant) -> bool {
+        let Some(number) = self.processes[process].connection else { return false };
+        match self.connections[number].take(Way::Down, self.now) {
+            None => false,
+            Some(Piece::Bytes(bytes)) => {
+                self.note(|| format!("{} reads {}", name(process), words::replies(&bytes)));
+                self.processes[process].node.read(&bytes, now);
+                true
+            }
+            Some(Piece::End) => {
+                self.note(|| format!("{} finds its connection closed", name(process)));
+                self.processes[process].lost(now);
+                true
+            }
+        }
+    }
+
+    pub(super) fn act(&mut self, process: usize, deed: Deed) {
+        match deed {
+            Deed::Dial => {
+                let one = &mut self.processes[process];
+                one.dials += 1;
+                one.dialing = Some(one.dials);
+                let dial = one.dials;
+                let at = self.now + between(DIAL, &self.random);
+                self.plan(at, Event::Dialled(process, dial));
+            }
+            Deed::Close => {
+                self.processes[process].dialing = None;
+                let Some(number) = self.processes[process].connection.take() else { return };
+                self.note(|| format!("{} gives its connection up", name(process)));
+                let connection = &mut self.connections[number];
+                connection.left = true;
+                let at = connection.end(Way::Up, self.now, &self.random);
+                self.plan(at, Event::Arrive(number, Way::Up));
+            }
+            Deed::Send(bytes) => {
+                let Some(number) = self.processes[process].connection else { return };
+                self.note(|| format!("{} sends {}", name(process), words::commands(&bytes)));
+                for at in self.connections[number].send(Way::Up, bytes, self.now, &self.random) {
+                    self.plan(at, Event::Arrive(number, Way::Up));
+                }
+            }
+        }
+    }
+
+    /// A dial has reached the server, or found nobody there.
+    pub(super) fn dialled(&mut self, process: usize, dial: u32) {
+        if self.processes[process].dead || self.processes[process].dialing != Some(dial) {
+            return;
+        }
+        let now = self.instant();
+        if self.down {
+            self.processes[process].dialing = None;
+            self.processes[process].lost(now);
+        } else {
+            let number = self.connections.len();
+            // A process that stands still has a kernel that does not.
+            self.connections.push(Connection::new(process, self.processes[process].cut_off));
+            self.connections[number].lag = self.lag_of(process);
+            self.processes[process].connected(number, now);
+        }
+        self.drive_soon(process);
+    }
+
+    /// What has arrived at the server is executed, unless that stands still.
+    pub(super) fn serve(&mut self, number: usize) {
+        if self.stopped || self.down {
+            return;
+        }
+        let ms = self.server_ms();
+        let connection = &mut self.connections[number];
+        if connection.closed {
+            while connection.take(Way::Up, self.now).is_some() {}
+            return;
+        }
+        let server = &mut self.server;
+        while let Some(piece) = connection.take(Way::Up, self.now) {
+            let id = *connection.id.get_or_insert_with(|| server.connect(ms));
+            if let (Some(trace), Piece::Bytes(bytes)) = (&mut self.trace, &piece) {
+                trace.push((self.now, format!("    the server executes {}", words::commands(bytes))));
+            }
+            match piece {
+                Piece::Bytes(bytes) => server.receive(id, &bytes, ms),
+                Piece::End => {
+                    server.closed(id);
+                    connection.closed = true;
+                    break;
+                }
+            }
+        }
+        self.answer();
+    }
+
+    /// What the server has to say goes on its way.
+    pub(super) fn answer(&mut self) {
+        for number in 0..self.connections.len() {
+            let connection = &mut self.connections[number];
+            let Some(id) = connection.id.filter(|_| !connection.closed) else { continue };
+            let bytes = self.server.output(id);
+            let mut moments = connection.send(Way::Down, bytes, self.now, &self.random);
+            if !self.server.is_open(id) {
+                connection.closed = true;
+                moments.push(connection.end(Way::Down, self.now, &self.random));
+            }
+            for at in moments {
+                self.plan(at, Event::Arrive(number, Way::Down));
+            }
+        }
+    }
+}
