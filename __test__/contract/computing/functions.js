@@ -3,7 +3,7 @@
 'use strict';
 
 const { expectCode, freshNamespace } = require('../../support/holdfast');
-const { computation } = require('../../support/computation');
+const { computation, outlast } = require('../../support/computation');
 
 const failure = new TypeError('on purpose');
 const raise = () => {
@@ -229,7 +229,7 @@ module.exports = function functions(mode) {
     for (let n = 0; n < 6; n++) {
       const run = computation();
       runs.push(run);
-      await expectCode(() => cache.getOrCompute('k', run.fn, { hardTimeout: 0.02 }), 'ERR_COMPUTE_TIMEOUT');
+      await outlast(run, () => cache.getOrCompute('k', run.fn, { hardTimeout: 0.02 }));
     }
     runs[0].open('first');
     for (let n = 0; n < 5; n++) await cache.get('k'); // round trips, in which it would be stored
