@@ -107,6 +107,23 @@ pub enum Kind {
     Scripts,
     /// A whole process dies in the middle of its calls.
     Die,
+    /// Nobody answers a dial: the backlog is full.
+    Backlog,
+    /// The connection ends in the middle of a reply.
+    Tear,
+    /// Every byte comes by itself.
+    Drip,
+    /// A reply comes that nobody asked for; or some are missing; or what comes is no reply.
+    Extra,
+    Missing,
+    Hostile,
+    /// A script of somebody runs for ever.
+    Busy,
+    /// The server's snapshots fail, or it has too few replicas: it takes no writes.
+    Misconf,
+    NoReplicas,
+    /// The server lets nobody in.
+    Full,
 }
 
 /// The schedule of this index.

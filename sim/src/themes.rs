@@ -282,4 +282,30 @@ pub const THEMES: &[Theme] = &[
         computes: [0, 20],
         ..MIXED
     },
+    Theme {
+        name: "spoiled",
+        faults: &[
+            (Kind::Tear, 2.0),
+            (Kind::Drip, 1.0),
+            (Kind::Extra, 2.0),
+            (Kind::Missing, 2.0),
+            (Kind::Hostile, 1.0),
+            (Kind::Backlog, 1.0),
+            (Kind::Cut, 1.0),
+        ],
+        certain: true,
+        ..MIXED
+    },
+    Theme {
+        name: "unwilling",
+        faults: &[
+            (Kind::Busy, 1.0),
+            (Kind::Misconf, 1.0),
+            (Kind::NoReplicas, 1.0),
+            (Kind::Full, 1.0),
+            (Kind::Kill, 2.0),
+        ],
+        certain: true,
+        ..MIXED
+    },
 ];

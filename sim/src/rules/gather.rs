@@ -89,10 +89,11 @@ impl<'a> Facts<'a> {
             until,
             effect,
             flight: if behind { until } else { call.end },
-            // A server that refuses writes refuses leases as well.
+            // A server that refuses writes refuses leases as well; and a key that it refused to remove has none.
             leased: compute.lock
                 && self::effect(record.before, Some(run.before)) == Effect::Redis
-                && !self.refuses(record.start, run.start),
+                && !self.refuses(record.start, run.start)
+                && !self.distrusts(run.start),
             tag: compute.tag,
             ttl: nanos(compute.ttl),
             window: window(compute),

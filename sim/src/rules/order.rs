@@ -73,7 +73,8 @@ impl Facts<'_> {
                 journaled && end.process == process && end.end >= full && end.start <= back && back <= reader.end
             }
             Mishap::Refusal { from, until, deletes } => {
-                deletes && reader.process != end.process && overlaps(end, from, until)
+                // Which keys a refused sweep would have removed nobody knows.
+                deletes && (reader.process != end.process || swept) && overlaps(end, from, until)
             }
         }
     }
@@ -95,6 +96,12 @@ impl Facts<'_> {
     pub fn refuses(&self, start: Nanos, end: Nanos) -> bool {
         let meets =
             |mishap: &Mishap| matches!(*mishap, Mishap::Refusal { from, until, .. } if start <= until && end >= from);
+        self.history.mishaps.iter().any(meets)
+    }
+
+    /// Whether a process may hold keys until then that the server refused to remove.
+    pub fn distrusts(&self, until: Nanos) -> bool {
+        let meets = |mishap: &Mishap| matches!(*mishap, Mishap::Refusal { from, deletes: true, .. } if from <= until);
         self.history.mishaps.iter().any(meets)
     }
 

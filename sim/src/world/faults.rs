@@ -3,7 +3,7 @@
 use crate::history::{MILLI, Mishap, Nanos};
 use crate::schedule::{Fault, Kind, PLACES};
 use crate::server::{Faults, Snapshot};
-use crate::world::network::Way;
+use crate::world::network::{Connection, Spoil, Way};
 use crate::world::process::Deed;
 use crate::world::{Event, World};
 
@@ -67,6 +67,19 @@ impl World {
             }
             Kind::Restore => self.snapshots[number] = self.server.snapshot(),
             Kind::Evict => self.evicting += 1,
+            Kind::Backlog => self.unanswered += 1,
+            Kind::Drip => self.each_of(process, |connection| connection.drips = true),
+            Kind::Tear => lasts = self.spoil(process, Spoil::Tear),
+            Kind::Missing => lasts = self.spoil(process, Spoil::Missing),
+            Kind::Extra => lasts = self.spoil(process, Spoil::Extra(b"$3\r\n777\r\n".to_vec())),
+            Kind::Hostile => {
+                let bytes = if ms % 2 == 0 { b"$2147483647\r\n".to_vec() } else { b"*1\r\n".repeat(10_000) };
+                lasts = self.spoil(process, Spoil::Extra(bytes));
+            }
+            Kind::Busy => self.refuse(|faults| &mut faults.busy),
+            Kind::Misconf => self.refuse(|faults| &mut faults.misconf),
+            Kind::NoReplicas => self.refuse(|faults| &mut faults.noreplicas),
+            Kind::Full => self.refuse(|faults| &mut faults.full),
             Kind::Oom => self.refuse(|faults| &mut faults.oom),
             Kind::ReadOnly => self.refuse(|faults| &mut faults.readonly),
             Kind::Loading => self.refuse(|faults| &mut faults.loading),
@@ -130,10 +143,17 @@ impl World {
                 self.evicting -= 1;
                 self.mishaps.push(Mishap::Eviction { from: began, until: self.now });
             }
+            Kind::Backlog => self.unanswered -= 1,
+            Kind::Drip => self.each_of(process, |connection| connection.drips = false),
+            Kind::Busy => self.admit(began, |faults| &mut faults.busy, true),
+            Kind::Misconf => self.admit(began, |faults| &mut faults.misconf, true),
+            Kind::NoReplicas => self.admit(began, |faults| &mut faults.noreplicas, true),
+            Kind::Full => self.server.faults.full = false,
             Kind::Oom => self.admit(began, |faults| &mut faults.oom, false),
             Kind::ReadOnly => self.admit(began, |faults| &mut faults.readonly, true),
             Kind::Loading => self.admit(began, |faults| &mut faults.loading, true),
-            Kind::Deafen | Kind::Cut | Kind::Kill | Kind::End | Kind::Scripts | Kind::Die => {}
+            // They are over as soon as they begin.
+            _ => {}
         }
         self.is_past();
     }
@@ -145,6 +165,18 @@ impl World {
     fn admit(&mut self, from: Nanos, which: impl Fn(&mut Faults) -> &mut bool, deletes: bool) {
         *which(&mut self.server.faults) = false;
         self.mishaps.push(Mishap::Refusal { from, until: self.now, deletes });
+    }
+
+    fn each_of(&mut self, process: usize, change: impl Fn(&mut Connection)) {
+        for at in self.connections_of(process) {
+            change(&mut self.connections[at]);
+        }
+    }
+
+    /// Replies come to harm on their way; that is over at once.
+    fn spoil(&mut self, process: usize, spoil: Spoil) -> bool {
+        self.each_of(process, |connection| connection.spoiled = Some(spoil.clone()));
+        false
     }
 
     fn is_past(&mut self) {

@@ -99,6 +99,8 @@ pub struct World {
     snapshots: Vec<Snapshot>,
     /// Faults that make it evict keys.
     evicting: usize,
+    /// Faults that leave dials without an answer.
+    unanswered: usize,
     /// When each fault began.
     began: Vec<Nanos>,
     /// Faults that have not ended, and clients that have not.
@@ -161,6 +163,7 @@ impl World {
             began: vec![0; schedule.faults.len()],
             snapshots: vec![Snapshot::default(); schedule.faults.len()],
             evicting: 0,
+            unanswered: 0,
             faults_left: schedule.faults.len(),
             calm: false,
             rest: rest::Rest::default(),

@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 use holdfast::engine::base::random::Random;
 
 use crate::history::{MICRO, Nanos};
+use crate::words;
 
 /// How long a segment is under way, at least and at most.
 const LATENCY: [Nanos; 2] = [15 * MICRO, 120 * MICRO];
@@ -47,10 +48,26 @@ pub struct Connection {
     deaf: bool,
     /// How much longer replies take.
     pub lag: Nanos,
+    /// Every byte is a piece of its own.
+    pub drips: bool,
+    /// Half of a reply was sent: the rest never comes.
+    pub torn: bool,
+    /// What becomes of the next bytes to the process.
+    pub spoiled: Option<Spoil>,
     /// The process has given it up; what it sent before is still on its way.
     pub left: bool,
     /// The server has closed it, or was told that the process did.
     pub closed: bool,
+}
+
+/// What a connection does to replies.
+#[derive(Clone, Debug)]
+pub enum Spoil {
+    /// These bytes come before them.
+    Extra(Vec<u8>),
+    Missing,
+    /// Half of them come.
+    Tear,
 }
 
 #[derive(Default)]
@@ -63,7 +80,20 @@ struct Pipe {
 impl Connection {
     pub fn new(process: usize, held: bool) -> Self {
         let (up, down) = (Pipe::default(), Pipe::default());
-        Self { process, id: None, up, down, held, deaf: false, lag: 0, left: false, closed: false }
+        Self {
+            process,
+            id: None,
+            up,
+            down,
+            held,
+            deaf: false,
+            lag: 0,
+            drips: false,
+            torn: false,
+            spoiled: None,
+            left: false,
+            closed: false,
+        }
     }
 
     fn pipe(&mut self, way: Way) -> &mut Pipe {
@@ -77,6 +107,25 @@ impl Connection {
     pub fn send(&mut self, way: Way, bytes: Vec<u8>, now: Nanos, random: &Random) -> Vec<Nanos> {
         if bytes.is_empty() || way == Way::Down && self.deaf {
             return Vec::new();
+        }
+        let bytes = match (way, self.spoiled.take()) {
+            (Way::Down, Some(Spoil::Extra(mut extra))) => {
+                extra.extend(bytes);
+                extra
+            }
+            // What is pushed is missed by nobody: that a proxy drops it is for nearCache.maxAge to bound.
+            (Way::Down, Some(Spoil::Missing)) if !words::replies(&bytes).contains("push") => return Vec::new(),
+            (Way::Down, Some(Spoil::Tear)) => {
+                self.torn = true;
+                bytes[..bytes.len() / 2].to_vec()
+            }
+            (_, spoiled) => {
+                self.spoiled = spoiled;
+                bytes
+            }
+        };
+        if self.drips {
+            return bytes.into_iter().map(|byte| self.put(way, Piece::Bytes(vec![byte]), now, random)).collect();
         }
         let mut pieces = vec![bytes];
         while random.bits().is_multiple_of(CUT_ONE_IN) && pieces.len() < 4 {

@@ -14,6 +14,8 @@ const LATE_NEWS: Nanos = 40 * MILLI;
 /// The pause between two rounds then, and when that is.
 const LATE_PAUSE: Nanos = 15 * MILLI;
 const LATE: Nanos = 250 * MILLI;
+/// Nobody waits longer than this for an outage to be undone.
+const LONG: Nanos = 6_000 * MILLI;
 /// Rounds of reads once an environment is back in redis mode.
 const ROUNDS: u32 = 3;
 /// How often everybody looks in the end, until no outage comes between.
@@ -180,6 +182,8 @@ impl World {
         }
         let process = &self.processes[Self::process_of(environment)];
         let undone = process.shared.fleet.servers().all(|server| server.journal.is_empty());
+        // What the server refused to remove is left until the next connection.
+        let undone = undone || self.now - self.rest.began > LONG;
         let back = self.calm && process.state().mode == Mode::Redis && undone;
         let Some(rounds) = &mut self.rest.rounds[environment] else { return };
         if back {

@@ -90,6 +90,9 @@ impl World {
         if self.processes[process].dead || self.processes[process].dialing != Some(dial) {
             return;
         }
+        if self.unanswered > 0 {
+            return;
+        }
         let now = self.instant();
         if self.down {
             self.processes[process].dialing = None;
@@ -140,6 +143,9 @@ impl World {
             let Some(id) = connection.id.filter(|_| !connection.closed) else { continue };
             let bytes = self.server.output(id);
             let mut moments = connection.send(Way::Down, bytes, self.now, &self.random);
+            if std::mem::take(&mut connection.torn) {
+                self.server.closed(id);
+            }
             if !self.server.is_open(id) {
                 connection.closed = true;
                 moments.push(connection.end(Way::Down, self.now, &self.random));

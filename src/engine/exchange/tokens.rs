@@ -14,6 +14,7 @@ use crate::engine::cache::options::DEFAULT_MAX_AGE;
 use crate::engine::call::batch::{Batch, Op};
 use crate::engine::exchange::refusals;
 use crate::engine::exchange::writes::{self, pexpire};
+use crate::engine::fleet::server::Server;
 use crate::engine::net::denied::Denied;
 use crate::engine::net::reply::{classify, left};
 use crate::engine::tier::covers::Covered;
@@ -148,18 +149,20 @@ impl Asked {
         let keys = std::mem::take(&mut self.keys).into_iter();
         let (tickets, covers) = (std::mem::take(&mut self.tickets), std::mem::take(&mut self.covered));
         for ((key, ticket), covered) in keys.zip(tickets).zip(covers) {
+            let Server { near, journal, .. } = &**cache.shared().server(&key);
             if self.make && covered {
                 check(cache, values.next())?;
             }
-            if self.make {
-                check(cache, values.next())?;
+            if self.make && matches!(check(cache, values.next())?, Some(Value::Okay)) {
+                journal.replaced(&key);
             }
             let token = match check(cache, values.next())? {
+                // The server refused to remove it: who asked for that must not meet it again.
+                Some(Value::BulkString(_)) if journal.holds(&key) => None,
                 Some(Value::BulkString(bytes)) if self.make || !covered => Json::checked(bytes),
                 _ => None,
             };
             let ms = values.next().and_then(left);
-            let near = &cache.shared().server(&key).near;
             match (&token, ms, ticket) {
                 (Some(token), Some(ms), Some(ticket)) => {
                     let ttl = Ttl::Millis(ms.min(millis(DEFAULT_MAX_AGE)).max(1));

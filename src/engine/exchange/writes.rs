@@ -144,7 +144,9 @@ pub(super) fn written(cache: &Cache, batch: &Batch, op: &Op, key: &str, value: V
             if !op.key().is_some_and(|key| key::is_internal(batch.str(key).as_bytes())) {
                 add(&cache.counters.deletes, 1);
             }
-            integer(value).map(Reply::Number)
+            let removed = integer(value)?;
+            cache.shared().server(key).journal.replaced(key);
+            Ok(Reply::Number(removed))
         }
         Op::Increment { .. } => integer(value)
             .map(|sum| if is_safe(sum) { Reply::Number(sum) } else { Reply::Error(CallError::unsafe_integer()) }),

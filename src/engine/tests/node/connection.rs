@@ -6,7 +6,7 @@ use crate::engine::base::clock::Ttl;
 use crate::engine::base::text::Json;
 use crate::engine::cache::options::{Given, Options};
 use crate::engine::cache::status::Mode;
-use crate::engine::call::batch::{Op, Task};
+use crate::engine::call::batch::{Extras, NONE, Op, Task};
 use crate::engine::call::reply::{Reply, Submitted};
 use crate::engine::net::resp::{Message, Parser};
 use crate::engine::registry;
@@ -166,6 +166,31 @@ fn a_refused_write_does_not_leave_the_older_value() {
     assert_eq!(cache.shared().status.mode(), Mode::Redis, "no outage");
     let oom = cache.shared().errors.iter().find(|(kind, _)| kind.name() == "oom").map(|(_, n)| n);
     assert_eq!(oom, Some(2));
+}
+
+#[test]
+fn an_invalidation_that_the_server_refuses_holds_in_this_process() {
+    let server = Server::start();
+    let cache = patient(&server, "app", false);
+    let client = Client::new();
+    let tagged = || {
+        let mut calls = Calls::default().set("a", "1");
+        calls.0.extras.push(Extras { tags: vec!["t".into()], ..NONE.clone() });
+        if let Some(Op::Set { more, .. }) = calls.0.ops.last_mut() {
+            *more = Some(0);
+        }
+        calls.get("a").0
+    };
+    assert_eq!(client.run(&cache, tagged()), [Reply::Done, value("1")]);
+    let mut admin = server.connection();
+    let () = redis::cmd("ACL").arg(&["SETUSER", "default", "-unlink", "-del"]).query(&mut admin).expect("acl");
+    let tag = "\0tag\0t";
+    assert_eq!(client.run(&cache, Calls::default().del(tag).0), [Reply::Number(0)]);
+    assert_eq!(client.run(&cache, Calls::default().get("a").0), [Reply::Miss]);
+    assert_eq!(client.run(&cache, tagged()), [Reply::Done, Reply::Miss], "its token is the old one");
+    let () = redis::cmd("ACL").arg(&["SETUSER", "default", "+@all"]).query(&mut admin).expect("acl");
+    assert_eq!(client.run(&cache, Calls::default().del(tag).0), [Reply::Number(1)]);
+    assert_eq!(client.run(&cache, tagged()), [Reply::Done, value("1")]);
 }
 
 #[test]
