@@ -220,11 +220,11 @@ impl Server {
     /// What Redis does ten times a second: some of the keys that are due go, and the tracking table is bounded.
     pub fn cycle(&mut self, now: u64) {
         self.advance(now);
+        self.current = FOREIGN;
         self.bound_tracking();
-        if self.faults.readonly || self.faults.loading {
+        if self.faults.readonly || self.faults.loading || self.faults.busy {
             return;
         }
-        self.current = FOREIGN;
         for database in 0..self.databases.len() {
             let entries = &self.database(database).entries;
             let due: Vec<_> = entries.iter().filter(|(_, e)| e.is_due(now)).map(|(key, _)| key.clone()).collect();

@@ -37,7 +37,14 @@ impl Reply {
                 out.extend(text.bytes().map(|byte| if matches!(byte, b'\r' | b'\n') { b' ' } else { byte }));
                 out.extend_from_slice(b"\r\n");
             }
-            Self::Int(number) => line(b':', number.to_string().as_bytes(), out),
+            Self::Int(number) => {
+                out.push(b':');
+                if *number < 0 {
+                    out.push(b'-');
+                }
+                digits(number.unsigned_abs(), out);
+                out.extend_from_slice(b"\r\n");
+            }
             Self::Bulk(bytes) => bulk(bytes, out),
             Self::Nil if resp3 => out.extend_from_slice(b"_\r\n"),
             Self::Nil => out.extend_from_slice(b"$-1\r\n"),
@@ -91,11 +98,26 @@ fn line(kind: u8, text: &[u8], out: &mut Vec<u8>) {
 }
 
 fn length(kind: u8, length: usize, out: &mut Vec<u8>) {
-    line(kind, length.to_string().as_bytes(), out);
+    out.push(kind);
+    digits(length as u64, out);
+    out.extend_from_slice(b"\r\n");
 }
 
 fn bulk(bytes: &[u8], out: &mut Vec<u8>) {
     length(b'$', bytes.len(), out);
     out.extend_from_slice(bytes);
     out.extend_from_slice(b"\r\n");
+}
+
+/// Without an allocation: each reply has a length or two.
+fn digits(mut number: u64, out: &mut Vec<u8>) {
+    let begin = out.len();
+    loop {
+        out.push(b'0' + (number % 10) as u8);
+        number /= 10;
+        if number == 0 {
+            break;
+        }
+    }
+    out[begin..].reverse();
 }
