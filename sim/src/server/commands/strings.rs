@@ -137,7 +137,7 @@ fn increment(server: &mut Server, id: Id, words: &[&[u8]]) -> Result<Reply, Repl
 }
 
 pub fn hset(server: &mut Server, id: Id, words: &[&[u8]]) -> Reply {
-    if !words.len().is_multiple_of(2) {
+    if words.len() & 1 == 1 {
         return error("ERR wrong number of arguments for 'hset' command");
     }
     let (mut fields, until) = match server.entry(id, words[1]) {
