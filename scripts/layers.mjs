@@ -272,7 +272,7 @@ export function faults() {
   for (const file of filesOf('src/engine', RUST)) {
     if (/\bnapi\b/.test(read(file).replace(/\/\/[^\n]*/g, ''))) found.push(`${file} knows napi`);
   }
-  for (const place of ['src/engine', 'src/binding']) found.push(...misSized(place, RUST, MIN_LINES));
+  for (const place of ['src/engine', 'src/binding', 'sim/src']) found.push(...misSized(place, RUST, MIN_LINES));
   found.push(...misSized('src/js', SCRIPT, MIN_LINES));
   // Workers and commands may be as small as they are.
   for (const place of ['bench', 'check', 'scripts']) found.push(...misSized(place, SCRIPT, 0));

@@ -8,7 +8,10 @@ use std::time::Duration;
 use crate::search::{Search, Tally, attempt, search};
 
 mod history;
+mod planner;
 mod rules;
+#[cfg(test)]
+mod scenarios;
 mod schedule;
 mod search;
 mod server;
@@ -100,7 +103,7 @@ fn check(plan: Search) -> ExitCode {
     if let Some((schedule, ..)) = &tally.first {
         explain(schedule);
     } else if plan.count == 1 {
-        tell(&schedule::schedule(plan.seed, plan.first));
+        tell(&planner::schedule(plan.seed, plan.first));
     }
     println!("seed {}: {}", plan.seed, told(&tally));
     println!(

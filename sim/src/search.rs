@@ -4,8 +4,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use crate::history::{History, Mode};
+use crate::planner::schedule;
 use crate::rules::{self, Violation};
-use crate::schedule::{Schedule, schedule};
+use crate::schedule::Schedule;
 use crate::world;
 
 /// Which schedules.

@@ -1,7 +1,8 @@
 //! What each kind of schedule does more often than others, so that each fence matters often.
 
 use crate::history::Place;
-use crate::schedule::{Kind, LONGS, Name, PLACES};
+use crate::planner::LONGS;
+use crate::schedule::{Kind, Name, PLACES};
 
 /// `ops`, `foreign` and `faults` are weights; `pause`, `lasts`, `lag`, `computes` and `timeout_ms` are milliseconds,
 /// from the least to the most.

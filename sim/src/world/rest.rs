@@ -148,7 +148,7 @@ impl World {
         let Some(environment) = PLACES.iter().position(|place| *place == one.place) else { return };
         if let (Client::Chase, Verb::Get { key }) = (one.client, &one.verb) {
             let state = if Some(one.before) == one.after { one.before.since * 2 } else { u64::MAX };
-            let state = state + u64::from(one.before.mode == Mode::Memory);
+            let state = state.saturating_add(u64::from(one.before.mode == Mode::Memory));
             let at = (environment, *key);
             let news = if self.is_late() { LATE_NEWS } else { NEWS };
             let known = self.rest.last.get(&at);

@@ -59,6 +59,7 @@ impl World {
     pub(super) fn act(&mut self, process: usize, deed: Deed) {
         match deed {
             Deed::Dial => {
+                self.note(|| format!("{} dials", name(process)));
                 let one = &mut self.processes[process];
                 one.dials += 1;
                 one.dialing = Some(one.dials);

@@ -1,0 +1,158 @@
+//! Faults of docs/faults.md as schedules made by hand: what the random ones also meet, here with what must be seen in
+//! each case. Each runs with many seeds, so that every fault falls between other events.
+
+mod network;
+mod server;
+mod stopped;
+
+use crate::history::{Event, History, Key, MILLI, Nanos, Place, Plan, Record, Verb};
+use crate::rules;
+use crate::schedule::{ClientPlan, Fault, Kind, PLACES, Schedule, Settings, Step};
+use crate::story::{self, Trace};
+use crate::world;
+
+const SEEDS: u64 = 25;
+const TIMEOUT: u64 = 50;
+/// What a thread needs to wake up, beyond a deadline.
+const SLACK: Nanos = MILLI;
+/// The keys of a scene, and its counter.
+const K0: Key = 0;
+const K1: Key = 1;
+const N0: Key = 2;
+
+/// A schedule made by hand.
+#[derive(Clone)]
+struct Scene {
+    clients: Vec<ClientPlan>,
+    faults: Vec<Fault>,
+}
+
+/// What a scene did.
+struct Played {
+    history: History,
+    trace: Trace,
+}
+
+fn scene() -> Scene {
+    Scene { clients: Vec::new(), faults: Vec::new() }
+}
+
+impl Scene {
+    /// `lasts` and `at` in milliseconds from the beginning.
+    fn fault(mut self, kind: Kind, at: u64, lasts: u64) -> Self {
+        self.faults.push(Fault { kind, process: 0, at, lasts, ms: 80 });
+        self
+    }
+
+    /// A client that makes calls, each so many milliseconds after the one before has settled.
+    fn client(mut self, place: Place, calls: impl IntoIterator<Item = (u64, Verb)>) -> Self {
+        let steps = calls.into_iter().map(|(pause, call)| Step { pause, calls: vec![call] }).collect();
+        self.clients.push(ClientPlan { place, steps });
+        self
+    }
+
+    /// A client that makes these calls in one turn.
+    fn burst(mut self, place: Place, pause: u64, calls: Vec<Verb>) -> Self {
+        self.clients.push(ClientPlan { place, steps: vec![Step { pause, calls }] });
+        self
+    }
+
+    /// Plays it with many seeds; all guarantees must hold.
+    fn play(self, look: impl Fn(&Played)) {
+        self.play_often(SEEDS, look);
+    }
+
+    fn play_often(self, seeds: u64, look: impl Fn(&Played)) {
+        for seed in 0..seeds {
+            let names = ["k0", "k1", "n0"].map(str::to_owned).to_vec();
+            let plan = Plan { names, keys: vec![K0, K1], counters: vec![N0], head: 1 << 44, ..Plan::default() };
+            let settings = Settings {
+                timeout_ms: TIMEOUT,
+                near: true,
+                stale: true,
+                window: 16_384,
+                resp2: false,
+                walled: false,
+                tracked: None,
+            };
+            let Self { clients, faults } = self.clone();
+            let schedule = Schedule { seed, index: 0, theme: "scenario", plan, clients, faults, settings };
+            let (history, trace) = world::run(&schedule, true);
+            let found = rules::check(&history);
+            assert!(found.is_empty(), "seed {seed}:\n{}", story::story(&schedule, &history, &found, &trace));
+            look(&Played { history, trace });
+        }
+    }
+}
+
+impl Played {
+    /// The calls of the scene's clients in Holdfast.
+    fn calls(&self) -> impl Iterator<Item = &Record> {
+        let planned = |record: &&Record| matches!(record.client, crate::history::Client::Plan(_));
+        self.history.records.iter().filter(planned).filter(|record| record.place != Place::Foreign)
+    }
+
+    /// How long the slowest call took.
+    fn slowest(&self) -> Nanos {
+        self.calls().map(|call| call.end.map_or(Nanos::MAX, |end| end - call.start)).max().unwrap_or(0)
+    }
+
+    /// The slowest call that began within the outage of the first process, once that was noticed.
+    fn slowest_away(&self) -> Nanos {
+        let Some((from, until)) = self.outage() else { return Nanos::MAX };
+        let away = self.calls().filter(|call| call.start > from && call.start < until && is_first(call.place));
+        away.map(|call| call.end.map_or(Nanos::MAX, |end| end - call.start)).max().unwrap_or(0)
+    }
+
+    /// When the first process noticed its first outage, and when that was over.
+    fn outage(&self) -> Option<(Nanos, Nanos)> {
+        let first = |fallback: bool| move |event: &&Event| event.process == 0 && event.fallback == fallback;
+        let from = self.history.events.iter().find(first(true))?.at;
+        let until = self.history.events.iter().filter(first(false)).find(|event| event.at > from);
+        Some((from, until.map_or(Nanos::MAX, |event| event.at)))
+    }
+
+    /// How often something was noted that holds these words.
+    fn noted(&self, words: &str) -> usize {
+        self.trace.iter().filter(|(_, line)| line.contains(words)).count()
+    }
+}
+
+fn is_first(place: Place) -> bool {
+    matches!(place, Place::Environment { process: 0, .. })
+}
+
+fn get(key: Key) -> Verb {
+    Verb::Get { key }
+}
+
+/// Each value is one of its own.
+fn set(key: Key, value: i64) -> Verb {
+    Verb::Set { key, value, ttl: Some(20_000), tag: None }
+}
+
+fn del(key: Key) -> Verb {
+    Verb::Del { keys: vec![key] }
+}
+
+/// Reads and writes in turns, one every few milliseconds. `from`: the first value.
+fn traffic(count: i64, from: i64) -> Vec<(u64, Verb)> {
+    let call = |n: i64| match n % 5 {
+        0 => set(K0, from + n * 10),
+        1 => get(K0),
+        2 => set(K1, from + n * 10),
+        3 => get(K1),
+        _ => del(K0),
+    };
+    (0..count).map(|n| (2, call(n))).collect()
+}
+
+/// Increments with amounts of their own.
+fn counting(count: u32) -> Vec<(u64, Verb)> {
+    (0..count).map(|n| (2, Verb::Increment { key: N0, amount: 1 << (2 * n) })).collect()
+}
+
+/// The event loop of the first process, its worker thread, and the second process.
+const A: Place = PLACES[0];
+const A_THREAD: Place = PLACES[1];
+const B: Place = PLACES[2];
