@@ -129,7 +129,7 @@ async function runStep(name, extraArguments) {
   let output = '';
   try {
     run?.();
-    for (const command of commands) output += await execute([...command, ...extraArguments], name === 'engine');
+    for (const command of commands) output += await execute([...command, ...extraArguments], count === countCargoTests);
   } catch (error) {
     if (!(error instanceof SetupError)) throw error;
     output += error.output ?? '';

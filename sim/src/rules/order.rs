@@ -9,7 +9,8 @@
 //! - **A process that dies** takes its journal with it: what it had ended while Redis was away may be read by others.
 //! - **A journal that is full** and said so has lost what was ended from then on until Redis was back: it may be read
 //!   once Redis is back.
-//! - **A server that refuses to remove keys** leaves them to all but the process that asked, which reads misses.
+//! - **A server that refuses to remove keys** leaves them to all but the process that asked, which reads misses; what a
+//!   sweep or the replay of an outage would have removed may be read anywhere.
 //! - **A server that evicts keys** gives nothing back.
 
 use super::facts::{Call, Effect, Facts, NEVER, Write};
@@ -74,7 +75,9 @@ impl Facts<'_> {
             }
             Mishap::Refusal { from, until, deletes } => {
                 // Which keys a refused sweep would have removed nobody knows.
-                deletes && (reader.process != end.process || swept) && overlaps(end, from, until)
+                // What an outage left to be undone may have been refused when its process came back.
+                let replay = journaled && end.end <= until && from <= reader.end;
+                deletes && (replay || (reader.process != end.process || swept) && overlaps(end, from, until))
             }
         }
     }

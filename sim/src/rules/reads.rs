@@ -1,9 +1,10 @@
 //! What may be read (G1 to G4): no value from nowhere, none that was ended before, none that was stored apart.
 
 use super::facts::{Call, Effect, Facts, Read, Write};
+use super::gather::window;
 use super::order::{made, over};
 use super::tell::{Found, name, place, show};
-use crate::history::Nanos;
+use crate::history::{Nanos, Verb};
 
 /// Values come from a write of that key, and not before it.
 pub fn written(facts: &Facts, found: &mut Found) {
@@ -81,10 +82,17 @@ pub fn pushes(facts: &Facts, found: &mut Found) {
     }
 }
 
-/// Whether a caller shares a computation of its own process that was under way.
+/// Whether a caller shares a computation of its own process that was under way: its value, or the old value that it is
+/// to replace.
 fn shares(facts: &Facts, read: &Read, write: &Write) -> bool {
-    let (reader, writer) = (&facts.calls[read.record], &facts.calls[write.record]);
-    reader.computes && write.computed && reader.process == writer.process && reader.start < write.flight
+    let reader = &facts.calls[read.record];
+    let mine = |other: &Write| facts.calls[other.record].process == reader.process && reader.start < other.flight;
+    let window = match &facts.record(read.record).verb {
+        Verb::Compute(compute) => window(compute),
+        _ => 0,
+    };
+    let replaces = |other: &Write| other.computed && other.key == read.key && other.start < reader.end && mine(other);
+    reader.computes && (write.computed && mine(write) || window > 0 && facts.writes.iter().any(replaces))
 }
 
 /// G2: a process that stays connected does not go back to an older value.
