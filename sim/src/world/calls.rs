@@ -130,6 +130,7 @@ impl World {
 
     /// Makes a call at once; the number of its record.
     pub(super) fn make(&mut self, verb: Verb, environment: usize, client: Client) -> usize {
+        self.tick();
         let before = self.processes[Self::process_of(environment)].state();
         let record = self.record(verb.clone(), environment, client, before);
         let ms = self.ms();
@@ -274,6 +275,7 @@ impl World {
         if self.records[record].end.is_some() {
             return;
         }
+        self.tick();
         let process = match self.records[record].place {
             Place::Environment { process, .. } => process,
             Place::Foreign => return,
@@ -302,6 +304,7 @@ impl World {
         let state = State { mode: Mode::Foreign, since: 0 };
         for verb in self.schedule.clients[client].steps[step].calls.clone() {
             let Some(outcome) = self.execute(&verb) else { continue };
+            self.tick();
             let record = self.record(verb, PLACES.len(), Client::Plan(client), state);
             let one = &mut self.records[record];
             (one.end, one.after, one.outcome) = (Some(self.now), Some(state), outcome);

@@ -182,9 +182,10 @@ impl World {
             if at > LONGEST {
                 break;
             }
-            self.now = at;
+            // Calls of one turn are made one after the other: see `tick`.
+            self.now = at.max(self.now);
             *self.told.lock() = self.instant();
-            self.happen(event);
+            self.happen(event, at);
             self.notice();
             if self.rest.is_over() {
                 break;
@@ -225,16 +226,21 @@ impl World {
         self.now + between(WAKE_UP, &self.random)
     }
 
-    fn happen(&mut self, event: Event) {
+    /// No two calls begin or end at the same moment: what was made first is first.
+    fn tick(&mut self) {
+        self.now += 1;
+    }
+
+    fn happen(&mut self, event: Event, at: Nanos) {
         match event {
             Event::Drive(process) => {
-                if self.drives[process] == Some(self.now) {
+                if self.drives[process] == Some(at) {
                     self.drives[process] = None;
                     self.drive(process);
                 }
             }
             Event::Turn(environment) => {
-                if self.turns[environment] == Some(self.now) {
+                if self.turns[environment] == Some(at) {
                     self.turns[environment] = None;
                     self.turn(environment);
                 }
