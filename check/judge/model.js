@@ -128,6 +128,25 @@ function* expiry({ reads, expiries }) {
   }
 }
 
+/** G5: an `expire` that Redis answered with true has met a value: one that nobody had certainly ended before. */
+function* met({ expiries, writes, ends }) {
+  for (const op of expiries) {
+    if (op.result !== true || op.where !== 'redis') continue;
+    const ended = (write) =>
+      ends.some(
+        (end) =>
+          end.op.where === 'redis' &&
+          end.covers(write) &&
+          precedes(write, end) &&
+          (over(end.op, op) || made(end.op, op)),
+      );
+    const all = [...writes.values()].filter((write) => write.key === op.key && write.start <= op.end);
+    if (all.length > 0 && all.every(ended)) {
+      yield violation('G5', `an expire of ${op.key} met what was ended before`, [op]);
+    }
+  }
+}
+
 /** G5: in Redis a key has the time left that its value was given, with it or by an `expire` that found it. */
 function* timed({ ops, reads, writes, expiries, left }) {
   for (const { op, key, write, due } of lives(ops, reads, writes, left)) {
@@ -265,6 +284,7 @@ function check(plan, raw) {
     apart,
     computations,
     expiry,
+    met,
     timed,
     kept,
     settled,

@@ -2,7 +2,7 @@
 
 use super::facts::{Call, Effect, Facts, NEVER, Read, SLACK, Write};
 use super::gather::{nanos, window};
-use super::order::over;
+use super::order::{made, over};
 use super::tell::{Found, key, place, show};
 use crate::history::{Client, MILLI, Mishap, Nanos, Outcome, Verb};
 
@@ -88,6 +88,29 @@ fn ttl_of(facts: &Facts, at: usize) -> Nanos {
     match facts.record(at).verb {
         Verb::Expire { ttl, .. } => nanos(Some(ttl)),
         _ => NEVER,
+    }
+}
+
+/// G5: an `expire` that Redis answered with true has met a value: one that nobody had certainly ended before.
+pub fn met(facts: &Facts, found: &mut Found) {
+    for key in 0..facts.keys() {
+        for &at in facts.expiries(key) {
+            let call = &facts.calls[at];
+            if facts.record(at).outcome != Outcome::Flag(true) || call.effect != Effect::Redis {
+                continue;
+            }
+            let ends = |write: &Write, end: usize| {
+                let ended = &facts.calls[end];
+                let certain = ended.effect == Effect::Redis && facts.precedes(write, end) && made(ended, call);
+                certain && !facts.refused(end) && !facts.undone(write, end, at)
+            };
+            let writes = facts.values[key].iter().map(|(_, at)| &facts.writes[*at]);
+            let mut there = writes.filter(|write| write.start <= call.end).peekable();
+            let any = there.peek().is_some();
+            if any && there.all(|write| facts.ends(write, call.start).any(|end| ends(write, end))) {
+                found.tell("G5", [at], || format!("an expire of {} met what was ended before", self::key(facts, key)));
+            }
+        }
     }
 }
 

@@ -26,7 +26,7 @@ use crate::history::History;
 use facts::{Facts, NEVER};
 use tell::Found;
 
-const RULES: [fn(&Facts, &mut Found); 13] = [
+const RULES: [fn(&Facts, &mut Found); 14] = [
     rest::settles,
     reads::written,
     reads::own_writes,
@@ -35,6 +35,7 @@ const RULES: [fn(&Facts, &mut Found); 13] = [
     reads::apart,
     reads::computations,
     lives::expiry,
+    lives::met,
     lives::timed,
     lives::kept,
     rest::settled,
