@@ -24,6 +24,7 @@ const MUTANTS = [
   { fence: 'unleased', tests: 'journal' },
   { fence: 'prefix', tests: 'connection' },
   { fence: 'vouch', tests: 'near' },
+  { fence: 'called', tests: 'machine' },
   { fence: 'expire', tests: 'expiry' },
   { fence: 'cover', tests: 'sweeps' },
   { fence: 'exception', tests: 'sweeps' },

@@ -76,6 +76,7 @@ fn arguments() -> Result<(Search, Option<Vec<String>>), String> {
 fn fences() -> Vec<String> {
     let names = [
         "placeholder",
+        "called",
         "own-write",
         "flight",
         "lease",

@@ -150,8 +150,8 @@ impl Front {
                     }
                     None => Reply::Later,
                 },
-                Op::Set { .. } | Op::Del { .. } | Op::Increment { .. } | Op::Expire { .. } | Op::End { .. } => {
-                    near.own_write(key);
+                op if op.writes() => {
+                    batch.called.push(near.write_called(key));
                     Reply::Later
                 }
                 _ => Reply::Later,

@@ -81,6 +81,7 @@ impl Drop for Job {
         match std::mem::replace(&mut self.work, Work::Nothing) {
             Work::Nothing => {}
             Work::Batch(mut batch) => {
+                self.server.near.writes_planned(std::mem::take(&mut batch.called));
                 let replies = local::run(&self.cache, &mut batch, &self.to);
                 self.work = Work::Batch(batch);
                 self.answer(&replies);

@@ -101,6 +101,14 @@ pub enum Op {
 }
 
 impl Op {
+    /// Whether it changes its key.
+    pub fn writes(&self) -> bool {
+        matches!(
+            self,
+            Self::Set { .. } | Self::End { .. } | Self::Del { .. } | Self::Increment { .. } | Self::Expire { .. }
+        )
+    }
+
     pub fn key(&self) -> Option<Span> {
         match *self {
             Self::Get { key, .. }
@@ -125,6 +133,8 @@ impl Op {
 pub struct Batch {
     pub text: String,
     pub ops: Vec<Op>,
+    /// What the near cache gave for its writes when they were called; it is given back when they are planned.
+    pub called: Vec<u32>,
     /// Values found in the near cache that travel with the rest.
     pub known: Vec<Json>,
     pub extras: Vec<Extras>,

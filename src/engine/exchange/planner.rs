@@ -92,7 +92,7 @@ impl Planner {
         };
         let flights = &cache.shared().flights;
         let server = cache.shared().server(key);
-        if matches!(op, Op::Set { .. } | Op::End { .. } | Op::Del { .. } | Op::Increment { .. } | Op::Expire { .. }) {
+        if op.writes() {
             // Again, behind the reads that were queued before it: see the essay in near.rs, race 3.
             server.near.own_write(key);
         }

@@ -120,6 +120,7 @@ impl Pump {
         match &mut job.work {
             Work::Batch(batch) => {
                 let ms = clock::millis_of(now);
+                self.connection.server.near.writes_planned(std::mem::take(&mut batch.called));
                 let mut plan = planner::plan(&job.cache, batch, &job.to, self.connection.denied, tokens, ms);
                 let pipeline = std::mem::take(&mut plan.pipeline);
                 let mut flight = InFlight { job: Some(job), plan: Some(plan), sent: now };

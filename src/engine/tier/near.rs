@@ -15,7 +15,9 @@
 //!    nothing served after it is older (read your writes, before the server has even seen it).
 //! 3. *Own write against a read that was queued before it.* That read sets its placeholder when the engine plans it,
 //!    after (2). So the write removes the placeholder again when it is planned itself. Reads planned behind the write
-//!    go to Redis behind it, on the same connection.
+//!    go to Redis behind it, on the same connection. But the reply of that read may come before the write is planned
+//!    (jobs wait for the tokens of tags), and a read called behind the write would be served what it filled. So between
+//!    a write's call and its planning no read of its key gets a placeholder (`called`).
 //! 4. *Lost pushes.* A connection that is lost has lost its pushes, and a null push (FLUSHALL, FLUSHDB) names no keys:
 //!    everything goes.
 //! 5. *Expiry.* Redis expires lazily, so its push may be late. The read fetches the time left (PTTL) beside the value;
@@ -43,7 +45,7 @@ use crate::engine::call::sink::{CLOCKS, NOTED, SLOTS, Versions};
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use parking_lot::{Mutex, RwLock};
 
@@ -61,12 +63,17 @@ const NEVER: u64 = u64::MAX;
 /// The moment until which an engine vouches is moved by at least so many milliseconds, so that not each reply moves it.
 const MIN_VOUCH_STEP_MS: u64 = 20;
 
+/// Counters of writes that are called and not planned: 16 KiB.
+const CALLED: usize = if cfg!(feature = "simulation") { 1 << 6 } else { 1 << 12 };
+
 /// The near cache of one engine.
 pub struct Near {
     store: Arc<Memory>,
     /// Reads under way that may fill the cache, each with its ticket.
     placeholders: Mutex<HashMap<Box<str>, u64>>,
     tickets: AtomicU64,
+    /// Writes that were called and are not planned yet. Keys share counters; a shared one makes a read fill less often.
+    called: Box<[AtomicU32]>,
     /// Whether the connection tracks what is read.
     armed: AtomicBool,
     /// Since when it does not, and Redis is away: what was held then may be of use for a while.
@@ -93,6 +100,7 @@ impl Near {
             store: Arc::new(Memory::within(budget)),
             placeholders: Mutex::default(),
             tickets: AtomicU64::new(0),
+            called: (0..CALLED).map(|_| AtomicU32::new(0)).collect(),
             armed: AtomicBool::new(false),
             frozen: AtomicU64::new(NEVER),
             vouched: AtomicU64::new(0),
@@ -166,13 +174,16 @@ impl Near {
         self.store.entry(key, now).filter(|e| now.saturating_sub(e.since) < age || mutant::lacks("max-age"))
     }
 
-    /// Before a read of `key` is sent: its ticket, unless another read of it is under way, which will fill.
+    /// Before a read of `key` is sent: its ticket, unless another read of it is under way, which will fill, or a write
+    /// of it is called and not planned.
     pub fn reserve(&self, key: &str) -> Option<u64> {
         if !self.is_armed() {
             return None;
         }
         let mut placeholders = self.placeholders.lock();
-        if placeholders.contains_key(key) {
+        // Under the lock: a write that is called from here on takes the placeholder away.
+        let called = self.called[self.hash(key) % CALLED].load(Ordering::SeqCst) > 0;
+        if placeholders.contains_key(key) || called && !mutant::lacks("called") {
             return None;
         }
         let ticket = self.tickets.fetch_add(1, Ordering::Relaxed);
@@ -199,6 +210,22 @@ impl Near {
         let mut placeholders = self.placeholders.lock();
         if placeholders.get(key) == Some(&ticket) {
             placeholders.remove(key);
+        }
+    }
+
+    /// A write of `key` is called, on its caller's thread. What is returned goes to `writes_planned`, whatever becomes
+    /// of the write.
+    pub fn write_called(&self, key: &str) -> u32 {
+        let slot = self.hash(key) % CALLED;
+        self.called[slot].fetch_add(1, Ordering::SeqCst);
+        self.own_write(key);
+        slot as u32
+    }
+
+    /// Those writes are planned, or never will be.
+    pub fn writes_planned(&self, called: Vec<u32>) {
+        for slot in called {
+            self.called[slot as usize].fetch_sub(1, Ordering::SeqCst);
         }
     }
 
@@ -297,10 +324,14 @@ impl Near {
 
     /// Which counter a key has.
     pub fn slot(&self, key: &str) -> usize {
+        self.hash(key) % SLOTS
+    }
+
+    fn hash(&self, key: &str) -> usize {
         let mut hasher = self.hasher.build_hasher();
         hasher.write(key.as_bytes());
-        // The modulus is a power of two; the cast keeps the low bits, which is all it looks at.
-        hasher.finish() as usize % SLOTS
+        // What looks at it takes the low bits, which the cast keeps.
+        hasher.finish() as usize
     }
 
     /// Shares versions with an environment.

@@ -7,3 +7,4 @@ mod expiry;
 #[cfg(feature = "drive")]
 mod fuzz;
 mod machine;
+mod world;
