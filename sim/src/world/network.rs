@@ -15,6 +15,9 @@ use crate::words;
 const LATENCY: [Nanos; 2] = [15 * MICRO, 120 * MICRO];
 /// How long a dial takes.
 pub const DIAL: [Nanos; 2] = [40 * MICRO, 300 * MICRO];
+/// In one round in so many an engine's thread is busy, for so long.
+pub const BUSY_ONE_IN: u64 = 16;
+pub const BUSY: [Nanos; 2] = [20 * MICRO, 900 * MICRO];
 /// One piece in so many is cut into several segments.
 const CUT_ONE_IN: u64 = 8;
 

@@ -20,11 +20,11 @@ use holdfast::engine::node::state::Wish;
 use holdfast::engine::task::executor::Tasks;
 use holdfast::engine::tier::memory::Memory;
 
-use crate::history::{Mode, State};
+use crate::history::{Mode, Nanos, State};
 use crate::schedule::Settings;
 
 /// Jobs that are handed over before replies are looked for again, as on the engine's thread.
-const MAX_JOBS: usize = 64;
+pub const MAX_JOBS: usize = 64;
 
 /// The engine of a process, and what its driver holds.
 pub struct Process {
@@ -39,6 +39,8 @@ pub struct Process {
     /// The connection in use, by its number in the network.
     pub connection: Option<usize>,
     pub frozen: bool,
+    /// Jobs lie in its queue until then: the thread is at work on others, and looks for replies between two handfuls.
+    pub busy: Nanos,
     pub dead: bool,
     /// Its network passes nothing, on new connections neither.
     pub cut_off: bool,
@@ -109,6 +111,7 @@ impl Process {
             dials: 0,
             connection: None,
             frozen: false,
+            busy: 0,
             dead: false,
             cut_off: false,
             waits: false,
@@ -145,7 +148,7 @@ impl Process {
 
     /// Goes on with what can go on: jobs, tasks, moments. What it wants done is pushed to `deeds`; whether anything
     /// went on.
-    pub fn round(&mut self, now: Instant, deeds: &mut Vec<Deed>) -> bool {
+    pub fn round(&mut self, now: Instant, jobs: usize, deeds: &mut Vec<Deed>) -> bool {
         self.woken.0.store(false, Ordering::SeqCst);
         let mut went_on = false;
         while let Some(wish) = self.node.wish() {
@@ -155,7 +158,7 @@ impl Process {
                 Wish::Close => Deed::Close,
             });
         }
-        for _ in 0..MAX_JOBS {
+        for _ in 0..jobs {
             let Ok(job) = self.jobs.try_recv() else { break };
             self.node.call(job, now);
             went_on = true;

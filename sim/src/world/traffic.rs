@@ -4,8 +4,8 @@ use std::time::Instant;
 
 use crate::history::{MICRO, Nanos};
 use crate::words;
-use crate::world::network::{Connection, DIAL, Piece, Way, between};
-use crate::world::process::Deed;
+use crate::world::network::{BUSY, BUSY_ONE_IN, Connection, DIAL, Piece, Way, between};
+use crate::world::process::{Deed, MAX_JOBS};
 use crate::world::{Event, World, name};
 
 impl World {
@@ -19,16 +19,29 @@ impl World {
             return;
         }
         let now = self.instant();
+        let mut jobs = if self.now >= self.processes[process].busy { MAX_JOBS } else { 0 };
+        if jobs > 0 && self.random.bits().is_multiple_of(BUSY_ONE_IN) {
+            // A handful ends behind this one.
+            jobs = 1;
+            self.processes[process].busy = self.now + between(BUSY, &self.random);
+        }
         loop {
             let mut went_on = self.read(process, now);
             let mut deeds = Vec::new();
-            went_on |= self.processes[process].round(now, &mut deeds);
+            went_on |= self.processes[process].round(now, jobs, &mut deeds);
             for deed in deeds {
                 self.act(process, deed);
+            }
+            if jobs == 1 {
+                jobs = 0;
             }
             if !went_on {
                 break;
             }
+        }
+        if jobs == 0 {
+            let until = self.processes[process].busy;
+            self.drive_at(process, until.max(self.now + 1));
         }
         let next = self.processes[process].node.next_moment();
         if let Some(moment) = next {
