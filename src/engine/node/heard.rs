@@ -145,7 +145,7 @@ impl Hearing<'_> {
     /// A pipeline of tokens was answered: the next one asks for the rest, or what needed them goes on.
     fn heard_tokens(&mut self, asked: Asked, next: Next, values: Vec<Value>) -> Result<(), Trouble> {
         let job = match &next {
-            Next::Plan(job) => Some(job),
+            Next::Plan(job) => Some(&**job),
             Next::Settle(flight, _) => flight.job.as_ref(),
         };
         let Some(cache) = job.map(|job| job.cache.clone()) else { return Ok(()) };
@@ -161,7 +161,7 @@ impl Hearing<'_> {
         match next {
             Next::Plan(job) => {
                 self.pump.stalled = false;
-                self.pump.plan(job, tokens, self.now);
+                self.pump.plan(*job, tokens, self.now);
                 Ok(())
             }
             Next::Settle(mut flight, replies) => {

@@ -110,7 +110,7 @@ impl Pump {
             if !wanted.is_empty() {
                 self.stalled = true;
                 let (pipeline, asked) = tokens::ask(&job.cache, wanted, true, self.connection.denied, ms);
-                return self.send(pipeline, Sent::Tokens(Box::new(asked), Next::Plan(job)));
+                return self.send(pipeline, Sent::Tokens(Box::new(asked), Next::Plan(Box::new(job))));
             }
         }
         self.plan(job, Tokens::new(), now);

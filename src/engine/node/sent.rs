@@ -30,7 +30,7 @@ pub(super) enum Sent {
 /// What needs tokens. Dropped, it is answered on the in-process tier.
 pub(super) enum Next {
     /// This job is planned, and those that came behind it.
-    Plan(Job),
+    Plan(Box<Job>),
     /// These replies are read.
     Settle(Box<InFlight>, Vec<Value>),
 }
