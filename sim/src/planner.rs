@@ -9,9 +9,6 @@ use crate::themes::{THEMES, Theme};
 /// A counter's amounts are the powers of 4, one for each increment, so that a sum says which it holds, and which it
 /// holds twice.
 const DIGITS: u32 = 22;
-/// A TTL that no schedule outlives, in milliseconds.
-const LONG: u64 = 20_000;
-pub const LONGS: &[u64] = &[LONG];
 
 /// The schedule of this index.
 pub fn schedule(seed: u64, index: u64) -> Schedule {

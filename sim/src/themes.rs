@@ -1,8 +1,11 @@
 //! What each kind of schedule does more often than others, so that each fence matters often.
 
 use crate::history::Place;
-use crate::planner::LONGS;
 use crate::schedule::{Kind, Name, PLACES};
+
+/// A TTL that no schedule outlives, in milliseconds.
+const LONG: u64 = 20_000;
+const LONGS: &[u64] = &[LONG];
 
 /// `ops`, `foreign` and `faults` are weights; `pause`, `lasts`, `lag`, `computes` and `timeout_ms` are milliseconds,
 /// from the least to the most.

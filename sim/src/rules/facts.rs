@@ -6,7 +6,6 @@
 //! in-process tier alone. Else it is `unknown`: it may have reached Redis, and may still do so until the process is
 //! back there (`until`), as recovery kills the connection on which it was sent.
 
-use super::order::over;
 use crate::history::{History, Key, MILLI, Mode, Nanos, Place, Record, State, Tag};
 
 /// What the clocks of two processes, timers and the server's expiry may differ by.
@@ -222,4 +221,9 @@ pub(super) fn effect(before: State, after: Option<State>) -> Effect {
         Some(after) if after == before => Effect::Redis,
         _ => Effect::Unknown,
     }
+}
+
+/// Whether a call had settled before another one was made.
+pub fn over(earlier: &Call, later: &Call) -> bool {
+    earlier.end != NEVER && earlier.end < later.start
 }

@@ -1,8 +1,9 @@
 //! How long values live (G5, and of G1 that they do live).
 
+use super::facts::over;
 use super::facts::{Call, Effect, Facts, NEVER, Read, SLACK, Write};
 use super::gather::{nanos, window};
-use super::order::{made, over};
+use super::order::made;
 use super::tell::{Found, key, place, show};
 use crate::history::{Client, MILLI, Mishap, Nanos, Outcome, Verb};
 

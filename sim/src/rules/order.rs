@@ -13,7 +13,7 @@
 //!   sweep or the replay of an outage would have removed may be read anywhere.
 //! - **A server that evicts keys** gives nothing back.
 
-use super::facts::{Call, Effect, Facts, NEVER, Write};
+use super::facts::{Call, Effect, Facts, Write, over};
 use crate::history::{Mishap, Nanos, Verb};
 
 impl Facts<'_> {
@@ -139,9 +139,4 @@ fn overlaps(call: &Call, from: Nanos, until: Nanos) -> bool {
 /// Whether a call was over, or at least made, before another one of the same thread.
 pub fn made(earlier: &Call, later: &Call) -> bool {
     if earlier.place == later.place { earlier.seq < later.seq } else { over(earlier, later) }
-}
-
-/// Whether a call had settled before another one was made.
-pub fn over(earlier: &Call, later: &Call) -> bool {
-    earlier.end != NEVER && earlier.end < later.start
 }

@@ -1,8 +1,9 @@
 //! What may be read (G1 to G4): no value from nowhere, none that was ended before, none that was stored apart.
 
+use super::facts::over;
 use super::facts::{Call, Effect, Facts, Read, Write};
 use super::gather::window;
-use super::order::{made, over};
+use super::order::made;
 use super::tell::{Found, name, place, show};
 use crate::history::{Nanos, Verb};
 

@@ -1,12 +1,6 @@
 //! What the server knows of one connection.
 
-use crate::server::table::Command;
-
-/// A connection, by the order in which they came, of all times: what a restart closes keeps its number here.
-pub type Id = usize;
-
-/// The foreign client and the judge, who have no connection.
-pub const FOREIGN: Id = 0;
+use crate::server::command::Command;
 
 pub struct Client {
     /// What CLIENT ID says: begins anew after a restart.

@@ -11,8 +11,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::server::Id;
 use crate::server::Server;
-use crate::server::client::Id;
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum Data {

@@ -14,6 +14,7 @@
 //! the table of SCAN.
 
 mod client;
+mod command;
 mod commands;
 mod faults;
 mod inbound;
@@ -28,8 +29,7 @@ mod tracking;
 
 use holdfast::engine::base::random::Random;
 
-pub use client::Id;
-use client::{Client, FOREIGN};
+use client::Client;
 pub use faults::{Acl, Faults};
 use inbound::Parsed;
 use keyspace::Database;
@@ -42,6 +42,12 @@ use tracking::Tracking;
 
 /// Clients that Redis makes for itself when it starts, for its scripts: the first connection has the number behind.
 const NUMBERS_OF_ITS_OWN: u64 = 2;
+
+/// A connection, by the order in which they came, of all times: what a restart closes keeps its number here.
+pub type Id = usize;
+
+/// The foreign client and the judge, who have no connection.
+pub const FOREIGN: Id = 0;
 
 pub struct Server {
     /// What is wrong with it now: the world sets it at any time.

@@ -1,10 +1,10 @@
 //! One command on its way: what refuses it, in the order in which Redis looks, and what executes it.
 
-use crate::server::Server;
-use crate::server::client::{FOREIGN, Id, Transaction};
+use crate::server::command::{self, Command};
 use crate::server::faults;
-use crate::server::reply::{OK, Reply, error};
-use crate::server::table::{self, Command, Found};
+use crate::server::reply::{Reply, error};
+use crate::server::table::{self, Found};
+use crate::server::{FOREIGN, Id, Server};
 
 impl Server {
     /// Executes one command of a client, whose reply goes out with the pushes behind it.
@@ -27,7 +27,7 @@ impl Server {
             return self.rejected(id, Some(command), words);
         }
         match self.clients.get_mut(id).and_then(|client| client.transaction.as_mut()) {
-            Some(transaction) if !command.is(table::NO_QUEUE) => {
+            Some(transaction) if !command.is(command::NO_QUEUE) => {
                 // What is to be discarded anyway is not kept.
                 if !transaction.refused {
                     transaction.queued.push((command, words.iter().map(|word| word.to_vec()).collect()));
@@ -68,7 +68,7 @@ impl Server {
     /// Why the server does not take a command now, if it does not.
     fn refusal(&mut self, id: Id, command: &Command, words: &[&[u8]]) -> Option<String> {
         let client = self.clients.get(id)?;
-        if !client.authenticated && !command.is(table::NO_AUTH) {
+        if !client.authenticated && !command.is(command::NO_AUTH) {
             return Some(faults::NOAUTH.to_owned());
         }
         let begun = client.transaction.as_ref();
@@ -77,10 +77,10 @@ impl Server {
         let queueing = begun.is_some() && !matches!(command.name, "exec" | "discard" | "quit");
         let any =
             |flag| command.is(flag) || queued.is_some_and(|begun| begun.queued.iter().any(|(each, _)| each.is(flag)));
-        let (writes, grows) = (any(table::WRITE), any(table::DENYOOM) || queueing);
+        let (writes, grows) = (any(command::WRITE), any(command::DENYOOM) || queueing);
         let all =
             |flag| command.is(flag) && queued.is_none_or(|begun| begun.queued.iter().all(|(each, _)| each.is(flag)));
-        let loads = all(table::LOADING);
+        let loads = all(command::LOADING);
         if let Some(words) = self.denial(id, command, words) {
             return Some(words);
         }
@@ -93,7 +93,7 @@ impl Server {
             faults if faults.noreplicas && writes => faults::NOREPLICAS,
             faults if faults.readonly && writes => faults::READONLY,
             faults if faults.loading && !loads => faults::LOADING,
-            faults if faults.busy && !command.is(table::ALLOW_BUSY) => faults::BUSY,
+            faults if faults.busy && !command.is(command::ALLOW_BUSY) => faults::BUSY,
             _ => return None,
         };
         Some(words.to_owned())
@@ -104,7 +104,7 @@ impl Server {
         let acl = self.faults.acl.as_ref().filter(|_| id != FOREIGN)?;
         let family = command.name.split_once('|').map_or(command.name, |(family, _)| family);
         let denied = |name: &&str| *name == command.name || *name == family;
-        if !command.is(table::NO_AUTH) && acl.denied.iter().any(denied) {
+        if !command.is(command::NO_AUTH) && acl.denied.iter().any(denied) {
             return Some(format!("NOPERM this user has no permissions to run the '{}' command", command.name));
         }
         let allowed = |key: &[u8]| acl.prefixes.is_empty() || acl.prefixes.iter().any(|prefix| key.starts_with(prefix));
@@ -142,47 +142,8 @@ impl Server {
 
     /// A command was executed: if it is one that reads, these keys are remembered for its client.
     pub(super) fn read<'a>(&mut self, id: Id, command: &Command, keys: impl Iterator<Item = &'a [u8]>) {
-        if command.is(table::READONLY) && self.clients.get(id).is_some_and(|client| client.tracking.is_some()) {
+        if command.is(command::READONLY) && self.clients.get(id).is_some_and(|client| client.tracking.is_some()) {
             self.remember(id, keys);
         }
     }
-}
-
-pub fn multi(server: &mut Server, id: Id, _: &[&[u8]]) -> Reply {
-    match server.clients.get_mut(id) {
-        Some(client) if client.transaction.is_none() => {
-            client.transaction = Some(Transaction::default());
-            OK
-        }
-        _ => error("ERR MULTI calls can not be nested"),
-    }
-}
-
-pub fn discard(server: &mut Server, id: Id, _: &[&[u8]]) -> Reply {
-    match server.clients.get_mut(id).and_then(|client| client.transaction.take()) {
-        Some(_) => OK,
-        None => error("ERR DISCARD without MULTI"),
-    }
-}
-
-pub fn exec(server: &mut Server, id: Id, _: &[&[u8]]) -> Reply {
-    let Some(transaction) = server.clients.get_mut(id).and_then(|client| client.transaction.take()) else {
-        return error("ERR EXEC without MULTI");
-    };
-    if transaction.refused {
-        return error("EXECABORT Transaction discarded because of previous errors.");
-    }
-    let mut replies = Vec::with_capacity(transaction.queued.len());
-    for (command, words) in &transaction.queued {
-        let words: Vec<_> = words.iter().map(Vec::as_slice).collect();
-        replies.push(match server.denial(id, command, &words) {
-            Some(denied) => {
-                let key = denied == faults::DENIED_KEY;
-                let why = if key { "touch the specified keys" } else { "execute the command or subcommand" };
-                error(format!("{}{why}", faults::DENIED_SINCE))
-            }
-            None => server.call(id, command, &words),
-        });
-    }
-    Reply::Array(replies)
 }

@@ -5,8 +5,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::server::Id;
 use crate::server::Server;
-use crate::server::client::Id;
 use crate::server::reply::write_invalidation;
 
 /// Who read which key.

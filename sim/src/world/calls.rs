@@ -4,10 +4,8 @@ use holdfast::engine::base::clock::Ttl;
 use holdfast::engine::call::batch::{Extras, NONE, Op, Task};
 use holdfast::engine::call::reply::Reply;
 
-use crate::history::Mode;
-use crate::history::{Client, Key, MILLI, Outcome, Place, Record, State, Tag, Verb};
+use crate::history::{Client, Key, MILLI, Mode, Outcome, Place, Record, State, Tag, Verb};
 use crate::schedule::PLACES;
-use crate::world::computing::Way;
 use crate::world::environment::ttl_of;
 use crate::world::{Event, World};
 
@@ -312,11 +310,6 @@ impl World {
         self.answer();
         self.clients[client].left = 0;
         self.next_step(client);
-    }
-
-    /// How a function that is to be run is told apart from its other runs: see computing.rs.
-    pub(super) fn way_of(&self, record: usize) -> Way {
-        Way::of(&self.records[record].verb)
     }
 }
 

@@ -58,7 +58,7 @@ pub struct Flight {
 
 /// What a call's terms say.
 #[derive(Clone, Copy)]
-pub struct Way {
+struct Way {
     swr: i64,
     grace: i64,
     early: f64,
@@ -71,7 +71,7 @@ pub struct Way {
 }
 
 impl Way {
-    pub fn of(verb: &Verb) -> Self {
+    fn of(verb: &Verb) -> Self {
         let Verb::Compute(compute) = verb else { unreachable!("only computations have terms") };
         Self {
             swr: compute.swr as i64,
@@ -96,6 +96,11 @@ impl Way {
 }
 
 impl World {
+    /// What the call of this record asked for.
+    fn way_of(&self, record: usize) -> Way {
+        Way::of(&self.records[record].verb)
+    }
+
     pub(super) fn compute(&mut self, record: usize, environment: usize, compute: &Compute) {
         if compute.many {
             self.records[record].outcome = Outcome::Values(vec![None; compute.keys.len()]);

@@ -1,12 +1,13 @@
-//! Commands about the connection itself: who it is, what it speaks, what it is told.
+//! Commands about the connection: who it is, what it speaks, whom it tracks, what it gathers between MULTI and EXEC.
 
 use crate::server::Server;
-use crate::server::client::{Client, FOREIGN, Id, Watch};
+use crate::server::client::{Client, Transaction, Watch};
 use crate::server::commands::server::VERSION;
 use crate::server::commands::{either, integer, is, syntax};
 use crate::server::faults;
 use crate::server::inbound::number;
 use crate::server::reply::{OK, Reply, error};
+use crate::server::{FOREIGN, Id};
 
 /// Databases, as Redis has them by default.
 const DATABASES: i64 = 16;
@@ -213,4 +214,43 @@ fn killed(server: &mut Server, id: Id, filters: &[&[u8]]) -> Result<Reply, Reply
 fn integer_id(word: &[u8]) -> Result<u64, Reply> {
     let number = number(word).and_then(|number| u64::try_from(number).ok()).filter(|number| *number > 0);
     number.ok_or_else(|| error("ERR client-id should be greater than 0"))
+}
+
+pub fn multi(server: &mut Server, id: Id, _: &[&[u8]]) -> Reply {
+    match server.clients.get_mut(id) {
+        Some(client) if client.transaction.is_none() => {
+            client.transaction = Some(Transaction::default());
+            OK
+        }
+        _ => error("ERR MULTI calls can not be nested"),
+    }
+}
+
+pub fn discard(server: &mut Server, id: Id, _: &[&[u8]]) -> Reply {
+    match server.clients.get_mut(id).and_then(|client| client.transaction.take()) {
+        Some(_) => OK,
+        None => error("ERR DISCARD without MULTI"),
+    }
+}
+
+pub fn exec(server: &mut Server, id: Id, _: &[&[u8]]) -> Reply {
+    let Some(transaction) = server.clients.get_mut(id).and_then(|client| client.transaction.take()) else {
+        return error("ERR EXEC without MULTI");
+    };
+    if transaction.refused {
+        return error("EXECABORT Transaction discarded because of previous errors.");
+    }
+    let mut replies = Vec::with_capacity(transaction.queued.len());
+    for (command, words) in &transaction.queued {
+        let words: Vec<_> = words.iter().map(Vec::as_slice).collect();
+        replies.push(match server.denial(id, command, &words) {
+            Some(denied) => {
+                let key = denied == faults::DENIED_KEY;
+                let why = if key { "touch the specified keys" } else { "execute the command or subcommand" };
+                error(format!("{}{why}", faults::DENIED_SINCE))
+            }
+            None => server.call(id, command, &words),
+        });
+    }
+    Reply::Array(replies)
 }

@@ -2,8 +2,8 @@
 
 use holdfast::engine::base::glob;
 
+use crate::server::Id;
 use crate::server::Server;
-use crate::server::client::Id;
 use crate::server::commands::{either, integer, is, syntax};
 use crate::server::inbound::number;
 use crate::server::keyspace::{Data, Entry};

@@ -1,7 +1,7 @@
 //! Commands about the server as a whole.
 
+use crate::server::Id;
 use crate::server::Server;
-use crate::server::client::Id;
 use crate::server::commands::{is, syntax};
 use crate::server::reply::{OK, Reply};
 

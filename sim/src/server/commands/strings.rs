@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::server::Id;
 use crate::server::Server;
-use crate::server::client::Id;
 use crate::server::commands::{either, integer, is, syntax};
 use crate::server::faults;
 use crate::server::inbound::number;

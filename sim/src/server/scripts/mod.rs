@@ -15,12 +15,12 @@ use holdfast::engine::net::denied::Denied;
 use holdfast::engine::once::lease::{self, Holder};
 use redis::{Arg, Cmd};
 
+use crate::server::Id;
 use crate::server::Server;
-use crate::server::client::Id;
+use crate::server::command;
 use crate::server::commands::{either, integer, is, syntax};
 use crate::server::faults;
 use crate::server::reply::{OK, Reply, error};
-use crate::server::table;
 use natives::Native;
 
 /// What lies at a key and its time left in one moment: what the checker on real servers asks with.
@@ -143,7 +143,7 @@ impl Running<'_> {
     /// `redis.call`: what it returns, or the error that ends the script.
     fn call(&mut self, words: &[&[u8]]) -> Result<Reply, String> {
         let command = Server::known(words)?;
-        if command.is(table::NOSCRIPT) {
+        if command.is(command::NOSCRIPT) {
             return Err("ERR This Redis command is not allowed from script".to_owned());
         }
         if let Some(denied) = self.server.denial(self.id, command, words) {
@@ -155,16 +155,16 @@ impl Running<'_> {
         let faults = &self.server.faults;
         if !self.wrote {
             let refusals = [
-                (faults.readonly, table::WRITE, faults::READONLY),
-                (faults.misconf, table::WRITE, faults::MISCONF),
-                (faults.noreplicas, table::WRITE, faults::NOREPLICAS),
-                (faults.oom, table::DENYOOM, faults::OOM),
+                (faults.readonly, command::WRITE, faults::READONLY),
+                (faults.misconf, command::WRITE, faults::MISCONF),
+                (faults.noreplicas, command::WRITE, faults::NOREPLICAS),
+                (faults.oom, command::DENYOOM, faults::OOM),
             ];
             if let Some((.., words)) = refusals.iter().find(|(on, flag, _)| *on && command.is(*flag)) {
                 return Err((*words).to_owned());
             }
         }
-        self.wrote |= command.is(table::WRITE);
+        self.wrote |= command.is(command::WRITE);
         let reply = self.server.nest(self.id, command, words);
         if self.server.tracks_script_reads {
             self.server.read(self.id, command, command.keys(words));

@@ -2,18 +2,19 @@
 
 use redis::Value;
 
-use crate::server::table::{self, Command, Keys};
+use crate::server::command::{self, Command, Keys};
+use crate::server::table;
 use crate::server::tests::real::Real;
 
 /// What COMMAND INFO calls the flags.
 const FLAGS: [(&str, u16); 7] = [
-    ("write", table::WRITE),
-    ("readonly", table::READONLY),
-    ("denyoom", table::DENYOOM),
-    ("loading", table::LOADING),
-    ("allow_busy", table::ALLOW_BUSY),
-    ("no_auth", table::NO_AUTH),
-    ("noscript", table::NOSCRIPT),
+    ("write", command::WRITE),
+    ("readonly", command::READONLY),
+    ("denyoom", command::DENYOOM),
+    ("loading", command::LOADING),
+    ("allow_busy", command::ALLOW_BUSY),
+    ("no_auth", command::NO_AUTH),
+    ("noscript", command::NOSCRIPT),
 ];
 
 fn text(value: &Value) -> String {
@@ -27,7 +28,7 @@ fn text(value: &Value) -> String {
 fn check(command: &Command, info: &[Value]) {
     let Value::Array(flags) = &info[2] else { panic!("{info:?}") };
     let flags: Vec<_> = flags.iter().map(text).collect();
-    let of_its_own = |flag: &u16| flag & table::NO_QUEUE == 0;
+    let of_its_own = |flag: &u16| flag & command::NO_QUEUE == 0;
     let expected = FLAGS.iter().filter(|(name, _)| flags.iter().any(|flag| flag == name));
     let expected = expected.fold(0, |all, (_, flag)| all | flag);
     let has = FLAGS.iter().map(|(_, flag)| flag).filter(|flag| of_its_own(flag) && command.is(**flag));
