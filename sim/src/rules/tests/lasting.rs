@@ -35,6 +35,24 @@ fn an_expire_may_lengthen_a_life_and_ones_own_may_shorten_it() {
 }
 
 #[test]
+fn an_expire_that_says_true_has_met_a_value() {
+    let found = |invalidated: std::ops::Range<u64>, again: bool, says| {
+        let mut story = Story::new();
+        story.does(A, 0, Verb::Set { key: K, value: 1, ttl: Some(20_000), tag: Some(0) });
+        story.call(A, invalidated, Verb::Invalidate { tag: 0 }, Outcome::Done);
+        if again {
+            story.call(B, 5..14, set(2), Outcome::Done);
+        }
+        story.call(B, 12..15, Verb::Expire { key: K, ttl: 500 }, Outcome::Flag(says));
+        story.found()
+    };
+    assert_eq!(found(8..10, false, true), ["G5"]);
+    assert_eq!(found(8..10, false, false), NOTHING);
+    assert_eq!(found(8..13, false, true), NOTHING, "it may have been invalidated behind it");
+    assert_eq!(found(8..10, true, true), NOTHING, "it was written anew");
+}
+
+#[test]
 fn a_key_in_redis_has_the_time_left_that_it_was_given() {
     let found = |left| {
         let mut story = Story::new();
