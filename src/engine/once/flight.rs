@@ -19,8 +19,9 @@
 //!
 //! An environment may end at any moment, and then computes nothing and hears of nothing. Its sink is closed first and
 //! its flights are forgotten behind that, so whoever makes a leader under the lock of the table sees one or the other:
-//! a closed sink never leads, the next caller that lives does. Each waiter has an owner that ends it: its answer, its
-//! caller who gives up (`withdraw`), or the end of its environment.
+//! a closed sink never leads. Under its lease the next caller that lives does; without one all ask again, each with
+//! its own wish for a lease. Each waiter has an owner that ends it: its answer, its caller who gives up (`withdraw`),
+//! or the end of its environment.
 //!
 //! Caches of one namespace may have different codecs. What one of them computes is no value to the other, so each codec
 //! has flights of its own.
@@ -108,13 +109,18 @@ impl Flights {
     }
 
     /// The read missed, or what it found is to be replaced: its caller `to` computes by the reply of its batch, those
-    /// of its environment follow it. Where that environment has ended, the first who waits computes.
+    /// of its environment follow it. Where that environment has ended, the first who waits computes with its lease;
+    /// without one all ask again, as that caller may have wanted none (`lock: false`) where they do.
     pub fn lead(&self, key: &str, token: u32, to: &ReplyTo, lease: Lease, over: Option<Over>, now: u64) -> Led {
         let mut table = self.table.lock();
         let Some(flight) = table.find(key, token) else { return Led::default() };
         flight.over = over;
         if !to.sink.closed() || mutant::lacks("living") {
             return flight.take_off(lease, None, now);
+        }
+        if lease == Lease::None {
+            let orphans = self.remove(&mut table, key, token).map_or_else(Vec::new, |f| f.waiters);
+            return Led { answers: Answers::all(orphans, &Reply::Again), ..Led::default() };
         }
         self.first(&mut table, key, token, lease, now)
     }

@@ -199,7 +199,7 @@ fn of_a_read_whose_environment_has_ended_the_next_caller_that_lives_leads() {
     end_environment(&flights, &reader);
     // This one's flights are not forgotten yet.
     dead.ended.store(true, Ordering::SeqCst);
-    let led = flights.lead("k", token, &reader.to(0), Lease::None, None, 0);
+    let led = flights.lead("k", token, &reader.to(0), Lease::Key, None, 0);
     assert!(led.leads);
     led.answers.send();
     assert_eq!(alive.reply(3), Some(vec![Reply::Lead(token)]));
@@ -208,6 +208,19 @@ fn of_a_read_whose_environment_has_ended_the_next_caller_that_lives_leads() {
     end_environment(&flights, &alive);
     assert_eq!(other.reply(4), Some(vec![Reply::Again]));
     assert!(flights.is_empty());
+}
+
+#[test]
+fn who_waits_behind_a_caller_without_a_lease_that_has_ended_asks_again() {
+    let flights = Flights::default();
+    let [reader, alive] = [Client::new(), Client::new()];
+    let token = read(&flights, &reader, 1);
+    assert_eq!(flights.begin("k", caller(alive.to(2)), 0), Begin::Wait);
+    end_environment(&flights, &reader);
+    let led = flights.lead("k", token, &reader.to(0), Lease::None, None, 0);
+    assert!(!led.leads && flights.is_empty());
+    led.answers.send();
+    assert_eq!(alive.reply(2), Some(vec![Reply::Again]), "it may want the lease that the other one did not");
 }
 
 #[test]
