@@ -16,6 +16,7 @@ const MUTANTS = [
   { fence: 'flight', tests: 'flight' },
   { fence: 'living', tests: 'flight' },
   { fence: 'codec', tests: 'flight' },
+  { fence: 'outdated', tests: 'processes' },
   { fence: 'lease', tests: 'processes' },
   { fence: 'landing', tests: 'processes' },
   { fence: 'tags', tests: 'processes' },

@@ -90,6 +90,7 @@ fn fences() -> Vec<String> {
         "exception",
         "mark",
         "living",
+        "outdated",
         "expire",
         "vouch",
         "max-age",
@@ -100,7 +101,7 @@ fn fences() -> Vec<String> {
 }
 
 fn check(plan: Search) -> ExitCode {
-    let tally = search(plan, |tally| println!("  {}", told(tally)));
+    let tally = search(plan, |tally| println!("  {}", tally.latest.clone().unwrap_or_else(|| told(tally))));
     if let Some((schedule, ..)) = &tally.first {
         explain(schedule);
     } else if plan.count == 1 {

@@ -32,6 +32,8 @@ pub struct Tally {
     pub outages: u64,
     pub violated: u64,
     pub first: Option<(Schedule, History, Vec<Violation>)>,
+    /// While the search goes on behind a violation: which one that was.
+    pub latest: Option<String>,
     pub took: Duration,
 }
 
@@ -69,10 +71,15 @@ pub fn search(search: Search, mut progress: impl FnMut(&Tally)) -> Tally {
         tally.add(&history);
         if !found.is_empty() {
             tally.violated += 1;
+            let Violation { guarantee, text, .. } = &found[0];
+            let latest = format!("schedule {index} ({}): {guarantee}: {text}", schedule.theme);
             tally.first.get_or_insert((schedule, history, found));
             if !search.keep_going {
                 break;
             }
+            tally.latest = Some(latest);
+            progress(&tally);
+            tally.latest = None;
         }
     }
     tally.took = began.elapsed();

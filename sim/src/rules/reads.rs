@@ -2,10 +2,9 @@
 
 use super::facts::over;
 use super::facts::{Call, Effect, Facts, Read, Write};
-use super::gather::window;
 use super::order::made;
 use super::tell::{Found, name, place, show};
-use crate::history::{Nanos, Verb};
+use crate::history::Nanos;
 
 /// Values come from a write of that key, and not before it.
 pub fn written(facts: &Facts, found: &mut Found) {
@@ -83,17 +82,11 @@ pub fn pushes(facts: &Facts, found: &mut Found) {
     }
 }
 
-/// Whether a caller shares a computation of its own process that was under way: its value, or the old value that it is
-/// to replace.
+/// Whether a caller shares a computation of its own process that was under way.
 fn shares(facts: &Facts, read: &Read, write: &Write) -> bool {
     let reader = &facts.calls[read.record];
-    let mine = |other: &Write| facts.calls[other.record].process == reader.process && reader.start < other.flight;
-    let window = match &facts.record(read.record).verb {
-        Verb::Compute(compute) => window(compute),
-        _ => 0,
-    };
-    let replaces = |other: &Write| other.computed && other.key == read.key && other.start < reader.end && mine(other);
-    reader.computes && (write.computed && mine(write) || window > 0 && facts.writes.iter().any(replaces))
+    let mine = facts.calls[write.record].process == reader.process && reader.start < write.flight;
+    reader.computes && write.computed && mine
 }
 
 /// G2: a process that stays connected does not go back to an older value.

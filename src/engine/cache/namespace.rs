@@ -66,6 +66,13 @@ impl Cache {
         self.shared.server(key).near.get(key, self.max_age, now).map(|hit| hit.value)
     }
 
+    /// The token of a tag: among those that were asked for, or in the near cache. None where the server refused to
+    /// remove it, which a reply behind those may have told.
+    pub fn token(&self, key: &str, asked: impl Fn(&str) -> Option<Arc<str>>, now: u64) -> Option<Arc<str>> {
+        let held = self.shared.server(key).journal.holds(key);
+        if held { None } else { asked(key).or_else(|| self.near_token(key, now)) }
+    }
+
     /// Whether an entry's tags are what they were, as far as the near cache knows.
     pub fn is_valid(&self, meta: Option<&Meta>, now: u64) -> bool {
         tags::valid(meta, &self.prefix, |key| self.near_token(key, now))

@@ -65,7 +65,8 @@ impl Plan {
         let mut replies = Vec::with_capacity(self.steps.len());
         for (at, (op, step)) in batch.ops.iter().zip(self.steps).enumerate() {
             let key = op.key().map_or("", |span| cache.prefix.join(batch.str(span), &mut buffer));
-            let call = Call { cache, batch, to, op, key, now };
+            let held = self.held.contains(key);
+            let call = Call { cache, batch, to, op, key, held, now };
             if let Some((_, id)) = judge.uncovered.next_if(|(step, _)| *step == at) {
                 judge.removed(&call, id);
             }
@@ -164,7 +165,7 @@ impl Judge {
         let asked = if asks { self.replies.leases.next() } else { None };
         let ask = flight.map_or(Ask::default(), |f| f.ask);
         let mut found = self.find(call, value, left, ask);
-        if call.cache.shared().server(call.key).journal.holds(call.key) && !matches!(found, Found::NoReply) {
+        if call.is_held() && !matches!(found, Found::NoReply) {
             found = Found::miss();
         }
         if let Some(ticket) = ticket {
@@ -198,7 +199,7 @@ impl Judge {
 
     fn question(&mut self, call: &Call<'_>, question: Question) -> Reply {
         let (Some(head), Some(pttl)) = (self.replies.next(), self.replies.next()) else { return call.locally() };
-        let known = |key: &str| self.tokens.get(key).cloned().or_else(|| call.cache.near_token(key, call.now));
+        let known = |key: &str| call.cache.token(key, |key| self.tokens.get(key).cloned(), call.now);
         match questions::answer(call, question, [head, pttl], known, &mut self.verdict.behind) {
             Ok(reply) => reply,
             Err(trouble) => self.refused(call, trouble).unwrap_or_else(|| call.locally()),

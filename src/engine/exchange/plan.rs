@@ -90,6 +90,8 @@ pub(super) struct Call<'a> {
     pub(super) op: &'a Op,
     /// As it is stored.
     pub(super) key: &'a str,
+    /// What the server had at the key was not to be trusted when the replies came.
+    pub(super) held: bool,
     pub(super) now: u64,
 }
 
@@ -99,9 +101,17 @@ impl Call<'_> {
         local::one(self.cache, self.batch, self.op, self.to, self.now, &mut String::new())
     }
 
+    /// Whether what was read of the key is not to be trusted.
+    pub(super) fn is_held(&self) -> bool {
+        self.held || self.cache.shared().server(self.key).journal.holds(self.key)
+    }
+
     /// What lies at the key is not to be read any more: a miss until it is replaced.
     pub(super) fn distrust(&self) {
-        self.cache.noted(self.cache.shared().server(self.key).journal.distrust(self.key));
+        let server = self.cache.shared().server(self.key);
+        self.cache.noted(server.journal.distrust(self.key));
+        // What a reply in front of this one filled, the token of a tag among it.
+        server.near.own_write(self.key);
     }
 }
 
@@ -145,10 +155,23 @@ pub struct Plan {
     pub tokens: Tokens,
     /// The steps that begin with the removal of a covered key, in their order, and the cover that is told of it.
     pub(super) uncovered: Vec<(usize, u64)>,
+    /// Its keys that were not to be trusted when the replies came. They may have been replaced since.
+    pub(super) held: BTreeSet<String>,
     pub(super) denied: Denied,
 }
 
 impl Plan {
+    /// The replies are there, and wait for others before they are judged.
+    pub fn hold(&mut self, cache: &Cache, batch: &Batch) {
+        let mut buffer = String::new();
+        for span in batch.ops.iter().filter_map(Op::key) {
+            let key = cache.prefix.join(batch.str(span), &mut buffer);
+            if cache.shared().server(key).journal.holds(key) {
+                self.held.insert(key.to_owned());
+            }
+        }
+    }
+
     /// The entries whose header goes on beyond what was read of them: where among the replies, and the commands that
     /// read all of it.
     pub fn cut(&self, values: &[Value]) -> Option<(Vec<usize>, Pipeline)> {

@@ -4,6 +4,8 @@
 //! command instead of hundreds. Writes keep their place between them, so the order within a batch is the order of the
 //! calls.
 
+use std::collections::BTreeSet;
+
 use redis::{Cmd, Pipeline, cmd};
 
 use crate::engine::base::clock::Ttl;
@@ -52,7 +54,8 @@ pub fn plan(cache: &Cache, batch: &Batch, to: &ReplyTo, denied: Denied, tokens: 
     }
     planner.close_run();
     let Planner { pipeline, steps, heads, answers, tokens, uncovered, .. } = planner;
-    Plan { pipeline, steps, heads, answers, now, tokens, denied, uncovered }
+    let held = BTreeSet::new();
+    Plan { pipeline, steps, heads, answers, now, tokens, denied, uncovered, held }
 }
 
 struct Planner {

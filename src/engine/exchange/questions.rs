@@ -44,13 +44,7 @@ pub(super) fn answer(
     // A header of another version, or one that is broken.
     let unread = meta.is_none() && entry::is_headed(&bytes);
     let fresh = match &meta {
-        _ if unread
-            || cache.shared().server(call.key).journal.holds(call.key)
-            || codec::is_marker(&bytes)
-            || left.is_none() =>
-        {
-            None
-        }
+        _ if unread || call.is_held() || codec::is_marker(&bytes) || left.is_none() => None,
         Some(meta) if !tags::valid(Some(meta), &cache.prefix, token) => None,
         meta => match life::judge(meta.as_ref(), left, Ask::default(), &cache.shared().random) {
             Life::Fresh(left) => Some(left),

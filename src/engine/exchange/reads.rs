@@ -61,7 +61,7 @@ pub fn judge(
     if meta.is_some_and(|meta| meta.extra_ms > 0) {
         cache.shared().note_grace();
     }
-    if !tags::valid(meta, &cache.prefix, |key| token(key).or_else(|| cache.near_token(key, now))) {
+    if !tags::valid(meta, &cache.prefix, |key| cache.token(key, &token, now)) {
         return Found::Void(identity);
     }
     match life::judge(meta, left, ask, &cache.shared().random) {

@@ -64,6 +64,8 @@ pub fn open(shared: &Shared, connection: &Connection, replayed: u64, told: &mut 
     if !mutant::lacks("unleased") {
         shared.flights.fence_unleased();
     }
+    // Nobody told of changes meanwhile.
+    shared.flights.outdate_all();
     let dropped = shared.memory.clear(now);
     connection.server.near.thaw(now);
     if connection.tracking {

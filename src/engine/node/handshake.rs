@@ -247,12 +247,14 @@ pub fn invalidated(shared: &Shared, server: &Server, push: PushInfo, now: u64) {
                         server.near.invalidate(key);
                         shared.waiting.wake(key);
                         shared.flights.fence_tag(key);
+                        shared.flights.outdate(key);
                     }
                 }
             }
             _ => {
                 server.near.flush(now);
                 shared.waiting.wake_all();
+                shared.flights.outdate_all();
             }
         }
     }

@@ -44,9 +44,10 @@ impl Hearing<'_> {
             self.pump.connection.server.near.vouch(clock::millis_of(sent).saturating_add(trust(&shared)));
         }
         match sent {
-            Some(Sent::Batch(flight)) => {
+            Some(Sent::Batch(mut flight)) => {
                 shared.latency.record(self.now.saturating_duration_since(flight.sent));
                 let Some((cut, pipeline)) = flight.cut(&values) else { return self.judge(flight, values) };
+                flight.hold();
                 self.pump.send(pipeline, Sent::Heads(cut, flight, values));
                 Ok(())
             }
@@ -90,11 +91,12 @@ impl Hearing<'_> {
     }
 
     /// Settles what came back, once the tokens of its tags are known.
-    fn judge(&mut self, flight: Box<InFlight>, values: Vec<Value>) -> Result<(), Trouble> {
+    fn judge(&mut self, mut flight: Box<InFlight>, values: Vec<Value>) -> Result<(), Trouble> {
         let Some((cache, unknown)) = flight.unknown_tags(&values, self.ms()) else { return Ok(()) };
         if unknown.is_empty() {
             return self.settle(flight, values);
         }
+        flight.hold();
         let (pipeline, asked) = tokens::ask(&cache, unknown, false, self.pump.connection.denied, self.ms());
         self.pump.send(pipeline, Sent::Tokens(Box::new(asked), Next::Settle(flight, values)));
         Ok(())

@@ -77,6 +77,13 @@ impl InFlight {
         verdict
     }
 
+    /// Its replies are there, and wait.
+    pub(super) fn hold(&mut self) {
+        if let (Some(Job { work: Work::Batch(batch), cache, .. }), Some(plan)) = (&self.job, &mut self.plan) {
+            plan.hold(cache, batch);
+        }
+    }
+
     /// The replies that hold a part of a header, if any, and the commands that read all of it.
     pub(super) fn cut(&self, values: &[Value]) -> Option<(Vec<usize>, Pipeline)> {
         self.plan.as_ref()?.cut(values)

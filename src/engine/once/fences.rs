@@ -28,6 +28,22 @@ impl Flights {
         flights.iter().rev().find(|f| f.lease == Lease::Key || f.asked).map(|f| f.token)
     }
 
+    /// Another client changed `key`, as the server pushed: who asks from here on does not get the old value of a
+    /// refresh that began before, but reads for itself. The refresh goes on, as the push may tell of no change (the table of
+    /// tracked keys is full); whether it may store is for the server to say.
+    pub fn outdate(&self, key: &str) {
+        if self.is_empty() {
+            return;
+        }
+        let mut table = self.table.lock();
+        table.flights.get_mut(key).into_iter().flatten().for_each(|f| f.outdated = true);
+    }
+
+    /// As `outdate`, for all keys.
+    pub fn outdate_all(&self) {
+        self.table.lock().flights.values_mut().flatten().for_each(|f| f.outdated = true);
+    }
+
     /// As `fence`, for all that compute without a lease: they began while Redis was away, and others may have written
     /// their keys since.
     pub fn fence_unleased(&self) {

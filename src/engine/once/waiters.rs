@@ -141,6 +141,8 @@ pub struct Flight {
     pub state: State,
     pub fenced: bool,
     pub overdue: bool,
+    /// Another client may have changed the key since: what it was to replace is not served to who asks from here on.
+    pub outdated: bool,
     pub lease: Lease,
     /// Wakes who renews the lease, to give it up.
     pub given_up: Option<Arc<Signal>>,
@@ -167,6 +169,7 @@ impl Flight {
             state: State::Reading,
             fenced: false,
             overdue: false,
+            outdated: false,
             lease: Lease::None,
             given_up: None,
             led_by: None,
@@ -181,7 +184,8 @@ impl Flight {
 
     /// Whether callers of this codec share it.
     pub fn takes(&self, codec: Codec) -> bool {
-        !self.fenced && !self.overdue && (self.codec == codec || mutant::lacks("codec"))
+        let outdated = self.outdated && self.over.is_some() && !mutant::lacks("outdated");
+        !self.fenced && !self.overdue && !outdated && (self.codec == codec || mutant::lacks("codec"))
     }
 
     pub fn is_computing(&self) -> bool {

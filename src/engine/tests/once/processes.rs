@@ -114,6 +114,26 @@ fn one_process_refreshes_a_stale_entry_and_the_other_serves_it() {
 }
 
 #[test]
+fn the_old_value_of_a_refresh_is_not_served_once_another_process_has_deleted_it() {
+    let server = Server::start();
+    let (a, b) = two(&server);
+    let [client, late] = [Client::new(), Client::new()];
+    let Reply::Lead(token) = told(&client, &a, "k", 1, grace()) else { panic!("nobody else asked") };
+    client.run(&a, end("k", "1", token, Ttl::Millis(40), grace()));
+    until("the TTL's end", || (get(&client, &a, "k") == Reply::Miss).then_some(()));
+    let Reply::LeadOver(refresh, ..) = told(&client, &a, "k", 2, grace()) else { panic!("it is stale") };
+    assert_eq!(told(&late, &a, "k", 3, grace()), Reply::Stale(Json::Shared("1".into())));
+    client.run(&b, Calls::default().del("k").0);
+    let mut waiter = 3;
+    until("the push", || {
+        waiter += 1;
+        matches!(told(&late, &a, "k", waiter, grace()), Reply::Lead(_)).then_some(())
+    });
+    client.run(&a, end("k", "2", refresh, MINUTE, grace()));
+    assert_eq!(get(&client, &b, "k"), Reply::Miss, "nor is its result stored");
+}
+
+#[test]
 fn a_refresh_that_has_just_ended_is_not_run_again_by_who_read_the_entry_before() {
     let server = Server::start();
     let (a, b) = two(&server);
