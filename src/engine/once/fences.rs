@@ -29,8 +29,8 @@ impl Flights {
     }
 
     /// Another client changed `key`, as the server pushed: who asks from here on does not get the old value of a
-    /// refresh that began before, but reads for itself. The refresh goes on, as the push may tell of no change (the table of
-    /// tracked keys is full); whether it may store is for the server to say.
+    /// refresh that began before, but reads for itself. The refresh goes on, as the push may tell of no change (the
+    /// table of tracked keys is full); whether it may store is for the server to say.
     pub fn outdate(&self, key: &str) {
         if self.is_empty() {
             return;
