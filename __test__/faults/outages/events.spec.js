@@ -51,6 +51,25 @@ test('a script that awaits ready() does not end before it has an answer', async 
   expect(await runForJson(byDefault)).toBe('memory');
 });
 
+test('nor is the event missed where the connection comes up while the cache is being opened', async () => {
+  const binding = require.resolve('../../../src/js/addon/native.js');
+  // Connects while the mode is looked at for the nth time.
+  const script = (nth) => `
+    const { createCache } = require('holdfast');
+    const { CacheHandle } = require(${JSON.stringify(binding)});
+    const { get } = Object.getOwnPropertyDescriptor(CacheHandle.prototype, 'mode');
+    let looks = 0;
+    Object.defineProperty(CacheHandle.prototype, 'mode', {
+      get() {
+        if (++looks === ${nth}) while (get.call(this) === 'initializing');
+        return get.call(this);
+      },
+    });
+    const cache = createCache({ namespace: 'a', url: ${JSON.stringify(server.url())}, logger: null });
+    cache.ready().then((mode) => cache.once('ready', () => console.log(JSON.stringify(mode))));`;
+  for (const nth of [1, 2, 3]) expect(await runForJson(script(nth))).toBe('redis');
+});
+
 test('a script that only listens to ready hears of it, or ends when the attempt has failed', async () => {
   const script = (url) => `
     const { createCache, once } = require('holdfast');

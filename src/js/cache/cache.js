@@ -89,13 +89,15 @@ class Cache {
       ? new Hot(bridge.versions, frozen, handle.clock, native.Bridge.now, (bytes) => handle.hold(bytes))
       : null;
     const channel = new Channel(bridge, handle, hot);
+    // Before anybody listens: an attempt that ends from here on is told by an event, which the process waits for.
+    const { mode } = handle;
     const unlisten = bridge.events.add(handle, this.listeners, logger);
     const computer = new Computer(channel, codec, ttl, settings.given.namespace, flights);
     this.state = { handle, channel, codec, computer, hot, ttl, logger, unlisten, problem };
     // In a tick of its own, as all events are.
     if (handle.target === 'memory') nextTick(() => this.listeners.emit('ready', {}));
     // The first attempt is over. Where the cache shares a connection that is down, no further event would say so.
-    else if (handle.mode !== 'initializing') this.listeners.decided();
+    else if (mode !== 'initializing') this.listeners.decided();
     if (problem !== null) tellLogger(logger, 'warn', `holdfast runs in memory mode: ${problem.message}`);
     if (handle.target === 'tls') {
       if (settings.insecure) tellLogger(logger, 'warn', ANY_CERTIFICATE);
