@@ -21,6 +21,9 @@ mod themes;
 mod words;
 mod world;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const USAGE: &str = "npm run check:simulation -- [options]
   --schedules N      how many schedules, from the first one of the seed on (50,000)
   --seconds T        as many as begin within so many seconds, instead
