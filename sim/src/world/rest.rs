@@ -89,7 +89,7 @@ impl World {
     /// What listeners were told; and the schedule begins once everybody is connected.
     pub(super) fn listen(&mut self) {
         for environment in 0..self.environments.len() {
-            let told = std::mem::take(&mut *self.environments[environment].mail.events.lock());
+            let told = self.environments[environment].mail.take_events();
             for event in told {
                 let fallback = event.contains("\"fallback\"");
                 if fallback || event.contains("\"recovered\"") {
