@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::search::{Search, Tally, attempt, search};
 
+mod agenda;
 mod history;
 mod planner;
 mod rules;
@@ -20,6 +21,9 @@ mod story;
 mod themes;
 mod words;
 mod world;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const USAGE: &str = "npm run check:simulation -- [options]
   --schedules N      how many schedules, from the first one of the seed on (50,000)

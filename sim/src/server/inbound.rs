@@ -80,14 +80,17 @@ fn line(bytes: &[u8], from: usize) -> Option<(&[u8], usize)> {
 /// A number as Redis takes it: digits, with nothing around them.
 pub fn number(text: &[u8]) -> Option<i64> {
     let digits = text.strip_prefix(b"-").unwrap_or(text);
-    let plain = match digits {
-        [] => false,
-        [b'0'] => text.len() == 1,
-        [b'0', ..] => false,
-        digits => digits.iter().all(u8::is_ascii_digit),
-    };
-    if !plain {
+    if digits.is_empty() || digits[0] == b'0' && text.len() > 1 {
         return None;
     }
-    std::str::from_utf8(text).ok()?.parse().ok()
+    // Negative, as there is one more of them.
+    let mut number: i64 = 0;
+    for digit in digits {
+        let digit = digit.wrapping_sub(b'0');
+        if digit > 9 {
+            return None;
+        }
+        number = number.checked_mul(10)?.checked_sub(i64::from(digit))?;
+    }
+    if digits.len() < text.len() { Some(number) } else { number.checked_neg() }
 }

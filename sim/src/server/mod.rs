@@ -43,6 +43,9 @@ use tracking::Tracking;
 /// Clients that Redis makes for itself when it starts, for its scripts: the first connection has the number behind.
 const NUMBERS_OF_ITS_OWN: u64 = 2;
 
+/// Bytes of most replies that go out together.
+const ROOM: usize = 256;
+
 /// A connection, by the order in which they came, of all times: what a restart closes keeps its number here.
 pub type Id = usize;
 
@@ -151,6 +154,7 @@ impl Server {
     pub fn receive(&mut self, id: Id, bytes: &[u8], now: u64) {
         self.advance(now);
         let Some(client) = self.clients.get_mut(id).filter(|client| client.open && !client.closing) else { return };
+        client.output.reserve(ROOM);
         let mut input = std::mem::take(&mut client.input);
         let bytes = if input.is_empty() {
             bytes

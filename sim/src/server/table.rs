@@ -21,7 +21,8 @@ pub fn find(words: &[&[u8]]) -> Found {
     let [name, rest @ ..] = words else { return Found::Unknown };
     let family = FAMILIES.iter().find(|family| name.eq_ignore_ascii_case(family.name.as_bytes()));
     let Some(family) = family else {
-        let command = COMMANDS.iter().find(|command| name.eq_ignore_ascii_case(command.name.as_bytes()));
+        let is = |of: &&Command| of.name.len() == name.len() && name.eq_ignore_ascii_case(of.name.as_bytes());
+        let command = COMMANDS.iter().find(is);
         return command.map_or(Found::Unknown, Found::Command);
     };
     let Some(sub) = rest.first() else { return Found::Command(family) };

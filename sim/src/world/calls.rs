@@ -62,7 +62,7 @@ impl World {
         let mut due = std::mem::take(&mut self.due[environment]);
         loop {
             for (waits, reply) in std::mem::take(&mut self.environments[environment].answered) {
-                if let Some(wait) = self.waits.remove(&waits) {
+                if let Some(wait) = self.waits.take(waits) {
                     self.take(wait, reply);
                 }
             }
@@ -232,9 +232,7 @@ impl World {
     }
 
     pub(super) fn wait(&mut self, wait: Wait) -> u64 {
-        self.waited += 1;
-        self.waits.insert(self.waited, wait);
-        self.waited
+        self.waits.add(wait)
     }
 
     pub(super) fn name(&self, key: Key) -> String {
@@ -261,7 +259,7 @@ impl World {
             (Outcome::Error(code), _) => return self.settle(record, Outcome::Error(code)),
             _ => {}
         }
-        let more = self.waits.values().any(|wait| matches!(wait, Wait::Part(other, _) if *other == record));
+        let more = self.waits.iter().any(|wait| matches!(wait, Wait::Part(other, _) if *other == record));
         let computes = self.callers.iter().any(|caller| caller.record == record && !caller.settled);
         if !more && !computes {
             let outcome = self.records[record].outcome.clone();

@@ -275,7 +275,7 @@ impl Environment {
 
     /// The engine's replies that have come; late answers go to `late`, by their ids.
     pub fn wake(&mut self, now: u64, late: &mut Vec<(u32, Reply)>) {
-        let came = std::mem::take(&mut *self.mail.replies.lock());
+        let came = self.mail.take_replies();
         for (id, replies) in came {
             let Some(waits) = self.sent.remove(&id) else {
                 late.extend(replies.into_iter().map(|reply| (id, reply)));

@@ -1,5 +1,6 @@
-//! Where an engine's replies go until their environment looks, and the counters that both share.
+//! Where an engine's replies go until their environment looks, who waits for them, and the counters that both share.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering};
 
@@ -20,8 +21,11 @@ impl Versions for Counters {
 pub struct Mailbox {
     pub client: u32,
     pub closed: AtomicBool,
-    pub replies: Mutex<Vec<(u32, Vec<Reply>)>>,
-    pub events: Mutex<Vec<String>>,
+    replies: Mutex<Vec<(u32, Vec<Reply>)>>,
+    events: Mutex<Vec<String>>,
+    /// Whether there are any: who looks after each event of the world is spared the locks.
+    has_replies: AtomicBool,
+    has_events: AtomicBool,
     pub versions: Arc<dyn Versions>,
 }
 
@@ -36,10 +40,12 @@ impl Sink for Mailbox {
 
     fn complete(&self, id: u32, replies: &[Reply]) {
         self.replies.lock().push((id, replies.to_vec()));
+        self.has_replies.store(true, Ordering::Release);
     }
 
     fn event(&self, json: String) {
         self.events.lock().push(json);
+        self.has_events.store(true, Ordering::Release);
     }
 
     fn versions(&self) -> Option<Arc<dyn Versions>> {
@@ -56,7 +62,84 @@ impl Mailbox {
             closed: AtomicBool::new(false),
             replies: Mutex::default(),
             events: Mutex::default(),
+            has_replies: AtomicBool::new(false),
+            has_events: AtomicBool::new(false),
             versions: Arc::new(Counters((0..COUNTERS).map(|_| AtomicI32::new(0)).collect())),
         }
+    }
+
+    /// Whether replies lie there.
+    pub fn has_replies(&self) -> bool {
+        self.has_replies.load(Ordering::Acquire)
+    }
+
+    pub fn take_replies(&self) -> Vec<(u32, Vec<Reply>)> {
+        if !self.has_replies() {
+            return Vec::new();
+        }
+        self.has_replies.store(false, Ordering::Release);
+        std::mem::take(&mut *self.replies.lock())
+    }
+
+    pub fn take_events(&self) -> Vec<String> {
+        if !self.has_events.load(Ordering::Acquire) {
+            return Vec::new();
+        }
+        self.has_events.store(false, Ordering::Release);
+        std::mem::take(&mut *self.events.lock())
+    }
+}
+
+/// Who waits for a reply, by numbers that are given in their order, and taken nearly so.
+pub struct Waiting<W> {
+    /// The number of the front.
+    first: u64,
+    /// None where the reply has come.
+    waits: VecDeque<Option<W>>,
+}
+
+impl<W> Waiting<W> {
+    pub fn new() -> Self {
+        Self { first: 0, waits: VecDeque::new() }
+    }
+
+    /// Somebody waits; under which number.
+    pub fn add(&mut self, wait: W) -> u64 {
+        self.waits.push_back(Some(wait));
+        self.first + self.waits.len() as u64 - 1
+    }
+
+    /// The reply has come.
+    pub fn take(&mut self, number: u64) -> Option<W> {
+        let at = usize::try_from(number.checked_sub(self.first)?).ok()?;
+        let wait = self.waits.get_mut(at)?.take();
+        while let Some(None) = self.waits.front() {
+            self.waits.pop_front();
+            self.first += 1;
+        }
+        wait
+    }
+
+    /// Who waits.
+    pub fn iter(&self) -> impl Iterator<Item = &W> {
+        self.waits.iter().flatten()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Waiting;
+
+    #[test]
+    fn a_wait_is_taken_once_in_any_order() {
+        let mut waiting = Waiting::new();
+        let numbers: Vec<_> = (0..3).map(|record| waiting.add(record)).collect();
+        for at in [1, 0, 2] {
+            assert_eq!(waiting.take(numbers[at]), Some(at));
+            assert!(waiting.take(numbers[at]).is_none());
+        }
+        assert_eq!(waiting.iter().count(), 0);
+        let next = waiting.add(3);
+        assert!(!numbers.contains(&next));
     }
 }

@@ -1,22 +1,22 @@
 //! The world of one schedule: its time, its processes and environments, the network and the server. Everything that
 //! happens is an event at a moment; events of one moment happen in the order in which they were planned.
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use holdfast::engine::base::clock::{self, Clock};
+use holdfast::engine::base::clock::{self, Clock, Told as ToldTime};
 use holdfast::engine::base::random::Random;
-use parking_lot::Mutex;
 
+use crate::agenda::Agenda;
 use crate::history::{Event as Told, History, MICRO, MILLI, Mishap, Nanos, Place, Record};
 use crate::schedule::{PLACES, Schedule};
 use crate::server::{Server, Snapshot};
 use crate::story::{Trace, who};
 use crate::world::calls::{ClientRun, Wait};
 use crate::world::computing::{Caller, Flight};
-use crate::world::environment::{Environment, Waits};
+use crate::world::environment::Environment;
+use crate::world::mailbox::Waiting;
 use crate::world::network::{Connection, Way, between};
 use crate::world::process::Process;
 
@@ -63,30 +63,46 @@ enum Event {
     Look,
 }
 
+/// The processes of a schedule.
+const PROCESSES: usize = 2;
+/// Places of the agenda: processes, environments, and the server's clock.
+const TURNS: usize = PROCESSES;
+const CYCLE: usize = TURNS + PLACES.len();
+
+impl Event {
+    /// Its place in the agenda, of those that go on again and again.
+    fn place(self) -> Option<usize> {
+        match self {
+            Self::Drive(process) => Some(process),
+            Self::Turn(environment) => Some(TURNS + environment),
+            Self::Cycle => Some(CYCLE),
+            _ => None,
+        }
+    }
+}
+
 pub struct World {
     schedule: Schedule,
     random: Random,
     base: Instant,
     /// What the engines' clocks say.
-    told: Arc<Mutex<Instant>>,
+    told: Arc<ToldTime>,
     now: Nanos,
-    events: BinaryHeap<Reverse<(Nanos, u64, Event)>>,
-    planned: u64,
+    agenda: Agenda<Event, { CYCLE + 1 }>,
     server: Server,
     /// Its process stands still.
     stopped: bool,
     /// Nobody listens.
     down: bool,
     processes: Vec<Process>,
-    drives: Vec<Option<Nanos>>,
     environments: Vec<Environment>,
-    turns: Vec<Option<Nanos>>,
     connections: Vec<Connection>,
+    /// When pieces of what is sent arrive: room that is used again.
+    moments: Vec<Nanos>,
     clients: Vec<ClientRun>,
     /// Clients and functions that go on in the next turn of their environment.
     due: Vec<Vec<Event>>,
-    waits: BTreeMap<Waits, Wait>,
-    waited: Waits,
+    waits: Waiting<Wait>,
     callers: Vec<Caller>,
     flights: Vec<BTreeMap<u32, Flight>>,
     records: Vec<Record>,
@@ -121,10 +137,10 @@ impl World {
     fn new(schedule: Schedule) -> Self {
         let random = Random::seeded(schedule.seed.rotate_left(32) ^ schedule.index ^ 0x5EED);
         let base = clock::origin() + Duration::from_millis(1_000);
-        let told = Arc::new(Mutex::new(base));
+        let told = Arc::new(ToldTime::new(base));
         let settings = &schedule.settings;
         let process = |_| Process::new(settings, Clock::Told(told.clone()), Random::seeded(random.bits()), base);
-        let processes: Vec<Process> = (0..2).map(process).collect();
+        let processes: Vec<Process> = (0..PROCESSES).map(process).collect();
         let environments: Vec<Environment> = PLACES
             .iter()
             .map(|place| {
@@ -139,20 +155,17 @@ impl World {
             base,
             told,
             now: 0,
-            events: BinaryHeap::new(),
-            planned: 0,
+            agenda: Agenda::new(),
             stopped: false,
             down: false,
-            drives: vec![None; processes.len()],
             processes,
-            turns: vec![None; environments.len()],
             due: vec![Vec::new(); environments.len()],
             flights: (0..environments.len()).map(|_| BTreeMap::new()).collect(),
             environments,
             connections: Vec::new(),
+            moments: Vec::new(),
             clients,
-            waits: BTreeMap::new(),
-            waited: 0,
+            waits: Waiting::new(),
             callers: Vec::new(),
             records: Vec::new(),
             seqs: vec![0; PLACES.len() + 1],
@@ -178,14 +191,14 @@ impl World {
             self.drive_soon(process);
         }
         for _ in 0..MAX_EVENTS {
-            let Some(Reverse((at, _, event))) = self.events.pop() else { break };
+            let Some((at, event)) = self.agenda.next() else { break };
             if at > LONGEST {
                 break;
             }
             // Calls of one turn are made one after the other: see `tick`.
             self.now = at.max(self.now);
-            *self.told.lock() = self.instant();
-            self.happen(event, at);
+            self.told.set(self.now);
+            self.happen(event);
             self.notice();
             if self.rest.is_over() {
                 break;
@@ -218,8 +231,7 @@ impl World {
     }
 
     fn plan(&mut self, at: Nanos, event: Event) {
-        self.planned += 1;
-        self.events.push(Reverse((at, self.planned, event)));
+        self.agenda.plan(at, event.place(), event);
     }
 
     fn soon(&self) -> Nanos {
@@ -231,20 +243,10 @@ impl World {
         self.now += 1;
     }
 
-    fn happen(&mut self, event: Event, at: Nanos) {
+    fn happen(&mut self, event: Event) {
         match event {
-            Event::Drive(process) => {
-                if self.drives[process] == Some(at) {
-                    self.drives[process] = None;
-                    self.drive(process);
-                }
-            }
-            Event::Turn(environment) => {
-                if self.turns[environment] == Some(at) {
-                    self.turns[environment] = None;
-                    self.turn(environment);
-                }
-            }
+            Event::Drive(process) => self.drive(process),
+            Event::Turn(environment) => self.turn(environment),
             Event::Arrive(connection, Way::Up) => self.serve(connection),
             Event::Arrive(connection, Way::Down) => self.drive_soon(self.connections[connection].process),
             Event::Dialled(process, dial) => self.dialled(process, dial),
@@ -274,16 +276,18 @@ impl World {
         }
     }
 
-    /// What happened may have woken others.
+    /// What happened may have woken others. Who stands still finds it when they go on, and who has ended never does.
     fn notice(&mut self) {
         for environment in 0..self.environments.len() {
-            let has_mail = !self.environments[environment].mail.replies.lock().is_empty();
-            if has_mail && self.turns[environment].is_none() {
+            let one = &self.environments[environment];
+            let goes_on = !one.ended && !self.processes[Self::process_of(environment)].frozen;
+            if one.mail.has_replies() && goes_on && !self.agenda.has(TURNS + environment) {
                 self.turn_soon(environment);
             }
         }
         for process in 0..self.processes.len() {
-            if !self.processes[process].dead && self.processes[process].is_woken() && self.drives[process].is_none() {
+            let one = &self.processes[process];
+            if one.is_woken() && !one.dead && !one.frozen && !self.agenda.has(process) {
                 self.drive_soon(process);
             }
         }
@@ -296,18 +300,12 @@ impl World {
     }
 
     fn drive_at(&mut self, process: usize, at: Nanos) {
-        if self.drives[process].is_none_or(|planned| planned > at) {
-            self.drives[process] = Some(at);
-            self.plan(at, Event::Drive(process));
-        }
+        self.plan(at, Event::Drive(process));
     }
 
     fn turn_soon(&mut self, environment: usize) {
         let at = self.soon();
-        if self.turns[environment].is_none_or(|planned| planned > at) {
-            self.turns[environment] = Some(at);
-            self.plan(at, Event::Turn(environment));
-        }
+        self.plan(at, Event::Turn(environment));
     }
 
     fn process_of(environment: usize) -> usize {

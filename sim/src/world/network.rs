@@ -106,10 +106,10 @@ impl Connection {
         }
     }
 
-    /// Sends bytes; the moments at which pieces of them arrive.
-    pub fn send(&mut self, way: Way, bytes: Vec<u8>, now: Nanos, random: &Random) -> Vec<Nanos> {
+    /// Sends bytes; the moments at which pieces of them arrive are pushed to `moments`.
+    pub fn send(&mut self, way: Way, bytes: Vec<u8>, now: Nanos, random: &Random, moments: &mut Vec<Nanos>) {
         if bytes.is_empty() || way == Way::Down && self.deaf {
-            return Vec::new();
+            return;
         }
         let bytes = match (way, self.spoiled.take()) {
             (Way::Down, Some(Spoil::Extra(mut extra))) => {
@@ -117,7 +117,7 @@ impl Connection {
                 extra
             }
             // What is pushed is missed by nobody: that a proxy drops it is for nearCache.maxAge to bound.
-            (Way::Down, Some(Spoil::Missing)) if !words::replies(&bytes).contains("push") => return Vec::new(),
+            (Way::Down, Some(Spoil::Missing)) if !words::replies(&bytes).contains("push") => return,
             (Way::Down, Some(Spoil::Tear)) => {
                 self.torn = true;
                 bytes[..bytes.len() / 2].to_vec()
@@ -128,16 +128,22 @@ impl Connection {
             }
         };
         if self.drips {
-            return bytes.into_iter().map(|byte| self.put(way, Piece::Bytes(vec![byte]), now, random)).collect();
+            let each = bytes.into_iter().map(|byte| self.put(way, Piece::Bytes(vec![byte]), now, random));
+            return moments.extend(each);
+        }
+        if !random.bits().is_multiple_of(CUT_ONE_IN) {
+            return moments.push(self.put(way, Piece::Bytes(bytes), now, random));
         }
         let mut pieces = vec![bytes];
-        while random.bits().is_multiple_of(CUT_ONE_IN) && pieces.len() < 4 {
-            let Some(last) = pieces.last_mut().filter(|last| last.len() > 1) else { break };
+        while let Some(last) = pieces.last_mut().filter(|last| last.len() > 1) {
             let at = 1 + random.bits() as usize % (last.len() - 1);
             let rest = last.split_off(at);
             pieces.push(rest);
+            if !random.bits().is_multiple_of(CUT_ONE_IN) || pieces.len() == 4 {
+                break;
+            }
         }
-        pieces.into_iter().map(|piece| self.put(way, Piece::Bytes(piece), now, random)).collect()
+        moments.extend(pieces.into_iter().map(|piece| self.put(way, Piece::Bytes(piece), now, random)));
     }
 
     /// The sender closes its side; the moment at which that arrives.

@@ -33,6 +33,9 @@ pub struct Process {
     pub node: Node,
     jobs: UnboundedReceiver<Job>,
     woken: Arc<Woken>,
+    waker: Waker,
+    /// When its tasks ran last: at that moment only what was woken since can go on.
+    polled: Option<Instant>,
     /// The number of the dial that is under way.
     pub dialing: Option<u32>,
     pub dials: u32,
@@ -44,8 +47,6 @@ pub struct Process {
     pub dead: bool,
     /// Its network passes nothing, on new connections neither.
     pub cut_off: bool,
-    /// It has something to do when it goes on.
-    pub waits: bool,
 }
 
 /// Raised when a task can go on.
@@ -54,7 +55,11 @@ struct Woken(AtomicBool);
 
 impl Wake for Woken {
     fn wake(self: Arc<Self>) {
-        self.0.store(true, Ordering::SeqCst);
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.0.store(true, Ordering::Release);
     }
 }
 
@@ -101,12 +106,15 @@ impl Process {
         let front = Arc::new(Front::new(&shared, way, &options));
         shared.allow(&options);
         let node = Node::new(shared.clone(), server, tasks, now);
+        let woken = Arc::new(Woken::default());
         Self {
             shared,
             front,
             node,
             jobs,
-            woken: Arc::default(),
+            waker: Waker::from(woken.clone()),
+            woken,
+            polled: None,
             dialing: None,
             dials: 0,
             connection: None,
@@ -114,23 +122,23 @@ impl Process {
             busy: 0,
             dead: false,
             cut_off: false,
-            waits: false,
         }
     }
 
     /// What it says of itself.
     pub fn state(&self) -> State {
-        let mode = match self.shared.status.mode() {
+        let (mode, since) = self.shared.status.standing();
+        let mode = match mode {
             EngineMode::Initializing => Mode::Initializing,
             EngineMode::Redis => Mode::Redis,
             EngineMode::Memory => Mode::Memory,
         };
-        State { mode, since: self.shared.status.reconnects() }
+        State { mode, since }
     }
 
     /// Whether a task can go on.
     pub fn is_woken(&self) -> bool {
-        self.woken.0.load(Ordering::SeqCst)
+        self.woken.0.load(Ordering::Acquire)
     }
 
     /// The connection that it dialled is up.
@@ -149,7 +157,8 @@ impl Process {
     /// Goes on with what can go on: jobs, tasks, moments. What it wants done is pushed to `deeds`; whether anything
     /// went on.
     pub fn round(&mut self, now: Instant, jobs: usize, deeds: &mut Vec<Deed>) -> bool {
-        self.woken.0.store(false, Ordering::SeqCst);
+        let was_woken = self.is_woken();
+        self.woken.0.store(false, Ordering::Release);
         let mut went_on = false;
         while let Some(wish) = self.node.wish() {
             went_on = true;
@@ -163,8 +172,10 @@ impl Process {
             self.node.call(job, now);
             went_on = true;
         }
-        let waker = Waker::from(self.woken.clone());
-        went_on |= self.node.run(&mut Context::from_waker(&waker), now);
+        let mut context = Context::from_waker(&self.waker);
+        let woken = was_woken || self.is_woken() || self.polled != Some(now);
+        self.polled = Some(now);
+        went_on |= self.node.run(woken.then_some(&mut context), now);
         if self.node.next_moment().is_some_and(|moment| moment <= now) {
             self.node.tick(now);
             went_on = true;

@@ -89,7 +89,7 @@ impl World {
     /// What listeners were told; and the schedule begins once everybody is connected.
     pub(super) fn listen(&mut self) {
         for environment in 0..self.environments.len() {
-            let told = std::mem::take(&mut *self.environments[environment].mail.events.lock());
+            let told = self.environments[environment].mail.take_events();
             for event in told {
                 let fallback = event.contains("\"fallback\"");
                 if fallback || event.contains("\"recovered\"") {
@@ -229,15 +229,15 @@ impl World {
         if !all {
             return;
         }
-        let looks = self.records.iter().filter(|record| record.client == Client::Settle && self.is_kept(record));
-        let steady = looks.clone().all(|record| {
-            let first = self
-                .records
-                .iter()
-                .find(|other| other.client == Client::Settle && other.place == record.place && self.is_kept(other));
+        let mut kept = vec![true; self.records.len()];
+        self.rest.dropped.iter().for_each(|at| kept[*at] = false);
+        let looks = self.records.iter().zip(&kept);
+        let looks: Vec<_> = looks.filter(|(record, kept)| **kept && record.client == Client::Settle).collect();
+        let steady = looks.iter().all(|(record, _)| {
+            let first = looks.iter().find(|(other, _)| other.place == record.place);
             record.before.mode == Mode::Redis
                 && Some(record.before) == record.after
-                && first.is_some_and(|first| first.before == record.before)
+                && first.is_some_and(|(first, _)| first.before == record.before)
         });
         if steady {
             self.rest.over = true;
@@ -251,11 +251,6 @@ impl World {
         let again: Vec<usize> = settle.map(|(at, _)| at).collect();
         self.rest.dropped.extend(again);
         self.plan(self.now + PAUSE, Event::Look);
-    }
-
-    fn is_kept(&self, record: &crate::history::Record) -> bool {
-        let at = self.records.iter().position(|other| std::ptr::eq(other, record));
-        at.is_some_and(|at| !self.rest.dropped.contains(&at))
     }
 
     /// What Redis holds at a key.

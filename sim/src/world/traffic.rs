@@ -15,7 +15,6 @@ impl World {
             return;
         }
         if self.processes[process].frozen {
-            self.processes[process].waits = true;
             return;
         }
         let now = self.instant();
@@ -25,11 +24,11 @@ impl World {
             jobs = 1;
             self.processes[process].busy = self.now + between(BUSY, &self.random);
         }
+        let mut deeds = Vec::new();
         loop {
             let mut went_on = self.read(process, now);
-            let mut deeds = Vec::new();
             went_on |= self.processes[process].round(now, jobs, &mut deeds);
-            for deed in deeds {
+            for deed in deeds.drain(..) {
                 self.act(process, deed);
             }
             if jobs == 1 {
@@ -92,9 +91,10 @@ impl World {
             Deed::Send(bytes) => {
                 let Some(number) = self.processes[process].connection else { return };
                 self.note(|| format!("{} sends {}", name(process), words::commands(&bytes)));
-                for at in self.connections[number].send(Way::Up, bytes, self.now, &self.random) {
-                    self.plan(at, Event::Arrive(number, Way::Up));
-                }
+                let mut moments = std::mem::take(&mut self.moments);
+                self.connections[number].send(Way::Up, bytes, self.now, &self.random, &mut moments);
+                moments.drain(..).for_each(|at| self.plan(at, Event::Arrive(number, Way::Up)));
+                self.moments = moments;
             }
         }
     }
@@ -152,11 +152,12 @@ impl World {
 
     /// What the server has to say goes on its way.
     pub(super) fn answer(&mut self) {
+        let mut moments = std::mem::take(&mut self.moments);
         for number in 0..self.connections.len() {
             let connection = &mut self.connections[number];
             let Some(id) = connection.id.filter(|_| !connection.closed) else { continue };
             let bytes = self.server.output(id);
-            let mut moments = connection.send(Way::Down, bytes, self.now, &self.random);
+            connection.send(Way::Down, bytes, self.now, &self.random, &mut moments);
             if std::mem::take(&mut connection.torn) {
                 self.server.closed(id);
             }
@@ -164,9 +165,8 @@ impl World {
                 connection.closed = true;
                 moments.push(connection.end(Way::Down, self.now, &self.random));
             }
-            for at in moments {
-                self.plan(at, Event::Arrive(number, Way::Down));
-            }
+            moments.drain(..).for_each(|at| self.plan(at, Event::Arrive(number, Way::Down)));
         }
+        self.moments = moments;
     }
 }

@@ -2,10 +2,10 @@
 //! expires nothing. Callers' threads ask the clock that their engine was given; the machine is told the time.
 
 use std::sync::Arc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use once_cell::sync::Lazy;
-use parking_lot::Mutex;
 
 static START: Lazy<Instant> = Lazy::new(Instant::now);
 
@@ -14,20 +14,40 @@ static START: Lazy<Instant> = Lazy::new(Instant::now);
 pub enum Clock {
     System,
     /// A simulation's: the time is what was told last.
-    Told(Arc<Mutex<Instant>>),
+    Told(Arc<Told>),
 }
 
 impl Clock {
     pub fn now(&self) -> Instant {
         match self {
             Self::System => Instant::now(),
-            Self::Told(now) => *now.lock(),
+            Self::Told(told) => told.now(),
         }
     }
 
     /// As `millis_of`.
     pub fn now_ms(&self) -> u64 {
         millis_of(self.now())
+    }
+}
+
+/// The time of a simulation: so much after its beginning.
+pub struct Told {
+    from: Instant,
+    nanos: AtomicU64,
+}
+
+impl Told {
+    pub fn new(from: Instant) -> Self {
+        Self { from, nanos: AtomicU64::new(0) }
+    }
+
+    pub fn set(&self, nanos: u64) {
+        self.nanos.store(nanos, Ordering::Relaxed);
+    }
+
+    fn now(&self) -> Instant {
+        self.from + Duration::from_nanos(self.nanos.load(Ordering::Relaxed))
     }
 }
 

@@ -10,7 +10,7 @@ pub enum Random {
     /// The standard library's hasher keys, which are random and differ with each hasher: jitter and names need no
     /// better source.
     System,
-    /// The same numbers for the same seed.
+    /// The same numbers for the same seed. For one thread: two that ask at once may get the same number.
     Seeded(Arc<AtomicU64>),
 }
 
@@ -23,7 +23,11 @@ impl Random {
     pub fn bits(&self) -> u64 {
         match self {
             Self::System => RandomState::new().build_hasher().finish(),
-            Self::Seeded(state) => mixed(state.fetch_add(STEP, Ordering::Relaxed)),
+            Self::Seeded(state) => {
+                let counter = state.load(Ordering::Relaxed);
+                state.store(counter.wrapping_add(STEP), Ordering::Relaxed);
+                mixed(counter)
+            }
         }
     }
 

@@ -97,6 +97,12 @@ impl Status {
         self.inner.lock().identity.clone()
     }
 
+    /// The mode, and connections made after the first, at one moment.
+    pub fn standing(&self) -> (Mode, u64) {
+        let inner = self.inner.lock();
+        (inner.mode, inner.connections.saturating_sub(1))
+    }
+
     /// Connections made after the first.
     pub fn reconnects(&self) -> u64 {
         self.inner.lock().connections.saturating_sub(1)

@@ -158,7 +158,7 @@ impl Driver {
             went_on |= self.poll_dial(node, context, now);
             went_on |= self.poll_read(node, context, now);
             went_on |= self.poll_jobs(node, context, now);
-            went_on |= node.run(context, now);
+            went_on |= node.run(Some(&mut *context), now);
             if node.next_moment().is_some_and(|moment| moment <= now) {
                 node.tick(now);
                 went_on = true;

@@ -19,6 +19,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_channel::oneshot;
@@ -38,6 +39,8 @@ pub const HELD_UP: Duration = Duration::from_millis(100);
 #[derive(Clone)]
 pub struct Wire {
     side: Arc<Mutex<Side>>,
+    /// Whether there is a failure: who asks at each step is spared the lock.
+    failed: Arc<AtomicBool>,
     timers: Timers,
 }
 
@@ -87,7 +90,7 @@ impl Wire {
             heard: false,
             failure: None,
         };
-        Self { side: Arc::new(Mutex::new(side)), timers }
+        Self { side: Arc::new(Mutex::new(side)), failed: Arc::default(), timers }
     }
 
     pub fn timers(&self) -> &Timers {
@@ -150,12 +153,13 @@ impl Wire {
         // That it is closed is found out by whoever writes; why, by whoever reads.
         if side.failure.as_ref().is_none_or(|known| known.kind == Kind::Connection) {
             side.failure = Some(trouble);
+            self.failed.store(true, Ordering::Release);
         }
     }
 
     /// Why it is of no more use, if it is.
     pub fn failure(&self) -> Option<Trouble> {
-        self.side.lock().failure.clone()
+        if self.failed.load(Ordering::Acquire) { self.side.lock().failure.clone() } else { None }
     }
 
     fn why(&self) -> Trouble {

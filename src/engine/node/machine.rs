@@ -64,6 +64,8 @@ pub struct Node {
     /// What was said already of what the ACL denies.
     told: Denied,
     old: Option<Old>,
+    /// The time that its tasks were told last. Many steps are of one moment, for which no task can wait any more.
+    time: Instant,
     /// Nobody can call any more.
     closing: bool,
 }
@@ -82,6 +84,7 @@ impl Node {
             backoff: Backoff::default(),
             told: Denied::default(),
             old: None,
+            time: now,
             closing: false,
         };
         node.tasks.spawner().timers().set(now);
@@ -182,11 +185,11 @@ impl Node {
     }
 
     /// Goes on with what can go on: tasks, and the next step of the state. Whether anything did; where nothing did, the
-    /// waker is told when a task can again.
-    pub fn run(&mut self, context: &mut Context<'_>, now: Instant) -> bool {
+    /// waker is told when a task can again. No context: none was woken since, at this moment.
+    pub fn run(&mut self, context: Option<&mut Context<'_>>, now: Instant) -> bool {
         self.set(now);
         let stepped = self.advance(now);
-        let went_on = self.tasks.poll(context);
+        let went_on = context.is_some_and(|context| self.tasks.poll(context));
         self.advance(now) || went_on || stepped
     }
 
@@ -213,8 +216,11 @@ impl Node {
         [self.state.next_moment(), waiting, self.tasks.spawner().timers().next()].into_iter().flatten().min()
     }
 
-    fn set(&self, now: Instant) {
-        self.tasks.spawner().timers().set(now);
+    fn set(&mut self, now: Instant) {
+        if self.time != now {
+            self.time = now;
+            self.tasks.spawner().timers().set(now);
+        }
     }
 
     /// The next step of the state; whether there was one.

@@ -172,7 +172,7 @@ impl World {
     pub fn settle(&mut self) {
         let mut context = Context::from_waker(Waker::noop());
         loop {
-            let mut went_on = self.node.run(&mut context, self.now);
+            let mut went_on = self.node.run(Some(&mut context), self.now);
             while let Some(wish) = self.node.wish() {
                 went_on = true;
                 self.server.bytes.clear();
