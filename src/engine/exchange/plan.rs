@@ -7,6 +7,7 @@ use std::sync::Arc;
 use redis::{Cmd, Pipeline, Value};
 
 use crate::engine::base::error::Trouble;
+use crate::engine::base::mutant;
 use crate::engine::cache::local;
 use crate::engine::cache::namespace::Cache;
 use crate::engine::call::batch::{Batch, Op};
@@ -101,7 +102,9 @@ impl Call<'_> {
 
     /// What lies at the key is not to be read any more: a miss until it is replaced.
     pub(super) fn distrust(&self) {
-        self.cache.noted(self.cache.shared().server(self.key).journal.distrust(self.key));
+        if !mutant::lacks("distrust") {
+            self.cache.noted(self.cache.shared().server(self.key).journal.distrust(self.key));
+        }
     }
 }
 

@@ -64,9 +64,9 @@ pub fn open(shared: &Shared, connection: &Connection, replayed: u64, told: &mut 
     if !mutant::lacks("unleased") {
         shared.flights.fence_unleased();
     }
-    let dropped = shared.memory.clear(now);
+    let dropped = if mutant::lacks("dropped") { 0 } else { shared.memory.clear(now) };
     connection.server.near.thaw(now);
-    if connection.tracking {
+    if connection.tracking || mutant::lacks("untracked") {
         connection.server.near.arm(now + trust(shared), now);
     }
     connection.server.journal.take_lost();
