@@ -83,6 +83,7 @@ impl Process {
             max_memory: Some("1mb".to_owned()),
             timeout_ms: Some(settings.timeout_ms as f64),
             near: settings.near,
+            near_max_age: settings.max_age.map(|ms| ms as f64 / 1_000.0),
             outage_stale: if settings.stale { None } else { Some(0.0) },
             ..Given::default()
         };
