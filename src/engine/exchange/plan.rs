@@ -100,10 +100,13 @@ impl Call<'_> {
         local::one(self.cache, self.batch, self.op, self.to, self.now, &mut String::new())
     }
 
-    /// What lies at the key is not to be read any more: a miss until it is replaced.
+    /// What lies at the key is not to be read any more: a miss until it is replaced. Between the refusal and this
+    /// moment a reply may have filled the near cache with it: the token of a tag, for what the same batch read.
     pub(super) fn distrust(&self) {
         if !mutant::lacks("distrust") {
-            self.cache.noted(self.cache.shared().server(self.key).journal.distrust(self.key));
+            let server = self.cache.shared().server(self.key);
+            self.cache.noted(server.journal.distrust(self.key));
+            server.near.invalidate(self.key);
         }
     }
 }
