@@ -32,10 +32,10 @@ fn what_others_ended_is_served_no_longer_than_it_is_vouched_for() {
         story.within(A, reads..reads + 1, (state, state), Verb::Get { key: K }, Outcome::Value(Some(1)));
         story.found()
     };
-    assert_eq!(found(REDIS, 74), NOTHING, "its push may be unread");
-    assert_eq!(found(REDIS, 75), ["G2"]);
-    assert_eq!(found(AWAY, 34), NOTHING);
-    assert_eq!(found(AWAY, 35), ["G2"], "what was held when Redis went is too old for its cache");
+    assert_eq!(found(REDIS, 73), NOTHING, "its push may be unread");
+    assert_eq!(found(REDIS, 74), ["G2"]);
+    assert_eq!(found(AWAY, 33), NOTHING);
+    assert_eq!(found(AWAY, 34), ["G2"], "what was held when Redis went is too old for its cache");
 }
 
 #[test]
