@@ -117,8 +117,9 @@ class History {
     const where = run.after && op.after ? whereOf(run.after, op.after) : 'unknown';
     const until = where === 'unknown' ? op.until : op.end;
     const leased = op.lock && whereOf(op.before, run.before) === 'redis';
+    const away = whereOf(op.before, run.before) === 'memory';
     const stored = run.end ?? run.start;
-    this.#write(run.key, run.value, { op, kind: 'compute', start: run.start, stored, until, where, leased });
+    this.#write(run.key, run.value, { op, kind: 'compute', start: run.start, stored, until, where, leased, away });
   }
 
   #read(op, key, value) {

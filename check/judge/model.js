@@ -76,15 +76,18 @@ function* forwards({ reads }) {
   }
 }
 
-/** G3: what an outage stored in a process stays there, and is gone when Redis is back. */
+/**
+ * G3: what an outage stored in a process stays there, and is gone when Redis is back. What a function returns that
+ * began in an outage is for those who wait for it alone.
+ */
 function* apart({ reads }) {
   for (const read of valued(reads)) {
-    if (read.write.where !== 'memory') continue;
-    if (read.op.process === read.write.op.process && read.op.where !== 'redis') continue;
-    yield violation('G3', `${show(read)}, written in ${read.write.op.process} while Redis was away`, [
-      read.write.op,
-      read.op,
-    ]);
+    const { op, write } = read;
+    if (write.where !== 'memory' && !write.away) continue;
+    if (op.process === write.op.process) {
+      if (op.where !== 'redis' || (write.where !== 'memory' && computes(op))) continue;
+    }
+    yield violation('G3', `${show(read)}, written in ${write.op.process} while Redis was away`, [write.op, op]);
   }
 }
 

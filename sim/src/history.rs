@@ -107,6 +107,11 @@ pub struct Plan {
     pub spaces: Vec<Space>,
     /// The namespaces of the caches at these places; 0 for all others.
     pub homes: Vec<(Place, Space)>,
+    /// How long behind the end of a value a connected process may serve it at most, whatever it hears: as long as its
+    /// connection vouches for what it holds. None where the rules do not ask.
+    pub trust: Option<Nanos>,
+    /// `nearCache.maxAge`.
+    pub max_age: Option<Nanos>,
 }
 
 impl Plan {

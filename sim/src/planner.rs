@@ -2,13 +2,17 @@
 
 use holdfast::engine::base::random::Random;
 
-use crate::history::{Compute, Key, Place, Plan, Tag, Verb};
+use crate::history::{Compute, Key, MILLI, Place, Plan, Tag, Verb};
 use crate::schedule::{ClientPlan, Fault, Kind, Name, PLACES, Schedule, Settings, Step};
 use crate::themes::{THEMES, Theme};
 
 /// A counter's amounts are the powers of 4, one for each increment, so that a sum says which it holds, and which it
 /// holds twice.
 const DIGITS: u32 = 22;
+/// How long a connection vouches for what is held, from when its last request was sent: until it is asked whether it
+/// lives, and behind the deadline of that, which is this one at least. In milliseconds.
+const IDLE: u64 = 1_250;
+const LEAST_DEADLINE: u64 = 250;
 
 /// The schedule of this index.
 pub fn schedule(seed: u64, index: u64) -> Schedule {
@@ -95,12 +99,15 @@ impl Planner {
             resp2: self.chance(0.05),
             walled: self.chance(0.1),
             tracked: if self.chance(0.05) { Some(self.int([1, 3]) as usize) } else { None },
+            max_age: if self.chance(0.15) { Some(self.int([1, 20])) } else { None },
         };
         let plan = Plan {
             names: self.names,
             keys: self.keys,
             counters: self.counters,
             head: 1 << (2 * DIGITS),
+            trust: Some((IDLE + settings.timeout_ms.max(LEAST_DEADLINE)) * MILLI),
+            max_age: settings.max_age.map(|ms| ms * MILLI),
             ..Plan::default()
         };
         Schedule { seed, index, theme: theme.name, plan, clients, faults, settings }
@@ -194,7 +201,7 @@ impl Planner {
             value,
             ttl: Some(ttl),
             tag,
-            lock: self.chance(0.9),
+            lock: self.chance(theme.locked),
             ms: self.int(theme.computes),
             swr: if stale && self.chance(0.6) { self.int([5, 80]) } else { 0 },
             grace: if stale && self.chance(0.6) { self.int([5, 120]) } else { 0 },

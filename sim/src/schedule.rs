@@ -42,12 +42,14 @@ pub struct Settings {
     pub stale: bool,
     /// Calls that one environment may have under way.
     pub window: usize,
-    /// The user may not say HELLO: the protocol is RESP2, and nothing is pushed.
+    /// The server knows no HELLO: the protocol is RESP2, and nothing is pushed.
     pub resp2: bool,
     /// The user may touch the keys of the namespace alone.
     pub walled: bool,
     /// Keys that the server's tracking table holds.
     pub tracked: Option<usize>,
+    /// `nearCache.maxAge`, in milliseconds.
+    pub max_age: Option<u64>,
 }
 
 /// What goes wrong, when, and for how long; times in milliseconds.

@@ -19,6 +19,8 @@ pub struct Search {
     pub time: Duration,
     /// Goes on where one is violated.
     pub keep_going: bool,
+    /// Of this kind alone; the others are passed over.
+    pub theme: Option<&'static str>,
 }
 
 /// What became of a search.
@@ -66,6 +68,9 @@ pub fn search(search: Search, mut progress: impl FnMut(&Tally)) -> Tally {
             progress(&tally);
         }
         let schedule = schedule(search.seed, index);
+        if search.theme.is_some_and(|theme| theme != schedule.theme) {
+            continue;
+        }
         let (history, found) = attempt(&schedule);
         tally.schedules += 1;
         tally.add(&history);

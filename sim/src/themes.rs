@@ -36,6 +36,8 @@ pub struct Theme {
     pub short: f64,
     pub longs: &'static [u64],
     pub tagged: f64,
+    /// How many computations ask for a lease.
+    pub locked: f64,
     /// How many computations serve stale values, fail, or refresh early.
     pub stale: f64,
     pub foreign: &'static [(Name, f64)],
@@ -86,6 +88,7 @@ const MIXED: Theme = Theme {
     short: 0.15,
     longs: LONGS,
     tagged: 0.15,
+    locked: 0.9,
     stale: 0.0,
     foreign: &[(Name::Set, 3.0), (Name::Del, 2.0)],
     foreign_always: false,
@@ -195,6 +198,7 @@ pub const THEMES: &[Theme] = &[
     },
     Theme {
         name: "ending",
+        locked: 0.6,
         ops: &[(Name::Compute, 12.0), (Name::Get, 1.0), (Name::Del, 1.0)],
         faults: &[(Kind::End, 2.0), (Kind::Lag, 3.0)],
         certain: true,

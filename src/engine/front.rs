@@ -99,11 +99,15 @@ impl Front {
     /// Answers reads from the near cache, and keeps it from answering any with what this batch is about to change.
     /// `None` where it answered nothing.
     fn look_near(&self, near: &Near, batch: &mut Batch, to: &ReplyTo) -> Option<Vec<Reply>> {
+        let mut buffer = String::new();
         if !near.is_armed() {
+            // Reads that were called before may be tracked, and answered, before a write is planned.
+            let keys = batch.ops.iter().filter(|op| op.writes()).filter_map(Op::key);
+            let called = keys.map(|span| near.write_called(self.prefix.join(batch.str(span), &mut buffer)));
+            batch.called = called.collect();
             return None;
         }
         let now = self.shared().clock.now_ms();
-        let mut buffer = String::new();
         let mut replies = Vec::with_capacity(batch.ops.len());
         let (mut any, mut early_bytes) = (false, 0);
         let mut versions = None;

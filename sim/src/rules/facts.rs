@@ -61,6 +61,8 @@ pub struct Write {
     pub flight: Nanos,
     /// Only one that was asked for under a lease is kept from being stored by what other processes do.
     pub leased: bool,
+    /// Its function began in an outage.
+    pub away: bool,
     pub tag: Option<Tag>,
     /// Its time to live; `NEVER` for none.
     pub ttl: Nanos,

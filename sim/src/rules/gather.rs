@@ -47,6 +47,7 @@ impl<'a> Facts<'a> {
                 effect: call.effect,
                 flight: 0,
                 leased: false,
+                away: false,
                 tag: *tag,
                 ttl: nanos(*ttl),
                 window: 0,
@@ -94,6 +95,7 @@ impl<'a> Facts<'a> {
                 && self::effect(record.before, Some(run.before)) == Effect::Redis
                 && !self.refuses(record.start, run.start)
                 && !self.distrusts(run.start),
+            away: self::effect(record.before, Some(run.before)) == Effect::Memory,
             tag: compute.tag,
             ttl: nanos(compute.ttl),
             window: window(compute),

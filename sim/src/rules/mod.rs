@@ -26,12 +26,13 @@ use crate::history::History;
 use facts::{Facts, NEVER};
 use tell::Found;
 
-const RULES: [fn(&Facts, &mut Found); 14] = [
+const RULES: [fn(&Facts, &mut Found); 15] = [
     rest::settles,
     reads::written,
     reads::own_writes,
     reads::pushes,
     reads::forwards,
+    reads::aged,
     reads::apart,
     reads::computations,
     lives::expiry,

@@ -4,7 +4,10 @@ use super::facts::over;
 use super::facts::{Call, Effect, Facts, Read, Write};
 use super::order::made;
 use super::tell::{Found, name, place, show};
-use crate::history::Nanos;
+use crate::history::{MILLI, Nanos};
+
+/// The engine counts whole milliseconds.
+const TICK: Nanos = 2 * MILLI;
 
 /// Values come from a write of that key, and not before it.
 pub fn written(facts: &Facts, found: &mut Found) {
@@ -146,11 +149,41 @@ impl<'f> Seen<'f> {
     }
 }
 
-/// G3: what an outage stored in a process stays there, and is gone when Redis is back.
+/// G2: what others have ended is not served for longer than its connection vouches for it, nor, where it came from
+/// Redis, than `nearCache.maxAge` says. A computation may be older: that of its process which it shares.
+pub fn aged(facts: &Facts, found: &mut Found) {
+    let plan = &facts.history.plan;
+    for (read, write) in facts.valued() {
+        let reader = &facts.calls[read.record];
+        let vouched = plan.trust.filter(|_| reader.effect == Effect::Redis);
+        let young = plan.max_age.filter(|_| reader.effect == Effect::Redis || write.effect == Effect::Redis);
+        let Some(most) = vouched.into_iter().chain(young).min().filter(|_| !reader.computes) else { continue };
+        let Some(last) = reader.start.checked_sub(most + TICK) else { continue };
+        for at in facts.ends(write, last) {
+            let end = &facts.calls[at];
+            if end.effect != Effect::Redis
+                || end.end > last
+                || !facts.precedes(write, at)
+                || facts.refused(at)
+                || facts.undone(write, at, read.record)
+            {
+                continue;
+            }
+            found.tell("G2", [write.record, at, read.record], || {
+                let (read, ms) = (show(facts, read, write.value), most / MILLI);
+                format!("{read}, which the {} of {} ended more than {ms} ms before", name(facts, at), place(facts, at))
+            });
+        }
+    }
+}
+
+/// G3: what an outage stored in a process stays there, and is gone when Redis is back. What a function returns that
+/// began in an outage is for those who wait for it alone.
 pub fn apart(facts: &Facts, found: &mut Found) {
     for (read, write) in facts.valued() {
         let (reader, writer) = (&facts.calls[read.record], &facts.calls[write.record]);
-        if write.effect != Effect::Memory || (reader.process == writer.process && reader.effect != Effect::Redis) {
+        let (memory, mine) = (write.effect == Effect::Memory, reader.process == writer.process);
+        if !(memory || write.away) || (mine && (reader.effect != Effect::Redis || (!memory && reader.computes))) {
             continue;
         }
         found.tell("G3", [write.record, read.record], || {

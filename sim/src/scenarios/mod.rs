@@ -74,6 +74,7 @@ impl Scene {
                 resp2: false,
                 walled: false,
                 tracked: None,
+                max_age: None,
             };
             let Self { clients, faults } = self.clone();
             let schedule = Schedule { seed, index: 0, theme: "scenario", plan, clients, faults, settings };

@@ -21,6 +21,8 @@ pub struct Faults {
     pub password: Option<Vec<u8>>,
     /// What users of connections may not do; the foreign client may do all.
     pub acl: Option<Acl>,
+    /// `rename-command HELLO ""`: it speaks RESP2 alone. An ACL cannot deny HELLO.
+    pub no_hello: bool,
     /// `tracking-table-max-keys`: of more keys than this, some are invalidated. None: a million, which nobody reaches.
     pub tracked_keys: Option<usize>,
 }
@@ -41,6 +43,7 @@ pub const HELLO_NOAUTH: &str = "NOAUTH HELLO must be called with the client alre
 pub const WRONGPASS: &str = "WRONGPASS invalid username-password pair or user is disabled.";
 pub const NO_PASSWORD: &str = "ERR AUTH <password> called without any password configured for the default user. Are \
     you sure your configuration is correct?";
+pub const NO_HELLO: &str = "ERR unknown command 'HELLO', with args beginning with: '3' ";
 pub const OOM: &str = "OOM command not allowed when used memory > 'maxmemory'.";
 pub const MISCONF: &str = "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to \
     disk. Commands that may modify the data set are disabled, because this instance is configured to report errors \

@@ -67,6 +67,9 @@ impl Server {
 
     /// Why the server does not take a command now, if it does not.
     fn refusal(&mut self, id: Id, command: &Command, words: &[&[u8]]) -> Option<String> {
+        if self.faults.no_hello && command.name == "hello" {
+            return Some(faults::NO_HELLO.to_owned());
+        }
         let client = self.clients.get(id)?;
         if !client.authenticated && !command.is(command::NO_AUTH) {
             return Some(faults::NOAUTH.to_owned());

@@ -9,7 +9,7 @@ use futures_channel::mpsc::{UnboundedReceiver, unbounded};
 use holdfast::engine::base::clock::Clock;
 use holdfast::engine::base::random::Random;
 use holdfast::engine::cache::job::{Job, Link};
-use holdfast::engine::cache::options::{Given, Options};
+use holdfast::engine::cache::options::{DEFAULT_MAX_AGE, Given, Options};
 use holdfast::engine::cache::shared::Shared;
 use holdfast::engine::cache::status::Mode as EngineMode;
 use holdfast::engine::front::{Front, Reach};
@@ -88,6 +88,7 @@ impl Process {
             max_memory: Some("1mb".to_owned()),
             timeout_ms: Some(settings.timeout_ms as f64),
             near: settings.near,
+            near_max_age: settings.max_age.map(|ms| ms as f64 / 1_000.0),
             outage_stale: if settings.stale { None } else { Some(0.0) },
             ..Given::default()
         };
@@ -105,6 +106,12 @@ impl Process {
         let _ = way.0.set(Link::new(server.clone(), sender));
         let front = Arc::new(Front::new(&shared, way, &options));
         shared.allow(&options);
+        // Another cache of the process is more patient with what the near cache holds, and keeps it there.
+        let mut patient = options.clone();
+        if let Some(near) = &mut patient.near {
+            near.max_age = near.max_age.max(DEFAULT_MAX_AGE);
+        }
+        shared.allow(&patient);
         let node = Node::new(shared.clone(), server, tasks, now);
         let woken = Arc::new(Woken::default());
         Self {

@@ -64,10 +64,9 @@ impl World {
             // A token that leaves the near cache between two looks makes a miss of what has its tag.
             self.mishaps.push(Mishap::Eviction { from: 0, until: Nanos::MAX });
         }
-        if settings.resp2 || settings.walled {
-            let denied = if settings.resp2 { vec!["hello"] } else { Vec::new() };
-            let prefixes = if settings.walled { vec![b"app:".to_vec()] } else { Vec::new() };
-            self.server.faults.acl = Some(Acl { denied, prefixes });
+        self.server.faults.no_hello = settings.resp2;
+        if settings.walled {
+            self.server.faults.acl = Some(Acl { prefixes: vec![b"app:".to_vec()], ..Acl::default() });
         }
         let ms = self.server_ms();
         for key in NEIGHBOURS {

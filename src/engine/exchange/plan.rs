@@ -7,6 +7,7 @@ use std::sync::Arc;
 use redis::{Cmd, Pipeline, Value};
 
 use crate::engine::base::error::Trouble;
+use crate::engine::base::mutant;
 use crate::engine::cache::local;
 use crate::engine::cache::namespace::Cache;
 use crate::engine::call::batch::{Batch, Op};
@@ -106,12 +107,14 @@ impl Call<'_> {
         self.held || self.cache.shared().server(self.key).journal.holds(self.key)
     }
 
-    /// What lies at the key is not to be read any more: a miss until it is replaced.
+    /// What lies at the key is not to be read any more: a miss until it is replaced. Between the refusal and this
+    /// moment a reply may have filled the near cache with it: the token of a tag, for what the same batch read.
     pub(super) fn distrust(&self) {
-        let server = self.cache.shared().server(self.key);
-        self.cache.noted(server.journal.distrust(self.key));
-        // What a reply in front of this one filled, the token of a tag among it.
-        server.near.own_write(self.key);
+        if !mutant::lacks("distrust") {
+            let server = self.cache.shared().server(self.key);
+            self.cache.noted(server.journal.distrust(self.key));
+            server.near.invalidate(self.key);
+        }
     }
 }
 

@@ -78,6 +78,7 @@ pub(super) fn store(cache: &Cache, key: &str, result: &Computed<'_>, landing: &L
     match (landing.lease, &landing.over) {
         (Lease::None, _) => set(key, &bytes, ttl),
         _ if mutant::lacks("landing") => set(key, &bytes, ttl),
+        (Lease::Refresh, _) if mutant::lacks("replace") => set(key, &bytes, ttl),
         (Lease::Key, _) => lease::store(by_text, key, &holder(cache, token).marker(), &bytes, ttl),
         (Lease::Refresh, over) => {
             let lock = tags::refresh_key(&cache.prefix, key);

@@ -27,6 +27,7 @@ use redis::Value;
 
 use crate::engine::base::clock;
 use crate::engine::base::error::{Kind, Trouble};
+use crate::engine::base::mutant;
 use crate::engine::cache::job::Job;
 use crate::engine::cache::shared::Shared;
 use crate::engine::conversation::connection::Connection;
@@ -313,7 +314,9 @@ impl Node {
     fn drop_connection(&mut self) -> State {
         self.wishes.clear();
         self.wishes.push_back(Wish::Close);
-        self.inbound = Inbound::default();
+        if !mutant::lacks("torn") {
+            self.inbound = Inbound::default();
+        }
         if let Some(wire) = self.state.wire() {
             wire.close();
         }

@@ -13,6 +13,7 @@ use redis::Pipeline;
 
 use crate::engine::base::clock;
 use crate::engine::base::error::{Kind, Trouble};
+use crate::engine::base::mutant;
 use crate::engine::cache::job::{Job, Work};
 use crate::engine::cache::shared::Shared;
 use crate::engine::conversation::connection::{Connection, Steps};
@@ -86,7 +87,7 @@ impl Pump {
 
     /// Starts a job of a caller, or puts it behind those that still wait: jobs go to the wire in their order.
     pub fn start(&mut self, job: Job, now: Instant) {
-        if self.stalled || !self.behind.is_empty() {
+        if (self.stalled || !self.behind.is_empty()) && !mutant::lacks("order") {
             return self.behind.push_back(job);
         }
         self.begin(job, now);

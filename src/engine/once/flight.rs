@@ -118,7 +118,7 @@ impl Flights {
         if !to.sink.closed() || mutant::lacks("living") {
             return flight.take_off(lease, None, now);
         }
-        if lease == Lease::None {
+        if lease == Lease::None && !mutant::lacks("orphans") {
             let orphans = self.remove(&mut table, key, token).map_or_else(Vec::new, |f| f.waiters);
             return Led { answers: Answers::all(orphans, &Reply::Again), ..Led::default() };
         }

@@ -262,7 +262,9 @@ impl Covers {
     /// The walk is over: what it was for covers nothing any more. Whether it met trouble that nobody is told of who
     /// waits.
     pub fn finish(&mut self, trouble: Option<&Trouble>) -> bool {
-        self.walk.take().is_some_and(|walk| self.end_where(trouble, |cover| walk.is_for(cover)))
+        self.walk
+            .take()
+            .is_some_and(|walk| self.end_where(trouble, |cover| walk.is_for(cover) || mutant::lacks("walk")))
     }
 
     /// As `finish`, for one of them.

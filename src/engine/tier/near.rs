@@ -17,7 +17,7 @@
 //!    after (2). So the write removes the placeholder again when it is planned itself. Reads planned behind the write
 //!    go to Redis behind it, on the same connection. But the reply of that read may come before the write is planned
 //!    (jobs wait for the tokens of tags), and a read called behind the write would be served what it filled. So between
-//!    a write's call and its planning no read of its key gets a placeholder (`called`).
+//!    a write's call and its planning no read of its key gets a placeholder (`called`), even if none is tracked yet.
 //! 4. *Lost pushes.* A connection that is lost has lost its pushes, and a null push (FLUSHALL, FLUSHDB) names no keys:
 //!    everything goes.
 //! 5. *Expiry.* Redis expires lazily, so its push may be late. The read fetches the time left (PTTL) beside the value;
@@ -265,7 +265,7 @@ impl Near {
     /// The sweep takes its place in the order of calls: reads that were sent before it fill nothing any more.
     pub fn uncover(&self, pattern: &Pattern, mark: &Mark) {
         let mut placeholders = self.placeholders.lock();
-        placeholders.retain(|key, _| !pattern.matches(key.as_bytes()));
+        placeholders.retain(|key, _| !pattern.matches(key.as_bytes()) || mutant::lacks("swept"));
         self.store.close(mark);
     }
 
@@ -292,7 +292,7 @@ impl Near {
 
     /// What was held when Redis went is over.
     pub fn thaw(&self, now: u64) {
-        if self.frozen.swap(NEVER, Ordering::SeqCst) != NEVER {
+        if self.frozen.swap(NEVER, Ordering::SeqCst) != NEVER && !mutant::lacks("thaw") {
             self.store.clear(now);
         }
     }
@@ -305,7 +305,7 @@ impl Near {
         let _one = ONE.lock();
         for versions in self.versions.read().iter() {
             let counters = versions.counters();
-            if counters[NOTED].swap(0, Ordering::SeqCst) != 0 {
+            if counters[NOTED].swap(0, Ordering::SeqCst) != 0 && !mutant::lacks("hot") {
                 counters.iter().take(SLOTS).for_each(|v| _ = v.fetch_add(1, Ordering::SeqCst));
             }
         }

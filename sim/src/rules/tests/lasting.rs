@@ -20,6 +20,25 @@ fn nothing_is_read_after_its_ttl() {
 }
 
 #[test]
+fn what_others_ended_is_served_no_longer_than_it_is_vouched_for() {
+    let found = |state, reads: u64| {
+        let mut story = Story::new();
+        (story.0.plan.trust, story.0.plan.max_age) = (Some(60 * MILLI), Some(20 * MILLI));
+        if state == REDIS {
+            story.0.plan.max_age = None;
+        }
+        story.does(A, 0, set(1));
+        story.does(F, 10, set(2));
+        story.within(A, reads..reads + 1, (state, state), Verb::Get { key: K }, Outcome::Value(Some(1)));
+        story.found()
+    };
+    assert_eq!(found(REDIS, 73), NOTHING, "its push may be unread");
+    assert_eq!(found(REDIS, 74), ["G2"]);
+    assert_eq!(found(AWAY, 33), NOTHING);
+    assert_eq!(found(AWAY, 34), ["G2"], "what was held when Redis went is too old for its cache");
+}
+
+#[test]
 fn an_expire_may_lengthen_a_life_and_ones_own_may_shorten_it() {
     let found = |place, ttl, reads| {
         let mut story = Story::new();

@@ -36,6 +36,7 @@ impl Story {
             head: HEAD,
             spaces: vec![0, 1],
             homes: vec![(A2, 1)],
+            ..Plan::default()
         };
         Self(History { plan, ..History::default() })
     }

@@ -1,9 +1,25 @@
 //! For each rule about what may be read a history that violates it, and its twin that does not.
 
-use super::story::{A, A2, AGAIN, AWAY, B, K, OTHER, Story, compute, del, set, sweep, sync};
-use crate::history::{Compute, Outcome, Verb};
+use super::story::{A, A2, AGAIN, AWAY, B, K, OTHER, REDIS, Story, compute, del, set, sweep, sync};
+use crate::history::{Compute, Outcome, State, Verb};
 
 const NOTHING: [&str; 0] = [];
+
+#[test]
+fn what_a_function_returns_that_began_in_an_outage_is_for_its_waiters_alone() {
+    let found = |began: State, place, state: State| {
+        let mut story = Story::new();
+        let record = story.computes(A, 0..20, compute(1), 1);
+        (record.before, record.runs[0].before) = (began, began);
+        (record.after, record.runs[0].after) = (Some(AGAIN), Some(AGAIN));
+        story.within(place, 30..32, (state, state), Verb::Get { key: K }, Outcome::Value(Some(1)));
+        story.found()
+    };
+    assert_eq!(found(AWAY, B, REDIS), ["G3"]);
+    assert_eq!(found(AWAY, A, AGAIN), ["G3"]);
+    assert_eq!(found(AWAY, A, AWAY), NOTHING, "nobody knows when it was stored there");
+    assert_eq!(found(AGAIN, B, REDIS), NOTHING);
+}
 
 #[test]
 fn a_value_comes_from_a_write_of_its_key() {

@@ -47,6 +47,16 @@ fn jobs_that_waited_for_the_tokens_of_another_one_go_in_front_of_those_that_come
 }
 
 #[test]
+fn nobody_overtakes_a_job_that_waits_for_tokens() {
+    let mut world = World::new(Server::default());
+    world.settle();
+    world.set_tagged(1, "k", "1");
+    world.call(2, "k", Some("2"));
+    world.settle();
+    assert_eq!(world.server.stored["app:k"], "2");
+}
+
+#[test]
 fn a_read_behind_a_write_is_not_served_what_an_older_read_brings_before_the_write_is_planned() {
     let mut world = World::new(Server::default());
     world.server.stored.insert("app:k".into(), "\"old\"".into());
@@ -69,6 +79,55 @@ fn a_read_behind_a_write_is_not_served_what_an_older_read_brings_before_the_writ
     world.call(4, "k", None);
     world.settle();
     assert!(world.front.peek("k", None).is_some());
+}
+
+#[test]
+fn a_write_that_was_called_before_reads_are_tracked_keeps_older_reads_out_as_well() {
+    let mut world = World::new(Server::default());
+    world.server.stored.insert("app:k".into(), "\"old\"".into());
+    let read = filled("k", None, Batch::default());
+    assert!(matches!(world.front.submit(read, &world.to(1)), Submitted::Later));
+    let write = filled("k", Some("\"new\""), Batch::default());
+    assert!(matches!(world.front.submit(write, &world.to(2)), Submitted::Later));
+    let (older, write) = (world.jobs.try_recv().expect("the read"), world.jobs.try_recv().expect("the write"));
+    // The connection comes up, and the read is answered while the write still waits.
+    world.node.call(older, world.now);
+    world.settle();
+    assert_eq!(world.reply(1), value("\"old\""));
+    assert!(world.front.peek("k", None).is_none(), "it comes behind the write");
+    world.node.call(write, world.now);
+    world.settle();
+    assert_eq!(world.server.stored["app:k"], "\"new\"");
+}
+
+#[test]
+fn a_push_without_keys_ends_all_that_is_held_and_without_pushes_nothing_is() {
+    for old in [false, true] {
+        let mut world = World::new(Server { old, ..Server::default() });
+        world.server.stored.insert("app:k".into(), "\"v\"".into());
+        world.settle();
+        world.call(1, "k", None);
+        world.settle();
+        assert_eq!(world.front.peek("k", None).is_some(), !old, "what is read is tracked where HELLO is known");
+        world.node.read(b">2\r\n$10\r\ninvalidate\r\n_\r\n", world.now);
+        assert!(world.front.peek("k", None).is_none());
+    }
+}
+
+#[test]
+fn in_an_outage_nobody_overtakes_the_calls_that_were_handed_over_before_it() {
+    let mut world = World::new(Server::default());
+    world.settle();
+    let submit = |world: &World, id, value| world.front.submit(filled("k", value, Batch::default()), &world.to(id));
+    assert!(matches!(submit(&world, 1, Some("\"new\"")), Submitted::Later));
+    world.node.lost(closed(), world.now);
+    assert_eq!(world.mode(), Mode::Memory);
+    assert!(matches!(submit(&world, 2, None), Submitted::Later), "the write is still under way");
+    while let Ok(job) = world.jobs.try_recv() {
+        world.node.call(job, world.now);
+    }
+    assert_eq!(world.reply(2), Some(vec![Reply::Value(Json::Shared("\"new\"".into()))]));
+    assert!(matches!(submit(&world, 3, None), Submitted::Answered(_)));
 }
 
 #[test]
@@ -161,6 +220,20 @@ fn what_breaks_the_stream_ends_the_connection_and_nothing_of_it_is_believed() {
         world.settle();
         assert_eq!((world.mode(), world.reply(1)), (Mode::Memory, Some(vec![Reply::Done])), "{bytes:?}");
     }
+}
+
+#[test]
+fn what_a_lost_connection_left_of_a_reply_is_no_part_of_the_next_one() {
+    let mut world = World::new(Server::default());
+    world.settle();
+    world.stopped = true;
+    world.call(1, "k", None);
+    world.settle();
+    world.node.read(b"*1\r\n$10", world.now);
+    world.node.lost(closed(), world.now);
+    world.stopped = false;
+    world.pass(HEARTBEAT);
+    assert_eq!((world.mode(), world.dials), (Mode::Redis, 2));
 }
 
 #[test]

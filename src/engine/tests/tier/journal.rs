@@ -12,6 +12,7 @@ use crate::engine::call::batch::Op;
 use crate::engine::call::reply::Reply;
 use crate::engine::front::Front;
 use crate::engine::registry;
+use crate::engine::tests::now_ms;
 use crate::engine::tests::support::{Calls, Client, Server, in_mode, until};
 use crate::engine::tier::journal::{Journal, MAX_BYTES, MAX_KEYS, MAX_PATTERN_BYTES, MAX_PATTERNS, Noted};
 
@@ -145,6 +146,8 @@ fn what_was_deleted_or_written_during_an_outage_is_gone_after_it() {
         assert_eq!(get(&client, &cache, key), Reply::Miss, "{key}");
     }
     assert_eq!(get(&client, &cache, "kept"), Reply::Value(Json::Owned("\"old\"".into())));
+    let left = cache.shared().memory.entry("app:written", now_ms());
+    assert!(left.is_none(), "what the outage stored does not wait for the next one");
     assert!(exists(&mut other, "foreign") && !exists(&mut other, "app:deleted"));
     let recovered = client.events.lock().iter().any(|event| event.contains("\"replayed\":3"));
     assert!(recovered || client.events.lock().is_empty(), "this client was not subscribed");

@@ -13,7 +13,9 @@ use crate::engine::call::batch::{Op, Task};
 use crate::engine::call::reply::Reply;
 use crate::engine::front::Front;
 use crate::engine::tests::support::{Calls, Client, Server, cache, in_mode, until};
+use crate::engine::tier::budget::Budget;
 use crate::engine::tier::memory::Memory;
+use crate::engine::tier::near::Near;
 use crate::engine::value::codec;
 use crate::engine::value::entry::Codec;
 
@@ -27,6 +29,21 @@ fn pattern(glob: &str) -> Pattern {
 
 fn value(text: &str) -> Reply {
     Reply::Value(Json::Owned(text.into()))
+}
+
+#[test]
+fn a_read_that_was_sent_before_a_sweep_took_its_place_fills_nothing_behind_it() {
+    let near = Near::new(&Arc::new(Budget::new(1 << 20)), 0);
+    near.arm(u64::MAX, 0);
+    let fills = |key| near.reserve(key).expect("the first read fills");
+    let tickets = [fills("app:k"), fills("app:other")];
+    let mark = near.cover(&pattern("k*"));
+    near.uncover(&pattern("k*"), &mark);
+    for (key, ticket) in ["app:k", "app:other"].into_iter().zip(tickets) {
+        near.fill(key, ticket, "1", None, FOREVER, 0);
+    }
+    let is_held = |key| near.get(key, u64::MAX, 1).is_some();
+    assert_eq!((is_held("app:k"), is_held("app:other")), (false, true));
 }
 
 /// A server with many keys of others, and a cache on it.
