@@ -285,7 +285,7 @@ test('fault 21: a server that loads its data: memory mode, few dials, and its va
   const value = 'x'.repeat(1_000);
   const server = await opened(startRedis({ config }));
   const proxy = await opened(startProxy(server));
-  const cache = await openCache({ url: proxy.url(), namespace: '', timeoutMs: 250 });
+  const cache = await openCache({ url: proxy.url(), namespace: '' });
   await cache.setMany(Array.from({ length: 3_000 }, (_, i) => [`k${i}`, value]));
   await cache.set('deleted', 'before');
   await server.cli('save');
