@@ -94,6 +94,11 @@ impl Node {
         self.wishes.pop_front()
     }
 
+    /// Calls that wait for the first connection.
+    pub fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
     pub fn is_ended(&self) -> bool {
         matches!(self.state, State::Ended)
     }
