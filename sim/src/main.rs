@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::search::{Search, Tally, attempt, search};
 
+mod bound;
 mod history;
 mod planner;
 mod rules;

@@ -7,7 +7,7 @@ mod stopped;
 
 use crate::history::{Event, History, Key, MILLI, Nanos, Place, Plan, Record, Verb};
 use crate::rules;
-use crate::schedule::{ClientPlan, Fault, Kind, PLACES, Schedule, Settings, Step};
+use crate::schedule::{CachePlan, ClientPlan, Fault, Kind, PART, PLACES, Schedule, Settings, Step, WINDOW};
 use crate::story::{self, Trace};
 use crate::world;
 
@@ -66,11 +66,12 @@ impl Scene {
         for seed in 0..seeds {
             let names = ["k0", "k1", "n0"].map(str::to_owned).to_vec();
             let plan = Plan { names, keys: vec![K0, K1], counters: vec![N0], head: 1 << 44, ..Plan::default() };
+            let cache = CachePlan { space: 0, raw: false, timeout_ms: TIMEOUT, near: true, stale: true };
             let settings = Settings {
-                timeout_ms: TIMEOUT,
-                near: true,
-                stale: true,
-                window: 16_384,
+                caches: [cache; PLACES.len()],
+                raw_keys: Vec::new(),
+                window: WINDOW,
+                part: PART,
                 resp2: false,
                 walled: false,
                 tracked: None,

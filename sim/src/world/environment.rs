@@ -7,6 +7,10 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::schedule::{CachePlan, Settings};
 use crate::world::mailbox::Mailbox;
 use holdfast::engine::base::clock::Ttl;
 use holdfast::engine::base::text::Span;
@@ -42,6 +46,7 @@ pub struct Environment {
     pub mail: Arc<Mailbox>,
     front: Arc<Front>,
     near: bool,
+    raw: bool,
     clock: usize,
     open: Open,
     sealed: VecDeque<Open>,
@@ -49,6 +54,10 @@ pub struct Environment {
     sent: BTreeMap<u32, Vec<Waits>>,
     under_way: usize,
     window: usize,
+    part: usize,
+    /// Calls of a group that are still to come.
+    grouped: usize,
+    now: u64,
     last_id: u32,
     hot: BTreeMap<String, Hot>,
     credit: u32,
@@ -60,7 +69,7 @@ pub struct Environment {
 }
 
 impl Environment {
-    pub fn new(front: &Arc<Front>, near: bool, window: usize) -> Self {
+    pub fn new(front: &Arc<Front>, cache: &CachePlan, settings: &Settings) -> Self {
         let mail = Arc::new(Mailbox::new());
         let server = front.shared().server("").clone();
         server.near.share(mail.versions.clone());
@@ -69,13 +78,17 @@ impl Environment {
         Self {
             mail,
             front: front.clone(),
-            near,
+            near: cache.near,
+            raw: cache.raw,
             clock: server.near.clock(),
             open: Open::default(),
             sealed: VecDeque::new(),
             sent: BTreeMap::new(),
             under_way: 0,
-            window,
+            window: settings.window,
+            part: settings.part,
+            grouped: 0,
+            now: 0,
             last_id: 0,
             hot: BTreeMap::new(),
             credit: 0,
@@ -99,6 +112,11 @@ impl Environment {
     pub fn next_id(&mut self) -> u32 {
         self.last_id += 1;
         self.last_id
+    }
+
+    /// Whether no call of its own is here or under way.
+    pub fn is_idle(&self) -> bool {
+        !self.waits() && self.sent.is_empty()
     }
 
     /// Whether a call is here that is not handed over yet.
@@ -168,7 +186,12 @@ impl Environment {
     ) {
         let batch = &mut self.open.batch;
         let key_at = place(batch, key);
-        let value_at = place(batch, value);
+        // A codec of bytes sends base64.
+        let value_at = if self.raw && !value.is_empty() {
+            place(batch, &format!("\"{}\"", STANDARD.encode(value)))
+        } else {
+            place(batch, value)
+        };
         let more = extras.map(|extras| {
             batch.extras.push(extras);
             batch.extras.len() as u32 - 1
@@ -180,6 +203,19 @@ impl Environment {
         }
         batch.ops.push(op);
         self.open.waits.push(waits);
+        if self.grouped > 0 {
+            self.grouped -= 1;
+        } else if self.open.waits.len() >= self.part {
+            self.flush(self.now);
+        }
+    }
+
+    /// A group of so many calls follows, which stays together in one batch.
+    pub fn group(&mut self, count: usize) {
+        self.grouped = count;
+        if self.open.waits.len() + count > self.part {
+            self.seal();
+        }
     }
 
     /// A read of this turn. `early`: what the near cache holds may be answered before the rest of the batch.
@@ -275,6 +311,7 @@ impl Environment {
 
     /// The engine's replies that have come; late answers go to `late`, by their ids.
     pub fn wake(&mut self, now: u64, late: &mut Vec<(u32, Reply)>) {
+        self.now = now;
         let came = std::mem::take(&mut *self.mail.replies.lock());
         for (id, replies) in came {
             let Some(waits) = self.sent.remove(&id) else {

@@ -21,7 +21,7 @@ use holdfast::engine::task::executor::Tasks;
 use holdfast::engine::tier::memory::Memory;
 
 use crate::history::{Mode, Nanos, State};
-use crate::schedule::Settings;
+use crate::schedule::{CachePlan, SPACES};
 
 /// Jobs that are handed over before replies are looked for again, as on the engine's thread.
 pub const MAX_JOBS: usize = 64;
@@ -29,8 +29,8 @@ pub const MAX_JOBS: usize = 64;
 /// The engine of a process, and what its driver holds.
 pub struct Process {
     pub shared: Arc<Shared>,
-    pub front: Arc<Front>,
     pub node: Node,
+    way: Arc<Way>,
     jobs: UnboundedReceiver<Job>,
     woken: Arc<Woken>,
     /// The number of the dial that is under way.
@@ -76,17 +76,9 @@ pub enum Deed {
 }
 
 impl Process {
-    pub fn new(settings: &Settings, clock: Clock, random: Random, now: Instant) -> Self {
-        let given = Given {
-            url: Some("redis://server".to_owned()),
-            namespace: "app".to_owned(),
-            max_memory: Some("1mb".to_owned()),
-            timeout_ms: Some(settings.timeout_ms as f64),
-            near: settings.near,
-            outage_stale: if settings.stale { None } else { Some(0.0) },
-            ..Given::default()
-        };
-        let options = Options::check(given).unwrap_or_else(|error| unreachable!("{error:?}"));
+    /// `first`: the cache that opens the engine.
+    pub fn new(first: &CachePlan, clock: Clock, random: Random, now: Instant) -> Self {
+        let options = options(first);
         let tasks = Tasks::new(now);
         tasks.spawner().drive();
         let shared = Shared::new(&options, tasks.spawner().clone(), clock, random);
@@ -98,13 +90,11 @@ impl Process {
         let (sender, jobs) = unbounded();
         let way = Arc::new(Way::default());
         let _ = way.0.set(Link::new(server.clone(), sender));
-        let front = Arc::new(Front::new(&shared, way, &options));
-        shared.allow(&options);
         let node = Node::new(shared.clone(), server, tasks, now);
         Self {
             shared,
-            front,
             node,
+            way,
             jobs,
             woken: Arc::default(),
             dialing: None,
@@ -116,6 +106,13 @@ impl Process {
             cut_off: false,
             waits: false,
         }
+    }
+
+    /// Opens a cache.
+    pub fn open(&self, cache: &CachePlan) -> Arc<Front> {
+        let options = options(cache);
+        self.shared.allow(&options);
+        Arc::new(Front::new(&self.shared, self.way.clone(), &options))
     }
 
     /// What it says of itself.
@@ -177,4 +174,18 @@ impl Process {
         }
         went_on
     }
+}
+
+fn options(cache: &CachePlan) -> Options {
+    let given = Given {
+        url: Some("redis://server".to_owned()),
+        namespace: SPACES[cache.space].to_owned(),
+        max_memory: Some("1mb".to_owned()),
+        timeout_ms: Some(cache.timeout_ms as f64),
+        near: cache.near,
+        codec: cache.raw.then(|| "raw".to_owned()),
+        outage_stale: if cache.stale { None } else { Some(0.0) },
+        ..Given::default()
+    };
+    Options::check(given).unwrap_or_else(|error| unreachable!("{error:?}"))
 }

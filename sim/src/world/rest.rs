@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::history::{Client, Event as Told, History, Key, MILLI, Mishap, Mode, Nanos, Outcome, Place, Verb};
-use crate::schedule::PLACES;
+use crate::schedule::{PLACES, SPACES};
 use crate::server::{Acl, Reply};
 use crate::world::{Event, World};
 
@@ -66,7 +66,9 @@ impl World {
         }
         if settings.resp2 || settings.walled {
             let denied = if settings.resp2 { vec!["hello"] } else { Vec::new() };
-            let prefixes = if settings.walled { vec![b"app:".to_vec()] } else { Vec::new() };
+            let spaces = settings.caches.iter().map(|cache| SPACES[cache.space]);
+            let prefixes =
+                if settings.walled { spaces.map(|space| format!("{space}:").into()).collect() } else { vec![] };
             self.server.faults.acl = Some(Acl { denied, prefixes });
         }
         let ms = self.server_ms();
@@ -83,7 +85,11 @@ impl World {
 
     /// As a key is stored.
     pub(super) fn stored(&self, key: Key) -> String {
-        format!("app:{}", self.schedule.plan.names[key])
+        let name = &self.schedule.plan.names[key];
+        match SPACES[self.schedule.plan.space_of(key)] {
+            "" => name.clone(),
+            space => format!("{space}:{name}"),
+        }
     }
 
     /// What listeners were told; and the schedule begins once everybody is connected.
@@ -91,6 +97,11 @@ impl World {
         for environment in 0..self.environments.len() {
             let told = std::mem::take(&mut *self.environments[environment].mail.events.lock());
             for event in told {
+                if event.contains("journal of this outage is full") {
+                    // Told within what goes on now: what was lost ends behind its beginning.
+                    let at = self.told.lock().saturating_duration_since(self.base).as_nanos() as Nanos;
+                    self.mishaps.push(Mishap::Overflow { process: Self::process_of(environment), at });
+                }
                 let fallback = event.contains("\"fallback\"");
                 if fallback || event.contains("\"recovered\"") {
                     let process = Self::process_of(environment);
@@ -129,7 +140,8 @@ impl World {
 
     /// A round of reads, or a part of the look.
     pub(super) fn chase(&mut self, environment: usize) {
-        let names = self.names();
+        let mut names = self.names();
+        names.retain(|key| self.schedule.owns(environment, *key));
         let (client, verbs): (Client, Vec<Verb>) = match self.rest.look[environment] {
             0 => (Client::Chase, names.into_iter().map(|key| Verb::Get { key }).collect()),
             1 => {
@@ -241,6 +253,7 @@ impl World {
         });
         if steady {
             self.rest.over = true;
+            (0..self.processes.len()).for_each(|process| self.measure_at_rest(process));
             return;
         }
         if self.rest.looks > LOOKS {
@@ -251,6 +264,29 @@ impl World {
         let again: Vec<usize> = settle.map(|(at, _)| at).collect();
         self.rest.dropped.extend(again);
         self.plan(self.now + PAUSE, Event::Look);
+    }
+
+    /// What a process holds, against its bounds.
+    pub(super) fn measure(&mut self, process: usize) {
+        let settings = &self.schedule.settings;
+        let names = self.schedule.plan.names.len();
+        // One batch may be under way whatever the window says.
+        let most = PLACES.len() * (settings.window + settings.part + names);
+        let one = &self.processes[process];
+        self.bounds.look(process, &one.shared, &one.node, most, self.now);
+    }
+
+    fn measure_at_rest(&mut self, process: usize) {
+        let idle = (0..PLACES.len()).all(|at| {
+            let environment = &self.environments[at];
+            Self::process_of(at) != process || environment.ended || environment.is_idle() && self.flights[at].is_empty()
+        });
+        let refused = |mishap: &Mishap| matches!(mishap, Mishap::Refusal { deletes: true, .. });
+        let one = &self.processes[process];
+        if idle && !one.dead {
+            let undone = !self.mishaps.iter().any(refused);
+            self.bounds.look_at_rest(process, &one.shared, &one.node, undone, self.now);
+        }
     }
 
     fn is_kept(&self, record: &crate::history::Record) -> bool {
@@ -335,6 +371,7 @@ impl World {
             ended: self.ended,
             lost,
             mishaps: self.mishaps,
+            excesses: self.bounds.told(),
         }
     }
 }
