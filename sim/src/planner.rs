@@ -168,7 +168,7 @@ impl Planner {
         });
         let mut steps: Vec<Step> = steps.collect();
         if self.chance(FLOODS) {
-            let calls = (0..FLOOD).map(|n| if n % 32 == 0 { self.call(theme.ops) } else { self.read() }).collect();
+            let calls = (0..FLOOD).map(|n| if n % 256 == 0 { self.call(theme.ops) } else { self.read() }).collect();
             steps.insert(1, Step { pause: 1, calls });
         }
         ClientPlan { place, steps }
