@@ -16,7 +16,7 @@ use holdfast::engine::base::clock::Ttl;
 use holdfast::engine::base::text::Span;
 use holdfast::engine::call::batch::{Batch, Extras, Op, Task};
 use holdfast::engine::call::reply::{Hot as Found, Reply, Submitted};
-use holdfast::engine::call::sink::{ReplyTo, Sink};
+use holdfast::engine::call::sink::{ReplyTo, Sink, Versions};
 use holdfast::engine::front::Front;
 
 /// After a hit in the near cache, peek for this many reads that follow; else for one read in `PEEK_ONE_IN`.
@@ -42,9 +42,39 @@ struct Hot {
     deadline: u64,
 }
 
+/// What of the engine an environment calls: src/binding.
+pub trait Native {
+    fn submit(&self, batch: Batch, to: &ReplyTo) -> Submitted;
+    fn run(&self, task: Task, to: &ReplyTo) -> Option<Reply>;
+    fn peek(&self, key: &str, versions: &dyn Versions) -> Option<Found>;
+    /// The environment ends.
+    fn end(&self, mail: &Mailbox);
+}
+
+impl Native for Front {
+    fn submit(&self, batch: Batch, to: &ReplyTo) -> Submitted {
+        Front::submit(self, batch, to)
+    }
+
+    fn run(&self, task: Task, to: &ReplyTo) -> Option<Reply> {
+        Front::run(self, task, to)
+    }
+
+    fn peek(&self, key: &str, versions: &dyn Versions) -> Option<Found> {
+        Front::peek(self, key, Some(versions))
+    }
+
+    fn end(&self, mail: &Mailbox) {
+        for server in self.shared().fleet.servers() {
+            server.near.unshare(&mail.versions);
+        }
+        self.shared().flights.forget(mail.client).send();
+    }
+}
+
 pub struct Environment {
     pub mail: Arc<Mailbox>,
-    front: Arc<Front>,
+    front: Arc<dyn Native>,
     near: bool,
     raw: bool,
     clock: usize,
@@ -75,12 +105,23 @@ impl Environment {
         server.near.share(mail.versions.clone());
         let sink: Arc<dyn Sink> = mail.clone();
         front.shared().status.subscribe(Arc::downgrade(&sink));
+        Self::over(front.clone(), mail, server.near.clock(), cache, settings)
+    }
+
+    /// `clock`: where among the counters stands until when Redis vouches.
+    pub(super) fn over(
+        front: Arc<dyn Native>,
+        mail: Arc<Mailbox>,
+        clock: usize,
+        cache: &CachePlan,
+        settings: &Settings,
+    ) -> Self {
         Self {
             mail,
-            front: front.clone(),
+            front,
             near: cache.near,
             raw: cache.raw,
-            clock: server.near.clock(),
+            clock,
             open: Open::default(),
             sealed: VecDeque::new(),
             sent: BTreeMap::new(),
@@ -102,10 +143,7 @@ impl Environment {
     pub fn end(&mut self) {
         self.ended = true;
         self.mail.closed.store(true, Ordering::SeqCst);
-        for server in self.front.shared().fleet.servers() {
-            server.near.unshare(&self.mail.versions);
-        }
-        self.front.shared().flights.forget(self.mail.client).send();
+        self.front.end(&self.mail);
     }
 
     /// An id for a late answer, or a batch. 0 means an event.
@@ -117,6 +155,12 @@ impl Environment {
     /// Whether no call of its own is here or under way.
     pub fn is_idle(&self) -> bool {
         !self.waits() && self.sent.is_empty()
+    }
+
+    /// Whether all calls were handed over.
+    #[cfg(test)]
+    pub(super) fn is_handed_over(&self) -> bool {
+        !self.waits()
     }
 
     /// Whether a call is here that is not handed over yet.
@@ -155,7 +199,7 @@ impl Environment {
                 return None;
             }
         }
-        let Some(found) = self.front.peek(key, Some(&*self.mail.versions)) else {
+        let Some(found) = self.front.peek(key, &*self.mail.versions) else {
             self.credit = self.credit.saturating_sub(1);
             return None;
         };

@@ -29,6 +29,8 @@ mod mailbox;
 mod network;
 mod process;
 mod rest;
+#[cfg(test)]
+mod tests;
 mod traffic;
 
 /// How long a thread takes to wake up, or one turn of an event loop to follow another.
