@@ -183,17 +183,7 @@ pub const THEMES: &[Theme] = &[
     },
     Theme {
         name: "neighbours",
-        ops: &[
-            (Name::Get, 8.0),
-            (Name::Set, 5.0),
-            (Name::Del, 1.0),
-            (Name::Sweep, 2.0),
-            (Name::Invalidate, 2.0),
-            (Name::Sync, 2.0),
-            (Name::Compute, 2.0),
-            (Name::GetMany, 1.0),
-            (Name::Increment, 0.5),
-        ],
+        ops: &[(Name::Get, 8.0), (Name::Set, 5.0), (Name::Sweep, 2.0), (Name::Invalidate, 2.0), (Name::Compute, 2.0)],
         faults: &[(Kind::Blackhole, 2.0), (Kind::Cut, 2.0), (Kind::Stop, 1.0), (Kind::Kill, 1.0), (Kind::Freeze, 1.0)],
         tagged: 0.5,
         several: 1.0,

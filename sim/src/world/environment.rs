@@ -12,11 +12,12 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::schedule::{CachePlan, Settings};
 use crate::world::mailbox::Mailbox;
+use crate::world::process::Native;
 use holdfast::engine::base::clock::Ttl;
 use holdfast::engine::base::text::Span;
 use holdfast::engine::call::batch::{Batch, Extras, Op, Task};
 use holdfast::engine::call::reply::{Hot as Found, Reply, Submitted};
-use holdfast::engine::call::sink::{ReplyTo, Sink, Versions};
+use holdfast::engine::call::sink::{ReplyTo, Sink};
 use holdfast::engine::front::Front;
 
 /// After a hit in the near cache, peek for this many reads that follow; else for one read in `PEEK_ONE_IN`.
@@ -40,36 +41,6 @@ struct Hot {
     versions: Vec<(usize, i32)>,
     /// In milliseconds of the engine's clock.
     deadline: u64,
-}
-
-/// What of the engine an environment calls: src/binding.
-pub trait Native {
-    fn submit(&self, batch: Batch, to: &ReplyTo) -> Submitted;
-    fn run(&self, task: Task, to: &ReplyTo) -> Option<Reply>;
-    fn peek(&self, key: &str, versions: &dyn Versions) -> Option<Found>;
-    /// The environment ends.
-    fn end(&self, mail: &Mailbox);
-}
-
-impl Native for Front {
-    fn submit(&self, batch: Batch, to: &ReplyTo) -> Submitted {
-        Front::submit(self, batch, to)
-    }
-
-    fn run(&self, task: Task, to: &ReplyTo) -> Option<Reply> {
-        Front::run(self, task, to)
-    }
-
-    fn peek(&self, key: &str, versions: &dyn Versions) -> Option<Found> {
-        Front::peek(self, key, Some(versions))
-    }
-
-    fn end(&self, mail: &Mailbox) {
-        for server in self.shared().fleet.servers() {
-            server.near.unshare(&mail.versions);
-        }
-        self.shared().flights.forget(mail.client).send();
-    }
 }
 
 pub struct Environment {
@@ -157,14 +128,8 @@ impl Environment {
         !self.waits() && self.sent.is_empty()
     }
 
-    /// Whether all calls were handed over.
-    #[cfg(test)]
-    pub(super) fn is_handed_over(&self) -> bool {
-        !self.waits()
-    }
-
     /// Whether a call is here that is not handed over yet.
-    fn waits(&self) -> bool {
+    pub fn waits(&self) -> bool {
         !self.open.waits.is_empty() || !self.sealed.is_empty()
     }
 

@@ -12,6 +12,9 @@ use holdfast::engine::cache::job::{Job, Link};
 use holdfast::engine::cache::options::{Given, Options};
 use holdfast::engine::cache::shared::Shared;
 use holdfast::engine::cache::status::Mode as EngineMode;
+use holdfast::engine::call::batch::{Batch, Task};
+use holdfast::engine::call::reply::{Hot, Reply, Submitted};
+use holdfast::engine::call::sink::{ReplyTo, Versions};
 use holdfast::engine::front::{Front, Reach};
 use holdfast::engine::net::wire;
 use holdfast::engine::node::handshake::Peer;
@@ -20,8 +23,10 @@ use holdfast::engine::node::state::Wish;
 use holdfast::engine::task::executor::Tasks;
 use holdfast::engine::tier::memory::Memory;
 
-use crate::history::{Mode, Nanos, State};
-use crate::schedule::{CachePlan, SPACES};
+use crate::history::{Mishap, Mode, Nanos, State};
+use crate::schedule::{CachePlan, PLACES, SPACES};
+use crate::world::World;
+use crate::world::mailbox::Mailbox;
 
 /// Jobs that are handed over before replies are looked for again, as on the engine's thread.
 pub const MAX_JOBS: usize = 64;
@@ -173,6 +178,61 @@ impl Process {
             went_on = true;
         }
         went_on
+    }
+}
+
+/// What of the engine an environment calls: src/binding.
+pub trait Native {
+    fn submit(&self, batch: Batch, to: &ReplyTo) -> Submitted;
+    fn run(&self, task: Task, to: &ReplyTo) -> Option<Reply>;
+    fn peek(&self, key: &str, versions: &dyn Versions) -> Option<Hot>;
+    /// The environment ends.
+    fn end(&self, mail: &Mailbox);
+}
+
+impl Native for Front {
+    fn submit(&self, batch: Batch, to: &ReplyTo) -> Submitted {
+        Front::submit(self, batch, to)
+    }
+
+    fn run(&self, task: Task, to: &ReplyTo) -> Option<Reply> {
+        Front::run(self, task, to)
+    }
+
+    fn peek(&self, key: &str, versions: &dyn Versions) -> Option<Hot> {
+        Front::peek(self, key, Some(versions))
+    }
+
+    fn end(&self, mail: &Mailbox) {
+        for server in self.shared().fleet.servers() {
+            server.near.unshare(&mail.versions);
+        }
+        self.shared().flights.forget(mail.client).send();
+    }
+}
+
+impl World {
+    /// What a process holds, against its bounds.
+    pub(super) fn measure(&mut self, process: usize) {
+        let settings = &self.schedule.settings;
+        let names = self.schedule.plan.names.len();
+        // One batch may be under way whatever the window says.
+        let most = PLACES.len() * (settings.window + settings.part + names);
+        let one = &self.processes[process];
+        self.bounds.look(process, &one.shared, &one.node, most, self.now);
+    }
+
+    pub(super) fn measure_at_rest(&mut self, process: usize) {
+        let idle = (0..PLACES.len()).all(|at| {
+            let environment = &self.environments[at];
+            Self::process_of(at) != process || environment.ended || environment.is_idle() && self.flights[at].is_empty()
+        });
+        let refused = |mishap: &Mishap| matches!(mishap, Mishap::Refusal { deletes: true, .. });
+        let one = &self.processes[process];
+        if idle && !one.dead {
+            let undone = !self.mishaps.iter().any(refused);
+            self.bounds.look_at_rest(process, &one.shared, &one.node, undone, self.now);
+        }
     }
 }
 

@@ -86,10 +86,8 @@ impl World {
     /// As a key is stored.
     pub(super) fn stored(&self, key: Key) -> String {
         let name = &self.schedule.plan.names[key];
-        match SPACES[self.schedule.plan.space_of(key)] {
-            "" => name.clone(),
-            space => format!("{space}:{name}"),
-        }
+        let space = SPACES[self.schedule.plan.space_of(key)];
+        if space.is_empty() { name.clone() } else { format!("{space}:{name}") }
     }
 
     /// What listeners were told; and the schedule begins once everybody is connected.
@@ -97,14 +95,13 @@ impl World {
         for environment in 0..self.environments.len() {
             let told = std::mem::take(&mut *self.environments[environment].mail.events.lock());
             for event in told {
+                let process = Self::process_of(environment);
                 if event.contains("journal of this outage is full") {
-                    // Told within what goes on now: what was lost ends behind its beginning.
                     let at = self.told.lock().saturating_duration_since(self.base).as_nanos() as Nanos;
-                    self.mishaps.push(Mishap::Overflow { process: Self::process_of(environment), at });
+                    self.mishaps.push(Mishap::Overflow { process, at });
                 }
                 let fallback = event.contains("\"fallback\"");
                 if fallback || event.contains("\"recovered\"") {
-                    let process = Self::process_of(environment);
                     self.told_events.push(Told { process, fallback, at: self.now });
                 }
             }
@@ -264,29 +261,6 @@ impl World {
         let again: Vec<usize> = settle.map(|(at, _)| at).collect();
         self.rest.dropped.extend(again);
         self.plan(self.now + PAUSE, Event::Look);
-    }
-
-    /// What a process holds, against its bounds.
-    pub(super) fn measure(&mut self, process: usize) {
-        let settings = &self.schedule.settings;
-        let names = self.schedule.plan.names.len();
-        // One batch may be under way whatever the window says.
-        let most = PLACES.len() * (settings.window + settings.part + names);
-        let one = &self.processes[process];
-        self.bounds.look(process, &one.shared, &one.node, most, self.now);
-    }
-
-    fn measure_at_rest(&mut self, process: usize) {
-        let idle = (0..PLACES.len()).all(|at| {
-            let environment = &self.environments[at];
-            Self::process_of(at) != process || environment.ended || environment.is_idle() && self.flights[at].is_empty()
-        });
-        let refused = |mishap: &Mishap| matches!(mishap, Mishap::Refusal { deletes: true, .. });
-        let one = &self.processes[process];
-        if idle && !one.dead {
-            let undone = !self.mishaps.iter().any(refused);
-            self.bounds.look_at_rest(process, &one.shared, &one.node, undone, self.now);
-        }
     }
 
     fn is_kept(&self, record: &crate::history::Record) -> bool {

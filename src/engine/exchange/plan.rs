@@ -101,7 +101,10 @@ impl Call<'_> {
 
     /// What lies at the key is not to be read any more: a miss until it is replaced.
     pub(super) fn distrust(&self) {
-        self.cache.noted(self.cache.shared().server(self.key).journal.distrust(self.key));
+        let server = self.cache.shared().server(self.key);
+        self.cache.noted(server.journal.distrust(self.key));
+        // A tag's token may have been read behind its refused removal, for another call of the same batch.
+        server.near.invalidate(self.key);
     }
 }
 

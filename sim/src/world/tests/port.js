@@ -1,5 +1,5 @@
-// Owns the other half of the test `port`: plays each script of its input, one a line, with the modules of src/js over an
-// engine that answers by the script, and prints what they say to it and what their callers get.
+// Owns the other half of the test `port`: plays each script of its input, one a line, with the modules of src/js over
+// an engine that answers by the script, and prints what they say to it and what their callers get.
 'use strict';
 
 const Module = require('node:module');

@@ -18,8 +18,9 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 use crate::schedule::{CachePlan, Settings};
-use crate::world::environment::{Environment, Native, ttl_of};
+use crate::world::environment::{Environment, ttl_of};
 use crate::world::mailbox::Mailbox;
+use crate::world::process::Native;
 
 const SCRIPTS: u64 = 200;
 const TURNS: u64 = 48;
@@ -254,7 +255,7 @@ fn play(script: &Value) -> Vec<Value> {
         got.sort_by_key(|(waits, ..)| *waits);
         let mut said = engine.said.lock();
         said.extend(got.into_iter().map(|(waits, value, how)| json!(["got", waits, value, how])));
-        if !environment.is_handed_over() {
+        if environment.waits() {
             said.push(json!(["waits"]));
         }
     }

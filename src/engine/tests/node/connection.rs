@@ -194,6 +194,27 @@ fn an_invalidation_that_the_server_refuses_holds_in_this_process() {
 }
 
 #[test]
+fn a_token_that_was_read_behind_its_refused_removal_is_not_kept() {
+    let server = Server::start();
+    let (one, client) = (patient(&server, "app", true), Client::new());
+    let mut calls = Calls::default().set("a", "1");
+    calls.0.extras.push(Extras { tags: vec!["t".into()], ..NONE.clone() });
+    if let Some(Op::Set { more, .. }) = calls.0.ops.last_mut() {
+        *more = Some(0);
+    }
+    assert_eq!(client.run(&one, calls.0), [Reply::Done]);
+    // As for a process that has not met the tag yet.
+    let tag = "\0tag\0t";
+    one.shared().server("").near.invalidate(&format!("app:{tag}"));
+    let mut admin = server.connection();
+    let () = redis::cmd("ACL").arg(&["SETUSER", "default", "-unlink", "-del"]).query(&mut admin).expect("acl");
+    // The read needs the tag's token, which is asked for behind both.
+    let both = Calls::default().get("a").del(tag).0;
+    assert_eq!(client.run(&one, both), [value("1"), Reply::Number(0)]);
+    assert_eq!(client.run(&one, Calls::default().get("a").0), [Reply::Miss]);
+}
+
+#[test]
 fn dropping_the_last_cache_closes_the_connection() {
     let server = Server::start();
     let mut admin = server.connection();
