@@ -96,7 +96,9 @@ fn a_tag_that_was_asked_for_behind_its_refused_invalidation_counts_as_ended() {
     let tagged = Verb::Set { key: K0, value: 10, ttl: Some(20_000), tag: Some(0) };
     let both = vec![get(K0), Verb::Invalidate { tag: 0 }];
     let refused = scene().fault(Kind::Misconf, 10, 100).client(B, [(1, tagged)]).burst(A, 30, both);
-    refused.client(A, [(40, get(K0)), (1, get(K0))]).play_often(3, |played| {
+    // The worker thread has not read it before.
+    let calls = refused.client(A, [(40, get(K0)), (1, get(K0))]).client(A_THREAD, [(60, get(K1))]);
+    calls.play_often(3, |played| {
         let reads = played.calls().filter(|call| call.verb == get(K0)).map(|call| &call.outcome);
         assert!(reads.skip(1).all(|outcome| *outcome == Outcome::Value(None)));
     });

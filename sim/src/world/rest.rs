@@ -137,8 +137,7 @@ impl World {
 
     /// A round of reads, or a part of the look.
     pub(super) fn chase(&mut self, environment: usize) {
-        let mut names = self.names();
-        names.retain(|key| self.schedule.owns(environment, *key));
+        let names: Vec<_> = self.names().into_iter().filter(|key| self.schedule.owns(environment, *key)).collect();
         let (client, verbs): (Client, Vec<Verb>) = match self.rest.look[environment] {
             0 => (Client::Chase, names.into_iter().map(|key| Verb::Get { key }).collect()),
             1 => {
