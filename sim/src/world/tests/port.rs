@@ -259,8 +259,7 @@ fn play(script: &Value) -> Vec<Value> {
             said.push(json!(["waits"]));
         }
     }
-    let said = engine.said.lock().clone();
-    said
+    std::mem::take(&mut *engine.said.lock())
 }
 
 /// As calls.rs makes them.
