@@ -1,5 +1,6 @@
 //! The replies of a pipeline, judged: each becomes the reply of its call, and what they leave to be done is gathered.
 
+use std::collections::BTreeSet;
 use std::iter::Peekable;
 use std::vec;
 
@@ -59,6 +60,7 @@ impl Plan {
             uncovered: self.uncovered.into_iter().peekable(),
             room: Room::default(),
             denied: self.denied,
+            distrusted: self.distrusted,
             verdict: Verdict { answers: self.answers, ..Verdict::default() },
         };
         let mut buffer = String::new();
@@ -129,6 +131,7 @@ struct Judge {
     /// For what its compressed entries expand to.
     room: Room,
     denied: Denied,
+    distrusted: BTreeSet<String>,
     verdict: Verdict,
 }
 
@@ -164,7 +167,7 @@ impl Judge {
         let asked = if asks { self.replies.leases.next() } else { None };
         let ask = flight.map_or(Ask::default(), |f| f.ask);
         let mut found = self.find(call, value, left, ask);
-        if call.cache.shared().server(call.key).journal.holds(call.key) && !matches!(found, Found::NoReply) {
+        if self.distrusts(call) && !matches!(found, Found::NoReply) {
             found = Found::miss();
         }
         if let Some(ticket) = ticket {
@@ -174,6 +177,11 @@ impl Judge {
             None => reads::get(call, found),
             Some(flight) => reads::begin(call, found, flight, asked.as_ref(), &mut self.verdict),
         }
+    }
+
+    /// What lies at the key of a call is not to be read, or was not when the reply came.
+    fn distrusts(&self, call: &Call<'_>) -> bool {
+        call.cache.shared().server(call.key).journal.holds(call.key) || self.distrusted.contains(call.key)
     }
 
     /// What a read found, judged.
@@ -199,6 +207,7 @@ impl Judge {
     fn question(&mut self, call: &Call<'_>, question: Question) -> Reply {
         let (Some(head), Some(pttl)) = (self.replies.next(), self.replies.next()) else { return call.locally() };
         let known = |key: &str| self.tokens.get(key).cloned().or_else(|| call.cache.near_token(key, call.now));
+        let head = if self.distrusts(call) { Value::Nil } else { head };
         match questions::answer(call, question, [head, pttl], known, &mut self.verdict.behind) {
             Ok(reply) => reply,
             Err(trouble) => self.refused(call, trouble).unwrap_or_else(|| call.locally()),
@@ -220,6 +229,9 @@ impl Judge {
             Ok(reply) => {
                 if let (Op::Increment { amount, .. }, Reply::Error(_)) = (call.op, &reply) {
                     self.verdict.behind.push(take_back(call.key, *amount, self.denied));
+                }
+                if matches!(call.op, Op::Set { .. } | Op::Del { .. }) {
+                    self.distrusted.remove(call.key);
                 }
                 // An earlier write of this batch was refused, and this one replaced what it would have.
                 if !self.verdict.stale.is_empty() && matches!(call.op, Op::Set { .. }) {

@@ -149,9 +149,22 @@ pub struct Plan {
     /// The steps that begin with the removal of a covered key, in their order, and the cover that is told of it.
     pub(super) uncovered: Vec<(usize, u64)>,
     pub(super) denied: Denied,
+    /// Keys that were not to be read when the replies came. By the time these are judged the keys may be removed.
+    pub(super) distrusted: BTreeSet<String>,
 }
 
 impl Plan {
+    /// The replies have come, and are judged later: what is not to be read now is not to be read then.
+    pub fn note_distrusted(&mut self, cache: &Cache, batch: &Batch) {
+        let mut buffer = String::new();
+        for span in batch.ops.iter().filter_map(Op::key) {
+            let key = cache.prefix.join(batch.str(span), &mut buffer);
+            if cache.shared().server(key).journal.holds(key) {
+                self.distrusted.insert(key.to_owned());
+            }
+        }
+    }
+
     /// The entries whose header goes on beyond what was read of them: where among the replies, and the commands that
     /// read all of it.
     pub fn cut(&self, values: &[Value]) -> Option<(Vec<usize>, Pipeline)> {

@@ -52,7 +52,7 @@ pub fn plan(cache: &Cache, batch: &Batch, to: &ReplyTo, denied: Denied, tokens: 
     }
     planner.close_run();
     let Planner { pipeline, steps, heads, answers, tokens, uncovered, .. } = planner;
-    Plan { pipeline, steps, heads, answers, now, tokens, denied, uncovered }
+    Plan { pipeline, steps, heads, answers, now, tokens, denied, uncovered, distrusted: Default::default() }
 }
 
 struct Planner {

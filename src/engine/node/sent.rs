@@ -77,6 +77,13 @@ impl InFlight {
         verdict
     }
 
+    /// Its replies are judged later: see `Plan::note_distrusted`.
+    pub(super) fn note_distrusted(&mut self) {
+        if let (Some(Job { cache, work: Work::Batch(batch), .. }), Some(plan)) = (&self.job, &mut self.plan) {
+            plan.note_distrusted(cache, batch);
+        }
+    }
+
     /// The replies that hold a part of a header, if any, and the commands that read all of it.
     pub(super) fn cut(&self, values: &[Value]) -> Option<(Vec<usize>, Pipeline)> {
         self.plan.as_ref()?.cut(values)
