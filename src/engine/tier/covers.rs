@@ -171,6 +171,11 @@ impl Covers {
         self.list.len() - self.parked
     }
 
+    /// Keys that covers leave alone, and the bytes of them.
+    pub fn exceptions(&self) -> [usize; 2] {
+        [self.exceptions, self.bytes]
+    }
+
     pub fn hides(&self, key: &str) -> bool {
         self.matching(key.as_bytes()).any(|cover| cover.hides(key))
     }
