@@ -14,10 +14,10 @@ impl Bounds {
     /// Looks at an engine. `most`: calls that its environments may have under way.
     pub fn look(&mut self, process: usize, shared: &Shared, node: &Node, most: usize, at: Nanos) {
         // Each call has one flight, one waiter and one entry of each list at most.
-        let budget = shared.usage();
+        let max_bytes = shared.budget.max();
         let near: usize = shared.fleet.servers().map(|server| server.near.store().sweeping()).sum();
-        self.check(process, at, ("bytes of entries", size(budget.bytes), size(budget.max_bytes)));
-        self.check(process, at, ("bytes of hot values", size(shared.budget.hot()), size(budget.max_bytes / 2)));
+        self.check(process, at, ("bytes of entries", size(shared.bytes()), size(max_bytes)));
+        self.check(process, at, ("bytes of hot values", size(shared.budget.hot()), size(max_bytes / 2)));
         self.check(process, at, ("calls under way", shared.in_flight() + shared.long(), most));
         self.check(process, at, ("calls before the first connection", node.waiting(), most));
         self.check(process, at, ("keys with flights", shared.flights.len(), most));
