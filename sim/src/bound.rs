@@ -11,8 +11,8 @@ use crate::history::{Excess, Nanos};
 pub struct Bounds(Vec<Excess>);
 
 impl Bounds {
-    /// Looks at an engine. `most`: calls that its environments may have under way.
-    pub fn look(&mut self, process: usize, shared: &Shared, node: &Node, most: usize, at: Nanos) {
+    /// Looks at an engine. `most`: calls that its environments may have under way. `raw`: one of them has no namespace.
+    pub fn look(&mut self, process: usize, shared: &Shared, node: &Node, (most, raw): (usize, bool), at: Nanos) {
         // Each call has one flight, one waiter and one entry of each list at most.
         let max_bytes = shared.budget.max();
         let near: usize = shared.fleet.servers().map(|server| server.near.store().sweeping()).sum();
@@ -23,17 +23,28 @@ impl Bounds {
         self.check(process, at, ("keys with flights", shared.flights.len(), most));
         self.check(process, at, ("keys waited for", shared.waiting.len(), most));
         self.check(process, at, ("sweeps in process", shared.memory.sweeping() + near, 2 * most));
-        for measure in shared.fleet.servers().flat_map(|server| server.journal.measures()) {
-            self.check(process, at, measure);
+        for (what, held, bound) in shared.fleet.servers().flat_map(|server| server.journal.measures()) {
+            // In an outage the sweeps of raw keys that were under way join what waits.
+            let bound = if what == "patterns of the journal" && raw { bound + most } else { bound };
+            self.check(process, at, (what, held, bound));
         }
     }
 
     /// Looks at an engine at rest: every call is answered, and all that outages left is undone. `undone`: the server
-    /// refused nothing of that.
-    pub fn look_at_rest(&mut self, process: usize, shared: &Shared, node: &Node, undone: bool, at: Nanos) {
+    /// refused nothing of that. `ended`: a thread has, for whom somebody may wait until the next poll.
+    pub fn look_at_rest(
+        &mut self,
+        process: usize,
+        shared: &Shared,
+        node: &Node,
+        [undone, ended]: [bool; 2],
+        at: Nanos,
+    ) {
         self.check(process, at, ("calls at rest", shared.in_flight() + shared.long() + node.waiting(), 0));
         self.check(process, at, ("keys with flights at rest", shared.flights.len(), 0));
-        self.check(process, at, ("keys waited for at rest", shared.waiting.len(), 0));
+        if !ended {
+            self.check(process, at, ("keys waited for at rest", shared.waiting.len(), 0));
+        }
         for server in shared.fleet.servers().filter(|_| undone) {
             self.check(process, at, ("the journal at rest", server.journal.len(), 0));
             self.check(process, at, ("covers at rest", usize::from(server.journal.is_covering()), 0));

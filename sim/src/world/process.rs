@@ -236,7 +236,8 @@ impl World {
         // One batch may be under way whatever the window says.
         let most = PLACES.len() * (settings.window + settings.part + names);
         let one = &self.processes[process];
-        self.bounds.look(process, &one.shared, &one.node, most, self.now);
+        let raw = settings.caches.iter().any(|cache| SPACES[cache.space].is_empty());
+        self.bounds.look(process, &one.shared, &one.node, (most, raw), self.now);
     }
 
     pub(super) fn measure_at_rest(&mut self, process: usize) {
@@ -248,7 +249,9 @@ impl World {
         let one = &self.processes[process];
         if idle && !one.dead {
             let undone = !self.mishaps.iter().any(refused);
-            self.bounds.look_at_rest(process, &one.shared, &one.node, undone, self.now);
+            let mut mine = self.environments.iter().enumerate().filter(|(at, _)| Self::process_of(*at) == process);
+            let ended = mine.any(|(_, environment)| environment.ended);
+            self.bounds.look_at_rest(process, &one.shared, &one.node, [undone, ended], self.now);
         }
     }
 }

@@ -186,9 +186,14 @@ impl Journal {
         self.change(|covers| covers.refuse(id, trouble))
     }
 
-    /// The connection is lost.
+    /// The connection is lost. What was swept for callers joins what waits: beyond the bound, as one of a namespace.
     pub fn lose(&self) {
-        self.change(Covers::lose);
+        self.change(|covers| {
+            covers.lose();
+            if covers.waiting() > MAX_PATTERNS || covers.waiting_bytes() > MAX_PATTERN_BYTES {
+                covers.widen_all();
+            }
+        });
     }
 
     fn change<T>(&self, change: impl FnOnce(&mut Covers) -> T) -> T {
