@@ -215,7 +215,6 @@ pub enum Mishap {
     /// A process died, and its journal with it. Who takes its place has a number of its own.
     Death { process: usize, at: Nanos },
     /// The event `error` of a full journal: keys without a namespace are lost from here on, until Redis is back.
-    #[cfg_attr(not(test), expect(dead_code, reason = "it takes 100,000 keys"))]
     Overflow { process: usize, at: Nanos },
     /// A connected server refused writes; `deletes`: it refused to remove keys, too.
     Refusal { from: Nanos, until: Nanos, deletes: bool },
@@ -242,4 +241,16 @@ pub struct History {
     /// Keys of others that are gone.
     pub lost: Vec<String>,
     pub mishaps: Vec<Mishap>,
+    /// What processes held beyond its bound.
+    pub excesses: Vec<Excess>,
+}
+
+/// Something of which a process held more than it may, when it did so first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Excess {
+    pub process: usize,
+    pub at: Nanos,
+    pub what: &'static str,
+    pub held: usize,
+    pub bound: usize,
 }

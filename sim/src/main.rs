@@ -5,10 +5,11 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
+use crate::planner::themes::THEMES;
 use crate::search::{Search, Tally, attempt, search};
-use crate::themes::THEMES;
 
 mod agenda;
+mod bound;
 mod history;
 mod planner;
 mod rules;
@@ -19,7 +20,6 @@ mod search;
 mod server;
 mod shrink;
 mod story;
-mod themes;
 mod words;
 mod world;
 
@@ -32,7 +32,7 @@ const USAGE: &str = "npm run check:simulation -- [options]
   --seed S           (1)
   --first I          begins with this one (0)
   --schedule I       this one alone, with its story
-  --theme NAME       those of one kind alone (sim/src/themes.rs)
+  --theme NAME       those of one kind alone (sim/src/planner/themes.rs)
   --keep-going       does not stop at the first that is violated
   --mutant FENCE     a build without this fence, or `all` of them in turn, which must be caught within 100,000 schedules";
 

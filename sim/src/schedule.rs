@@ -1,6 +1,6 @@
 //! What a schedule is: who calls what when, what goes wrong meanwhile, and how the caches are set up.
 
-use crate::history::{Place, Plan, Verb};
+use crate::history::{Key, Place, Plan, Space, Verb};
 
 /// The environments of a schedule: two in the first process, an event loop and a worker thread, and one in the second.
 pub const PLACES: [Place; 3] = [
@@ -34,15 +34,36 @@ pub struct Step {
     pub calls: Vec<Verb>,
 }
 
-#[derive(Clone, Debug)]
-pub struct Settings {
+/// The cache of one environment. Those of one process share an engine, and so a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CachePlan {
+    pub space: Space,
+    /// Its codec is `raw`: it shares a namespace with caches of another codec, and no keys.
+    pub raw: bool,
     pub timeout_ms: u64,
     pub near: bool,
     /// Whether what the near cache held is served while Redis is away.
     pub stale: bool,
+}
+
+/// The namespaces, by their numbers. One is the beginning of the other. The last one is none: raw keys.
+pub const SPACES: [&str; 3] = ["app", "apple", ""];
+
+/// Calls that one environment has under way at most, and with how many a batch goes at once: src/js/bridge.
+pub const WINDOW: usize = 16_384;
+pub const PART: usize = 256;
+
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// By environment.
+    pub caches: [CachePlan; PLACES.len()],
+    /// By key: whether it belongs to caches with the codec `raw`; not, beyond the list.
+    pub raw_keys: Vec<bool>,
     /// Calls that one environment may have under way.
     pub window: usize,
-    /// The server knows no HELLO: the protocol is RESP2, and nothing is pushed.
+    /// Calls of one turn with which a batch is handed over before the turn is over.
+    pub part: usize,
+    /// The user may not say HELLO: the protocol is RESP2, and nothing is pushed.
     pub resp2: bool,
     /// The user may touch the keys of the namespace alone.
     pub walled: bool,
@@ -50,6 +71,15 @@ pub struct Settings {
     pub tracked: Option<usize>,
     /// `nearCache.maxAge`, in milliseconds.
     pub max_age: Option<u64>,
+}
+
+impl Schedule {
+    /// Whether a key belongs to the cache of this environment.
+    pub fn owns(&self, environment: usize, key: Key) -> bool {
+        let cache = &self.settings.caches[environment];
+        let raw = self.settings.raw_keys.get(key).copied().unwrap_or(false);
+        cache.space == self.plan.space_of(key) && cache.raw == raw
+    }
 }
 
 /// What goes wrong, when, and for how long; times in milliseconds.

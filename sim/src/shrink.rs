@@ -4,13 +4,16 @@
 use crate::schedule::Schedule;
 use crate::search::attempt;
 
+/// From this many calls of a turn on, half of them are left out at once.
+const MANY: usize = 32;
+
 /// The smallest schedule that was found to violate the same guarantee, and how many were tried.
 pub fn shrink(schedule: &Schedule, guarantee: &str) -> (Schedule, usize) {
     let mut shrunk = schedule.clone();
     let mut tries = 0;
     loop {
         let before = size(&shrunk);
-        for part in [faults, clients, steps, calls, pauses] {
+        for part in [faults, clients, steps, halves, calls, pauses] {
             let mut at = 0;
             while let Some(smaller) = part(&shrunk, at) {
                 tries += 1;
@@ -58,6 +61,18 @@ fn steps(schedule: &Schedule, mut at: usize) -> Option<Schedule> {
         at -= removable;
     }
     None
+}
+
+/// Without half of the calls of a turn that makes many.
+fn halves(schedule: &Schedule, at: usize) -> Option<Schedule> {
+    let mut smaller = schedule.clone();
+    let steps = smaller.clients.iter_mut().flat_map(|client| &mut client.steps);
+    let step = steps.filter(|step| step.calls.len() > MANY).nth(at / 2)?;
+    let second = step.calls.split_off(step.calls.len() / 2);
+    if at.is_multiple_of(2) {
+        step.calls = second;
+    }
+    Some(smaller)
 }
 
 fn calls(schedule: &Schedule, mut at: usize) -> Option<Schedule> {

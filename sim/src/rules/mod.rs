@@ -26,7 +26,7 @@ use crate::history::History;
 use facts::{Facts, NEVER};
 use tell::Found;
 
-const RULES: [fn(&Facts, &mut Found); 15] = [
+const RULES: [fn(&Facts, &mut Found); 16] = [
     rest::settles,
     reads::written,
     reads::own_writes,
@@ -42,6 +42,7 @@ const RULES: [fn(&Facts, &mut Found); 15] = [
     rest::settled,
     counters::counters,
     rest::others,
+    rest::bound,
 ];
 
 /// The violations of a history, the earliest first.

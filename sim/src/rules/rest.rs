@@ -1,8 +1,9 @@
-//! What holds in the end: all agree, every call has settled, and the keys of others are there (G2 to G4, G6, G8).
+//! What holds in the end: all agree, every call has settled, and the keys of others are there (G2 to G4, G6,
+//! G8), and no process has held too much (G9).
 
 use super::facts::{Effect, Facts, NEVER};
-use super::tell::{Found, key, name, place, show};
-use crate::history::{Client, Mishap, Outcome, Place, Verb};
+use super::tell::{Found, key, name, place, show, who};
+use crate::history::{Client, MILLI, Mishap, Outcome, Place, Verb};
 
 /// In the end every process agrees with Redis, and Redis has nothing that anybody ended: in an outage, too (G3).
 pub fn settled(facts: &Facts, found: &mut Found) {
@@ -104,5 +105,16 @@ pub fn others(facts: &Facts, found: &mut Found) {
     let flushed = history.records.iter().any(|record| matches!(record.verb, Verb::Flush));
     if !history.lost.is_empty() && !flushed && !facts.emptied(NEVER) {
         found.tell("G8", [], || format!("keys of others are gone: {}", history.lost.join(", ")));
+    }
+}
+
+/// G9: what a process holds stays within its bounds, and nothing of a call is left at rest.
+pub fn bound(facts: &Facts, found: &mut Found) {
+    for excess in &facts.history.excesses {
+        let ms = excess.at as f64 / MILLI as f64;
+        found.tell("bound", [], || {
+            let (process, what) = (who(Place::Environment { process: excess.process, thread: 0 }), excess.what);
+            format!("{process} held {} {what} at {ms:.3} ms, of {} at most", excess.held, excess.bound)
+        });
     }
 }

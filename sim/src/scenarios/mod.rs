@@ -1,13 +1,14 @@
 //! Faults of docs/faults.md as schedules made by hand: what the random ones also meet, here with what must be seen in
 //! each case. Each runs with many seeds, so that every fault falls between other events.
 
+mod caches;
 mod network;
 mod server;
 mod stopped;
 
-use crate::history::{Event, History, Key, MILLI, Nanos, Place, Plan, Record, Verb};
+use crate::history::{Event, History, Key, MILLI, Nanos, Place, Plan, Record, Space, Verb};
 use crate::rules;
-use crate::schedule::{ClientPlan, Fault, Kind, PLACES, Schedule, Settings, Step};
+use crate::schedule::{CachePlan, ClientPlan, Fault, Kind, PART, PLACES, Schedule, Settings, Step, WINDOW};
 use crate::story::{self, Trace};
 use crate::world;
 
@@ -19,12 +20,18 @@ const SLACK: Nanos = MILLI;
 const K0: Key = 0;
 const K1: Key = 1;
 const N0: Key = 2;
+/// The first of the further keys of a scene.
+const MORE: Key = 3;
 
 /// A schedule made by hand.
 #[derive(Clone)]
 struct Scene {
     clients: Vec<ClientPlan>,
     faults: Vec<Fault>,
+    /// The namespace of the caches of both threads of the first process, and whether their codec is `raw`.
+    caches: [(Space, bool); 2],
+    /// Keys beyond those of all scenes: their names, their namespaces, and whether they are those of codec `raw`.
+    keys: Vec<(String, Space, bool)>,
 }
 
 /// What a scene did.
@@ -34,13 +41,25 @@ struct Played {
 }
 
 fn scene() -> Scene {
-    Scene { clients: Vec::new(), faults: Vec::new() }
+    Scene { clients: Vec::new(), faults: Vec::new(), caches: [(0, false); 2], keys: Vec::new() }
 }
 
 impl Scene {
     /// `lasts` and `at` in milliseconds from the beginning.
     fn fault(mut self, kind: Kind, at: u64, lasts: u64) -> Self {
         self.faults.push(Fault { kind, process: 0, at, lasts, ms: 80 });
+        self
+    }
+
+    /// The threads of the first process have these caches, each a namespace and whether its codec is `raw`.
+    fn caches(mut self, caches: [(Space, bool); 2]) -> Self {
+        self.caches = caches;
+        self
+    }
+
+    /// There is a further key: the first one is `MORE`.
+    fn key(mut self, name: &str, space: Space, raw: bool) -> Self {
+        self.keys.push((name.to_owned(), space, raw));
         self
     }
 
@@ -64,19 +83,29 @@ impl Scene {
 
     fn play_often(self, seeds: u64, look: impl Fn(&Played)) {
         for seed in 0..seeds {
-            let names = ["k0", "k1", "n0"].map(str::to_owned).to_vec();
-            let plan = Plan { names, keys: vec![K0, K1], counters: vec![N0], head: 1 << 44, ..Plan::default() };
+            let Self { clients, faults, caches, keys } = self.clone();
+            let mut names = ["k0", "k1", "n0"].map(str::to_owned).to_vec();
+            names.extend(keys.iter().map(|(name, ..)| name.clone()));
+            let plan = Plan {
+                keys: [K0, K1].into_iter().chain(MORE..names.len()).collect(),
+                counters: vec![N0],
+                head: 1 << 44,
+                spaces: [0; MORE].into_iter().chain(keys.iter().map(|(_, space, _)| *space)).collect(),
+                homes: vec![(A, caches[0].0), (A_THREAD, caches[1].0)],
+                names,
+                ..Plan::default()
+            };
+            let cache = CachePlan { space: 0, raw: false, timeout_ms: TIMEOUT, near: true, stale: true };
             let settings = Settings {
-                timeout_ms: TIMEOUT,
-                near: true,
-                stale: true,
-                window: 16_384,
+                caches: [caches[0], caches[1], (0, false)].map(|(space, raw)| CachePlan { space, raw, ..cache }),
+                raw_keys: [false; MORE].into_iter().chain(keys.iter().map(|(.., raw)| *raw)).collect(),
+                window: WINDOW,
+                part: PART,
                 resp2: false,
                 walled: false,
                 tracked: None,
                 max_age: None,
             };
-            let Self { clients, faults } = self.clone();
             let schedule = Schedule { seed, index: 0, theme: "scenario", plan, clients, faults, settings };
             let (history, trace) = world::run(&schedule, true);
             let found = rules::check(&history);

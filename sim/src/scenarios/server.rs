@@ -91,6 +91,20 @@ fn fault_23_a_server_that_takes_no_writes_goes_on_to_be_read() {
 }
 
 #[test]
+fn a_tag_that_was_asked_for_behind_its_refused_invalidation_counts_as_ended() {
+    // In one turn: the read needs the tag's token, and is answered behind both.
+    let tagged = Verb::Set { key: K0, value: 10, ttl: Some(20_000), tag: Some(0) };
+    let both = vec![get(K0), Verb::Invalidate { tag: 0 }];
+    let refused = scene().fault(Kind::Misconf, 10, 100).client(B, [(1, tagged)]).burst(A, 30, both);
+    // The worker thread has not read it before.
+    let calls = refused.client(A, [(40, get(K0)), (1, get(K0))]).client(A_THREAD, [(60, get(K1))]);
+    calls.play_often(3, |played| {
+        let reads = played.calls().filter(|call| call.verb == get(K0)).map(|call| &call.outcome);
+        assert!(reads.skip(1).all(|outcome| *outcome == Outcome::Value(None)));
+    });
+}
+
+#[test]
 fn fault_24_a_server_without_memory_refuses_writes_and_goes_on_to_be_read_and_to_delete() {
     let refused = [(30, set(K0, 20)), (1, get(K0)), (1, Verb::Increment { key: super::N0, amount: 1 }), (1, del(K1))];
     let calls = [(1, set(K0, 10)), (1, set(K1, 15))].into_iter().chain(refused).chain([(1, get(K1)), (1, get(K0))]);

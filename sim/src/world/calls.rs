@@ -1,5 +1,7 @@
 //! The calls of the clients: made in turns of their environments, recorded, and settled when their replies come.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use holdfast::engine::base::clock::Ttl;
 use holdfast::engine::call::batch::{Extras, NONE, Op, Task};
 use holdfast::engine::call::reply::Reply;
@@ -145,6 +147,7 @@ impl World {
             }
             Verb::GetMany { keys } => {
                 self.records[record].outcome = Outcome::Values(vec![None; keys.len()]);
+                self.environments[environment].group(keys.len());
                 for (at, key) in keys.iter().enumerate() {
                     let name = self.name(*key);
                     let waits = self.wait(Wait::Part(record, at));
@@ -162,6 +165,9 @@ impl World {
             }
             Verb::Del { keys } => {
                 self.records[record].outcome = Outcome::Values(vec![None; keys.len()]);
+                if keys.len() > 1 {
+                    self.environments[environment].group(keys.len());
+                }
                 for (at, key) in keys.into_iter().enumerate() {
                     let name = self.name(key);
                     let waits = self.wait(Wait::Part(record, at));
@@ -184,6 +190,7 @@ impl World {
                 let waits = self.wait(Wait::Call(record));
                 let name = format!("{TAG}t{tag}");
                 let environment = &mut self.environments[environment];
+                environment.group(1);
                 environment.push(&name, "", None, waits, |key, _, _| Op::Del { key });
                 environment.flush_ahead(ms);
             }
@@ -318,6 +325,9 @@ pub fn tagged(tag: Tag) -> Extras {
 
 /// What a text is as a value of the schedule.
 pub fn value(text: &str) -> Outcome {
+    // A codec of bytes sends base64.
+    let bytes = text.strip_prefix('"').and_then(|text| STANDARD.decode(text.strip_suffix('"')?).ok());
+    let text = bytes.as_deref().and_then(|bytes| std::str::from_utf8(bytes).ok()).unwrap_or(text);
     match text.parse() {
         Ok(value) => Outcome::Value(Some(value)),
         Err(_) => Outcome::Error(format!("a value that nobody wrote: {text}")),

@@ -7,7 +7,12 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::schedule::{CachePlan, Settings};
 use crate::world::mailbox::Mailbox;
+use crate::world::process::Native;
 use holdfast::engine::base::clock::Ttl;
 use holdfast::engine::base::text::Span;
 use holdfast::engine::call::batch::{Batch, Extras, Op, Task};
@@ -40,8 +45,9 @@ struct Hot {
 
 pub struct Environment {
     pub mail: Arc<Mailbox>,
-    front: Arc<Front>,
+    front: Arc<dyn Native>,
     near: bool,
+    raw: bool,
     clock: usize,
     open: Open,
     sealed: VecDeque<Open>,
@@ -49,6 +55,10 @@ pub struct Environment {
     sent: BTreeMap<u32, Vec<Waits>>,
     under_way: usize,
     window: usize,
+    part: usize,
+    /// Calls of a group that are still to come.
+    grouped: usize,
+    now: u64,
     last_id: u32,
     hot: BTreeMap<String, Hot>,
     credit: u32,
@@ -60,22 +70,37 @@ pub struct Environment {
 }
 
 impl Environment {
-    pub fn new(front: &Arc<Front>, near: bool, window: usize) -> Self {
+    pub fn new(front: &Arc<Front>, cache: &CachePlan, settings: &Settings) -> Self {
         let mail = Arc::new(Mailbox::new());
         let server = front.shared().server("").clone();
         server.near.share(mail.versions.clone());
         let sink: Arc<dyn Sink> = mail.clone();
         front.shared().status.subscribe(Arc::downgrade(&sink));
+        Self::over(front.clone(), mail, server.near.clock(), cache, settings)
+    }
+
+    /// `clock`: where among the counters stands until when Redis vouches.
+    pub(super) fn over(
+        front: Arc<dyn Native>,
+        mail: Arc<Mailbox>,
+        clock: usize,
+        cache: &CachePlan,
+        settings: &Settings,
+    ) -> Self {
         Self {
             mail,
-            front: front.clone(),
-            near,
-            clock: server.near.clock(),
+            front,
+            near: cache.near,
+            raw: cache.raw,
+            clock,
             open: Open::default(),
             sealed: VecDeque::new(),
             sent: BTreeMap::new(),
             under_way: 0,
-            window,
+            window: settings.window,
+            part: settings.part,
+            grouped: 0,
+            now: 0,
             last_id: 0,
             hot: BTreeMap::new(),
             credit: 0,
@@ -89,10 +114,7 @@ impl Environment {
     pub fn end(&mut self) {
         self.ended = true;
         self.mail.closed.store(true, Ordering::SeqCst);
-        for server in self.front.shared().fleet.servers() {
-            server.near.unshare(&self.mail.versions);
-        }
-        self.front.shared().flights.forget(self.mail.client).send();
+        self.front.end(&self.mail);
     }
 
     /// An id for a late answer, or a batch. 0 means an event.
@@ -101,8 +123,13 @@ impl Environment {
         self.last_id
     }
 
+    /// Whether no call of its own is here or under way.
+    pub fn is_idle(&self) -> bool {
+        !self.waits() && self.sent.is_empty()
+    }
+
     /// Whether a call is here that is not handed over yet.
-    fn waits(&self) -> bool {
+    pub fn waits(&self) -> bool {
         !self.open.waits.is_empty() || !self.sealed.is_empty()
     }
 
@@ -137,7 +164,7 @@ impl Environment {
                 return None;
             }
         }
-        let Some(found) = self.front.peek(key, Some(&*self.mail.versions)) else {
+        let Some(found) = self.front.peek(key, &*self.mail.versions) else {
             self.credit = self.credit.saturating_sub(1);
             return None;
         };
@@ -168,7 +195,12 @@ impl Environment {
     ) {
         let batch = &mut self.open.batch;
         let key_at = place(batch, key);
-        let value_at = place(batch, value);
+        // A codec of bytes sends base64.
+        let value_at = if self.raw && !value.is_empty() {
+            place(batch, &format!("\"{}\"", STANDARD.encode(value)))
+        } else {
+            place(batch, value)
+        };
         let more = extras.map(|extras| {
             batch.extras.push(extras);
             batch.extras.len() as u32 - 1
@@ -180,6 +212,19 @@ impl Environment {
         }
         batch.ops.push(op);
         self.open.waits.push(waits);
+        if self.grouped > 0 {
+            self.grouped -= 1;
+        } else if self.open.waits.len() >= self.part {
+            self.flush(self.now);
+        }
+    }
+
+    /// A group of so many calls follows, which stays together in one batch.
+    pub fn group(&mut self, count: usize) {
+        self.grouped = count;
+        if self.open.waits.len() + count > self.part {
+            self.seal();
+        }
     }
 
     /// A read of this turn. `early`: what the near cache holds may be answered before the rest of the batch.
@@ -275,6 +320,7 @@ impl Environment {
 
     /// The engine's replies that have come; late answers go to `late`, by their ids.
     pub fn wake(&mut self, now: u64, late: &mut Vec<(u32, Reply)>) {
+        self.now = now;
         let came = self.mail.take_replies();
         for (id, replies) in came {
             let Some(waits) = self.sent.remove(&id) else {

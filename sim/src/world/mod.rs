@@ -9,6 +9,7 @@ use holdfast::engine::base::clock::{self, Clock, Told as ToldTime};
 use holdfast::engine::base::random::Random;
 
 use crate::agenda::Agenda;
+use crate::bound::Bounds;
 use crate::history::{Event as Told, History, MICRO, MILLI, Mishap, Nanos, Place, Record};
 use crate::schedule::{PLACES, Schedule};
 use crate::server::{Server, Snapshot};
@@ -28,6 +29,8 @@ mod mailbox;
 mod network;
 mod process;
 mod rest;
+#[cfg(test)]
+mod tests;
 mod traffic;
 
 /// How long a thread takes to wake up, or one turn of an event loop to follow another.
@@ -110,6 +113,7 @@ pub struct World {
     told_events: Vec<Told>,
     ended: Vec<Place>,
     mishaps: Vec<Mishap>,
+    bounds: Bounds,
     down_since: Nanos,
     /// By fault: what the server is to come back with.
     snapshots: Vec<Snapshot>,
@@ -139,13 +143,18 @@ impl World {
         let base = clock::origin() + Duration::from_millis(1_000);
         let told = Arc::new(ToldTime::new(base));
         let settings = &schedule.settings;
-        let process = |_| Process::new(settings, Clock::Told(told.clone()), Random::seeded(random.bits()), base);
-        let processes: Vec<Process> = (0..PROCESSES).map(process).collect();
+        // The environments of a process stand together; its first one opens the engine.
+        let process = |first: usize| {
+            let (clock, random) = (Clock::Told(told.clone()), Random::seeded(random.bits()));
+            Process::new(&settings.caches[first], settings, clock, random, base)
+        };
+        let processes: Vec<Process> = [0, 2].map(process).into_iter().collect();
         let environments: Vec<Environment> = PLACES
             .iter()
-            .map(|place| {
+            .zip(&settings.caches)
+            .map(|(place, cache)| {
                 let Place::Environment { process, .. } = *place else { unreachable!("places are environments") };
-                Environment::new(&processes[process].front, settings.near, settings.window)
+                Environment::new(&processes[process].open(cache, settings), cache, settings)
             })
             .collect();
         let clients = schedule.clients.iter().map(|plan| ClientRun::new(plan.place)).collect();
@@ -172,6 +181,7 @@ impl World {
             told_events: Vec::new(),
             ended: Vec::new(),
             mishaps: Vec::new(),
+            bounds: Bounds::default(),
             down_since: 0,
             began: vec![0; schedule.faults.len()],
             snapshots: vec![Snapshot::default(); schedule.faults.len()],

@@ -12,6 +12,9 @@ use holdfast::engine::cache::job::{Job, Link};
 use holdfast::engine::cache::options::{DEFAULT_MAX_AGE, Given, Options};
 use holdfast::engine::cache::shared::Shared;
 use holdfast::engine::cache::status::Mode as EngineMode;
+use holdfast::engine::call::batch::{Batch, Task};
+use holdfast::engine::call::reply::{Hot, Reply, Submitted};
+use holdfast::engine::call::sink::{ReplyTo, Versions};
 use holdfast::engine::front::{Front, Reach};
 use holdfast::engine::net::wire;
 use holdfast::engine::node::handshake::Peer;
@@ -20,8 +23,10 @@ use holdfast::engine::node::state::Wish;
 use holdfast::engine::task::executor::Tasks;
 use holdfast::engine::tier::memory::Memory;
 
-use crate::history::{Mode, Nanos, State};
-use crate::schedule::Settings;
+use crate::history::{Mishap, Mode, Nanos, State};
+use crate::schedule::{CachePlan, PLACES, SPACES, Settings};
+use crate::world::World;
+use crate::world::mailbox::Mailbox;
 
 /// Jobs that are handed over before replies are looked for again, as on the engine's thread.
 pub const MAX_JOBS: usize = 64;
@@ -29,8 +34,8 @@ pub const MAX_JOBS: usize = 64;
 /// The engine of a process, and what its driver holds.
 pub struct Process {
     pub shared: Arc<Shared>,
-    pub front: Arc<Front>,
     pub node: Node,
+    way: Arc<Way>,
     jobs: UnboundedReceiver<Job>,
     woken: Arc<Woken>,
     waker: Waker,
@@ -81,18 +86,9 @@ pub enum Deed {
 }
 
 impl Process {
-    pub fn new(settings: &Settings, clock: Clock, random: Random, now: Instant) -> Self {
-        let given = Given {
-            url: Some("redis://server".to_owned()),
-            namespace: "app".to_owned(),
-            max_memory: Some("1mb".to_owned()),
-            timeout_ms: Some(settings.timeout_ms as f64),
-            near: settings.near,
-            near_max_age: settings.max_age.map(|ms| ms as f64 / 1_000.0),
-            outage_stale: if settings.stale { None } else { Some(0.0) },
-            ..Given::default()
-        };
-        let options = Options::check(given).unwrap_or_else(|error| unreachable!("{error:?}"));
+    /// `first`: the cache that opens the engine.
+    pub fn new(first: &CachePlan, settings: &Settings, clock: Clock, random: Random, now: Instant) -> Self {
+        let options = options(first, settings);
         let tasks = Tasks::new(now);
         tasks.spawner().drive();
         let shared = Shared::new(&options, tasks.spawner().clone(), clock, random);
@@ -104,20 +100,12 @@ impl Process {
         let (sender, jobs) = unbounded();
         let way = Arc::new(Way::default());
         let _ = way.0.set(Link::new(server.clone(), sender));
-        let front = Arc::new(Front::new(&shared, way, &options));
-        shared.allow(&options);
-        // Another cache of the process is more patient with what the near cache holds, and keeps it there.
-        let mut patient = options.clone();
-        if let Some(near) = &mut patient.near {
-            near.max_age = near.max_age.max(DEFAULT_MAX_AGE);
-        }
-        shared.allow(&patient);
         let node = Node::new(shared.clone(), server, tasks, now);
         let woken = Arc::new(Woken::default());
         Self {
             shared,
-            front,
             node,
+            way,
             jobs,
             waker: Waker::from(woken.clone()),
             woken,
@@ -130,6 +118,19 @@ impl Process {
             dead: false,
             cut_off: false,
         }
+    }
+
+    /// Opens a cache.
+    pub fn open(&self, cache: &CachePlan, settings: &Settings) -> Arc<Front> {
+        let options = options(cache, settings);
+        self.shared.allow(&options);
+        // Another cache of the process is more patient with what the near cache holds, and keeps it there.
+        let mut patient = options.clone();
+        if let Some(near) = &mut patient.near {
+            near.max_age = near.max_age.max(DEFAULT_MAX_AGE);
+        }
+        self.shared.allow(&patient);
+        Arc::new(Front::new(&self.shared, self.way.clone(), &options))
     }
 
     /// What it says of itself.
@@ -195,4 +196,77 @@ impl Process {
         }
         went_on
     }
+}
+
+/// What of the engine an environment calls: src/binding.
+pub trait Native {
+    fn submit(&self, batch: Batch, to: &ReplyTo) -> Submitted;
+    fn run(&self, task: Task, to: &ReplyTo) -> Option<Reply>;
+    fn peek(&self, key: &str, versions: &dyn Versions) -> Option<Hot>;
+    /// The environment ends.
+    fn end(&self, mail: &Mailbox);
+}
+
+impl Native for Front {
+    fn submit(&self, batch: Batch, to: &ReplyTo) -> Submitted {
+        Front::submit(self, batch, to)
+    }
+
+    fn run(&self, task: Task, to: &ReplyTo) -> Option<Reply> {
+        Front::run(self, task, to)
+    }
+
+    fn peek(&self, key: &str, versions: &dyn Versions) -> Option<Hot> {
+        Front::peek(self, key, Some(versions))
+    }
+
+    fn end(&self, mail: &Mailbox) {
+        for server in self.shared().fleet.servers() {
+            server.near.unshare(&mail.versions);
+        }
+        self.shared().flights.forget(mail.client).send();
+    }
+}
+
+impl World {
+    /// What a process holds, against its bounds.
+    pub(super) fn measure(&mut self, process: usize) {
+        let settings = &self.schedule.settings;
+        let names = self.schedule.plan.names.len();
+        // One batch may be under way whatever the window says.
+        let most = PLACES.len() * (settings.window + settings.part + names);
+        let one = &self.processes[process];
+        let raw = settings.caches.iter().any(|cache| SPACES[cache.space].is_empty());
+        self.bounds.look(process, &one.shared, &one.node, (most, raw), self.now);
+    }
+
+    pub(super) fn measure_at_rest(&mut self, process: usize) {
+        let idle = (0..PLACES.len()).all(|at| {
+            let environment = &self.environments[at];
+            Self::process_of(at) != process || environment.ended || environment.is_idle() && self.flights[at].is_empty()
+        });
+        let refused = |mishap: &Mishap| matches!(mishap, Mishap::Refusal { deletes: true, .. });
+        let one = &self.processes[process];
+        if idle && !one.dead {
+            let undone = !self.mishaps.iter().any(refused);
+            let mut mine = self.environments.iter().enumerate().filter(|(at, _)| Self::process_of(*at) == process);
+            let ended = mine.any(|(_, environment)| environment.ended);
+            self.bounds.look_at_rest(process, &one.shared, &one.node, [undone, ended], self.now);
+        }
+    }
+}
+
+fn options(cache: &CachePlan, settings: &Settings) -> Options {
+    let given = Given {
+        url: Some("redis://server".to_owned()),
+        namespace: SPACES[cache.space].to_owned(),
+        max_memory: Some("1mb".to_owned()),
+        timeout_ms: Some(cache.timeout_ms as f64),
+        near: cache.near,
+        near_max_age: settings.max_age.map(|ms| ms as f64 / 1_000.0),
+        codec: cache.raw.then(|| "raw".to_owned()),
+        outage_stale: if cache.stale { None } else { Some(0.0) },
+        ..Given::default()
+    };
+    Options::check(given).unwrap_or_else(|error| unreachable!("{error:?}"))
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::history::{Client, Event as Told, History, Key, MILLI, Mishap, Mode, Nanos, Outcome, Place, Verb};
-use crate::schedule::PLACES;
+use crate::schedule::{PLACES, SPACES};
 use crate::server::{Acl, Reply};
 use crate::world::{Event, World};
 
@@ -66,7 +66,9 @@ impl World {
         }
         self.server.faults.no_hello = settings.resp2;
         if settings.walled {
-            self.server.faults.acl = Some(Acl { prefixes: vec![b"app:".to_vec()], ..Acl::default() });
+            let spaces = settings.caches.iter().map(|cache| SPACES[cache.space]);
+            let prefixes = spaces.map(|space| format!("{space}:").into()).collect();
+            self.server.faults.acl = Some(Acl { prefixes, ..Acl::default() });
         }
         let ms = self.server_ms();
         for key in NEIGHBOURS {
@@ -82,7 +84,9 @@ impl World {
 
     /// As a key is stored.
     pub(super) fn stored(&self, key: Key) -> String {
-        format!("app:{}", self.schedule.plan.names[key])
+        let name = &self.schedule.plan.names[key];
+        let space = SPACES[self.schedule.plan.space_of(key)];
+        if space.is_empty() { name.clone() } else { format!("{space}:{name}") }
     }
 
     /// What listeners were told; and the schedule begins once everybody is connected.
@@ -90,9 +94,13 @@ impl World {
         for environment in 0..self.environments.len() {
             let told = self.environments[environment].mail.take_events();
             for event in told {
+                let process = Self::process_of(environment);
+                if event.contains("journal of this outage is full") {
+                    let at = self.told.nanos();
+                    self.mishaps.push(Mishap::Overflow { process, at });
+                }
                 let fallback = event.contains("\"fallback\"");
                 if fallback || event.contains("\"recovered\"") {
-                    let process = Self::process_of(environment);
                     self.told_events.push(Told { process, fallback, at: self.now });
                 }
             }
@@ -128,7 +136,7 @@ impl World {
 
     /// A round of reads, or a part of the look.
     pub(super) fn chase(&mut self, environment: usize) {
-        let names = self.names();
+        let names: Vec<_> = self.names().into_iter().filter(|key| self.schedule.owns(environment, *key)).collect();
         let (client, verbs): (Client, Vec<Verb>) = match self.rest.look[environment] {
             0 => (Client::Chase, names.into_iter().map(|key| Verb::Get { key }).collect()),
             1 => {
@@ -240,6 +248,7 @@ impl World {
         });
         if steady {
             self.rest.over = true;
+            (0..self.processes.len()).for_each(|process| self.measure_at_rest(process));
             return;
         }
         if self.rest.looks > LOOKS {
@@ -329,6 +338,7 @@ impl World {
             ended: self.ended,
             lost,
             mishaps: self.mishaps,
+            excesses: self.bounds.told(),
         }
     }
 }

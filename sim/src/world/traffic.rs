@@ -49,6 +49,7 @@ impl World {
         }
         // What it did may have told listeners.
         self.listen();
+        self.measure(process);
     }
 
     fn read(&mut self, process: usize, now: Instant) -> bool {

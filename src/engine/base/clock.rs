@@ -46,8 +46,12 @@ impl Told {
         self.nanos.store(nanos, Ordering::Relaxed);
     }
 
+    pub fn nanos(&self) -> u64 {
+        self.nanos.load(Ordering::Relaxed)
+    }
+
     fn now(&self) -> Instant {
-        self.from + Duration::from_nanos(self.nanos.load(Ordering::Relaxed))
+        self.from + Duration::from_nanos(self.nanos())
     }
 }
 

@@ -16,7 +16,7 @@ use crate::engine::once::flight::Flights;
 use crate::engine::once::lease::Misses;
 use crate::engine::once::waiting::Waiting;
 use crate::engine::task::executor::Spawner;
-use crate::engine::tier::budget::Budget;
+use crate::engine::tier::budget::{Bounded, Budget};
 use crate::engine::tier::memory::{Memory, Usage};
 
 /// What the callers' threads and the engine's thread share.
@@ -95,6 +95,12 @@ impl Shared {
             usage.expired += near.expired;
         }
         Usage { bytes: usage.bytes + self.budget.hot(), max_bytes: self.budget.max(), ..usage }
+    }
+
+    /// The bytes that the in-process tiers hold, as `usage` has them.
+    pub fn bytes(&self) -> u64 {
+        let near: u64 = self.fleet.servers().map(|server| server.near.store().weight()).sum();
+        self.memory.weight() + near + self.budget.hot()
     }
 
     /// The server that a stored key belongs to.

@@ -28,7 +28,7 @@ const CHUNK: usize = 1_000;
 const MAX_KEYS_BEHIND_GATE: usize = 500;
 /// How often keys are unlinked: twice what a full journal needs. Callers who write faster than that are waited for no
 /// longer.
-const MAX_ROUNDS: usize = 2 * MAX_KEYS / CHUNK;
+const MAX_ROUNDS: usize = 2 * MAX_KEYS.div_ceil(CHUNK);
 
 /// Kills the connection that was before, whose commands may still be under way.
 pub async fn kill(shared: &Shared, connection: &Connection, old: i64) {

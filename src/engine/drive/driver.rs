@@ -25,8 +25,8 @@ use crate::engine::cache::shared::Shared;
 use crate::engine::fleet::server::Server;
 use crate::engine::net::{tls, wire};
 use crate::engine::node::handshake::Peer;
-use crate::engine::node::machine::{DIAL_TIMEOUT, Node};
-use crate::engine::node::state::{Wish, unanswered};
+use crate::engine::node::machine::Node;
+use crate::engine::node::state::{DIAL_TIMEOUT, Wish, unanswered};
 use crate::engine::task::executor::Tasks;
 
 /// After so much work at a stretch the thread, which all engines share, is given to others that have something to do.

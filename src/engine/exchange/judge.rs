@@ -1,5 +1,6 @@
 //! The replies of a pipeline, judged: each becomes the reply of its call, and what they leave to be done is gathered.
 
+use std::collections::BTreeSet;
 use std::iter::Peekable;
 use std::vec;
 
@@ -59,13 +60,14 @@ impl Plan {
             uncovered: self.uncovered.into_iter().peekable(),
             room: Room::default(),
             denied: self.denied,
+            held: self.held,
             verdict: Verdict { answers: self.answers, ..Verdict::default() },
         };
         let mut buffer = String::new();
         let mut replies = Vec::with_capacity(self.steps.len());
         for (at, (op, step)) in batch.ops.iter().zip(self.steps).enumerate() {
             let key = op.key().map_or("", |span| cache.prefix.join(batch.str(span), &mut buffer));
-            let held = self.held.contains(key);
+            let held = judge.held.contains(key);
             let call = Call { cache, batch, to, op, key, held, now };
             if let Some((_, id)) = judge.uncovered.next_if(|(step, _)| *step == at) {
                 judge.removed(&call, id);
@@ -130,6 +132,8 @@ struct Judge {
     /// For what its compressed entries expand to.
     room: Room,
     denied: Denied,
+    /// Keys that were not to be trusted when the replies came, until a write of this batch has replaced them.
+    held: BTreeSet<String>,
     verdict: Verdict,
 }
 
@@ -221,6 +225,9 @@ impl Judge {
             Ok(reply) => {
                 if let (Op::Increment { amount, .. }, Reply::Error(_)) = (call.op, &reply) {
                     self.verdict.behind.push(take_back(call.key, *amount, self.denied));
+                }
+                if matches!(call.op, Op::Set { .. } | Op::Del { .. }) {
+                    self.held.remove(call.key);
                 }
                 // An earlier write of this batch was refused, and this one replaced what it would have.
                 if !self.verdict.stale.is_empty() && matches!(call.op, Op::Set { .. }) {

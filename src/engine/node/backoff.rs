@@ -9,6 +9,8 @@ use crate::engine::base::random::Random;
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 /// And each later one up to twice the one before, until this.
 pub const LONGEST_PAUSE: Duration = Duration::from_secs(3);
+/// A connection that lived so long has lasted: the next outage begins with short pauses again.
+const LASTING: Duration = Duration::from_secs(10);
 
 /// How often in a row a dial failed, or a connection did not last.
 #[derive(Default)]
@@ -26,6 +28,13 @@ impl Backoff {
         };
         self.tries = self.tries.saturating_add(1);
         limit.mul_f64(random.part())
+    }
+
+    /// A connection was lost that lived so long.
+    pub fn lived(&mut self, life: Duration) {
+        if life > LASTING {
+            self.tries = 0;
+        }
     }
 }
 

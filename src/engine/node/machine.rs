@@ -21,7 +21,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::task::Context;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use redis::Value;
 
@@ -34,8 +34,7 @@ use crate::engine::conversation::connection::Connection;
 use crate::engine::fleet::server::{Gate, Server};
 use crate::engine::net::denied::Denied;
 use crate::engine::net::reply::out_of_step;
-use crate::engine::net::resp::Inbound;
-use crate::engine::net::resp::Message;
+use crate::engine::net::resp::{Inbound, Message};
 use crate::engine::net::target::Target;
 use crate::engine::net::wire::{self, Wire};
 use crate::engine::node::backoff::{Backoff, LONGEST_PAUSE};
@@ -43,13 +42,8 @@ use crate::engine::node::gate::{self, Old, down, lose};
 use crate::engine::node::handshake::{Peer, Protocol, Refused, invalidated};
 use crate::engine::node::heard::heard;
 use crate::engine::node::pump::Pump;
-use crate::engine::node::state::{State, Wish, unanswered};
+use crate::engine::node::state::{DIAL_TIMEOUT, State, Wish, unanswered};
 use crate::engine::task::executor::Tasks;
-
-/// How long one dial may take in all. Callers do not wait for it: a call has its own, shorter deadline.
-pub const DIAL_TIMEOUT: Duration = Duration::from_secs(3);
-/// A connection that lived so long has lasted: the next outage begins with short pauses again.
-const LASTING: Duration = Duration::from_secs(10);
 
 /// One server, and the calls under way to it.
 pub struct Node {
@@ -96,6 +90,11 @@ impl Node {
     /// What is to be done, in this order.
     pub fn wish(&mut self) -> Option<Wish> {
         self.wishes.pop_front()
+    }
+
+    /// Calls that wait for the first connection.
+    pub fn waiting(&self) -> usize {
+        self.waiting.len()
     }
 
     pub fn is_ended(&self) -> bool {
@@ -295,9 +294,7 @@ impl Node {
         match self.drop_connection() {
             State::Serving(pump) => {
                 lose(&self.shared, &self.server, &trouble, now);
-                if now.saturating_duration_since(pump.since) > LASTING {
-                    self.backoff = Backoff::default();
-                }
+                self.backoff.lived(now.saturating_duration_since(pump.since));
                 // It answers what is under way.
                 drop(pump);
             }

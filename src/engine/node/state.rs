@@ -1,7 +1,7 @@
 //! The states of a node, and what each of them waits for.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures_channel::oneshot;
 
@@ -15,6 +15,9 @@ use crate::engine::node::gate::{self, Old};
 use crate::engine::node::handshake::{Peer, Protocol, Refused, handshake};
 use crate::engine::node::pump::Pump;
 use crate::engine::task::executor::Kept;
+
+/// How long one dial may take in all. Callers do not wait for it: a call has its own, shorter deadline.
+pub const DIAL_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// What the machine wants done. The answer comes as `connected` or `lost`.
 #[derive(Debug, PartialEq, Eq)]

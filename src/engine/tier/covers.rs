@@ -36,7 +36,7 @@
 //!
 //! **The limit.** A key that another process writes while a walk is under way may go as well, as with any SCAN.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use futures_channel::oneshot;
 use redis::Value;
@@ -156,6 +156,15 @@ impl Covers {
         self.add(pattern, Vec::new(), false);
     }
 
+    /// One pattern for each namespace, in place of those behind it that wait. Raw keys have no such pattern.
+    pub fn widen_all(&mut self) {
+        let waits = self.list.values().filter(|cover| cover.waits() && !cover.pattern.prefix.is_empty());
+        let prefixes: BTreeSet<_> = waits.map(|cover| cover.pattern.prefix.clone()).collect();
+        for prefix in prefixes {
+            self.widen(Pattern { prefix, glob: "*".into(), internal: true });
+        }
+    }
+
     /// Patterns that wait, or are swept for nobody.
     pub fn waiting(&self) -> usize {
         self.waiting
@@ -169,6 +178,11 @@ impl Covers {
     /// All that stand: that hide keys.
     pub fn standing(&self) -> usize {
         self.list.len() - self.parked
+    }
+
+    /// Keys that covers leave alone, and the bytes of them.
+    pub fn exceptions(&self) -> [usize; 2] {
+        [self.exceptions, self.bytes]
     }
 
     pub fn hides(&self, key: &str) -> bool {

@@ -29,14 +29,17 @@ use crate::engine::base::mutant;
 use crate::engine::base::pattern::Pattern;
 use crate::engine::task::signal::Signal;
 use crate::engine::tier::cover::{Picked, Swept, Walk};
-use crate::engine::tier::covers::{Covered, Covers};
+use crate::engine::tier::covers::{Covered, Covers, MAX_EXCEPTION_BYTES, MAX_EXCEPTIONS};
 
-/// The most keys, and the most bytes of keys, some 40 MB in all with what a set of them needs.
-pub const MAX_KEYS: usize = 100_000;
+/// The most keys, and the most bytes of keys, some 40 MB in all with what a set of them needs. A simulator fills it.
+pub const MAX_KEYS: usize = if cfg!(feature = "simulation") { 12 } else { 100_000 };
 pub const MAX_BYTES: usize = 16 << 20;
 /// The most patterns (of `delPattern`), and the most bytes of them; beyond that they count as an overflow.
-pub const MAX_PATTERNS: usize = 1_000;
+pub const MAX_PATTERNS: usize = if cfg!(feature = "simulation") { 4 } else { 1_000 };
 pub const MAX_PATTERN_BYTES: usize = 1 << 20;
+
+/// What something is, how much of it there is, and how much there may be.
+pub type Measure = (&'static str, usize, usize);
 
 #[derive(Default)]
 struct Inner {
@@ -183,9 +186,14 @@ impl Journal {
         self.change(|covers| covers.refuse(id, trouble))
     }
 
-    /// The connection is lost.
+    /// The connection is lost. What was swept for callers joins what waits: beyond the bound, as one of a namespace.
     pub fn lose(&self) {
-        self.change(Covers::lose);
+        self.change(|covers| {
+            covers.lose();
+            if covers.waiting() > MAX_PATTERNS || covers.waiting_bytes() > MAX_PATTERN_BYTES {
+                covers.widen_all();
+            }
+        });
     }
 
     fn change<T>(&self, change: impl FnOnce(&mut Covers) -> T) -> T {
@@ -255,6 +263,20 @@ impl Journal {
 
     pub fn keys(&self) -> usize {
         self.inner.lock().keys.len()
+    }
+
+    /// What it holds now, each with its bound.
+    pub fn measures(&self) -> [Measure; 6] {
+        let inner = self.inner.lock();
+        let [exceptions, exception_bytes] = inner.covers.exceptions();
+        [
+            ("keys of the journal", inner.keys.len(), MAX_KEYS),
+            ("bytes of the journal", inner.bytes, MAX_BYTES),
+            ("patterns of the journal", inner.covers.waiting(), MAX_PATTERNS),
+            ("bytes of its patterns", inner.covers.waiting_bytes(), MAX_PATTERN_BYTES),
+            ("exceptions of covers", exceptions, MAX_EXCEPTIONS),
+            ("bytes of exceptions", exception_bytes, MAX_EXCEPTION_BYTES),
+        ]
     }
 
     /// Keys, and patterns that wait.

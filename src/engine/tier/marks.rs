@@ -75,6 +75,11 @@ struct List {
 }
 
 impl Marks {
+    /// Sweeps that are not over.
+    pub fn standing(&self) -> usize {
+        self.standing.load(Ordering::SeqCst)
+    }
+
     /// What an entry that is written now carries.
     pub fn stamp(&self) -> u64 {
         self.sweeps.load(Ordering::SeqCst)

@@ -307,6 +307,11 @@ impl Memory {
         Ok(new)
     }
 
+    /// Sweeps of it that are not over.
+    pub fn sweeping(&self) -> usize {
+        self.marks.standing()
+    }
+
     pub fn usage(&self) -> Usage {
         Usage {
             entries: self.map.len(),

@@ -2,7 +2,7 @@
 //! end, calls and sums.
 
 use super::story::{A, AWAY, B, F, K, N, REDIS, Story, del, set, sweep};
-use crate::history::{MILLI, Outcome, Verb};
+use crate::history::{Excess, MILLI, Outcome, Verb};
 use crate::rules::counters::HEAD;
 
 const NOTHING: [&str; 0] = [];
@@ -186,6 +186,13 @@ fn keys_of_others_stay() {
     };
     assert_eq!(found(false), ["G8"]);
     assert_eq!(found(true), NOTHING);
+}
+
+#[test]
+fn a_process_holds_no_more_than_its_bounds() {
+    let mut story = Story::new();
+    story.0.excesses.push(Excess { process: 1, at: 5, what: "keys of the journal", held: 21, bound: 20 });
+    assert_eq!(story.found(), ["bound"]);
 }
 
 #[test]

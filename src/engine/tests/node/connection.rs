@@ -226,6 +226,22 @@ fn an_invalidation_that_the_server_refuses_holds_in_this_process() {
 }
 
 #[test]
+fn a_token_that_was_read_behind_its_refused_removal_is_not_kept() {
+    let server = Server::start();
+    let (cache, client) = (patient(&server, "app", true), Client::new());
+    assert_eq!(client.run(&cache, tagged("a", "1").0), [Reply::Done]);
+    // As for a process that has not met the tag yet.
+    let tag = "\0tag\0t";
+    cache.shared().server("").near.invalidate(&format!("app:{tag}"));
+    let mut admin = server.connection();
+    let () = redis::cmd("ACL").arg(&["SETUSER", "default", "-unlink", "-del"]).query(&mut admin).expect("acl");
+    // The read needs the tag's token, which is asked for behind both.
+    let both = Calls::default().get("a").del(tag).0;
+    assert_eq!(client.run(&cache, both), [value("1"), Reply::Number(0)]);
+    assert_eq!(client.run(&cache, Calls::default().get("a").0), [Reply::Miss]);
+}
+
+#[test]
 fn dropping_the_last_cache_closes_the_connection() {
     let server = Server::start();
     let mut admin = server.connection();

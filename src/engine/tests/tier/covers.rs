@@ -5,7 +5,7 @@ use redis::Value;
 use crate::engine::base::key::Prefix;
 use crate::engine::base::pattern::Pattern;
 use crate::engine::tier::covers::{Covered, MAX_EXCEPTIONS};
-use crate::engine::tier::journal::Journal;
+use crate::engine::tier::journal::{Journal, MAX_PATTERNS};
 
 fn pattern(glob: &str) -> Pattern {
     Pattern::new(&Prefix::new("app"), glob, false)
@@ -124,4 +124,15 @@ fn what_a_server_refuses_to_search_for_hides_nothing_and_is_tried_again_on_the_n
     assert!(!journal.covers("app:k") && journal.walk(None).is_none());
     journal.lose();
     assert!(journal.covers("app:k") && journal.walk(None).is_some());
+}
+
+#[test]
+fn what_was_swept_when_the_connection_was_lost_is_a_namespace_where_it_is_too_much() {
+    let (journal, prefix) = (Journal::default(), Prefix::new("app"));
+    let _ = journal.note_pattern(&prefix, pattern("waits*"), false);
+    let swept: Vec<_> = (0..MAX_PATTERNS).map(|n| journal.raise(pattern(&format!("{n}*")))).collect();
+    journal.lose();
+    drop(swept);
+    assert_eq!(journal.len(), 1);
+    assert!(journal.covers("app:anything") && !journal.covers("apple:k"));
 }

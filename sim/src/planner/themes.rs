@@ -44,6 +44,8 @@ pub struct Theme {
     pub foreign_always: bool,
     pub foreigners: usize,
     pub foreign_steps: [u64; 2],
+    /// How many schedules have two caches of other options, namespaces or codecs beside each other.
+    pub several: f64,
 }
 
 const MIXED: Theme = Theme {
@@ -94,6 +96,7 @@ const MIXED: Theme = Theme {
     foreign_always: false,
     foreigners: 1,
     foreign_steps: [2, 10],
+    several: 0.1,
 };
 
 /// The kinds, each about as often as another.
@@ -179,6 +182,34 @@ pub const THEMES: &[Theme] = &[
         ],
         faults: &[(Kind::Blackhole, 2.0), (Kind::Cut, 2.0), (Kind::Stop, 1.0), (Kind::Kill, 1.0)],
         tagged: 0.3,
+        ..MIXED
+    },
+    Theme {
+        name: "neighbours",
+        ops: &[(Name::Get, 8.0), (Name::Set, 5.0), (Name::Sweep, 2.0), (Name::Invalidate, 2.0), (Name::Compute, 2.0)],
+        faults: &[(Kind::Blackhole, 2.0), (Kind::Cut, 2.0), (Kind::Stop, 1.0), (Kind::Kill, 1.0), (Kind::Freeze, 1.0)],
+        tagged: 0.5,
+        several: 1.0,
+        ..MIXED
+    },
+    Theme {
+        name: "journal",
+        ops: &[
+            (Name::Get, 4.0),
+            (Name::Set, 6.0),
+            (Name::Del, 3.0),
+            (Name::Sweep, 1.0),
+            (Name::Sync, 1.0),
+            (Name::Invalidate, 0.5),
+            (Name::Increment, 0.5),
+        ],
+        faults: &[(Kind::Blackhole, 3.0), (Kind::Cut, 1.0), (Kind::Stall, 1.0), (Kind::Stop, 1.0)],
+        certain: true,
+        keys: [8, 16],
+        bursts: [2, 8],
+        bursts_always: true,
+        lasts: [30, 90],
+        several: 0.5,
         ..MIXED
     },
     Theme {

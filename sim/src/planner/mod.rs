@@ -2,9 +2,11 @@
 
 use holdfast::engine::base::random::Random;
 
-use crate::history::{Compute, Key, MILLI, Place, Plan, Tag, Verb};
-use crate::schedule::{ClientPlan, Fault, Kind, Name, PLACES, Schedule, Settings, Step};
-use crate::themes::{THEMES, Theme};
+use crate::history::{Compute, Key, MILLI, Place, Plan, Space, Tag, Verb};
+use crate::schedule::{CachePlan, ClientPlan, Fault, Kind, Name, PART, PLACES, Schedule, Settings, Step, WINDOW};
+use themes::{THEMES, Theme};
+
+pub mod themes;
 
 /// A counter's amounts are the powers of 4, one for each increment, so that a sum says which it holds, and which it
 /// holds twice.
@@ -18,29 +20,47 @@ const LEAST_DEADLINE: u64 = 250;
 pub fn schedule(seed: u64, index: u64) -> Schedule {
     let random = Random::seeded(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ index.wrapping_mul(0xD134_2543_DE82_EF95));
     let theme = &THEMES[random.bits() as usize % THEMES.len()];
-    Planner {
-        random,
-        theme,
-        keys: Vec::new(),
-        counters: Vec::new(),
-        tags: 0,
-        names: Vec::new(),
-        values: 0,
-        digits: [0; 4],
-    }
-    .plan(seed, index)
+    Planner { random, theme, names: Vec::new(), groups: Vec::new(), at: 0, tags: 0, values: 0, digits: [0; 4] }
+        .plan(seed, index)
 }
 
 struct Planner {
     random: Random,
     theme: &'static Theme,
     names: Vec<String>,
-    keys: Vec<Key>,
-    counters: Vec<Key>,
+    groups: Vec<Group>,
+    /// The group whose calls are planned.
+    at: usize,
     tags: usize,
     values: i64,
     digits: [u32; 4],
 }
+
+/// The keys of caches that may share them: of one namespace and one codec.
+struct Group {
+    space: Space,
+    raw: bool,
+    keys: Vec<Key>,
+    counters: Vec<Key>,
+    /// What sweeps name.
+    patterns: &'static [Option<&'static str>],
+}
+
+/// What tells a group from others: its namespace, whether its codec is `raw`, how its keys and counters are named, and
+/// its patterns.
+type Sort = (Space, bool, [&'static str; 2], &'static [Option<&'static str>]);
+
+const FIRST: Sort = (0, false, ["k", "n"], &[None, Some("*"), Some("k*"), Some("k0"), Some("?[0-1]")]);
+/// Another namespace, with keys of the same names; the same one, with another codec and keys of its own; and raw keys,
+/// of which no sweep may name those of others.
+const OTHERS: [Sort; 3] = [
+    (1, false, ["k", "n"], FIRST.3),
+    (0, true, ["kr", "m"], &[None, Some("*"), Some("k*"), Some("kr*"), Some("kr0")]),
+    (2, false, ["r", "s"], &[Some("r*"), Some("r0"), Some("r[0-2]")]),
+];
+/// How many clients make more calls in one turn than the window takes, and how many those are.
+const FLOODS: f64 = 0.000_3;
+const FLOOD: usize = WINDOW + 216;
 
 impl Planner {
     /// An integer from `low` to `high`.
@@ -70,20 +90,28 @@ impl Planner {
 
     fn plan(mut self, seed: u64, index: u64) -> Schedule {
         let theme = self.theme;
-        for i in 0..self.int(theme.keys) {
-            self.keys.push(self.names.len());
-            self.names.push(format!("k{i}"));
+        self.group(FIRST);
+        let several = self.chance(theme.several);
+        if several {
+            self.group(*self.pick(&OTHERS));
         }
-        for i in 0..theme.counters {
-            self.counters.push(self.names.len());
-            self.names.push(format!("n{i}"));
-        }
+        let alike = self.cache();
+        let homes = PLACES.map(|_| if several { self.random.bits() as usize % 2 } else { 0 });
+        let caches = homes.map(|at| {
+            let Group { space, raw, .. } = self.groups[at];
+            let cache = if several { self.cache() } else { alike };
+            CachePlan { space, raw, ..cache }
+        });
         self.tags = self.int([1, 2]) as usize;
         let mut places = PLACES.to_vec();
         for _ in 0..self.int(theme.more) {
             places.push(*self.pick(theme.more_of));
         }
-        let mut clients: Vec<ClientPlan> = places.into_iter().map(|place| self.client(place)).collect();
+        let mut clients = Vec::new();
+        for place in places {
+            self.at = PLACES.iter().zip(homes).find(|(other, _)| **other == place).map_or(0, |(_, home)| home);
+            clients.push(self.client(place));
+        }
         if theme.foreign_always || self.chance(0.5) {
             for _ in 0..theme.foreigners {
                 clients.push(self.foreigner());
@@ -91,26 +119,51 @@ impl Planner {
         }
         let faults = self.int(if theme.certain { [1, 3] } else { [0, 2] });
         let faults = (0..faults).map(|_| self.fault()).collect();
-        let settings = Settings {
-            timeout_ms: self.int(theme.timeout_ms),
-            near: self.chance(0.9),
-            stale: self.chance(0.7),
-            window: if self.chance(0.2) { self.int([1, 6]) as usize } else { 16_384 },
+        let mut settings = Settings {
+            caches,
+            raw_keys: Vec::new(),
+            window: if self.chance(0.2) { self.int([1, 6]) as usize } else { WINDOW },
+            part: if self.chance(0.2) { self.int([2, 4]) as usize } else { PART },
             resp2: self.chance(0.05),
-            walled: self.chance(0.1),
+            // The user of raw keys may touch all.
+            walled: self.chance(0.1) && self.groups.iter().all(|group| group.space != 2),
             tracked: if self.chance(0.05) { Some(self.int([1, 3]) as usize) } else { None },
             max_age: if self.chance(0.15) { Some(self.int([1, 20])) } else { None },
         };
-        let plan = Plan {
+        let patience = caches.iter().map(|cache| cache.timeout_ms).fold(LEAST_DEADLINE, u64::max);
+        let mut plan = Plan {
             names: self.names,
-            keys: self.keys,
-            counters: self.counters,
             head: 1 << (2 * DIGITS),
-            trust: Some((IDLE + settings.timeout_ms.max(LEAST_DEADLINE)) * MILLI),
+            trust: Some((IDLE + patience) * MILLI),
             max_age: settings.max_age.map(|ms| ms * MILLI),
             ..Plan::default()
         };
+        for Group { space, raw, keys, counters, .. } in self.groups {
+            let count = keys.len() + counters.len();
+            plan.spaces.extend(vec![space; count]);
+            settings.raw_keys.extend(vec![raw; count]);
+            plan.keys.extend(keys);
+            plan.counters.extend(counters);
+        }
+        plan.homes = PLACES.into_iter().zip(caches.map(|cache| cache.space)).collect();
         Schedule { seed, index, theme: theme.name, plan, clients, faults, settings }
+    }
+
+    /// Names the keys of a group.
+    fn group(&mut self, (space, raw, [key, counter], patterns): Sort) {
+        let keys = (0..self.int(self.theme.keys)).map(|i| self.name(format!("{key}{i}"))).collect();
+        let counters = (0..self.theme.counters).map(|i| self.name(format!("{counter}{i}"))).collect();
+        self.groups.push(Group { space, raw, keys, counters, patterns });
+    }
+
+    /// The options of a cache.
+    fn cache(&self) -> CachePlan {
+        let timeout_ms = self.int(self.theme.timeout_ms);
+        CachePlan { space: 0, raw: false, timeout_ms, near: self.chance(0.9), stale: self.chance(0.7) }
+    }
+
+    fn keys(&self) -> &[Key] {
+        &self.groups[self.at].keys
     }
 
     fn fault(&self) -> Fault {
@@ -127,12 +180,22 @@ impl Planner {
             let calls = if theme.bursts_always || self.chance(0.3) { self.int(theme.bursts) } else { 1 };
             Step { pause, calls: (0..calls).map(|_| self.call(theme.ops)).collect() }
         });
-        ClientPlan { place, steps: steps.collect() }
+        let mut steps: Vec<Step> = steps.collect();
+        if self.chance(FLOODS) {
+            let calls = (0..FLOOD).map(|n| if n % 256 == 0 { self.call(theme.ops) } else { self.read() }).collect();
+            steps.insert(1, Step { pause: 1, calls });
+        }
+        ClientPlan { place, steps }
+    }
+
+    fn read(&self) -> Verb {
+        Verb::Get { key: *self.pick(self.keys()) }
     }
 
     fn foreigner(&mut self) -> ClientPlan {
         let theme = self.theme;
         let steps = (0..self.int(theme.foreign_steps)).map(|_| {
+            self.at = self.random.bits() as usize % self.groups.len();
             let pause = self.int([0, 12]);
             let call = if self.chance(0.03) { Verb::Flush } else { self.untagged(theme.foreign) };
             Step { pause, calls: vec![call] }
@@ -157,12 +220,12 @@ impl Planner {
             Name::Get => {
                 let counts = ops.iter().any(|(name, _)| *name == Name::Increment);
                 let counter = counts && self.chance(0.3);
-                Verb::Get { key: *self.pick(if counter { &self.counters } else { &self.keys }) }
+                if counter { Verb::Get { key: *self.pick(&self.groups[self.at].counters) } } else { self.read() }
             }
             Name::GetMany => {
-                let mut keys = self.keys.clone();
+                let mut keys = self.keys().to_vec();
                 if self.chance(0.3) {
-                    keys.extend(&self.counters);
+                    keys.extend(&self.groups[self.at].counters);
                 }
                 Verb::GetMany { keys }
             }
@@ -171,16 +234,16 @@ impl Planner {
                 let name = format!("sync:{}", self.values);
                 Verb::Sync { key: self.name(name) }
             }
-            Name::Probe => Verb::Probe { key: *self.pick(&self.keys) },
+            Name::Probe => Verb::Probe { key: *self.pick(self.keys()) },
             Name::Increment => self.increment(),
             Name::Invalidate => Verb::Invalidate { tag: self.tag() },
             Name::Sweep => {
-                let pattern = self.pick(&[None, Some("*"), Some("k*"), Some("k0"), Some("?[0-1]")]);
+                let pattern = self.pick(self.groups[self.at].patterns);
                 Verb::Sweep { pattern: pattern.map(str::to_owned) }
             }
-            Name::Del if self.chance(0.2) => Verb::Del { keys: self.keys.clone() },
-            Name::Del => Verb::Del { keys: vec![*self.pick(&self.keys)] },
-            Name::Expire => Verb::Expire { key: *self.pick(&self.keys), ttl: self.ttl() },
+            Name::Del if self.chance(0.2) => Verb::Del { keys: self.keys().to_vec() },
+            Name::Del => Verb::Del { keys: vec![*self.pick(self.keys())] },
+            Name::Expire => Verb::Expire { key: *self.pick(self.keys()), ttl: self.ttl() },
             Name::Set => {
                 let (key, value, ttl, tag) = self.write();
                 Verb::Set { key, value, ttl: Some(ttl), tag }
@@ -193,7 +256,7 @@ impl Planner {
         let theme = self.theme;
         let (key, value, ttl, tag) = self.write();
         let many = self.chance(0.2);
-        let keys = if many { self.keys.clone() } else { vec![key] };
+        let keys = if many { self.keys().to_vec() } else { vec![key] };
         let stale = self.chance(theme.stale);
         Verb::Compute(Compute {
             keys,
@@ -222,13 +285,15 @@ impl Planner {
     fn write(&mut self) -> (Key, i64, u64, Option<Tag>) {
         self.values += 1;
         let tag = if self.chance(self.theme.tagged) { Some(self.tag()) } else { None };
-        (*self.pick(&self.keys), self.values * 10, self.ttl(), tag)
+        (*self.pick(self.keys()), self.values * 10, self.ttl(), tag)
     }
 
     fn increment(&mut self) -> Verb {
-        let at = self.random.bits() as usize % self.counters.len();
+        let counters = self.groups[self.at].counters.len();
+        let which = self.random.bits() as usize % counters;
+        let at = self.at * counters + which;
         let digit = self.digits[at];
-        let key = self.counters[at];
+        let key = self.groups[self.at].counters[which];
         if digit == DIGITS {
             return Verb::Get { key };
         }

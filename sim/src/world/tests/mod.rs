@@ -1,0 +1,3 @@
+//! Tests of the port of the JavaScript.
+
+mod port;
