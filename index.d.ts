@@ -386,6 +386,13 @@ export interface CacheOptions {
    * `HOLDFAST_NEAR_CACHE`, else true.
    */
   nearCache?: boolean | NearCacheOptions;
+  /**
+   * Who reads and writes the socket: the engine's `thread`, or this event `loop` itself, which saves a wake-up for each
+   * call and suits few calls at a time. With `loop`, an event loop that is blocked hears nothing of Redis meanwhile.
+   * TLS, Windows, and an engine that several threads of this process use are the thread's, whatever is said here.
+   * Default `HOLDFAST_IO`, else `thread`.
+   */
+  io?: 'loop' | 'thread';
   tls?: TlsOptions;
   /**
    * Receives state changes. Default: one `process.emitWarning` for each change; with `HOLDFAST_LOG=silent` none, with

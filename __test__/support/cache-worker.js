@@ -1,12 +1,12 @@
-// What a worker thread of process/life/workers.spec.js does on request; each task resolves to what the spec is told.
+// What the worker threads of process/life do on request; each task resolves to what the spec is told.
 'use strict';
 
 const { parentPort, workerData } = require('node:worker_threads');
 const { setTimeout: sleep } = require('node:timers/promises');
 const { createCache } = require('../..');
 
-const { url, namespace } = workerData;
-const cache = createCache({ url, namespace, timeoutMs: 5_000, logger: { info() {}, warn() {}, error() {} } });
+const { url, namespace, io } = workerData;
+const cache = createCache({ url, namespace, io, timeoutMs: 5_000, logger: { info() {}, warn() {}, error() {} } });
 
 const tasks = {
   async mode(expected) {
@@ -16,6 +16,22 @@ const tasks = {
   get: (key) => cache.get(key),
 
   set: (key) => cache.set(key, 'from a worker'),
+
+  async setThenTell(told) {
+    await cache.set('from', 'the worker');
+    signal(told);
+  },
+
+  /** Calls that go on for ever, so many at a time. */
+  async flood(callers) {
+    const caller = async (_, i) => {
+      for (;;) {
+        await cache.set(`f${i}`, i);
+        await cache.get(`f${i}`);
+      }
+    };
+    await Promise.all(Array.from({ length: callers }, caller));
+  },
 
   async increment(times) {
     await Promise.all(Array.from({ length: times }, () => cache.increment('n')));

@@ -20,7 +20,7 @@ function makeProject(files = {}) {
 /** The environment without what configures the cache or comes from Jest, plus `env`. */
 function cleanEnv(env) {
   const kept = Object.entries(process.env).filter(
-    ([name]) => !/^(REDIS_URL|HOLDFAST_(?!TEST_SERVER$)|NODE_OPTIONS$|NODE_ENV$|JEST_|VALKEY_|KEYDB_)/.test(name),
+    ([name]) => !/^(REDIS_URL|HOLDFAST_(?!(TEST_SERVER|IO)$)|NODE_OPTIONS$|NODE_ENV$|JEST_|VALKEY_|KEYDB_)/.test(name),
   );
   return { ...Object.fromEntries(kept), ...env };
 }

@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 
 use super::cache::CacheHandle;
 use super::decode;
+use super::ends::Ends;
 use super::sink::{EnvSink, SharedVersions};
 use super::text::{Frames, Json, Text};
 use crate::engine::base::clock::Clock;
@@ -42,6 +43,7 @@ impl Bridge {
             versions: shared,
             engines: Mutex::default(),
             held: Mutex::default(),
+            lines: Mutex::default(),
         });
         // Not every runtime finalizes what it wrapped when a worker is terminated (Deno does not), and the memory of
         // the versions goes with the worker.
@@ -84,7 +86,9 @@ impl Bridge {
         numbers: &[f64],
         used: u32,
     ) -> Option<Json> {
-        let cache = cache.cache.as_ref()?;
+        let CacheHandle { cache, line, .. } = cache;
+        let cache = cache.as_ref()?;
+        let _turn = line.as_ref().map(|line| line.turn());
         let numbers = &numbers[..numbers.len().min(used as usize)];
         match cache.submit(decode::batch(text, numbers, &self.shapes), &self.reply_to(id)) {
             // Too long for one text: they come in frames.
@@ -116,7 +120,9 @@ impl Bridge {
     /// Hands over long work: 0 `delPattern`, 1 `clear`, 2 `clear` with FLUSHDB, 3 `getStats`.
     #[napi(catch_unwind)]
     pub fn run(&self, env: Env, cache: &CacheHandle, id: u32, task: u32, pattern: Text) -> Option<Json> {
-        let cache = cache.cache.as_ref()?;
+        let CacheHandle { cache, line, .. } = cache;
+        let cache = cache.as_ref()?;
+        let _turn = line.as_ref().map(|line| line.turn());
         let task = match task {
             0 => Task::DelPattern(pattern.into_lossy()),
             1 => Task::Clear { flush_db: false },
@@ -158,6 +164,22 @@ impl Bridge {
         Some(Json(text))
     }
 
+    pub(super) fn sink(&self) -> Arc<EnvSink> {
+        self.end.sink.clone()
+    }
+
+    /// The number of this environment among those of the process.
+    pub(super) fn client(&self) -> u32 {
+        self.end.sink.client()
+    }
+
+    /// Remembers a line of this environment for its end.
+    pub(super) fn keep(&self, line: &Arc<Ends>) {
+        let mut lines = self.end.lines.lock();
+        lines.retain(|line| line.strong_count() > 0);
+        lines.push(Arc::downgrade(line));
+    }
+
     /// Subscribes to the events of a cache's engine, and remembers it for the end.
     pub(super) fn watch(&self, cache: &Cache, held: &Arc<Held>) {
         let sink: Arc<dyn Sink> = self.end.sink.clone();
@@ -185,11 +207,15 @@ struct End {
     engines: Mutex<Vec<Weak<Shared>>>,
     /// What its hot values hold.
     held: Mutex<Vec<Weak<Held>>>,
+    lines: Mutex<Vec<Weak<Ends>>>,
 }
 
 impl End {
     fn close(&self) {
         self.sink.close();
+        for line in self.lines.lock().drain(..).filter_map(|line| line.upgrade()) {
+            line.end();
+        }
         self.held.lock().drain(..).filter_map(|held| held.upgrade()).for_each(|held| _ = held.hold(0));
         for engine in self.engines.lock().drain(..).filter_map(|engine| engine.upgrade()) {
             engine.fleet.servers().for_each(|server| server.near.unshare(&self.versions));

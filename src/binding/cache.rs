@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use napi_derive::napi;
 
+use super::ends::Ends;
 use super::text::{Json, Text};
 use crate::engine::cache::status::Mode;
 use crate::engine::front::Front;
+use crate::engine::node::steps::Steps;
 use crate::engine::tier::budget::Held;
 
 /// A handle on a cache. The connection closes when the last handle on its engine is closed or collected.
@@ -15,6 +17,10 @@ pub struct CacheHandle {
     pub(super) cache: Option<Front>,
     /// What its hot values hold.
     pub(super) held: Arc<Held>,
+    /// The steps of its engine, where this environment makes them and has no line for them yet.
+    pub(super) steps: Option<Arc<Steps>>,
+    /// The line of its engine, where this environment has it.
+    pub(super) line: Option<Arc<Ends>>,
 }
 
 #[napi]
@@ -46,6 +52,12 @@ impl CacheHandle {
         self.cache.as_ref().and_then(Front::target).unwrap_or("memory")
     }
 
+    /// Whether this environment does the I/O of its engine.
+    #[napi(getter)]
+    pub fn lined(&self) -> bool {
+        self.steps.is_some()
+    }
+
     #[napi(getter)]
     pub fn mode(&self) -> &'static str {
         self.cache.as_ref().map_or(Mode::Memory, |c| c.mode()).name()
@@ -74,6 +86,7 @@ impl CacheHandle {
     #[napi]
     pub fn close(&mut self) {
         self.held.hold(0);
+        let _turn = self.line.as_ref().map(|line| line.turn());
         self.cache = None;
     }
 }

@@ -3,6 +3,8 @@
 mod bridge;
 mod cache;
 mod decode;
+mod ends;
+mod line;
 mod open;
 mod sink;
 mod text;

@@ -31,6 +31,8 @@ pub struct GivenOptions {
     pub max_value_bytes: Option<f64>,
     pub outage_stale: Option<f64>,
     pub outage_ttl: Option<f64>,
+    /// The event loop does the I/O, where nobody else does it yet.
+    pub loop_io: bool,
 }
 
 /// Why something was refused: an error crosses as a value and becomes an exception in JavaScript.
@@ -49,6 +51,7 @@ impl From<CallError> for Failure {
 /// Opens a cache for an environment.
 #[napi(catch_unwind)]
 pub fn open(bridge: &Bridge, given: GivenOptions) -> Either<CacheHandle, Failure> {
+    let loop_io = given.loop_io;
     let given = Given {
         url: given.url,
         namespace: given.namespace,
@@ -69,10 +72,11 @@ pub fn open(bridge: &Bridge, given: GivenOptions) -> Either<CacheHandle, Failure
     };
     match Options::check(given) {
         Ok(options) => {
-            let cache = registry::open(&options);
+            let owner = (loop_io && cfg!(unix)).then(|| bridge.client());
+            let (cache, steps) = registry::open_for(&options, owner);
             let held = Arc::new(Held::new(cache.shared().budget.clone()));
             bridge.watch(&cache, &held);
-            Either::A(CacheHandle { cache: Some(cache), held })
+            Either::A(CacheHandle { cache: Some(cache), held, steps, line: None })
         }
         Err(error) => Either::B(error.into()),
     }

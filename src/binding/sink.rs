@@ -50,10 +50,15 @@ unsafe impl Sync for SharedVersions {}
 impl SharedVersions {
     /// The caller keeps `array` alive, and unshares these versions from every engine before it lets go of it.
     pub fn new(array: &Int32Array) -> Result<Self> {
+        Self::of(array, COUNTERS)
+    }
+
+    /// As `new`, for so many counters of another kind.
+    pub fn of(array: &Int32Array, least: usize) -> Result<Self> {
         let (first, count) = (array.as_ptr().cast_mut(), array.len());
         match NonNull::new(first.cast::<AtomicI32>()) {
             // An Int32Array is aligned to 4 bytes, as an AtomicI32 must be.
-            Some(first) if count >= COUNTERS => Ok(Self { first, count }),
+            Some(first) if count >= least => Ok(Self { first, count }),
             _ => Err(Error::new(Status::InvalidArg, "the versions are too few".to_owned())),
         }
     }
@@ -125,6 +130,20 @@ impl EnvSink {
     /// The ids of the frames that the last wake-up was given.
     pub fn last(&self) -> Vec<u32> {
         self.queue.lock().last.clone()
+    }
+
+    /// Runs something on the environment's thread, and returns what it brought, and what waited, as a wake-up would.
+    pub fn gather(self: &Arc<Self>, run: impl FnOnce()) -> Option<Frames> {
+        // Nobody rings meanwhile: it is taken below.
+        self.queue.lock().awake = true;
+        run();
+        let mut queue = self.queue.lock();
+        if queue.frames.is_empty() {
+            queue.awake = false;
+            return None;
+        }
+        drop(queue);
+        Some(drain(&Arc::downgrade(self)))
     }
 
     fn push(&self, frame: Frame) {

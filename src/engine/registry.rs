@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use futures_channel::mpsc::unbounded;
 use once_cell::sync::{Lazy, OnceCell};
 use parking_lot::Mutex;
 
@@ -15,14 +16,18 @@ use crate::engine::cache::job::Link;
 use crate::engine::cache::options::Options;
 use crate::engine::cache::shared::Shared;
 use crate::engine::drive;
-use crate::engine::fleet::server::Gate;
+use crate::engine::fleet::server::{Gate, Server};
 use crate::engine::front::{Front, Reach};
 use crate::engine::net::target::Target;
+use crate::engine::node::machine::Node;
+use crate::engine::node::steps::{Driven, Steps};
 use crate::engine::task::executor::Tasks;
 use crate::engine::tier::memory::Memory;
 
 /// One Redis (or none) and the in-process tier beside it.
 struct Engine {
+    /// The event loop that drives it, by its number, and its steps, where one does.
+    steps: Mutex<Option<(u32, Weak<Steps>)>>,
     shared: Arc<Shared>,
     /// Empty without Redis, and where its thread could not be started yet.
     link: OnceCell<Link>,
@@ -32,11 +37,14 @@ struct Engine {
     tried: AtomicU64,
 }
 
+/// How long an event loop may take to answer what is under way before its node moves all the same: it may be blocked.
+const LONGEST_HAND_OVER: Duration = Duration::from_millis(50);
 /// So often it is tried again, in milliseconds, to start what a process out of file descriptors could not.
 const RETRY: u64 = 1_000;
 
 impl Engine {
-    fn start(options: &Options) -> Arc<Self> {
+    /// `owner`: an event loop that does the I/O of the engine itself.
+    fn start(options: &Options, owner: Option<u32>) -> (Arc<Self>, Option<Arc<Steps>>) {
         let tasks = Tasks::new(Instant::now());
         let shared = Shared::new(options, tasks.spawner().clone(), Clock::System, Random::System);
         // Expired entries go in the background. Without the thread for it they go when they are read, or evicted.
@@ -46,13 +54,47 @@ impl Engine {
             tasks.spawner().spawn(Memory::sweep(Arc::downgrade(store), timers));
         }
         let (link, tried) = (OnceCell::new(), AtomicU64::new(Clock::System.now_ms()));
-        if shared.fleet.is_empty() {
-            let _ = drive::start_alone(tasks);
-            return Arc::new(Self { shared, link, tasks: Mutex::default(), tried });
+        let mut engine = Self { shared, link, tasks: Mutex::default(), tried, steps: Mutex::default() };
+        let fleet = &engine.shared.fleet;
+        let server = if fleet.is_empty() { None } else { fleet.servers().next().cloned() };
+        match (server, owner) {
+            (None, _) => _ = drive::start_alone(tasks),
+            (Some(server), Some(owner)) => {
+                let (link, steps) = steps(&engine.shared, &server, tasks);
+                let _ = engine.link.set(link);
+                *engine.steps.get_mut() = Some((owner, Arc::downgrade(&steps)));
+                return (Arc::new(engine), Some(steps));
+            }
+            (Some(_), None) => {
+                *engine.tasks.get_mut() = Some(tasks);
+                engine.connect();
+            }
         }
-        let engine = Self { shared, link, tasks: Mutex::new(Some(tasks)), tried };
-        engine.connect();
-        Arc::new(engine)
+        (Arc::new(engine), None)
+    }
+
+    /// The event loop that drove it has ended, and nobody had asked for its node before.
+    fn is_orphan(&self) -> bool {
+        let driven = self.steps.lock();
+        driven.as_ref().is_some_and(|(_, steps)| steps.upgrade().is_none_or(|steps| steps.is_gone()))
+    }
+
+    /// A further cache. Where another event loop drives the engine, its node moves to the thread, which serves both.
+    fn join(&self, owner: Option<u32>) -> Option<Arc<Steps>> {
+        if self.shared.fleet.is_empty() {
+            return None;
+        }
+        let mut driven = self.steps.lock();
+        match driven.as_ref().and_then(|(by, steps)| Some((*by, steps.upgrade()?))) {
+            Some((by, steps)) if Some(by) == owner => return Some(steps),
+            Some((_, steps)) => {
+                steps.hand_over(drive::go_on);
+                drive::later(LONGEST_HAND_OVER, move || steps.seize());
+            }
+            None => _ = self.connect(),
+        }
+        *driven = None;
+        None
     }
 
     #[cold]
@@ -101,27 +143,40 @@ static ENGINES: Lazy<Mutex<HashMap<Option<Target>, Weak<Engine>>>> = Lazy::new(M
 
 /// Opens a cache: on the engine that already serves its target, or on a new one.
 pub fn open(options: &Options) -> Front {
-    let engine = engine(options);
-    Front::new(&engine.shared.clone(), engine, options)
+    open_for(options, None).0
+}
+
+/// As `open`, for the event loop `owner`, which wants to do the I/O of its engine itself. Steps: it does.
+pub fn open_for(options: &Options, owner: Option<u32>) -> (Front, Option<Arc<Steps>>) {
+    // TLS is the thread's.
+    let owner = owner.filter(|_| options.target.as_ref().is_some_and(|target| target.kind() != "tls"));
+    let (engine, steps) = engine(options, owner);
+    (Front::new(&engine.shared.clone(), engine, options), steps)
+}
+
+/// The node of `server`, for an event loop, and where its callers hand over their work.
+fn steps(shared: &Arc<Shared>, server: &Arc<Server>, tasks: Tasks) -> (Link, Arc<Steps>) {
+    let (sender, jobs) = unbounded();
+    tasks.spawner().drive();
+    let node = Node::new(shared.clone(), server.clone(), tasks, Instant::now());
+    (Link::new(server.clone(), sender), Arc::new(Steps::new(Driven { node, jobs })))
 }
 
 /// The engine that already serves the target of these options, or a new one.
-fn engine(options: &Options) -> Arc<Engine> {
+fn engine(options: &Options, owner: Option<u32>) -> (Arc<Engine>, Option<Arc<Steps>>) {
     let mut engines = ENGINES.lock();
     engines.retain(|_, engine| engine.strong_count() > 0);
-    let engine = match engines.get(&options.target).and_then(Weak::upgrade) {
-        Some(engine) => {
-            if !engine.shared.fleet.is_empty() {
-                engine.connect();
-            }
-            engine
+    let (engine, steps) = match engines.get(&options.target).and_then(Weak::upgrade) {
+        Some(engine) if !engine.is_orphan() => {
+            let steps = engine.join(owner);
+            (engine, steps)
         }
-        None => {
-            let engine = Engine::start(options);
+        _ => {
+            let (engine, steps) = Engine::start(options, owner);
             engines.insert(options.target.clone(), Arc::downgrade(&engine));
-            engine
+            (engine, steps)
         }
     };
     engine.shared.allow(options);
-    engine
+    (engine, steps)
 }

@@ -3,6 +3,7 @@
 
 const { flag, number, variable } = require('./base/environment.js');
 const { misconfigured } = require('./base/errors.js');
+const { hasTime } = require('./base/host.js');
 const { isPlain, ownOf, toMs } = require('./options/arguments.js');
 const { caOption, extraCertificates } = require('./options/certificates.js');
 const { loggerOfEnvironment, loggerOption } = require('./options/logging.js');
@@ -21,6 +22,7 @@ const OPTIONS = [
   'compression',
   'tls',
   'logger',
+  'io',
 ];
 const CODECS = /** @type {const} */ (['json', 'structured', 'raw']);
 const NEAR_OPTIONS = ['maxMemory', 'maxAge', 'values'];
@@ -58,6 +60,13 @@ function defaultTtl(seconds) {
   } catch (cause) {
     throw misconfigured('ttl (HOLDFAST_TTL) must be a positive number of seconds, or Infinity', cause);
   }
+}
+
+/** @param {unknown} given who reads and writes the socket: the event loop, or the engine's thread */
+function ioOption(given) {
+  const io = given ?? (variable('HOLDFAST_IO') || 'thread');
+  if (io === 'loop' || io === 'thread') return io;
+  throw misconfigured("io (HOLDFAST_IO) must be 'loop' or 'thread'");
 }
 
 /** @param {unknown} size */
@@ -183,6 +192,7 @@ function fromOptions(options) {
       tlsExtraCa: url ? extraCertificates() : undefined,
       tlsInsecure: insecure,
       tlsServername: typed(tls.servername, 'tls.servername', 'string'),
+      loopIo: ioOption(own.io) === 'loop' && hasTime,
     },
   };
 }
@@ -215,6 +225,7 @@ function inMemory() {
       maxValueBytes: DEFAULT_MAX_VALUE_BYTES,
       tlsCa: [],
       tlsInsecure: false,
+      loopIo: false,
     },
   };
 }

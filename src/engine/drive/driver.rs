@@ -116,7 +116,7 @@ impl Timer {
 
 type Dial = BoxFuture<'static, Result<(Socket, Peer), Trouble>>;
 
-struct Driver {
+pub struct Driver {
     /// None for a moment, while one that failed within is replaced.
     node: Option<Node>,
     jobs: UnboundedReceiver<Job>,
@@ -132,7 +132,7 @@ struct Driver {
 }
 
 impl Driver {
-    fn new(node: Node, jobs: UnboundedReceiver<Job>) -> Self {
+    pub fn new(node: Node, jobs: UnboundedReceiver<Job>) -> Self {
         Self {
             node: Some(node),
             jobs,

@@ -3,12 +3,14 @@
 //! Uses what stands above it in the list of layers.
 
 mod driver;
+mod errands;
 mod socket;
 
 use once_cell::sync::OnceCell;
 use tokio::runtime::{Builder, Handle};
 
 pub use driver::{start, start_alone};
+pub use errands::{Dialled, Dialling, dial, go_on, later};
 
 /// The process's one thread for connections: a current-thread runtime, which was measured a third faster here than a
 /// work-stealing one, as a batch needs no second thread. It lives as long as the process and never keeps it alive.

@@ -1,6 +1,8 @@
 //! A socket to the server: resolved, connected, tuned, behind TLS where that is wanted.
 
 use std::net::SocketAddr;
+#[cfg(unix)]
+use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
@@ -29,7 +31,7 @@ pub async fn open(address: &Address, patience: Duration, asked: &Asked) -> Resul
         #[cfg(unix)]
         Address::Unix(path) => match UnixStream::connect(path).await {
             Ok(stream) => Ok(Box::new(stream)),
-            Err(e) => Err(Trouble::new(Kind::Connect, format!("no connection to the unix socket: {}", e.kind()))),
+            Err(e) => Err(no_unix_socket(&e)),
         },
         #[cfg(not(unix))]
         Address::Unix(_) => Err(Trouble::new(Kind::Connect, "this system has no unix sockets")),
@@ -41,6 +43,28 @@ pub async fn open(address: &Address, patience: Duration, asked: &Asked) -> Resul
             Ok(Box::new(secured.unwrap_or_else(|_| Err(tls::silent()))?))
         }
     }
+}
+
+/// A plain socket that is connected, for whoever reads and writes it himself.
+#[cfg(unix)]
+pub async fn plain(address: &Address, patience: Duration) -> Result<OwnedFd, Trouble> {
+    let unset =
+        |e: std::io::Error| Trouble::new(Kind::Connect, format!("the socket could not be set up: {}", e.kind()));
+    match address {
+        Address::Unix(path) => {
+            let stream = UnixStream::connect(path).await.map_err(|e| no_unix_socket(&e))?;
+            Ok(stream.into_std().map_err(unset)?.into())
+        }
+        Address::Tcp { host, port, .. } => {
+            let stream = tcp(host, *port, patience).await?;
+            Ok(stream.into_std().map_err(unset)?.into())
+        }
+    }
+}
+
+#[cfg(unix)]
+fn no_unix_socket(error: &std::io::Error) -> Trouble {
+    Trouble::new(Kind::Connect, format!("no connection to the unix socket: {}", error.kind()))
 }
 
 /// Tries every address of the name, the resolver's order first, each with its share of the time.

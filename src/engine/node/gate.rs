@@ -76,12 +76,17 @@ pub fn open(shared: &Shared, connection: &Connection, replayed: u64, told: &mut 
     refusals::tell(connection.denied, shared, shared.prefix.as_str(), told);
 }
 
-/// The connection is gone.
-pub fn lose(shared: &Shared, server: &Server, trouble: &Trouble, now: Instant) {
-    // First: what is served behind this line is no longer vouched for.
+/// Nobody vouches any more for what is held.
+pub fn unvouched(shared: &Shared, server: &Server, now: Instant) {
     server.near.disarm(clock::millis_of(now));
     shared.waiting.wake_all();
     server.journal.lose();
+}
+
+/// The connection is gone.
+pub fn lose(shared: &Shared, server: &Server, trouble: &Trouble, now: Instant) {
+    // First: what is served behind this line is no longer vouched for.
+    unvouched(shared, server, now);
     shared.errors.count(trouble.kind);
     shared.status.down(trouble);
     server.set_gate(Gate::Local);

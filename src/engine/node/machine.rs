@@ -196,14 +196,10 @@ impl Node {
     /// A moment that `next_moment` named has come, or has long passed.
     pub fn tick(&mut self, now: Instant) {
         self.set(now);
-        let result = match &mut self.state {
-            State::Pausing { until } if *until <= now => return self.dial(now),
-            State::Dialing { deadline, .. } | State::Greeting { deadline, .. } if *deadline <= now => Err(unanswered()),
-            State::Serving(pump) => pump.tick(now),
-            _ => Ok(()),
-        };
-        if let Err(trouble) = result {
-            self.outage(trouble, now);
+        match self.state.tick(now) {
+            Ok(false) => {}
+            Ok(true) => return self.dial(now),
+            Err(trouble) => self.outage(trouble, now),
         }
         if self.waiting.front().is_some_and(|job| job.deadline() <= now) {
             down(&self.shared, &self.server, &unanswered(), &mut self.waiting);
@@ -309,8 +305,7 @@ impl Node {
 
     /// Gives the socket up, and what was known of the stream; what the state was.
     fn drop_connection(&mut self) -> State {
-        self.wishes.clear();
-        self.wishes.push_back(Wish::Close);
+        self.wishes = VecDeque::from([Wish::Close]);
         if !mutant::lacks("torn") {
             self.inbound = Inbound::default();
         }
@@ -332,6 +327,20 @@ impl Node {
         self.waiting.drain(..).for_each(Job::fall_back);
     }
 
+    /// It is driven elsewhere from here on: it gives its connection up and dials at once. Calls wait for that one as
+    /// for the first; what is under way on the old one is answered on the in-process tier.
+    pub fn moved(&mut self, now: Instant) {
+        self.set(now);
+        gate::unvouched(&self.shared, &self.server, now);
+        drop(self.drop_connection());
+        self.dial(now);
+    }
+
+    /// Whether no call is under way.
+    pub fn is_idle(&self) -> bool {
+        self.state.is_idle()
+    }
+
     /// It failed within, and is replaced: the tasks and what is under way are dropped, and so answered. The next one
     /// begins with a long pause.
     pub fn replaced(self, now: Instant) -> Self {
@@ -341,8 +350,7 @@ impl Node {
         drop(state);
         waiting.into_iter().for_each(Job::fall_back);
         let mut node = Self::new(shared, server, tasks, now);
-        node.wishes.clear();
-        node.wishes.push_back(Wish::Close);
+        node.wishes = VecDeque::from([Wish::Close]);
         node.shared.status.probing(false);
         node.state = State::Pausing { until: now + LONGEST_PAUSE };
         node

@@ -10,3 +10,4 @@ pub mod machine;
 pub mod pump;
 pub mod sent;
 pub mod state;
+pub mod steps;

@@ -10,7 +10,7 @@ use crate::engine::cache::shared::Shared;
 use crate::engine::conversation::connection::Connection;
 use crate::engine::fleet::server::Server;
 use crate::engine::net::target::Target;
-use crate::engine::net::wire::Wire;
+use crate::engine::net::wire::{HELD_UP, Wire};
 use crate::engine::node::gate::{self, Old};
 use crate::engine::node::handshake::{Peer, Protocol, Refused, handshake};
 use crate::engine::node::pump::Pump;
@@ -18,6 +18,8 @@ use crate::engine::task::executor::Kept;
 
 /// How long one dial may take in all. Callers do not wait for it: a call has its own, shorter deadline.
 pub const DIAL_TIMEOUT: Duration = Duration::from_secs(3);
+/// What is given to a dial or a handshake whose deadline passed while this process was held up.
+const AFTER_HELD_UP: Duration = Duration::from_millis(500);
 
 /// What the machine wants done. The answer comes as `connected` or `lost`.
 #[derive(Debug, PartialEq, Eq)]
@@ -99,6 +101,22 @@ impl State {
             Self::Serving(pump) => Some(&pump.connection.wire),
             Self::Pausing { .. } | Self::Dialing { .. } | Self::Ended => None,
         }
+    }
+
+    /// A moment has come: whether it is that of the next dial.
+    pub fn tick(&mut self, now: Instant) -> Result<bool, Trouble> {
+        match self {
+            Self::Pausing { until } => return Ok(*until <= now),
+            Self::Dialing { deadline, .. } | Self::Greeting { deadline, .. } if *deadline <= now => {
+                if now.saturating_duration_since(*deadline) <= HELD_UP {
+                    return Err(unanswered());
+                }
+                *deadline = now + AFTER_HELD_UP;
+            }
+            Self::Serving(pump) => pump.tick(now)?,
+            _ => {}
+        }
+        Ok(false)
     }
 
     /// The moment at which it has something to do, whatever comes.

@@ -99,11 +99,15 @@ function surface(error) {
   });
 }
 
+/** Whether a moment that is named to the runtime comes by itself: no fake holds the timers. */
+const hasTime = isReal(setTimeout, 'setTimeout') && isReal(timers.setImmediate, 'setImmediate');
+
 module.exports = {
   clearInterval,
   clearTimeout,
   dateNow,
   hasOwn,
+  hasTime,
   microtask,
   nextTick,
   now,

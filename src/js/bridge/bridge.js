@@ -20,6 +20,7 @@ const { Leaves } = require('../value/leaves.js');
 const { rejectAll, settle } = require('./batch.js');
 const { Events } = require('./events.js');
 const { Lane } = require('./lane.js');
+const { Line } = require('./line.js');
 const { afterWake } = require('./turn.js');
 const { Window } = require('./window.js');
 
@@ -52,6 +53,8 @@ class Bridge {
     this.leaves = new Leaves((names) => this.native.shape(names));
     /** @type {Map<string, WeakRef<Lane>>} by engine and namespace */
     this.lanes = new Map();
+    /** @type {Map<number, WeakRef<Line>>} by engine */
+    this.lines = new Map();
     /** @type {Lane[] | null} the lanes of calls made by callers that one text of replies has woken, while they run */
     this.woken = null;
     this.flush = this.flush.bind(this);
@@ -76,6 +79,24 @@ class Bridge {
     const lane = new Lane(this);
     this.lanes.set(name, new WeakRef(lane));
     return lane;
+  }
+
+  /**
+   * The line of a cache's engine, where this event loop does its I/O.
+   * @param {any} handle the native cache
+   * @returns {Line | null}
+   */
+  lineOf(handle) {
+    const known = this.lines.get(handle.engine)?.deref();
+    if (known !== undefined && !known.gone) {
+      known.share(handle);
+      return known;
+    }
+    if (!handle.lined) return null;
+    for (const [other, line] of this.lines) if (line.deref() === undefined) this.lines.delete(other);
+    const line = new Line(this, handle);
+    this.lines.set(handle.engine, new WeakRef(line));
+    return line;
   }
 
   /** @param {string} text frames, as the engine's splice.rs writes them */

@@ -28,6 +28,7 @@ class Channel {
     this.handle = handle;
     this.hot = hot;
     this.lane = bridge.laneOf(handle);
+    this.line = bridge.lineOf(handle);
     this.ownHots = hot === null ? 0 : 1;
     if (hot !== null) this.lane.share(hot);
     /** Peeks that may still fail before peeking becomes rare. */

@@ -221,6 +221,7 @@ class Lane {
         batch.task === undefined
           ? bridge.native.submit(channel.handle, id, text, numbers, used)
           : bridge.native.run(channel.handle, id, batch.task, text);
+      channel.line?.turn();
       if (answer !== null && answer !== undefined) {
         const [replies, errors, found, rest] = parse(answer);
         if (found !== 0) this.admit(channel, found, slots, replies, asked);

@@ -7,4 +7,5 @@ mod expiry;
 #[cfg(feature = "drive")]
 mod fuzz;
 mod machine;
+mod steps;
 mod world;

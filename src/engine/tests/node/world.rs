@@ -99,6 +99,12 @@ pub struct Listener {
     replies: Mutex<HashMap<u32, Vec<Reply>>>,
 }
 
+impl Listener {
+    pub fn reply(&self, id: u32) -> Option<Vec<Reply>> {
+        self.replies.lock().get(&id).cloned()
+    }
+}
+
 impl Sink for Listener {
     fn client(&self) -> u32 {
         1
@@ -239,7 +245,7 @@ impl World {
     }
 
     pub fn reply(&self, id: u32) -> Option<Vec<Reply>> {
-        self.listener.replies.lock().get(&id).cloned()
+        self.listener.reply(id)
     }
 }
 

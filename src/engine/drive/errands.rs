@@ -1,0 +1,75 @@
+//! What the engine's thread does for an event loop that drives a node itself: dials, takes the node over, waits.
+//!
+//! A dial of Node's would keep the process alive until it is answered, and would wait for an event loop that is
+//! blocked. So the thread dials, as it does for itself, and hands the descriptor over.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::task::AbortHandle;
+
+use super::driver::Driver;
+use super::runtime;
+#[cfg(unix)]
+use super::socket;
+use crate::engine::base::error::Trouble;
+use crate::engine::net::target::Target;
+#[cfg(unix)]
+use crate::engine::node::state::DIAL_TIMEOUT;
+use crate::engine::node::state::unanswered;
+use crate::engine::node::steps::Driven;
+
+/// A socket that somebody else reads and writes.
+#[cfg(unix)]
+pub type Descriptor = std::os::fd::OwnedFd;
+/// There is none here: event loops leave the I/O to the thread.
+#[cfg(not(unix))]
+pub type Descriptor = std::convert::Infallible;
+
+/// A connected socket, or why there is none.
+pub type Dialled = Result<Descriptor, Trouble>;
+
+/// A dial that is under way; it is given up when this is dropped.
+pub struct Dialling(AbortHandle);
+
+impl Drop for Dialling {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Dials; `done` is told, on the engine's thread. None where there is no thread.
+pub fn dial(target: Arc<Target>, deadline: Instant, done: impl FnOnce(Dialled) + Send + 'static) -> Option<Dialling> {
+    let dial = async move {
+        done(tokio::time::timeout_at(deadline.into(), open(&target)).await.unwrap_or_else(|_| Err(unanswered())));
+    };
+    Some(Dialling(runtime().ok()?.spawn(dial).abort_handle()))
+}
+
+#[cfg(unix)]
+async fn open(target: &Target) -> Dialled {
+    socket::plain(&target.address, DIAL_TIMEOUT / 2).await
+}
+
+#[cfg(not(unix))]
+async fn open(_: &Target) -> Dialled {
+    Err(unanswered())
+}
+
+/// Goes on with a node that was driven elsewhere. Where there is no thread for it, it ends, and its callers run on the
+/// in-process tier.
+pub fn go_on(Driven { node, jobs }: Driven) {
+    if let Ok(runtime) = runtime() {
+        runtime.spawn(async move { Driver::new(node, jobs).await });
+    }
+}
+
+/// Acts after a while.
+pub fn later(after: Duration, act: impl FnOnce() + Send + 'static) {
+    if let Ok(runtime) = runtime() {
+        runtime.spawn(async move {
+            tokio::time::sleep(after).await;
+            act();
+        });
+    }
+}

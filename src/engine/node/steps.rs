@@ -1,0 +1,290 @@
+//! Drives a node in steps, for an event loop that does the I/O itself.
+//!
+//! **The problem.** What a lone call costs is waking a processor that sleeps. With a thread of ours between the event
+//! loop and the socket there are two such wake-ups for each call; where the event loop reads and writes the socket
+//! itself there is one.
+//!
+//! **The approach.** The event loop's thread runs a step for each thing that happened: calls were handed over, bytes
+//! came, a moment has come. A step hands it to the node, lets it go on as far as it can, and says what is to be done
+//! then: bytes to write, a dial, the next moment. Jobs of the loop's own calls are taken within the call that hands
+//! them over. Whatever comes from another thread rings a bell, once, until the next step.
+//!
+//! **One owner.** The node belongs to the event loop that opened it. Where a second environment (a worker thread) uses
+//! the engine too, or the owner ends, the node moves to the engine's thread: there it serves all of them, and no event
+//! loop that is blocked keeps another one waiting.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::{Duration, Instant};
+
+use futures_channel::mpsc::UnboundedReceiver;
+use futures_util::StreamExt;
+use futures_util::stream::FusedStream;
+use once_cell::sync::OnceCell;
+use parking_lot::Mutex;
+
+use crate::engine::base::error::Trouble;
+use crate::engine::cache::job::Job;
+use crate::engine::node::handshake::Peer;
+use crate::engine::node::machine::Node;
+use crate::engine::node::state::Wish;
+
+/// After so much work at a stretch the event loop is given to others.
+const STRETCH: Duration = Duration::from_millis(1);
+/// Jobs that are handed over before it is looked at the time again.
+const MAX_JOBS: usize = 64;
+
+/// Asks the owner for a step, from any thread.
+pub type Poke = Box<dyn Fn() + Send + Sync>;
+
+/// What has happened.
+pub enum Event<'a> {
+    /// Jobs may have come.
+    Turn,
+    /// The moment that was told has come.
+    Moment,
+    Bytes(&'a [u8]),
+    Connected,
+    Lost(Trouble),
+}
+
+/// What is to be done after a step.
+#[derive(Default)]
+pub struct Done {
+    /// Wishes wait to be taken.
+    pub wishes: bool,
+    /// There is more to do at once: a further step in the next turn.
+    pub more: bool,
+    /// The moment of the next step, where it is earlier than the one that was told before: so far from now.
+    pub moment: Option<Duration>,
+    /// The node is gone: it has ended, or moved.
+    pub gone: bool,
+}
+
+/// A node and the queue of its jobs.
+pub struct Driven {
+    pub node: Node,
+    pub jobs: UnboundedReceiver<Job>,
+}
+
+struct Inner {
+    /// None for a moment, while one that failed within is replaced, and once it is gone.
+    driven: Option<Driven>,
+    wishes: Vec<Wish>,
+    /// The moment that the owner knows.
+    told: Option<Instant>,
+    /// Who takes the node as soon as no call is under way. Until then no further ones are.
+    successor: Option<Successor>,
+}
+
+/// Takes a node, to drive it elsewhere.
+pub type Successor = Box<dyn FnOnce(Driven) + Send>;
+
+impl Inner {
+    fn pass_on(&mut self) {
+        if let (Some(mut driven), Some(successor)) = (self.driven.take(), self.successor.take()) {
+            driven.node.moved(Instant::now());
+            successor(driven);
+        }
+    }
+}
+
+/// The steps of one node.
+pub struct Steps {
+    inner: Mutex<Inner>,
+    bell: Arc<Bell>,
+}
+
+impl Steps {
+    pub fn new(driven: Driven) -> Self {
+        let inner = Inner { driven: Some(driven), wishes: Vec::new(), told: None, successor: None };
+        Self { inner: Mutex::new(inner), bell: Arc::default() }
+    }
+
+    /// Whom to ask for a step.
+    pub fn attach(&self, poke: Poke) {
+        let _ = self.bell.poke.set(poke);
+    }
+
+    /// Asks for a step, from any thread.
+    pub fn ring(&self) {
+        self.bell.wake_by_ref();
+    }
+
+    /// A step is about to be made: nothing needs to ring for it.
+    pub fn expect(&self) {
+        self.bell.state.store(STEPPING, Ordering::SeqCst);
+    }
+
+    /// Hands over what has happened, and goes on as far as the node can. Bytes to be written go to the end of `output`.
+    pub fn step(&self, event: Event<'_>, output: &mut Vec<u8>) -> Done {
+        self.expect();
+        let inner = &mut *self.inner.lock();
+        if matches!(event, Event::Moment) {
+            inner.told = None;
+        }
+        let Some(mut driven) = inner.driven.take() else { return Done { gone: true, ..Done::default() } };
+        let moving = inner.successor.is_some();
+        let result = catch_unwind(AssertUnwindSafe(|| self.go_on(&mut driven, event, moving, output)));
+        let more = match result {
+            Ok(more) => more,
+            // What panics within is an outage like another.
+            Err(_) => {
+                output.clear();
+                let Driven { node, jobs } = driven;
+                let Ok(node) = catch_unwind(AssertUnwindSafe(|| node.replaced(Instant::now()))) else {
+                    return Done { gone: true, ..Done::default() };
+                };
+                driven = Driven { node, jobs };
+                true
+            }
+        };
+        while let Some(wish) = driven.node.wish() {
+            output.clear();
+            inner.wishes.push(wish);
+        }
+        if inner.successor.is_some() && driven.node.is_idle() {
+            inner.driven = Some(driven);
+            inner.pass_on();
+            output.clear();
+            return Done { gone: true, ..Done::default() };
+        }
+        let next = driven.node.next_moment();
+        let moment = next.filter(|next| inner.told.is_none_or(|told| *next < told));
+        inner.told = moment.or(inner.told);
+        let gone = driven.node.is_ended();
+        if !gone {
+            inner.driven = Some(driven);
+        }
+        let moment = moment.map(|moment| moment.saturating_duration_since(Instant::now()));
+        Done { wishes: !inner.wishes.is_empty(), more, moment, gone }
+    }
+
+    fn go_on(&self, driven: &mut Driven, event: Event<'_>, moving: bool, output: &mut Vec<u8>) -> bool {
+        let begun = Instant::now();
+        let mut now = begun;
+        let Driven { node, jobs } = driven;
+        match event {
+            Event::Turn | Event::Moment => {}
+            Event::Bytes(bytes) => node.read(bytes, now),
+            Event::Connected => node.connected(Peer::default(), now),
+            Event::Lost(trouble) => node.lost(trouble, now),
+        }
+        let waker = Waker::from(self.bell.clone());
+        let mut context = Context::from_waker(&waker);
+        loop {
+            let mut went_on = !moving && take(node, jobs, &mut context, now);
+            went_on |= node.run(&mut context, now);
+            if node.next_moment().is_some_and(|moment| moment <= now) {
+                node.tick(now);
+                went_on = true;
+            }
+            if !went_on && self.bell.rest() || node.is_ended() {
+                break;
+            }
+            now = Instant::now();
+            if now.saturating_duration_since(begun) >= STRETCH {
+                self.bell.state.store(RESTING, Ordering::SeqCst);
+                node.output(output);
+                return true;
+            }
+        }
+        node.output(output);
+        false
+    }
+
+    /// What the node wants done, in this order.
+    pub fn wishes(&self) -> Vec<Wish> {
+        std::mem::take(&mut self.inner.lock().wishes)
+    }
+
+    /// Whether the node has ended, or moved.
+    pub fn is_gone(&self) -> bool {
+        self.inner.lock().driven.is_none()
+    }
+
+    /// The node is to be driven by another one, as soon as what is under way has been answered.
+    pub fn hand_over(&self, successor: impl FnOnce(Driven) + Send + 'static) {
+        let mut inner = self.inner.lock();
+        inner.successor.get_or_insert_with(|| Box::new(successor));
+        let idle = inner.driven.as_ref().is_some_and(|driven| driven.node.is_idle());
+        if idle {
+            inner.pass_on();
+        }
+        drop(inner);
+        self.ring();
+    }
+
+    /// The owner has had its time: its event loop is blocked. What is under way is answered on the in-process tier.
+    pub fn seize(&self) {
+        self.inner.lock().pass_on();
+        self.ring();
+    }
+
+    /// The owner ends, and its node with it: what is under way is answered on the in-process tier.
+    pub fn end(&self) {
+        let driven = self.inner.lock().driven.take();
+        drop(driven);
+    }
+}
+
+fn take(node: &mut Node, jobs: &mut UnboundedReceiver<Job>, context: &mut Context<'_>, now: Instant) -> bool {
+    let mut any = false;
+    for _ in 0..MAX_JOBS {
+        // Nobody can hand over more, and the node knows.
+        if jobs.is_terminated() {
+            break;
+        }
+        match jobs.poll_next_unpin(context) {
+            Poll::Pending => break,
+            Poll::Ready(Some(job)) => node.call(job, now),
+            Poll::Ready(None) => node.close(now),
+        }
+        any = true;
+    }
+    any
+}
+
+const RESTING: u8 = 0;
+const STEPPING: u8 = 1;
+/// Something came while a step is being made.
+const AGAIN: u8 = 2;
+const RUNG: u8 = 3;
+
+/// Rings for a step, once.
+#[derive(Default)]
+struct Bell {
+    state: AtomicU8,
+    poke: OnceCell<Poke>,
+}
+
+impl Bell {
+    /// Whether nothing came since the last look.
+    fn rest(&self) -> bool {
+        let rested = self.state.compare_exchange(STEPPING, RESTING, Ordering::SeqCst, Ordering::SeqCst).is_ok();
+        if !rested {
+            self.state.store(STEPPING, Ordering::SeqCst);
+        }
+        rested
+    }
+}
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        let next = |state| match state {
+            RESTING => Some(RUNG),
+            STEPPING => Some(AGAIN),
+            _ => None,
+        };
+        let before = self.state.fetch_update(Ordering::SeqCst, Ordering::SeqCst, next);
+        if let (Ok(RESTING), Some(poke)) = (before, self.poke.get()) {
+            poke();
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! A node in steps: what comes is taken, whoever brings it, and whoever drives the node next loses nothing.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::channel;
+
+use crate::engine::base::text::Json;
+use crate::engine::call::batch::Batch;
+use crate::engine::call::reply::{Reply, Submitted};
+use crate::engine::call::sink::ReplyTo;
+use crate::engine::front::Front;
+use crate::engine::node::state::Wish;
+use crate::engine::node::steps::{Driven, Event, Steps};
+use crate::engine::tests::node::world::{Listener, Server, World, filled};
+
+/// An event loop that makes the steps, and its server.
+struct Loop {
+    steps: Arc<Steps>,
+    front: Front,
+    listener: Arc<Listener>,
+    server: Server,
+    output: Vec<u8>,
+    rings: Arc<AtomicUsize>,
+}
+
+impl Loop {
+    fn new() -> Self {
+        let World { node, jobs, front, listener, server, .. } = World::new(Server::default());
+        let (steps, rings) = (Arc::new(Steps::new(Driven { node, jobs })), Arc::new(AtomicUsize::new(0)));
+        let count = rings.clone();
+        steps.attach(Box::new(move || _ = count.fetch_add(1, Ordering::SeqCst)));
+        Self { steps, front, listener, server, output: Vec::new(), rings }
+    }
+
+    /// Makes steps until nothing is left to do; whether the node is gone then.
+    fn settle(&mut self) -> bool {
+        let mut done = self.steps.step(Event::Turn, &mut self.output);
+        loop {
+            for wish in self.steps.wishes() {
+                if matches!(wish, Wish::Dial(..)) {
+                    done = self.steps.step(Event::Connected, &mut self.output);
+                }
+            }
+            let sent = std::mem::take(&mut self.output);
+            if sent.is_empty() || done.gone {
+                return done.gone;
+            }
+            let replies = self.server.answer(&sent);
+            done = self.steps.step(Event::Bytes(&replies), &mut self.output);
+        }
+    }
+
+    fn call(&self, id: u32, key: &str, value: Option<&str>) {
+        let to = ReplyTo { sink: self.listener.clone(), id };
+        assert!(matches!(self.front.submit(filled(key, value, Batch::default()), &to), Submitted::Later));
+    }
+
+    fn reply(&self, id: u32) -> Option<Vec<Reply>> {
+        self.listener.reply(id)
+    }
+
+    fn rung(&self) -> usize {
+        self.rings.swap(0, Ordering::SeqCst)
+    }
+}
+
+fn value(text: &str) -> Option<Vec<Reply>> {
+    Some(vec![Reply::Value(Json::Owned(text.into()))])
+}
+
+#[test]
+fn calls_are_written_in_the_step_that_takes_them_and_need_no_ring() {
+    let mut event_loop = Loop::new();
+    assert!(!event_loop.settle());
+    event_loop.rung();
+    event_loop.steps.expect();
+    event_loop.call(1, "k", Some("1"));
+    event_loop.call(2, "k", None);
+    assert_eq!(event_loop.rung(), 0, "the step follows");
+    event_loop.settle();
+    assert_eq!((event_loop.reply(1), event_loop.reply(2)), (Some(vec![Reply::Done]), value("1")));
+}
+
+#[test]
+fn what_comes_from_elsewhere_rings_once_until_the_next_step() {
+    let mut event_loop = Loop::new();
+    event_loop.settle();
+    event_loop.rung();
+    for id in 1..4 {
+        event_loop.call(id, "k", None);
+    }
+    assert_eq!(event_loop.rung(), 1);
+    event_loop.settle();
+    assert_eq!(event_loop.reply(3), Some(vec![Reply::Miss]));
+    event_loop.call(4, "k", None);
+    assert_eq!(event_loop.rung(), 1);
+}
+
+#[test]
+fn a_node_that_moves_answers_what_is_under_way_and_takes_what_waits_along() {
+    let mut event_loop = Loop::new();
+    event_loop.settle();
+    event_loop.steps.expect();
+    event_loop.call(1, "k", Some("1"));
+    // Written, and not answered.
+    event_loop.steps.step(Event::Turn, &mut event_loop.output);
+    let (send, moved) = channel();
+    event_loop.steps.hand_over(move |driven| send.send(driven).expect("it is awaited"));
+    event_loop.call(2, "k", None);
+    assert!(moved.try_recv().is_err(), "a call is under way");
+    assert!(event_loop.settle(), "the node is gone");
+    assert_eq!(event_loop.reply(1), Some(vec![Reply::Done]), "by the server");
+    let driven = moved.try_recv().expect("it has moved");
+    assert_eq!(event_loop.reply(2), None, "it waits in the queue");
+    // A second owner goes on where the first one left it.
+    event_loop.steps = Arc::new(Steps::new(driven));
+    assert!(!event_loop.settle());
+    assert_eq!(event_loop.reply(2), value("1"));
+}
+
+#[test]
+fn an_event_loop_that_is_blocked_keeps_its_node_from_nobody() {
+    let mut event_loop = Loop::new();
+    event_loop.settle();
+    event_loop.steps.expect();
+    event_loop.call(1, "k", Some("1"));
+    event_loop.steps.step(Event::Turn, &mut event_loop.output);
+    let (send, moved) = channel();
+    event_loop.steps.hand_over(move |driven| send.send(driven).expect("it is awaited"));
+    event_loop.steps.seize();
+    assert!(moved.try_recv().is_ok());
+    assert_eq!(event_loop.reply(1), Some(vec![Reply::Done]), "on the in-process tier");
+    assert!(event_loop.settle(), "the owner finds it gone");
+}

@@ -1,0 +1,152 @@
+// The event loop's own line to a server: Node polls the socket, Rust does the rest (src/binding/line.rs).
+//
+// What a lone call costs is waking a processor that sleeps. A thread between the event loop and the socket doubles
+// that; here a call is written by the call into Rust that hands it over, and its reply is read by the event loop.
+//
+// Timers fire before the event loop looks at its sockets. After a turn that took long, replies lie there that are not
+// late: the engine gives a moment that comes too late by more than a tenth of a second a second chance.
+'use strict';
+
+const { Socket } = require('node:net');
+const { clearTimeout, now, setImmediate, setTimeout } = require('../base/host.js');
+const native = require('../addon/native.js');
+
+// Bytes that one read takes at most.
+const ROOM = 64 * 1024;
+// What Rust says after each step, by its place: see line.rs.
+const OUTPUT = 0;
+const CLOSE = 1;
+const DIALLED = 2;
+const MORE = 3;
+const GONE = 4;
+const MOMENT = 5;
+
+class Line {
+  /**
+   * @param {import('./bridge').Bridge} bridge
+   * @param {any} handle the native cache of whose engine it is
+   */
+  constructor(bridge, handle) {
+    this.bridge = bridge;
+    this.said = new Int32Array(new SharedArrayBuffer(native.Line.fields() * Int32Array.BYTES_PER_ELEMENT));
+    const self = new WeakRef(this);
+    this.native = new native.Line(bridge.native, handle, this.said, () => self.deref()?.step());
+    /** @type {Socket | null} */
+    this.socket = null;
+    this.room = Buffer.allocUnsafeSlow(ROOM);
+    /** @type {NodeJS.Timeout | null} */
+    this.timer = null;
+    this.due = Infinity;
+    this.gone = false;
+    this.step = this.step.bind(this);
+    this.tick = this.tick.bind(this);
+    this.read = this.read.bind(this);
+    this.step();
+  }
+
+  /** @param {any} handle of a further cache of its engine */
+  share(handle) {
+    this.native.share(handle);
+  }
+
+  step() {
+    this.native.step();
+    this.turn();
+  }
+
+  /** Does what the last step said. To be called after each call into Rust that may have made one. */
+  turn() {
+    const { said } = this;
+    if (said[CLOSE] === 1) this.close();
+    if (said[DIALLED] === 1) this.adopt();
+    if (said[OUTPUT] === 1) this.write();
+    if (said[MOMENT] !== 0) this.arm();
+    if (said[MORE] === 1) {
+      said[MORE] = 0;
+      setImmediate(this.step);
+    }
+    if (said[GONE] === 1) this.end();
+  }
+
+  adopt() {
+    this.said[DIALLED] = 0;
+    const fd = this.native.adopt();
+    if (typeof fd !== 'number') return;
+    const options = { fd, readable: true, writable: true, onread: { buffer: this.room, callback: this.read } };
+    const socket = new Socket(/** @type {import('node:net').SocketConstructorOpts} */ (options));
+    this.socket = socket;
+    // What is under way keeps the process alive by itself.
+    socket.unref();
+    const lost = () => {
+      if (this.socket !== socket) return;
+      this.socket = null;
+      this.native.lost();
+      this.turn();
+    };
+    // The close that follows says it.
+    socket.on('error', () => {});
+    socket.on('end', lost);
+    socket.on('close', lost);
+    socket.resume();
+    this.native.connected();
+    this.turn();
+  }
+
+  /** @param {number} used bytes that came */
+  read(used) {
+    const frames = this.native.read(this.room, used);
+    this.turn();
+    if (frames !== null && frames !== undefined) this.bridge.wake(frames);
+    return true;
+  }
+
+  /** Writes what the socket did not take. */
+  write() {
+    this.said[OUTPUT] = 0;
+    const { socket } = this;
+    const output = this.native.output();
+    if (socket === null) return;
+    socket.write(output, () => {
+      if (this.socket !== socket) return;
+      this.native.written();
+      this.turn();
+    });
+  }
+
+  close() {
+    this.said[CLOSE] = 0;
+    const { socket } = this;
+    this.socket = null;
+    socket?.destroy();
+  }
+
+  /** Sets the timer for the moment that was named, where that is earlier. */
+  arm() {
+    const ms = this.said[MOMENT] - 1;
+    this.said[MOMENT] = 0;
+    const due = now() + ms;
+    if (due >= this.due) return;
+    if (this.timer !== null) clearTimeout(this.timer);
+    this.due = due;
+    this.timer = setTimeout(this.tick, ms);
+    this.timer.unref();
+  }
+
+  tick() {
+    this.due = Infinity;
+    this.timer = null;
+    this.native.tick();
+    this.turn();
+  }
+
+  /** The node has ended, or moved to the engine's thread. */
+  end() {
+    this.said[GONE] = 0;
+    this.gone = true;
+    this.close();
+    if (this.timer !== null) clearTimeout(this.timer);
+    this.timer = null;
+  }
+}
+
+module.exports = { Line };
