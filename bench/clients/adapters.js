@@ -15,7 +15,10 @@ const asIs = (value) => value;
  */
 const adapters = {
   // Without the near cache: what is compared here is the way to Redis and back.
-  holdfast: (url) => connectHoldfast(url, { nearCache: false }),
+  holdfast: (url) => connectHoldfast(url, { nearCache: false, io: 'thread' }),
+
+  // The event loop has the socket.
+  'holdfast, loop': (url) => connectHoldfast(url, { nearCache: false, io: 'loop' }),
 
   ioredis: (url) => connectIoredis(require('ioredis').Redis, url, {}),
 

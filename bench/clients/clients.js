@@ -12,7 +12,8 @@ const { VALUE_BYTES, workloadOf } = require('../lab/workload');
 const defaults = { rounds: 7, seconds: 0.5 };
 const matrixDefaults = { rounds: 3, seconds: 0.5 };
 
-const USUAL = { ops: ['get', 'set'], callers: [1, 64, 512], bytes: [VALUE_BYTES] };
+const USUAL = { ops: ['get', 'set'], callers: [1, 2, 4, 8, 16, 64, 512], bytes: [VALUE_BYTES] };
+const QUICK = { ops: ['get', 'set'], callers: [1, 64], bytes: [VALUE_BYTES] };
 const MATRIX_OPS = ['get', 'set', 'mixed', 'getMany'];
 const MATRIX = { ops: MATRIX_OPS, callers: [1, 8, 64, 512], bytes: [20, 200, 2000, 50_000] };
 const QUICK_MATRIX = { ops: MATRIX_OPS, callers: [8], bytes: [20, 2000] };
@@ -20,7 +21,7 @@ const QUICK_MATRIX = { ops: MATRIX_OPS, callers: [8], bytes: [20, 2000] };
 const UNDER_WAY = 64 << 20;
 /** Commands that may reach Redis in a window though nothing is read from it: heartbeats, and our own INFO. */
 const STRAY_COMMANDS = 100;
-const OWN = ['holdfast', 'holdfast, near cache'];
+const OWN = ['holdfast', 'holdfast, loop', 'holdfast, near cache'];
 const MEANING = {
   get: 'get',
   set: 'set',
@@ -36,7 +37,7 @@ function run(options) {
 }
 
 function wanted(matrix, quick) {
-  if (!matrix) return USUAL;
+  if (!matrix) return quick ? QUICK : USUAL;
   return quick ? QUICK_MATRIX : MATRIX;
 }
 
@@ -137,7 +138,10 @@ function contests(rows) {
     .filter((row) => OWN.includes(row.client))
     .map((row) => {
       const { keeping, op, bytes, callers } = row;
-      return { row, peers: rows.filter((peer) => peer !== row && matches(peer, { keeping, op, bytes, callers })) };
+      return {
+        row,
+        peers: rows.filter((peer) => !OWN.includes(peer.client) && matches(peer, { keeping, op, bytes, callers })),
+      };
     })
     .filter(({ peers }) => peers.length > 0);
 }
@@ -153,6 +157,7 @@ function compare(rows, matrix) {
     call: ({ row }) => titleOf(row.keeping, row.op),
     ...(matrix ? { bytes: ({ row }) => integer(row.bytes) } : {}),
     callers: ({ row }) => row.callers,
+    client: ({ row }) => row.client,
     'fastest peer': ({ peers }) => best(peers, 'rate', 'most').client,
     throughput: ratio('rate', 'most'),
     CPU: ratio('cpu', 'least'),
@@ -188,7 +193,7 @@ function ratioBars(rows) {
       own.filter((row) => row.op === op),
       {
         group: (row) => `${integer(row.bytes)} bytes`,
-        bar: (row) => ({ name: `holdfast, ${callersOf(row)}`, value: row.times, text: `${fixed(row.times)} ×` }),
+        bar: (row) => ({ name: `${row.client}, ${callersOf(row)}`, value: row.times, text: `${fixed(row.times)} ×` }),
         shared: true,
       },
     ),
