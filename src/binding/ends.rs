@@ -35,7 +35,8 @@ pub const FIELDS: usize = 6;
 pub struct Ends {
     steps: Arc<Steps>,
     sink: Arc<EnvSink>,
-    said: SharedVersions,
+    /// None once JavaScript has let go of the memory.
+    said: Mutex<Option<SharedVersions>>,
     socket: Mutex<Socket>,
     dial: Mutex<Dial>,
 }
@@ -57,9 +58,9 @@ struct Dial {
 }
 
 impl Ends {
-    /// `said` is kept alive by the caller for as long as this is.
+    /// The caller keeps `said` alive until it has called `mute`.
     pub fn new(steps: Arc<Steps>, sink: Arc<EnvSink>, said: &Int32Array, poke: Poke) -> Result<Self> {
-        let said = SharedVersions::of(said, FIELDS)?;
+        let said = Mutex::new(Some(SharedVersions::of(said, FIELDS)?));
         steps.attach(poke);
         Ok(Self { steps, sink, said, socket: Mutex::default(), dial: Mutex::default() })
     }
@@ -68,6 +69,11 @@ impl Ends {
     pub fn turn(self: &Arc<Self>) -> Turn<'_> {
         self.steps.expect();
         Turn(self)
+    }
+
+    /// Nobody reads any more what steps say.
+    pub fn mute(&self) {
+        *self.said.lock() = None;
     }
 
     /// The environment ends.
@@ -144,7 +150,7 @@ impl Ends {
     }
 
     fn say(&self, field: usize, value: i32) {
-        if let Some(said) = self.said.counters().get(field) {
+        if let Some(said) = self.said.lock().as_ref().and_then(|said| said.counters().get(field)) {
             said.store(value, Ordering::Relaxed);
         }
     }

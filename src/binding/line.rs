@@ -101,3 +101,10 @@ impl Line {
         self.ends.written();
     }
 }
+
+/// The memory of what steps say goes with this.
+impl Drop for Line {
+    fn drop(&mut self) {
+        self.ends.mute();
+    }
+}

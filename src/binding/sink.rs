@@ -48,7 +48,7 @@ unsafe impl Send for SharedVersions {}
 unsafe impl Sync for SharedVersions {}
 
 impl SharedVersions {
-    /// The caller keeps `array` alive, and unshares these versions from every engine before it lets go of it.
+    /// The caller keeps `array` alive, and takes this back from all who have it before it lets go of it.
     pub fn new(array: &Int32Array) -> Result<Self> {
         Self::of(array, COUNTERS)
     }
@@ -66,8 +66,8 @@ impl SharedVersions {
 
 impl Versions for SharedVersions {
     fn counters(&self) -> &[AtomicI32] {
-        // SAFETY: `first` points to `count` aligned 32-bit integers that live as long as the array, which `Bridge`
-        // holds until it has unshared this; a SharedArrayBuffer's memory neither moves nor shrinks.
+        // SAFETY: `first` points to `count` aligned 32-bit integers that live as long as the array, which whoever
+        // made this holds until it has taken this back; a SharedArrayBuffer's memory neither moves nor shrinks.
         unsafe { std::slice::from_raw_parts(self.first.as_ptr(), self.count) }
     }
 }

@@ -336,6 +336,7 @@ class Cache {
     state.channel.closed = closed();
     state.unlisten();
     state.handle.close();
+    state.channel.line?.turn();
   }
 }
 
