@@ -141,6 +141,26 @@ module.exports = function functions(mode) {
     expect(await other.getOrCompute('k', () => 'anew', options)).toBe(left ?? 'anew');
   });
 
+  test('who follows a function gets its result, in whichever turn of the event loop the answer comes', async () => {
+    // Where answers come at once, some of them wait for the next turn: within so many rounds that of a follower does.
+    for (let round = 0; round < 150; round++) {
+      const key = `k${round}`;
+      const held = computation();
+      const compute = async () => {
+        await held.fn();
+        await cache.del(key);
+        return round;
+      };
+      const calls = [cache.getOrCompute(key, compute)];
+      await held.begun();
+      // In batches of their own, before the one of the round trip.
+      for (const each of [cache, other, cache, other]) calls.push(each.getOrCompute(key, notRun));
+      await handedOver();
+      held.open();
+      expect(await Promise.all(calls)).toEqual(Array(5).fill(round));
+    }
+  });
+
   test('a function that closes its cache: its callers get its result', async () => {
     const compute = () => {
       cache.close();

@@ -10,13 +10,11 @@
 //! knows no socket, no timer and no clock, so that a thread, an event loop or a simulator can drive it. Callers see its
 //! state through a gate: `Connection` hands their work to the machine, `Local` runs it on their own thread. Work that
 //! arrives while there is no connection is answered at once on the in-process tier; only before the first connection it
-//! waits, and no longer than its own deadline. Dialling goes on for ever, one dial at a time. When a dial succeeds,
-//! what the outage left behind is undone first (gate.rs); then the gate closes, the fallback tier is dropped, and work
-//! flows.
+//! waits, and no longer than its own deadline. Dialling goes on for ever. When a dial succeeds, what the outage left
+//! behind is undone first (gate.rs); then the gate closes, the fallback tier is dropped, and work flows.
 //!
-//! **Rejected.** *redis-rs' `ConnectionManager`*: it queues callers behind its reconnect outside of their time-out,
-//! does not reconnect after time-outs, READONLY or refused credentials, and has no place for what comes before the
-//! first command. *A task for each connection*: only a runtime could drive it, and only real time could test it.
+//! **Rejected.** *redis-rs' `ConnectionManager`*: it queues callers behind its reconnect outside of their time-out.
+//! *A task for each connection*: only a runtime could drive it, and only real time could test it.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -25,9 +23,8 @@ use std::time::Instant;
 
 use redis::Value;
 
-use crate::engine::base::clock;
 use crate::engine::base::error::{Kind, Trouble};
-use crate::engine::base::mutant;
+use crate::engine::base::{clock, mutant};
 use crate::engine::cache::job::Job;
 use crate::engine::cache::shared::Shared;
 use crate::engine::conversation::connection::Connection;
@@ -50,7 +47,7 @@ pub struct Node {
     shared: Arc<Shared>,
     server: Arc<Server>,
     tasks: Tasks,
-    state: State,
+    pub(super) state: State,
     /// Calls that came before there was a connection, in their order.
     waiting: VecDeque<Job>,
     wishes: VecDeque<Wish>,
@@ -334,11 +331,6 @@ impl Node {
         gate::unvouched(&self.shared, &self.server, now);
         drop(self.drop_connection());
         self.dial(now);
-    }
-
-    /// Whether no call is under way.
-    pub fn is_idle(&self) -> bool {
-        self.state.is_idle()
     }
 
     /// It failed within, and is replaced: the tasks and what is under way are dropped, and so answered. The next one

@@ -145,7 +145,7 @@ impl Steps {
             output.clear();
             inner.wishes.push(wish);
         }
-        if inner.successor.is_some() && driven.node.is_idle() {
+        if inner.successor.is_some() && driven.node.state.is_idle() {
             inner.driven = Some(driven);
             inner.pass_on();
             output.clear();
@@ -176,7 +176,7 @@ impl Steps {
         let mut context = Context::from_waker(&waker);
         loop {
             let mut went_on = !moving && take(node, jobs, &mut context, now);
-            went_on |= node.run(&mut context, now);
+            went_on |= node.run(Some(&mut context), now);
             if node.next_moment().is_some_and(|moment| moment <= now) {
                 node.tick(now);
                 went_on = true;
@@ -209,7 +209,7 @@ impl Steps {
     pub fn hand_over(&self, successor: impl FnOnce(Driven) + Send + 'static) {
         let mut inner = self.inner.lock();
         inner.successor.get_or_insert_with(|| Box::new(successor));
-        let idle = inner.driven.as_ref().is_some_and(|driven| driven.node.is_idle());
+        let idle = inner.driven.as_ref().is_some_and(|driven| driven.node.state.is_idle());
         if idle {
             inner.pass_on();
         }

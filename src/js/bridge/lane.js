@@ -8,6 +8,7 @@
 
 const { replyLost } = require('../base/errors.js');
 const { now, parse, setImmediate } = require('../base/host.js');
+const { Answer } = require('../base/ops.js');
 const { newBatch, rejectAll, settle } = require('./batch.js');
 const { isBatchDue, laterBy } = require('./turn.js');
 const { sizeOf } = require('./window.js');
@@ -252,7 +253,7 @@ class Lane {
    * @param {0 | [number, string, string][]} errors
    */
   answer(channel, { slots, count }, replies, errors) {
-    if (!isBatchDue(count)) {
+    if (!isBatchDue(count) || follows(slots, replies)) {
       settle(this.bridge, slots, 0, replies, errors, null);
       channel.wakeIdle();
       return;
@@ -320,6 +321,20 @@ class Lane {
       (this.open.count > 0 && this.open.channel === channel) || this.sealed.some((batch) => batch.channel === channel)
     );
   }
+}
+
+/**
+ * Whether one of these callers is to follow a flight, which may have ended by the next turn.
+ * @param {Slot[]} slots
+ * @param {any[]} replies
+ */
+function follows(slots, replies) {
+  let at = 0;
+  for (const { waiter, count } of slots) {
+    if (waiter !== 0 && replies[at]?.[0] === Answer.FOLLOW) return true;
+    at += count;
+  }
+  return false;
 }
 
 module.exports = { Lane };
