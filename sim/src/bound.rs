@@ -5,6 +5,7 @@ use holdfast::engine::node::machine::Node;
 use holdfast::engine::tier::journal::Measure;
 
 use crate::history::{Excess, Nanos};
+use crate::schedule::SPACES;
 
 /// The first excess of each thing that a process held too much of.
 #[derive(Default)]
@@ -24,8 +25,10 @@ impl Bounds {
         self.check(process, at, ("keys waited for", shared.waiting.len(), most));
         self.check(process, at, ("sweeps in process", shared.memory.sweeping() + near, 2 * most));
         for (what, held, bound) in shared.fleet.servers().flat_map(|server| server.journal.measures()) {
-            // In an outage the sweeps of raw keys that were under way join what waits.
-            let bound = if what == "patterns of the journal" && raw { bound + most } else { bound };
+            // In an outage the sweeps of raw keys that were under way join what waits. What is too much for a namespace
+            // is one pattern, beside those of the others.
+            let more = if raw { most } else { 0 } + SPACES.len();
+            let bound = if what == "patterns of the journal" { bound + more } else { bound };
             self.check(process, at, (what, held, bound));
         }
     }

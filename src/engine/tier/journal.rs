@@ -34,7 +34,8 @@ use crate::engine::tier::covers::{Covered, Covers, MAX_EXCEPTION_BYTES, MAX_EXCE
 /// The most keys, and the most bytes of keys, some 40 MB in all with what a set of them needs. A simulator fills it.
 pub const MAX_KEYS: usize = if cfg!(feature = "simulation") { 12 } else { 100_000 };
 pub const MAX_BYTES: usize = 16 << 20;
-/// The most patterns (of `delPattern`), and the most bytes of them; beyond that they count as an overflow.
+/// The most patterns (of `delPattern`), and the most bytes of them; beyond that they count as an overflow, which is one
+/// pattern for each namespace.
 pub const MAX_PATTERNS: usize = if cfg!(feature = "simulation") { 4 } else { 1_000 };
 pub const MAX_PATTERN_BYTES: usize = 1 << 20;
 
