@@ -7,5 +7,7 @@ mod expiry;
 #[cfg(feature = "drive")]
 mod fuzz;
 mod machine;
+#[cfg(feature = "drive")]
+mod refusals;
 mod steps;
 mod world;

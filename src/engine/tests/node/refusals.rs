@@ -1,0 +1,121 @@
+//! What a connected server refuses: the older value, and the older token of a tag, are not read for it.
+
+use crate::engine::base::text::Json;
+use crate::engine::cache::status::Mode;
+use crate::engine::call::batch::{Extras, NONE, Op};
+use crate::engine::call::reply::Reply;
+use crate::engine::tests::support::{Calls, Client, Server, patient, until};
+
+fn value(text: &str) -> Reply {
+    Reply::Value(Json::Owned(text.to_owned()))
+}
+
+#[test]
+fn a_refused_write_does_not_leave_the_older_value() {
+    let server = Server::start();
+    let cache = patient(&server, "", false);
+    let client = Client::new();
+    client.run(&cache, Calls::default().set("a", "\"old\"").0);
+    let mut admin = server.connection();
+    let () = redis::cmd("CONFIG").arg("SET").arg("maxmemory").arg(1).query(&mut admin).expect("config");
+    assert_eq!(client.run(&cache, Calls::default().set("a", "\"new\"").0), [Reply::Done]);
+    assert_eq!(client.run(&cache, Calls::default().get("a").0), [Reply::Miss]);
+    let () = redis::cmd("CONFIG").arg("SET").arg("maxmemory").arg(0).query(&mut admin).expect("config");
+    client.run(&cache, Calls::default().set("a", "\"old\"").0);
+    let () = redis::cmd("CONFIG").arg("SET").arg("maxmemory").arg(1).query(&mut admin).expect("config");
+    // On its way before the refusal is known here.
+    let replies = client.run(&cache, Calls::default().set("a", "\"new\"").get("a").0);
+    assert_eq!(replies, [Reply::Done, Reply::Miss]);
+    until("the removal", || cache.shared().server("a").journal.is_empty().then_some(()));
+    assert_eq!(cache.shared().status.mode(), Mode::Redis, "no outage");
+    let oom = cache.shared().errors.iter().find(|(kind, _)| kind.name() == "oom").map(|(_, n)| n);
+    assert_eq!(oom, Some(2));
+}
+
+/// A `set` with the tag `t`.
+fn tagged(key: &str, value: &str) -> Calls {
+    let mut calls = Calls::default().set(key, value);
+    calls.0.extras.push(Extras { tags: vec!["t".into()], ..NONE.clone() });
+    if let Some(Op::Set { more, .. }) = calls.0.ops.last_mut() {
+        *more = Some(0);
+    }
+    calls
+}
+
+#[test]
+fn what_was_read_before_a_refused_write_was_replaced_is_a_miss_however_late_it_is_judged() {
+    let server = Server::start();
+    let cache = patient(&server, "app", false);
+    let client = Client::new();
+    client.run(&cache, tagged("b", "1").set("a", "1").0);
+    let mut admin = server.connection();
+    let () = redis::cmd("ACL").arg(&["SETUSER", "default", "-set", "-unlink", "-del"]).query(&mut admin).expect("acl");
+    client.run(&cache, Calls::default().set("a", "2").0);
+    assert_eq!(
+        client.run(&cache, Calls::default().get("a").0),
+        [Reply::Miss],
+        "it can be neither replaced nor removed"
+    );
+    let () = redis::cmd("ACL").arg(&["SETUSER", "default", "+@all"]).query(&mut admin).expect("acl");
+    // The token of `b` is asked for behind the write: a push has ended what the near cache had of it.
+    let lives: i64 = redis::cmd("PEXPIRE").arg("app:\0tag\0t").arg(60_000_000).query(&mut admin).expect("pexpire");
+    assert_eq!(lives, 1);
+    server.signal("-STOP");
+    cache.submit(Calls::default().get("a").get("b").0, &client.to(1));
+    cache.submit(Calls::default().set("a", "3").0, &client.to(2));
+    std::thread::sleep(std::time::Duration::from_millis(50));
+    server.signal("-CONT");
+    assert_eq!(until("the reads", || client.reply(1)), [Reply::Miss, value("1")]);
+    assert_eq!(client.run(&cache, Calls::default().get("a").0), [value("3")]);
+}
+
+#[test]
+fn an_invalidation_that_the_server_refuses_holds_in_this_process() {
+    let server = Server::start();
+    let cache = patient(&server, "app", false);
+    let client = Client::new();
+    let tagged = || tagged("a", "1").get("a").0;
+    assert_eq!(client.run(&cache, tagged()), [Reply::Done, value("1")]);
+    let mut admin = server.connection();
+    let () = redis::cmd("ACL").arg(&["SETUSER", "default", "-unlink", "-del"]).query(&mut admin).expect("acl");
+    let tag = "\0tag\0t";
+    let before = Calls::default().get("a").del(tag).get("a").0;
+    let replies = client.run(&cache, before);
+    assert_eq!(replies[1..], [Reply::Number(0), Reply::Miss], "its token is asked for behind the refusal");
+    assert_eq!(client.run(&cache, Calls::default().get("a").0), [Reply::Miss]);
+    assert_eq!(client.run(&cache, tagged()), [Reply::Done, Reply::Miss], "its token is the old one");
+    let () = redis::cmd("ACL").arg(&["SETUSER", "default", "+@all"]).query(&mut admin).expect("acl");
+    assert_eq!(client.run(&cache, Calls::default().del(tag).0), [Reply::Number(1)]);
+    assert_eq!(client.run(&cache, tagged()), [Reply::Done, value("1")]);
+}
+
+#[test]
+fn a_token_that_was_read_behind_its_refused_removal_is_not_kept() {
+    let server = Server::start();
+    let (cache, client) = (patient(&server, "app", true), Client::new());
+    assert_eq!(client.run(&cache, tagged("a", "1").0), [Reply::Done]);
+    // As for a process that has not met the tag yet.
+    let tag = "\0tag\0t";
+    cache.shared().server("").near.invalidate(&format!("app:{tag}"));
+    let mut admin = server.connection();
+    let () = redis::cmd("ACL").arg(&["SETUSER", "default", "-unlink", "-del"]).query(&mut admin).expect("acl");
+    // The read needs the tag's token, which is asked for behind both.
+    let both = Calls::default().get("a").del(tag).0;
+    assert_eq!(client.run(&cache, both), [value("1"), Reply::Number(0)]);
+    assert_eq!(client.run(&cache, Calls::default().get("a").0), [Reply::Miss]);
+}
+
+#[test]
+fn nor_is_one_that_another_read_asks_for_afterwards() {
+    let server = Server::start();
+    let (cache, client) = (patient(&server, "app", true), Client::new());
+    client.run(&cache, tagged("a", "1").0);
+    client.run(&cache, tagged("b", "2").0);
+    // Into the near cache.
+    assert_eq!(client.run(&cache, Calls::default().get("a").0), [value("1")]);
+    let mut admin = server.connection();
+    let () = redis::cmd("ACL").arg(&["SETUSER", "default", "-unlink", "-del"]).query(&mut admin).expect("acl");
+    assert_eq!(client.run(&cache, Calls::default().del("\0tag\0t").0), [Reply::Number(0)]);
+    assert_eq!(client.run(&cache, Calls::default().get("b").0), [Reply::Miss]);
+    assert_eq!(client.run(&cache, Calls::default().get("a").0), [Reply::Miss]);
+}
