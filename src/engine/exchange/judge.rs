@@ -12,7 +12,7 @@ use crate::engine::cache::namespace::Cache;
 use crate::engine::call::batch::{Batch, Op};
 use crate::engine::call::reply::Reply;
 use crate::engine::call::sink::ReplyTo;
-use crate::engine::exchange::plan::{Call, Plan, Question, Read, Run, Step, Verdict};
+use crate::engine::exchange::plan::{Call, Came, Plan, Question, Read, Run, Step, Verdict};
 use crate::engine::exchange::reads::{self, Found};
 use crate::engine::exchange::tokens::Missing;
 use crate::engine::exchange::writes::{Computed, store, take_back, transaction, written};
@@ -43,18 +43,15 @@ impl Plan {
         missing.into_keys()
     }
 
-    /// Judges what came back, `None` where nothing did. Whatever has no reply of the server is answered on the
-    /// in-process tier.
-    pub fn settle(
-        self,
-        cache: &Cache,
-        batch: &Batch,
-        to: &ReplyTo,
-        values: Option<Vec<Value>>,
-        now: u64,
-    ) -> (Vec<Reply>, Verdict) {
+    /// Judges what came back. Whatever has no reply of the server is answered on the in-process tier.
+    pub fn settle(self, cache: &Cache, batch: &Batch, to: &ReplyTo, came: Came, now: u64) -> (Vec<Reply>, Verdict) {
+        let (values, lost) = match came {
+            Came::All(values) => (values, false),
+            Came::Lost(values) => (values, true),
+        };
         let mut judge = Judge {
-            replies: Replies::new(values.unwrap_or_default()),
+            replies: Replies::new(values),
+            lost,
             sent: self.now,
             tokens: self.tokens,
             uncovered: self.uncovered.into_iter().peekable(),
@@ -125,6 +122,8 @@ impl Replies {
 
 struct Judge {
     replies: Replies,
+    /// Nothing can be sent behind it any more.
+    lost: bool,
     /// When the batch was sent.
     sent: u64,
     tokens: Tokens,
@@ -168,7 +167,7 @@ impl Judge {
         let left = if timed { self.replies.ttls.next().and_then(left) } else { None };
         let asked = if asks { self.replies.leases.next() } else { None };
         let ask = flight.map_or(Ask::default(), |f| f.ask);
-        let mut found = self.find(call, value, left, ask);
+        let mut found = if self.lost { Found::NoReply } else { self.find(call, value, left, ask) };
         if call.is_held() && !matches!(found, Found::NoReply) {
             found = Found::miss();
         }
@@ -203,6 +202,9 @@ impl Judge {
 
     fn question(&mut self, call: &Call<'_>, question: Question) -> Reply {
         let (Some(head), Some(pttl)) = (self.replies.next(), self.replies.next()) else { return call.locally() };
+        if self.lost {
+            return call.locally();
+        }
         let known = |key: &str| call.cache.token(key, |key| self.tokens.get(key).cloned(), call.now);
         match questions::answer(call, question, [head, pttl], known, &mut self.verdict.behind) {
             Ok(reply) => reply,
@@ -214,13 +216,12 @@ impl Judge {
     fn write(&mut self, call: &Call<'_>, result: Option<Value>) -> Reply {
         if let Some(Value::ServerError(error)) = &result
             && error.code() == "NOSCRIPT"
-            && let Some(reply) = self.again(call)
+            && let Some(reply) = if self.lost { Some(call.locally()) } else { self.again(call) }
         {
             return reply;
         }
-        let outcome = result
-            .ok_or(None)
-            .and_then(|value| written(call.cache, call.batch, call.op, call.key, value).map_err(Some));
+        let &Call { cache, batch, op, key, .. } = call;
+        let outcome = result.ok_or(None).and_then(|v| written(cache, batch, op, key, v, self.lost).map_err(Some));
         let reply = match outcome {
             Ok(reply) => {
                 if let (Op::Increment { amount, .. }, Reply::Error(_)) = (call.op, &reply) {

@@ -118,6 +118,14 @@ impl Call<'_> {
     }
 }
 
+/// What came of a batch's replies.
+pub enum Came {
+    All(Vec<Value>),
+    /// The connection was lost, while they waited to be judged or before they came (then there are none). Writes that
+    /// the server has answered are done, and are not made again behind later ones; all else is the in-process tier's.
+    Lost(Vec<Value>),
+}
+
 /// What the replies of a batch say beyond themselves.
 #[derive(Default)]
 pub struct Verdict {

@@ -9,8 +9,7 @@ use crate::engine::base::mutant;
 use crate::engine::cache::counters::add;
 use crate::engine::cache::local;
 use crate::engine::cache::namespace::Cache;
-use crate::engine::call::batch::Extras;
-use crate::engine::call::batch::{Batch, Op};
+use crate::engine::call::batch::{Batch, Extras, Op};
 use crate::engine::call::reply::Reply;
 use crate::engine::net::denied::Denied;
 use crate::engine::net::reply::{classify, integer, out_of_step};
@@ -126,12 +125,24 @@ pub(super) fn transaction(mut replies: Vec<Value>) -> Option<Value> {
     }
 }
 
-/// A write's reply as the call's.
-pub(super) fn written(cache: &Cache, batch: &Batch, op: &Op, key: &str, value: Value) -> Result<Reply, Trouble> {
+/// A write's reply as the call's. `late`: later calls of the key may have been answered before, and have noted it.
+pub(super) fn written(
+    cache: &Cache,
+    batch: &Batch,
+    op: &Op,
+    key: &str,
+    value: Value,
+    late: bool,
+) -> Result<Reply, Trouble> {
+    let replaced = || {
+        if !late {
+            cache.shared().server(key).journal.replaced(key);
+        }
+    };
     match op {
         Op::Set { .. } | Op::End { .. } => match value {
             Value::Okay | Value::Int(1) => {
-                cache.shared().server(key).journal.replaced(key);
+                replaced();
                 cache.shared().status.allow_keys(cache.prefix.as_str());
                 add(&cache.counters.sets, 1);
                 Ok(Reply::Done)
@@ -146,7 +157,7 @@ pub(super) fn written(cache: &Cache, batch: &Batch, op: &Op, key: &str, value: V
                 add(&cache.counters.deletes, 1);
             }
             let removed = integer(value)?;
-            cache.shared().server(key).journal.replaced(key);
+            replaced();
             Ok(Reply::Number(removed))
         }
         Op::Increment { .. } => integer(value)

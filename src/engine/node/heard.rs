@@ -10,7 +10,7 @@ use crate::engine::base::error::Trouble;
 use crate::engine::cache::namespace::Cache;
 use crate::engine::conversation::leases;
 use crate::engine::conversation::refresh;
-use crate::engine::exchange::plan::Verdict;
+use crate::engine::exchange::plan::{Came, Verdict};
 use crate::engine::exchange::tokens::{self, Asked, Heard};
 use crate::engine::exchange::writes;
 use crate::engine::net::reply::classify;
@@ -47,11 +47,14 @@ impl Hearing<'_> {
             Some(Sent::Batch(mut flight)) => {
                 shared.latency.record(self.now.saturating_duration_since(flight.sent));
                 let Some((cut, pipeline)) = flight.cut(&values) else { return self.judge(flight, values) };
-                flight.hold();
-                self.pump.send(pipeline, Sent::Heads(cut, flight, values));
+                flight.hold(values);
+                self.pump.send(pipeline, Sent::Heads(cut, flight));
                 Ok(())
             }
-            Some(Sent::Heads(cut, flight, replies)) => self.judge(flight, sent::whole(replies, cut, values)),
+            Some(Sent::Heads(cut, mut flight)) => {
+                let replies = std::mem::take(&mut flight.came);
+                self.judge(flight, sent::whole(replies, cut, values))
+            }
             Some(Sent::Tokens(asked, next)) => self.heard_tokens(*asked, next, values),
             Some(Sent::Ping(sent, _)) => {
                 shared.latency.record(self.now.saturating_duration_since(sent));
@@ -96,15 +99,15 @@ impl Hearing<'_> {
         if unknown.is_empty() {
             return self.settle(flight, values);
         }
-        flight.hold();
+        flight.hold(values);
         let (pipeline, asked) = tokens::ask(&cache, unknown, false, self.pump.connection.denied, self.ms());
-        self.pump.send(pipeline, Sent::Tokens(Box::new(asked), Next::Settle(flight, values)));
+        self.pump.send(pipeline, Sent::Tokens(Box::new(asked), Next::Settle(flight)));
         Ok(())
     }
 
     fn settle(&mut self, mut flight: Box<InFlight>, values: Vec<Value>) -> Result<(), Trouble> {
         let cache = flight.job.as_ref().map(|job| job.cache.clone());
-        let verdict = flight.settle(Some(values), self.ms());
+        let verdict = flight.settle(Came::All(values), self.ms());
         self.follow_up(cache, verdict)
     }
 
@@ -148,7 +151,7 @@ impl Hearing<'_> {
     fn heard_tokens(&mut self, asked: Asked, next: Next, values: Vec<Value>) -> Result<(), Trouble> {
         let job = match &next {
             Next::Plan(job) => Some(&**job),
-            Next::Settle(flight, _) => flight.job.as_ref(),
+            Next::Settle(flight) => flight.job.as_ref(),
         };
         let Some(cache) = job.map(|job| job.cache.clone()) else { return Ok(()) };
         let (heard, renewals) = asked.heard(&cache, values, self.ms())?;
@@ -166,7 +169,8 @@ impl Hearing<'_> {
                 self.pump.plan(*job, tokens, self.now);
                 Ok(())
             }
-            Next::Settle(mut flight, replies) => {
+            Next::Settle(mut flight) => {
+                let replies = std::mem::take(&mut flight.came);
                 if let Some(plan) = &mut flight.plan {
                     plan.tokens.extend(tokens);
                 }

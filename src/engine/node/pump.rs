@@ -19,6 +19,7 @@ use crate::engine::cache::shared::Shared;
 use crate::engine::conversation::connection::{Connection, Steps};
 use crate::engine::conversation::sweep;
 use crate::engine::conversation::tasks;
+use crate::engine::exchange::plan::Came;
 use crate::engine::exchange::{planner, tokens};
 use crate::engine::net::wire::HELD_UP;
 use crate::engine::node::sent::{InFlight, Next, Place, PlaceOf, Sent};
@@ -124,10 +125,11 @@ impl Pump {
                 self.connection.server.near.writes_planned(std::mem::take(&mut batch.called));
                 let mut plan = planner::plan(&job.cache, batch, &job.to, self.connection.denied, tokens, ms);
                 let pipeline = std::mem::take(&mut plan.pipeline);
-                let mut flight = InFlight { job: Some(job), plan: Some(plan), sent: now };
+                let came = Vec::new();
+                let mut flight = InFlight { job: Some(job), plan: Some(plan), sent: now, came };
                 if pipeline.is_empty() {
                     // All answered already: computations that end or wait, and keys that are none.
-                    flight.settle(None, ms);
+                    flight.settle(Came::All(Vec::new()), ms);
                 } else {
                     self.send(pipeline, Sent::Batch(Box::new(flight)));
                 }

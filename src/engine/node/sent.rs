@@ -8,7 +8,7 @@ use redis::{Pipeline, Value};
 use crate::engine::base::pattern::Pattern;
 use crate::engine::cache::job::{Job, Work};
 use crate::engine::cache::namespace::Cache;
-use crate::engine::exchange::plan::{Plan, Verdict};
+use crate::engine::exchange::plan::{Came, Plan, Verdict};
 use crate::engine::exchange::tokens::Asked;
 
 /// A pipeline under way.
@@ -24,15 +24,15 @@ pub(super) enum Sent {
     Tokens(Box<Asked>, Next),
     /// Reads again the first bytes of entries, and their time left: the replies at these places, whose headers were
     /// cut.
-    Heads(Vec<usize>, Box<InFlight>, Vec<Value>),
+    Heads(Vec<usize>, Box<InFlight>),
 }
 
 /// What needs tokens. Dropped, it is answered on the in-process tier.
 pub(super) enum Next {
     /// This job is planned, and those that came behind it.
     Plan(Box<Job>),
-    /// These replies are read.
-    Settle(Box<InFlight>, Vec<Value>),
+    /// The replies that came to this are read.
+    Settle(Box<InFlight>),
 }
 
 /// Where a sweep stands among the calls that were sent. Where an outage answers these on the in-process tier, it takes
@@ -65,20 +65,23 @@ pub(super) struct InFlight {
     pub(super) job: Option<Job>,
     pub(super) plan: Option<Plan>,
     pub(super) sent: Instant,
+    /// Its replies, while they wait for others.
+    pub(super) came: Vec<Value>,
 }
 
 impl InFlight {
-    pub(super) fn settle(&mut self, values: Option<Vec<Value>>, now: u64) -> Verdict {
+    pub(super) fn settle(&mut self, came: Came, now: u64) -> Verdict {
         let (Some(job), Some(plan)) = (self.job.take(), self.plan.take()) else { return Verdict::default() };
         let Work::Batch(batch) = &job.work else { return Verdict::default() };
-        let (replies, mut verdict) = plan.settle(&job.cache, batch, &job.to, values, now);
+        let (replies, mut verdict) = plan.settle(&job.cache, batch, &job.to, came, now);
         job.finish(&replies);
         std::mem::take(&mut verdict.answers).send();
         verdict
     }
 
     /// Its replies are there, and wait.
-    pub(super) fn hold(&mut self) {
+    pub(super) fn hold(&mut self, came: Vec<Value>) {
+        self.came = came;
         if let (Some(Job { work: Work::Batch(batch), cache, .. }), Some(plan)) = (&self.job, &mut self.plan) {
             plan.hold(cache, batch);
         }
@@ -112,14 +115,15 @@ impl Drop for InFlight {
     fn drop(&mut self) {
         // Its flights are registered: it must be answered by its plan.
         let now = self.job.as_ref().map_or(0, |job| job.cache.shared().clock.now_ms());
-        self.settle(None, now);
+        let came = std::mem::take(&mut self.came);
+        self.settle(Came::Lost(came), now);
     }
 }
 
 impl Sent {
     pub(super) fn deadline(&self) -> Instant {
         match self {
-            Self::Batch(b) | Self::Tokens(_, Next::Settle(b, _)) | Self::Heads(_, b, _) => {
+            Self::Batch(b) | Self::Tokens(_, Next::Settle(b)) | Self::Heads(_, b) => {
                 b.job.as_ref().map_or(b.sent, Job::deadline)
             }
             Self::Tokens(_, Next::Plan(job)) => job.deadline(),

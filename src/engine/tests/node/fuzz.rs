@@ -9,6 +9,7 @@ use crate::engine::base::clock::Ttl;
 use crate::engine::call::batch::Extras;
 use crate::engine::call::batch::Op;
 use crate::engine::call::splice;
+use crate::engine::exchange::plan::Came;
 use crate::engine::exchange::planner;
 use crate::engine::net::denied::Denied;
 use crate::engine::net::target::{Target, Trust};
@@ -134,7 +135,7 @@ fn whatever_a_server_replies_every_call_gets_one_answer_that_is_json() {
         calls.0.extras.push(Extras { window: 1_000, ..Extras::default() });
         let to = client.to(7);
         let plan = planner::plan(&cache, &calls.0, &to, Denied::default(), Tokens::new(), now_ms());
-        let (replies, verdict) = plan.settle(&cache, &calls.0, &to, Some(values), now_ms());
+        let (replies, verdict) = plan.settle(&cache, &calls.0, &to, Came::All(values), now_ms());
         prop_assert_eq!(replies.len(), 10);
         let mut text = String::from("[");
         splice::frame(&mut text, 7, 0, &replies);

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use crate::engine::base::text::Json;
+use crate::engine::base::clock::Ttl;
+use crate::engine::base::text::{Json, Span};
 use crate::engine::cache::status::Mode;
-use crate::engine::call::batch::Batch;
+use crate::engine::call::batch::{Batch, Op};
 use crate::engine::call::reply::{Reply, Submitted};
 use crate::engine::net::wire::{HELD_UP, closed};
 use crate::engine::node::pump::HEARTBEAT;
@@ -27,6 +28,32 @@ fn a_node_serves_over_whatever_carries_its_bytes_in_any_pieces() {
         assert_eq!((world.reply(1), world.reply(2)), (Some(vec![Reply::Done]), value("\"v\"")), "pieces of {piece}");
         assert_eq!(world.server.stored["app:k"], "\"v\"");
     }
+}
+
+#[test]
+fn a_write_whose_reply_waits_to_be_judged_is_not_made_again_behind_a_later_one() {
+    let mut world = World::new(Server::default());
+    world.settle();
+    world.set_tagged(1, "tagged", "1");
+    world.settle();
+    // As for a process that has not met the tag yet.
+    world.cache.shared().server("").near.invalidate("app:\0tag\0t");
+    let to = world.to(2);
+    let span = |start, end| Span { start, end };
+    let set = Op::Set { key: span(0, 1), value: span(1, 2), ttl: Ttl::Millis(60_000), more: None };
+    let get = Op::Get { key: span(2, 8), early: true, hot: false };
+    let batch = |text: &str, ops| Batch { text: text.into(), ops, ..Batch::default() };
+    world.submit_batch(batch("k2tagged", vec![set, get]), &to);
+    world.submit_batch(batch("k", vec![Op::Del { key: span(0, 1) }]), &world.to(3));
+    // All of it is answered, but for the token that the first batch asks for then.
+    let replies = world.server.answer(&world.sent());
+    world.node.read(&replies, world.now);
+    assert_eq!((world.reply(2), world.reply(3)), (None, Some(vec![Reply::Number(1)])));
+    world.node.lost(closed(), world.now);
+    assert_eq!(world.reply(2), Some(vec![Reply::Done, Reply::Miss]));
+    let read = filled("k", None, Batch::default());
+    let Submitted::Answered(replies) = world.front.submit(read, &world.to(4)) else { panic!("it is away") };
+    assert_eq!(replies, [Reply::Miss], "the del came later");
 }
 
 #[test]

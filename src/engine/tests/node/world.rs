@@ -48,19 +48,20 @@ impl Server {
             let words: Vec<String> = words
                 .into_iter()
                 .map(|word| match word {
-                    Value::BulkString(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+                    // A character for each byte, as the headers of entries are no text.
+                    Value::BulkString(bytes) => bytes.into_iter().map(char::from).collect(),
                     other => panic!("{other:?} is no word of a command"),
                 })
                 .collect();
             self.commands.push(words[0].clone());
-            replies.extend_from_slice(self.one(&words).as_bytes());
+            replies.extend(self.one(&words).chars().filter_map(|byte| u8::try_from(byte).ok()));
         }
         self.bytes.drain(..at);
         replies
     }
 
     fn one(&mut self, words: &[String]) -> String {
-        let bulk = |text: &str| format!("${}\r\n{text}\r\n", text.len());
+        let bulk = |text: &str| format!("${}\r\n{text}\r\n", text.chars().count());
         let value = |text: Option<&String>| text.map_or("$-1\r\n".into(), |text| bulk(text));
         match words[0].as_str() {
             "HELLO" if self.old => "-ERR unknown command 'HELLO'\r\n".into(),
@@ -227,11 +228,12 @@ impl World {
 
     fn submit(&mut self, id: u32, key: &str, value: Option<&str>, batch: Batch) {
         let batch = filled(key, value, batch);
-        let to = self.to(id);
-        self.node.call(
-            Job::new(self.cache.clone(), self.cache.shared().server("").clone(), Work::Batch(batch), to),
-            self.now,
-        );
+        self.submit_batch(batch, &self.to(id));
+    }
+
+    pub fn submit_batch(&mut self, batch: Batch, to: &ReplyTo) {
+        let server = self.cache.shared().server("").clone();
+        self.node.call(Job::new(self.cache.clone(), server, Work::Batch(batch), to.clone()), self.now);
     }
 
     pub fn to(&self, id: u32) -> ReplyTo {

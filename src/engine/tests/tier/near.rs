@@ -12,6 +12,7 @@ use crate::engine::cache::status::Mode;
 use crate::engine::call::batch::Op;
 use crate::engine::call::reply::{Reply, Submitted};
 use crate::engine::call::sink::{COUNTERS, Versions};
+use crate::engine::exchange::plan::Came;
 use crate::engine::exchange::planner;
 use crate::engine::front::Front;
 use crate::engine::net::denied::Denied;
@@ -322,7 +323,7 @@ fn a_read_that_was_queued_before_a_write_and_planned_after_its_first_fence_fills
     // … and planned behind it, before the read's reply is in.
     drop(planner::plan(&cache, &write, &client.to(2), Denied::default(), Tokens::new(), now_ms()));
     let old = vec![redis::Value::Array(vec![redis::Value::BulkString(b"1".to_vec())]), redis::Value::Int(60_000)];
-    let (replies, _) = plan.settle(&cache, &read, &client.to(1), Some(old), now_ms());
+    let (replies, _) = plan.settle(&cache, &read, &client.to(1), Came::All(old), now_ms());
     assert_eq!(replies, [Reply::Value(Json::Owned("1".into()))], "the read itself was before the write");
     assert!(near.get("k", AGE, 1).is_none());
 }
