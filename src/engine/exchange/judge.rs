@@ -26,8 +26,8 @@ use crate::engine::value::life::Ask;
 use crate::engine::value::tags::Tokens;
 
 impl Plan {
-    /// The tags of what came back whose tokens are not known.
-    pub fn unknown_tags(&self, cache: &Cache, values: &[Value], now: u64) -> Vec<String> {
+    /// The tags of what came back whose tokens are not known. Where there are any, the others' are kept.
+    pub fn unknown_tags(&mut self, cache: &Cache, values: &[Value], now: u64) -> Vec<String> {
         let mut missing = Missing::new(cache, now);
         let mut look = |value: &Value| {
             let Value::BulkString(bytes) = value else { return };
@@ -40,7 +40,11 @@ impl Plan {
                 value => look(value),
             }
         }
-        missing.into_keys()
+        let (keys, found) = missing.into_both();
+        if !keys.is_empty() {
+            self.tokens.extend(found);
+        }
+        keys
     }
 
     /// Judges what came back. Whatever has no reply of the server is answered on the in-process tier.

@@ -74,11 +74,13 @@ pub struct Missing<'a> {
     now: u64,
     seen: HashSet<String>,
     keys: Vec<String>,
+    /// Those that it has.
+    found: Tokens,
 }
 
 impl<'a> Missing<'a> {
     pub fn new(cache: &'a Cache, now: u64) -> Self {
-        Self { cache, now, seen: HashSet::new(), keys: Vec::new() }
+        Self { cache, now, seen: HashSet::new(), keys: Vec::new(), found: Tokens::new() }
     }
 
     /// `known`: whether the token at a stored key is known otherwise.
@@ -87,10 +89,18 @@ impl<'a> Missing<'a> {
             return;
         }
         let key = tags::key(&self.cache.prefix, name);
-        if !known(&key) && self.cache.near_token(&key, self.now).is_none() {
-            self.keys.push(key);
+        if !known(&key) {
+            match self.cache.near_token(&key, self.now) {
+                Some(token) => _ = self.found.insert(key.into(), token),
+                None => self.keys.push(key),
+            }
         }
         self.seen.insert(name.to_owned());
+    }
+
+    /// As `into_keys`, with the tokens that there are, which may leave the near cache while the others are asked for.
+    pub fn into_both(self) -> (Vec<String>, Tokens) {
+        (self.keys, self.found)
     }
 
     /// Their stored keys.

@@ -93,8 +93,8 @@ impl InFlight {
     }
 
     /// Its cache, and the tags of what it read whose tokens are not known.
-    pub(super) fn unknown_tags(&self, values: &[Value], now: u64) -> Option<(Arc<Cache>, Vec<String>)> {
-        let (job, plan) = (self.job.as_ref()?, self.plan.as_ref()?);
+    pub(super) fn unknown_tags(&mut self, values: &[Value], now: u64) -> Option<(Arc<Cache>, Vec<String>)> {
+        let (job, plan) = (self.job.as_ref()?, self.plan.as_mut()?);
         Some((job.cache.clone(), plan.unknown_tags(&job.cache, values, now)))
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::engine::base::clock::Ttl;
 use crate::engine::base::text::{Json, Span};
 use crate::engine::cache::status::Mode;
-use crate::engine::call::batch::{Batch, Op};
+use crate::engine::call::batch::{Batch, Extras, NONE, Op};
 use crate::engine::call::reply::{Reply, Submitted};
 use crate::engine::net::wire::{HELD_UP, closed};
 use crate::engine::node::pump::HEARTBEAT;
@@ -54,6 +54,29 @@ fn a_write_whose_reply_waits_to_be_judged_is_not_made_again_behind_a_later_one()
     let read = filled("k", None, Batch::default());
     let Submitted::Answered(replies) = world.front.submit(read, &world.to(4)) else { panic!("it is away") };
     assert_eq!(replies, [Reply::Miss], "the del came later");
+}
+
+#[test]
+fn a_token_that_leaves_the_near_cache_while_another_one_is_asked_for_makes_no_miss() {
+    let mut world = World::new(Server::default());
+    world.settle();
+    for (id, tag) in [(1, "t"), (2, "u")] {
+        let tagged = Extras { tags: vec![tag.into()], ..NONE.clone() };
+        let to = world.to(id);
+        world.submit_batch(filled(tag, Some("1"), Batch { extras: vec![tagged], ..Batch::default() }), &to);
+        world.settle();
+    }
+    world.cache.shared().server("").near.invalidate("app:\0tag\0u");
+    let get = |start, end| Op::Get { key: Span { start, end }, early: true, hot: false };
+    let both = Batch { text: "tu".into(), ops: vec![get(0, 1), get(1, 2)], ..Batch::default() };
+    let to = world.to(3);
+    world.submit_batch(both, &to);
+    let replies = world.server.answer(&world.sent());
+    world.node.read(&replies, world.now);
+    world.cache.shared().server("").near.invalidate("app:\0tag\0t");
+    world.settle();
+    let one = || Reply::Value(Json::Owned("1".into()));
+    assert_eq!(world.reply(3), Some(vec![one(), one()]));
 }
 
 #[test]
