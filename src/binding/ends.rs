@@ -67,7 +67,7 @@ impl Ends {
 
     /// A call may be handed over: what it wakes needs no ring. The step follows when this is dropped.
     pub fn turn(self: &Arc<Self>) -> Turn<'_> {
-        self.steps.expect();
+        self.steps.announce();
         Turn(self)
     }
 

@@ -114,13 +114,13 @@ impl Steps {
     }
 
     /// A step is about to be made: nothing needs to ring for it.
-    pub fn expect(&self) {
+    pub fn announce(&self) {
         self.bell.state.store(STEPPING, Ordering::SeqCst);
     }
 
     /// Hands over what has happened, and goes on as far as the node can. Bytes to be written go to the end of `output`.
     pub fn step(&self, event: Event<'_>, output: &mut Vec<u8>) -> Done {
-        self.expect();
+        self.announce();
         let inner = &mut *self.inner.lock();
         if matches!(event, Event::Moment) {
             inner.told = None;

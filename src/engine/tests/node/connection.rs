@@ -10,11 +10,8 @@ use crate::engine::call::batch::{Op, Task};
 use crate::engine::call::reply::{Reply, Submitted};
 use crate::engine::net::resp::{Message, Parser};
 use crate::engine::registry;
+use crate::engine::tests::node::world::value;
 use crate::engine::tests::support::{Calls, Client, Server, cache, in_mode, patient, until};
-
-fn value(text: &str) -> Reply {
-    Reply::Value(Json::Owned(text.to_owned()))
-}
 
 #[test]
 fn a_batch_comes_back_in_the_order_of_its_calls() {

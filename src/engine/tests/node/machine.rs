@@ -9,11 +9,7 @@ use crate::engine::call::batch::{Batch, Extras, NONE, Op};
 use crate::engine::call::reply::{Reply, Submitted};
 use crate::engine::net::wire::{HELD_UP, closed};
 use crate::engine::node::pump::HEARTBEAT;
-use crate::engine::tests::node::world::{Server, World, filled};
-
-fn value(text: &str) -> Option<Vec<Reply>> {
-    Some(vec![Reply::Value(Json::Owned(text.into()))])
-}
+use crate::engine::tests::node::world::{Server, World, filled, found, value};
 
 #[test]
 fn a_node_serves_over_whatever_carries_its_bytes_in_any_pieces() {
@@ -25,7 +21,7 @@ fn a_node_serves_over_whatever_carries_its_bytes_in_any_pieces() {
         world.call(1, "k", Some("\"v\""));
         world.call(2, "k", None);
         world.settle();
-        assert_eq!((world.reply(1), world.reply(2)), (Some(vec![Reply::Done]), value("\"v\"")), "pieces of {piece}");
+        assert_eq!((world.reply(1), world.reply(2)), (Some(vec![Reply::Done]), found("\"v\"")), "pieces of {piece}");
         assert_eq!(world.server.stored["app:k"], "\"v\"");
     }
 }
@@ -75,8 +71,7 @@ fn a_token_that_leaves_the_near_cache_while_another_one_is_asked_for_makes_no_mi
     world.node.read(&replies, world.now);
     world.cache.shared().server("").near.invalidate("app:\0tag\0t");
     world.settle();
-    let one = || Reply::Value(Json::Owned("1".into()));
-    assert_eq!(world.reply(3), Some(vec![one(), one()]));
+    assert_eq!(world.reply(3), Some(vec![value("1"), value("1")]));
 }
 
 #[test]
@@ -119,12 +114,12 @@ fn a_read_behind_a_write_is_not_served_what_an_older_read_brings_before_the_writ
     // The read is answered while the write still waits.
     world.node.call(older, world.now);
     world.settle();
-    assert_eq!(world.reply(1), value("\"old\""));
+    assert_eq!(world.reply(1), found("\"old\""));
     assert!(world.front.peek("k", None).is_none() && later(&world, 3, read()), "it comes behind the write");
     let behind = world.jobs.try_recv().expect("the read behind the write");
     [write, behind].into_iter().for_each(|job| world.node.call(job, world.now));
     world.settle();
-    assert_eq!(world.reply(3), value("\"new\""));
+    assert_eq!(world.reply(3), found("\"new\""));
     // Nothing is called any more: what is read from here on is kept.
     world.call(4, "k", None);
     world.settle();
@@ -143,7 +138,7 @@ fn a_write_that_was_called_before_reads_are_tracked_keeps_older_reads_out_as_wel
     // The connection comes up, and the read is answered while the write still waits.
     world.node.call(older, world.now);
     world.settle();
-    assert_eq!(world.reply(1), value("\"old\""));
+    assert_eq!(world.reply(1), found("\"old\""));
     assert!(world.front.peek("k", None).is_none(), "it comes behind the write");
     world.node.call(write, world.now);
     world.settle();

@@ -1,14 +1,10 @@
 //! What a connected server refuses: the older value, and the older token of a tag, are not read for it.
 
-use crate::engine::base::text::Json;
 use crate::engine::cache::status::Mode;
 use crate::engine::call::batch::{Extras, NONE, Op};
 use crate::engine::call::reply::Reply;
+use crate::engine::tests::node::world::value;
 use crate::engine::tests::support::{Calls, Client, Server, patient, until};
-
-fn value(text: &str) -> Reply {
-    Reply::Value(Json::Owned(text.to_owned()))
-}
 
 #[test]
 fn a_refused_write_does_not_leave_the_older_value() {

@@ -2,16 +2,15 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{Receiver, channel};
 
-use crate::engine::base::text::Json;
 use crate::engine::call::batch::Batch;
 use crate::engine::call::reply::{Reply, Submitted};
 use crate::engine::call::sink::ReplyTo;
 use crate::engine::front::Front;
 use crate::engine::node::state::Wish;
 use crate::engine::node::steps::{Driven, Event, Steps};
-use crate::engine::tests::node::world::{Listener, Server, World, filled};
+use crate::engine::tests::node::world::{Listener, Server, World, filled, found};
 
 /// An event loop that makes the steps, and its server.
 struct Loop {
@@ -30,6 +29,18 @@ impl Loop {
         let count = rings.clone();
         steps.attach(Box::new(move || _ = count.fetch_add(1, Ordering::SeqCst)));
         Self { steps, front, listener, server, output: Vec::new(), rings }
+    }
+
+    /// One whose node is to move while a `set` of `k` is written and not answered; where it comes out.
+    fn that_moves() -> (Self, Receiver<Driven>) {
+        let mut event_loop = Self::new();
+        event_loop.settle();
+        event_loop.steps.announce();
+        event_loop.call(1, "k", Some("1"));
+        event_loop.steps.step(Event::Turn, &mut event_loop.output);
+        let (send, moved) = channel();
+        event_loop.steps.hand_over(move |driven| send.send(driven).expect("it is awaited"));
+        (event_loop, moved)
     }
 
     /// Makes steps until nothing is left to do; whether the node is gone then.
@@ -64,21 +75,17 @@ impl Loop {
     }
 }
 
-fn value(text: &str) -> Option<Vec<Reply>> {
-    Some(vec![Reply::Value(Json::Owned(text.into()))])
-}
-
 #[test]
 fn calls_are_written_in_the_step_that_takes_them_and_need_no_ring() {
     let mut event_loop = Loop::new();
     assert!(!event_loop.settle());
     event_loop.rung();
-    event_loop.steps.expect();
+    event_loop.steps.announce();
     event_loop.call(1, "k", Some("1"));
     event_loop.call(2, "k", None);
     assert_eq!(event_loop.rung(), 0, "the step follows");
     event_loop.settle();
-    assert_eq!((event_loop.reply(1), event_loop.reply(2)), (Some(vec![Reply::Done]), value("1")));
+    assert_eq!((event_loop.reply(1), event_loop.reply(2)), (Some(vec![Reply::Done]), found("1")));
 }
 
 #[test]
@@ -98,14 +105,7 @@ fn what_comes_from_elsewhere_rings_once_until_the_next_step() {
 
 #[test]
 fn a_node_that_moves_answers_what_is_under_way_and_takes_what_waits_along() {
-    let mut event_loop = Loop::new();
-    event_loop.settle();
-    event_loop.steps.expect();
-    event_loop.call(1, "k", Some("1"));
-    // Written, and not answered.
-    event_loop.steps.step(Event::Turn, &mut event_loop.output);
-    let (send, moved) = channel();
-    event_loop.steps.hand_over(move |driven| send.send(driven).expect("it is awaited"));
+    let (mut event_loop, moved) = Loop::that_moves();
     event_loop.call(2, "k", None);
     assert!(moved.try_recv().is_err(), "a call is under way");
     assert!(event_loop.settle(), "the node is gone");
@@ -115,18 +115,12 @@ fn a_node_that_moves_answers_what_is_under_way_and_takes_what_waits_along() {
     // A second owner goes on where the first one left it.
     event_loop.steps = Arc::new(Steps::new(driven));
     assert!(!event_loop.settle());
-    assert_eq!(event_loop.reply(2), value("1"));
+    assert_eq!(event_loop.reply(2), found("1"));
 }
 
 #[test]
 fn an_event_loop_that_is_blocked_keeps_its_node_from_nobody() {
-    let mut event_loop = Loop::new();
-    event_loop.settle();
-    event_loop.steps.expect();
-    event_loop.call(1, "k", Some("1"));
-    event_loop.steps.step(Event::Turn, &mut event_loop.output);
-    let (send, moved) = channel();
-    event_loop.steps.hand_over(move |driven| send.send(driven).expect("it is awaited"));
+    let (mut event_loop, moved) = Loop::that_moves();
     event_loop.steps.seize();
     assert!(moved.try_recv().is_ok());
     assert_eq!(event_loop.reply(1), Some(vec![Reply::Done]), "on the in-process tier");

@@ -11,7 +11,7 @@ use redis::Value;
 
 use crate::engine::base::clock::{Clock, Ttl};
 use crate::engine::base::random::Random;
-use crate::engine::base::text::Span;
+use crate::engine::base::text::{Json, Span};
 use crate::engine::cache::job::{Job, Link, Work};
 use crate::engine::cache::namespace::Cache;
 use crate::engine::cache::options::{Given, Options};
@@ -249,6 +249,16 @@ impl World {
     pub fn reply(&self, id: u32) -> Option<Vec<Reply>> {
         self.listener.reply(id)
     }
+}
+
+/// The reply of a read that found this.
+pub fn value(text: &str) -> Reply {
+    Reply::Value(Json::Owned(text.to_owned()))
+}
+
+/// The replies of a batch of one such read, once they have come.
+pub fn found(text: &str) -> Option<Vec<Reply>> {
+    Some(vec![value(text)])
 }
 
 /// A batch of one call: a read, or a write of a value.
