@@ -22,7 +22,7 @@ const DAY = 86_400_000;
 /** The seed of what runs at random: another one each day, the same all day, so that a failed run can be repeated. */
 const today = String(Math.floor(Date.now() / DAY));
 
-/** That of the simulator, until its two known false alarms are gone: docs/reliability.md. Other seeds run at night. */
+/** That of the simulator, until the violations that docs/reliability.md lists are mended. Other seeds run at night. */
 const SIMULATED = '20786';
 
 /**

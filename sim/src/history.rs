@@ -216,6 +216,9 @@ pub enum Mishap {
     Death { process: usize, at: Nanos },
     /// The event `error` of a full journal: keys without a namespace are lost from here on, until Redis is back.
     Overflow { process: usize, at: Nanos },
+    /// More than a journal holds: a whole namespace took the place of its keys, from here on. It is cleared once Redis
+    /// is back, while others write there already, and nobody is told when that is over.
+    Widened { process: usize, at: Nanos },
     /// A connected server refused writes; `deletes`: it refused to remove keys, too.
     Refusal { from: Nanos, until: Nanos, deletes: bool },
     /// A server was full, and removed keys of its own choice.

@@ -63,14 +63,19 @@ test('fault 45: no file descriptor is left when Redis comes back: calls fall bac
       console.log('up');
       await asked.next();
       await untilMode(cache, 'memory');
-      const release = exhaust();
+      // A dial that is under way gives its descriptor back when it is refused: they are taken until a dial has had none.
+      const releases = [];
+      const lacks = ({ kind, message }) => kind === 'connect' && !/refused/.test(message);
+      do {
+        releases.push(exhaust());
+        await sleep(5);
+      } while (!lacks(cache.health().lastError));
+      console.log(cache.health().lastError.message);
       console.log('exhausted');
       await asked.next();
-      while (cache.health().lastError.kind !== 'connect' || /refused/.test(cache.health().lastError.message)) await sleep(5);
-      console.log(cache.health().lastError.message);
       for (let n = 0; n < 300; n++) await work(cache);
       console.log(cache.getMode() + JSON.stringify(await work(cache)));
-      release();
+      releases.forEach((release) => release());
       await untilMode(cache, 'redis');
       console.log(cache.getMode() + JSON.stringify(await work(cache)));
       process.exit();

@@ -77,6 +77,7 @@ fn judge(facts: &Facts, found: &mut Found, counter: Key, adds: &[Add], at: Optio
         && !theirs
         && !at.is_some_and(|at| facts.refused(at))
         && !facts.emptied(call.end)
+        && !facts.cleared(call.end)
     {
         bad(None, &format!("Redis' sum has lost the {HEAD} that it began with"));
     }

@@ -225,6 +225,7 @@ fn taken(facts: &Facts, write: &Write, reader: &Call) -> bool {
         || facts.history.mishaps.iter().any(|mishap| match *mishap {
             Mishap::Restart { down, up, .. } => meanwhile(down, up),
             Mishap::Refusal { from, until, .. } | Mishap::Eviction { from, until } => meanwhile(from, until),
+            Mishap::Widened { at, .. } => at <= reader.end,
             Mishap::Death { .. } | Mishap::Overflow { .. } => false,
         })
 }

@@ -9,6 +9,8 @@
 //! - **A process that dies** takes its journal with it: what it had ended while Redis was away may be read by others.
 //! - **A journal that is full** and said so has lost what was ended from then on until Redis was back: it may be read
 //!   once Redis is back.
+//! - **A journal that put a namespace in the place of its keys** sweeps that once Redis is back, as a sweep that was
+//!   called in the outage: whoever reads meanwhile may find what it had ended, and what is written until then may go.
 //! - **A server that refuses to remove keys** leaves them to all but the process that asked, which reads misses; what a
 //!   sweep or the replay of an outage would have removed may be read anywhere.
 //! - **A server that evicts keys** gives nothing back.
@@ -50,9 +52,9 @@ impl Facts<'_> {
     fn undoes(&self, mishap: &Mishap, write: &Write, at: usize, reader: usize) -> bool {
         let (end, reader) = (&self.calls[at], &self.calls[reader]);
         let journaled = end.effect != Effect::Redis;
-        let swept = matches!(self.record(at).verb, Verb::Sweep { .. });
+        let swept = matches!(self.record(at).verb, Verb::Sweep { .. }) || self.widened(end);
         match *mishap {
-            Mishap::Restart { snapshot: None, .. } | Mishap::Eviction { .. } => false,
+            Mishap::Restart { snapshot: None, .. } | Mishap::Eviction { .. } | Mishap::Widened { .. } => false,
             Mishap::Restart { down, up, snapshot: Some(snapshot) } => {
                 if reader.end < down || !self.restored(write, end, snapshot, down) {
                     return false;
@@ -82,6 +84,14 @@ impl Facts<'_> {
         }
     }
 
+    /// Whether a whole namespace took the place of a key in the journal of its process.
+    fn widened(&self, end: &Call) -> bool {
+        self.history.mishaps.iter().any(|mishap| match *mishap {
+            Mishap::Widened { process, at } => process == end.process && end.start <= self.back(process, at),
+            _ => false,
+        })
+    }
+
     /// Whether a value may have been in a snapshot, or have been stored on what a snapshot had of its computation.
     fn restored(&self, write: &Write, end: &Call, snapshot: Nanos, down: Nanos) -> bool {
         // A process that ends a key stores none of its own computations of it, whatever the server has.
@@ -108,8 +118,8 @@ impl Facts<'_> {
         self.history.mishaps.iter().any(meets)
     }
 
-    /// Whether what a call did in Redis may be missing for a later one, as a server restarted, or
-    /// evicted its key.
+    /// Whether what a call did in Redis may be missing for a later one, as a server restarted, or evicted its key, or a
+    /// full journal cleared its namespace.
     pub fn lost(&self, at: usize, reader: Nanos) -> bool {
         let call = &self.calls[at];
         let loses = |mishap: &Mishap| match *mishap {
@@ -117,9 +127,15 @@ impl Facts<'_> {
                 reader >= down && call.start <= down && snapshot.is_none_or(|taken| call.until >= taken)
             }
             Mishap::Eviction { from, until } => reader >= from && call.start <= until,
+            Mishap::Widened { at, .. } => reader >= at,
             _ => false,
         };
         self.history.mishaps.iter().any(loses)
+    }
+
+    /// Whether a full journal may have cleared its namespace by then.
+    pub fn cleared(&self, by: Nanos) -> bool {
+        self.history.mishaps.iter().any(|mishap| matches!(*mishap, Mishap::Widened { at, .. } if at <= by))
     }
 
     /// Whether the server may have lost all that it had at first by then.

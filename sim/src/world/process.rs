@@ -52,6 +52,8 @@ pub struct Process {
     pub dead: bool,
     /// Its network passes nothing, on new connections neither.
     pub cut_off: bool,
+    /// How often its journal has put a namespace in the place of keys.
+    widened: u64,
 }
 
 /// Raised when a task can go on.
@@ -117,6 +119,7 @@ impl Process {
             busy: 0,
             dead: false,
             cut_off: false,
+            widened: 0,
         }
     }
 
@@ -237,7 +240,12 @@ impl World {
         let most = PLACES.len() * (settings.window + settings.part + names);
         let one = &self.processes[process];
         let raw = settings.caches.iter().any(|cache| SPACES[cache.space].is_empty());
+        let widened = one.shared.fleet.servers().map(|server| server.journal.widened()).sum();
+        if widened > one.widened {
+            self.mishaps.push(Mishap::Widened { process, at: self.now });
+        }
         self.bounds.look(process, &one.shared, &one.node, (most, raw), self.now);
+        self.processes[process].widened = widened;
     }
 
     pub(super) fn measure_at_rest(&mut self, process: usize) {

@@ -311,8 +311,10 @@ impl World {
         let mut finals = Vec::new();
         let mut left = Vec::new();
         for (key, held) in before {
-            finals.push((key, held, self.held(key)));
-            let millis = self.left(key);
+            let now = self.held(key);
+            // Whoever looked saw what lay there before: what a refresh stored since has a life of its own.
+            let millis = if held == now { self.left(key) } else { -2 };
+            finals.push((key, held, now));
             left.push((key, (millis >= 0).then(|| self.now + millis as Nanos * MILLI)));
         }
         let loses = |mishap: &Mishap| matches!(mishap, Mishap::Restart { .. } | Mishap::Eviction { .. });

@@ -73,6 +73,8 @@ pub struct Covers {
     waiting: usize,
     waiting_bytes: usize,
     parked: usize,
+    /// How often a whole namespace took the place of what it had.
+    widened: u64,
 }
 
 impl Covers {
@@ -154,6 +156,11 @@ impl Covers {
         let narrow: Vec<u64> = self.list.values().filter(narrow).map(|cover| cover.id).collect();
         narrow.into_iter().for_each(|id| _ = self.drop(id));
         self.add(pattern, Vec::new(), false);
+        self.widened += 1;
+    }
+
+    pub fn widened(&self) -> u64 {
+        self.widened
     }
 
     /// One pattern for each namespace, in place of those behind it that wait. Raw keys have no such pattern.

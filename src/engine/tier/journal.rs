@@ -262,6 +262,11 @@ impl Journal {
         std::mem::take(&mut self.inner.lock().lost)
     }
 
+    /// How often a whole namespace took the place of keys or patterns that did not fit, since the engine was opened.
+    pub fn widened(&self) -> u64 {
+        self.inner.lock().covers.widened()
+    }
+
     pub fn keys(&self) -> usize {
         self.inner.lock().keys.len()
     }

@@ -282,3 +282,21 @@ fn a_server_that_evicts_keys_makes_misses_and_gives_nothing_back() {
     assert_eq!(found(true, Some(1), HEAD + 1), ["G1"]);
     assert_eq!(found(false, None, 0), ["G1", "G1", "G8"]);
 }
+
+#[test]
+fn a_namespace_that_a_full_journal_clears_takes_what_was_written_and_counted_there() {
+    let found = |widened: Option<u64>| {
+        let mut story = Story::new();
+        story.does(A, 20, set(1));
+        story.call(B, 25..27, Verb::Increment { key: N, amount: 1 }, Outcome::Value(Some(HEAD + 1)));
+        if let Some(at) = widened {
+            story.mishap(Mishap::Widened { process: 1, at: at * MILLI });
+        }
+        story.reads(A, 30, None);
+        story.call(B, 40..42, Verb::Increment { key: N, amount: 4 }, Outcome::Value(Some(4)));
+        story.found()
+    };
+    assert_eq!(found(Some(10)), NOTHING);
+    assert_eq!(found(None), ["G1", "G1"]);
+    assert_eq!(found(Some(50)), ["G1", "G1"], "that came later");
+}
