@@ -59,13 +59,11 @@ impl Facts<'_> {
                 if reader.end < down || !self.restored(write, end, snapshot, down) {
                     return false;
                 }
-                if journaled {
-                    // The journal is replayed when its process is back; what it sweeps may be swept later.
-                    let replayed = self.back(end.process, end.end);
-                    replayed <= up && (swept || replayed >= snapshot)
-                } else {
-                    end.start <= down && end.until >= snapshot
-                }
+                // The journal is replayed when its process is back; what it sweeps may be swept later.
+                let replayed = self.back(end.process, end.end);
+                // What the server had answered before its process noticed an outage is in no journal.
+                (journaled && replayed <= up && (swept || replayed >= snapshot))
+                    || (end.effect != Effect::Memory && end.start <= down && end.until >= snapshot)
             }
             Mishap::Death { process, at: died } => {
                 let replayed = || self.back(end.process, end.end) <= died;

@@ -46,6 +46,22 @@ fn what_was_not_in_the_snapshot_is_not_back() {
 }
 
 #[test]
+fn what_was_answered_as_the_connection_broke_is_in_no_journal() {
+    let found = |snapshot| {
+        let mut story = Story::new();
+        story.does(A, 0, set(1));
+        story.within(A, 10..12, (REDIS, AWAY), del(), Outcome::Done);
+        story.event(0, true, 12);
+        story.event(0, false, 30);
+        story.mishap(restart(Some(snapshot)));
+        reads(&mut story, AGAIN, 40, Some(1));
+        story.found()
+    };
+    assert_eq!(found(5), NOTHING);
+    assert_eq!(found(15), NOTHING, "whether Redis has it before its process is back nobody knows");
+}
+
+#[test]
 fn what_was_ended_behind_the_restart_stays_so() {
     let found = |deletes: u64| {
         let mut story = Story::new();
