@@ -52,7 +52,7 @@ impl Facts<'_> {
     fn undoes(&self, mishap: &Mishap, write: &Write, at: usize, reader: usize) -> bool {
         let (end, reader) = (&self.calls[at], &self.calls[reader]);
         let journaled = end.effect != Effect::Redis;
-        let swept = matches!(self.record(at).verb, Verb::Sweep { .. }) || self.widened(end);
+        let swept = matches!(self.record(at).verb, Verb::Sweep { .. }) || (journaled && self.widened(end));
         match *mishap {
             Mishap::Restart { snapshot: None, .. } | Mishap::Eviction { .. } | Mishap::Widened { .. } => false,
             Mishap::Restart { down, up, snapshot: Some(snapshot) } => {
@@ -63,7 +63,7 @@ impl Facts<'_> {
                 let replayed = self.back(end.process, end.end);
                 // What the server had answered before its process noticed an outage is in no journal.
                 (journaled && replayed <= up && (swept || replayed >= snapshot))
-                    || (end.effect != Effect::Memory && end.start <= down && end.until >= snapshot)
+                    || (end.effect != Effect::Memory && end.start <= down && end.end >= snapshot)
             }
             Mishap::Death { process, at: died } => {
                 let replayed = || self.back(end.process, end.end) <= died;

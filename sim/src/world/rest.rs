@@ -313,9 +313,9 @@ impl World {
         for (key, held) in before {
             let now = self.held(key);
             // Whoever looked saw what lay there before: what a refresh stored since has a life of its own.
-            let millis = if held == now { self.left(key) } else { -2 };
+            let millis = (held == now).then(|| self.left(key)).filter(|millis| *millis >= 0);
             finals.push((key, held, now));
-            left.push((key, (millis >= 0).then(|| self.now + millis as Nanos * MILLI)));
+            left.push((key, millis.map(|millis| self.now + millis as Nanos * MILLI)));
         }
         let loses = |mishap: &Mishap| matches!(mishap, Mishap::Restart { .. } | Mishap::Eviction { .. });
         let flushed = self.records.iter().any(|record| record.verb == Verb::Flush) || self.mishaps.iter().any(loses);

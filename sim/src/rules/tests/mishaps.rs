@@ -58,7 +58,7 @@ fn what_was_answered_as_the_connection_broke_is_in_no_journal() {
         story.found()
     };
     assert_eq!(found(5), NOTHING);
-    assert_eq!(found(15), NOTHING, "whether Redis has it before its process is back nobody knows");
+    assert_eq!(found(15), ["G3"], "the snapshot has it, or the journal");
 }
 
 #[test]
@@ -156,7 +156,7 @@ fn keys_of_others_are_gone_from_a_server_that_is_empty() {
 
 #[test]
 fn a_process_that_dies_takes_its_journal_with_it() {
-    let found = |dies: Option<u64>, back: Option<u64>| {
+    let found = |dies: Option<u64>, back: Option<u64>, widened: Option<u64>| {
         let mut story = Story::new();
         story.does(B, 0, set(1));
         story.event(0, true, 5);
@@ -167,12 +167,18 @@ fn a_process_that_dies_takes_its_journal_with_it() {
         if let Some(dies) = dies {
             story.mishap(Mishap::Death { process: 0, at: dies * MILLI });
         }
+        if let Some(at) = widened {
+            story.mishap(Mishap::Widened { process: 0, at: at * MILLI });
+        }
         story.looks(B, 40, Some(1));
         story.found()
     };
-    assert_eq!(found(None, None), ["G3"]);
-    assert_eq!(found(Some(20), None), NOTHING);
-    assert_eq!(found(Some(20), Some(15)), ["G3"], "its journal had been replayed");
+    assert_eq!(found(None, None, None), ["G3"]);
+    assert_eq!(found(Some(20), None, None), NOTHING);
+    assert_eq!(found(Some(20), Some(15), None), ["G3"], "its journal had been replayed");
+    assert_eq!(found(Some(20), Some(15), Some(12)), NOTHING, "but not swept");
+    assert_eq!(found(Some(20), Some(15), Some(6)), NOTHING, "but not swept");
+    assert_eq!(found(None, Some(15), Some(12)), ["G3"], "its process goes on, and sweeps it");
 }
 
 #[test]
