@@ -112,6 +112,8 @@ pub struct Plan {
     pub trust: Option<Nanos>,
     /// `nearCache.maxAge`.
     pub max_age: Option<Nanos>,
+    /// The server tells no process what others change (RESP2).
+    pub silent: bool,
 }
 
 impl Plan {
@@ -212,6 +214,8 @@ pub enum Mishap {
     /// The server answered for the last time at `down`, and again from `up` on: with what it had at `snapshot`, or
     /// empty.
     Restart { down: Nanos, up: Nanos, snapshot: Option<Nanos> },
+    /// Nothing was left to be swept in the journal of a process.
+    Swept { process: usize, at: Nanos },
     /// A process died, and its journal with it. Who takes its place has a number of its own.
     Death { process: usize, at: Nanos },
     /// The event `error` of a full journal: keys without a namespace are lost from here on, until Redis is back.

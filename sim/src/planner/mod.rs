@@ -136,6 +136,7 @@ impl Planner {
             head: 1 << (2 * DIGITS),
             trust: Some((IDLE + patience) * MILLI),
             max_age: settings.max_age.map(|ms| ms * MILLI),
+            silent: settings.resp2,
             ..Plan::default()
         };
         for Group { space, raw, keys, counters, .. } in self.groups {

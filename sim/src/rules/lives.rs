@@ -226,7 +226,7 @@ fn taken(facts: &Facts, write: &Write, reader: &Call) -> bool {
             Mishap::Restart { down, up, .. } => meanwhile(down, up),
             Mishap::Refusal { from, until, .. } | Mishap::Eviction { from, until } => meanwhile(from, until),
             Mishap::Widened { at, .. } => at <= reader.end,
-            Mishap::Death { .. } | Mishap::Overflow { .. } => false,
+            Mishap::Death { .. } | Mishap::Overflow { .. } | Mishap::Swept { .. } => false,
         })
 }
 

@@ -54,13 +54,17 @@ impl Facts<'_> {
         let journaled = end.effect != Effect::Redis;
         let swept = matches!(self.record(at).verb, Verb::Sweep { .. }) || (journaled && self.widened(end));
         match *mishap {
-            Mishap::Restart { snapshot: None, .. } | Mishap::Eviction { .. } | Mishap::Widened { .. } => false,
+            Mishap::Restart { snapshot: None, .. }
+            | Mishap::Eviction { .. }
+            | Mishap::Widened { .. }
+            | Mishap::Swept { .. } => false,
             Mishap::Restart { down, up, snapshot: Some(snapshot) } => {
                 if reader.end < down || !self.restored(write, end, snapshot, down) {
                     return false;
                 }
                 // The journal is replayed when its process is back; what it sweeps may be swept later.
-                let replayed = self.back(end.process, end.end);
+                let gone = (swept || self.beside_sweep(end)) && self.swept(end, down);
+                let replayed = if gone { down } else { self.back(end.process, end.end) };
                 // What the server had answered before its process noticed an outage is in no journal.
                 (journaled && replayed <= up && (swept || replayed >= snapshot))
                     || (end.effect != Effect::Memory && end.start <= down && end.end >= snapshot)
@@ -80,6 +84,24 @@ impl Facts<'_> {
                 deletes && (replay || (reader.process != end.process || swept) && overlaps(end, from, until))
             }
         }
+    }
+
+    /// Whether a sweep that waited in its process's journal had been done at that moment, though the process was not
+    /// back yet.
+    fn swept(&self, end: &Call, moment: Nanos) -> bool {
+        self.history.mishaps.iter().any(|mishap| match *mishap {
+            Mishap::Swept { process, at } => process == end.process && end.end <= at && at == moment,
+            _ => false,
+        })
+    }
+
+    /// Whether its process called a sweep in the same outage: the keys of that are in no journal beside it.
+    fn beside_sweep(&self, end: &Call) -> bool {
+        let back = self.back(end.process, end.end);
+        self.history.records.iter().zip(&self.calls).any(|(record, call)| {
+            let mine = call.process == end.process && call.effect != Effect::Redis && call.start <= end.end;
+            mine && matches!(record.verb, Verb::Sweep { .. }) && self.back(call.process, call.end) == back
+        })
     }
 
     /// Whether a whole namespace took the place of a key in the journal of its process.

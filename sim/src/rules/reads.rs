@@ -2,9 +2,10 @@
 
 use super::facts::over;
 use super::facts::{Call, Effect, Facts, Read, Write};
+use super::gather::window;
 use super::order::made;
 use super::tell::{Found, name, place, show};
-use crate::history::{MILLI, Nanos};
+use crate::history::{MILLI, Nanos, Run, Verb};
 
 /// The engine counts whole milliseconds.
 const TICK: Nanos = 2 * MILLI;
@@ -59,7 +60,7 @@ pub fn own_writes(facts: &Facts, found: &mut Found) {
 pub fn pushes(facts: &Facts, found: &mut Found) {
     for (read, write) in facts.valued() {
         let reader = &facts.calls[read.record];
-        if reader.effect != Effect::Redis || shares(facts, read, write) {
+        if reader.effect != Effect::Redis || shares(facts, read, write) || outdated(facts, read) {
             continue;
         }
         let Some(sync) = facts.sync_before(reader) else { continue };
@@ -92,12 +93,23 @@ fn shares(facts: &Facts, read: &Read, write: &Write) -> bool {
     reader.computes && write.computed && mine
 }
 
+/// Whether it may be the old value of a refresh of its process that runs on: without pushes nobody tells the process
+/// that another one has replaced it.
+fn outdated(facts: &Facts, read: &Read) -> bool {
+    let reader = &facts.calls[read.record];
+    let stale = matches!(&facts.record(read.record).verb, Verb::Compute(compute) if window(compute) > 0);
+    let runs =
+        |run: &Run| run.key == read.key && run.start <= reader.end && run.end.is_none_or(|end| end >= reader.start);
+    let mut mine = facts.history.records.iter().zip(&facts.calls).filter(|(_, call)| call.process == reader.process);
+    facts.history.plan.silent && stale && mine.any(|(record, _)| record.runs.iter().any(runs))
+}
+
 /// G2: a process that stays connected does not go back to an older value.
 pub fn forwards(facts: &Facts, found: &mut Found) {
     let mut seen: Vec<Seen> = (0..facts.keys()).map(|_| Seen::default()).collect();
     for (read, write) in facts.valued() {
         let reader = &facts.calls[read.record];
-        if reader.effect != Effect::Redis {
+        if reader.effect != Effect::Redis || outdated(facts, read) {
             continue;
         }
         let seen = &mut seen[read.key];

@@ -137,6 +137,9 @@ impl World {
                     self.cut(at);
                 }
                 self.server.restart(std::mem::take(&mut self.snapshots[number]), self.server_ms());
+                let swept = (0..self.processes.len()).filter(|process| self.nothing_to_sweep(*process));
+                let swept: Vec<usize> = swept.collect();
+                self.mishaps.extend(swept.into_iter().map(|process| Mishap::Swept { process, at: self.now }));
                 self.mishaps.push(Mishap::Restart { down: self.now, up: self.now, snapshot: Some(began) });
             }
             Kind::Evict => {

@@ -248,6 +248,11 @@ impl World {
         self.processes[process].widened = widened;
     }
 
+    /// Whether all that an outage left to be swept has been.
+    pub(super) fn nothing_to_sweep(&self, process: usize) -> bool {
+        self.processes[process].shared.fleet.servers().all(|server| !server.journal.is_covering())
+    }
+
     pub(super) fn measure_at_rest(&mut self, process: usize) {
         let idle = (0..PLACES.len()).all(|at| {
             let environment = &self.environments[at];

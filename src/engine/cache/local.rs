@@ -98,7 +98,12 @@ pub fn one(cache: &Cache, batch: &Batch, op: &Op, to: &ReplyTo, now: u64, buffer
                     answers.send();
                     reply
                 }
-                other => joined(cache, other),
+                other => {
+                    if other == Begin::Wait && !extras.tags.is_empty() {
+                        flights.tag_waiting(key, &to, local_tokens(cache, &extras.tags, now));
+                    }
+                    joined(cache, other)
+                }
             }
         }
         Op::End { value, ttl, token, more, .. } => {

@@ -214,18 +214,18 @@ impl Task {
         })
     }
 
-    /// The tokens of an entry's tags that the near cache does not have.
+    /// The tokens of an entry's tags.
     async fn tokens(&mut self, bytes: &[u8]) -> Result<Tokens, Trouble> {
         let cache = self.cache.clone();
         let mut missing = Missing::new(&cache, self.now());
         if let Some(meta) = entry::meta_of(bytes) {
             meta.tags.names().for_each(|name| missing.look(name, |_| false));
         }
-        let keys = missing.into_keys();
-        if keys.is_empty() {
-            return Ok(Tokens::new());
+        let wanted = missing.into_both();
+        if wanted.0.is_empty() {
+            return Ok(wanted.1);
         }
-        let (mut pipeline, mut asked) = tokens::ask(&cache, keys, false, Denied::default(), self.now());
+        let (mut pipeline, mut asked) = tokens::ask(&cache, wanted, false, Denied::default(), self.now());
         loop {
             let values = self.pipeline(pipeline).await?;
             match asked.heard(&cache, values, self.now())?.0 {

@@ -48,6 +48,9 @@ impl Steps {
                 Ok((next, count)) => {
                     removed += count;
                     if next == b"0" {
+                        if let Some(removals) = self.server.journal.all_walked() {
+                            removals.over().await;
+                        }
                         self.server.journal.walked(None);
                         return Ok(Some(removed));
                     }

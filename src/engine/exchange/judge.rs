@@ -20,14 +20,15 @@ use crate::engine::exchange::{expiry, questions, refusals};
 use crate::engine::net::denied::Denied;
 use crate::engine::net::reply::{integer, left, out_of_step};
 use crate::engine::once::waiters::Outcome;
+use crate::engine::tier::cover::Removal;
 use crate::engine::value::codec::Room;
 use crate::engine::value::entry;
 use crate::engine::value::life::Ask;
 use crate::engine::value::tags::Tokens;
 
 impl Plan {
-    /// The tags of what came back whose tokens are not known. Where there are any, the others' are kept.
-    pub fn unknown_tags(&mut self, cache: &Cache, values: &[Value], now: u64) -> Vec<String> {
+    /// The tags of what came back whose tokens are not known, and the tokens of those that the near cache has.
+    pub fn unknown_tags(&self, cache: &Cache, values: &[Value], now: u64) -> (Vec<String>, Tokens) {
         let mut missing = Missing::new(cache, now);
         let mut look = |value: &Value| {
             let Value::BulkString(bytes) = value else { return };
@@ -40,11 +41,7 @@ impl Plan {
                 value => look(value),
             }
         }
-        let (keys, found) = missing.into_both();
-        if !keys.is_empty() {
-            self.tokens.extend(found);
-        }
-        keys
+        missing.into_both()
     }
 
     /// Judges what came back. Whatever has no reply of the server is answered on the in-process tier.
@@ -56,6 +53,7 @@ impl Plan {
         let mut judge = Judge {
             replies: Replies::new(values),
             lost,
+            noted: self.noted,
             sent: self.now,
             tokens: self.tokens,
             uncovered: self.uncovered.into_iter().peekable(),
@@ -70,8 +68,8 @@ impl Plan {
             let key = op.key().map_or("", |span| cache.prefix.join(batch.str(span), &mut buffer));
             let held = judge.held.contains(key);
             let call = Call { cache, batch, to, op, key, held, now };
-            if let Some((_, id)) = judge.uncovered.next_if(|(step, _)| *step == at) {
-                judge.removed(&call, id);
+            if let Some((_, removal)) = judge.uncovered.next_if(|(step, _)| *step == at) {
+                judge.removed(&call, &removal);
             }
             replies.push(judge.answer(&call, step));
         }
@@ -128,10 +126,12 @@ struct Judge {
     replies: Replies,
     /// Nothing can be sent behind it any more.
     lost: bool,
+    /// What became of its writes has been noted, and what later batches did since.
+    noted: bool,
     /// When the batch was sent.
     sent: u64,
     tokens: Tokens,
-    uncovered: Peekable<vec::IntoIter<(usize, u64)>>,
+    uncovered: Peekable<vec::IntoIter<(usize, Removal)>>,
     /// For what its compressed entries expand to.
     room: Room,
     denied: Denied,
@@ -225,7 +225,8 @@ impl Judge {
             return reply;
         }
         let &Call { cache, batch, op, key, .. } = call;
-        let outcome = result.ok_or(None).and_then(|v| written(cache, batch, op, key, v, self.lost).map_err(Some));
+        let late = self.lost || self.noted;
+        let outcome = result.ok_or(None).and_then(|v| written(cache, batch, op, key, v, late).map_err(Some));
         let reply = match outcome {
             Ok(reply) => {
                 if let (Op::Increment { amount, .. }, Reply::Error(_)) = (call.op, &reply) {
@@ -280,13 +281,21 @@ impl Judge {
     }
 
     /// The reply to the removal of a covered key.
-    fn removed(&mut self, call: &Call<'_>, id: u64) {
+    fn removed(&mut self, call: &Call<'_>, removal: &Removal) {
         let Some(value) = self.replies.next() else { return };
         match integer(value) {
-            Ok(keys) => call.cache.shared().server(call.key).journal.removed(id, u64::try_from(keys).unwrap_or(0)),
+            Ok(keys) => {
+                call.cache.shared().server(call.key).journal.removed(removal.id, u64::try_from(keys).unwrap_or(0))
+            }
             Err(trouble) if trouble.kind.is_outage() => _ = self.verdict.outage.get_or_insert(trouble),
             // It lies there still: a miss until it is replaced.
-            Err(_) => call.distrust(),
+            Err(_) => self.distrust(call),
+        }
+    }
+
+    fn distrust(&self, call: &Call<'_>) {
+        if !self.noted {
+            call.distrust();
         }
     }
 
@@ -306,13 +315,16 @@ impl Judge {
             // Not stored; and what was there before must not be taken for it: it is removed, and reads that are behind
             // this write miss it until it is.
             Op::Set { .. } | Op::End { .. } => {
-                call.distrust();
-                self.verdict.stale.insert(call.key.to_owned());
+                self.distrust(call);
+                // A later write has replaced it, where this one was noted before.
+                if !self.noted || call.cache.shared().server(call.key).journal.holds(call.key) {
+                    self.verdict.stale.insert(call.key.to_owned());
+                }
                 Some(Reply::Done)
             }
             // Still there, and not to be read any more.
             Op::Del { .. } => {
-                call.distrust();
+                self.distrust(call);
                 Some(Reply::Number(0))
             }
             Op::Increment { .. } if matches!(trouble.kind, Kind::Oom | Kind::Denied | Kind::Refused) => None,

@@ -17,6 +17,7 @@ use crate::engine::exchange::writes::with_key;
 use crate::engine::net::denied::Denied;
 use crate::engine::once::waiters::Answers;
 use crate::engine::task::signal::Signal;
+use crate::engine::tier::cover::Removal;
 use crate::engine::value::entry;
 use crate::engine::value::life::Ask;
 use crate::engine::value::tags::Tokens;
@@ -110,11 +111,15 @@ impl Call<'_> {
     /// What lies at the key is not to be read any more: a miss until it is replaced. Between the refusal and this
     /// moment a reply may have filled the near cache with it: the token of a tag, for what the same batch read.
     pub(super) fn distrust(&self) {
-        if !mutant::lacks("distrust") {
-            let server = self.cache.shared().server(self.key);
-            self.cache.noted(server.journal.distrust(self.key));
-            server.near.invalidate(self.key);
-        }
+        distrust(self.cache, self.key);
+    }
+}
+
+pub(super) fn distrust(cache: &Cache, key: &str) {
+    if !mutant::lacks("distrust") {
+        let server = cache.shared().server(key);
+        cache.noted(server.journal.distrust(key));
+        server.near.invalidate(key);
     }
 }
 
@@ -165,24 +170,15 @@ pub struct Plan {
     /// The tokens of tags that were asked for, which the near cache need not have.
     pub tokens: Tokens,
     /// The steps that begin with the removal of a covered key, in their order, and the cover that is told of it.
-    pub(super) uncovered: Vec<(usize, u64)>,
+    pub(super) uncovered: Vec<(usize, Removal)>,
     /// Its keys that were not to be trusted when the replies came. They may have been replaced since.
     pub(super) held: BTreeSet<String>,
+    /// What became of its writes has been noted already (refusals.rs).
+    pub(super) noted: bool,
     pub(super) denied: Denied,
 }
 
 impl Plan {
-    /// The replies are there, and wait for others before they are judged.
-    pub fn hold(&mut self, cache: &Cache, batch: &Batch) {
-        let mut buffer = String::new();
-        for span in batch.ops.iter().filter_map(Op::key) {
-            let key = cache.prefix.join(batch.str(span), &mut buffer);
-            if cache.shared().server(key).journal.holds(key) {
-                self.held.insert(key.to_owned());
-            }
-        }
-    }
-
     /// The entries whose header goes on beyond what was read of them: where among the replies, and the commands that
     /// read all of it.
     pub fn cut(&self, values: &[Value]) -> Option<(Vec<usize>, Pipeline)> {

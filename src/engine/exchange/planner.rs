@@ -23,6 +23,7 @@ use crate::engine::exchange::writes::{Computed, holder, remove, renewed, set, st
 use crate::engine::net::denied::Denied;
 use crate::engine::once::lease::{self, Holder};
 use crate::engine::once::waiters::{Answers, Begin, Caller, Lease, Outcome};
+use crate::engine::tier::cover::Removal;
 use crate::engine::tier::covers::Covered;
 use crate::engine::value::life::Ask;
 use crate::engine::value::tag_list::Tag;
@@ -55,7 +56,7 @@ pub fn plan(cache: &Cache, batch: &Batch, to: &ReplyTo, denied: Denied, tokens: 
     planner.close_run();
     let Planner { pipeline, steps, heads, answers, tokens, uncovered, .. } = planner;
     let held = BTreeSet::new();
-    Plan { pipeline, steps, heads, answers, now, tokens, denied, uncovered, held }
+    Plan { pipeline, steps, heads, answers, now, tokens, denied, uncovered, held, noted: false }
 }
 
 struct Planner {
@@ -71,7 +72,7 @@ struct Planner {
     answers: Answers,
     now: u64,
     tokens: Tokens,
-    uncovered: Vec<(usize, u64)>,
+    uncovered: Vec<(usize, Removal)>,
     /// The tags of the last options: calls of a group have the same.
     tags: Option<(More, Vec<Tag>)>,
 }
@@ -113,7 +114,7 @@ impl Planner {
             Op::Begin { waiter, lock, many, early, more, .. } => {
                 let extras = batch.more(more);
                 let late = ReplyTo { sink: to.sink.clone(), id: waiter };
-                let caller = Caller { to: late, window: extras.window, many, codec: cache.format.codec };
+                let caller = Caller { to: late.clone(), window: extras.window, many, codec: cache.format.codec };
                 match flights.begin(key, caller, self.now) {
                     Begin::Read(token) => {
                         if !extras.tags.is_empty() {
@@ -131,7 +132,12 @@ impl Planner {
                         }
                         self.read(cache, key, Some(Computing { token, ask, lock }));
                     }
-                    joined => self.steps.push(Step::Answered(local::joined(cache, joined))),
+                    joined => {
+                        if joined == Begin::Wait && !extras.tags.is_empty() {
+                            flights.tag_waiting(key, &late, self.tags(cache, batch, more));
+                        }
+                        self.steps.push(Step::Answered(local::joined(cache, joined)));
+                    }
                 }
             }
             Op::Set { value, ttl, more, .. } => {
@@ -247,14 +253,14 @@ impl Planner {
     /// Removes what lies at a key that a sweep is about to remove, in front of the step that comes next. False where
     /// the key stays covered.
     fn uncover(&mut self, cache: &Cache, key: &str) -> bool {
-        let (id, excepted) = match cache.shared().server(key).journal.uncover(key) {
+        let (removal, excepted) = match cache.shared().server(key).journal.uncover(key) {
             Covered::No => return true,
-            Covered::Excepted(id) => (id, true),
-            Covered::Still(id) => (id, false),
+            Covered::Excepted(removal) => (removal, true),
+            Covered::Still(removal) => (removal, false),
         };
         self.close_run();
         self.pipeline.add_command(with_key(remove(self.denied), key));
-        self.uncovered.push((self.steps.len(), id));
+        self.uncovered.push((self.steps.len(), removal));
         excepted
     }
 

@@ -1,10 +1,21 @@
-//! Tells what the server refuses: once when the connection is made, and once where a call meets it later.
+//! What the server refuses: told once when the connection is made, and once where a call meets it later; and noted of a
+//! key as soon as it comes.
+//!
+//! A `set` that is refused leaves the older value in Redis. Its batch may have to wait before it can be judged: for the
+//! tokens of tags, for the rest of a long header. Batches behind it are judged meanwhile, and a read of theirs could
+//! find that value and give it to a caller who knows the newer one. In the same way a `set` that succeeds must not end,
+//! late, the distrust that a later one's refusal has begun. So what became of the writes of a batch that waits is noted
+//! when their answers come, in the order of the wire, and not again when the batch is judged.
+
+use redis::Value;
 
 use crate::engine::base::error::{Kind, Trouble};
 use crate::engine::cache::namespace::Cache;
 use crate::engine::cache::shared::Shared;
+use crate::engine::call::batch::{Batch, Op};
+use crate::engine::exchange::plan::{Plan, Step, distrust};
 use crate::engine::net::denied::{Denied, Lack};
-use crate::engine::net::reply::is_key;
+use crate::engine::net::reply::{classify, is_key};
 
 /// Says what there is not, and what that means, unless it was `told` on the connection before. `prefix`: behind
 /// which it was tried.
@@ -58,4 +69,82 @@ pub fn met(cache: &Cache, trouble: &Trouble) {
         return shared.status.notice_once(&Trouble::new(Kind::Denied, keys(prefix)));
     }
     shared.status.notice_once(trouble);
+}
+
+impl Plan {
+    /// The replies are there, and wait for others before they are judged.
+    pub fn hold(&mut self, cache: &Cache, batch: &Batch, came: &[Value]) {
+        if std::mem::replace(&mut self.noted, true) {
+            return;
+        }
+        let mut buffer = String::new();
+        for span in batch.ops.iter().filter_map(Op::key) {
+            let key = cache.prefix.join(batch.str(span), &mut buffer);
+            if cache.shared().server(key).journal.holds(key) {
+                self.held.insert(key.to_owned());
+            }
+        }
+        for Written { step, removal, reply } in self.written() {
+            let Some(op) = batch.ops.get(step) else { continue };
+            let Some(key) = op.key().map(|span| cache.prefix.join(batch.str(span), &mut buffer)) else { continue };
+            let came = |at: Option<usize>| at.and_then(|at| came.get(at));
+            if is_replaced(op, came(reply)) {
+                cache.shared().server(key).journal.replaced(key);
+            } else if is_refused(came(removal)) || (replaces(op) && is_refused(came(reply))) {
+                distrust(cache, key);
+            }
+        }
+    }
+
+    /// Its writes, and the removals in front of them.
+    fn written(&self) -> Vec<Written> {
+        let mut uncovered = self.uncovered.iter().map(|(step, _)| *step).peekable();
+        let mut written = Vec::new();
+        let mut at = 0;
+        for (step, how) in self.steps.iter().enumerate() {
+            let removal = uncovered.next_if_eq(&step).map(|_| at);
+            at += usize::from(removal.is_some());
+            let reply = matches!(how, Step::Write).then_some(at);
+            if removal.is_some() || reply.is_some() {
+                written.push(Written { step, removal, reply });
+            }
+            at += match how {
+                Step::Answered(_) => 0,
+                Step::Read(read) if read.run.keys == 0 => 0,
+                Step::Read(read) => 1 + read.run.fills + read.run.leases,
+                Step::Write | Step::Passed => 1,
+                Step::Last(replies) | Step::Transaction(replies) => *replies,
+                Step::Held(_) => 2,
+            };
+        }
+        written
+    }
+}
+
+/// Where the replies stand that say what became of a key.
+struct Written {
+    step: usize,
+    /// To the removal of what a sweep covers.
+    removal: Option<usize>,
+    /// To what the call asked for.
+    reply: Option<usize>,
+}
+
+/// Whether it leaves nothing of what was there. An increment does not, and `expire` changes no value.
+fn replaces(op: &Op) -> bool {
+    matches!(op, Op::Set { .. } | Op::End { .. } | Op::Del { .. })
+}
+
+fn is_replaced(op: &Op, reply: Option<&Value>) -> bool {
+    match op {
+        Op::Set { .. } | Op::End { .. } => matches!(reply, Some(Value::Okay | Value::Int(1))),
+        Op::Del { .. } => matches!(reply, Some(Value::Int(_))),
+        _ => false,
+    }
+}
+
+fn is_refused(reply: Option<&Value>) -> bool {
+    let Some(Value::ServerError(error)) = reply else { return false };
+    // A script that the server has forgotten is sent again.
+    error.code() != "NOSCRIPT" && !classify(error).kind.is_outage()
 }

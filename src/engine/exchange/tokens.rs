@@ -18,6 +18,7 @@ use crate::engine::exchange::writes::{self, pexpire};
 use crate::engine::fleet::server::Server;
 use crate::engine::net::denied::Denied;
 use crate::engine::net::reply::{classify, left};
+use crate::engine::tier::cover::Removal;
 use crate::engine::tier::covers::Covered;
 use crate::engine::value::tags::{self, Tokens};
 
@@ -33,7 +34,7 @@ pub const MAX_ASKED: usize = 512;
 #[derive(Default)]
 pub struct Asked {
     keys: Vec<String>,
-    /// Still to be asked for, and what the pipelines before this one brought.
+    /// Still to be asked for, and what was known or the pipelines before this one brought.
     rest: Vec<String>,
     tokens: Tokens,
     /// Of each, should the near cache keep its token.
@@ -41,16 +42,19 @@ pub struct Asked {
     /// Of each, whether a sweep is about to remove it: it was removed first where tokens are made, and is no token
     /// elsewhere.
     covered: Vec<bool>,
+    /// Those removals, until they are answered.
+    removals: Vec<Removal>,
     denied: Denied,
     /// Whether tokens are made where there are none.
     make: bool,
     sent: u64,
 }
 
-/// The tags of a batch whose tokens must be known before it is planned: their stored keys.
-pub fn wanted(cache: &Cache, batch: &Batch, now: u64) -> Vec<String> {
+/// The tags of a batch whose tokens must be known before it is planned: the stored keys of those that are not, and the
+/// tokens that are.
+pub fn wanted(cache: &Cache, batch: &Batch, now: u64) -> (Vec<String>, Tokens) {
     if batch.extras.is_empty() {
-        return Vec::new();
+        return (Vec::new(), Tokens::new());
     }
     let mut keys = Missing::new(cache, now);
     let mut last = None;
@@ -65,7 +69,7 @@ pub fn wanted(cache: &Cache, batch: &Batch, now: u64) -> Vec<String> {
             keys.look(name, |_| false);
         }
     }
-    keys.into_keys()
+    keys.into_both()
 }
 
 /// Gathers the tags whose tokens the near cache does not have. Each is looked up once, however many entries have it.
@@ -98,20 +102,22 @@ impl<'a> Missing<'a> {
         self.seen.insert(name.to_owned());
     }
 
-    /// As `into_keys`, with the tokens that there are, which may leave the near cache while the others are asked for.
+    /// The stored keys of those that it does not have, and the tokens of the others: these may leave the near cache
+    /// while the rest is asked for.
     pub fn into_both(self) -> (Vec<String>, Tokens) {
         (self.keys, self.found)
     }
-
-    /// Their stored keys.
-    pub fn into_keys(self) -> Vec<String> {
-        self.keys
-    }
 }
 
-/// The commands that ask for tokens, or for the first of them.
-pub fn ask(cache: &Cache, keys: Vec<String>, make: bool, denied: Denied, now: u64) -> (Pipeline, Asked) {
-    let first = Asked { make, denied, ..Asked::default() };
+/// The commands that ask for the tokens `(keys, known)` that are not known, or for the first of them.
+pub fn ask(
+    cache: &Cache,
+    (keys, known): (Vec<String>, Tokens),
+    make: bool,
+    denied: Denied,
+    now: u64,
+) -> (Pipeline, Asked) {
+    let first = Asked { tokens: known, make, denied, ..Asked::default() };
     ask_more(cache, first, keys, now)
 }
 
@@ -122,9 +128,17 @@ fn ask_more(cache: &Cache, asked: Asked, mut keys: Vec<String>, now: u64) -> (Pi
     let mut pipeline = Pipeline::with_capacity(keys.len() * 3);
     let tickets = keys.iter().map(|key| cache.shared().server(key).near.reserve(key)).collect();
     let mut covered = Vec::with_capacity(keys.len());
+    let mut removals = Vec::new();
     for key in &keys {
         let journal = &cache.shared().server(key).journal;
-        covered.push(if make { journal.uncover(key) != Covered::No } else { journal.covers(key) });
+        covered.push(match make.then(|| journal.uncover(key)) {
+            None => journal.covers(key),
+            Some(Covered::No) => false,
+            Some(Covered::Excepted(removal) | Covered::Still(removal)) => {
+                removals.push(removal);
+                true
+            }
+        });
         if make && covered.last() == Some(&true) {
             pipeline.cmd(writes::remove(denied)).arg(key);
         }
@@ -140,7 +154,7 @@ fn ask_more(cache: &Cache, asked: Asked, mut keys: Vec<String>, now: u64) -> (Pi
         pipeline.cmd("GET").arg(key);
         pipeline.cmd("PTTL").arg(key);
     }
-    (pipeline, Asked { keys, rest, tokens, tickets, covered, denied, make, sent: now })
+    (pipeline, Asked { keys, rest, tokens, tickets, covered, removals, denied, make, sent: now })
 }
 
 /// How far the asking has come.
@@ -189,6 +203,8 @@ impl Asked {
                 tokens.insert(key.into(), token.share());
             }
         }
+        // They have been answered.
+        self.removals.clear();
         let heard = if self.rest.is_empty() {
             Heard::All(tokens)
         } else {

@@ -95,12 +95,12 @@ impl Hearing<'_> {
 
     /// Settles what came back, once the tokens of its tags are known.
     fn judge(&mut self, mut flight: Box<InFlight>, values: Vec<Value>) -> Result<(), Trouble> {
-        let Some((cache, unknown)) = flight.unknown_tags(&values, self.ms()) else { return Ok(()) };
+        let Some((cache, unknown, known)) = flight.unknown_tags(&values, self.ms()) else { return Ok(()) };
         if unknown.is_empty() {
             return self.settle(flight, values);
         }
         flight.hold(values);
-        let (pipeline, asked) = tokens::ask(&cache, unknown, false, self.pump.connection.denied, self.ms());
+        let (pipeline, asked) = tokens::ask(&cache, (unknown, known), false, self.pump.connection.denied, self.ms());
         self.pump.send(pipeline, Sent::Tokens(Box::new(asked), Next::Settle(flight)));
         Ok(())
     }

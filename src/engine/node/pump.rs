@@ -109,7 +109,7 @@ impl Pump {
             batch.render();
             let ms = clock::millis_of(now);
             let wanted = tokens::wanted(&job.cache, batch, ms);
-            if !wanted.is_empty() {
+            if !wanted.0.is_empty() {
                 self.stalled = true;
                 let (pipeline, asked) = tokens::ask(&job.cache, wanted, true, self.connection.denied, ms);
                 return self.send(pipeline, Sent::Tokens(Box::new(asked), Next::Plan(Box::new(job))));

@@ -10,6 +10,7 @@ use crate::engine::cache::job::{Job, Work};
 use crate::engine::cache::namespace::Cache;
 use crate::engine::exchange::plan::{Came, Plan, Verdict};
 use crate::engine::exchange::tokens::Asked;
+use crate::engine::value::tags::Tokens;
 
 /// A pipeline under way.
 pub(super) enum Sent {
@@ -81,10 +82,10 @@ impl InFlight {
 
     /// Its replies are there, and wait.
     pub(super) fn hold(&mut self, came: Vec<Value>) {
-        self.came = came;
         if let (Some(Job { work: Work::Batch(batch), cache, .. }), Some(plan)) = (&self.job, &mut self.plan) {
-            plan.hold(cache, batch);
+            plan.hold(cache, batch, &came);
         }
+        self.came = came;
     }
 
     /// The replies that hold a part of a header, if any, and the commands that read all of it.
@@ -92,10 +93,11 @@ impl InFlight {
         self.plan.as_ref()?.cut(values)
     }
 
-    /// Its cache, and the tags of what it read whose tokens are not known.
-    pub(super) fn unknown_tags(&mut self, values: &[Value], now: u64) -> Option<(Arc<Cache>, Vec<String>)> {
-        let (job, plan) = (self.job.as_ref()?, self.plan.as_mut()?);
-        Some((job.cache.clone(), plan.unknown_tags(&job.cache, values, now)))
+    /// Its cache, the tags of what it read whose tokens are not known, and the tokens of the others.
+    pub(super) fn unknown_tags(&self, values: &[Value], now: u64) -> Option<(Arc<Cache>, Vec<String>, Tokens)> {
+        let (job, plan) = (self.job.as_ref()?, self.plan.as_ref()?);
+        let (unknown, known) = plan.unknown_tags(&job.cache, values, now);
+        Some((job.cache.clone(), unknown, known))
     }
 }
 

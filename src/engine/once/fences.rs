@@ -11,8 +11,10 @@ use std::sync::atomic::Ordering;
 use crate::engine::base::key;
 use crate::engine::base::mutant;
 use crate::engine::base::pattern::Pattern;
+use crate::engine::call::sink::ReplyTo;
 use crate::engine::once::flight::{Flights, Table};
-use crate::engine::once::waiters::Lease;
+use crate::engine::once::waiters::{Flight, Lease};
+use crate::engine::value::tag_list::Tag;
 
 impl Flights {
     /// A write of `key`: nobody joins its flights any more, and none of them stores.
@@ -68,6 +70,28 @@ impl Flights {
                 flights.iter_mut().for_each(|f| f.fence());
             }
         }
+    }
+
+    /// The tokens of the tags that its result will have.
+    pub fn tag(&self, key: &str, token: u32, tags: Vec<Tag>) {
+        let mut table = self.table.lock();
+        let Some(flight) = table.find(key, token) else { return };
+        flight.tags.extend(tags.iter().cloned());
+        for tag in tags {
+            table.tagged.entry(tag.name).or_default().insert(token, key.into());
+        }
+    }
+
+    /// As `tag`, for a caller who waits, and may be the one that computes: its tags are not those of who came first.
+    pub fn tag_waiting(&self, key: &str, to: &ReplyTo, tags: Vec<Tag>) {
+        let mut table = self.table.lock();
+        let waits = |f: &&mut Flight| f.waiters.iter().any(|c| c.client() == to.sink.client() && c.to.id == to.id);
+        let flight = table.flights.get_mut(key).and_then(|flights| flights.iter_mut().find(waits));
+        let Some(flight) = flight.filter(|flight| !flight.is_computing()) else { return };
+        let is_new = |tag: &Tag| !flight.tags.iter().any(|other| other.name == tag.name);
+        let (token, new) = (flight.token, tags.into_iter().filter(is_new).collect());
+        drop(table);
+        self.tag(key, token, new);
     }
 
     /// As `fence`, for the flights whose result would have the tag of this stored key.

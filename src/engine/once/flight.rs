@@ -86,16 +86,6 @@ impl Flights {
         Begin::Read(token)
     }
 
-    /// The tokens of the tags that its result will have.
-    pub fn tag(&self, key: &str, token: u32, tags: Vec<Tag>) {
-        let mut table = self.table.lock();
-        let Some(flight) = table.find(key, token) else { return };
-        flight.tags.clone_from(&tags);
-        for tag in tags {
-            table.tagged.entry(tag.name).or_default().insert(token, key.into());
-        }
-    }
-
     /// Its lease is asked for along with its read.
     pub fn asked(&self, key: &str, token: u32) {
         if let Some(flight) = self.table.lock().find(key, token) {
@@ -322,7 +312,7 @@ impl Table {
         self.next_token
     }
 
-    fn find(&mut self, key: &str, token: u32) -> Option<&mut Flight> {
+    pub(super) fn find(&mut self, key: &str, token: u32) -> Option<&mut Flight> {
         self.flights.get_mut(key)?.iter_mut().find(|f| f.token == token)
     }
 }

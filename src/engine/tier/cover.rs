@@ -1,11 +1,13 @@
 //! One pattern that a walk over the server's keys is to remove, and what it removes of a page.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use futures_channel::oneshot;
 
 use crate::engine::base::error::Trouble;
 use crate::engine::base::pattern::Pattern;
+use crate::engine::task::signal::Ending;
 
 /// How a walk ended: how many keys of the caller's there were.
 pub type Swept = Result<u64, Trouble>;
@@ -21,6 +23,16 @@ pub struct Cover {
     pub live: Vec<oneshot::Sender<Swept>>,
     /// The server refuses to be walked: it hides nothing, and is tried again on the next recovery.
     pub parked: bool,
+    /// Its walk has been over all keys; what went by `uncover` may be under way still.
+    pub walked: bool,
+}
+
+/// A key that a call removes itself, in front of its own commands. Until it is dropped the server may not have done
+/// that.
+pub struct Removal {
+    /// The cover that is told how many keys there were.
+    pub id: u64,
+    pub(super) _under_way: Arc<Ending>,
 }
 
 /// Keys of a page that are to go, for the cover of this number.
@@ -38,7 +50,7 @@ impl Cover {
 
     /// Whether a key that its pattern matches is hidden.
     pub fn hides(&self, key: &str) -> bool {
-        !self.parked && !self.except.contains(key)
+        !self.parked && !self.walked && !self.except.contains(key)
     }
 
     pub fn excepts(&self, key: &[u8]) -> bool {

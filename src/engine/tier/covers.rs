@@ -16,7 +16,9 @@
 //!   marks.rs.
 //!
 //! The walk reads a page of keys, takes out those that are covered, and sends their UNLINK without a pause between: a
-//! write that is planned behind it goes behind it on the connection. One walk does for all covers that stand when it
+//! write that is planned behind it goes behind it on the connection. A sweep is told to be done when the removals that
+//! calls sent themselves have been answered as well: until then another process may read what lay there, and one that
+//! arrives late takes what another process has written since. One walk does for all covers that stand when it
 //! begins; those that come meanwhile have the next. Each step has a deadline, and what a walk has done survives the
 //! connection, where the same server is found again: its cursor is good for another connection. Not where an exception
 //! was passed over: whether that key's own removal has reached the server is not known then, and the walk begins anew.
@@ -37,6 +39,7 @@
 //! **The limit.** A key that another process writes while a walk is under way may go as well, as with any SCAN.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 
 use futures_channel::oneshot;
 use redis::Value;
@@ -44,7 +47,8 @@ use redis::Value;
 use crate::engine::base::error::Trouble;
 use crate::engine::base::mutant;
 use crate::engine::base::pattern::Pattern;
-use crate::engine::tier::cover::{Cover, Picked, Swept, Walk};
+use crate::engine::task::signal::{Ending, Watched};
+use crate::engine::tier::cover::{Cover, Picked, Removal, Swept, Walk};
 use crate::engine::tier::heads::Heads;
 
 /// The most exceptions of all covers, and the most bytes of their keys.
@@ -52,13 +56,12 @@ pub const MAX_EXCEPTIONS: usize = 100_000;
 pub const MAX_EXCEPTION_BYTES: usize = 16 << 20;
 
 /// What a call on a key has to do first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Covered {
     No,
-    /// Remove the key; it is an exception from now on. How many keys there were is told to the cover of this number.
-    Excepted(u64),
+    /// Remove the key; it is an exception from now on.
+    Excepted(Removal),
     /// Remove the key; there is no room for an exception, so it stays covered.
-    Still(u64),
+    Still(Removal),
 }
 
 #[derive(Default)]
@@ -69,6 +72,8 @@ pub struct Covers {
     exceptions: usize,
     bytes: usize,
     walk: Option<Walk>,
+    /// Ends when the removals of keys that were covered until now have been answered.
+    under_way: Arc<Ending>,
     /// Patterns that wait, or are swept for nobody, the bytes of their texts, and how many hide nothing.
     waiting: usize,
     waiting_bytes: usize,
@@ -107,7 +112,7 @@ impl Covers {
 
     fn add(&mut self, pattern: Pattern, live: Vec<oneshot::Sender<Swept>>, parked: bool) {
         self.last += 1;
-        self.put(Cover { id: self.last, pattern, except: HashSet::new(), removed: 0, live, parked });
+        self.put(Cover { id: self.last, pattern, except: HashSet::new(), removed: 0, live, parked, walked: false });
     }
 
     fn put(&mut self, cover: Cover) {
@@ -199,19 +204,17 @@ impl Covers {
     /// A write of a key, or a computation: what lies there is to be removed, and the key is not covered from here on.
     pub fn uncover(&mut self, key: &str) -> Covered {
         let room = self.exceptions < MAX_EXCEPTIONS && self.bytes + key.len() <= MAX_EXCEPTION_BYTES;
-        let mut covered = Covered::No;
         let hiding: Vec<u64> =
             self.matching(key.as_bytes()).filter(|cover| cover.hides(key)).map(|cover| cover.id).collect();
-        for cover in hiding {
-            let Some(cover) = self.list.get_mut(&cover) else { continue };
-            if room {
-                cover.except.insert(key.into());
-                self.exceptions += 1;
-                self.bytes += key.len();
-            }
-            covered = if room { Covered::Excepted(cover.id) } else { Covered::Still(cover.id) };
+        let Some(&id) = hiding.last() else { return Covered::No };
+        for cover in hiding.iter().filter(|_| room) {
+            let Some(cover) = self.list.get_mut(cover) else { continue };
+            cover.except.insert(key.into());
+            self.exceptions += 1;
+            self.bytes += key.len();
         }
-        covered
+        let removal = Removal { id, _under_way: self.under_way.clone() };
+        if room { Covered::Excepted(removal) } else { Covered::Still(removal) }
     }
 
     /// So many keys went by `uncover`.
@@ -280,6 +283,15 @@ impl Covers {
         }
     }
 
+    /// The walk has been over all keys: what it was for hides nothing any more, and is over when the keys that calls
+    /// removed themselves have gone too. None where there are no such keys.
+    pub fn walked(&mut self) -> Option<Watched> {
+        let walk = self.walk.as_ref()?;
+        self.list.values_mut().filter(|cover| walk.is_for(cover)).for_each(|cover| cover.walked = true);
+        let under_way = std::mem::take(&mut self.under_way);
+        (Arc::strong_count(&under_way) > 1 && !mutant::lacks("removals")).then(|| under_way.watch())
+    }
+
     /// The walk is over: what it was for covers nothing any more. Whether it met trouble that nobody is told of who
     /// waits.
     pub fn finish(&mut self, trouble: Option<&Trouble>) -> bool {
@@ -309,8 +321,9 @@ impl Covers {
 
     /// The connection is lost: all wait for the next one.
     pub fn lose(&mut self) {
-        let Self { list, last, walk, .. } = std::mem::take(self);
-        (self.last, self.walk) = (last, walk);
+        let Self { list, last, walk, widened, .. } = std::mem::take(self);
+        (self.last, self.walk, self.widened) = (last, walk, widened);
+        let mut walked = false;
         for mut cover in list.into_values() {
             cover.live = Vec::new();
             if std::mem::take(&mut cover.parked) {
@@ -319,9 +332,10 @@ impl Covers {
                 cover.id = self.last;
             }
             cover.except = HashSet::new();
+            walked |= std::mem::take(&mut cover.walked);
             self.put(cover);
         }
-        self.walk.take_if(|walk| walk.passed);
+        self.walk.take_if(|walk| walk.passed || walked);
     }
 
     fn forget(&mut self, except: &HashSet<Box<str>>) {

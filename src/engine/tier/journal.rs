@@ -27,7 +27,7 @@ use crate::engine::base::error::Trouble;
 use crate::engine::base::key::Prefix;
 use crate::engine::base::mutant;
 use crate::engine::base::pattern::Pattern;
-use crate::engine::task::signal::Signal;
+use crate::engine::task::signal::{Signal, Watched};
 use crate::engine::tier::cover::{Picked, Swept, Walk};
 use crate::engine::tier::covers::{Covered, Covers, MAX_EXCEPTION_BYTES, MAX_EXCEPTIONS};
 
@@ -175,6 +175,11 @@ impl Journal {
 
     pub fn turn(&self, cursor: Vec<u8>) {
         self.inner.lock().covers.turn(cursor);
+    }
+
+    /// A walk has been over all keys; what is still to be waited for before it is over.
+    pub fn all_walked(&self) -> Option<Watched> {
+        self.inner.lock().covers.walked()
     }
 
     /// A walk is over; whether its trouble is still to be told.

@@ -1,6 +1,6 @@
 //! What is demanded, and what is not, when servers restart, processes die, journals are full and servers refuse writes.
 
-use super::story::{A, AGAIN, AWAY, B, K, N, REDIS, Story, del, set, sync};
+use super::story::{A, AGAIN, AWAY, B, K, N, REDIS, Story, del, set, sweep, sync};
 use crate::history::{MILLI, Mishap, Outcome, State, Verb};
 use crate::rules::counters::HEAD;
 
@@ -43,6 +43,27 @@ fn what_was_not_in_the_snapshot_is_not_back() {
     };
     assert_eq!(found(6), ["G1"]);
     assert_eq!(found(4), NOTHING);
+}
+
+#[test]
+fn what_was_swept_before_its_process_was_back_may_be_back_with_the_snapshot() {
+    let found = |swept: Option<(usize, u64)>| {
+        let mut story = Story::new();
+        story.does(A, 0, set(1));
+        story.event(0, true, 8);
+        story.within(A, 10..11, (AWAY, AWAY), sweep(), Outcome::Number(0));
+        if let Some((process, at)) = swept {
+            story.mishap(Mishap::Swept { process, at: at * MILLI });
+        }
+        story.mishap(restart(Some(5)));
+        story.event(0, false, 30);
+        reads(&mut story, AGAIN, 40, Some(1));
+        story.found()
+    };
+    assert_eq!(found(None), ["G3"], "it is swept when its process is back");
+    assert_eq!(found(Some((0, 20))), NOTHING);
+    assert_eq!(found(Some((1, 20))), ["G3"], "another process");
+    assert_eq!(found(Some((0, 15))), ["G3"], "another restart");
 }
 
 #[test]

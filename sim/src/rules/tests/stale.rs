@@ -191,3 +191,23 @@ fn a_function_that_throws_rejects_its_callers_and_no_others() {
     assert_eq!(found(true, N), ["contract"]);
     assert_eq!(found(false, K), ["contract", "contract"]);
 }
+
+#[test]
+fn without_pushes_the_old_value_of_a_running_refresh_may_be_had_after_its_end() {
+    let found = |silent: bool, swr: u64, runs: Range<u64>| {
+        let mut story = Story::new();
+        story.0.plan.silent = silent;
+        story.computes(B, 0..20, kept_for(500, 0), 1);
+        let refresh = Compute { swr: 500, ..compute(3) };
+        let record = story.call(A, 110..112, Verb::Compute(refresh), Outcome::Value(Some(1)));
+        record.runs.push(run(runs, 3));
+        story.does(B, 120, del());
+        story.does(A, 130, sync());
+        story.call(A, 140..141, takes(swr, 0), Outcome::Value(Some(1)));
+        story.found()
+    };
+    assert_eq!(found(true, 500, 111..150), NOTHING);
+    assert_eq!(found(false, 500, 111..150), ["G2"], "a push tells");
+    assert_eq!(found(true, 500, 111..135), ["G2"], "it is over");
+    assert!(found(true, 0, 111..150).contains(&"G2"), "who takes no old value has none");
+}

@@ -66,6 +66,26 @@ fn what_was_read_before_a_refused_write_was_replaced_is_a_miss_however_late_it_i
 }
 
 #[test]
+fn a_refusal_counts_from_when_it_comes_though_its_batch_waits_for_a_token() {
+    let server = Server::start();
+    let cache = patient(&server, "app", false);
+    let client = Client::new();
+    client.run(&cache, tagged("b", "1").set("a", "1").0);
+    let mut admin = server.connection();
+    let () = redis::cmd("CONFIG").arg("SET").arg("maxmemory").arg(1).query(&mut admin).expect("config");
+    // The token of `b` is asked for once its value is there: a push has ended what the near cache had of it.
+    let lives: i64 = redis::cmd("PEXPIRE").arg("app:\0tag\0t").arg(60_000_000).query(&mut admin).expect("pexpire");
+    assert_eq!(lives, 1);
+    server.signal("-STOP");
+    cache.submit(Calls::default().set("a", "2").get("b").0, &client.to(1));
+    cache.submit(Calls::default().get("a").0, &client.to(2));
+    std::thread::sleep(std::time::Duration::from_millis(50));
+    server.signal("-CONT");
+    assert_eq!(until("the read behind it", || client.reply(2)), [Reply::Miss]);
+    assert_eq!(until("the refused write", || client.reply(1)), [Reply::Done, value("1")]);
+}
+
+#[test]
 fn an_invalidation_that_the_server_refuses_holds_in_this_process() {
     let server = Server::start();
     let cache = patient(&server, "app", false);
@@ -97,7 +117,8 @@ fn a_token_that_was_read_behind_its_refused_removal_is_not_kept() {
     let () = redis::cmd("ACL").arg(&["SETUSER", "default", "-unlink", "-del"]).query(&mut admin).expect("acl");
     // The read needs the tag's token, which is asked for behind both.
     let both = Calls::default().get("a").del(tag).0;
-    assert_eq!(client.run(&cache, both), [value("1"), Reply::Number(0)]);
+    // What was refused counts from when that answer came, for what waits beside it as well.
+    assert_eq!(client.run(&cache, both), [Reply::Miss, Reply::Number(0)]);
     assert_eq!(client.run(&cache, Calls::default().get("a").0), [Reply::Miss]);
 }
 

@@ -4,6 +4,7 @@ use crate::engine::exchange::tokens::{Heard, MAX_ASKED, Missing, ask};
 use crate::engine::net::denied::Denied;
 use crate::engine::tests::now_ms;
 use crate::engine::tests::support::cache;
+use crate::engine::value::tags::Tokens;
 use redis::Value;
 
 #[test]
@@ -20,14 +21,16 @@ fn a_tag_that_many_entries_have_is_looked_up_once() {
         }
     }
     assert_eq!(looked_up.get(), 3);
-    assert_eq!(missing.into_keys(), ["app:\0tag\0a", "app:\0tag\0b"]);
+    assert_eq!(missing.into_both().0, ["app:\0tag\0a", "app:\0tag\0b"]);
 }
 
 #[test]
 fn pipelines_that_ask_for_many_tokens_are_bounded_and_bring_all_of_them() {
     let cache = cache(None, "app");
     let keys: Vec<String> = (0..2 * MAX_ASKED + 7).map(|n| format!("app:\0tag\0{n}")).collect();
-    let (mut pipeline, mut asked) = ask(&cache, keys.clone(), false, Denied::default(), now_ms());
+    // One that may leave the near cache while the others are asked for.
+    let known = Tokens::from([("app:\0tag\0known".into(), "\"known\"".into())]);
+    let (mut pipeline, mut asked) = ask(&cache, (keys.clone(), known), false, Denied::default(), now_ms());
     let mut next = 0..keys.len();
     for round in 1.. {
         assert!(pipeline.len() <= 2 * MAX_ASKED, "{} commands", pipeline.len());
@@ -38,7 +41,8 @@ fn pipelines_that_ask_for_many_tokens_are_bounded_and_bring_all_of_them() {
             Heard::More(more, rest) => (pipeline, asked) = (more, *rest),
             Heard::All(tokens) => {
                 assert_eq!(round, 3);
-                assert_eq!(tokens.len(), keys.len());
+                assert_eq!(tokens.len(), keys.len() + 1);
+                assert_eq!(*tokens["app:\0tag\0known"], *"\"known\"");
                 assert!(keys.iter().enumerate().all(|(n, key)| *tokens[&**key] == *format!("\"{n}\"")));
                 return;
             }
