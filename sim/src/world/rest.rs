@@ -11,7 +11,7 @@ use crate::world::{Event, World};
 /// A read that finds what the one before it found is no news for so long; and for longer once a chase is a long one.
 const NEWS: Nanos = 2 * MILLI;
 const LATE_NEWS: Nanos = 40 * MILLI;
-/// The pause between two rounds then, and when that is.
+/// The longest pause between two rounds; and when a schedule takes long.
 const LATE_PAUSE: Nanos = 15 * MILLI;
 const LATE: Nanos = 250 * MILLI;
 /// Nobody waits longer than this for an outage to be undone.
@@ -204,7 +204,8 @@ impl World {
             return self.look_soon();
         }
         let waits = *rounds == ROUNDS;
-        let pause = if self.is_late() { LATE_PAUSE } else { MILLI };
+        // An outage of a few milliseconds is looked at closely, a long one now and then.
+        let pause = ((self.now - self.rest.began) / 16).clamp(MILLI, LATE_PAUSE);
         let at = if waits { self.now + pause } else { self.soon() };
         self.plan(at, Event::Chase(environment));
     }

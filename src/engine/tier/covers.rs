@@ -289,7 +289,7 @@ impl Covers {
         let walk = self.walk.as_ref()?;
         self.list.values_mut().filter(|cover| walk.is_for(cover)).for_each(|cover| cover.walked = true);
         let under_way = std::mem::take(&mut self.under_way);
-        (Arc::strong_count(&under_way) > 1 && !mutant::lacks("removals")).then(|| under_way.watch())
+        (Arc::strong_count(&under_way) > 1).then(|| under_way.watch())
     }
 
     /// The walk is over: what it was for covers nothing any more. Whether it met trouble that nobody is told of who
