@@ -25,6 +25,7 @@ const MUTANTS = [
   { fence: 'unleased', tests: 'journal' },
   { fence: 'prefix', tests: 'connection' },
   { fence: 'vouch', tests: 'near' },
+  { fence: 'seen', tests: 'steps' },
   { fence: 'called', tests: 'machine' },
   { fence: 'expire', tests: 'expiry' },
   { fence: 'cover', tests: 'sweeps' },

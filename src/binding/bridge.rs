@@ -111,6 +111,7 @@ impl Bridge {
     #[napi(catch_unwind)]
     pub fn peek_hot(&self, cache: &CacheHandle, key: Text) -> Option<Json> {
         let Text::Ascii(key) = key else { return None };
+        cache.glance();
         let hot = cache.cache.as_ref()?.peek(&key, Some(&*self.end.versions))?;
         let mut text = String::with_capacity(hot.text.len() + 64);
         splice::hot(&mut text, &hot);

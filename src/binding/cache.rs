@@ -23,6 +23,15 @@ pub struct CacheHandle {
     pub(super) line: Option<Arc<Ends>>,
 }
 
+impl CacheHandle {
+    /// Before what is held is looked at: the event loop's own line, if it has one, is looked at.
+    pub(super) fn glance(&self) {
+        if let Some(line) = &self.line {
+            line.glance();
+        }
+    }
+}
+
 #[napi]
 impl CacheHandle {
     /// Names the engine in events.
@@ -42,7 +51,7 @@ impl CacheHandle {
     pub fn clock(&self) -> u32 {
         self.cache
             .as_ref()
-            .and_then(|c| u32::try_from(c.shared().fleet.servers().next()?.near.clock()).ok())
+            .and_then(|c| u32::try_from(c.shared().fleet.servers().next()?.near.vouched.clock).ok())
             .unwrap_or(0)
     }
 
@@ -74,6 +83,7 @@ impl CacheHandle {
     #[napi(catch_unwind)]
     pub fn peek(&self, key: Text) -> Option<Json<Arc<str>>> {
         let Text::Ascii(key) = key else { return None };
+        self.glance();
         self.cache.as_ref()?.peek(&key, None).map(|hot| Json(hot.text))
     }
 

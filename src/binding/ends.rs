@@ -4,10 +4,11 @@
 //! Rust for all calls of a turn, and no wake-up on their way to the server. What the socket does not take at once Node
 //! writes, and until it has, everything waits behind that.
 
-use std::io::{ErrorKind, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
+use std::time::Instant;
 
 use napi::Result;
 use napi::bindgen_prelude::Int32Array;
@@ -30,6 +31,10 @@ const GONE: usize = 4;
 /// Milliseconds to the next step, plus one; 0 where nothing new is to be said.
 const MOMENT: usize = 5;
 pub const FIELDS: usize = 6;
+
+/// Bytes that one look at the socket takes at a time, and how often: beyond that Redis is asked.
+const GLANCE: usize = 16 * 1024;
+const GLANCES: usize = 64;
 
 /// The line of one engine, as its event loop has it.
 pub struct Ends {
@@ -67,6 +72,7 @@ impl Ends {
 
     /// A call may be handed over: what it wakes needs no ring. The step follows when this is dropped.
     pub fn turn(self: &Arc<Self>) -> Turn<'_> {
+        self.glance();
         self.steps.announce();
         Turn(self)
     }
@@ -112,6 +118,30 @@ impl Ends {
         }
         drop(socket);
         self.step(Event::Turn);
+    }
+
+    /// Looks at the socket where that was not done for a while, as what is held is served only then.
+    pub fn glance(self: &Arc<Self>) {
+        if !self.steps.is_blind() {
+            return;
+        }
+        let mut room = [0; GLANCE];
+        for _ in 0..GLANCES {
+            let at = Instant::now();
+            let read = self.socket.lock().read(&mut room);
+            match read {
+                Some(Ok(bytes)) if bytes > 0 => self.step(Event::Bytes(&room[..bytes])),
+                Some(Err(error)) if error.kind() == ErrorKind::WouldBlock => return self.steps.looked(at),
+                Some(Err(error)) if error.kind() == ErrorKind::Interrupted => {}
+                // It is broken or closed: Node reads that.
+                _ => return,
+            }
+        }
+    }
+
+    /// Node has read all that lay there.
+    pub fn looked(&self) {
+        self.steps.looked(Instant::now());
     }
 
     /// As `step`; returns the frames of what is complete then, as a wake-up would.
@@ -178,6 +208,10 @@ impl Ends {
 }
 
 impl Socket {
+    fn read(&mut self, room: &mut [u8]) -> Option<std::io::Result<usize>> {
+        self.out.as_mut().or(self.idle.as_mut()).map(|socket| socket.read(room))
+    }
+
     /// Writes what the socket takes at once.
     fn write(&mut self) {
         let Some(out) = &mut self.out else { return };

@@ -58,6 +58,12 @@ impl Line {
         self.ends.step(Event::Turn);
     }
 
+    /// Looks at the socket, where that was not done for a while.
+    #[napi(catch_unwind)]
+    pub fn look(&self) {
+        self.ends.glance();
+    }
+
     /// The moment that was named has come.
     #[napi(catch_unwind)]
     pub fn tick(&self) {
@@ -85,8 +91,12 @@ impl Line {
     /// The first `used` of these bytes came. Returns frames, as a wake-up does, where replies are complete.
     #[napi(catch_unwind)]
     pub fn read(&self, bytes: &[u8], used: u32) -> Option<Frames> {
-        let bytes = &bytes[..bytes.len().min(used as usize)];
-        self.ends.gather(Event::Bytes(bytes))
+        let (room, bytes) = (bytes.len(), &bytes[..bytes.len().min(used as usize)]);
+        let frames = self.ends.gather(Event::Bytes(bytes));
+        if bytes.len() < room {
+            self.ends.looked();
+        }
+        frames
     }
 
     /// What the socket did not take. Everything waits until `written`.

@@ -95,6 +95,38 @@ test('nor is a connection that came up meanwhile', async () => {
   expect(told.count('fallback')).toBe(0);
 });
 
+test('what is held is not served before a busy event loop has looked at its socket', async () => {
+  const namespace = freshNamespace();
+  const cache = await openCache({ url: server.url(), namespace, io: 'loop' });
+  await cache.set('k', 1);
+  await until(async () => (await cache.get('k')) === 1 && stateOf(cache).hot.hits > 0, 'a hot value');
+  const { line } = stateOf(cache).channel;
+  const said = new Int32Array(new SharedArrayBuffer(4));
+  const writes = `
+    const { workerData: { port, key, said } } = require('node:worker_threads');
+    const socket = require('node:net').connect(port);
+    socket.write('SET ' + key + ' 2\\r\\n');
+    socket.once('data', () => { Atomics.store(said, 0, 1); Atomics.notify(said, 0); socket.destroy(); });`;
+  const worker = new Worker(writes, { eval: true, workerData: { port: server.port, key: `${namespace}:k`, said } });
+  // The event loop is blocked while another client writes the key.
+  expect(Atomics.wait(said, 0, 0, 20_000)).not.toBe('timed-out');
+  block(25);
+  expect(await cache.get('k')).toBe(2);
+  expect(stateOf(cache).channel.line).toBe(line);
+  await worker.terminate();
+});
+
+test('an idle event loop does not lose what is hot', async () => {
+  const cache = await openCache({ url: server.url(), io: 'loop' });
+  await cache.set('k', 1);
+  const hot = () => stateOf(cache).hot.hits;
+  await until(async () => (await cache.get('k')) === 1 && hot() > 0, 'a hot value');
+  const before = hot();
+  await new Promise((resolve) => setTimeout(resolve, 60));
+  expect(await cache.get('k')).toBe(1);
+  expect(hot()).toBe(before + 1);
+});
+
 test('a second thread moves the connection to the engine’s, without an outage', async () => {
   const namespace = freshNamespace();
   const { cache, told } = await openWatched({ url: server.url(), namespace, io: 'loop' });

@@ -7,3 +7,4 @@ pub mod leaves;
 pub mod reply;
 pub mod sink;
 pub mod splice;
+pub mod vouched;

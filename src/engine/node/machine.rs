@@ -45,7 +45,7 @@ use crate::engine::task::executor::Tasks;
 /// One server, and the calls under way to it.
 pub struct Node {
     shared: Arc<Shared>,
-    server: Arc<Server>,
+    pub(super) server: Arc<Server>,
     tasks: Tasks,
     pub(super) state: State,
     /// Calls that came before there was a connection, in their order.

@@ -12,6 +12,9 @@
 //! **One owner.** The node belongs to the event loop that opened it. Where a second environment (a worker thread) uses
 //! the engine too, or the owner ends, the node moves to the engine's thread: there it serves all of them, and no event
 //! loop that is blocked keeps another one waiting.
+//!
+//! **Looking.** An event loop that is busy reads no invalidations. So it says when it has looked at the socket, and what
+//! the near cache holds is served only for a short while after that (`call/vouched.rs`).
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -25,8 +28,10 @@ use futures_util::stream::FusedStream;
 use once_cell::sync::OnceCell;
 use parking_lot::Mutex;
 
+use crate::engine::base::clock;
 use crate::engine::base::error::Trouble;
 use crate::engine::cache::job::Job;
+use crate::engine::fleet::server::Server;
 use crate::engine::node::handshake::Peer;
 use crate::engine::node::machine::Node;
 use crate::engine::node::state::Wish;
@@ -85,6 +90,7 @@ pub type Successor = Box<dyn FnOnce(Driven) + Send>;
 impl Inner {
     fn pass_on(&mut self) {
         if let (Some(mut driven), Some(successor)) = (self.driven.take(), self.successor.take()) {
+            driven.node.server.near.looked(None);
             driven.node.moved(Instant::now());
             successor(driven);
         }
@@ -94,13 +100,30 @@ impl Inner {
 /// The steps of one node.
 pub struct Steps {
     inner: Mutex<Inner>,
+    server: Arc<Server>,
     bell: Arc<Bell>,
 }
 
 impl Steps {
     pub fn new(driven: Driven) -> Self {
+        let server = driven.node.server.clone();
+        server.near.looked(Some(0));
         let inner = Inner { driven: Some(driven), wishes: Vec::new(), told: None, successor: None };
-        Self { inner: Mutex::new(inner), bell: Arc::default() }
+        Self { inner: Mutex::new(inner), server, bell: Arc::default() }
+    }
+
+    /// Whether what is held may be served only once the socket has been looked at.
+    pub fn is_blind(&self) -> bool {
+        let near = &self.server.near;
+        near.is_armed() && !near.vouched.seen(clock::millis_of(Instant::now()))
+    }
+
+    /// At this moment nothing was left to be read.
+    pub fn looked(&self, at: Instant) {
+        // Under the lock: a node that has moved is looked at by its thread.
+        if self.inner.lock().driven.is_some() {
+            self.server.near.looked(Some(clock::millis_of(at)));
+        }
     }
 
     /// Whom to ask for a step.

@@ -25,7 +25,8 @@
 //! 6. *A process that was stopped* (SIGSTOP, a suspended machine, a debugger) goes on with pushes unread in its socket,
 //!    and its callers' threads may go on before the engine's. So what is held is only served for a while after the
 //!    moment at which the last answered request was *sent*: its reply vouches that every push before it has been read.
-//!    A heartbeat's time later nobody has vouched, and reads go to Redis.
+//!    A heartbeat's time later nobody has vouched, and reads go to Redis; far earlier where an event loop that is busy
+//!    has the socket (`call/vouched.rs`).
 //! 7. *Hot values in JavaScript* (`src/js/hot/hot.js`) are checked against a version in shared memory. Removing an
 //!    entry removes it from the map first and bumps the version then; a reader notes the version first and looks into
 //!    the map then. Either it sees the bump, or its note is outdated by it.
@@ -41,7 +42,8 @@
 //! **The limit.** An instance that Redis cannot reach hears no push. It finds out by its heartbeat, and then drops
 //! everything.
 
-use crate::engine::call::sink::{CLOCKS, NOTED, SLOTS, Versions};
+use crate::engine::call::sink::{NOTED, SLOTS, Versions};
+use crate::engine::call::vouched::Vouched;
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
@@ -60,9 +62,6 @@ use crate::engine::value::entry::Meta;
 
 /// It was never lost, or is there again.
 const NEVER: u64 = u64::MAX;
-/// The moment until which an engine vouches is moved by at least so many milliseconds, so that not each reply moves it.
-const MIN_VOUCH_STEP_MS: u64 = 20;
-
 /// Counters of writes that are called and not planned: 16 KiB.
 const CALLED: usize = if cfg!(feature = "simulation") { 1 << 6 } else { 1 << 12 };
 
@@ -78,10 +77,8 @@ pub struct Near {
     armed: AtomicBool,
     /// Since when it does not, and Redis is away: what was held then may be of use for a while.
     frozen: AtomicU64,
-    /// Until when what is held may be served, of the monotonic clock; see race 6.
-    vouched: AtomicU64,
-    /// Where hot values find that.
-    clock: usize,
+    /// Until when what is held may be served; see race 6.
+    pub vouched: Vouched,
     versions: RwLock<Vec<Arc<dyn Versions>>>,
     hasher: Hashes,
 }
@@ -103,8 +100,7 @@ impl Near {
             called: (0..CALLED).map(|_| AtomicU32::new(0)).collect(),
             armed: AtomicBool::new(false),
             frozen: AtomicU64::new(NEVER),
-            vouched: AtomicU64::new(0),
-            clock: SLOTS + id as usize % CLOCKS,
+            vouched: Vouched::new(id),
             versions: RwLock::default(),
             hasher: Hashes::default(),
         }
@@ -129,7 +125,7 @@ impl Near {
     /// A read on any thread, by a cache that takes nothing older than `age` milliseconds, whichever cache had it put
     /// away.
     pub fn get(&self, key: &str, age: u64, now: u64) -> Option<Hit> {
-        if !self.is_armed() || now > self.vouched.load(Ordering::SeqCst) && !mutant::lacks("vouch") {
+        if !self.is_armed() || !self.vouched.holds(now) && !mutant::lacks("vouch") {
             return None;
         }
         self.young(key, age, now).map(|e| Hit {
@@ -141,24 +137,20 @@ impl Near {
 
     /// The connection vouches until then for what is held.
     pub fn vouch(&self, until: u64) {
-        // Of replies that come many a millisecond, few say more than the one before.
-        if until < self.vouched.load(Ordering::SeqCst).saturating_add(MIN_VOUCH_STEP_MS) {
-            return;
-        }
-        self.vouched.store(until, Ordering::SeqCst);
-        for versions in self.versions.read().iter() {
-            self.tell(&**versions, until);
+        if self.vouched.extend(until) {
+            self.tell();
         }
     }
 
-    fn tell(&self, versions: &dyn Versions, until: u64) {
-        // The low bits: whoever reads them compares them with the low bits of a moment nearby.
-        versions.counters()[self.clock].store(until as i32, Ordering::SeqCst);
+    /// The event loop that has the socket has looked at it; none where a thread has it from here on.
+    pub fn looked(&self, at: Option<u64>) {
+        if self.vouched.looked(at) {
+            self.tell();
+        }
     }
 
-    /// Where, among the counters, hot values find until when they are vouched for.
-    pub fn clock(&self) -> usize {
-        self.clock
+    fn tell(&self) {
+        self.versions.read().iter().for_each(|versions| self.vouched.tell(&**versions));
     }
 
     /// A read while Redis is away, of what was held then, no longer than `most` milliseconds ago; `age` as in `get`.
@@ -338,7 +330,7 @@ impl Near {
     pub fn share(&self, versions: Arc<dyn Versions>) {
         let mut all = self.versions.write();
         if !all.iter().any(|known| Arc::ptr_eq(known, &versions)) {
-            self.tell(&*versions, self.vouched.load(Ordering::SeqCst));
+            self.vouched.tell(&*versions);
             all.push(versions);
         }
     }

@@ -30,7 +30,10 @@ class Channel {
     this.lane = bridge.laneOf(handle);
     this.line = bridge.lineOf(handle);
     this.ownHots = hot === null ? 0 : 1;
-    if (hot !== null) this.lane.share(hot);
+    if (hot !== null) {
+      this.lane.share(hot);
+      hot.line = this.line;
+    }
     /** Peeks that may still fail before peeking becomes rare. */
     this.credit = 0;
     this.peeks = 0;
@@ -129,6 +132,7 @@ class Channel {
     // Taken before Rust looks at its clock: the rest of a TTL must not count from a later moment.
     const asked = wanted ? now() : 0;
     const found = wanted ? this.bridge.native.peekHot(this.handle, key) : this.handle.peek(key);
+    this.line?.turn();
     if (found === null) {
       if (this.credit > 0) this.credit--;
       return undefined;

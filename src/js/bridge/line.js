@@ -54,6 +54,12 @@ class Line {
     this.turn();
   }
 
+  /** Looks at the socket, where the event loop did not for a while: invalidations may lie there. */
+  look() {
+    this.native.look();
+    this.turn();
+  }
+
   /** Does what the last step said. To be called after each call into Rust that may have made one. */
   turn() {
     const { said } = this;

@@ -52,6 +52,8 @@ class Hot {
     this.frozen = frozen;
     this.clock = clock;
     this.now = now;
+    /** @type {{ look: () => void } | null} where this event loop has the socket, and hears of changes by looking */
+    this.line = null;
     /** The value of `loopTime()` when the engine's clock was 0. */
     this.origin = loopTime() - now();
     /** The moment from which deadlines count. */
@@ -71,7 +73,7 @@ class Hot {
     const entry = this.map.get(key);
     if (entry === undefined) return undefined;
     const now = loopTime();
-    if (!this.vouched(now)) {
+    if (!this.vouched(now) && !this.looks(now)) {
       // Redis is away, or this process was stopped. No hot value is served again, and the fallback tier needs the room.
       this.clear();
       return undefined;
@@ -100,6 +102,16 @@ class Hot {
     // This is rare. Should the two clocks have drifted apart, as when a machine sleeps, this aligns them again.
     this.origin = now - this.now();
     return ((now - this.origin - until) | 0) <= 0;
+  }
+
+  /**
+   * Whether Redis vouches once the event loop has looked at its socket: a busy one reads no invalidations.
+   * @param {number} now of `loopTime()`
+   */
+  looks(now) {
+    if (this.line === null) return false;
+    this.line.look();
+    return this.vouched(now);
   }
 
   /** @param {number[]} tags slots and versions in turn */

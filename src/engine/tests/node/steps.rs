@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
 
 use crate::engine::call::batch::Batch;
 use crate::engine::call::reply::{Reply, Submitted};
 use crate::engine::call::sink::ReplyTo;
+use crate::engine::call::vouched::UNSEEN;
 use crate::engine::front::Front;
 use crate::engine::node::state::Wish;
 use crate::engine::node::steps::{Driven, Event, Steps};
@@ -125,4 +127,24 @@ fn an_event_loop_that_is_blocked_keeps_its_node_from_nobody() {
     assert!(moved.try_recv().is_ok());
     assert_eq!(event_loop.reply(1), Some(vec![Reply::Done]), "on the in-process tier");
     assert!(event_loop.settle(), "the owner finds it gone");
+}
+
+#[test]
+fn what_is_held_is_not_served_before_a_busy_event_loop_has_looked_at_its_socket() {
+    let mut event_loop = Loop::new();
+    event_loop.settle();
+    event_loop.call(1, "k", Some("1"));
+    event_loop.settle();
+    event_loop.call(2, "k", None);
+    event_loop.settle();
+    event_loop.steps.looked(Instant::now());
+    let held = |event_loop: &Loop| event_loop.front.peek("k", None).is_some();
+    assert!(!event_loop.steps.is_blind() && held(&event_loop));
+    std::thread::sleep(Duration::from_millis(UNSEEN + 5));
+    assert!(event_loop.steps.is_blind() && !held(&event_loop));
+    event_loop.steps.looked(Instant::now());
+    assert!(!event_loop.steps.is_blind() && held(&event_loop));
+    // Another client changed it meanwhile, as the push says that lies there.
+    event_loop.steps.step(Event::Bytes(b">2\r\n$10\r\ninvalidate\r\n*1\r\n$5\r\napp:k\r\n"), &mut event_loop.output);
+    assert!(!held(&event_loop));
 }
