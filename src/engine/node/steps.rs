@@ -13,8 +13,8 @@
 //! the engine too, or the owner ends, the node moves to the engine's thread: there it serves all of them, and no event
 //! loop that is blocked keeps another one waiting.
 //!
-//! **Looking.** An event loop that is busy reads no invalidations. So it says when it has looked at the socket, and what
-//! the near cache holds is served only for a short while after that (`call/vouched.rs`).
+//! **Looking.** An event loop that is busy reads no invalidations. So it says when it has looked at the socket, and
+//! what the near cache holds is served only for a short while after that (`call/vouched.rs`).
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
