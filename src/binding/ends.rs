@@ -18,7 +18,7 @@ use super::sink::{EnvSink, SharedVersions};
 use super::text::Frames;
 use crate::engine::call::sink::Versions;
 use crate::engine::drive::{self, Dialled, Dialling};
-use crate::engine::node::state::{Wish, unanswered};
+use crate::engine::node::state::Wish;
 use crate::engine::node::steps::{Done, Event, Poke, Steps};
 
 /// What a step says, by its place in the array that JavaScript reads: that Node is to write the output, to close the
@@ -92,7 +92,7 @@ impl Ends {
     #[cfg(unix)]
     pub fn adopt(&self) -> Option<i32> {
         use std::os::fd::{AsFd, IntoRawFd};
-        let Some(Ok(descriptor)) = self.dial.lock().dialled.take() else { return None };
+        let descriptor = self.dial.lock().dialled.take_if(|dialled| dialled.is_ok())?.ok()?;
         let copy = descriptor.as_fd().try_clone_to_owned().ok()?;
         // Of a unix socket as well: nothing is asked of it but to write.
         self.socket.lock().out = Some(TcpStream::from(copy));
@@ -158,7 +158,7 @@ impl Ends {
         self.one(&mut socket, event);
         socket.write();
         self.say(OUTPUT, i32::from(socket.out.is_some() && !socket.output.is_empty()));
-        self.say(DIALLED, i32::from(self.dial.lock().dialled.is_some()));
+        self.say(DIALLED, i32::from(matches!(self.dial.lock().dialled, Some(Ok(_)))));
     }
 
     fn one(self: &Arc<Self>, socket: &mut Socket, event: Event<'_>) {
@@ -198,11 +198,13 @@ impl Ends {
                 line.steps.ring();
             });
             let mut dial = self.dial.lock();
-            if dialling.is_none() {
-                dial.dialled = Some(Err(unanswered()));
-                self.steps.ring();
+            match dialling {
+                Ok(dialling) => dial.dialling = Some(dialling),
+                Err(trouble) => {
+                    dial.dialled = Some(Err(trouble));
+                    self.steps.ring();
+                }
             }
-            dial.dialling = dialling;
         }
     }
 }

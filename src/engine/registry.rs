@@ -10,7 +10,6 @@ use once_cell::sync::{Lazy, OnceCell};
 use parking_lot::Mutex;
 
 use crate::engine::base::clock::Clock;
-use crate::engine::base::error::{Kind, Trouble};
 use crate::engine::base::random::Random;
 use crate::engine::cache::job::Link;
 use crate::engine::cache::options::Options;
@@ -117,10 +116,7 @@ impl Engine {
             })
         });
         link.inspect_err(|why: &String| {
-            let trouble = Trouble::new(
-                Kind::Connect,
-                format!("the engine's thread could not be started ({why}); is the process out of file descriptors?"),
-            );
+            let trouble = drive::no_thread(why);
             self.shared.errors.count(trouble.kind);
             self.shared.status.down(&trouble);
             self.shared.status.probing(false);

@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 use tokio::task::AbortHandle;
 
 use super::driver::Driver;
-use super::runtime;
 #[cfg(unix)]
 use super::socket;
+use super::{no_thread, runtime};
 use crate::engine::base::error::Trouble;
 use crate::engine::net::target::Target;
 #[cfg(unix)]
@@ -38,12 +38,17 @@ impl Drop for Dialling {
     }
 }
 
-/// Dials; `done` is told, on the engine's thread. None where there is no thread.
-pub fn dial(target: Arc<Target>, deadline: Instant, done: impl FnOnce(Dialled) + Send + 'static) -> Option<Dialling> {
+/// Dials; `done` is told, on the engine's thread.
+pub fn dial(
+    target: Arc<Target>,
+    deadline: Instant,
+    done: impl FnOnce(Dialled) + Send + 'static,
+) -> Result<Dialling, Trouble> {
     let dial = async move {
         done(tokio::time::timeout_at(deadline.into(), open(&target)).await.unwrap_or_else(|_| Err(unanswered())));
     };
-    Some(Dialling(runtime().ok()?.spawn(dial).abort_handle()))
+    let runtime = runtime().map_err(|why| no_thread(&why))?;
+    Ok(Dialling(runtime.spawn(dial).abort_handle()))
 }
 
 #[cfg(unix)]

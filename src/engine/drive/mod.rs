@@ -9,6 +9,8 @@ mod socket;
 use once_cell::sync::OnceCell;
 use tokio::runtime::{Builder, Handle};
 
+use crate::engine::base::error::{Kind, Trouble};
+
 pub use driver::{start, start_alone};
 pub use errands::{Dialled, Dialling, dial, go_on, later};
 
@@ -32,4 +34,10 @@ pub fn runtime() -> Result<Handle, String> {
         Ok(handle)
     };
     RUNTIME.get_or_try_init(start).cloned()
+}
+
+/// Why nothing is connected: the thread cannot be started.
+pub fn no_thread(why: &str) -> Trouble {
+    let message = format!("the engine's thread could not be started ({why}); is the process out of file descriptors?");
+    Trouble::new(Kind::Connect, message)
 }
