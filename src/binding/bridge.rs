@@ -1,5 +1,6 @@
 //! The bridge of one environment: its calls go in here, its replies come back through its sink.
 
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Arc, Weak};
 
 use napi::bindgen_prelude::{Function, Int32Array};
@@ -12,14 +13,13 @@ use super::decode;
 use super::ends::Ends;
 use super::sink::{EnvSink, SharedVersions};
 use super::text::{Frames, Json, Text};
-use crate::engine::base::clock::Clock;
+use crate::engine::base::clock::{Clock, Ttl};
 use crate::engine::cache::namespace::Cache;
 use crate::engine::cache::shared::Shared;
 use crate::engine::call::batch::Task;
 use crate::engine::call::leaves::Shapes;
-use crate::engine::call::reply::{Reply, Submitted};
-use crate::engine::call::sink::{COUNTERS, Versions};
-use crate::engine::call::sink::{ReplyTo, Sink};
+use crate::engine::call::reply::{Hot, Reply, Submitted};
+use crate::engine::call::sink::{COUNTERS, MOST_PEEKED, PEEKED, ReplyTo, Sink, Versions};
 use crate::engine::call::splice;
 use crate::engine::tier::budget::Held;
 
@@ -106,16 +106,20 @@ impl Bridge {
         }
     }
 
-    /// As `CacheHandle.peek`, with what JavaScript needs to keep the value: `[milliseconds,"text",[slot,version,…]]`,
-    /// without versions where it may not.
+    /// Where, among the versions, a peek leaves what JavaScript needs to keep the value.
+    #[napi]
+    pub fn peeked() -> u32 {
+        u32::try_from(PEEKED).unwrap_or(u32::MAX)
+    }
+
+    /// As `CacheHandle.peek`, with what JavaScript needs to keep the value: no versions where it may not.
     #[napi(catch_unwind)]
-    pub fn peek_hot(&self, cache: &CacheHandle, key: Text) -> Option<Json> {
+    pub fn peek_hot(&self, cache: &CacheHandle, key: Text) -> Option<Json<Arc<str>>> {
         let Text::Ascii(key) = key else { return None };
         cache.glance();
         let hot = cache.cache.as_ref()?.peek(&key, Some(&*self.end.versions))?;
-        let mut text = String::with_capacity(hot.text.len() + 64);
-        splice::hot(&mut text, &hot);
-        Some(Json(text))
+        leave(&hot, self.end.versions.counters());
+        Some(Json(hot.text))
     }
 
     /// Hands over long work: 0 `delPattern`, 1 `clear`, 2 `clear` with FLUSHDB, 3 `getStats`.
@@ -197,6 +201,20 @@ impl Bridge {
         let mut all = self.end.held.lock();
         all.retain(|held| held.strong_count() > 0);
         all.push(Arc::downgrade(held));
+    }
+}
+
+/// Leaves what JavaScript needs to keep a value where that looks for it.
+fn leave(hot: &Hot, counters: &[AtomicI32]) {
+    let versions = if hot.versions.len() <= MOST_PEEKED { &hot.versions[..] } else { &[] };
+    let ms = match hot.ttl {
+        Ttl::Millis(ms) => i32::try_from(ms).unwrap_or(i32::MAX),
+        Ttl::Forever => i32::MAX,
+    };
+    let head = [i32::try_from(versions.len()).unwrap_or(0), ms];
+    let pairs = versions.iter().flat_map(|(slot, version)| [i32::try_from(*slot).unwrap_or(i32::MAX), *version]);
+    for (field, value) in counters.iter().skip(PEEKED).zip(head.into_iter().chain(pairs)) {
+        field.store(value, Ordering::Relaxed);
     }
 }
 

@@ -14,8 +14,13 @@ pub const SLOTS: usize = if cfg!(feature = "simulation") { 1 << 8 } else { 1 << 
 pub const CLOCKS: usize = if cfg!(feature = "simulation") { 1 << 4 } else { 1 << 10 };
 /// Behind them, whether a version was noted since all were last raised.
 pub const NOTED: usize = SLOTS + CLOCKS;
+/// Behind that, what JavaScript needs to keep the value that it peeked at: how many versions, milliseconds, then slots
+/// and versions in turn.
+pub const PEEKED: usize = NOTED + 1;
+/// The most versions there: the key's own, and one for each tag. A value with more is not kept.
+pub const MOST_PEEKED: usize = 1 + 128;
 /// All that an environment shares.
-pub const COUNTERS: usize = NOTED + 1;
+pub const COUNTERS: usize = PEEKED + 2 + 2 * MOST_PEEKED;
 
 /// The version counters of one environment, in memory that it shares with JavaScript.
 pub trait Versions: Send + Sync {

@@ -148,21 +148,7 @@ pub fn at_once(out: &mut String, replies: &[Reply]) {
     list(out, replies, |r| matches!(r, Reply::Later), |out, i, _| number(out, index(i)));
 }
 
-/// Appends `[milliseconds,"text",[slot,version,…]]`; a value that may not be kept stands there itself, as
-/// `[0,value,[]]`.
-pub fn hot(out: &mut String, hot: &Hot) {
-    if hot.versions.is_empty() {
-        out.reserve(hot.text.len() + 8);
-        list_of(out, &[0], Some(&hot.text));
-        out.pop();
-        out.push_str(",[]]");
-        return;
-    }
-    out.push('[');
-    hot_parts(out, hot);
-    out.push(']');
-}
-
+/// Appends `milliseconds,"text",[slot,version,…]`.
 fn hot_parts(out: &mut String, hot: &Hot) {
     let ms = match hot.ttl {
         Ttl::Millis(ms) => i64::try_from(ms).unwrap_or(i64::MAX),

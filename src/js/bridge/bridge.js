@@ -36,6 +36,8 @@ class Bridge {
     /** @type {{ bridge: Bridge | null }} */
     const busy = { bridge: null };
     this.busy = busy;
+    /** Where, among the versions, a peek leaves how many versions there are, milliseconds, and slots and versions. */
+    this.peeked = native.Bridge.peeked();
     // The counters against which hot values are checked; a page of them costs memory once it is written.
     this.versions = new Int32Array(new SharedArrayBuffer(native.Bridge.slots() * Int32Array.BYTES_PER_ELEMENT));
     this.native = new native.Bridge(

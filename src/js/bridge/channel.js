@@ -139,9 +139,12 @@ class Channel {
     }
     this.credit = HIT_CREDIT;
     if (!wanted) return hot.give(parse(found));
-    const [ms, text, versions] = parse(found);
-    // A value that may not be kept came itself, without versions.
-    return versions.length === 0 ? hot.give(text) : hot.admit(key, text, versions, asked + ms);
+    const { versions, peeked } = this.bridge;
+    const count = versions[peeked];
+    if (count === 0) return hot.give(parse(found));
+    const pairs = [];
+    for (let at = peeked + 2; at < peeked + 2 + 2 * count; at++) pairs.push(versions[at]);
+    return hot.admit(key, found, pairs, asked + versions[peeked + 1]);
   }
 
   /**
