@@ -5,7 +5,8 @@
 //! tokens of tags, for the rest of a long header. Batches behind it are judged meanwhile, and a read of theirs could
 //! find that value and give it to a caller who knows the newer one. In the same way a `set` that succeeds must not end,
 //! late, the distrust that a later one's refusal has begun. So what became of the writes of a batch that waits is noted
-//! when their answers come, in the order of the wire, and not again when the batch is judged.
+//! when their answers come, in the order of the wire, and not again when the batch is judged. And whoever asks for a
+//! key from then on does not share a read that waits so: it may be older than what he has read meanwhile.
 
 use redis::Value;
 
@@ -13,7 +14,7 @@ use crate::engine::base::error::{Kind, Trouble};
 use crate::engine::cache::namespace::Cache;
 use crate::engine::cache::shared::Shared;
 use crate::engine::call::batch::{Batch, Op};
-use crate::engine::exchange::plan::{Plan, Step, distrust};
+use crate::engine::exchange::plan::{Plan, Read, Step, distrust};
 use crate::engine::net::denied::{Denied, Lack};
 use crate::engine::net::reply::{classify, is_key};
 
@@ -82,6 +83,12 @@ impl Plan {
             let key = cache.prefix.join(batch.str(span), &mut buffer);
             if cache.shared().server(key).journal.holds(key) {
                 self.held.insert(key.to_owned());
+            }
+        }
+        for (op, step) in batch.ops.iter().zip(&self.steps) {
+            if let (Some(span), Step::Read(Read { flight: Some(computing), .. })) = (op.key(), step) {
+                let key = cache.prefix.join(batch.str(span), &mut buffer);
+                cache.shared().flights.answered(key, computing.token);
             }
         }
         for Written { step, removal, reply } in self.written() {

@@ -93,6 +93,14 @@ impl Flights {
         }
     }
 
+    /// Its read has been answered, and waits to be judged: who asks from here on reads for himself, as he may have read
+    /// a newer value meanwhile.
+    pub fn answered(&self, key: &str, token: u32) {
+        if let Some(flight) = self.table.lock().find(key, token) {
+            flight.answered = true;
+        }
+    }
+
     /// The read hit: all who wait get the value, nobody computes.
     pub fn found(&self, key: &str, token: u32, value: &Json) -> Answers {
         self.take(key, token).map_or_else(Answers::default, |f| Answers::all(f.waiters, &Reply::Hit(value.clone())))
@@ -120,7 +128,7 @@ impl Flights {
     pub fn hold(&self, key: &str, token: u32, first: Caller, over: Option<Over>) -> bool {
         let mut table = self.table.lock();
         let Some(flight) = table.find(key, token) else { return false };
-        flight.over = over;
+        (flight.over, flight.answered) = (over, false);
         if !first.to.sink.closed() {
             flight.waiters.insert(0, first);
         }

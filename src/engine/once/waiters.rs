@@ -143,6 +143,8 @@ pub struct Flight {
     pub overdue: bool,
     /// Another client may have changed the key since: what it was to replace is not served to who asks from here on.
     pub outdated: bool,
+    /// Its read has been answered, and waits to be judged: what is written from here on it does not know.
+    pub answered: bool,
     pub lease: Lease,
     /// Wakes who renews the lease, to give it up.
     pub given_up: Option<Arc<Signal>>,
@@ -170,6 +172,7 @@ impl Flight {
             fenced: false,
             overdue: false,
             outdated: false,
+            answered: false,
             lease: Lease::None,
             given_up: None,
             led_by: None,
@@ -185,7 +188,8 @@ impl Flight {
     /// Whether callers of this codec share it.
     pub fn takes(&self, codec: Codec) -> bool {
         let outdated = self.outdated && self.over.is_some() && !mutant::lacks("outdated");
-        !self.fenced && !self.overdue && !outdated && (self.codec == codec || mutant::lacks("codec"))
+        let answered = self.answered && self.state == State::Reading;
+        !self.fenced && !self.overdue && !outdated && !answered && (self.codec == codec || mutant::lacks("codec"))
     }
 
     pub fn is_computing(&self) -> bool {

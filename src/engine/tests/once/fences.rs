@@ -1,8 +1,8 @@
-//! Tags of computations: those of whoever may compute count, and not only those of who came first.
+//! Whose tags count for a computation, and who shares its read.
 
 use crate::engine::base::key::Prefix;
 use crate::engine::once::flight::Flights;
-use crate::engine::once::waiters::{Begin, Caller, Lease};
+use crate::engine::once::waiters::{Begin, Caller, Lease, Outcome};
 use crate::engine::tests::support::Client;
 use crate::engine::value::codec::Codec;
 use crate::engine::value::tag_list::Tag;
@@ -31,4 +31,26 @@ fn the_tags_of_a_caller_who_waits_for_the_read_end_its_computation_too() {
         flights.fence_tag(&tags::key(&Prefix::new("app"), invalidated));
         assert_eq!(flights.landing("app:k", token).is_none(), invalidated != "late", "{invalidated}");
     }
+}
+
+#[test]
+fn a_read_that_was_answered_and_waits_to_be_judged_is_not_shared_any_more() {
+    let flights = Flights::default();
+    let client = Client::new();
+    let begin = |waiter| {
+        let caller = Caller { to: client.to(waiter), window: 0, many: false, codec: Codec::Json };
+        flights.begin("k", caller, 0)
+    };
+    let Begin::Read(token) = begin(1) else { panic!("nobody else asked") };
+    assert_eq!(begin(2), Begin::Wait);
+    flights.answered("k", token);
+    let Begin::Read(later) = begin(3) else { panic!("it reads for itself") };
+    assert_eq!(begin(4), Begin::Wait, "of the later one");
+    assert!(flights.lead("k", later, &client.to(0), Lease::None, None, 0).leads);
+    assert_eq!(begin(5), Begin::Follow(later));
+    flights.end("k", later, Outcome::Nothing).send();
+    // The first one has found nothing either: its computation is as new as any.
+    let first = Caller { to: client.to(1), window: 0, many: false, codec: Codec::Json };
+    assert!(flights.hold("k", token, first, None));
+    assert_eq!(begin(6), Begin::Wait);
 }
