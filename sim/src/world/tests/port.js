@@ -35,6 +35,7 @@ function load({ window, part, counters }, engine) {
   ]);
   class Bridge {
     static slots = () => counters.all;
+    static peeked = () => counters.peeked;
     submit = (_handle, id, text, numbers, used) => engine.submit(id, text, numbers, used);
     run = (_handle, id, task, text) => engine.run(id, task, text);
     peekHot = (_handle, key) => engine.peek(key);
@@ -67,6 +68,7 @@ class Engine {
     this.answers = script.answers.slice();
     this.peeks = script.peeks.slice();
     this.peeked = 0;
+    this.counters = script.counters;
     this.said = said;
     this.open = [];
   }
@@ -119,7 +121,10 @@ class Engine {
     const finds = this.peeks.shift();
     this.said.push(['peek', key, finds]);
     this.peeked++;
-    return finds ? JSON.stringify([20, String(1_000_000 + this.peeked), this.version(key)]) : null;
+    if (!finds) return null;
+    // How many versions, milliseconds, and the version.
+    this.versions.set([1, 20, ...this.version(key)], this.counters.peeked);
+    return String(1_000_000 + this.peeked);
   }
 }
 

@@ -13,7 +13,7 @@ use holdfast::engine::base::random::Random;
 use holdfast::engine::base::text::Json;
 use holdfast::engine::call::batch::{Batch, Op, Task};
 use holdfast::engine::call::reply::{Hot, Reply, Submitted};
-use holdfast::engine::call::sink::{COUNTERS, ReplyTo, SLOTS, Sink, Versions};
+use holdfast::engine::call::sink::{COUNTERS, PEEKED, ReplyTo, SLOTS, Sink, Versions};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
@@ -89,7 +89,7 @@ fn script(seed: u64) -> Value {
     let seldom = below(2) == 0;
     let peeks: Vec<bool> = (0..400).map(|_| below(8) < if seldom { 1 } else { 5 }).collect();
     let (window, part) = if below(4) == 0 { (16_384, 256) } else { (2 + below(8), 2 + below(3)) };
-    let counters = json!({ "all": COUNTERS, "clock": SLOTS });
+    let counters = json!({ "all": COUNTERS, "clock": SLOTS, "peeked": PEEKED });
     json!({
         "window": window, "part": part, "turns": turns, "answers": answers, "peeks": peeks, "counters": counters,
     })
