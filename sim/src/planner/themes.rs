@@ -238,7 +238,9 @@ pub const THEMES: &[Theme] = &[
         lasts: [70, 120],
         lag: [10, 25],
         timeout_ms: [90, 120],
-        computes: [0, 2],
+        computes: [0, 5],
+        foreign: &[(Name::Set, 2.0), (Name::Del, 3.0)],
+        foreign_always: true,
         short: 1.0,
         keys: [1, 1],
         more: [4, 6],
@@ -270,11 +272,14 @@ pub const THEMES: &[Theme] = &[
     },
     Theme {
         name: "stale",
-        ops: &[(Name::Compute, 8.0), (Name::Get, 4.0), (Name::Set, 1.0), (Name::Del, 2.0), (Name::Sync, 1.0)],
+        ops: &[(Name::Compute, 8.0), (Name::Get, 3.0), (Name::Set, 1.0), (Name::Del, 3.0), (Name::Sync, 3.0)],
         faults: &[(Kind::Blackhole, 1.0), (Kind::Cut, 1.0), (Kind::Freeze, 1.0), (Kind::Stop, 1.0)],
+        // Refreshes run for long enough that others write their key, and somebody hears of it.
+        computes: [2, 24],
+        keys: [1, 2],
         short: 0.9,
         stale: 0.8,
-        pause: [0, 15],
+        pause: [0, 10],
         ..MIXED
     },
     Theme {
