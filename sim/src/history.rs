@@ -89,8 +89,13 @@ pub struct Compute {
     pub grace: u64,
     /// `earlyRefresh`.
     pub early: f64,
+    /// How long a caller waits that has a value to fall back on, and how long any caller does, in milliseconds.
+    pub timeout: Option<u64>,
+    pub hard: u64,
     /// The function throws.
     pub fails: bool,
+    /// The function returns undefined.
+    pub nothing: bool,
 }
 
 /// What the rules need to know of a schedule.

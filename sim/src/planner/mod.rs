@@ -3,7 +3,9 @@
 use holdfast::engine::base::random::Random;
 
 use crate::history::{Compute, Key, MILLI, Place, Plan, Space, Tag, Verb};
-use crate::schedule::{CachePlan, ClientPlan, Fault, Kind, Name, PART, PLACES, Schedule, Settings, Step, WINDOW};
+use crate::schedule::{
+    CachePlan, ClientPlan, Fault, HARD_TIMEOUT, Kind, Name, PART, PLACES, Schedule, Settings, Step, WINDOW,
+};
 use themes::{THEMES, Theme};
 
 pub mod themes;
@@ -270,7 +272,10 @@ impl Planner {
             swr: if stale && self.chance(0.6) { self.int([5, 80]) } else { 0 },
             grace: if stale && self.chance(0.6) { self.int([5, 120]) } else { 0 },
             early: if stale && self.chance(0.3) { 1.0 } else { 0.0 },
+            timeout: None,
+            hard: HARD_TIMEOUT,
             fails: stale && self.chance(0.3),
+            nothing: false,
         })
     }
 

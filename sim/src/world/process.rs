@@ -256,7 +256,7 @@ impl World {
     pub(super) fn measure_at_rest(&mut self, process: usize) {
         let idle = (0..PLACES.len()).all(|at| {
             let environment = &self.environments[at];
-            Self::process_of(at) != process || environment.ended || environment.is_idle() && self.flights[at].is_empty()
+            Self::process_of(at) != process || environment.ended || environment.is_idle() && self.computing.is_idle(at)
         });
         let refused = |mishap: &Mishap| matches!(mishap, Mishap::Refusal { deletes: true, .. });
         let one = &self.processes[process];
