@@ -261,6 +261,7 @@ impl Planner {
         let many = self.chance(0.2);
         let keys = if many { self.keys().to_vec() } else { vec![key] };
         let stale = self.chance(theme.stale);
+        let hard = if self.chance(theme.stale * 0.2) { self.int([1, 40]) } else { HARD_TIMEOUT };
         Verb::Compute(Compute {
             keys,
             many,
@@ -272,8 +273,8 @@ impl Planner {
             swr: if stale && self.chance(0.6) { self.int([5, 80]) } else { 0 },
             grace: if stale && self.chance(0.6) { self.int([5, 120]) } else { 0 },
             early: if stale && self.chance(0.3) { 1.0 } else { 0.0 },
-            timeout: None,
-            hard: HARD_TIMEOUT,
+            timeout: if stale && self.chance(0.3) { Some(self.int([1, 20])) } else { None },
+            hard,
             fails: stale && self.chance(0.3),
             nothing: false,
         })
