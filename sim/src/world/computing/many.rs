@@ -11,6 +11,9 @@ use crate::world::calls::value;
 use crate::world::computing::caller::{Stale, too_late};
 use crate::world::computing::{Go, Later};
 
+/// What a key got, and the flight that it leads or follows by that.
+type Answer = (Reply, Option<usize>);
+
 /// A call of several keys, while it waits.
 pub struct Group {
     environment: usize,
@@ -19,8 +22,8 @@ pub struct Group {
     callers: Range<usize>,
     /// Those that wait for a value, in the order in which they were made.
     order: Vec<usize>,
-    /// What they got, and the flight that they lead or follow by that.
-    answers: Vec<Option<(Reply, Option<usize>)>>,
+    /// What they got.
+    answers: Vec<Option<Answer>>,
     /// Those that were told to wait for an answer.
     waiting: Vec<usize>,
     /// Flights that this call leads, and whose functions have not begun.
@@ -104,11 +107,11 @@ impl World {
         }
     }
 
-    /// What the replies of this turn have woken is through: what has more promises goes on.
+    /// What the replies of this turn have woken is through: what has more promises goes on, in its order.
     pub(in crate::world) fn go_on_later(&mut self) {
         while !self.computing.later.is_empty() {
             let mut all = std::mem::take(&mut self.computing.later);
-            all.sort_by_key(|later| !matches!(later, Later::Told(_) | Later::Removed(_)));
+            all.sort_by_key(|later| self.depth_of(later));
             for later in all {
                 match later {
                     Later::Told(caller) => self.go_on_told(caller),
@@ -122,6 +125,16 @@ impl World {
                     Later::Failed(group) => self.end_group(group),
                 }
             }
+        }
+    }
+
+    /// The order of such things, by how many promises lie before each in JavaScript.
+    fn depth_of(&self, later: &Later) -> u8 {
+        match later {
+            Later::Told(_) | Later::Removed(_) => 0,
+            Later::Failed(group) if self.computing.groups[*group].begun => 2,
+            Later::Complete(_) | Later::Failed(_) => 1,
+            Later::Answer(..) => 3,
         }
     }
 
@@ -153,7 +166,7 @@ impl World {
     fn callers_that_wait(
         &mut self,
         group: usize,
-        answers: Vec<(usize, Option<(Reply, Option<usize>)>)>,
+        answers: Vec<(usize, Option<Answer>)>,
     ) -> Vec<(usize, Reply, Option<usize>)> {
         let Group { environment, record, .. } = self.computing.groups[group];
         let (way, now) = (self.way_of(record), self.now);

@@ -45,7 +45,7 @@ pub struct Computing {
     later: Vec<Later>,
 }
 
-/// What has more promises; the first two have the fewest.
+/// What has more promises.
 enum Later {
     /// A caller was told to wait.
     Told(usize),

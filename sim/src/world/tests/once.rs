@@ -53,8 +53,8 @@ fn the_port_of_once_and_the_javascript_decide_alike() {
     }
 }
 
-/// Turns, and what the engine answers. In one turn replies come, or calls are made, or time passes: in a real event loop
-/// each of these has a turn of its own.
+/// Turns, and what the engine answers. In one turn replies come, or calls are made, or time passes: in a real event
+/// loop each of these has a turn of its own.
 fn script(seed: u64) -> Value {
     let random = Random::seeded(seed ^ 0x0CE);
     let below = |most: u64| random.bits() % most;
@@ -144,7 +144,7 @@ fn play(script: &Value) -> Vec<Value> {
         for slot in list(&turn["bump"]) {
             counters[number(&slot) as usize].fetch_add(1, Ordering::SeqCst);
         }
-        engine.reply(&turn, &*mail);
+        engine.reply(&turn, &mail);
         for call in list(&turn["calls"]) {
             world.make(Verb::Compute(compute(&call)), 0, Client::Plan(0));
         }
