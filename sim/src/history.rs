@@ -194,6 +194,13 @@ pub enum Outcome {
     Error(String),
 }
 
+impl Outcome {
+    /// Of a computation that has waited for as long as its `hardTimeout` says.
+    pub fn too_late() -> Self {
+        Self::Error("ERR_COMPUTE_TIMEOUT".to_owned())
+    }
+}
+
 /// One run of a caller's function, for one key.
 #[derive(Clone, Debug)]
 pub struct Run {

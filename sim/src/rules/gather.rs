@@ -271,7 +271,7 @@ fn count_keys(history: &History) -> usize {
 fn refreshes(compute: &Compute, record: &Record, run: &Run) -> bool {
     let keeps = compute.swr > 0 || compute.grace > 0 || compute.early > 0.0;
     // A call of several keys ends with the first error; and any call when it has waited for long enough.
-    let rejects = matches!(record.outcome, Outcome::Done | Outcome::Error(_));
+    let rejects = record.outcome == Outcome::Done || record.outcome == Outcome::too_late();
     (keeps || rejects) && record.end.is_some_and(|end| run.end.is_none_or(|over| over > end))
 }
 

@@ -104,7 +104,7 @@ fn gave_up(facts: &Facts, at: usize) -> bool {
     let (record, call) = (facts.record(at), &facts.calls[at]);
     let Verb::Compute(compute) = &record.verb else { return false };
     let waited = call.end - call.start >= compute.hard.saturating_mul(MILLI);
-    waited && record.outcome == Outcome::Error("ERR_COMPUTE_TIMEOUT".to_owned())
+    waited && record.outcome == Outcome::too_late()
 }
 
 /// G8: the keys of others are there, but for a server that lost or evicted them.

@@ -289,7 +289,7 @@ impl World {
         if let Some(flight) = self.computing.callers[caller].leads {
             self.be_overdue(flight);
         }
-        self.fall_back(caller, too_late());
+        self.fall_back(caller, Outcome::too_late());
     }
 
     fn fall_back(&mut self, caller: usize, error: Outcome) {
@@ -321,9 +321,4 @@ impl World {
             self.computing.flown[flight].followers.retain(|follower| *follower != caller);
         }
     }
-}
-
-/// The patience of a call is over.
-pub(super) fn too_late() -> Outcome {
-    Outcome::Error("ERR_COMPUTE_TIMEOUT".to_owned())
 }

@@ -8,7 +8,7 @@ use holdfast::engine::call::reply::Reply;
 use crate::history::Outcome;
 use crate::world::World;
 use crate::world::calls::value;
-use crate::world::computing::caller::{Stale, too_late};
+use crate::world::computing::caller::Stale;
 use crate::world::computing::{Go, Later};
 
 /// What a key got, and the flight that it leads or follows by that.
@@ -142,7 +142,7 @@ impl World {
     fn complete(&mut self, group: usize) {
         let one = &mut self.computing.groups[group];
         if one.late {
-            return self.fail_group(group, too_late());
+            return self.fail_group(group, Outcome::too_late());
         }
         if one.ended || one.failed.is_some() {
             return;
