@@ -270,9 +270,10 @@ fn count_keys(history: &History) -> usize {
 /// Whether a run goes on behind the back of its caller: a refresh, or one whose call has rejected.
 fn refreshes(compute: &Compute, record: &Record, run: &Run) -> bool {
     let keeps = compute.swr > 0 || compute.grace > 0 || compute.early > 0.0;
-    // A call of several keys ends with the first error; and any call when it has waited for long enough.
+    // A call of several keys ends with the first error, and any call when it has waited for long enough: what their
+    // functions have returned may be on its way to Redis.
     let rejects = record.outcome == Outcome::Done || record.outcome == Outcome::too_late();
-    (keeps || rejects) && record.end.is_some_and(|end| run.end.is_none_or(|over| over > end))
+    record.end.is_some_and(|end| rejects || keeps && run.end.is_none_or(|over| over > end))
 }
 
 /// Whether a call that Redis answered took a trip there, however near its keys are.

@@ -263,8 +263,8 @@ impl World {
         if idle && !one.dead {
             let undone = !self.mishaps.iter().any(refused);
             let mut mine = self.environments.iter().enumerate().filter(|(at, _)| Self::process_of(*at) == process);
-            let ended = mine.any(|(_, environment)| environment.ended);
-            self.bounds.look_at_rest(process, &one.shared, &one.node, [undone, ended], self.now);
+            let left = mine.any(|(at, environment)| environment.ended || self.computing.has_withdrawn(at));
+            self.bounds.look_at_rest(process, &one.shared, &one.node, [undone, left], self.now);
         }
     }
 }

@@ -233,6 +233,7 @@ impl World {
         let one = &mut self.computing.callers[caller];
         let waiter = std::mem::take(&mut one.waiter);
         one.told = false;
+        self.computing.flights[one.environment].withdrawn = true;
         self.environments[one.environment].push(&one.key, "", None, waits, |key, _, _| Op::Withdraw { key, waiter });
     }
 

@@ -82,6 +82,8 @@ struct Flights {
     by_token: BTreeMap<u32, usize>,
     /// Those whose callers gave up; the latest come last.
     late: Vec<usize>,
+    /// A caller has given up an answer that it was told to wait for.
+    withdrawn: bool,
 }
 
 /// One call of a caller's function, for one key or several: who takes its results.
@@ -160,6 +162,11 @@ impl Computing {
             flights: (0..environments).map(|_| Flights::default()).collect(),
             later: Vec::new(),
         }
+    }
+
+    /// Whether a caller of an environment has given up what it waited for.
+    pub fn has_withdrawn(&self, environment: usize) -> bool {
+        self.flights[environment].withdrawn
     }
 
     /// Whether an environment has no flight.
