@@ -262,9 +262,11 @@ impl World {
         let one = &self.processes[process];
         if idle && !one.dead {
             let undone = !self.mishaps.iter().any(refused);
-            let mut mine = self.environments.iter().enumerate().filter(|(at, _)| Self::process_of(*at) == process);
-            let left = mine.any(|(at, environment)| environment.ended || self.computing.has_withdrawn(at));
-            self.bounds.look_at_rest(process, &one.shared, &one.node, [undone, left], self.now);
+            let mine = |at: &usize| Self::process_of(*at) == process;
+            let ended = (0..PLACES.len()).filter(mine).any(|at| self.environments[at].ended);
+            let gave_up = (0..PLACES.len()).filter(mine).any(|at| self.computing.has_withdrawn(at));
+            let flags = [undone, ended, gave_up];
+            self.bounds.look_at_rest(process, &one.shared, &one.node, flags, self.now);
         }
     }
 }
