@@ -2,6 +2,8 @@
 // whose functions never settle.
 'use strict';
 
+const { Answer } = require('../src/js/base/ops');
+const { Computer } = require('../src/js/once/compute');
 const { Flight, Flights } = require('../src/js/once/flights');
 
 /** A cache's computer, as far as flights need one. */
@@ -84,4 +86,17 @@ test('caches of other namespaces share no bound of a key, and each finds its own
   expect([...ones, ...twos].map(overdue)).toEqual([null, null, null, null]);
   expect(flights.of(one)).toEqual(ones);
   expect(flights.of(two)).toEqual(twos);
+});
+
+test('an answer that nobody waits for any more may be an error, and ends nothing', async () => {
+  const unhandled = [];
+  const note = (error) => unhandled.push(error.message);
+  process.on('unhandledRejection', note);
+  const forgotten = [];
+  const bridge = { forget: (waiter) => forgotten.push(waiter) };
+  const declining = Object.assign(Object.create(Computer.prototype), { channel: { bridge }, send: () => {} });
+  declining.decline('k', [Answer.WAIT, Promise.reject(new Error('late')), 8]);
+  await new Promise((resolve) => setImmediate(resolve));
+  process.off('unhandledRejection', note);
+  expect({ forgotten, unhandled }).toEqual({ forgotten: [8], unhandled: [] });
 });

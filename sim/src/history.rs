@@ -89,8 +89,13 @@ pub struct Compute {
     pub grace: u64,
     /// `earlyRefresh`.
     pub early: f64,
+    /// How long a caller waits that has a value to fall back on, and how long any caller does, in milliseconds.
+    pub timeout: Option<u64>,
+    pub hard: u64,
     /// The function throws.
     pub fails: bool,
+    /// The function returns undefined.
+    pub nothing: bool,
 }
 
 /// What the rules need to know of a schedule.
@@ -187,6 +192,13 @@ pub enum Outcome {
     Found(Option<Vec<u8>>, i64),
     /// Rejected, with this code.
     Error(String),
+}
+
+impl Outcome {
+    /// Of a computation that has waited for as long as its `hardTimeout` says.
+    pub fn too_late() -> Self {
+        Self::Error("ERR_COMPUTE_TIMEOUT".to_owned())
+    }
 }
 
 /// One run of a caller's function, for one key.

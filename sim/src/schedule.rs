@@ -53,6 +53,9 @@ pub const SPACES: [&str; 3] = ["app", "apple", ""];
 pub const WINDOW: usize = 16_384;
 pub const PART: usize = 256;
 
+/// How long a call of `getOrCompute` waits, in milliseconds: src/js/once/terms.js.
+pub const HARD_TIMEOUT: u64 = 30_000;
+
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// By environment.

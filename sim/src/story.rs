@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use crate::history::{Compute, History, Key, MILLI, Nanos, Outcome, Place, Record, Verb};
 use crate::rules::Violation;
-use crate::schedule::Schedule;
+use crate::schedule::{HARD_TIMEOUT, Schedule};
 
 /// What the world noted while it ran: moments, and what happened then.
 pub type Trace = Vec<(Nanos, String)>;
@@ -71,9 +71,14 @@ fn call(history: &History, record: &Record) -> String {
         Verb::Sweep { pattern: Some(pattern) } => format!("delPattern {pattern}"),
         Verb::Sweep { pattern: None } => "clear".to_owned(),
         Verb::Expire { key, ttl } => format!("expire {} in {ttl} ms", name(key)),
-        Verb::Compute(Compute { keys, ttl, tag, lock, ms, swr, grace, fails, .. }) => {
+        Verb::Compute(Compute { keys, ttl, tag, lock, ms, swr, grace, timeout, hard, fails, .. }) => {
             let mut text = format!("getOrCompute {} in {ms} ms {}{}", names(keys), lives(ttl), tagged(tag));
-            let words = [(*swr > 0, format!(", swr {swr}")), (*grace > 0, format!(", grace {grace}"))];
+            let words = [
+                (*swr > 0, format!(", swr {swr}")),
+                (*grace > 0, format!(", grace {grace}")),
+                (timeout.is_some(), format!(", timeout {}", timeout.unwrap_or_default())),
+                (*hard != HARD_TIMEOUT, format!(", hardTimeout {hard}")),
+            ];
             words.iter().filter(|(said, _)| *said).for_each(|(_, word)| text.push_str(word));
             text.push_str(if *lock { "" } else { ", without lock" });
             text.push_str(if *fails { ", and fails" } else { "" });

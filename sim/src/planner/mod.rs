@@ -3,9 +3,13 @@
 use holdfast::engine::base::random::Random;
 
 use crate::history::{Compute, Key, MILLI, Place, Plan, Space, Tag, Verb};
-use crate::schedule::{CachePlan, ClientPlan, Fault, Kind, Name, PART, PLACES, Schedule, Settings, Step, WINDOW};
-use themes::{THEMES, Theme};
+use crate::schedule::{
+    CachePlan, ClientPlan, Fault, HARD_TIMEOUT, Kind, Name, PART, PLACES, Schedule, Settings, Step, WINDOW,
+};
+use theme::Theme;
+use themes::THEMES;
 
+pub mod theme;
 pub mod themes;
 
 /// A counter's amounts are the powers of 4, one for each increment, so that a sum says which it holds, and which it
@@ -259,6 +263,7 @@ impl Planner {
         let many = self.chance(0.2);
         let keys = if many { self.keys().to_vec() } else { vec![key] };
         let stale = self.chance(theme.stale);
+        let hard = if self.chance(theme.stale * 0.2) { self.int([1, 40]) } else { HARD_TIMEOUT };
         Verb::Compute(Compute {
             keys,
             many,
@@ -270,7 +275,10 @@ impl Planner {
             swr: if stale && self.chance(0.6) { self.int([5, 80]) } else { 0 },
             grace: if stale && self.chance(0.6) { self.int([5, 120]) } else { 0 },
             early: if stale && self.chance(0.3) { 1.0 } else { 0.0 },
+            timeout: if stale && self.chance(0.3) { Some(self.int([1, 20])) } else { None },
+            hard,
             fails: stale && self.chance(0.3),
+            nothing: false,
         })
     }
 

@@ -181,7 +181,8 @@ impl<'a> Facts<'a> {
             Verb::Compute(compute) => &compute.keys,
             _ => return,
         };
-        if record.end.is_none() || matches!(record.outcome, Outcome::Error(_)) {
+        // What rejects reads nothing: `Done` of a computation is its function's error.
+        if record.end.is_none() || matches!(record.outcome, Outcome::Error(_) | Outcome::Done) {
             return;
         }
         for (i, key) in keys.iter().enumerate() {
@@ -266,10 +267,13 @@ fn count_keys(history: &History) -> usize {
     most.max(history.plan.names.len())
 }
 
-/// Whether a run is a refresh behind the back of its caller.
+/// Whether a run goes on behind the back of its caller: a refresh, or one whose call has rejected.
 fn refreshes(compute: &Compute, record: &Record, run: &Run) -> bool {
     let keeps = compute.swr > 0 || compute.grace > 0 || compute.early > 0.0;
-    keeps && record.end.is_some_and(|end| run.end.is_none_or(|over| over > end))
+    // A call of several keys ends with the first error, and any call when it has waited for long enough: what their
+    // functions have returned may be on its way to Redis.
+    let rejects = record.outcome == Outcome::Done || record.outcome == Outcome::too_late();
+    record.end.is_some_and(|end| rejects || keeps && run.end.is_none_or(|over| over > end))
 }
 
 /// Whether a call that Redis answered took a trip there, however near its keys are.

@@ -68,7 +68,7 @@ pub fn settles(facts: &Facts, found: &mut Found) {
         if let Outcome::Error(error) = &record.outcome
             && call.end != NEVER
         {
-            if !facts.refused(at) && !threw(facts, at) {
+            if !facts.refused(at) && !threw(facts, at) && !gave_up(facts, at) {
                 found.tell("contract", [at], || {
                     format!("a {} of {} rejected: {error}", name(facts, at), place(facts, at))
                 });
@@ -97,6 +97,14 @@ fn threw(facts: &Facts, at: usize) -> bool {
             && matches!(&facts.record(other).verb,
                 Verb::Compute(led) if led.fails && led.keys.iter().any(|key| compute.keys.contains(key)))
     })
+}
+
+/// Whether a computation rejected as it had waited for as long as it may.
+fn gave_up(facts: &Facts, at: usize) -> bool {
+    let (record, call) = (facts.record(at), &facts.calls[at]);
+    let Verb::Compute(compute) = &record.verb else { return false };
+    let waited = call.end - call.start >= compute.hard.saturating_mul(MILLI);
+    waited && record.outcome == Outcome::too_late()
 }
 
 /// G8: the keys of others are there, but for a server that lost or evicted them.

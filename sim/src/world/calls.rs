@@ -8,7 +8,7 @@ use holdfast::engine::call::reply::Reply;
 
 use crate::history::{Client, Key, MILLI, Mode, Outcome, Place, Record, State, Tag, Verb};
 use crate::schedule::PLACES;
-use crate::world::environment::ttl_of;
+use crate::world::environment::{LATE, ttl_of};
 use crate::world::{Event, World};
 
 /// The prefix of the keys of tags: src/js/base/ops.js.
@@ -21,10 +21,12 @@ pub enum Wait {
     Call(usize),
     /// One key of several.
     Part(usize, usize),
-    /// A caller of `getOrCompute` that asked.
-    Asked(usize),
-    /// The flight of this caller is told to have ended.
+    /// A caller of `getOrCompute` that asked, and the id of its question.
+    Asked(usize, u32),
+    /// This flight is told to have ended.
     Ended(usize),
+    /// This flight is told to have failed.
+    Removed(usize),
     /// Nobody waits for it.
     Ignored,
 }
@@ -53,29 +55,25 @@ impl World {
             return;
         }
         let ms = self.ms();
-        let mut late = Vec::new();
-        self.environments[environment].wake(ms, &mut late);
-        for (id, reply) in late {
-            if let Some(caller) = self.callers.iter().position(|c| c.environment == environment && c.waiter == id) {
-                self.callers[caller].waiter = 0;
-                self.asked(caller, reply);
-            }
-        }
+        self.environments[environment].wake(ms);
         let mut due = std::mem::take(&mut self.due[environment]);
         loop {
             for (waits, reply) in std::mem::take(&mut self.environments[environment].answered) {
-                if let Some(wait) = self.waits.take(waits) {
+                if waits >= LATE {
+                    self.answered_late(environment, (waits - LATE) as u32, reply);
+                } else if let Some(wait) = self.waits.take(waits) {
                     self.take(wait, reply);
                 }
             }
+            self.go_on_later();
             for event in due.drain(..) {
                 match event {
                     Event::Step(client) => self.make_step(client, environment),
-                    Event::Returned(caller) => self.returned(caller),
-                    Event::Ask(caller) => self.ask(caller),
+                    Event::Computing(_, go) => self.go_on(go),
                     Event::Chase(_) => self.chase(environment),
                     _ => {}
                 }
+                self.go_on_later();
             }
             self.environments[environment].flush(ms);
             if self.environments[environment].answered.is_empty() {
@@ -253,22 +251,22 @@ impl World {
                 self.settle(record, outcome);
             }
             Wait::Part(record, at) => self.take_part(record, at, outcome(reply, &Verb::Get { key: 0 })),
-            Wait::Asked(caller) => self.asked(caller, reply),
-            Wait::Ended(caller) => self.landed(caller),
+            Wait::Asked(caller, waiter) => self.asked(caller, waiter, reply),
+            Wait::Ended(flight) => self.landed(flight, Some(reply)),
+            Wait::Removed(flight) => self.remove_later(flight),
             Wait::Ignored => {}
         }
     }
 
     /// One of several keys is answered.
-    pub(super) fn take_part(&mut self, record: usize, at: usize, part: Outcome) {
+    fn take_part(&mut self, record: usize, at: usize, part: Outcome) {
         match (part, &mut self.records[record].outcome) {
             (Outcome::Value(value), Outcome::Values(values)) => values[at] = value,
             (Outcome::Error(code), _) => return self.settle(record, Outcome::Error(code)),
             _ => {}
         }
         let more = self.waits.iter().any(|wait| matches!(wait, Wait::Part(other, _) if *other == record));
-        let computes = self.callers.iter().any(|caller| caller.record == record && !caller.settled);
-        if !more && !computes {
+        if !more {
             let outcome = self.records[record].outcome.clone();
             self.settle(record, outcome);
         }

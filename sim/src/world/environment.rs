@@ -24,8 +24,9 @@ use holdfast::engine::front::Front;
 const HIT_CREDIT: u32 = 8;
 const PEEK_ONE_IN: u32 = 16;
 
-/// Who waits for a reply: a number that the world gave.
+/// Who waits for a reply: a number that the world gave. From `LATE` on, ids under which late answers come.
 pub type Waits = u64;
+pub const LATE: Waits = 1 << 63;
 
 /// Calls of one turn that are not handed over yet.
 #[derive(Default)]
@@ -318,13 +319,13 @@ impl Environment {
         }
     }
 
-    /// The engine's replies that have come; late answers go to `late`, by their ids.
-    pub fn wake(&mut self, now: u64, late: &mut Vec<(u32, Reply)>) {
+    /// The engine's replies that have come, in their order.
+    pub fn wake(&mut self, now: u64) {
         self.now = now;
         let came = self.mail.take_replies();
         for (id, replies) in came {
             let Some(waits) = self.sent.remove(&id) else {
-                late.extend(replies.into_iter().map(|reply| (id, reply)));
+                self.answered.extend(replies.into_iter().map(|reply| (LATE + Waits::from(id), reply)));
                 continue;
             };
             self.under_way -= waits.len();

@@ -1,7 +1,6 @@
 //! The world of one schedule: its time, its processes and environments, the network and the server. Everything that
 //! happens is an event at a moment; events of one moment happen in the order in which they were planned.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,7 +14,7 @@ use crate::schedule::{PLACES, Schedule};
 use crate::server::{Server, Snapshot};
 use crate::story::{Trace, who};
 use crate::world::calls::{ClientRun, Wait};
-use crate::world::computing::{Caller, Flight};
+use crate::world::computing::{Computing, Go};
 use crate::world::environment::Environment;
 use crate::world::mailbox::Waiting;
 use crate::world::network::{Connection, Way, between};
@@ -52,10 +51,8 @@ enum Event {
     Dialled(usize, u32),
     /// The next step of a client.
     Step(usize),
-    /// A caller's function returns.
-    Returned(usize),
-    /// A caller asks anew.
-    Ask(usize),
+    /// A computation of an environment goes on.
+    Computing(usize, Go),
     /// A fault begins, or ends.
     Fault(usize, bool),
     /// The server's own clock: it drops some of what has expired.
@@ -106,8 +103,7 @@ pub struct World {
     /// Clients and functions that go on in the next turn of their environment.
     due: Vec<Vec<Event>>,
     waits: Waiting<Wait>,
-    callers: Vec<Caller>,
-    flights: Vec<BTreeMap<u32, Flight>>,
+    computing: Computing,
     records: Vec<Record>,
     seqs: Vec<u32>,
     told_events: Vec<Told>,
@@ -169,13 +165,12 @@ impl World {
             down: false,
             processes,
             due: vec![Vec::new(); environments.len()],
-            flights: (0..environments.len()).map(|_| BTreeMap::new()).collect(),
+            computing: Computing::new(environments.len()),
             environments,
             connections: Vec::new(),
             moments: Vec::new(),
             clients,
             waits: Waiting::new(),
-            callers: Vec::new(),
             records: Vec::new(),
             seqs: vec![0; PLACES.len() + 1],
             told_events: Vec::new(),
@@ -261,11 +256,6 @@ impl World {
             Event::Arrive(connection, Way::Down) => self.drive_soon(self.connections[connection].process),
             Event::Dialled(process, dial) => self.dialled(process, dial),
             Event::Step(client) => self.step(client),
-            Event::Returned(caller) | Event::Ask(caller) => {
-                let environment = self.callers[caller].environment;
-                self.due[environment].push(event);
-                self.turn_soon(environment);
-            }
             Event::Fault(fault, true) => self.begin(fault),
             Event::Fault(fault, false) => self.end(fault),
             Event::Cycle => {
@@ -279,7 +269,7 @@ impl World {
                 self.plan(self.now + 10 * MILLI, Event::Cycle);
             }
             Event::Look => self.begin_look(),
-            Event::Chase(environment) => {
+            Event::Chase(environment) | Event::Computing(environment, _) => {
                 self.due[environment].push(event);
                 self.turn_soon(environment);
             }

@@ -256,15 +256,17 @@ impl World {
     pub(super) fn measure_at_rest(&mut self, process: usize) {
         let idle = (0..PLACES.len()).all(|at| {
             let environment = &self.environments[at];
-            Self::process_of(at) != process || environment.ended || environment.is_idle() && self.flights[at].is_empty()
+            Self::process_of(at) != process || environment.ended || environment.is_idle() && self.computing.is_idle(at)
         });
         let refused = |mishap: &Mishap| matches!(mishap, Mishap::Refusal { deletes: true, .. });
         let one = &self.processes[process];
         if idle && !one.dead {
             let undone = !self.mishaps.iter().any(refused);
-            let mut mine = self.environments.iter().enumerate().filter(|(at, _)| Self::process_of(*at) == process);
-            let ended = mine.any(|(_, environment)| environment.ended);
-            self.bounds.look_at_rest(process, &one.shared, &one.node, [undone, ended], self.now);
+            let mine = |at: &usize| Self::process_of(*at) == process;
+            let ended = (0..PLACES.len()).filter(mine).any(|at| self.environments[at].ended);
+            let gave_up = (0..PLACES.len()).filter(mine).any(|at| self.computing.has_withdrawn(at));
+            let flags = [undone, ended, gave_up];
+            self.bounds.look_at_rest(process, &one.shared, &one.node, flags, self.now);
         }
     }
 }

@@ -182,7 +182,11 @@ class Computer {
    */
   decline(key, answer) {
     if (answer[0] === Answer.LEAD) this.send(Op.ABANDON, key, Why.LEFT, answer[1]);
-    else if (answer[0] === Answer.WAIT) this.withdraw(key, answer[2]);
+    else if (answer[0] === Answer.WAIT) {
+      // Nobody hears of it any more: should it be an error, it ends nothing.
+      answer[1].catch(() => {});
+      this.withdraw(key, answer[2]);
+    }
   }
 
   /**

@@ -7,6 +7,7 @@ use crate::history::{
     Client, Compute, Event, History, Key, MILLI, Mode, Nanos, Outcome, Place, Plan, Record, Run, State, Verb,
 };
 use crate::rules::counters::{BASE, HEAD};
+use crate::schedule::HARD_TIMEOUT;
 
 const KEYS: usize = 2;
 const COUNTER: Key = 2;
@@ -222,7 +223,10 @@ impl Maker {
                 swr: 0,
                 grace: 0,
                 early: 0.0,
+                timeout: None,
+                hard: HARD_TIMEOUT,
                 fails: false,
+                nothing: false,
             }),
         }
     }

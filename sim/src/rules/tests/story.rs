@@ -7,6 +7,7 @@ use crate::history::{
 };
 use crate::rules::check;
 use crate::rules::counters::HEAD;
+use crate::schedule::HARD_TIMEOUT;
 
 pub const A: Place = Place::Environment { process: 0, thread: 0 };
 /// Another thread of A's process.
@@ -131,7 +132,10 @@ pub fn compute(value: i64) -> Compute {
         swr: 0,
         grace: 0,
         early: 0.0,
+        timeout: None,
+        hard: HARD_TIMEOUT,
         fails: false,
+        nothing: false,
     }
 }
 

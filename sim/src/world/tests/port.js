@@ -1,64 +1,8 @@
-// Owns the other half of the test `port`: plays each script of its input, one a line, with the modules of src/js over
-// an engine that answers by the script, and prints what they say to it and what their callers get.
+// Owns the other half of the test `port`: plays each script of its input, one a line, with the modules of src/js/bridge
+// and src/js/hot over an engine that answers by the script, and prints what they say to it and what their callers get.
 'use strict';
 
-const Module = require('node:module');
-const { join, sep } = require('node:path');
-const { createInterface } = require('node:readline');
-
-const SOURCES = join(__dirname, '../../../../src/js');
-const { setImmediate } = globalThis;
-
-// The clock of all modules, in milliseconds: they take it when they load.
-let clock = 1000;
-process.hrtime = Object.assign(function hrtime() {
-  return [Math.floor(clock / 1000), (clock % 1000) * 1e6];
-}, process.hrtime);
-
-// The bounds that a script sets in place of those in the sources.
-let bounds = new Map();
-const compile = Module.prototype._compile;
-Module.prototype._compile = function (content, filename, ...rest) {
-  const bound = bounds.get(filename.slice(SOURCES.length + 1).replaceAll(sep, '/'));
-  if (bound === undefined) return compile.call(this, content, filename, ...rest);
-  const [from, to] = bound;
-  if (!content.includes(from)) throw new Error(`${filename} has no «${from}»`);
-  return compile.call(this, content.replace(from, to), filename, ...rest);
-};
-
-/** The modules, loaded anew: they count the answers that were given at once. */
-function load({ window, part, counters }, engine) {
-  for (const name of Object.keys(require.cache)) if (name.startsWith(SOURCES)) delete require.cache[name];
-  bounds = new Map([
-    ['bridge/window.js', ['const MAX_CALLS = 16384;', `const MAX_CALLS = ${window};`]],
-    ['bridge/lane.js', ['const PART = 256;', `const PART = ${part};`]],
-  ]);
-  class Bridge {
-    static slots = () => counters.all;
-    static peeked = () => counters.peeked;
-    submit = (_handle, id, text, numbers, used) => engine.submit(id, text, numbers, used);
-    run = (_handle, id, task, text) => engine.run(id, task, text);
-    peekHot = (_handle, key) => engine.peek(key);
-    lastIds = () => [];
-    rest() {}
-    shape() {}
-  }
-  const native = join(SOURCES, 'addon/native.js');
-  require.cache[native] = Object.assign(new Module(native), { exports: { Bridge }, filename: native, loaded: true });
-  const bridge = new (require(join(SOURCES, 'bridge/bridge.js')).Bridge)();
-  const { Hot } = require(join(SOURCES, 'hot/hot.js'));
-  const { Channel } = require(join(SOURCES, 'bridge/channel.js'));
-  const hot = new Hot(
-    bridge.versions,
-    false,
-    counters.clock,
-    () => clock,
-    (bytes) => bytes,
-  );
-  const channel = new Channel(bridge, { engine: 1, prefix: 'app:' }, hot);
-  const { Op, Task } = require(join(SOURCES, 'base/ops.js'));
-  return { bridge, channel, hot, Op, Task, many: require(join(SOURCES, 'cache/many.js')) };
-}
+const { drained, leave, load, moduleOf, playAll, time } = require('./modules.js');
 
 const READS = ['late', 'early', 'hot'];
 
@@ -68,7 +12,7 @@ class Engine {
     this.answers = script.answers.slice();
     this.peeks = script.peeks.slice();
     this.peeked = 0;
-    this.counters = script.counters;
+    this.script = script;
     this.said = said;
     this.open = [];
   }
@@ -122,8 +66,7 @@ class Engine {
     this.said.push(['peek', key, finds]);
     this.peeked++;
     if (!finds) return null;
-    // How many versions, milliseconds, and the version.
-    this.versions.set([1, 20, ...this.version(key)], this.counters.peeked);
+    leave(this.script, this.versions, 20, ...this.version(key));
     return String(1_000_000 + this.peeked);
   }
 }
@@ -133,8 +76,10 @@ const codec = { read: null, take: () => null, encode: String };
 async function play(script) {
   const said = [];
   const engine = new Engine(script, said);
-  clock = 1000;
-  const { bridge, channel, hot, Op, Task, many } = load(script, engine);
+  time.clock = 1000;
+  const { bridge, channel, hot } = load(script, engine);
+  const { Op, Task } = moduleOf('base/ops.js');
+  const many = moduleOf('cache/many.js');
   engine.versions = bridge.versions;
   let waits = 0;
   let got = [];
@@ -165,15 +110,15 @@ async function play(script) {
     delPattern: (pattern) => gives(channel.run(Task.DEL_PATTERN, pattern), 1, false),
   };
   for (const turn of script.turns) {
-    clock += turn.ms;
-    if (turn.vouches !== null) bridge.versions[script.counters.clock] = clock + turn.vouches;
+    time.clock += turn.ms;
+    if (turn.vouches !== null) bridge.versions[script.counters.clock] = time.clock + turn.vouches;
     for (const slot of turn.bump) bridge.versions[slot]++;
     said.push(['turn']);
     const frames = engine.open.splice(0, turn.replies).flatMap(([id, replies]) => [id, 0, replies, 0]);
     if (frames.length > 0) bridge.wake(JSON.stringify(frames));
     for (const [name, ...given] of turn.calls) calls[name](...given);
     // Behind the flush of the turn, and the promises that it settles.
-    for (let i = 0; i < 3; i++) await new Promise((resolve) => setImmediate(resolve));
+    for (let i = 0; i < 3; i++) await drained();
     said.push(...got.sort((one, other) => one[1] - other[1]));
     got = [];
     if (channel.lane.waits) said.push(['waits']);
@@ -181,10 +126,4 @@ async function play(script) {
   return said;
 }
 
-async function main() {
-  for await (const line of createInterface({ input: process.stdin })) {
-    console.log(JSON.stringify(await play(JSON.parse(line))));
-  }
-}
-
-main();
+playAll(play);

@@ -1,10 +1,8 @@
 //! The port of src/js/bridge and src/js/hot decides as these do: random scripts of turns, of what the engine answers
 //! at once, and of what it answers later, go through both. What both say to the engine, and what their callers get,
-//! must be the same. Needs `node`.
+//! must be the same.
 
 use std::collections::VecDeque;
-use std::io::Write;
-use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -17,10 +15,11 @@ use holdfast::engine::call::sink::{COUNTERS, PEEKED, ReplyTo, SLOTS, Sink, Versi
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
-use crate::schedule::{CachePlan, Settings};
+use crate::schedule::CachePlan;
 use crate::world::environment::{Environment, ttl_of};
 use crate::world::mailbox::Mailbox;
 use crate::world::process::Native;
+use crate::world::tests::{alike, settings};
 
 const SCRIPTS: u64 = 200;
 const TURNS: u64 = 48;
@@ -29,17 +28,8 @@ const KEYS: u64 = 4;
 #[test]
 fn the_port_and_the_javascript_decide_alike() {
     let scripts: Vec<Value> = (0..SCRIPTS).map(script).collect();
-    let theirs = decided(scripts.iter().map(|script| format!("{script}\n")).collect());
-    assert_eq!(theirs.len(), scripts.len());
     let (mut waited, mut parts, mut peeked, mut hot) = (0, 0, 0, 0);
-    for (seed, (script, theirs)) in scripts.iter().zip(&theirs).enumerate() {
-        let ours = play(script);
-        let theirs = theirs.as_array().unwrap();
-        for (at, (our, their)) in ours.iter().zip(theirs).enumerate() {
-            let before = &ours[at.saturating_sub(6)..at];
-            assert_eq!(our, their, "script {seed}, line {at}, behind {before:?}");
-        }
-        assert_eq!(ours.len(), theirs.len(), "script {seed}");
+    for ours in alike(&scripts, "port.js", play) {
         let count = |what: &str| ours.iter().filter(|line| line[0] == what).count();
         peeked += count("peek");
         hot += ours.iter().filter(|line| line[0] == "got" && line[3] == "at once").count();
@@ -212,16 +202,8 @@ fn play(script: &Value) -> Vec<Value> {
         open: Mutex::default(),
     });
     let cache = CachePlan { space: 0, raw: false, timeout_ms: 50, near: true, stale: true };
-    let settings = Settings {
-        caches: [cache; 3],
-        raw_keys: Vec::new(),
-        window: number(&script["window"]) as usize,
-        part: number(&script["part"]) as usize,
-        resp2: false,
-        walled: false,
-        tracked: None,
-        max_age: None,
-    };
+    let (window, part) = (number(&script["window"]) as usize, number(&script["part"]) as usize);
+    let settings = settings(cache, window, part);
     let mail = Arc::new(Mailbox::new());
     let mut environment = Environment::over(engine.clone(), mail.clone(), SLOTS, &cache, &settings);
     let (mut now, mut waits) = (1_000, 0);
@@ -241,7 +223,7 @@ fn play(script: &Value) -> Vec<Value> {
             }
         }
         let mut got: Vec<(u64, Value, &str)> = Vec::new();
-        environment.wake(now, &mut Vec::new());
+        environment.wake(now);
         for call in turn["calls"].as_array().unwrap() {
             make(&mut environment, call, &mut waits, now, &mut got);
         }
@@ -309,17 +291,4 @@ fn make(to: &mut Environment, call: &Value, waits: &mut u64, now: u64, got: &mut
         "clear" => to.run(Task::Clear { flush_db: false }, next(), now),
         _ => to.run(Task::DelPattern(key.to_owned()), next(), now),
     }
-}
-
-/// What the JavaScript decides, script by script.
-fn decided(lines: String) -> Vec<Value> {
-    let player = concat!(env!("CARGO_MANIFEST_DIR"), "/src/world/tests/port.js");
-    let mut node = Command::new("node").arg(player).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    let mut stdin = node.stdin.take().unwrap();
-    let writes = std::thread::spawn(move || stdin.write_all(lines.as_bytes()));
-    let output = node.wait_with_output().unwrap();
-    writes.join().unwrap().unwrap();
-    assert!(output.status.success());
-    let lines = output.stdout.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-    lines.map(|line| serde_json::from_slice(line).unwrap()).collect()
 }
