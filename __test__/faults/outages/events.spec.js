@@ -53,7 +53,7 @@ test('a script that awaits ready() does not end before it has an answer', async 
 
 test('nor is the event missed where the connection comes up while the cache is being opened', async () => {
   const binding = require.resolve('../../../src/js/addon/native.js');
-  // Connects while the mode is looked at for the nth time.
+  // The engine's thread connects while the mode is looked at for the nth time.
   const script = (nth) => `
     const { createCache } = require('holdfast');
     const { CacheHandle } = require(${JSON.stringify(binding)});
@@ -65,7 +65,7 @@ test('nor is the event missed where the connection comes up while the cache is b
         return get.call(this);
       },
     });
-    const cache = createCache({ namespace: 'a', url: ${JSON.stringify(server.url())}, logger: null });
+    const cache = createCache({ namespace: 'a', url: ${JSON.stringify(server.url())}, logger: null, io: 'thread' });
     cache.ready().then((mode) => cache.once('ready', () => console.log(JSON.stringify(mode))));`;
   for (const nth of [1, 2, 3]) expect(await runForJson(script(nth))).toBe('redis');
 });
