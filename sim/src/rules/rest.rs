@@ -4,6 +4,7 @@
 use super::facts::{Effect, Facts, NEVER};
 use super::tell::{Found, key, name, place, show, who};
 use crate::history::{Client, MILLI, Mishap, Outcome, Place, Verb};
+use crate::schedule::HARD_TIMEOUT;
 
 /// In the end every process agrees with Redis, and Redis has nothing that anybody ended: in an outage, too (G3).
 pub fn settled(facts: &Facts, found: &mut Found) {
@@ -99,12 +100,13 @@ fn threw(facts: &Facts, at: usize) -> bool {
     })
 }
 
-/// Whether a computation rejected as it had waited for as long as it may.
+/// Whether a computation rejected as it had waited for as long as its caller said. No function runs for the usual time:
+/// who waits for that waits for nobody.
 fn gave_up(facts: &Facts, at: usize) -> bool {
     let (record, call) = (facts.record(at), &facts.calls[at]);
     let Verb::Compute(compute) = &record.verb else { return false };
     let waited = call.end - call.start >= compute.hard.saturating_mul(MILLI);
-    waited && record.outcome == Outcome::too_late()
+    waited && compute.hard < HARD_TIMEOUT && record.outcome == Outcome::too_late()
 }
 
 /// G8: the keys of others are there, but for a server that lost or evicted them.

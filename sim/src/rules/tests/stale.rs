@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::story::{A, AGAIN, B, K, N, REDIS, Story, compute, del, run, set, sync};
 use crate::history::{Compute, Outcome, Verb};
+use crate::schedule::HARD_TIMEOUT;
 
 const NOTHING: [&str; 0] = [];
 
@@ -210,4 +211,17 @@ fn without_pushes_the_old_value_of_a_running_refresh_may_be_had_after_its_end() 
     assert_eq!(found(false, 500, 111..150), ["G2"], "a push tells");
     assert_eq!(found(true, 500, 111..135), ["G2"], "it is over");
     assert!(found(true, 0, 111..150).contains(&"G2"), "who takes no old value has none");
+}
+
+#[test]
+fn a_call_gives_up_when_its_caller_said_so_and_not_by_itself() {
+    let found = |hard: u64, waited: u64| {
+        let mut story = Story::new();
+        let caller = Compute { hard, ..compute(5) };
+        story.call(A, 0..waited, Verb::Compute(caller), Outcome::too_late());
+        story.found()
+    };
+    assert_eq!(found(10, 10), NOTHING);
+    assert_eq!(found(10, 9), ["contract"], "it was not time yet");
+    assert_eq!(found(HARD_TIMEOUT, HARD_TIMEOUT), ["contract"], "it waited for nobody");
 }
