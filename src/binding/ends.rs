@@ -130,7 +130,12 @@ impl Ends {
             let at = Instant::now();
             let read = self.socket.lock().read(&mut room);
             match read {
-                Some(Ok(bytes)) if bytes > 0 => self.step(Event::Bytes(&room[..bytes])),
+                Some(Ok(bytes)) if bytes > 0 => {
+                    if bytes < GLANCE {
+                        self.steps.looked(at);
+                    }
+                    self.step(Event::Bytes(&room[..bytes]));
+                }
                 Some(Err(error)) if error.kind() == ErrorKind::WouldBlock => return self.steps.looked(at),
                 Some(Err(error)) if error.kind() == ErrorKind::Interrupted => {}
                 // It is broken or closed: Node reads that.
@@ -139,7 +144,7 @@ impl Ends {
         }
     }
 
-    /// Node has read all that lay there.
+    /// Node has read all that lay there, and nothing of it has been taken in yet.
     pub fn looked(&self) {
         self.steps.looked(Instant::now());
     }

@@ -92,11 +92,10 @@ impl Line {
     #[napi(catch_unwind)]
     pub fn read(&self, bytes: &[u8], used: u32) -> Option<Frames> {
         let (room, bytes) = (bytes.len(), &bytes[..bytes.len().min(used as usize)]);
-        let frames = self.ends.gather(Event::Bytes(bytes));
         if bytes.len() < room {
             self.ends.looked();
         }
-        frames
+        self.ends.gather(Event::Bytes(bytes))
     }
 
     /// What the socket did not take. Everything waits until `written`.

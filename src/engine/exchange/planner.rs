@@ -170,9 +170,9 @@ impl Planner {
                 self.command(with_key(remove(self.denied), key), Step::Write);
             }
             Op::Increment { amount, ttl, .. } => {
-                let computing = flights.fence(key).map(|token| holder(cache, token));
+                let computing: Vec<_> = flights.fence(key).into_iter().map(|token| holder(cache, token)).collect();
                 self.uncover(cache, key);
-                self.increment(key, amount, ttl, computing);
+                self.increment(key, amount, ttl, &computing);
             }
             Op::Exists { .. } => self.question(key, Question::Exists),
             Op::Ttl { .. } => self.question(key, Question::Ttl),
@@ -300,12 +300,12 @@ impl Planner {
         self.steps.push(step);
     }
 
-    fn increment(&mut self, key: &str, amount: i64, ttl: Option<Ttl>, computing: Option<Holder>) {
+    fn increment(&mut self, key: &str, amount: i64, ttl: Option<Ttl>, computing: &[Holder]) {
         // A number cannot be added to the marker of a computation, which this write ends in any case.
-        let before = usize::from(computing.is_some());
-        if let Some(holder) = computing {
+        let before = computing.len();
+        for holder in computing {
             self.close_run();
-            self.pipeline.add_command(lease::release(key, holder));
+            self.pipeline.add_command(lease::release(key, *holder));
         }
         let mut add = with_key("INCRBY", key);
         add.arg(amount);

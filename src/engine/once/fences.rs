@@ -19,15 +19,15 @@ use crate::engine::value::tag_list::Tag;
 impl Flights {
     /// A write of `key`: nobody joins its flights any more, and none of them stores.
     ///
-    /// Returns the flight that holds the key's lease in Redis, or may, if one of them does.
-    pub fn fence(&self, key: &str) -> Option<u32> {
+    /// Returns the flights of which one holds the key's lease in Redis, or may.
+    pub fn fence(&self, key: &str) -> Vec<u32> {
         if self.keys.load(Ordering::SeqCst) == 0 || mutant::lacks("flight") {
-            return None;
+            return Vec::new();
         }
         let mut table = self.table.lock();
-        let flights = table.flights.get_mut(key)?;
+        let Some(flights) = table.flights.get_mut(key) else { return Vec::new() };
         flights.iter_mut().for_each(|f| f.fence());
-        flights.iter().rev().find(|f| f.lease == Lease::Key || f.asked).map(|f| f.token)
+        flights.iter().filter(|f| f.lease == Lease::Key || f.asked).map(|f| f.token).collect()
     }
 
     /// Another client changed `key`, as the server pushed: who asks from here on does not get the old value of a
@@ -85,8 +85,10 @@ impl Flights {
     /// As `tag`, for a caller who waits, and may be the one that computes: its tags are not those of who came first.
     pub fn tag_waiting(&self, key: &str, to: &ReplyTo, tags: Vec<Tag>) {
         let mut table = self.table.lock();
-        let waits = |f: &&mut Flight| f.waiters.iter().any(|c| c.client() == to.sink.client() && c.to.id == to.id);
-        let flight = table.flights.get_mut(key).and_then(|flights| flights.iter_mut().find(waits));
+        // It has just come: from behind, as there may be thousands.
+        let waits =
+            |f: &&mut Flight| f.waiters.iter().rev().any(|c| c.client() == to.sink.client() && c.to.id == to.id);
+        let flight = table.flights.get_mut(key).and_then(|flights| flights.iter_mut().rev().find(waits));
         let Some(flight) = flight.filter(|flight| !flight.is_computing()) else { return };
         let is_new = |tag: &Tag| !flight.tags.iter().any(|other| other.name == tag.name);
         let (token, new) = (flight.token, tags.into_iter().filter(is_new).collect());

@@ -54,3 +54,18 @@ fn a_read_that_was_answered_and_waits_to_be_judged_is_not_shared_any_more() {
     assert!(flights.hold("k", token, first, None));
     assert_eq!(begin(6), Begin::Wait);
 }
+
+#[test]
+fn a_write_hears_of_every_flight_that_may_have_the_lease() {
+    let flights = Flights::default();
+    let client = Client::new();
+    let begin = |waiter| {
+        let caller = Caller { to: client.to(waiter), window: 0, many: false, codec: Codec::Json };
+        let Begin::Read(token) = flights.begin("k", caller, 0) else { panic!("it reads for itself") };
+        flights.asked("k", token);
+        flights.answered("k", token);
+        token
+    };
+    // An increment in front of which only one of them gave its marker up would meet the other's.
+    assert_eq!([begin(1), begin(2)], flights.fence("k")[..]);
+}
