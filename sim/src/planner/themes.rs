@@ -209,6 +209,23 @@ pub const THEMES: &[Theme] = &[
         ..MIXED
     },
     Theme {
+        name: "refreshes",
+        ops: &[(Name::Compute, 8.0), (Name::Sync, 6.0), (Name::Get, 1.0)],
+        faults: &[(Kind::Lag, 1.0)],
+        keys: [1, 1],
+        computes: [8, 30],
+        short: 1.0,
+        stale: 1.0,
+        tagged: 0.0,
+        // Others write the key while it is refreshed, and somebody hears of it.
+        foreign: &[(Name::Set, 2.0), (Name::Del, 3.0)],
+        foreign_always: true,
+        foreign_steps: [4, 12],
+        more: [1, 3],
+        pause: [0, 6],
+        ..MIXED
+    },
+    Theme {
         name: "stopped",
         ops: &[(Name::Get, 8.0), (Name::Set, 1.0), (Name::Sync, 1.0), (Name::Compute, 1.0)],
         faults: &[(Kind::Freeze, 4.0), (Kind::Stop, 1.0), (Kind::Blackhole, 1.0), (Kind::Deafen, 1.0)],

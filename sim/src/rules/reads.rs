@@ -2,10 +2,9 @@
 
 use super::facts::over;
 use super::facts::{Call, Effect, Facts, Read, Write};
-use super::gather::window;
 use super::order::made;
 use super::tell::{Found, name, place, show};
-use crate::history::{MILLI, Nanos, Run, Verb};
+use crate::history::{MILLI, Nanos, Run};
 
 /// The engine counts whole milliseconds.
 const TICK: Nanos = 2 * MILLI;
@@ -97,11 +96,10 @@ fn shares(facts: &Facts, read: &Read, write: &Write) -> bool {
 /// that another one has replaced it.
 fn outdated(facts: &Facts, read: &Read) -> bool {
     let reader = &facts.calls[read.record];
-    let stale = matches!(&facts.record(read.record).verb, Verb::Compute(compute) if window(compute) > 0);
     let runs =
         |run: &Run| run.key == read.key && run.start <= reader.end && run.end.is_none_or(|end| end >= reader.start);
     let mut mine = facts.history.records.iter().zip(&facts.calls).filter(|(_, call)| call.process == reader.process);
-    facts.history.plan.silent && stale && mine.any(|(record, _)| record.runs.iter().any(runs))
+    facts.history.plan.silent && reader.computes && mine.any(|(record, _)| record.runs.iter().any(runs))
 }
 
 /// G2: a process that stays connected does not go back to an older value.
