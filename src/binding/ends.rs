@@ -2,7 +2,8 @@
 //!
 //! Node polls the socket and reads it. Here it is written, within the call that brought the bytes about: one call into
 //! Rust for all calls of a turn, and no wake-up on their way to the server. What the socket does not take at once Node
-//! writes, and until it has, everything waits behind that.
+//! writes, and until it has, everything waits behind that. Where the event loop has been busy for a while, the socket
+//! is read here too, before what is held is served.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
@@ -48,7 +49,7 @@ pub struct Ends {
 
 #[derive(Default)]
 struct Socket {
-    /// A copy of the descriptor, for writing. None while there is none, or Node writes.
+    /// A copy of the descriptor, for writing and for looks. None while there is none, or Node writes.
     out: Option<TcpStream>,
     /// The same, while Node writes.
     idle: Option<TcpStream>,
@@ -88,13 +89,13 @@ impl Ends {
         self.steps.end();
     }
 
-    /// The descriptor that was dialled, for Node, which closes it; a copy is kept for writing.
+    /// The descriptor that was dialled, for Node, which closes it; a copy is kept here.
     #[cfg(unix)]
     pub fn adopt(&self) -> Option<i32> {
         use std::os::fd::{AsFd, IntoRawFd};
         let descriptor = self.dial.lock().dialled.take_if(|dialled| dialled.is_ok())?.ok()?;
         let copy = descriptor.as_fd().try_clone_to_owned().ok()?;
-        // Of a unix socket as well: nothing is asked of it but to write.
+        // Of a unix socket as well: it is only written and read.
         self.socket.lock().out = Some(TcpStream::from(copy));
         Some(descriptor.into_raw_fd())
     }

@@ -4,6 +4,29 @@ use super::theme::{MIXED, Theme};
 use crate::history::Place;
 use crate::schedule::{Kind, Name};
 
+/// Threads end while they compute.
+const ENDING: Theme = Theme {
+    name: "ending",
+    locked: 0.6,
+    ops: &[(Name::Compute, 12.0), (Name::Get, 1.0), (Name::Del, 1.0)],
+    faults: &[(Kind::End, 2.0), (Kind::Lag, 3.0)],
+    certain: true,
+    faulty: &[0],
+    at: [0, 60],
+    lasts: [70, 120],
+    lag: [10, 25],
+    timeout_ms: [90, 120],
+    computes: [0, 2],
+    short: 1.0,
+    keys: [1, 1],
+    more: [4, 6],
+    more_of: &[Place::Environment { process: 0, thread: 0 }, Place::Environment { process: 0, thread: 1 }],
+    bursts: [1, 3],
+    bursts_always: true,
+    pause: [0, 4],
+    ..MIXED
+};
+
 /// The kinds, each about as often as another.
 pub const THEMES: &[Theme] = &[
     MIXED,
@@ -132,49 +155,14 @@ pub const THEMES: &[Theme] = &[
         pause: [2, 12],
         ..MIXED
     },
-    Theme {
-        name: "ending",
-        locked: 0.6,
-        ops: &[(Name::Compute, 12.0), (Name::Get, 1.0), (Name::Del, 1.0)],
-        faults: &[(Kind::End, 2.0), (Kind::Lag, 3.0)],
-        certain: true,
-        faulty: &[0],
-        at: [0, 60],
-        lasts: [70, 120],
-        lag: [10, 25],
-        timeout_ms: [90, 120],
-        computes: [0, 2],
-        short: 1.0,
-        keys: [1, 1],
-        more: [4, 6],
-        more_of: &[Place::Environment { process: 0, thread: 0 }, Place::Environment { process: 0, thread: 1 }],
-        bursts: [1, 3],
-        bursts_always: true,
-        pause: [0, 4],
-        ..MIXED
-    },
+    ENDING,
+    // Others write meanwhile, so that who computes without a lease must not store.
     Theme {
         name: "orphaned",
-        locked: 0.6,
-        ops: &[(Name::Compute, 12.0), (Name::Get, 1.0), (Name::Del, 1.0)],
-        faults: &[(Kind::End, 2.0), (Kind::Lag, 3.0)],
-        certain: true,
-        faulty: &[0],
-        at: [0, 60],
-        lasts: [70, 120],
-        lag: [10, 25],
-        timeout_ms: [90, 120],
         computes: [0, 5],
         foreign: &[(Name::Set, 2.0), (Name::Del, 3.0)],
         foreign_always: true,
-        short: 1.0,
-        keys: [1, 1],
-        more: [4, 6],
-        more_of: &[Place::Environment { process: 0, thread: 0 }, Place::Environment { process: 0, thread: 1 }],
-        bursts: [1, 3],
-        bursts_always: true,
-        pause: [0, 4],
-        ..MIXED
+        ..ENDING
     },
     Theme {
         name: "lives",
