@@ -92,14 +92,21 @@ fn shares(facts: &Facts, read: &Read, write: &Write) -> bool {
     reader.computes && write.computed && mine
 }
 
-/// Whether it may be the old value of a refresh of its process that runs on: without pushes nobody tells the process
-/// that another one has replaced it.
+/// Whether it may be the old value of a refresh of its process that runs on, or whose result is being stored: without
+/// pushes nobody tells the process that another one has replaced it.
 fn outdated(facts: &Facts, read: &Read) -> bool {
     let reader = &facts.calls[read.record];
+    if !facts.history.plan.silent || !reader.computes {
+        return false;
+    }
+    let mine = |record: usize| facts.calls[record].process == reader.process;
     let runs =
         |run: &Run| run.key == read.key && run.start <= reader.end && run.end.is_none_or(|end| end >= reader.start);
-    let mut mine = facts.history.records.iter().zip(&facts.calls).filter(|(_, call)| call.process == reader.process);
-    facts.history.plan.silent && reader.computes && mine.any(|(record, _)| record.runs.iter().any(runs))
+    let stores = |write: &Write| {
+        write.computed && write.key == read.key && write.start <= reader.end && write.flight >= reader.start
+    };
+    facts.history.records.iter().enumerate().any(|(at, record)| mine(at) && record.runs.iter().any(runs))
+        || facts.writes.iter().any(|write| mine(write.record) && stores(write))
 }
 
 /// G2: a process that stays connected does not go back to an older value.

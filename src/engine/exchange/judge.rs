@@ -51,7 +51,7 @@ impl Plan {
             Came::Lost(values) => (values, true),
         };
         let mut judge = Judge {
-            replies: Replies::new(values),
+            replies: Replies::new(values, self.denied.mget.is()),
             lost,
             noted: self.noted,
             sent: self.now,
@@ -66,11 +66,11 @@ impl Plan {
         let mut replies = Vec::with_capacity(self.steps.len());
         for (at, (op, step)) in batch.ops.iter().zip(self.steps).enumerate() {
             let key = op.key().map_or("", |span| cache.prefix.join(batch.str(span), &mut buffer));
-            let held = judge.held.contains(key);
-            let call = Call { cache, batch, to, op, key, held, now };
+            let mut call = Call { cache, batch, to, op, key, held: false, now };
             if let Some((_, removal)) = judge.uncovered.next_if(|(step, _)| *step == at) {
                 judge.removed(&call, &removal);
             }
+            call.held = judge.held.contains(key);
             replies.push(judge.answer(&call, step));
         }
         (replies, judge.verdict)
@@ -80,6 +80,8 @@ impl Plan {
 /// The replies of one pipeline, as its steps consume them.
 struct Replies {
     values: vec::IntoIter<Value>,
+    /// A read is a GET, as the server denies MGET.
+    gets: bool,
     /// Of the MGET that is being read; empty where it failed.
     mget: vec::IntoIter<Value>,
     /// The PTTL behind it.
@@ -89,9 +91,9 @@ struct Replies {
 }
 
 impl Replies {
-    fn new(values: Vec<Value>) -> Self {
+    fn new(values: Vec<Value>, gets: bool) -> Self {
         let none = || Vec::new().into_iter();
-        Self { values: values.into_iter(), mget: none(), ttls: none(), leases: none() }
+        Self { values: values.into_iter(), gets, mget: none(), ttls: none(), leases: none() }
     }
 
     fn next(&mut self) -> Option<Value> {
@@ -110,9 +112,12 @@ impl Replies {
     fn read(&mut self, run: Run) -> Option<Value> {
         if run.keys > 0 {
             self.mget = match self.values.next() {
-                Some(Value::Array(values)) if values.len() == run.keys => values.into_iter(),
-                // One GET in place of an MGET, or an error that goes for all of them.
-                Some(value) => vec![value; run.keys].into_iter(),
+                Some(Value::Array(values)) if !self.gets && values.len() == run.keys => values.into_iter(),
+                // An error goes for all of them.
+                Some(value @ Value::ServerError(_)) => vec![value; run.keys].into_iter(),
+                Some(value) if self.gets => vec![value].into_iter(),
+                // Not what an MGET is answered with, so no key's value: a kind that no read takes.
+                Some(_) => vec![Value::Okay; run.keys].into_iter(),
                 None => Vec::new().into_iter(),
             };
             self.ttls = self.take(run.fills).into_iter();
@@ -135,7 +140,8 @@ struct Judge {
     /// For what its compressed entries expand to.
     room: Room,
     denied: Denied,
-    /// Keys that were not to be trusted when the replies came, until a write of this batch has replaced them.
+    /// Keys that are not to be trusted at this place of the batch: from when the replies came, or from the refusal of a
+    /// write in front of it, until a write of this batch has replaced them.
     held: BTreeSet<String>,
     verdict: Verdict,
 }
@@ -293,7 +299,10 @@ impl Judge {
         }
     }
 
-    fn distrust(&self, call: &Call<'_>) {
+    /// What lies at the key is not to be read by what stands behind in the batch, nor by later ones, unless they have
+    /// been told of already.
+    fn distrust(&mut self, call: &Call<'_>) {
+        self.held.insert(call.key.to_owned());
         if !self.noted {
             call.distrust();
         }

@@ -328,3 +328,19 @@ fn a_node_that_failed_within_answers_what_it_held_and_begins_anew() {
     world.pass(Duration::from_secs(10));
     assert_eq!(world.mode(), Mode::Redis);
 }
+
+#[test]
+fn a_reply_that_no_mget_has_is_no_value_of_its_keys() {
+    for odd in [":777\r\n", "$3\r\n777\r\n", "*2\r\n$3\r\n777\r\n$3\r\n778\r\n"] {
+        let mut world = World::new(Server::default());
+        world.settle();
+        world.call(1, "k", None);
+        // As where a reply was lost on its way, and another one came in its place.
+        let asked = world.server.answer(&world.sent());
+        let asked = String::from_utf8(asked).expect("text").replace("*1\r\n$-1\r\n", odd).replace("*1\r\n_\r\n", odd);
+        assert!(asked.contains(odd), "{asked:?}");
+        world.node.read(asked.as_bytes(), world.now);
+        assert_eq!(world.reply(1), Some(vec![Reply::Miss]), "{odd:?}");
+        assert_eq!(world.mode(), Mode::Memory, "its connection is given up");
+    }
+}

@@ -86,6 +86,21 @@ fn a_refusal_counts_from_when_it_comes_though_its_batch_waits_for_a_token() {
 }
 
 #[test]
+fn what_stands_between_a_refused_write_and_a_removal_is_a_miss_however_late_it_is_judged() {
+    let server = Server::start();
+    let cache = patient(&server, "app", false);
+    let client = Client::new();
+    client.run(&cache, tagged("b", "1").set("a", "1").0);
+    let mut admin = server.connection();
+    let () = redis::cmd("CONFIG").arg("SET").arg("maxmemory").arg(1).query(&mut admin).expect("config");
+    // The token of `b` is asked for once its value is there: the removal has been noted by then.
+    let lives: i64 = redis::cmd("PEXPIRE").arg("app:\0tag\0t").arg(60_000_000).query(&mut admin).expect("pexpire");
+    assert_eq!(lives, 1);
+    let replies = client.run(&cache, Calls::default().set("a", "2").get("a").del("a").get("b").0);
+    assert_eq!(replies, [Reply::Done, Reply::Miss, Reply::Number(1), value("1")]);
+}
+
+#[test]
 fn an_invalidation_that_the_server_refuses_holds_in_this_process() {
     let server = Server::start();
     let cache = patient(&server, "app", false);
