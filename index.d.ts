@@ -387,12 +387,19 @@ export interface CacheOptions {
    */
   nearCache?: boolean | NearCacheOptions;
   /**
-   * Who reads and writes the socket: the engine's `thread`, or this event `loop` itself, which saves a wake-up for each
-   * call and suits few calls at a time. With `loop`, an event loop that is blocked hears nothing of Redis meanwhile.
-   * TLS, Windows, and an engine that several threads of this process use are the thread's, whatever is said here.
-   * Default `HOLDFAST_IO`, else `thread`.
+   * Who reads and writes the socket: this event `loop` itself, which saves a wake-up of a processor for each call, or
+   * the engine's `thread`, which takes work off the event loop. With the loop, an event loop that is blocked hears
+   * nothing of Redis meanwhile. `auto` and `loop` are the loop wherever it can be: TLS, Windows, and an engine that
+   * several threads of this process use are the thread's. Default `HOLDFAST_IO`, else `auto`.
    */
-  io?: 'loop' | 'thread';
+  io?: 'auto' | 'loop' | 'thread';
+  /**
+   * Microseconds, 0 to 1,000, for which the event loop does not sleep behind a call while at most 8 batches are under
+   * way. Redis mostly answers within; a processor that sleeps takes longer to wake. The price: a processor that works
+   * all the while, and an event loop that counts as busy. Of no use where Redis runs on the same processor, or the
+   * thread has the socket. Default `HOLDFAST_SPIN`, else 0: the event loop sleeps.
+   */
+  spin?: number;
   tls?: TlsOptions;
   /**
    * Receives state changes. Default: one `process.emitWarning` for each change; with `HOLDFAST_LOG=silent` none, with

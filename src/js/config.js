@@ -23,6 +23,7 @@ const OPTIONS = [
   'tls',
   'logger',
   'io',
+  'spin',
 ];
 const CODECS = /** @type {const} */ (['json', 'structured', 'raw']);
 const NEAR_OPTIONS = ['maxMemory', 'maxAge', 'values'];
@@ -34,12 +35,15 @@ const DEFAULT_MAX_VALUE_BYTES = 32 * 1024 * 1024;
 // Bytes. As base64 it still fits into a string of V8.
 const LARGEST_MAX_VALUE_BYTES = 256 * 1024 * 1024;
 
+// Microseconds.
+const LONGEST_SPIN = 1000;
+
 /** @typedef {typeof CODECS[number]} CodecName */
 /**
- * `hot`: hot values are held. `insecure`: any certificate is accepted. `given`: the options for Rust, on an object that
+ * `spin`: milliseconds. `hot`: hot values are held. `insecure`: any certificate is accepted. `given`: the options for Rust, on an object that
  * inherits nothing, as the binding also reads names that are absent.
  * @typedef {{ ttl: number, logger: import('../../index').Logger | null, insecure: boolean, hot: boolean,
- *   frozen: boolean, codec: CodecName, maxValueBytes: number, given: any }} Config
+ *   frozen: boolean, codec: CodecName, maxValueBytes: number, spin: number, given: any }} Config
  */
 
 /**
@@ -62,11 +66,25 @@ function defaultTtl(seconds) {
   }
 }
 
-/** @param {unknown} given who reads and writes the socket: the event loop, or the engine's thread */
-function ioOption(given) {
-  const io = given ?? (variable('HOLDFAST_IO') || 'thread');
-  if (io === 'loop' || io === 'thread') return io;
-  throw misconfigured("io (HOLDFAST_IO) must be 'loop' or 'thread'");
+/**
+ * Whether the event loop may read and write the socket. Rust has the last word (a second thread, TLS).
+ * @param {unknown} given
+ */
+function isLoopIo(given) {
+  const io = given ?? (variable('HOLDFAST_IO') || 'auto');
+  if (io === 'auto' || io === 'loop') return hasTime;
+  if (io === 'thread') return false;
+  throw misconfigured("io (HOLDFAST_IO) must be 'auto', 'loop' or 'thread'");
+}
+
+/**
+ * Microseconds for which the event loop stays awake, as milliseconds.
+ * @param {unknown} given
+ */
+function spinOption(given) {
+  const spin = given ?? number('HOLDFAST_SPIN') ?? 0;
+  if (typeof spin === 'number' && spin >= 0 && spin <= LONGEST_SPIN) return spin / 1000;
+  throw misconfigured(`spin (HOLDFAST_SPIN) must be a number of microseconds, 0 to ${LONGEST_SPIN}`);
 }
 
 /** @param {unknown} size */
@@ -174,6 +192,7 @@ function fromOptions(options) {
     insecure,
     ttl: defaultTtl(ttl),
     logger: loggerOption(own.logger),
+    spin: spinOption(own.spin),
     given: {
       __proto__: null,
       url,
@@ -192,7 +211,7 @@ function fromOptions(options) {
       tlsExtraCa: url ? extraCertificates() : undefined,
       tlsInsecure: insecure,
       tlsServername: typed(tls.servername, 'tls.servername', 'string'),
-      loopIo: ioOption(own.io) === 'loop' && hasTime,
+      loopIo: isLoopIo(own.io),
     },
   };
 }
@@ -216,6 +235,7 @@ function inMemory() {
     insecure: false,
     ttl: DEFAULT_TTL_SECONDS * 1000,
     logger: loggerOfEnvironment(true),
+    spin: 0,
     given: {
       __proto__: null,
       url: '',

@@ -42,10 +42,10 @@ async function startWorker(namespace) {
   return worker;
 }
 
-test('the event loop has the socket with loop, and the engine’s thread with thread', async () => {
+test('the event loop has the socket with auto and loop, and the engine’s thread with thread', async () => {
   expect(socketOf(await openCache({ url: server.url(), io: 'thread' }))).toBeNull();
   await closeCaches();
-  const cache = await openCache({ url: server.url(), io: 'loop' });
+  const cache = await openCache({ url: server.url(), io: 'auto' });
   const socket = socketOf(cache);
   expect(socket.remotePort).toBe(server.port);
   const further = await openCache({ url: server.url(), io: 'loop' });
@@ -125,6 +125,27 @@ test('an idle event loop does not lose what is hot', async () => {
   await new Promise((resolve) => setTimeout(resolve, 60));
   expect(await cache.get('k')).toBe(1);
   expect(hot()).toBe(before + 1);
+});
+
+test('with spin the event loop stays awake behind a call, until its reply or as long as was said', async () => {
+  const cache = await openCache({ url: server.url(), io: 'loop', spin: 1000, nearCache: false, timeoutMs: 100 });
+  const { line } = stateOf(cache).channel;
+  for (let i = 0; i < 100; i++) {
+    const set = cache.set('k', i);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(line.awake).toBe(true);
+    await set;
+    expect(await cache.get('k')).toBe(i);
+  }
+  await until(() => !line.awake, 'rest, as nothing is under way');
+  await server.kill('SIGSTOP');
+  const read = cache.get('k');
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(line.awake).toBe(true);
+  await until(() => !line.awake, 'rest, though there is no reply');
+  expect(await read).toBe(null);
+  await server.kill('SIGCONT');
+  for (const spin of [-1, 1001, NaN, '5', {}]) expectThrows(() => makeCache({ spin }), 'ERR_CONFIG');
 });
 
 test('a second thread moves the connection to the engine’s, without an outage', async () => {

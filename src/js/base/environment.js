@@ -18,6 +18,7 @@ const NAMES = /** @type {const} */ ([
   'HOLDFAST_TLS_INSECURE',
   'HOLDFAST_LOG',
   'HOLDFAST_IO',
+  'HOLDFAST_SPIN',
 ]);
 // The first calls after the opening that each look for late variables. Of later calls those look whose number is a
 // power of two, so that looking costs next to nothing.

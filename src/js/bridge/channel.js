@@ -22,13 +22,15 @@ class Channel {
    * @param {Bridge} bridge
    * @param {any} handle the native cache
    * @param {import('../hot/hot').Hot | null} hot
+   * @param {number} [spin] milliseconds
    */
-  constructor(bridge, handle, hot) {
+  constructor(bridge, handle, hot, spin = 0) {
     this.bridge = bridge;
     this.handle = handle;
     this.hot = hot;
     this.lane = bridge.laneOf(handle);
     this.line = bridge.lineOf(handle);
+    if (this.line !== null) this.line.spin = Math.max(this.line.spin, spin);
     this.ownHots = hot === null ? 0 : 1;
     if (hot !== null) {
       this.lane.share(hot);

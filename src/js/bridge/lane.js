@@ -235,6 +235,7 @@ class Lane {
       }
       length = sizeOf(batch);
       bridge.sent.set(id, { channel, slots, count, left: count, length });
+      channel.line?.sent();
     } catch (cause) {
       rejectAll(bridge, slots, replyLost(cause));
       channel.wakeIdle();

@@ -83,12 +83,12 @@ class Cache {
       settings = config.inMemory();
       handle = openHandle(settings);
     }
-    const { logger, ttl, frozen } = settings;
+    const { logger, ttl, frozen, spin } = settings;
     const codec = codecOf(settings.codec, settings.maxValueBytes, frozen, bridge.leaves);
     const hot = settings.hot
       ? new Hot(bridge.versions, frozen, handle.clock, native.Bridge.now, (bytes) => handle.hold(bytes))
       : null;
-    const channel = new Channel(bridge, handle, hot);
+    const channel = new Channel(bridge, handle, hot, spin);
     // Before anybody listens: an attempt that ends from here on is told by an event, which the process waits for.
     const { mode } = handle;
     const unlisten = bridge.events.add(handle, this.listeners, logger);
