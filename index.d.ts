@@ -518,7 +518,8 @@ export interface Cache extends CacheEmitter {
    */
   delPattern(pattern: string): Promise<number>;
   /**
-   * The value at `key`; on a miss runs `fn`, stores its result and resolves to it. All concurrent callers of one key
+   * The value at `key`; on a miss runs `fn`, resolves to its result, and stores it: in front of whatever this thread
+   * calls then. All concurrent callers of one key
    * share one run, in all threads and, while Redis is up, in all processes; each gets its own copy. If `fn` returns
    * undefined, nothing is stored; an error of `fn` reaches every waiter of its thread unchanged. If any client writes
    * or deletes the key during the run, the result is returned, but not stored.

@@ -56,6 +56,21 @@ const STAMPEDE = `
   else lead();
 `;
 
+test('the callers have the value when it is computed, and it is stored behind that', async () => {
+  const own = await startRedis();
+  const cache = await openCache({ url: own.url(), namespace, timeoutMs: 5_000, nearCache: false });
+  const compute = async () => {
+    await own.kill('SIGSTOP');
+    return 1;
+  };
+  expect(await Promise.all([cache.getOrCompute('k', compute), cache.getOrCompute('k', compute)])).toEqual([1, 1]);
+  expect(cache.getMode()).toBe('redis');
+  const behind = cache.get('k');
+  await own.kill('SIGCONT');
+  expect(await behind).toBe(1);
+  await own.stop();
+});
+
 test('10,000 callers in 4 processes: one computation', async () => {
   const env = { REDIS_URL: server.url(), STAMPEDE: namespace };
   const { runs, right } = await runForJson(STAMPEDE, { env, args: ['lead', '4', '2500'] });

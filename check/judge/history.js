@@ -62,8 +62,12 @@ class History {
   #until(op) {
     if (op.where !== 'unknown') return op.end;
     // Of a thread that was ended: its process may still do it, and nobody is told.
-    if (op.end === null) return Infinity;
-    return this.back.get(op.process)?.find((at) => at >= op.end) ?? Infinity;
+    return op.end === null ? Infinity : this.#backOf(op, op.end);
+  }
+
+  /** From when on the process of a call is known to use Redis, at this moment or later. */
+  #backOf({ process }, from) {
+    return this.back.get(process)?.find((at) => at >= from) ?? Infinity;
   }
 
   #sort(op) {
@@ -110,12 +114,12 @@ class History {
   }
 
   /**
-   * A value that a function returned. Only one that was asked for under a lease is kept from being stored by what other
-   * processes do.
+   * A value that a function returned. Its caller has it before it is stored, and its process before it has landed. Only
+   * one that was asked for under a lease is kept from being stored by what other processes do.
    */
   #computed(op, run) {
-    const where = run.after && op.after ? whereOf(run.after, op.after) : 'unknown';
-    const until = where === 'unknown' ? op.until : op.end;
+    const where = run.after && run.settled ? whereOf(run.after, run.settled) : 'unknown';
+    const until = run.settled === undefined ? Infinity : where === 'unknown' ? this.#backOf(op, run.landed) : run.landed;
     const leased = op.lock && whereOf(op.before, run.before) === 'redis';
     const away = whereOf(op.before, run.before) === 'memory';
     const stored = run.end ?? run.start;

@@ -52,7 +52,7 @@ function* pushes({ reads, ends, syncs }) {
 
 /** Whether a caller shares a computation of its own process that was under way. */
 function shares({ op, write }) {
-  const underWay = op.start < (write.op.end ?? Infinity);
+  const underWay = op.start < write.until;
   return computes(op) && write.kind === 'compute' && op.process === write.op.process && underWay;
 }
 
@@ -163,8 +163,8 @@ function* timed({ ops, reads, writes, expiries, left }) {
         (each.result !== false || each.where !== 'redis'),
     );
     const dues = [write.op, ...given].map((each) => {
-      const from = each === write.op ? write.stored : each.start;
-      return [from + each.ttl * SECOND - SLACK, each.until + each.ttl * SECOND + SLACK];
+      const [from, to] = each === write.op ? [write.stored, Math.max(each.until, write.until)] : [each.start, each.until];
+      return [from + each.ttl * SECOND - SLACK, to + each.ttl * SECOND + SLACK];
     });
     if (dues.some(([from, to]) => due[1] >= from && due[0] <= to)) continue;
     const seconds = ((due[0] - op.end) / SECOND).toFixed(1);

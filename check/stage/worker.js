@@ -22,6 +22,8 @@ let mortal = false;
 /** @type {object[]} */
 let history = [];
 let events = [];
+/** @type {Set<Promise<void>>} what computations have to store, while it is under way */
+const landings = new Set();
 
 const now = () => Number(process.hrtime.bigint() - zero);
 
@@ -93,10 +95,29 @@ function make(call, client, keep = () => true) {
     }
     return record;
   };
-  return verbs[call.op](call, record).then(
-    (result) => settled({ result: result ?? null }),
-    (error) => settled({ error: `${error?.code ?? error}` }),
-  );
+  return verbs[call.op](call, record)
+    .then(
+      (result) => settled({ result: result ?? null }),
+      (error) => settled({ error: `${error?.code ?? error}` }),
+    )
+    .finally(() => {
+      if (record.runs?.length > 0) land(record);
+    });
+}
+
+/**
+ * Notes when the results of a computation have been stored, which travel behind its values: two trips of the same
+ * thread later, as a script that the server does not know yet takes one more.
+ */
+function land(record) {
+  const runs = record.runs.filter((run) => run.end !== undefined);
+  const landing = (async () => {
+    for (let trip = 0; trip < 2; trip++) await cache.exists('landing').catch(() => {});
+    for (const run of runs) Object.assign(run, { landed: now(), settled: state() });
+    tell(record);
+  })();
+  landings.add(landing);
+  landing.finally(() => landings.delete(landing));
 }
 
 /** So many turns of the event loop later, whatever has settled by then. */
@@ -158,6 +179,7 @@ const tasks = {
   async run({ clients, keys }) {
     await within(Promise.all(clients.map(runClient)));
     await within(chase(keys));
+    await within(Promise.all(landings));
   },
   async calm() {
     calm = true;
@@ -174,6 +196,7 @@ const tasks = {
     await thread.end();
   },
   async close() {
+    await within(Promise.all(landings));
     const told = { history: history.filter(({ start }) => start !== null), events };
     await within(cache.close());
     return told;

@@ -210,6 +210,9 @@ pub struct Run {
     pub before: State,
     pub end: Option<Nanos>,
     pub after: Option<State>,
+    /// When its result had been stored, or was known not to be: the callers had it before. And how the process was
+    /// then.
+    pub landed: Option<(Nanos, State)>,
 }
 
 /// A process noticed an outage, or its end.

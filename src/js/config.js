@@ -40,8 +40,8 @@ const LONGEST_SPIN = 1000;
 
 /** @typedef {typeof CODECS[number]} CodecName */
 /**
- * `spin`: milliseconds. `hot`: hot values are held. `insecure`: any certificate is accepted. `given`: the options for Rust, on an object that
- * inherits nothing, as the binding also reads names that are absent.
+ * `hot`: hot values are held. `insecure`: any certificate is accepted. `spin`: milliseconds. `given`: the options for
+ * Rust, on an object that inherits nothing, as the binding also reads names that are absent.
  * @typedef {{ ttl: number, logger: import('../../index').Logger | null, insecure: boolean, hot: boolean,
  *   frozen: boolean, codec: CodecName, maxValueBytes: number, spin: number, given: any }} Config
  */

@@ -32,6 +32,21 @@ module.exports = function compute(mode) {
     expect(runs).toBe(1);
   });
 
+  test('what its thread calls then comes behind the store', async () => {
+    for (let i = 0; i < 20; i++) {
+      expect(await cache.getOrCompute('k', () => i)).toBe(i);
+      expect(await cache.get('k')).toBe(i);
+      expect(await cache.getOrCompute('n', () => 5)).toBe(5);
+      expect(await cache.increment('n', 1)).toBe(6);
+      const both = await cache.getOrComputeMany(['x', 'y'], (keys) => keys.map(() => i));
+      const gone = cache.del(['k', 'n', 'x', 'y']);
+      expect(both).toEqual([i, i]);
+      expect(await gone).toBe(4);
+      expect(await cache.exists('k')).toBe(false);
+      expect(await cache.getMany(['n', 'x', 'y'])).toEqual([null, null, null]);
+    }
+  });
+
   test('a hit does not run the function', async () => {
     await cache.set('k', 'stored');
     expect(await cache.getOrCompute('k', counted('computed'))).toBe('stored');

@@ -53,12 +53,11 @@ pub struct Write {
     /// A function returned it.
     pub computed: bool,
     pub start: Nanos,
-    /// The earliest moment at which it may have been stored, and the latest.
+    /// The earliest moment at which it may have been stored, and the latest: until then callers of its process may
+    /// come to share its computation.
     pub stored: Nanos,
     pub until: Nanos,
     pub effect: Effect,
-    /// Until when callers of its process may have come to share its computation.
-    pub flight: Nanos,
     /// Only one that was asked for under a lease is kept from being stored by what other processes do.
     pub leased: bool,
     /// Its function began in an outage.

@@ -2,7 +2,7 @@
 
 use super::facts::{Call, Effect, End, Facts, NEVER, Reach, Read, Write, back, effect, process_of};
 use super::pattern;
-use crate::history::{Compute, History, Key, MILLI, Mode, Nanos, Outcome, Record, Run, State, Tag, Verb};
+use crate::history::{Compute, History, Key, MILLI, Nanos, Outcome, Record, Run, Tag, Verb};
 
 impl<'a> Facts<'a> {
     pub fn new(history: &'a History) -> Self {
@@ -45,7 +45,6 @@ impl<'a> Facts<'a> {
                 stored: call.start,
                 until: call.until,
                 effect: call.effect,
-                flight: 0,
                 leased: false,
                 away: false,
                 tag: *tag,
@@ -71,14 +70,13 @@ impl<'a> Facts<'a> {
     /// A value that a function returned.
     fn computed(&self, at: usize, compute: &Compute, run: &Run) -> Write {
         let (record, call) = (self.record(at), self.calls[at]);
-        let behind = refreshes(compute, record, run);
-        let (effect, until) = match run.after {
-            _ if behind => self.landing(at, run),
-            Some(after) => match effect(after, record.after) {
-                Effect::Unknown => (Effect::Unknown, call.until),
-                known => (known, call.end),
+        let (effect, until) = match (run.after, run.landed) {
+            (Some(after), Some((at, state))) => match effect(after, Some(state)) {
+                Effect::Unknown => (Effect::Unknown, back(self.history, call.process, at)),
+                known => (known, at),
             },
-            None => (Effect::Unknown, call.until),
+            // It may still be on its way.
+            _ => (Effect::Unknown, NEVER),
         };
         Write {
             key: run.key,
@@ -89,7 +87,6 @@ impl<'a> Facts<'a> {
             stored: run.end.unwrap_or(run.start),
             until,
             effect,
-            flight: if behind { until } else { call.end },
             // A server that refuses writes refuses leases as well; and a key that it refused to remove has none.
             leased: compute.lock
                 && self::effect(record.before, Some(run.before)) == Effect::Redis
@@ -99,28 +96,6 @@ impl<'a> Facts<'a> {
             tag: compute.tag,
             ttl: nanos(compute.ttl),
             window: window(compute),
-        }
-    }
-
-    /// Where and until when the result of a refresh is stored, whose caller has its value already. Calls of one place
-    /// reach Redis in their order; a script that the server does not know yet takes one trip more. So it is done when
-    /// two further trips of its place are.
-    fn landing(&self, at: usize, run: &Run) -> (Effect, Nanos) {
-        let (Some(end), Some(after)) = (run.end, run.after) else { return (Effect::Unknown, NEVER) };
-        let place = self.calls[at].place;
-        let later = |from: Nanos| {
-            let calls = self.history.records.iter().zip(&self.calls);
-            calls.filter(move |(record, call)| {
-                call.place == place && call.start > from && (after.mode == Mode::Memory || is_trip(record))
-            })
-        };
-        let Some((first, call)) = later(end).next() else { return (Effect::Unknown, NEVER) };
-        if first.before == after && after.mode == Mode::Memory {
-            return (Effect::Memory, call.start);
-        }
-        match later(call.end).next() {
-            Some((second, call)) if second.after == Some(after) => (Effect::Redis, call.end),
-            _ => (Effect::Unknown, recovered(self.history, call.process, end, after)),
         }
     }
 
@@ -222,21 +197,6 @@ fn calls(history: &History) -> Vec<Call> {
     calls
 }
 
-/// When a process is known to have recovered from an outage that began behind this moment, and this state.
-fn recovered(history: &History, process: usize, from: Nanos, state: State) -> Nanos {
-    let events =
-        history.events.iter().filter(|event| event.process == process && !event.fallback).map(|event| event.at);
-    let calls = history
-        .records
-        .iter()
-        .filter(|record| process_of(record.place) == process)
-        .flat_map(|record| [(Some(record.before), Some(record.start)), (record.after, record.end)]);
-    let anew = |(seen, at): (Option<State>, Option<Nanos>)| {
-        at.filter(|_| seen.is_some_and(|seen| seen.mode == Mode::Redis && seen != state))
-    };
-    events.chain(calls.filter_map(anew)).filter(|at| *at > from).min().unwrap_or(NEVER)
-}
-
 /// The number of something in the list of those that were met.
 fn number<T: PartialEq>(met: &mut Vec<T>, each: T) -> u32 {
     let at = met.iter().rposition(|known| *known == each).unwrap_or_else(|| {
@@ -265,20 +225,6 @@ fn count_keys(history: &History) -> usize {
     };
     let most = history.records.iter().filter_map(named).max().map_or(0, |key| key + 1);
     most.max(history.plan.names.len())
-}
-
-/// Whether a run goes on behind the back of its caller: a refresh, or one whose call has rejected.
-fn refreshes(compute: &Compute, record: &Record, run: &Run) -> bool {
-    let keeps = compute.swr > 0 || compute.grace > 0 || compute.early > 0.0;
-    // A call of several keys ends with the first error, and any call when it has waited for long enough: what their
-    // functions have returned may be on its way to Redis.
-    let rejects = record.outcome == Outcome::Done || record.outcome == Outcome::too_late();
-    record.end.is_some_and(|end| rejects || keeps && run.end.is_none_or(|over| over > end))
-}
-
-/// Whether a call that Redis answered took a trip there, however near its keys are.
-fn is_trip(record: &Record) -> bool {
-    matches!(record.verb, Verb::Sync { .. } | Verb::Set { .. } | Verb::Del { .. } | Verb::Increment { .. })
 }
 
 /// For how long behind its TTL a caller of this takes a value, and one that it stores is kept.

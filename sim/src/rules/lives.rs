@@ -156,7 +156,7 @@ fn life(facts: &Facts, found: &mut Found, at: usize, write: &Write, due: (Nanos,
             && due.0 <= until.saturating_add(life).saturating_add(SLACK)
     };
     // A refresh is stored behind its call.
-    let until = facts.calls[write.record].until.max(write.flight);
+    let until = facts.calls[write.record].until.max(write.until);
     if fits(write.stored, until, write.ttl) {
         return;
     }

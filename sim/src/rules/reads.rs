@@ -88,7 +88,7 @@ pub fn pushes(facts: &Facts, found: &mut Found) {
 /// Whether a caller shares a computation of its own process that was under way.
 fn shares(facts: &Facts, read: &Read, write: &Write) -> bool {
     let reader = &facts.calls[read.record];
-    let mine = facts.calls[write.record].process == reader.process && reader.start < write.flight;
+    let mine = facts.calls[write.record].process == reader.process && reader.start < write.until;
     reader.computes && write.computed && mine
 }
 
@@ -99,14 +99,12 @@ fn outdated(facts: &Facts, read: &Read) -> bool {
     if !facts.history.plan.silent || !reader.computes {
         return false;
     }
-    let mine = |record: usize| facts.calls[record].process == reader.process;
-    let runs =
-        |run: &Run| run.key == read.key && run.start <= reader.end && run.end.is_none_or(|end| end >= reader.start);
-    let stores = |write: &Write| {
-        write.computed && write.key == read.key && write.start <= reader.end && write.flight >= reader.start
+    let runs = |run: &Run| {
+        let over = run.landed.is_some_and(|(at, _)| at < reader.start);
+        run.key == read.key && run.start <= reader.end && !over
     };
-    facts.history.records.iter().enumerate().any(|(at, record)| mine(at) && record.runs.iter().any(runs))
-        || facts.writes.iter().any(|write| mine(write.record) && stores(write))
+    let mut mine = facts.history.records.iter().zip(&facts.calls).filter(|(_, call)| call.process == reader.process);
+    mine.any(|(record, _)| record.runs.iter().any(runs))
 }
 
 /// G2: a process that stays connected does not go back to an older value.

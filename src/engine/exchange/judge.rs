@@ -15,7 +15,7 @@ use crate::engine::call::sink::ReplyTo;
 use crate::engine::exchange::plan::{Call, Came, Plan, Question, Read, Run, Step, Verdict};
 use crate::engine::exchange::reads::{self, Found};
 use crate::engine::exchange::tokens::Missing;
-use crate::engine::exchange::writes::{Computed, store, take_back, transaction, written};
+use crate::engine::exchange::writes::{take_back, transaction, written};
 use crate::engine::exchange::{expiry, questions, refusals};
 use crate::engine::net::denied::Denied;
 use crate::engine::net::reply::{integer, left, out_of_step};
@@ -260,24 +260,12 @@ impl Judge {
     }
 
     /// The server forgot its scripts (SCRIPT FLUSH): once more, with the text, before anything that is sent from here
-    /// on. `None` for a call that uses no script.
+    /// on. `None` for a call that uses no script, or none by its name.
     fn again(&mut self, call: &Call<'_>) -> Option<Reply> {
-        let &Call { cache, batch, key, .. } = call;
-        match *call.op {
-            // Between two commands of this pipeline.
-            Op::Expire { ttl, .. } => {
-                self.verdict.behind.push(expiry::expire(true, &cache.prefix, key, ttl));
-                Some(Reply::Flag(true))
-            }
-            Op::End { value, ttl, token, more, .. } => {
-                let result = Computed { token, text: batch.str(value), ttl, extras: batch.more(more) };
-                let landing = cache.shared().flights.landing(key, token);
-                self.verdict.behind.extend(landing.map(|landing| store(cache, key, &result, &landing, true)));
-                self.ended(call, value, token);
-                Some(Reply::Done)
-            }
-            _ => None,
-        }
+        let Op::Expire { ttl, .. } = *call.op else { return None };
+        // Between two commands of this pipeline.
+        self.verdict.behind.push(expiry::expire(true, &call.cache.prefix, call.key, ttl));
+        Some(Reply::Flag(true))
     }
 
     /// The flight whose result was to be stored is over.

@@ -153,7 +153,7 @@ impl Planner {
                         self.uncover(cache, key);
                     }
                     let result = Computed { token, text: batch.str(value), ttl, extras: batch.more(more) };
-                    self.command(store(cache, key, &result, &landing, false), Step::Write);
+                    self.command(store(cache, key, &result, &landing), Step::Write);
                 }
                 None => {
                     let leased = flights.leased(key, token);

@@ -61,8 +61,8 @@ pub(super) struct Computed<'a> {
     pub(super) extras: &'a Extras,
 }
 
-/// Stores a result; `by_text` where the server has forgotten the script.
-pub(super) fn store(cache: &Cache, key: &str, result: &Computed<'_>, landing: &Landing, by_text: bool) -> Cmd {
+/// Stores a result.
+pub(super) fn store(cache: &Cache, key: &str, result: &Computed<'_>, landing: &Landing) -> Cmd {
     let Computed { token, text, ttl, extras } = *result;
     let meta = local::end_meta(cache, extras, &landing.tags, ttl);
     let bytes = cache.format.encode(text, meta.as_deref());
@@ -78,11 +78,11 @@ pub(super) fn store(cache: &Cache, key: &str, result: &Computed<'_>, landing: &L
         (Lease::None, _) => set(key, &bytes, ttl),
         _ if mutant::lacks("landing") => set(key, &bytes, ttl),
         (Lease::Refresh, _) if mutant::lacks("replace") => set(key, &bytes, ttl),
-        (Lease::Key, _) => lease::store(by_text, key, &holder(cache, token).marker(), &bytes, ttl),
+        (Lease::Key, _) => lease::store(key, &holder(cache, token).marker(), &bytes, ttl),
         (Lease::Refresh, over) => {
             let lock = tags::refresh_key(&cache.prefix, key);
             let identity = over.as_ref().map_or(&[][..], |over| &over.identity);
-            lease::replace(by_text, key, &lock, identity, &holder(cache, token).marker(), &bytes, ttl)
+            lease::replace(key, &lock, identity, &holder(cache, token).marker(), &bytes, ttl)
         }
     }
 }

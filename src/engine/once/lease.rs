@@ -108,16 +108,18 @@ pub fn probe(pipeline: &mut Pipeline, key: &str) {
     }
 }
 
-/// Stores a result where its marker stands. `by_text`: for a server that has forgotten the script.
-pub fn store(by_text: bool, key: &str, marker: &[u8], value: &[u8], ttl: Ttl) -> Cmd {
-    let mut command = STORE.call(by_text, &[key], marker);
+/// Stores a result where its marker stands. By its text: its callers have the value already, and what they call then is
+/// behind it, so it cannot be sent a second time.
+pub fn store(key: &str, marker: &[u8], value: &[u8], ttl: Ttl) -> Cmd {
+    let mut command = STORE.call(true, &[key], marker);
     command.arg(value).arg(ttl.px().unwrap_or(0));
     command
 }
 
-/// Stores a result in place of the entry that begins with `identity`, and ends the refresh's lock.
-pub fn replace(by_text: bool, key: &str, lock: &str, identity: &[u8], marker: &[u8], value: &[u8], ttl: Ttl) -> Cmd {
-    let mut command = REPLACE.call(by_text, &[key, lock], identity);
+/// Stores a result in place of the entry that begins with `identity`, and ends the refresh's lock. By its text, as
+/// `store`.
+pub fn replace(key: &str, lock: &str, identity: &[u8], marker: &[u8], value: &[u8], ttl: Ttl) -> Cmd {
+    let mut command = REPLACE.call(true, &[key, lock], identity);
     command.arg(value).arg(ttl.px().unwrap_or(0)).arg(marker);
     command
 }

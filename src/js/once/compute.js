@@ -126,7 +126,8 @@ class Computer {
   }
 
   /**
-   * Runs the function of a flight, and stores what it returns.
+   * Runs the function of a flight, and stores what it returns. The callers have the value at once: the store travels
+   * behind it, in front of whatever they call then.
    * @param {Flight} flight
    * @param {() => unknown} fn
    * @param {Terms} terms
@@ -136,15 +137,11 @@ class Computer {
     try {
       const began = terms.beta > 0 ? now() : 0;
       const value = await this.start([key], fn);
-      if (value === undefined) {
-        if (!flight.lost) await this.channel.call(Op.ABANDON, key, '', Why.NOTHING, token);
-        flight.end({ value, text: null });
-      } else {
-        const extras = storingOf(terms, began > 0 ? now() - began : 0);
-        const text = this.codec.encode(value);
-        if (!flight.lost) await this.channel.call(Op.END, key, text, ttlFor(terms), token, false, extras);
-        flight.end({ value: this.codec.made(value, text), text });
-      }
+      const text = value === undefined ? null : this.codec.encode(value);
+      const { lost } = flight;
+      const told = lost ? null : this.tell(flight, text, terms, began > 0 ? now() - began : 0);
+      flight.end({ value: text === null ? value : this.codec.made(value, text), text });
+      if (told !== null) await told;
     } catch (error) {
       flight.end({ error });
       if (!flight.lost) await this.send(Op.ABANDON, key, Why.FAILED, token);
@@ -152,6 +149,18 @@ class Computer {
       // Only now: until Rust has confirmed the end of the flight, answers that send followers here may be on their way.
       this.flights.remove(flight);
     }
+  }
+
+  /**
+   * Tells Rust what the function of a flight returned.
+   * @param {Flight} flight
+   * @param {string | null} text the value; null: there is nothing to store
+   * @param {Terms} terms
+   * @param {number} took milliseconds
+   */
+  tell({ key, token }, text, terms, took) {
+    if (text === null) return this.channel.call(Op.ABANDON, key, '', Why.NOTHING, token);
+    return this.channel.call(Op.END, key, text, ttlFor(terms), token, false, storingOf(terms, took));
   }
 
   /**

@@ -114,6 +114,9 @@ fn run(run: &Run, name: &dyn Fn(&Key) -> String) -> Value {
     if let (Some(end), Some(after)) = (run.end, run.after) {
         extend(&mut told, json!({ "end": end, "after": state(after) }));
     }
+    if let Some((at, settled)) = run.landed {
+        extend(&mut told, json!({ "landed": at, "settled": state(settled) }));
+    }
     told
 }
 

@@ -175,6 +175,7 @@ impl Maker {
             for _ in 0..self.dice.below(3) {
                 let start = start + self.dice.below(2) * self.unit;
                 let end = (!self.dice.once_in(8)).then(|| start + self.dice.below(4) * self.unit);
+                let landed = end.filter(|_| !self.dice.once_in(8)).map(|end| end + self.dice.below(4) * self.unit);
                 runs.push(Run {
                     key: *key,
                     value: compute.value + runs.len() as i64,
@@ -182,6 +183,7 @@ impl Maker {
                     before: self.state(place, start),
                     end,
                     after: end.map(|end| self.state(place, end)),
+                    landed: landed.map(|at| (at, self.state(place, at))),
                 });
             }
         }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::story::{A, AGAIN, B, K, N, REDIS, Story, compute, del, run, set, sync};
-use crate::history::{Compute, Outcome, Verb};
+use crate::history::{Compute, MILLI, Outcome, Run, State, Verb};
 use crate::schedule::HARD_TIMEOUT;
 
 const NOTHING: [&str; 0] = [];
@@ -95,30 +95,31 @@ fn in_other_processes_too_behind_a_reply_of_the_server() {
     assert_eq!(found(111), NOTHING);
 }
 
-/// A takes the old value at once, and its function refreshes it until 130 ms.
+/// A takes the old value at once, and its function refreshes it until 130 ms. The result has landed at 136.
 fn refreshing() -> Story {
+    refreshing_until(Some((136, REDIS)))
+}
+
+fn refreshing_until(landed: Option<(u64, State)>) -> Story {
     let mut story = Story::new();
     story.computes(A, 0..20, kept_for(500, 0), 1);
     let caller = Compute { ttl: Some(30), swr: 500, ..compute(5) };
     let record = story.call(A, 101..103, Verb::Compute(caller), Outcome::Value(Some(1)));
-    record.runs.push(run(102..130, 5));
+    record.runs.push(Run { landed: landed.map(|(at, state)| (at * MILLI, state)), ..run(102..130, 5) });
     story
 }
 
 #[test]
-fn a_refresh_is_stored_when_later_calls_of_its_thread_have_come_back() {
-    let found = |trips, reads| {
-        let mut story = refreshing();
-        for trip in 0..trips {
-            story.does(A, 131 + 3 * trip, sync());
-        }
+fn a_refresh_is_stored_when_it_has_landed() {
+    let found = |landed, reads| {
+        let mut story = refreshing_until(landed);
         story.reads(B, reads, Some(5));
         story.found()
     };
     // At 136 ms the latest, for 30 ms and the slack.
-    assert_eq!(found(2, 216), NOTHING);
-    assert_eq!(found(2, 217), ["G5"]);
-    assert_eq!(found(1, 217), NOTHING, "it may be stored at any time");
+    assert_eq!(found(Some((136, REDIS)), 216), NOTHING);
+    assert_eq!(found(Some((136, REDIS)), 217), ["G5"]);
+    assert_eq!(found(None, 217), NOTHING, "it may be stored at any time");
 }
 
 #[test]
@@ -126,7 +127,6 @@ fn what_was_refreshed_while_its_key_was_deleted_is_nobodys_but_its_waiters() {
     let found = |deletes, reads| {
         let mut story = refreshing();
         story.does(B, deletes, del());
-        story.does(A, 131, sync());
         story.does(A, 134, sync());
         let asks = Verb::Compute(compute(9));
         story.call(A, 126..140, asks, Outcome::Value(Some(5)));
@@ -145,7 +145,6 @@ fn who_shares_a_refresh_has_its_value_though_another_process_has_ended_it() {
         story.does(B, 110, del());
         story.does(A, 120, sync());
         story.call(A, asks..asks + 9, Verb::Compute(compute(9)), Outcome::Value(Some(5)));
-        story.does(A, 131, sync());
         story.does(A, 134, sync());
         story.found()
     };
@@ -155,7 +154,7 @@ fn who_shares_a_refresh_has_its_value_though_another_process_has_ended_it() {
 
 #[test]
 fn a_refresh_that_an_outage_met_may_be_stored_until_redis_is_back() {
-    let mut story = refreshing();
+    let mut story = refreshing_until(Some((139, AGAIN)));
     story.event(0, true, 132);
     story.within(A, 131..140, (REDIS, AGAIN), sync(), Outcome::Done);
     story.event(0, false, 139);
@@ -172,7 +171,7 @@ fn redis_keeps_a_value_for_its_windows_too() {
         let mut story = Story::new();
         story.computes(A, 0..20, kept_for(500, 800), 1);
         story.looks(A, 30, Some(1));
-        story.0.left = vec![(K, Some(left * crate::history::MILLI))];
+        story.0.left = vec![(K, Some(left * MILLI))];
         story.found()
     };
     assert_eq!(found(848), NOTHING);
@@ -195,24 +194,22 @@ fn a_function_that_throws_rejects_its_callers_and_no_others() {
 
 #[test]
 fn without_pushes_the_old_value_of_a_running_refresh_may_be_had_after_its_end() {
-    let found = |silent: bool, runs: Range<u64>, trips: usize| {
+    let found = |silent: bool, runs: Range<u64>, landed: u64| {
         let mut story = Story::new();
         story.0.plan.silent = silent;
         story.computes(B, 0..20, kept_for(500, 0), 1);
         let refresh = Compute { swr: 500, ..compute(3) };
         let record = story.call(A, 110..112, Verb::Compute(refresh), Outcome::Value(Some(1)));
-        record.runs.push(run(runs, 3));
+        record.runs.push(Run { landed: Some((landed * MILLI, REDIS)), ..run(runs, 3) });
         story.does(B, 120, del());
-        for at in [130, 133].into_iter().take(trips) {
-            story.does(A, at, sync());
-        }
+        story.does(A, 130, sync());
         story.call(A, 140..141, takes(500, 0), Outcome::Value(Some(1)));
         story.found()
     };
-    assert_eq!(found(true, 111..150, 1), NOTHING);
-    assert_eq!(found(false, 111..150, 1), ["G2"], "a push tells");
-    assert_eq!(found(true, 111..125, 1), NOTHING, "its result is being stored");
-    assert_eq!(found(true, 111..125, 2), ["G2"], "it is over: two trips are done behind it");
+    assert_eq!(found(true, 111..150, 152), NOTHING);
+    assert_eq!(found(false, 111..150, 152), ["G2"], "a push tells");
+    assert_eq!(found(true, 111..125, 140), NOTHING, "its result is being stored");
+    assert_eq!(found(true, 111..125, 139), ["G2"], "it is over");
 }
 
 #[test]

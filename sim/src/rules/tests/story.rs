@@ -78,9 +78,11 @@ impl Story {
         self.reads(place, start, value).client = Client::Settle;
     }
 
-    /// A computation of K that took all its time, but for a millisecond before and two behind it.
+    /// A computation of K that took all its time, but for a millisecond before and two behind it, in which it was
+    /// stored.
     pub fn computes(&mut self, place: Place, times: Range<u64>, compute: Compute, value: i64) -> &mut Record {
-        let run = run(times.start + 1..times.end - 2, value);
+        let mut run = run(times.start + 1..times.end - 2, value);
+        run.landed = Some((times.end * MILLI, REDIS));
         let record = self.call(place, times, Verb::Compute(compute), Outcome::Value(Some(value)));
         record.runs.push(run);
         record
@@ -141,5 +143,6 @@ pub fn compute(value: i64) -> Compute {
 
 pub fn run(times: Range<u64>, value: i64) -> Run {
     let (start, end) = (times.start * MILLI, Some(times.end * MILLI));
-    Run { key: K, value, start, before: REDIS, end, after: Some(REDIS) }
+    let landed = end.map(|end| (end + MILLI, REDIS));
+    Run { key: K, value, start, before: REDIS, end, after: Some(REDIS), landed }
 }

@@ -32,7 +32,7 @@ impl World {
             token,
             followers: Vec::new(),
             stale,
-            made: None,
+            run: None,
             over: None,
             overdue: false,
             lost: false,
@@ -72,7 +72,15 @@ impl World {
         let before = self.processes[Self::process_of(environment)].state();
         let Verb::Compute(compute) = &self.records[record].verb else { return };
         let (key, value) = (compute.keys[at], compute.value + self.records[record].runs.len() as i64);
-        self.records[record].runs.push(Run { key, value, start: self.now, before, end: None, after: None });
+        self.records[record].runs.push(Run {
+            key,
+            value,
+            start: self.now,
+            before,
+            end: None,
+            after: None,
+            landed: None,
+        });
         self.computing.callers[caller].made = Some(value);
     }
 
@@ -96,31 +104,42 @@ impl World {
     fn fly_on(&mut self, caller: usize, flight: usize, value: i64) {
         let way = self.way_of_caller(caller);
         let lost = self.computing.flown[flight].lost;
+        self.computing.flown[flight].run = Some((self.computing.callers[caller].record, value));
         if way.fails {
             return self.fail(flight, Outcome::Done);
         }
         let made = if way.nothing { None } else { Some(value) };
-        self.computing.flown[flight].made = made;
         let (environment, key, token) = self.name_of(flight);
-        if lost {
-            self.landed(flight, None);
-        } else if made.is_none() {
+        if made.is_none() && !lost {
             self.send_abandon(environment, &key, token, Why::Nothing, Wait::Ended(flight));
-        } else {
+        } else if !lost {
             let ttl = ttl_of(way.ttl);
             let end = |key, value, more| Op::End { key, value, ttl, token, more };
             self.send(environment, (&key, &value.to_string()), way.storing(), Wait::Ended(flight), end);
+        }
+        // The callers have the value at once; the store travels behind it.
+        self.end_flight(flight, Outcome::Value(made));
+        if lost {
+            self.landed(flight, None);
         }
     }
 
     /// The engine has heard of the result of a flight, or there is nothing to tell it.
     pub(in crate::world) fn landed(&mut self, flight: usize, reply: Option<Reply>) {
+        self.note_landed(flight);
         if let Some(Reply::Error(error)) = reply {
             return self.fail(flight, Outcome::Error(error.code.to_owned()));
         }
-        let made = self.computing.flown[flight].made;
-        self.end_flight(flight, Outcome::Value(made));
         self.remove(flight);
+    }
+
+    fn note_landed(&mut self, flight: usize) {
+        let Flight { environment, run, .. } = self.computing.flown[flight];
+        let state = self.processes[Self::process_of(environment)].state();
+        let Some((record, value)) = run else { return };
+        if let Some(run) = self.records[record].runs.iter_mut().find(|run| run.value == value) {
+            run.landed = Some((self.now, state));
+        }
     }
 
     /// A flight gives its callers an error.
@@ -128,6 +147,7 @@ impl World {
         self.end_flight(flight, error);
         let (environment, key, token) = self.name_of(flight);
         if self.computing.flown[flight].lost {
+            self.note_landed(flight);
             self.remove(flight);
         } else {
             // Until the engine knows, answers that send followers here may be on their way.
@@ -137,6 +157,9 @@ impl World {
 
     fn end_flight(&mut self, flight: usize, over: Outcome) {
         let one = &mut self.computing.flown[flight];
+        if one.over.is_some() {
+            return;
+        }
         one.over = Some(over.clone());
         for follower in std::mem::take(&mut one.followers) {
             self.land(follower, over.clone());
@@ -144,6 +167,7 @@ impl World {
     }
 
     pub(in crate::world) fn remove_later(&mut self, flight: usize) {
+        self.note_landed(flight);
         self.computing.later.push(Later::Removed(flight));
     }
 

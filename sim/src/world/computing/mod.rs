@@ -66,8 +66,8 @@ struct Flight {
     token: u32,
     followers: Vec<usize>,
     stale: Option<Stale>,
-    /// What its function returned, on its way to the engine.
-    made: Option<i64>,
+    /// What its function returned, on its way to the engine: of which record, and the value.
+    run: Option<(usize, i64)>,
     /// How it ended: with a value, with the function's error (`Done`), or with an error of the engine.
     over: Option<Outcome>,
     /// Its callers gave up.
