@@ -119,7 +119,8 @@ class History {
    */
   #computed(op, run) {
     const where = run.after && run.settled ? whereOf(run.after, run.settled) : 'unknown';
-    const until = run.settled === undefined ? Infinity : where === 'unknown' ? this.#backOf(op, run.landed) : run.landed;
+    const until =
+      run.settled === undefined ? Infinity : where === 'unknown' ? this.#backOf(op, run.landed) : run.landed;
     const leased = op.lock && whereOf(op.before, run.before) === 'redis';
     const away = whereOf(op.before, run.before) === 'memory';
     const stored = run.end ?? run.start;

@@ -163,7 +163,8 @@ function* timed({ ops, reads, writes, expiries, left }) {
         (each.result !== false || each.where !== 'redis'),
     );
     const dues = [write.op, ...given].map((each) => {
-      const [from, to] = each === write.op ? [write.stored, Math.max(each.until, write.until)] : [each.start, each.until];
+      const [from, to] =
+        each === write.op ? [write.stored, Math.max(each.until, write.until)] : [each.start, each.until];
       return [from + each.ttl * SECOND - SLACK, to + each.ttl * SECOND + SLACK];
     });
     if (dues.some(([from, to]) => due[1] >= from && due[0] <= to)) continue;
