@@ -39,7 +39,7 @@ test('tiered: reads hot keys, none of them from Redis, and a crowd of holdfast c
   expect(stdout).toContain('## A stampede');
 });
 
-test('http: loads a route of both frameworks, as much as it takes and at a fixed rate', async () => {
+test('http: loads a route of both frameworks, as much as it takes and at a fixed rate, and a plain one', async () => {
   const { stdout, data } = await quickRun('http', '--only', 'holdfast');
   expect(data.windows.map(({ framework, load }) => `${framework}, ${load}`)).toEqual([
     'express, 50 connections',
@@ -49,8 +49,10 @@ test('http: loads a route of both frameworks, as much as it takes and at a fixed
     'fastify, 500 connections',
     'fastify, fixed rate',
   ]);
-  expect(data.windows.every(({ failed }) => failed === 0)).toBe(true);
+  expect(data.six.map(({ connections }) => connections)).toEqual([1, 8, 50, 500]);
+  expect([...data.windows, ...data.six].every(({ failed }) => failed === 0)).toBe(true);
   expect(stdout).toContain('requests a second');
+  expect(stdout).toContain('## Six reads');
 });
 
 test('memory: weighs the entries of both caches, and misses none of them', async () => {
