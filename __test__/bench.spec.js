@@ -5,6 +5,8 @@ const { execFile } = require('node:child_process');
 const fs = require('node:fs');
 const path = require('node:path');
 const { promisify } = require('node:util');
+const { processorsOf, whyNotPinned } = require('../bench/lab/processors');
+const { makeFolder } = require('./support/folder');
 const { cleanEnv } = require('./support/run-script');
 
 const RUN = path.join(__dirname, '../bench/run.js');
@@ -17,8 +19,43 @@ test('clients: compares holdfast with a peer, by way of Redis and in process', a
   expect(stdout).toContain('## Ratios');
 });
 
-test('clients --matrix: has values of other sizes, mixed calls and getMany', async () => {
-  const { data } = await quickRun('clients', '--matrix', '--only', 'holdfast;node-redis');
+(whyNotPinned() ? test.skip : test)('processors: pins the client, then the server beside it', async () => {
+  const { stdout, data } = await quickRun('processors', '--only', 'holdfast;ioredis');
+  expect(data.windows.map(({ pinned, callers, client }) => `${pinned} ${callers} ${client}`)).toEqual([
+    'client 1 holdfast',
+    'client 1 ioredis',
+    'both 4 holdfast',
+    'both 4 ioredis',
+  ]);
+  const all = processorsOf(process.pid);
+  for (const { pinned, clientOn, serverOn } of data.windows) {
+    expect(clientOn).toMatch(/^\d+$/);
+    expect(serverOn).toBe(pinned === 'both' ? clientOn : all);
+  }
+  expect(stdout).toContain('## Ratios');
+});
+
+test('processors: says what is missing where nothing can pin a process', async () => {
+  const folder = makeFolder('no-taskset');
+  for (const program of ['redis-server', 'redis-cli']) {
+    const found = process.env.PATH.split(path.delimiter).map((each) => path.join(each, program));
+    fs.symlinkSync(found.find(fs.existsSync), path.join(folder.dir, program));
+  }
+  try {
+    const run = promisify(execFile)(process.execPath, [RUN, 'processors'], {
+      env: { ...cleanEnv({}), PATH: folder.dir },
+    });
+    await expect(run).rejects.toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/^bench: cannot measure «processors»: it needs `taskset`/),
+    });
+  } finally {
+    folder.remove();
+  }
+});
+
+test('matrix: has values of other sizes, mixed calls and getMany', async () => {
+  const { data } = await quickRun('matrix', '--only', 'holdfast;node-redis');
   const measured = new Set(data.windows.map(({ op, bytes }) => `${op} ${bytes}`));
   for (const op of ['get', 'set', 'mixed', 'getMany']) {
     expect(measured).toContain(`${op} 20`);
