@@ -6,6 +6,7 @@ const fs = require('node:fs');
 const path = require('node:path');
 const { promisify } = require('node:util');
 const { processorsOf, whyNotPinned } = require('../bench/lab/processors');
+const { judge } = require('../bench/targets');
 const { makeFolder } = require('./support/folder');
 const { cleanEnv } = require('./support/run-script');
 
@@ -125,6 +126,39 @@ test('coherence: tells how soon near caches see a write', async () => {
   for (const reader of readers) {
     expect(reader).toMatchObject({ backwards: 0, delay: expect.any(Number), near: expect.any(Number) });
     expect(reader.reads).toBeGreaterThan(0);
+  }
+});
+
+test('outage: with either driver nobody waits for a server that stopped, and all come back to it', async () => {
+  const { data } = await quickRun('outage');
+  expect(data.outages.map(({ cache }) => cache)).toEqual(['holdfast', 'holdfast, loop', 'holdfast, thread']);
+  for (const outage of data.outages) {
+    expect(outage).toMatchObject({ failed: 0, first: expect.any(Number), p99: expect.any(Number) });
+    expect(outage.calls).toBeGreaterThan(0);
+  }
+});
+
+test('targets: a figure is judged beside the best peer of that figure', () => {
+  const folder = makeFolder('targets');
+  const window = (client, callers, calls, cpuMicros) => ({
+    ...{ op: 'get', keeping: false, bytes: 200, client, callers, calls, cpuMicros, loopMicros: 1, mainMicros: null },
+    ...{ seconds: 1, p50: 1, p99: 1 },
+  });
+  const windows = [
+    ...[window('holdfast', 64, 3000, 3000), window('holdfast, loop', 64, 9000, 1)],
+    // The first has the throughput, the second the CPU a call: 2 µs and 1 µs.
+    ...[window('ioredis', 64, 1000, 2000), window('iovalkey', 64, 500, 500)],
+    ...[window('holdfast', 512, 5000, 750), window('ioredis', 512, 1000, 1000)],
+  ];
+  try {
+    fs.writeFileSync(path.join(folder.dir, 'clients.json'), JSON.stringify({ windows }));
+    const rows = judge([folder.dir]).split('\n');
+    const row = (what) => rows.find((line) => line.startsWith(`| ${what}`)).split(' | ');
+    expect(row('`get`: throughput, 64 / 512').slice(1, 4)).toEqual(['≥ 2.5 / 7 ×', '3 / 5 ×', 'missed at 512']);
+    expect(row('`get`: CPU').slice(2, 4)).toEqual(['– / – / – / – / – / 0.15 ×', 'met where measured']);
+    expect(row('`require`').slice(2, 4)).toEqual(['–', '']);
+  } finally {
+    folder.remove();
   }
 });
 

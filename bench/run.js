@@ -2,6 +2,7 @@
 'use strict';
 
 const { parseArgs } = require('node:util');
+const { DOCS } = require('./lab/page');
 
 const USAGE = `npm run bench [-- [part] [options]]
 
@@ -14,8 +15,10 @@ const USAGE = `npm run bench [-- [part] [options]]
   startup            require, the addon's size, a connected process that does nothing
   scaling            how the cost of a read grows with callers, sizes, keys and worker threads
   coherence          how soon near caches see a write
+  outage             the first answers, and the later ones, when Redis stops under load
   flush              when to flush a batch: the adaptive way and three fixed ones
-  all                these, one after the other, each with its own rounds: 45 minutes
+  all                these, one after the other, each with its own rounds, then the targets: 45 minutes
+  targets            the targets beside the figures of docs/benchmarks, put into docs/performance.md
 
   --rounds <n>       interleaved rounds, of which the median counts
   --seconds <s>      length of a measured window
@@ -34,6 +37,7 @@ const PARTS = {
   startup: './process/startup',
   scaling: './clients/scaling',
   coherence: './tiered/coherence',
+  outage: './process/outage',
   flush: './http/flush',
 };
 const QUICK = { rounds: 1, seconds: 0.1 };
@@ -51,11 +55,12 @@ async function main() {
   });
   const [name = 'clients', ...rest] = positionals;
   const all = name === 'all';
-  const named = (all || Object.hasOwn(PARTS, name)) && rest.length === 0;
+  const named = (all || name === 'targets' || Object.hasOwn(PARTS, name)) && rest.length === 0;
   const options = optionsOf(values);
   if (values.help || !named || !options || (values.only && all)) return usage(values.help);
 
   await setUp();
+  if (name === 'targets') return showTargets();
   if (all) return measureAll(options);
   const { SetupError } = await import('../scripts/command.mjs');
   const whyNot = whyNotHere(name);
@@ -77,24 +82,39 @@ function whyNotHere(name) {
   return reason && `cannot measure «${name}»: ${reason}`;
 }
 
-/** Runs a part. */
+/** Runs a part and resolves to the folder of its page. */
 function measure(name, { rounds, seconds, only, quick }) {
   const { run, defaults } = require(PARTS[name]);
   const usual = quick ? { ...QUICK, seconds: defaults.quickSeconds ?? QUICK.seconds } : defaults;
   return run({ rounds: rounds ?? usual.rounds, seconds: seconds ?? usual.seconds, only, quick });
 }
 
-/** Runs all parts that this machine can run. */
+/** Runs all parts that this machine can run, and then judges what they measured. */
 async function measureAll(options) {
   const began = performance.now();
   const names = Object.keys(PARTS);
+  const folders = [];
   for (const [i, name] of names.entries()) {
     const minutes = Math.round((performance.now() - began) / 60_000);
     console.log(`\n=== ${name}, part ${i + 1} of ${names.length}, after ${minutes} minutes`);
     const whyNot = whyNotHere(name);
     if (whyNot) console.log(whyNot);
-    else await measure(name, options);
+    else folders.push(await measure(name, options));
   }
+  showTargets(folders);
+}
+
+/**
+ * Prints the table of targets with the figures of these folders. Where no figure lies elsewhere than in the
+ * documentation, the table goes there as well.
+ */
+function showTargets(folders = [DOCS]) {
+  const { judge, writeTargets } = require('./targets');
+  const judged = judge(folders);
+  console.log(`\n${judged}\n`);
+  if (folders.some((folder) => folder !== DOCS)) return;
+  writeTargets(judged);
+  console.log('written to docs/performance.md');
 }
 
 function usage(asked) {
