@@ -82,11 +82,13 @@ function whyNotHere(name) {
   return reason && `cannot measure «${name}»: ${reason}`;
 }
 
-/** Runs a part and resolves to the folder of its page. */
+/** Runs a part and resolves to the folder of its page. A run that is `short` proves less than the part's own. */
 function measure(name, { rounds, seconds, only, quick }) {
   const { run, defaults } = require(PARTS[name]);
   const usual = quick ? { ...QUICK, seconds: defaults.quickSeconds ?? QUICK.seconds } : defaults;
-  return run({ rounds: rounds ?? usual.rounds, seconds: seconds ?? usual.seconds, only, quick });
+  const options = { rounds: rounds ?? usual.rounds, seconds: seconds ?? usual.seconds, only, quick };
+  const short = options.rounds < defaults.rounds || options.seconds < defaults.seconds;
+  return run({ ...options, short });
 }
 
 /** Runs all parts that this machine can run, and then judges what they measured. */

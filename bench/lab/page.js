@@ -86,6 +86,7 @@ function write(files, options, windows) {
 function whyNotForDocs(options, disturbed, all) {
   if (options.quick) return 'a quick run proves nothing';
   if (options.only) return 'only a part was run';
+  if (options.short) return 'fewer rounds or shorter windows than its own';
   if (disturbed > all * FEW) return `other programs used the machine during ${disturbed} of ${all} windows`;
 }
 
