@@ -1,4 +1,4 @@
-// Owns the page `clients-matrix`, Holdfast beside the Redis clients with values of other sizes, mixed calls and getMany.
+// Owns the page `clients-matrix`, Holdfast beside the Redis clients: values of other sizes, mixed calls, getMany.
 'use strict';
 
 const { ASKING, ASKING_ONCE, PACKAGES } = require('./adapters');

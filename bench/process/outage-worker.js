@@ -1,4 +1,4 @@
-// Owns one cache of ours in a process of its own, under callers, before and after its Redis stops. Started by outage.js.
+// Owns one cache of ours in a process of its own, under callers, until its Redis stops and beyond. See outage.js.
 'use strict';
 
 const { setImmediate: turn, setTimeout: sleep } = require('node:timers/promises');
