@@ -94,15 +94,16 @@ function measure(name, { rounds, seconds, only, quick }) {
 /** Runs all parts that this machine can run, and then judges what they measured. */
 async function measureAll(options) {
   const began = performance.now();
+  const minutes = () => `${Math.round((performance.now() - began) / 60_000)} minutes`;
   const names = Object.keys(PARTS);
   const folders = [];
   for (const [i, name] of names.entries()) {
-    const minutes = Math.round((performance.now() - began) / 60_000);
-    console.log(`\n=== ${name}, part ${i + 1} of ${names.length}, after ${minutes} minutes`);
+    console.log(`\n=== ${name}, part ${i + 1} of ${names.length}, after ${minutes()}`);
     const whyNot = whyNotHere(name);
     if (whyNot) console.log(whyNot);
     else folders.push(await measure(name, options));
   }
+  console.log(`\n=== all parts in ${minutes()}`);
   showTargets(folders);
 }
 
