@@ -5,6 +5,9 @@ const { execFile } = require('node:child_process');
 const fs = require('node:fs');
 const path = require('node:path');
 const { promisify } = require('node:util');
+const { processorsOf, whyNotPinned } = require('../bench/lab/processors');
+const { judge } = require('../bench/targets');
+const { makeFolder } = require('./support/folder');
 const { cleanEnv } = require('./support/run-script');
 
 const RUN = path.join(__dirname, '../bench/run.js');
@@ -17,8 +20,43 @@ test('clients: compares holdfast with a peer, by way of Redis and in process', a
   expect(stdout).toContain('## Ratios');
 });
 
-test('clients --matrix: has values of other sizes, mixed calls and getMany', async () => {
-  const { data } = await quickRun('clients', '--matrix', '--only', 'holdfast;node-redis');
+(whyNotPinned() ? test.skip : test)('processors: pins the client, then the server beside it', async () => {
+  const { stdout, data } = await quickRun('processors', '--only', 'holdfast;ioredis');
+  expect(data.windows.map(({ pinned, callers, client }) => `${pinned} ${callers} ${client}`)).toEqual([
+    'client 1 holdfast',
+    'client 1 ioredis',
+    'both 4 holdfast',
+    'both 4 ioredis',
+  ]);
+  const all = processorsOf(process.pid);
+  for (const { pinned, clientOn, serverOn } of data.windows) {
+    expect(clientOn).toMatch(/^\d+$/);
+    expect(serverOn).toBe(pinned === 'both' ? clientOn : all);
+  }
+  expect(stdout).toContain('## Ratios');
+});
+
+test('processors: says what is missing where nothing can pin a process', async () => {
+  const folder = makeFolder('no-taskset');
+  for (const program of ['redis-server', 'redis-cli']) {
+    const found = process.env.PATH.split(path.delimiter).map((each) => path.join(each, program));
+    fs.symlinkSync(found.find(fs.existsSync), path.join(folder.dir, program));
+  }
+  try {
+    const run = promisify(execFile)(process.execPath, [RUN, 'processors'], {
+      env: { ...cleanEnv({}), PATH: folder.dir },
+    });
+    await expect(run).rejects.toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/^bench: cannot measure «processors»: it needs `taskset`/),
+    });
+  } finally {
+    folder.remove();
+  }
+});
+
+test('matrix: has values of other sizes, mixed calls and getMany', async () => {
+  const { data } = await quickRun('matrix', '--only', 'holdfast;node-redis');
   const measured = new Set(data.windows.map(({ op, bytes }) => `${op} ${bytes}`));
   for (const op of ['get', 'set', 'mixed', 'getMany']) {
     expect(measured).toContain(`${op} 20`);
@@ -39,7 +77,7 @@ test('tiered: reads hot keys, none of them from Redis, and a crowd of holdfast c
   expect(stdout).toContain('## A stampede');
 });
 
-test('http: loads a route of both frameworks, as much as it takes and at a fixed rate', async () => {
+test('http: loads a route of both frameworks, as much as it takes and at a fixed rate, and a plain one', async () => {
   const { stdout, data } = await quickRun('http', '--only', 'holdfast');
   expect(data.windows.map(({ framework, load }) => `${framework}, ${load}`)).toEqual([
     'express, 50 connections',
@@ -49,8 +87,10 @@ test('http: loads a route of both frameworks, as much as it takes and at a fixed
     'fastify, 500 connections',
     'fastify, fixed rate',
   ]);
-  expect(data.windows.every(({ failed }) => failed === 0)).toBe(true);
+  expect(data.six.map(({ connections }) => connections)).toEqual([1, 8, 50, 500]);
+  expect([...data.windows, ...data.six].every(({ failed }) => failed === 0)).toBe(true);
   expect(stdout).toContain('requests a second');
+  expect(stdout).toContain('## Six reads');
 });
 
 test('memory: weighs the entries of both caches, and misses none of them', async () => {
@@ -86,6 +126,39 @@ test('coherence: tells how soon near caches see a write', async () => {
   for (const reader of readers) {
     expect(reader).toMatchObject({ backwards: 0, delay: expect.any(Number), near: expect.any(Number) });
     expect(reader.reads).toBeGreaterThan(0);
+  }
+});
+
+test('outage: with either driver nobody waits for a server that stopped, and all come back to it', async () => {
+  const { data } = await quickRun('outage');
+  expect(data.outages.map(({ cache }) => cache)).toEqual(['holdfast', 'holdfast, loop', 'holdfast, thread']);
+  for (const outage of data.outages) {
+    expect(outage).toMatchObject({ failed: 0, first: expect.any(Number), p99: expect.any(Number) });
+    expect(outage.calls).toBeGreaterThan(0);
+  }
+});
+
+test('targets: a figure is judged beside the best peer of that figure', () => {
+  const folder = makeFolder('targets');
+  const window = (client, callers, calls, cpuMicros) => ({
+    ...{ op: 'get', keeping: false, bytes: 200, client, callers, calls, cpuMicros, loopMicros: 1, mainMicros: null },
+    ...{ seconds: 1, p50: 1, p99: 1 },
+  });
+  const windows = [
+    ...[window('holdfast', 64, 3000, 3000), window('holdfast, loop', 64, 9000, 1)],
+    // The first has the throughput, the second the CPU a call: 2 µs and 1 µs.
+    ...[window('ioredis', 64, 1000, 2000), window('iovalkey', 64, 500, 500)],
+    ...[window('holdfast', 512, 5000, 750), window('ioredis', 512, 1000, 1000), window('iovalkey', 512, 500, 1000)],
+  ];
+  try {
+    fs.writeFileSync(path.join(folder.dir, 'clients.json'), JSON.stringify({ windows }));
+    const rows = judge([folder.dir]).split('\n');
+    const row = (what) => rows.find((line) => line.startsWith(`| ${what}`)).split(' | ');
+    expect(row('`get`: throughput, 64 / 512').slice(1, 4)).toEqual(['≥ 2.5 / 7 ×', '3 / 5 ×', 'missed at 512']);
+    expect(row('`get`: CPU').slice(2, 4)).toEqual(['– / – / – / – / – / 0.15 ×', 'met where measured']);
+    expect(row('`require`').slice(2, 4)).toEqual(['–', '']);
+  } finally {
+    folder.remove();
   }
 });
 

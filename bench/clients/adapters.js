@@ -8,6 +8,11 @@ const TTL_MS = 300_000;
 /** A busy machine is no outage: nobody may be fast by giving up. */
 const TIMEOUT_MS = 5000;
 const asIs = (value) => value;
+/**
+ * The `io` of each of our arms that read by way of Redis: undefined is what the package does by itself, or
+ * `HOLDFAST_IO` says.
+ */
+const DRIVERS = { holdfast: undefined, 'holdfast, loop': 'loop', 'holdfast, thread': 'thread' };
 
 /**
  * Every adapter connects to `url` and resolves to `{ get, set, getMany, encode, decode }`. All load their package when
@@ -15,10 +20,9 @@ const asIs = (value) => value;
  */
 const adapters = {
   // Without the near cache: what is compared here is the way to Redis and back.
-  holdfast: (url) => connectHoldfast(url, { nearCache: false, io: 'thread' }),
-
-  // The event loop has the socket.
-  'holdfast, loop': (url) => connectHoldfast(url, { nearCache: false, io: 'loop' }),
+  ...Object.fromEntries(
+    Object.entries(DRIVERS).map(([name, io]) => [name, (url) => connectHoldfast(url, { nearCache: false, io })]),
+  ),
 
   ioredis: (url) => connectIoredis(require('ioredis').Redis, url, {}),
 
@@ -56,6 +60,12 @@ const adapters = {
 
 /** Those that answer hot reads from the process, coherent by client tracking. */
 const KEEPING = ['holdfast, near cache', 'node-redis, client-side cache'];
+/** Those that ask Redis at each call. */
+const ASKING = Object.keys(adapters).filter((name) => !KEEPING.includes(name));
+/** The same with one of our arms: what to measure where the driver matters little. */
+const ASKING_ONCE = ASKING.filter((name) => name === 'holdfast' || !Object.hasOwn(DRIVERS, name));
+/** The packages of them all. */
+const PACKAGES = ['holdfast', 'ioredis', 'redis', 'iovalkey', '@valkey/valkey-glide'];
 
 /** A cache of ours that is connected; its keys are raw, where the options name no namespace. */
 async function openHoldfast(url, options) {
@@ -99,4 +109,4 @@ async function connectNodeRedis(url, options) {
   };
 }
 
-module.exports = { adapters, openHoldfast, KEEPING };
+module.exports = { adapters, openHoldfast, DRIVERS, KEEPING, ASKING, ASKING_ONCE, PACKAGES };

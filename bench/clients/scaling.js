@@ -8,7 +8,7 @@ const { ask, end, measureWindow, seed } = require('../lab/lab');
 const { inTurn, runPage } = require('../lab/page');
 const { keysFrom, valueFor, workloadOf } = require('../lab/workload');
 
-const defaults = { rounds: 5, seconds: 0.5 };
+const defaults = { rounds: 5, seconds: 0.4 };
 
 const CLIENTS = ['holdfast', 'holdfast, near cache', 'ioredis autopipelining'];
 const BASE = { callers: 64, bytes: 200, keys: 1000, threads: 1 };

@@ -14,7 +14,7 @@ const WAYS = {
   microtask: 'queueMicrotask',
   immediate: 'setImmediate',
 };
-const defaults = { rounds: 3, seconds: 1 };
+const defaults = { rounds: 3, seconds: 0.8 };
 
 const CALLERS = [1, 64, 512];
 const CONNECTIONS = [50, 500];
@@ -32,7 +32,7 @@ async function measureAll(lab, ways, { rounds, seconds }) {
   for (const way of ways) {
     const env = { HOLDFAST_FLUSH: way };
     workers[way] = await lab.start(require.resolve('../clients/worker'), ['holdfast', lab.url], env);
-    servers[way] = await lab.start(require.resolve('./server'), ['plain', 'six', 'holdfast', lab.url], env);
+    servers[way] = await lab.start(require.resolve('./server'), ['plain', 'mixed', 'holdfast', lab.url], env);
   }
   const windows = [];
   for (let round = 1; round <= rounds; round += 1) {
@@ -63,7 +63,7 @@ function report(windows) {
       ['clients', 'way'],
     );
   const loop = `## The caller loop\n\n${LOOP}\n\n${costs(rows('loop'), 'callers', 'get/s', 3)}`;
-  const http = `## An HTTP server\n\n${HTTP}\n\n${costs(rows('http'), 'connections', 'requests/s', 0)}`;
+  const http = `## An HTTP server\n\n${HTTP}\n\n${costs(rows('http'), 'connections', 'requests/s', 2)}`;
   return {
     name: 'flush',
     title: 'When to flush a batch',

@@ -1,15 +1,17 @@
-// Owns the page `http`, what the cache reads of a route cost an HTTP server: Express and Fastify, with holdfast, with
-// the clients and without any cache.
+// Owns the page `http`, what the cache reads of a route cost an HTTP server: three in Express and Fastify, with
+// holdfast, with the clients and without any cache; and six, see six.js.
 'use strict';
 
+const { PACKAGES } = require('../clients/adapters');
 const { panel } = require('../lab/chart');
-const { best, costColumns, fixed, integer, summarize, table } = require('../lab/figures');
+const { best, costColumns, fixed, integer, isOwn, summarize, table, times } = require('../lab/figures');
 const { end, measureWindow } = require('../lab/lab');
 const { inTurn, runPage } = require('../lab/page');
 const { shoot, pace } = require('./load');
+const six = require('./six');
 
 /** A window begins with the opening of its connections. */
-const defaults = { rounds: 3, seconds: 1.2, quickSeconds: 0.5 };
+const defaults = { rounds: 3, seconds: 1, quickSeconds: 0.5 };
 
 const SERVER = require.resolve('./server');
 const PRODUCTION = { NODE_ENV: 'production' };
@@ -26,11 +28,21 @@ const LOADS = {
 };
 
 function run(options) {
-  const packages = ['holdfast', 'express', 'fastify', 'ioredis', 'redis', 'autocannon'];
-  return runPage(options, { kind: 'client', known: CLIENTS, packages }, measureAll, report);
+  const packages = [...PACKAGES, 'express', 'fastify', 'autocannon'];
+  const known = [...new Set([...CLIENTS, ...six.CLIENTS])];
+  return runPage(options, { kind: 'client', known, packages }, measureAll, report);
 }
 
-async function measureAll(lab, names, { rounds, seconds }) {
+async function measureAll(lab, names, options) {
+  return {
+    windows: await measureThree(lab, names, options),
+    six: await six.measureSix(lab, names, options),
+  };
+}
+
+/** Windows of the route of three reads; ends the processes that it starts. */
+async function measureThree(lab, wanted, { rounds, seconds }) {
+  const names = CLIENTS.filter((name) => wanted.includes(name));
   const servers = [];
   for (const framework of FRAMEWORKS) {
     for (const client of names) {
@@ -47,7 +59,7 @@ async function measureAll(lab, names, { rounds, seconds }) {
         windows.push({ round, framework, load, client, ...result });
       }
     }
-    console.log(`round ${round} of ${rounds}`);
+    console.log(`three reads, round ${round} of ${rounds}`);
   }
   await end(...servers.map(({ child }) => child));
   const place = ({ framework, load, client }) =>
@@ -55,28 +67,33 @@ async function measureAll(lab, names, { rounds, seconds }) {
   return windows.sort((a, b) => place(a) - place(b));
 }
 
-function report(windows, options) {
+function report(measured, options) {
+  const { windows } = measured;
+  const sixRows = six.sixOf(measured);
   const rows = summarize(windows, ['framework', 'load', 'client'], ['busy']);
   const full = rows.filter((row) => row.load !== FIXED);
   const paced = rows.filter((row) => row.load === FIXED);
-  const figures = [
-    `## As many requests as it answers\n\n${costs(full)}`,
-    `## ${integer(RATE)} requests a second\n\n${PACED}\n\n${utilization(paced)}`,
-    `## Ratios\n\n${RATIOS}\n\n${compare(rows)}`,
-  ].join('\n\n');
+  const three = [
+    `## Three reads: as many requests as it answers\n\n${costs(full)}`,
+    `## Three reads: ${integer(RATE)} requests a second\n\n${PACED}\n\n${utilization(paced)}`,
+    `### Ratios\n\n${RATIOS}\n\n${compare(rows)}`,
+  ];
+  const figures = [...(rows.length > 0 ? three : []), ...(sixRows.length > 0 ? [six.sixText(sixRows)] : [])];
   return {
     name: 'http',
-    title: 'Three cache reads in a route',
+    title: 'Cache reads in a route',
     about: INTRODUCTION,
     fields: { WARM: options.seconds / 2 },
-    figures,
+    figures: figures.join('\n\n'),
     panels: bars(full, paced),
-    windows,
+    drawings: { [six.DRAWING]: six.sixBars(sixRows) },
+    raw: measured,
+    windows: [...windows, ...measured.six],
   };
 }
 
-const INTRODUCTION = `\`npm run bench -- http\` wrote this page; the raw numbers are in [http.json](http.json). A route that awaits three \`get\` one after another, of 1,000 keys with 200
-bytes of JSON, and answers with a small object. One server process for each framework and client, all on one Redis, with \`NODE_ENV=production\`; autocannon (of the fixed rate: a loop of \`node:http\`) runs on
+const INTRODUCTION = `\`npm run bench -- http\` wrote this page; the raw numbers are in [http.json](http.json). A route that awaits three \`get\` one after another, or six, of 1,000 keys
+with 200 bytes of JSON, and answers with a small object. One server process for each framework and client, all on one Redis, with \`NODE_ENV=production\`; autocannon (of the fixed rate: a loop of \`node:http\`) runs on
 the same machine and takes its share of it, as Redis does. Medians of ROUNDS rounds, in which the servers take turns; a window of SECONDS s follows a warm-up of WARM s.
 Costs are those of the server's process, per request. *no cache* awaits three values that are there: what the framework costs.`;
 
@@ -89,7 +106,7 @@ function costs(rows) {
     framework: (row) => row.framework,
     connections: (row) => LOADS[row.load].connections,
     client: (row) => row.client,
-    ...costColumns('requests/s', { digits: 0 }),
+    ...costColumns('requests/s', { digits: 2 }),
   });
 }
 
@@ -115,16 +132,16 @@ function aboveNone(rows, row) {
 }
 
 function compare(rows) {
-  const own = rows.filter((row) => row.client.startsWith('holdfast'));
+  const own = rows.filter((row) => isOwn(row.client));
   const peersOf = (row) =>
     rows
       .filter((peer) => peer.framework === row.framework && peer.load === row.load)
-      .filter((peer) => peer.client !== NONE && !peer.client.startsWith('holdfast'));
+      .filter((peer) => peer.client !== NONE && !isOwn(peer.client));
   const ratio = (row) => {
     const peers = peersOf(row);
     if (peers.length === 0) return '–';
-    if (row.load === FIXED) return `${fixed(row.busy / best(peers, 'busy', 'least').busy)} ×`;
-    return `${fixed(row.rate / best(peers, 'rate', 'most').rate)} ×`;
+    if (row.load === FIXED) return times(row.busy / best(peers, 'busy', 'least').busy);
+    return times(row.rate / best(peers, 'rate', 'most').rate);
   };
   return table(own, {
     framework: (row) => row.framework,

@@ -1,6 +1,6 @@
 // Owns the HTTP servers that a page puts under load, each in a process of its own: Express and Fastify with a route
-// that awaits three cache reads, one after the other; and a plain server with a route of six reads, three of them at
-// once.
+// that awaits three cache reads, one after the other; and a plain server with a route of six reads, one after the other
+// or three of them at once.
 'use strict';
 
 const http = require('node:http');
@@ -55,6 +55,15 @@ const routes = {
   },
 
   six: {
+    reads: 6,
+    async answer({ get, decode }, key) {
+      const trades = [];
+      for (let n = 0; n < 6; n += 1) trades.push(decode(await get(key(n))).trades);
+      return { trades };
+    },
+  },
+
+  mixed: {
     reads: 6,
     async answer({ get, decode }, key) {
       const user = decode(await get(key(0)));

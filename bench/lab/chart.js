@@ -1,7 +1,7 @@
 // Owns the drawing of a page, a plain SVG of bars: panels two abreast, in each of them groups of bars.
 'use strict';
 
-const { grouped } = require('./figures');
+const { grouped, isOwn } = require('./figures');
 
 const WIDTH = 960;
 const PANEL = { width: 460, left: 190, right: 66, bar: 11, step: 15, gap: 26, head: 34 };
@@ -82,7 +82,7 @@ function drawBar({ name, value, text }, longest, y) {
   const baseline = y + PANEL.bar - 1;
   return [
     `<text x="${PANEL.left - 8}" y="${baseline}" text-anchor="end">${escaped(name)}</text>`,
-    `<rect class="${name.startsWith('holdfast') ? 'own' : 'peer'}" x="${PANEL.left}" y="${y}" width="${length}" height="${PANEL.bar}" rx="2"/>`,
+    `<rect class="${isOwn(name) ? 'own' : 'peer'}" x="${PANEL.left}" y="${y}" width="${length}" height="${PANEL.bar}" rx="2"/>`,
     `<text x="${PANEL.left + length + 6}" y="${baseline}">${escaped(text)}</text>`,
   ].join('');
 }

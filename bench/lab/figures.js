@@ -44,6 +44,32 @@ function summarize(windows, by, more = []) {
   });
 }
 
+/** Whether a subject is one of ours: all of our arms are called so. */
+function isOwn(name) {
+  return name.startsWith('holdfast');
+}
+
+function matches(row, fields) {
+  return Object.entries(fields).every(([field, value]) => row[field] === value);
+}
+
+/** Each row of ours with the peers that agree with it in `by`; none where there are no peers. */
+function contests(rows, by) {
+  return rows
+    .filter((row) => isOwn(row.client))
+    .map((row) => ({
+      row,
+      peers: rows.filter((peer) => !isOwn(peer.client) && by.every((field) => peer[field] === row[field])),
+    }))
+    .filter(({ peers }) => peers.length > 0);
+}
+
+/** A figure of ours divided by that of the best peer, which is chosen anew for each figure; null where it was none. */
+function ratioToBest({ row, peers }, field) {
+  if (row[field] === null) return null;
+  return row[field] / best(peers, field, field === 'rate' ? 'most' : 'least')[field];
+}
+
 /** The row with the `most` or the `least` of a figure. */
 function best(rows, field, choose) {
   const better = choose === 'most' ? (a, b) => a[field] > b[field] : (a, b) => a[field] < b[field];
@@ -76,6 +102,21 @@ function costColumns(rate, { digits, main = false }) {
   };
 }
 
+/** The columns of a table of contests: who was fastest, and our figures in multiples of the best. */
+function ratioColumns({ main = false } = {}) {
+  const ratio = (field) => (contest) => times(ratioToBest(contest, field));
+  return {
+    client: ({ row }) => row.client,
+    'fastest peer': ({ peers }) => best(peers, 'rate', 'most').client,
+    throughput: ratio('rate'),
+    CPU: ratio('cpu'),
+    'event loop': ratio('loop'),
+    ...(main ? { 'main thread': ratio('main') } : {}),
+    p50: ratio('p50'),
+    p99: ratio('p99'),
+  };
+}
+
 function rateColumns(heading) {
   return {
     [heading]: (row) => integer(row.rate),
@@ -91,4 +132,24 @@ function fixed(number, digits = 2) {
   return number === null ? '–' : number.toFixed(digits);
 }
 
-module.exports = { median, grouped, summarize, best, table, costColumns, rateColumns, integer, fixed };
+function times(ratio) {
+  return ratio === null ? '–' : `${fixed(ratio)} ×`;
+}
+
+module.exports = {
+  median,
+  grouped,
+  summarize,
+  isOwn,
+  matches,
+  contests,
+  ratioToBest,
+  best,
+  table,
+  costColumns,
+  ratioColumns,
+  rateColumns,
+  integer,
+  fixed,
+  times,
+};

@@ -37,7 +37,7 @@ async function startLab({ quick }) {
     await server.stop();
   }
 
-  return { url: server.url(), control, repeats: quick ? 0 : REPEATS, start, stop };
+  return { url: server.url(), serverPid: server.pid, control, repeats: quick ? 0 : REPEATS, start, stop };
 }
 
 /** Ends children. */

@@ -15,7 +15,7 @@ const FEW = 0.03;
  * Starts a lab, prints the machine, awaits `measureAll(lab, names, options)`, and publishes the page that
  * `report(measured, options)` makes of it. `known`: all subjects that `--only` may name; `usual`: those that are
  * measured without it; `kind`: the noun for one of them; `packages`: those whose versions the page gives, a list or a
- * function of the names.
+ * function of the names. Resolves to the folder that the page was written to.
  */
 async function runPage(options, { kind, known, usual = known, packages }, measureAll, report) {
   const names = options.only ?? usual;
@@ -26,7 +26,7 @@ async function runPage(options, { kind, known, usual = known, packages }, measur
   try {
     const machine = await describe(lab, Array.isArray(packages) ? packages : packages(names));
     console.log(`${machine.join('\n')}\n`);
-    publish(report(await measureAll(lab, names, options), options), machine, options);
+    return publish(report(await measureAll(lab, names, options), options), machine, options);
   } finally {
     await lab.stop();
   }
@@ -38,27 +38,33 @@ function inTurn(subjects, round) {
 }
 
 /**
- * Prints the `figures` of a run and writes its page, with `panels` as a drawing, and `raw`, the numbers themselves: the
- * `windows`, which may have been disturbed, or more. `about` introduces the page: in it the names of `fields`, and
- * ROUNDS and SECONDS of the options, stand for values.
+ * Prints the `figures` of a run and writes its page, with `panels` as a drawing, those of `drawings` under their own
+ * names for the figures to show, and `raw`, the numbers themselves: the `windows`, which may have been disturbed, or
+ * more. `about` introduces the page: in it the names of `fields`, and
+ * ROUNDS and SECONDS of the options, stand for values. Returns the folder.
  */
 function publish(page, machine, options) {
-  const { name, title, about, fields = {}, figures, panels, windows = [], raw = { windows } } = page;
+  const { name, title, about, fields = {}, figures, panels, drawings = {}, windows = [], raw = { windows } } = page;
   console.log(`\n${figures}\n`);
   const values = { ROUNDS: options.rounds, SECONDS: options.seconds, ...fields };
   const filled = about.replace(new RegExp(`\\b(${Object.keys(values).join('|')})\\b`, 'g'), (field) => values[field]);
   const picture = panels ? [`![The same figures as bars](${name}.svg)`] : [];
   const files = {
     [`${name}.md`]: `${[`# ${title}`, machine.join('  \n'), filled, ...picture, figures].join('\n\n')}\n`,
-    ...(panels ? { [`${name}.svg`]: chart(title.replaceAll('`', ''), panels) } : {}),
+    ...Object.fromEntries(
+      Object.entries({ ...(panels ? { [name]: panels } : {}), ...drawings }).map(([file, drawn]) => [
+        `${file}.svg`,
+        chart(title.replaceAll('`', ''), drawn),
+      ]),
+    ),
     [`${name}.json`]: `${JSON.stringify({ machine, options, ...raw }, null, 1)}\n`,
   };
-  write(files, options, windows);
+  return write(files, options, windows);
 }
 
 /**
  * Writes the files of a run: to `docs/benchmarks` where it was whole and hardly disturbed, else to a fresh temporary
- * folder. Says which, and why.
+ * folder. Says which, and why, and returns it.
  */
 function write(files, options, windows) {
   const disturbed = windows.filter((window) => window.disturbed).length;
@@ -70,6 +76,7 @@ function write(files, options, windows) {
     fs.writeFileSync(path.join(folder, name), page ? `${text}\n${noteOf(disturbed, windows.length)}\n` : text);
   }
   console.log(`${Object.keys(files).join(', ')} written to ${folder}${notForDocs ? ` (${notForDocs})` : ''}`);
+  return folder;
 }
 
 /**
@@ -79,6 +86,7 @@ function write(files, options, windows) {
 function whyNotForDocs(options, disturbed, all) {
   if (options.quick) return 'a quick run proves nothing';
   if (options.only) return 'only a part was run';
+  if (options.short) return 'fewer rounds or shorter windows than its own';
   if (disturbed > all * FEW) return `other programs used the machine during ${disturbed} of ${all} windows`;
 }
 
@@ -86,4 +94,4 @@ function noteOf(disturbed, all) {
   return `During ${disturbed} of the ${all} windows other programs used more than a twentieth of the machine, when they were measured again as well.`;
 }
 
-module.exports = { runPage, inTurn };
+module.exports = { runPage, inTurn, DOCS };

@@ -129,8 +129,9 @@ async function readInTurns(get, keys, passes = 1) {
   }
 }
 
-/** Median and 99th percentile of durations. */
+/** Median and 99th percentile of durations; null of none. */
 function percentiles(durations) {
+  if (durations.length === 0) return { p50: null, p99: null };
   const sorted = durations.toSorted((a, b) => a - b);
   const at = (part) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))];
   return { p50: at(0.5), p99: at(0.99) };
