@@ -1,9 +1,9 @@
-// The contract of index.d.ts, one suite over every mode. What the suite says is in the folders of `contract/`, one file
-// a subject.
+// The contract of index.d.ts, one suite over every mode, and over both who may have the socket. What the suite says is
+// in the folders of `contract/`, one file a subject.
 'use strict';
 
 const { closeCaches } = require('./support/holdfast');
-const { MODES } = require('./support/modes');
+const { DRIVEN } = require('./support/modes');
 
 const SUBJECTS = {
   entries: ['values', 'ttl', 'many', 'increment', 'arguments', 'codecs'],
@@ -12,7 +12,7 @@ const SUBJECTS = {
   cache: ['stats', 'events', 'close'],
 };
 
-describe.each(MODES)('$name', (mode) => {
+describe.each(DRIVEN)('$name', (mode) => {
   beforeAll(() => mode.start());
   afterAll(() => mode.stop());
   afterEach(closeCaches);

@@ -8,7 +8,7 @@ class Lane {
   #build;
   #pool;
 
-  /** @param {{ package: string, mutant: string }} build */
+  /** @param {{ package: string, mutant: string, io: string }} build */
   static async start(build) {
     const lane = new Lane();
     lane.#build = build;

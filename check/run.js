@@ -46,6 +46,7 @@ const { values: args } = parseArgs({
     mutant: { type: 'string' },
     package: { type: 'string', default: ROOT },
     pools: { type: 'string', default: '2' },
+    io: { type: 'string', default: process.env.HOLDFAST_IO ?? '' },
     'keep-going': { type: 'boolean', default: false },
   },
 });
@@ -79,11 +80,11 @@ async function explain(result, build) {
   fs.mkdirSync(folder, { recursive: true });
   const file = path.join(folder, `${plan.seed}-${plan.index}.json`);
   fs.writeFileSync(file, JSON.stringify({ plan: smallest.plan, raw: smallest.raw }));
-  console.log(report(smallest, { file: path.relative(ROOT, file), mutant: build.mutant }));
+  console.log(report(smallest, { ...build, file: path.relative(ROOT, file) }));
 }
 
 async function checkStraight(plans, total) {
-  const build = { package: path.resolve(args.package), mutant: args.mutant ?? '' };
+  const build = { package: path.resolve(args.package), mutant: args.mutant ?? '', io: args.io };
   const since = performance.now();
   const bad = [];
   const sum = { calls: 0, away: 0, unknown: 0, outages: 0, late: 0 };
@@ -94,12 +95,11 @@ async function checkStraight(plans, total) {
     if (ran % EACH === 0) console.log(`  ${ran} schedules, ${bad.length} violated, ${seconds(since)} s`);
     if (result.found.length === 0) return false;
     bad.push(result);
+    if (args['keep-going'])
+      console.log(`  schedule ${result.plan.index}: ${result.found[0].guarantee}: ${result.found[0].text}`);
     return !args['keep-going'];
   });
   for (const result of bad.slice(0, 5)) await explain(result, build);
-  for (const { plan, found } of bad.slice(5)) {
-    console.log(`  schedule ${plan.index}: ${found[0].guarantee}: ${found[0].text}`);
-  }
   console.log(`${ran} of ${total} schedules from seed ${seed} in ${seconds(since)} s: ${bad.length} violated`);
   const { calls, away, unknown, outages, late } = sum;
   console.log(`${calls} calls, ${away} of them in ${outages} outages, ${unknown} as one began or ended`);
@@ -131,7 +131,7 @@ async function checkMutants(mutants) {
     let ran = 0;
     let first = null;
     await search(
-      { package: path.resolve(args.package), mutant },
+      { package: path.resolve(args.package), mutant, io: args.io },
       mutant in KIND_OF ? plansOf(RARE_MUTANT_SCHEDULES, KIND_OF[mutant]) : plansOf(MUTANT_SCHEDULES),
       pools,
       (result) => {

@@ -14,6 +14,7 @@ const usage = `npm run check:guarantees -- [options]
   --schedule I       this one alone, up to 50 times, as what it finds depends on real time, too
   --plan FILE        the plan that a report names, likewise
   --pools P          so many Redis servers with their processes side by side (2)
+  --io DRIVER        who has the sockets: thread or loop (HOLDFAST_IO, else what the package does by itself)
   --mutant FENCE     a build without this fence, or \`all\` of them in turn, which must be caught; with --schedule or --plan: that on such a build`;
 
 const mutants = join(root, 'target', 'mutants');

@@ -67,7 +67,11 @@ const steps = {
   addon: { needs: ['setup'], run: buildAddon },
   guarantees: {
     needs: ['setup', 'addon'],
-    commands: [['node', 'scripts/check.mjs', '--schedules', '300', '--seed', today]],
+    commands: ['thread', 'loop'].map((io) => [
+      'node',
+      'scripts/check.mjs',
+      ...['--schedules', '300', '--seed', today, '--io', io],
+    ]),
   },
   jest: {
     needs: ['setup', 'addon'],

@@ -51,4 +51,20 @@ class Resp2Mode extends RedisMode {
   }
 }
 
-module.exports = { MODES: [new MemoryMode(), new RedisMode(), new Resp2Mode()] };
+/** Redis mode with the socket in the hands of the engine's thread, or of the event loop. */
+class DrivenMode extends RedisMode {
+  constructor(io) {
+    super();
+    this.name = `${this.name}, io: ${io}`;
+    this.io = io;
+  }
+
+  cache(options) {
+    return super.cache({ io: this.io, ...options });
+  }
+}
+
+const [memory, redis, resp2] = [new MemoryMode(), new RedisMode(), new Resp2Mode()];
+const driven = ['thread', 'loop'].map((io) => new DrivenMode(io));
+
+module.exports = { MODES: [memory, redis, resp2], DRIVEN: [memory, ...driven, resp2] };

@@ -14,6 +14,8 @@ const NEWS_NS = 2e6;
 
 const place = isMainThread ? process.env.CHECK_PLACE : workerData.place;
 let cache;
+/** Options of the cache that is not open yet. */
+let toOpen = null;
 let zero = 0n;
 let seq = 0;
 let calm = false;
@@ -165,18 +167,26 @@ function within(promise) {
   return Promise.race([promise, sleep(LONGEST_MS, undefined, { ref: false })]);
 }
 
+async function openCache() {
+  if (toOpen === null) return;
+  cache = createCache({ ...toOpen, logger: { info() {}, warn() {}, error() {} } });
+  toOpen = null;
+  for (const name of ['fallback', 'recovered']) cache.on(name, () => events.push({ place, name, at: now() }));
+  const deadline = Date.now() + LONGEST_MS;
+  while (cache.getMode() !== 'redis' && Date.now() < deadline) await sleep(1);
+}
+
 const tasks = {
   async hello() {},
-  async open({ options, base, ends }) {
+  async open({ options, base, ends, joins }) {
     zero = BigInt(base);
     mortal = ends && !isMainThread;
     [seq, calm, history, events] = [0, false, [], []];
-    cache = createCache({ ...options, logger: { info() {}, warn() {}, error() {} } });
-    for (const name of ['fallback', 'recovered']) cache.on(name, () => events.push({ place, name, at: now() }));
-    const deadline = Date.now() + LONGEST_MS;
-    while (cache.getMode() !== 'redis' && Date.now() < deadline) await sleep(1);
+    toOpen = options;
+    if (!joins) await openCache();
   },
   async run({ clients, keys }) {
+    await openCache();
     await within(Promise.all(clients.map(runClient)));
     await within(chase(keys));
     await within(Promise.all(landings));

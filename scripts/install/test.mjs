@@ -24,6 +24,7 @@ import { stage } from '../package/pack.mjs';
 import { output as portable } from '../package/portable.mjs';
 import { ensurePrograms, installDependencies } from '../setup.mjs';
 import { startRegistry } from './registry.mjs';
+import { checkRuntimes } from './runtimes.mjs';
 
 const { startRedis } = createRequire(import.meta.url)(join(root, '__test__/support/redis-server'));
 
@@ -38,15 +39,6 @@ const managers = {
   pnpm: [toolNode, tool('pnpm/bin/pnpm.mjs'), 'add'],
   'yarn 1': [toolNode, tool('yarn/bin/yarn.js'), 'add'],
   'yarn 4': [toolNode, tool('@yarnpkg/cli-dist/bin/yarn.js'), 'add'],
-};
-
-const runtimes = {
-  'Node 20.3': [tool('node-20.3/bin/node')],
-  'Node 22': [tool('node-22/bin/node')],
-  'Node 24': [tool('node-24/bin/node')],
-  'Node 26': [tool('node-26/bin/node')],
-  Bun: [tool('bun/bin/bun')],
-  Deno: [tool('deno/deno'), 'run', '--allow-all', '--no-lock'],
 };
 
 const applications = { commonjs: 'main.js', esm: 'main.js' };
@@ -214,22 +206,6 @@ async function checkBundlers(lab) {
   }
 }
 
-async function checkRuntimes(lab) {
-  for (const [application, main] of Object.entries(applications)) {
-    const folder = await install('npm', application, lab);
-    for (const [runtime, command] of Object.entries(runtimes)) {
-      await check(`${runtime}, ${application}`, () => serves([...command, main], folder, lab));
-    }
-  }
-  const folder = await install('npm', 'commonjs', lab);
-  for (const [runtime, command] of Object.entries(runtimes)) {
-    await check(`${runtime}, workers terminated`, async () => {
-      await expectRun([...command, 'terminate.js'], folder, lab, ['memory', 19], {});
-      await expectRun([...command, 'terminate.js'], folder, lab, ['redis', 19], { REDIS_URL: lab.redis.url() });
-    });
-  }
-}
-
 async function checkPackages(lab) {
   const folder = await install('npm', 'commonjs', lab);
   await check('only the package of this platform is installed', () => {
@@ -314,7 +290,7 @@ async function main() {
     await checkPackages(lab);
     await checkManagers(lab);
     await checkBundlers(lab);
-    await checkRuntimes(lab);
+    await checkRuntimes({ check, install, serves, expectRun, applications }, lab);
     await measureRequire(lab);
   } finally {
     await Promise.all([registry.stop(), redis.stop()]);

@@ -13,7 +13,7 @@ const { makeMachine } = require('../../__test__/support/machine/machine');
 const { startScript } = require('../../__test__/support/run-script');
 
 const usage = `npm run test:soak [-- --only NAME]...
-  terminations   1,000 worker threads ended in the middle of calls, in each mode
+  terminations   1,000 worker threads ended in the middle of calls, in each mode and with either driver (HOLDFAST_TEST_TERMINATIONS)
   paused         our own process stopped for 60 seconds, four times
   many           getMany of 1,000,000 keys that are all there
   stopped        Redis stopped under 200 callers: 1,000,000 calls
@@ -23,7 +23,9 @@ const usage = `npm run test:soak [-- --only NAME]...
 
 const parts = {
   terminations: () =>
-    jest(['process/life/workers', '-t', 'fault 38: threads ended'], { HOLDFAST_TEST_TERMINATIONS: '1000' }),
+    jest(['process/life/workers', '-t', 'fault 38: threads ended'], {
+      HOLDFAST_TEST_TERMINATIONS: process.env.HOLDFAST_TEST_TERMINATIONS ?? '1000',
+    }),
   paused: () => jest(['process/time/time', '-t', 'fault 43'], { HOLDFAST_TEST_STOPPED_MS: '60000' }),
 
   many: () =>

@@ -45,6 +45,21 @@ impl Line {
         FIELDS as u32
     }
 
+    /// A new socket whose other end is closed already, by which JavaScript sees whether its runtime takes over sockets
+    /// by their descriptors. The caller closes it.
+    #[napi]
+    #[cfg(unix)]
+    pub fn specimen() -> Option<i32> {
+        use std::os::fd::IntoRawFd;
+        std::os::unix::net::UnixStream::pair().ok().map(|(socket, _)| socket.into_raw_fd())
+    }
+
+    #[napi]
+    #[cfg(not(unix))]
+    pub fn specimen() -> Option<i32> {
+        None
+    }
+
     /// A further cache of the same engine uses the line.
     #[napi]
     pub fn share(&self, cache: &mut CacheHandle) {

@@ -2,7 +2,7 @@
 'use strict';
 
 const fs = require('node:fs');
-const { closeCaches, makeCache, recorder } = require('../../support/holdfast');
+const { closeCaches, makeCache, recorder, stateOf } = require('../../support/holdfast');
 const { startRedis } = require('../../support/redis-server');
 const { runForJson } = require('../../support/run-script');
 const { makeCertificates } = require('../../support/network/tls');
@@ -52,6 +52,12 @@ test('fault 29: the authority may be text, bytes or a list', async () => {
   for (const given of [ca, Buffer.from(ca), new Uint8Array(Buffer.from(ca)), [ca], [Buffer.from(ca), ca]]) {
     await expectWorking(makeCache({ url: servers.good.url(), tls: { ca: given } }));
   }
+});
+
+test('fault 29: TLS is the engine’s thread’s, also where the event loop is to have the socket', async () => {
+  const cache = makeCache({ url: servers.good.url(), tls: { ca }, io: 'loop' });
+  await expectWorking(cache);
+  expect(stateOf(cache).channel.line).toBeNull();
 });
 
 test('fault 29: valkeys:// is TLS', async () => {

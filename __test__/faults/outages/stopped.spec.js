@@ -17,68 +17,71 @@ const TIMEOUT_MS = 250;
 // Calls that each waited for the deadline would need more than the time that Jest gives a test.
 const CALLS_WITHOUT_WAITING = 600;
 
-test('fault 1: under 100 callers every call settles, later calls do not wait, and redis mode returns by itself', async () => {
-  const { cache, told } = await openWatched({ url: server.url(), timeoutMs: TIMEOUT_MS });
-  const { events, count } = told;
-  let begun = 0;
-  let settled = 0;
-  let done = false;
-  const caller = async (id) => {
-    for (let n = 0; !done; n++) {
-      begun++;
-      if (n % 3 === 0) await cache.set(`k${id}`, n);
-      else if (n % 3 === 1) await cache.get(`k${id}`);
-      else await cache.getOrCompute(`c${id}:${n}`, () => n);
-      settled++;
-      await turn();
+test.each(['thread', 'loop'])(
+  'fault 1: under 200 callers every call settles, later calls do not wait, and redis mode returns by itself, io: %s',
+  async (io) => {
+    const { cache, told } = await openWatched({ url: server.url(), timeoutMs: TIMEOUT_MS, io });
+    const { events, count } = told;
+    let begun = 0;
+    let settled = 0;
+    let done = false;
+    const caller = async (id) => {
+      for (let n = 0; !done; n++) {
+        begun++;
+        if (n % 3 === 0) await cache.set(`k${id}`, n);
+        else if (n % 3 === 1) await cache.get(`k${id}`);
+        else await cache.getOrCompute(`c${id}:${n}`, () => n);
+        settled++;
+        await turn();
+      }
+    };
+    const callers = Array.from({ length: 200 }, (_, id) => caller(id));
+    await until(() => settled > 1_000);
+
+    await server.kill('SIGSTOP');
+    await untilMode(cache, 'memory');
+    const known = settled;
+    await until(() => settled > known + 1_000);
+    done = true;
+    await Promise.all(callers);
+    expect(settled).toBe(begun);
+    expect(cache.health()).toMatchObject({
+      status: 'degraded',
+      mode: 'memory',
+      inFlight: 0,
+      lastError: { kind: 'timeout' },
+    });
+
+    const before = (await cache.getStats()).hits;
+    for (let n = 0; n < CALLS_WITHOUT_WAITING / 2; n++) {
+      await cache.set('outage', n);
+      expect(await cache.get('outage')).toBe(n);
     }
-  };
-  const callers = Array.from({ length: 100 }, (_, id) => caller(id));
-  await until(() => settled > 1_000);
+    const after = (await cache.getStats()).hits;
+    expect(after.memory - before.memory).toBe(CALLS_WITHOUT_WAITING / 2);
+    expect(after.redis).toBe(before.redis);
+    expect(count('fallback')).toBe(1);
 
-  await server.kill('SIGSTOP');
-  await untilMode(cache, 'memory');
-  const known = settled;
-  await until(() => settled > known + 1_000);
-  done = true;
-  await Promise.all(callers);
-  expect(settled).toBe(begun);
-  expect(cache.health()).toMatchObject({
-    status: 'degraded',
-    mode: 'memory',
-    inFlight: 0,
-    lastError: { kind: 'timeout' },
-  });
-
-  const before = (await cache.getStats()).hits;
-  for (let n = 0; n < CALLS_WITHOUT_WAITING / 2; n++) {
-    await cache.set('outage', n);
-    expect(await cache.get('outage')).toBe(n);
-  }
-  const after = (await cache.getStats()).hits;
-  expect(after.memory - before.memory).toBe(CALLS_WITHOUT_WAITING / 2);
-  expect(after.redis).toBe(before.redis);
-  expect(count('fallback')).toBe(1);
-
-  await server.kill('SIGCONT');
-  await untilMode(cache, 'redis');
-  expect(cache.health()).toMatchObject({ status: 'ok', mode: 'redis' });
-  await cache.set('again', 1);
-  await until(async () => {
-    expect(await cache.get('again')).toBe(1);
-    return (await cache.getStats()).hits.redis > after.redis;
-  });
-  await until(() => count('recovered') === 1);
-  const [, recovered] = events.find(([name]) => name === 'recovered');
-  expect(recovered).toEqual({
-    outageMs: expect.any(Number),
-    dropped: expect.any(Number),
-    replayed: expect.any(Number),
-  });
-  expect(recovered.dropped).toBeGreaterThan(0);
-  expect(await cache.get('outage')).toBeNull(); // the fallback's values are never written back
-  expect(count('error')).toBe(0);
-});
+    await server.kill('SIGCONT');
+    await untilMode(cache, 'redis');
+    expect(cache.health()).toMatchObject({ status: 'ok', mode: 'redis' });
+    await cache.set('again', 1);
+    await until(async () => {
+      expect(await cache.get('again')).toBe(1);
+      return (await cache.getStats()).hits.redis > after.redis;
+    });
+    await until(() => count('recovered') === 1);
+    const [, recovered] = events.find(([name]) => name === 'recovered');
+    expect(recovered).toEqual({
+      outageMs: expect.any(Number),
+      dropped: expect.any(Number),
+      replayed: expect.any(Number),
+    });
+    expect(recovered.dropped).toBeGreaterThan(0);
+    expect(await cache.get('outage')).toBeNull(); // the fallback's values are never written back
+    expect(count('error')).toBe(0);
+  },
+);
 
 // The engine gives up on the server, and lets this thread compute, while this thread is busy: it learns so from its
 // next wake-up. What it asks until then is answered at once, on the in-process tier, and must not keep it from that

@@ -1,6 +1,7 @@
 // Faults 10 to 12 and 14: what comes back is cut, comes in crumbs, is out of step, or is no reply at all.
 'use strict';
 
+const { randomBytes } = require('node:crypto');
 const { closeCaches, openCache } = require('../../support/holdfast');
 const { startProxy } = require('../../support/network/fault-proxy');
 const { serverForAll } = require('../../support/redis-server');
@@ -76,6 +77,25 @@ test.each([
   expect(values).toEqual({ wrong: 0, right });
   if (right > 0) expect(busy).toBeLessThan(0.5);
 });
+
+// Around the room of the event loop's reads, and of reads by which it only looks.
+const PIECES = [[65_537], [1, 65_535, 2, 65_536, 3, 65_537, 131_071], [16_383, 16_384, 16_385, 7]];
+
+test.each(['thread', 'loop'])(
+  'fault 11: a reply of 32 MiB is right in whatever pieces it comes, io: %s',
+  async (io) => {
+    const cache = await connected({ io, timeoutMs: 60_000 });
+    // With its quotes the largest value that is allowed.
+    const text = randomBytes(16 * 1024 * 1024 - 1).toString('hex');
+    await Promise.all([cache.set('large', text), cache.set('k', 'value')]);
+    for (const pieces of PIECES) {
+      proxy.inject({ pieces });
+      const values = await Promise.all([cache.get('k'), cache.get('large'), cache.get('none'), cache.get('k')]);
+      expect(values.with(1, values[1] === text)).toEqual(['value', true, null, 'value']);
+    }
+    expect({ mode: cache.getMode(), connections: proxy.connections }).toEqual({ mode: 'redis', connections: 1 });
+  },
+);
 
 describe('fault 12: replies out of step are never another key’s value, and the connection is torn down', () => {
   const KEYS = Array.from({ length: 30 }, (_, i) => `k${i}`);

@@ -13,7 +13,7 @@ const {
   watch,
 } = require('../../support/holdfast');
 const { startRedis } = require('../../support/redis-server');
-const { runScript } = require('../../support/run-script');
+const { runForJson, runScript } = require('../../support/run-script');
 const { until, untilMode } = require('../../support/until');
 
 const WORKER = require.resolve('../../support/cache-worker');
@@ -56,6 +56,34 @@ test('the event loop has the socket with auto and loop, and the engine’s threa
   await further.close();
   await until(() => socket.destroyed, 'the end of the connection');
   expectThrows(() => makeCache({ io: 'loops' }), 'ERR_CONFIG');
+});
+
+test.each([
+  ['leave a descriptor alone, as Bun’s', '() => new Socket()'],
+  ['refuse one', "() => { throw new TypeError('no such option'); }"],
+])('where the sockets of a runtime %s, the engine’s thread has the socket', async (_, way) => {
+  const script = `
+    const fs = require('node:fs');
+    const net = require('node:net');
+    const { Socket } = net;
+    const way = ${way};
+    const link = (fd) => fs.readlinkSync('/proc/self/fd/' + fd);
+    let tried = null;
+    net.Socket = function ({ fd, ...options }) {
+      // What is printed goes through the first ones.
+      if (fd < 3) return new Socket({ fd, ...options });
+      tried = link(fd);
+      return way();
+    };
+    const { createCache } = require('holdfast');
+    const cache = createCache({ url: ${JSON.stringify(server.url())}, namespace: 'a', io: 'loop', logger: null });
+    const left = fs.readdirSync('/proc/self/fd').filter((fd) => fs.existsSync('/proc/self/fd/' + fd)).map(link);
+    (async () => {
+      const mode = await cache.ready();
+      await cache.set('k', 1);
+      console.log(JSON.stringify({ mode, value: await cache.get('k'), tried: tried !== null, left: left.includes(tried) }));
+    })();`;
+  expect(await runForJson(script)).toEqual({ mode: 'redis', value: 1, tried: true, left: false });
 });
 
 test('what the socket does not take at once is written in its order', async () => {

@@ -157,16 +157,18 @@ describe.each(MODES)('$name', (mode) => {
   });
 });
 
-// In a process of its own, as a crash would take Jest with it.
+// In a process of its own, as a crash would take Jest with it. The worker threads' caches are on MAIN's server or, with
+// `db`, on an engine of their own; `overlap`: a thread is ended while the next one joins that engine.
 const TERMINATE = `
   const fs = require('node:fs');
   const { Worker } = require('node:worker_threads');
   const { createCache } = require('holdfast');
+  const { count, io, url, overlap } = JSON.parse(process.argv[2]);
   const cache = createCache({ namespace: 'main', logger: { info() {}, warn() {}, error() {} } });
   const busy = \`
-    const { parentPort } = require('node:worker_threads');
+    const { parentPort, workerData } = require('node:worker_threads');
     const { createCache } = require('holdfast');
-    const cache = createCache({ namespace: 'w', logger: { info() {}, warn() {}, error() {} } });
+    const cache = createCache({ ...workerData, namespace: 'w', logger: { info() {}, warn() {}, error() {} } });
     let calls = 0;
     const again = async (id) => {
       for (;;) {
@@ -184,17 +186,28 @@ const TERMINATE = `
     threads: fs.readdirSync('/proc/self/task').length,
     rss: process.memoryUsage.rss(),
   });
+  const start = () => {
+    const worker = new Worker(busy, { eval: true, workerData: { io, url } });
+    const called = new Promise((resolve, reject) => worker.once('message', resolve).once('error', reject));
+    return { worker, called };
+  };
   (async () => {
     let before;
+    let next = null;
     await cache.set('k', 'kept', Infinity);
-    for (let n = 0; n < Number(process.argv[2]); n++) {
+    for (let n = 0; n < count; n++) {
       if (n === 20) before = held();
-      const worker = new Worker(busy, { eval: true });
-      await new Promise((resolve, reject) => worker.once('message', resolve).once('error', reject));
+      const { worker, called } = next ?? start();
+      await called;
+      next = overlap ? start() : null;
+      // The next one opens its cache some milliseconds after its start.
+      if (overlap) await new Promise((resolve) => setTimeout(resolve, n % 50));
       // Some end at once, some a few turns later, in the middle of whatever they do then.
       for (let turn = 0; turn < n % 5; turn++) await new Promise(setImmediate);
       await worker.terminate();
     }
+    await next?.called;
+    await next?.worker.terminate();
     // The calls of the last one are under way in the engine until they settle for nobody.
     while (cache.health().inFlight > 0) await new Promise((resolve) => setTimeout(resolve, 5));
     // A thread that has ended stays in /proc for a moment, at either count. What leaks stays for ever.
@@ -213,12 +226,19 @@ describe('in a process of its own', () => {
   // What a test of one mode started ends with it, also where it fails.
   afterEach(() => Promise.all(MODES.map((mode) => mode.stop())));
 
-  test.each(MODES)(
+  const [, redis] = MODES;
+  test.each([
+    ...MODES.map((mode) => ({ name: mode.name, mode })),
+    { name: `${redis.name}, io: thread, an engine of their own`, mode: redis, io: 'thread', db: 1 },
+    { name: `${redis.name}, io: loop, an engine of their own`, mode: redis, io: 'loop', db: 1 },
+    { name: `${redis.name}, io: loop, one after the other joins`, mode: redis, io: 'loop', db: 1, overlap: true },
+  ])(
     'fault 38: threads ended in the middle of calls harm nobody, leave no call in flight, and leak nothing: $name',
-    async (mode) => {
+    async ({ mode, io, db, overlap }) => {
       await mode.start();
+      const url = db === undefined ? undefined : mode.server.url({ db });
       const result = await runForJson(TERMINATE, {
-        args: [String(TERMINATIONS)],
+        args: [JSON.stringify({ count: TERMINATIONS, io, url, overlap })],
         env: { REDIS_URL: mode.url, HOLDFAST_TIMEOUT_MS: '5000' },
         boundMs: 100_000 + TERMINATIONS * 2_000,
       });

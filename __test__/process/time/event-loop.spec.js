@@ -45,9 +45,11 @@ describe.each([
   });
 });
 
-test('fault 42: an event loop blocked for 5 seconds declares no outage, and answers come after it', async () => {
-  const server = await startRedis();
-  const script = `
+test.each(['thread', 'loop'])(
+  'fault 42: an event loop blocked for 5 seconds declares no outage, and answers come after it, io: %s',
+  async (io) => {
+    const server = await startRedis();
+    const script = `
     const { createCache } = require('holdfast');
     const events = [];
     const cache = createCache({ namespace: 'blocked' });
@@ -66,15 +68,16 @@ test('fault 42: an event loop blocked for 5 seconds declares no outage, and answ
         reconnects: redis.reconnects, memoryHits: hits.memory,
       }));
     })();`;
-  // Patient with a busy machine, and far less than the loop is blocked for.
-  const env = { REDIS_URL: server.url(), HOLDFAST_TIMEOUT_MS: '1500' };
-  const told = await runForJson(script, { env }).finally(() => server.stop());
-  expect(told).toEqual({
-    answers: ['before', null, 'before', 'before'],
-    events: ['ready'],
-    mode: 'redis',
-    errors: {},
-    reconnects: 0,
-    memoryHits: 0,
-  });
-});
+    // Patient with a busy machine, and far less than the loop is blocked for.
+    const env = { REDIS_URL: server.url(), HOLDFAST_TIMEOUT_MS: '1500', HOLDFAST_IO: io };
+    const told = await runForJson(script, { env }).finally(() => server.stop());
+    expect(told).toEqual({
+      answers: ['before', null, 'before', 'before'],
+      events: ['ready'],
+      mode: 'redis',
+      errors: {},
+      reconnects: 0,
+      memoryHits: 0,
+    });
+  },
+);

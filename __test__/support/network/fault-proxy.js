@@ -15,6 +15,7 @@ const NO_FAULTS = {
   dropReplies: false,
   trickle: false, // replies travel one byte at a time
   trickleMs: 0, // so long before each of these bytes
+  pieces: null, // replies travel in pieces of these lengths, taken in turn
   delayMs: 0, // before each chunk, in either direction
   replyDelayMs: 0, // before each chunk of a reply
   cutAfter: null, // destroy the link after so many further bytes of replies
@@ -171,11 +172,13 @@ class FaultProxy {
       faults.cutAfter -= bytes.length;
     }
     this.bytesToClient += bytes.length;
-    for (let at = 0; faults.trickle && at < bytes.length && !link.ended(); at++) {
-      client.write(bytes.subarray(at, at + 1));
-      await (faults.trickleMs > 0 ? sleep(faults.trickleMs) : turn());
+    const pieces = faults.trickle ? [1] : (faults.pieces ?? [Infinity]);
+    for (let at = 0, n = 0; at < bytes.length && !link.ended(); n++) {
+      const piece = bytes.subarray(at, at + pieces[n % pieces.length]);
+      client.write(piece);
+      at += piece.length;
+      if (faults.trickle || at < bytes.length) await (faults.trickleMs > 0 ? sleep(faults.trickleMs) : turn());
     }
-    if (!faults.trickle) client.write(bytes);
     if (faults.cutAfter === 0) {
       faults.cutAfter = null;
       client.end(() => link.reset());

@@ -69,6 +69,14 @@ class Bridge {
   }
 
   /**
+   * The handle of a new cache, or why there is none.
+   * @param {any} given options for Rust
+   */
+  open(given) {
+    return native.open(this.native, { __proto__: null, ...given, loopIo: given.loopIo && Line.isPossible() });
+  }
+
+  /**
    * The lane of a cache, which caches of the same engine and namespace share.
    * @param {any} handle the native cache
    * @returns {Lane}

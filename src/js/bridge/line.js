@@ -10,6 +10,7 @@
 // for so long behind a batch: it looks at its sockets again and again, and at whatever else has come.
 'use strict';
 
+const { closeSync } = require('node:fs');
 const { Socket } = require('node:net');
 const { clearTimeout, now, setImmediate, setTimeout } = require('../base/host.js');
 const native = require('../addon/native.js');
@@ -26,7 +27,36 @@ const MORE = 3;
 const GONE = 4;
 const MOMENT = 5;
 
+/** @type {boolean | undefined} once it was tried */
+let isAble;
+
+/**
+ * Whether the runtime reads a socket that it did not make itself, given its descriptor: tried on one whose other end is
+ * closed. Bun takes the descriptor and leaves it alone; its socket is `pending` for ever.
+ */
+function tryAdoption() {
+  const fd = native.Line.specimen();
+  if (typeof fd !== 'number') return false;
+  try {
+    const socket = new Socket({ fd, readable: true, writable: true });
+    const { pending } = socket;
+    socket.on('error', () => {});
+    socket.destroy();
+    if (!pending) return true;
+  } catch {
+    // It does not take the descriptor.
+  }
+  closeSync(fd);
+  return false;
+}
+
 class Line {
+  /** Whether this runtime can have one; without it, the engine's thread reads and writes the socket. */
+  static isPossible() {
+    isAble ??= tryAdoption();
+    return isAble;
+  }
+
   /**
    * @param {import('./bridge').Bridge} bridge
    * @param {any} handle the native cache of whose engine it is

@@ -342,7 +342,7 @@ class Cache {
 
 /** @param {import('../config').Config} settings */
 function openHandle(settings) {
-  const handle = native.open(/** @type {Bridge} */ (bridge).native, settings.given);
+  const handle = /** @type {Bridge} */ (bridge).open(settings.given);
   if (handle instanceof native.CacheHandle) return handle;
   throw new HoldfastError(handle.code, handle.message);
 }
