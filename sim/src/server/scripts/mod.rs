@@ -39,9 +39,9 @@ static KNOWN: LazyLock<Vec<Known>> = LazyLock::new(|| {
     let probe = probes.cmd_iter().nth(1).cloned().unwrap_or_default();
     let texts = [
         (Native::Acquire, lease::acquire(true, "", holder, b"")),
-        (Native::Store, lease::store(true, "", b"", b"", Ttl::Forever)),
+        (Native::Store, lease::store("", b"", b"", Ttl::Forever)),
         (Native::Renew, lease::renew(true, "", holder)),
-        (Native::Replace, lease::replace(true, "", "", b"", b"", b"", Ttl::Forever)),
+        (Native::Replace, lease::replace("", "", b"", b"", b"", Ttl::Forever)),
         (Native::Take, lease::take(true, "", "", b"", holder)),
         (Native::Try, probe),
         (Native::Expire, expiry::expire(true, &Prefix::new(""), "", Ttl::Forever)),
