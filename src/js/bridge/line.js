@@ -10,8 +10,6 @@
 // for so long behind a batch: it looks at its sockets again and again, and at whatever else has come.
 'use strict';
 
-const { closeSync } = require('node:fs');
-const { Socket } = require('node:net');
 const { clearTimeout, now, setImmediate, setTimeout } = require('../base/host.js');
 const native = require('../addon/native.js');
 
@@ -27,6 +25,17 @@ const MORE = 3;
 const GONE = 4;
 const MOMENT = 5;
 
+/**
+ * A socket of a descriptor. Node's module takes milliseconds to load, for which `require` does not wait.
+ * @param {object} options
+ */
+function socketOf(options) {
+  const { Socket } = require('node:net');
+  return new Socket(
+    /** @type {import('node:net').SocketConstructorOpts} */ ({ readable: true, writable: true, ...options }),
+  );
+}
+
 /** @type {boolean | undefined} once it was tried */
 let isAble;
 
@@ -38,7 +47,7 @@ function tryAdoption() {
   const fd = native.Line.specimen();
   if (typeof fd !== 'number') return false;
   try {
-    const socket = new Socket({ fd, readable: true, writable: true });
+    const socket = socketOf({ fd });
     const { pending } = socket;
     socket.on('error', () => {});
     socket.destroy();
@@ -46,7 +55,7 @@ function tryAdoption() {
   } catch {
     // It does not take the descriptor.
   }
-  closeSync(fd);
+  require('node:fs').closeSync(fd);
   return false;
 }
 
@@ -66,7 +75,7 @@ class Line {
     this.said = new Int32Array(new SharedArrayBuffer(native.Line.fields() * Int32Array.BYTES_PER_ELEMENT));
     const self = new WeakRef(this);
     this.native = new native.Line(bridge.native, handle, this.said, () => self.deref()?.step());
-    /** @type {Socket | null} */
+    /** @type {import('node:net').Socket | null} */
     this.socket = null;
     this.room = Buffer.allocUnsafeSlow(ROOM);
     /** @type {NodeJS.Timeout | null} */
@@ -132,8 +141,7 @@ class Line {
     this.said[DIALLED] = 0;
     const fd = this.native.adopt();
     if (typeof fd !== 'number') return;
-    const options = { fd, readable: true, writable: true, onread: { buffer: this.room, callback: this.read } };
-    const socket = new Socket(/** @type {import('node:net').SocketConstructorOpts} */ (options));
+    const socket = socketOf({ fd, onread: { buffer: this.room, callback: this.read } });
     this.socket = socket;
     // What is under way keeps the process alive by itself.
     socket.unref();
