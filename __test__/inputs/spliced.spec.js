@@ -9,7 +9,7 @@ const { Beside, place } = require('../../src/js/bridge/frames');
 const server = serverForAll();
 afterEach(closeCaches);
 
-const ROUNDS = 120;
+const ROUNDS = 60;
 const VALUES = 40;
 /** Beyond it a value comes as a text of its own: LONE_BYTES of src/engine/base/text.rs. */
 const LONE = 8 * 1024;

@@ -18,8 +18,9 @@ impl Span {
     }
 }
 
-/// Bytes beyond which a value's text crosses the bridge by itself, and is parsed alone: the copies that this saves, and
-/// the room for a text of all of them, then cost more than a parse of its own.
+/// Bytes beyond which a value's text crosses the bridge by itself, and is parsed alone. At this length a parse of its
+/// own costs 1 to 3 % more than its part of a parse of all, and the scan that it spares some 8 %; at 2 KB the parse
+/// costs 8 % more.
 pub const LONE_BYTES: usize = 8 << 10;
 
 /// A stored value's text. What is not `Lone` is balanced, so that it may stand between others: only [`Json::checked`]
