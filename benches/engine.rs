@@ -154,13 +154,19 @@ fn encode_as(bencher: Bencher, bytes: usize, format: Format, meta: Option<Meta>)
         .bench_local(|| black_box(format.encode(black_box(&text), meta.as_ref()).len()));
 }
 
-fn decode_as(bencher: Bencher, bytes: usize, format: Format, meta: Option<Meta>) {
+fn decode_as(
+    bencher: Bencher,
+    bytes: usize,
+    format: Format,
+    meta: Option<Meta>,
+    json_text: fn(Vec<u8>) -> Option<Json>,
+) {
     let text = json(bytes);
     let stored = format.encode(&text, meta.as_ref()).into_owned();
     bencher
         .counter(BytesCount::of_str(&text))
         .with_inputs(|| stored.clone())
-        .bench_local_values(|bytes| black_box(format.decode(bytes, &mut Room::default())));
+        .bench_local_values(|bytes| black_box(format.decode(bytes, &mut Room::default(), json_text)));
 }
 
 #[divan::bench(args = SIZES)]
@@ -181,17 +187,23 @@ fn encode_zstd(bencher: Bencher) {
 /// The check that a text is one JSON text is most of it.
 #[divan::bench(args = SIZES)]
 fn decode_plain(bencher: Bencher, bytes: usize) {
-    decode_as(bencher, bytes, format(None), None);
+    decode_as(bencher, bytes, format(None), None, Json::checked);
+}
+
+/// As it is passed on: the scan that it is balanced, up to the length beyond which it is parsed alone.
+#[divan::bench(args = [20, 200, 2_000, 20_000])]
+fn decode_passing(bencher: Bencher, bytes: usize) {
+    decode_as(bencher, bytes, format(None), None, Json::passing);
 }
 
 #[divan::bench(args = SIZES)]
 fn decode_tagged(bencher: Bencher, bytes: usize) {
-    decode_as(bencher, bytes, format(None), Some(tagged()));
+    decode_as(bencher, bytes, format(None), Some(tagged()), Json::checked);
 }
 
 #[divan::bench]
 fn decode_zstd(bencher: Bencher) {
-    decode_as(bencher, 20_000, format(Some(1024)), None);
+    decode_as(bencher, 20_000, format(Some(1024)), None, Json::checked);
 }
 
 /// The JSON texts of a batch of sets, each an object of eight names: 200 bytes, with five fractions.
@@ -230,7 +242,7 @@ fn splice_values(bencher: Bencher, bytes: usize) {
     let replies: Vec<Reply> = (0..BATCH).map(|_| Reply::Value(value.clone())).collect();
     bencher.counter(ItemsCount::new(BATCH)).bench_local(|| {
         let mut out = String::new();
-        splice::frame(&mut out, 7, 0, black_box(&replies));
+        splice::frame(&mut out, 7, 0, black_box(&replies), &mut Vec::new());
         out
     });
 }
@@ -240,7 +252,7 @@ fn splice_done(bencher: Bencher) {
     let replies: Vec<Reply> = (0..BATCH).map(|_| Reply::Done).collect();
     bencher.counter(ItemsCount::new(BATCH)).bench_local(|| {
         let mut out = String::new();
-        splice::frame(&mut out, 7, 0, black_box(&replies));
+        splice::frame(&mut out, 7, 0, black_box(&replies), &mut Vec::new());
         out
     });
 }

@@ -18,6 +18,7 @@ use crate::engine::cache::namespace::Cache;
 use crate::engine::cache::shared::Shared;
 use crate::engine::call::batch::Task;
 use crate::engine::call::leaves::Shapes;
+use crate::engine::call::mend;
 use crate::engine::call::reply::{Hot, Reply, Submitted};
 use crate::engine::call::sink::{COUNTERS, MOST_PEEKED, PEEKED, ReplyTo, Sink, Versions};
 use crate::engine::call::splice;
@@ -33,7 +34,8 @@ pub struct Bridge {
 
 #[napi]
 impl Bridge {
-    /// `wake` is called with `[id,from,[reply,…],errors,…]` whenever replies have come; see the engine's `splice`.
+    /// `wake` is called with `[id,from,[reply,…],asides,…]` whenever replies have come, alone or first in a list of the
+    /// texts that come beside it; see the engine's `splice`.
     /// `versions` lies on a SharedArrayBuffer.
     #[napi(constructor)]
     pub fn new(env: Env, wake: Function<'_, Frames, ()>, versions: Int32Array) -> Result<Self> {
@@ -74,7 +76,7 @@ impl Bridge {
     }
 
     /// Hands over the calls of one turn: operations in the first `used` of `numbers`, their keys and values in `text`.
-    /// Returns `[[reply,…],errors,hot,later]` where something could be answered at once; what could not comes as the
+    /// Returns `[[reply,…],asides,hot,later]` where something could be answered at once; what could not comes as the
     /// frame `id`.
     #[napi(catch_unwind)]
     pub fn submit(
@@ -141,6 +143,12 @@ impl Bridge {
                 None
             }
         }
+    }
+
+    /// Frames that could not be parsed, where `null` is in place of what is no JSON; see the engine's `mend`.
+    #[napi(catch_unwind)]
+    pub fn mend(text: Text) -> Option<Json> {
+        mend::mend(&text.into_lossy()).map(Json)
     }
 
     /// Whose frames the last wake-up was given; 0 stands for an event. For a text of them that could not be read.

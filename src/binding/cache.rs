@@ -93,6 +93,14 @@ impl CacheHandle {
         if self.cache.is_some() { self.held.hold(bytes as u64) as f64 } else { 0.0 }
     }
 
+    /// So many of the values that were read for it are no JSON.
+    #[napi]
+    pub fn misread(&self, values: u32) {
+        if let Some(cache) = &self.cache {
+            cache.misread(values.into());
+        }
+    }
+
     #[napi]
     pub fn close(&mut self) {
         self.held.hold(0);

@@ -16,7 +16,7 @@ use napi::{Env, Error, Result, Status, sys};
 use once_cell::sync::OnceCell;
 use parking_lot::Mutex;
 
-use super::text::{Frames, Json};
+use super::text::Frames;
 use crate::engine::call::reply::Reply;
 use crate::engine::call::sink::Sink;
 use crate::engine::call::sink::{COUNTERS, Versions};
@@ -85,6 +85,14 @@ struct Frame {
     id: u32,
     /// Begins with `[`, which becomes the array's or a comma.
     text: String,
+    /// What comes beside it.
+    lone: Vec<Arc<String>>,
+}
+
+impl Frame {
+    fn bytes(&self) -> usize {
+        self.text.len() + self.lone.iter().map(|text| text.len()).sum::<usize>()
+    }
 }
 
 impl EnvSink {
@@ -179,9 +187,9 @@ impl Sink for EnvSink {
 
     fn complete(&self, id: u32, replies: &[Reply]) {
         for (from, part) in splice::parts(replies, splice::MAX_FRAME) {
-            let mut text = String::from("[");
-            splice::frame(&mut text, id, from, part);
-            self.push(Frame { id, text });
+            let (mut text, mut lone) = (String::from("["), Vec::new());
+            splice::frame(&mut text, id, from, part, &mut lone);
+            self.push(Frame { id, text, lone });
         }
     }
 
@@ -190,14 +198,14 @@ impl Sink for EnvSink {
     }
 
     fn event(&self, json: String) {
-        self.push(Frame { id: 0, text: format!("[0,0,{json},0") });
+        self.push(Frame { id: 0, text: format!("[0,0,{json},0"), lone: Vec::new() });
     }
 }
 
 /// Takes what has gathered, as one array of frames: as much as one frame may have, or a single one. Runs on the
 /// environment's thread.
 fn drain(sink: &Weak<EnvSink>) -> Frames {
-    let Some(sink) = sink.upgrade() else { return Frames(Json("[]".to_owned())) };
+    let Some(sink) = sink.upgrade() else { return Frames::default() };
     let (frames, more) = {
         let mut queue = sink.queue.lock();
         let mut size = 0;
@@ -205,8 +213,8 @@ fn drain(sink: &Weak<EnvSink>) -> Frames {
             .frames
             .iter()
             .take_while(|frame| {
-                let fits = size == 0 || size + frame.text.len() <= splice::MAX_FRAME;
-                size += frame.text.len();
+                let fits = size == 0 || size + frame.bytes() <= splice::MAX_FRAME;
+                size += frame.bytes();
                 fits
             })
             .count();
@@ -221,17 +229,18 @@ fn drain(sink: &Weak<EnvSink>) -> Frames {
     if more {
         sink.ring();
     }
-    Frames(Json(join(frames)))
+    join(frames)
 }
 
 /// Joins frames that each begin with `[`: the first one's opens the array, the others' become commas.
-fn join(frames: Vec<Frame>) -> String {
+fn join(frames: Vec<Frame>) -> Frames {
     let mut frames = frames.into_iter();
-    let Some(Frame { mut text, .. }) = frames.next() else { return "[]".to_owned() };
+    let Some(Frame { mut text, mut lone, .. }) = frames.next() else { return Frames::default() };
     for frame in frames {
         text.push(',');
         text.push_str(&frame.text[1..]);
+        lone.extend(frame.lone);
     }
     text.push(']');
-    text
+    Frames { text, lone }
 }

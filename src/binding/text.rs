@@ -1,6 +1,7 @@
 //! Strings in and out of V8, each in one copy.
 
 use std::ptr;
+use std::sync::Arc;
 
 use napi::bindgen_prelude::{FromNapiValue, ToNapiValue, TypeName, ValidateNapiValue};
 use napi::{Error, Result, Status, ValueType, sys};
@@ -107,9 +108,18 @@ impl<T: AsRef<str>> ToNapiValue for Json<T> {
     }
 }
 
-/// The text of a wake-up. Where V8 has no room for it JavaScript gets an empty text in its place, and asks whose
-/// replies are lost: an error here would end the process.
-pub struct Frames(pub Json);
+/// The text of a wake-up, and those that come beside it. Where V8 has no room for one of them JavaScript gets an empty
+/// text in its place, and knows whose replies are lost: an error here would end the process.
+pub struct Frames {
+    pub text: String,
+    pub lone: Vec<Arc<String>>,
+}
+
+impl Default for Frames {
+    fn default() -> Self {
+        Self { text: "[]".to_owned(), lone: Vec::new() }
+    }
+}
 
 impl TypeName for Frames {
     fn type_name() -> &'static str {
@@ -122,8 +132,23 @@ impl TypeName for Frames {
 }
 
 impl ToNapiValue for Frames {
-    unsafe fn to_napi_value(env: sys::napi_env, Self(json): Self) -> Result<sys::napi_value> {
-        // SAFETY: `env` is passed on as it came.
-        unsafe { Json::to_napi_value(env, json).or_else(|_| Json::to_napi_value(env, Json(String::new()))) }
+    unsafe fn to_napi_value(env: sys::napi_env, Self { text, lone }: Self) -> Result<sys::napi_value> {
+        // SAFETY: `env` is live, as napi-rs passes it from the running call.
+        let string = |text: &str| unsafe {
+            Json::to_napi_value(env, Json(text)).or_else(|_| Json::to_napi_value(env, Json("")))
+        };
+        if lone.is_empty() {
+            return string(&text);
+        }
+        let texts = std::iter::once(text.as_str()).chain(lone.iter().map(|text| text.as_str()));
+        let texts = texts.map(string).collect::<Result<Vec<_>>>()?;
+        let mut list = ptr::null_mut();
+        // SAFETY: `env` as above; `list` is a place for the value.
+        check(unsafe { sys::napi_create_array_with_length(env, texts.len(), &mut list) }, "no room for a list")?;
+        for (at, text) in (0..).zip(texts) {
+            // SAFETY: `env` as above; `list` and `text` are values of this call.
+            check(unsafe { sys::napi_set_element(env, list, at, text) }, "no room in a list")?;
+        }
+        Ok(list)
     }
 }

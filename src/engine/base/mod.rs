@@ -2,6 +2,7 @@
 //!
 //! Uses no other layer.
 
+pub mod balance;
 pub mod clock;
 pub mod error;
 pub mod glob;

@@ -2,6 +2,8 @@
 
 use std::any::Any;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -10,13 +12,17 @@ use crate::engine::base::clock::Ttl;
 use crate::engine::base::error::{Kind, Trouble};
 use crate::engine::base::key::Prefix;
 use crate::engine::base::pattern::Pattern;
-use crate::engine::cache::counters::Counters;
+use crate::engine::base::text::Json;
+use crate::engine::cache::counters::{Counters, add};
 use crate::engine::cache::options::{DEFAULT_MAX_AGE, Options};
 use crate::engine::cache::shared::Shared;
 use crate::engine::cache::status::Mode;
 use crate::engine::tier::journal::Noted;
 use crate::engine::value::entry::{Format, Meta};
 use crate::engine::value::tags;
+
+/// After a value that was no JSON, each is checked for so long before it is passed on: where there is one, others are.
+const WARY_MS: u64 = 60_000;
 
 pub struct Cache {
     shared: Arc<Shared>,
@@ -37,6 +43,8 @@ pub struct Cache {
     pub outage_stale: Duration,
     /// How long what is written then lives at most.
     pub outage_ttl: Duration,
+    /// Until when each value is checked before it is passed on.
+    wary_until: AtomicU64,
 }
 
 impl Cache {
@@ -54,11 +62,27 @@ impl Cache {
             format: options.format,
             outage_stale: options.outage_stale,
             outage_ttl: options.outage_ttl,
+            wary_until: AtomicU64::new(0),
         })
     }
 
     pub fn shared(&self) -> &Arc<Shared> {
         &self.shared
+    }
+
+    /// How the text of a value is taken that is only passed on, or that is kept as well.
+    pub fn taking(&self, passing: bool, now: u64) -> fn(Vec<u8>) -> Option<Json> {
+        let trusts = passing && now >= self.wary_until.load(Relaxed);
+        if trusts { Json::passing } else { Json::checked }
+    }
+
+    /// So many values were passed on and counted as hits, and their caller found them to be no JSON.
+    pub fn misread(&self, values: u64) {
+        self.wary_until.store(self.shared.clock.now_ms() + WARY_MS, Relaxed);
+        let Counters { hits_redis, misses, decode_errors, .. } = &self.counters;
+        let _ = hits_redis.fetch_update(Relaxed, Relaxed, |hits| Some(hits.saturating_sub(values)));
+        add(misses, values);
+        add(decode_errors, values);
     }
 
     /// The token of a tag that the near cache vouches for, as far as this cache takes it.

@@ -4,6 +4,7 @@
 
 pub mod batch;
 pub mod leaves;
+pub mod mend;
 pub mod reply;
 pub mod sink;
 pub mod splice;

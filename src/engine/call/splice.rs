@@ -1,15 +1,20 @@
 //! Replies as JSON, for the one `JSON.parse` that turns a whole group of them into values.
 //!
-//! A frame is `id,from,[reply,…],errors`: where among its batch's replies it begins, replies in the order of the
-//! operations, then 0 or
-//! `[[index,"CODE","message"],…]`. Frames stand one behind the other in one array. Replies of `getOrCompute` are arrays
-//! themselves, so that a stored `null` differs from a miss.
+//! A frame is `id,from,[reply,…],asides`: where among its batch's replies it begins, replies in the order of the
+//! operations, then 0 or a list of what is to be said of some of them: `[index,"CODE","message"]` of one that failed,
+//! `[index]` of one whose value comes as a text of its own. Frames stand one behind the other in one array. Replies of
+//! `getOrCompute` are arrays themselves, so that a stored `null` differs from a miss.
+//!
+//! A value is not known to be JSON, but to be balanced, so that none is taken for another's: `base/balance.rs`.
 //!
 //! Replies of any size cross: V8 holds no string beyond 512 MiB, and a text of tens of megabytes holds up the event
 //! loop while it is parsed. So a batch whose replies are longer than [`MAX_FRAME`] goes in several frames, and one
 //! reply is no longer than what `entry::MAX_JSON` lets through.
 
+use std::sync::Arc;
+
 use crate::engine::base::clock::Ttl;
+use crate::engine::base::text::Json;
 use crate::engine::call::reply::{Hot, Reply};
 
 /// Bytes of the replies in one frame; a single longer reply has a frame of its own.
@@ -49,38 +54,51 @@ pub fn parts(replies: &[Reply], max: usize) -> impl Iterator<Item = (usize, &[Re
     })
 }
 
-/// Appends one frame, without a separator.
-pub fn frame(out: &mut String, id: u32, from: usize, replies: &[Reply]) {
+/// Appends one frame, without a separator; adds the texts that come beside it to `lone`.
+pub fn frame(out: &mut String, id: u32, from: usize, replies: &[Reply], lone: &mut Vec<Arc<String>>) {
     number(out, i64::from(id));
     out.push(',');
     number(out, index(from));
     out.push(',');
-    body(out, from, replies);
+    body(out, from, replies, lone);
 }
 
-/// Appends `[reply,…],errors`.
-pub fn body(out: &mut String, from: usize, replies: &[Reply]) {
+/// Appends `[reply,…],asides`.
+pub fn body(out: &mut String, from: usize, replies: &[Reply], lone: &mut Vec<Arc<String>>) {
     out.reserve(size(replies) + 16);
     out.push('[');
-    let mut failed = false;
+    let mut said = false;
     for (i, reply) in replies.iter().enumerate() {
         if i > 0 {
             out.push(',');
         }
-        failed |= matches!(reply, Reply::Error(_));
+        said |= matches!(reply, Reply::Error(_)) || lone_of(reply).is_some();
         one(out, reply);
     }
     out.push_str("],");
-    if failed {
-        errors(out, from, replies);
+    if said {
+        asides(out, from, replies, lone);
     } else {
         out.push('0');
     }
 }
 
+/// The text that comes beside the frame of its reply.
+fn lone_of(reply: &Reply) -> Option<&Arc<String>> {
+    match reply {
+        Reply::Value(Json::Lone(text)) | Reply::Hit(Json::Lone(text)) | Reply::Stale(Json::Lone(text)) => Some(text),
+        _ => None,
+    }
+}
+
+/// A value's text, or what stands in its place.
+fn text_of(json: &Json) -> &str {
+    if matches!(json, Json::Lone(_)) { "0" } else { json.as_str() }
+}
+
 fn one(out: &mut String, reply: &Reply) {
     match reply {
-        Reply::Value(json) => out.push_str(json.as_str()),
+        Reply::Value(json) => out.push_str(text_of(json)),
         // What is hot stands in a list of its own, as a text.
         Reply::Miss | Reply::Error(_) | Reply::Hot(_) => out.push_str("null"),
         Reply::Done | Reply::Later => out.push('0'),
@@ -90,14 +108,14 @@ fn one(out: &mut String, reply: &Reply) {
         // JSON has no infinity; no time left is ever negative.
         Reply::Left(Ttl::Forever) => out.push_str("-1"),
         Reply::Left(Ttl::Millis(ms)) => number(out, i64::try_from(*ms).unwrap_or(i64::MAX)),
-        Reply::Hit(json) => list_of(out, &[0], Some(json.as_str())),
+        Reply::Hit(json) => list_of(out, &[0], Some(text_of(json))),
         Reply::Lead(token) => list_of(out, &[1, i64::from(*token)], None),
         Reply::LeadOver(token, age, text) => list_of(out, &[1, i64::from(*token), *age], Some(text)),
         Reply::Follow(token) => list_of(out, &[2, i64::from(*token)], None),
         Reply::Wait => out.push_str("[3]"),
         Reply::Nothing => out.push_str("[4]"),
         Reply::Again => out.push_str("[5]"),
-        Reply::Stale(json) => list_of(out, &[6], Some(json.as_str())),
+        Reply::Stale(json) => list_of(out, &[6], Some(text_of(json))),
         Reply::Elsewhere => out.push_str("[7]"),
     }
 }
@@ -114,30 +132,34 @@ fn list_of(out: &mut String, numbers: &[i64], value: Option<&str>) {
     out.push(']');
 }
 
-fn errors(out: &mut String, from: usize, replies: &[Reply]) {
-    out.push('[');
-    let mut first = true;
+fn asides(out: &mut String, from: usize, replies: &[Reply], lone: &mut Vec<Arc<String>>) {
+    let mut sign = '[';
     for (i, reply) in replies.iter().enumerate() {
-        let Reply::Error(error) = reply else { continue };
-        if !first {
-            out.push(',');
+        let error = if let Reply::Error(error) = reply { Some(error) } else { None };
+        let text = lone_of(reply);
+        if error.is_none() && text.is_none() {
+            continue;
         }
-        first = false;
+        out.push(std::mem::replace(&mut sign, ','));
         out.push('[');
         number(out, index(from + i));
-        out.push(',');
-        string(out, error.code);
-        out.push(',');
-        string(out, &error.message);
+        if let Some(error) = error {
+            out.push(',');
+            string(out, error.code);
+            out.push(',');
+            string(out, &error.message);
+        }
         out.push(']');
+        lone.extend(text.cloned());
     }
     out.push(']');
 }
 
-/// Appends `[reply,…],errors,hot,later`, for replies that are given at once: `hot` is 0 or
+/// Appends `[reply,…],asides,hot,later`, for replies that are given at once: `hot` is 0 or
 /// `[index,milliseconds,"text",[slot,version,…],…]`, `later` is 0 or the indexes of those whose reply comes as a frame.
+/// What is held in process is shared, and no such value is lone.
 pub fn at_once(out: &mut String, replies: &[Reply]) {
-    body(out, 0, replies);
+    body(out, 0, replies, &mut Vec::new());
     let hot = |r: &Reply| matches!(r, Reply::Hot(_));
     list(out, replies, hot, |out, i, reply| {
         let Reply::Hot(hot) = reply else { return };

@@ -207,7 +207,7 @@ impl Task {
         }
         let tokens = self.tokens(&bytes).await?;
         let token = |key: &str| tokens.get(key).cloned();
-        Ok(match judge(&self.cache, bytes, left, Ask::default(), self.now(), &mut Room::default(), token) {
+        Ok(match judge(&self.cache, bytes, left, Ask::default(), self.now(), &mut Room::default(), false, token) {
             reads::Found::Fresh(entry, _) => Found::Value(entry.json),
             reads::Found::Void(identity) if !identity.is_empty() => Found::Void(identity),
             _ => Found::Foreign,

@@ -177,7 +177,8 @@ impl Judge {
         let left = if timed { self.replies.ttls.next().and_then(left) } else { None };
         let asked = if asks { self.replies.leases.next() } else { None };
         let ask = flight.map_or(Ask::default(), |f| f.ask);
-        let mut found = if self.lost { Found::NoReply } else { self.find(call, value, left, ask) };
+        let passing = flight.is_none() && ticket.is_none();
+        let mut found = if self.lost { Found::NoReply } else { self.find(call, value, left, ask, passing) };
         if call.is_held() && !matches!(found, Found::NoReply) {
             found = Found::miss();
         }
@@ -191,7 +192,7 @@ impl Judge {
     }
 
     /// What a read found, judged.
-    fn find(&mut self, call: &Call<'_>, value: Option<Value>, left: Option<u64>, ask: Ask) -> Found {
+    fn find(&mut self, call: &Call<'_>, value: Option<Value>, left: Option<u64>, ask: Ask, passing: bool) -> Found {
         let Some(value) = value else { return Found::NoReply };
         let bytes = match value {
             Value::BulkString(bytes) => bytes,
@@ -207,7 +208,7 @@ impl Judge {
             }
         };
         let token = |key: &str| self.tokens.get(key).cloned();
-        reads::judge(call.cache, bytes, left, ask, call.now, &mut self.room, token)
+        reads::judge(call.cache, bytes, left, ask, call.now, &mut self.room, passing, token)
     }
 
     fn question(&mut self, call: &Call<'_>, question: Question) -> Reply {

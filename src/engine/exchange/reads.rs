@@ -38,7 +38,9 @@ impl Found {
     }
 }
 
-/// Judges stored bytes. `token`: of a tag's stored key, where the near cache need not have it.
+/// Judges stored bytes. `token`: of a tag's stored key, where the near cache need not have it. `passing`: a fresh value
+/// goes to one caller, who finds out whether it is JSON, and nowhere else.
+#[expect(clippy::too_many_arguments, reason = "what a read has at hand")]
 pub fn judge(
     cache: &Cache,
     bytes: Vec<u8>,
@@ -46,6 +48,7 @@ pub fn judge(
     ask: Ask,
     now: u64,
     room: &mut Room,
+    passing: bool,
     token: impl Fn(&str) -> Option<Arc<str>>,
 ) -> Found {
     // Somebody computes it.
@@ -53,7 +56,7 @@ pub fn judge(
         return Found::miss();
     }
     let identity: Box<[u8]> = entry::identity(&bytes).unwrap_or_default().into();
-    let Some(entry) = cache.format.decode(bytes, room) else {
+    let Some(entry) = cache.format.decode(bytes, room, cache.taking(passing, now)) else {
         add(&cache.counters.decode_errors, 1);
         return Found::Void(identity);
     };

@@ -57,7 +57,7 @@ pub fn canonical(text: &str) -> Option<i64> {
 /// Bytes that are such an integer, as a JSON text.
 pub fn integer(bytes: Vec<u8>) -> Option<Json> {
     let text = String::from_utf8(bytes).ok()?;
-    canonical(&text).map(|_| Json::Owned(text))
+    canonical(&text).map(|_| Json::of(text))
 }
 
 /// The first byte of the marker of a computation (src/engine/once/lease.rs); no UTF-8 text begins with it, and no

@@ -125,12 +125,13 @@ impl Format {
         headed(self.codec, meta, &payload, packed.as_deref()).map_or(Cow::Borrowed(&[MAGIC]), Cow::Owned)
     }
 
-    /// Reads what anyone may have written. None: it cannot be read. `room`: of the batch.
-    pub fn decode(&self, bytes: Vec<u8>, room: &mut Room) -> Option<Entry> {
+    /// Reads what anyone may have written. None: it cannot be read. `room`: of the batch. `json` takes a JSON text:
+    /// [`Json::checked`], or [`Json::passing`] where it is only passed on.
+    pub fn decode(&self, bytes: Vec<u8>, room: &mut Room, json: fn(Vec<u8>) -> Option<Json>) -> Option<Entry> {
         let entry = match bytes.first() {
-            Some(&MAGIC) => self.decode_headed(&bytes, room)?,
+            Some(&MAGIC) => self.decode_headed(&bytes, room, json)?,
             _ if codec::is_marker(&bytes) => return None,
-            _ => Entry { json: self.plain(bytes)?, meta: None },
+            _ => Entry { json: self.plain(bytes, json)?, meta: None },
         };
         (entry.json.as_str().len() <= MAX_JSON).then_some(entry)
     }
@@ -164,15 +165,15 @@ impl Format {
     }
 
     /// A value that has no header.
-    fn plain(&self, bytes: Vec<u8>) -> Option<Json> {
+    fn plain(&self, bytes: Vec<u8>, json: fn(Vec<u8>) -> Option<Json>) -> Option<Json> {
         match self.codec {
-            Codec::Json => Json::checked(bytes),
+            Codec::Json => json(bytes),
             Codec::Structured => integer(bytes),
-            Codec::Raw => Some(Json::Owned(quoted(&bytes))),
+            Codec::Raw => Some(Json::of(quoted(&bytes))),
         }
     }
 
-    fn decode_headed(&self, bytes: &[u8], room: &mut Room) -> Option<Entry> {
+    fn decode_headed(&self, bytes: &[u8], room: &mut Room, json: fn(Vec<u8>) -> Option<Json>) -> Option<Entry> {
         let mut rest = Reader(bytes);
         let Head { codec, flags, mut meta } = Head::read(&mut rest)?;
         if codec != self.codec {
@@ -187,8 +188,8 @@ impl Format {
             Some(length) => Cow::Owned(expand(rest.0, usize::try_from(length).ok()?, self.max_bytes, room)?),
         };
         let json = match codec {
-            Codec::Json => Json::checked(payload.into_owned())?,
-            Codec::Structured | Codec::Raw => Json::Owned(quoted(&payload)),
+            Codec::Json => json(payload.into_owned())?,
+            Codec::Structured | Codec::Raw => Json::of(quoted(&payload)),
         };
         Some(Entry { json, meta: (flags & (LIFE | TAGS) != 0).then(|| Arc::new(meta)) })
     }

@@ -3,8 +3,8 @@
 //
 // The cost of a call is the cost of crossing the boundary. A native promise per call costs some 10 µs of event loop;
 // here a call only appends to a text and to an array of numbers, and the first one of a turn schedules the flush. Rust
-// answers with frames `id,from,[reply,…],errors`, any number of them in one text, which one JSON.parse turns into
-// values; the replies of a batch come in several frames where they are long.
+// answers with frames `id,from,[reply,…],asides`, any number of them in one text, which one JSON.parse turns into
+// values (frames.js); the replies of a batch come in several frames where they are long.
 //
 // Many callers wait for one wake-up. Nothing in it may keep the others from their replies: where handling a frame
 // throws, only its own callers are rejected, and the application's code (loggers, listeners) runs later, in ticks of
@@ -14,17 +14,21 @@
 'use strict';
 
 const { replyLost } = require('../base/errors.js');
-const { parse, surface } = require('../base/host.js');
+const { surface } = require('../base/host.js');
 const native = require('../addon/native.js');
 const { Leaves } = require('../value/leaves.js');
 const { rejectAll, settle } = require('./batch.js');
 const { Events } = require('./events.js');
+const { Beside, framesOf, place } = require('./frames.js');
 const { Lane } = require('./lane.js');
 const { Line } = require('./line.js');
 const { afterWake } = require('./turn.js');
 const { Window } = require('./window.js');
 
 /** @typedef {import('./lane').Sent} Sent */
+
+/** @type {never[]} */
+const NONE = [];
 
 /** The bridge of this environment: numbers the batches that it sends, and finds the slots of the replies that come. */
 class Bridge {
@@ -41,7 +45,7 @@ class Bridge {
     // The counters against which hot values are checked; a page of them costs memory once it is written.
     this.versions = new Int32Array(new SharedArrayBuffer(native.Bridge.slots() * Int32Array.BYTES_PER_ELEMENT));
     this.native = new native.Bridge(
-      (/** @type {string} */ text) => (busy.bridge ?? self.deref())?.wake(text),
+      (/** @type {string | string[]} */ came) => (busy.bridge ?? self.deref())?.wake(came),
       this.versions,
     );
     /** @type {Map<number, Sent>} */
@@ -109,13 +113,14 @@ class Bridge {
     return line;
   }
 
-  /** @param {string} text frames, as the engine's splice.rs writes them */
-  wake(text) {
+  /** @param {string | string[]} came frames, as the engine's splice.rs writes them; and texts that come beside them */
+  wake(came) {
     // The flush after the last wake-up never came: a fake timer holds it.
     if (this.woken !== null) this.flush();
     if (afterWake(this.flush)) this.woken = [];
     try {
-      this.take(parse(text), text.length);
+      if (typeof came === 'string') this.take(framesOf(came), came.length, NONE);
+      else this.take(framesOf(came[0]), lengthOf(came), came);
     } catch (cause) {
       // Its content is lost; Rust knows the ids that it had.
       for (const id of this.native.lastIds()) this.drop(id, cause);
@@ -139,16 +144,19 @@ class Bridge {
 
   /**
    * @param {any[]} frames
-   * @param {number} length of their text
+   * @param {number} length of their texts
+   * @param {string[]} texts that of the frames, and those beside it
    */
-  take(frames, length) {
+  take(frames, length, texts) {
+    const beside = new Beside(texts);
     let count = 0;
     for (let i = 0; i < frames.length; i += 4) {
       const id = frames[i];
       const replies = frames[i + 2];
+      const lone = beside.take(frames[i + 3]);
       try {
         if (id === 0) this.events.tell(replies);
-        else this.finish(id, frames[i + 1], replies, frames[i + 3]);
+        else this.finish(id, frames[i + 1], replies, frames[i + 3], lone);
       } catch (cause) {
         this.drop(id, cause);
       }
@@ -175,14 +183,17 @@ class Bridge {
    * @param {number} id
    * @param {number} from
    * @param {any[]} replies
-   * @param {0 | [number, string, string][]} errors
+   * @param {0 | import('./frames').Aside[]} asides
+   * @param {string[]} lone the texts that came beside this frame
    */
-  finish(id, from, replies, errors) {
+  finish(id, from, replies, asides, lone) {
     const sent = this.sent.get(id);
     // A waiter that has already been answered another way.
     if (sent === undefined) return;
     try {
-      settle(this, sent.slots, from, replies, errors, null);
+      const placed = asides === 0 ? null : place(replies, from, asides, lone);
+      if (placed !== null && placed.misread > 0) sent.channel.handle.misread(placed.misread);
+      settle(this, sent.slots, from, replies, placed === null ? 0 : placed.errors, null);
     } catch (cause) {
       return this.drop(id, cause);
     }
@@ -211,6 +222,13 @@ class Bridge {
     this.sent.delete(id);
     channel.lane.end(channel, count, length);
   }
+}
+
+/** @param {string[]} texts */
+function lengthOf(texts) {
+  let length = 0;
+  for (let i = 0; i < texts.length; i++) length += texts[i].length;
+  return length;
 }
 
 module.exports = { Bridge };

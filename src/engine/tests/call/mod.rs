@@ -1,4 +1,5 @@
 //! Tests of the layer `call`.
 
 mod leaves;
+mod mend;
 mod splice;

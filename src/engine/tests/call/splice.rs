@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use crate::engine::base::clock::Ttl;
 use crate::engine::base::error::CallError;
-use crate::engine::base::text::Json;
+use crate::engine::base::text::{Json, LONE_BYTES};
 use crate::engine::call::reply::Reply;
 use crate::engine::call::splice;
 
@@ -54,7 +54,7 @@ fn a_frame_holds_every_kind_of_reply() {
         Reply::Nothing,
         Reply::Error(CallError::new("ERR_X", "say \"what\"\u{2028}")),
     ];
-    splice::frame(&mut text, 9, 0, &replies);
+    splice::frame(&mut text, 9, 0, &replies, &mut Vec::new());
     text.push(']');
     let parsed: serde_json::Value = serde_json::from_str(&text).expect("one JSON text");
     let expected = serde_json::json!([
@@ -76,7 +76,7 @@ fn long_replies_go_in_several_frames_each_of_which_says_where_it_begins() {
         if text.len() > 1 {
             text.push(',');
         }
-        splice::frame(&mut text, 7, from, part);
+        splice::frame(&mut text, 7, from, part, &mut Vec::new());
     }
     text.push(']');
     let parsed: serde_json::Value = serde_json::from_str(&text).expect("one JSON text");
@@ -106,6 +106,19 @@ fn long_replies_go_in_several_frames_each_of_which_says_where_it_begins() {
     assert_eq!(parsed, expected);
 }
 
+#[test]
+fn a_long_value_comes_beside_its_frame_whatever_it_is() {
+    let long = |sign: &str| sign.repeat(LONE_BYTES + 1);
+    let (open, shut) = (Json::passing(long("[").into()), Json::passing(long("]").into()));
+    let (Some(open), Some(shut)) = (open, shut) else { panic!("both are passed on") };
+    let replies = [Reply::Value(open), Reply::Value(Json::of("1".into())), Reply::Miss, Reply::Hit(shut)];
+    let (mut text, mut lone) = (String::new(), Vec::new());
+    splice::frame(&mut text, 7, 3, &replies, &mut lone);
+    assert_eq!(text, "7,3,[0,1,null,[0,0]],[[3],[6]]");
+    assert_eq!(lone.iter().map(|text| text.as_str()).collect::<Vec<_>>(), [long("["), long("]")]);
+    assert_eq!(Json::checked(long("[").into()), None);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -116,7 +129,7 @@ proptest! {
         let reply = |text: &String| Json::checked(text.clone().into_bytes()).map_or(Reply::Miss, Reply::Value);
         let replies: Vec<Reply> = values.iter().map(reply).collect();
         let mut text = String::from("[");
-        splice::body(&mut text, 0, &replies);
+        splice::body(&mut text, 0, &replies, &mut Vec::new());
         text.push(']');
         let parsed: serde_json::Value = serde_json::from_str(&text).expect("one JSON text");
         prop_assert_eq!(parsed[0].as_array().map(Vec::len), Some(values.len()));

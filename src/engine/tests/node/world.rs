@@ -253,7 +253,7 @@ impl World {
 
 /// The reply of a read that found this.
 pub fn value(text: &str) -> Reply {
-    Reply::Value(Json::Owned(text.to_owned()))
+    Reply::Value(Json::of(text.to_owned()))
 }
 
 /// The replies of a batch of one such read, once they have come.

@@ -29,7 +29,7 @@ fn quoted(bytes: &[u8]) -> String {
 }
 
 fn read(format: Format, bytes: &[u8]) -> Option<String> {
-    format.decode(bytes.to_vec(), &mut Room::default()).map(|entry| entry.json.as_str().to_owned())
+    format.decode(bytes.to_vec(), &mut Room::default(), Json::checked).map(|entry| entry.json.as_str().to_owned())
 }
 
 fn tag(name: &str) -> Tag {
@@ -152,7 +152,8 @@ fn every_value_and_meta_comes_back() {
         let meta = meta.filter(|meta| *meta != Meta::default());
         prop_assert_eq!(&entry::meta_of(&stored).filter(|meta| *meta != Meta::default()), &meta);
         let meta = meta.map(Arc::new);
-        prop_assert_eq!(format.decode(stored, &mut Room::default()), Some(Entry { json: Json::Owned(text), meta }));
+        let read = format.decode(stored, &mut Room::default(), Json::checked);
+        prop_assert_eq!(read, Some(Entry { json: Json::of(text), meta }));
         Ok(())
     });
     result.unwrap_or_else(|e| panic!("{e}"));
@@ -298,7 +299,8 @@ fn as_many_tags_as_fit_come_back_and_an_entry_with_more_cannot_be_read() {
     let with = |tags: Vec<Tag>| {
         let meta = Meta { nonce: 1, tags: Tags::from(&*tags), ..Meta::default() };
         let stored = format(Codec::Raw).encode(&quoted(b"hi"), Some(&meta)).into_owned();
-        format(Codec::Raw).decode(stored, &mut Room::default()).and_then(|entry| entry.meta).map(|meta| meta.tags.len())
+        let read = format(Codec::Raw).decode(stored, &mut Room::default(), Json::checked);
+        read.and_then(|entry| entry.meta).map(|meta| meta.tags.len())
     };
     assert_eq!(with(vec![tag("a"); MAX_TAGS]), Some(MAX_TAGS));
     assert_eq!(with(vec![tag("a"); MAX_TAGS + 1]), None);

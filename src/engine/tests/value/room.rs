@@ -1,5 +1,6 @@
 //! What compressed entries expand to is bounded, one by one and together, and bounds nothing that expands as data does.
 
+use crate::engine::base::text::Json;
 use crate::engine::value::codec::Room;
 use crate::engine::value::entry::{Codec, Format};
 
@@ -17,7 +18,7 @@ fn bomb(length: usize) -> Vec<u8> {
 }
 
 fn read(format: Format, bytes: &[u8]) -> Option<String> {
-    format.decode(bytes.to_vec(), &mut Room::default()).map(|entry| entry.json.as_str().to_owned())
+    format.decode(bytes.to_vec(), &mut Room::default(), Json::checked).map(|entry| entry.json.as_str().to_owned())
 }
 
 fn small() -> Format {
@@ -25,7 +26,7 @@ fn small() -> Format {
 }
 
 fn reads(stored: &[u8], room: &mut Room) -> bool {
-    format().decode(stored.to_vec(), room).is_some()
+    format().decode(stored.to_vec(), room, Json::checked).is_some()
 }
 
 /// A frame that expands to `blocks` × 128 KiB of one byte, and asks for a window of 2^`window_log` bytes.
