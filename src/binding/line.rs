@@ -1,6 +1,8 @@
 //! The event loop's own line to a server, as JavaScript has it: bytes and moments go in, and each call is a step of the
 //! engine's node.
 
+#[cfg(unix)]
+use std::os::{fd::IntoRawFd, unix::net::UnixStream};
 use std::sync::Arc;
 
 use napi::bindgen_prelude::{Buffer, Function, Int32Array};
@@ -48,16 +50,12 @@ impl Line {
     /// A new socket whose other end is closed already, by which JavaScript sees whether its runtime takes over sockets
     /// by their descriptors. The caller closes it.
     #[napi]
-    #[cfg(unix)]
     pub fn specimen() -> Option<i32> {
-        use std::os::fd::IntoRawFd;
-        std::os::unix::net::UnixStream::pair().ok().map(|(socket, _)| socket.into_raw_fd())
-    }
-
-    #[napi]
-    #[cfg(not(unix))]
-    pub fn specimen() -> Option<i32> {
-        None
+        #[cfg(unix)]
+        let socket = UnixStream::pair().ok().map(|(socket, _)| socket.into_raw_fd());
+        #[cfg(not(unix))]
+        let socket = None;
+        socket
     }
 
     /// A further cache of the same engine uses the line.
