@@ -14,9 +14,9 @@
 //! own text's value. Where the parse fails instead, each text is looked at alone (`call/mend.rs`).
 //!
 //! **The scan** takes 64 bytes at a time: comparisons that the compiler makes vectors of, a bit for each byte, and a
-//! step only for what stands outside of strings. It took about 90 ns for 200 bytes of an ordinary object, and 0.75 µs for
-//! 2,000, where the check took 160 ns and 1.6 µs. *Rejected*: SIMD of a library (sonic-rs needs a processor newer than
-//! the oldest that the addon runs on, and takes longer than serde_json without it).
+//! step only for what stands outside of strings. It took about 90 ns for 200 bytes of an ordinary object, and 0.75 µs
+//! for 2,000, where the check took 160 ns and 1.6 µs. *Rejected*: SIMD of a library (sonic-rs needs a processor newer
+//! than the oldest that the addon runs on, and takes longer than serde_json without it).
 
 const BLOCK: usize = 64;
 type Block = [u8; BLOCK];
