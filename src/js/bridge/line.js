@@ -111,7 +111,7 @@ class Line {
 
   /** A batch is on its way. */
   sent() {
-    if (this.spin === 0 || this.bridge.sent.size > SPINS) return;
+    if (this.spin === 0 || this.gone || this.bridge.sent.size > SPINS) return;
     this.sleeps = now() + this.spin;
     if (this.awake) return;
     this.awake = true;
@@ -125,6 +125,7 @@ class Line {
 
   /** Does what the last step said. To be called after each call into Rust that may have made one. */
   turn() {
+    if (this.gone) return;
     const { said } = this;
     if (said[CLOSE] === 1) this.close();
     if (said[DIALLED] === 1) this.adopt();
