@@ -70,7 +70,7 @@ fn refresh(pair: &mut Pair, dice: &Dice, name: usize) {
     if full {
         pair.faulty(Faults { oom: true, ..Faults::default() }, &["CONFIG SET maxmemory 1"]);
     }
-    let replace = lease::replace(true, "k0", "lock", &identity, &holder.marker(), &value, Ttl::Forever);
+    let replace = lease::replace("k0", "lock", &identity, &holder.marker(), &value, Ttl::Forever);
     pair.send(name, &[of_cmd(&replace), words(&["MGET", "lock", "k0"])]);
     if full {
         pair.faulty(Faults::default(), &["CONFIG SET maxmemory 0"]);

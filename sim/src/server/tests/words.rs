@@ -215,9 +215,9 @@ impl Dice {
         let identity = if self.one_in(2) { value.get(..self.below(5) as usize).unwrap_or_default() } else { b"\"t" };
         let mut command = match self.below(10) {
             0..2 => lease::acquire(by_text, key, holder, identity),
-            2..4 => lease::store(by_text, key, &marker, &value, ttl),
+            2..4 => lease::store(key, &marker, &value, ttl),
             4 => lease::renew(by_text, key, holder),
-            5 => lease::replace(by_text, key, "lock", identity, &marker, &value, ttl),
+            5 => lease::replace(key, "lock", identity, &marker, &value, ttl),
             6 => lease::take(by_text, key, "lock", identity, holder),
             7 => return self.other_script(key),
             _ => expiry::expire(by_text, &Prefix::new(""), key, ttl),
