@@ -2,7 +2,7 @@
 // alone; bytes count as a decodeError.
 'use strict';
 
-const { closeCaches, expectCode, openCache } = require('../support/holdfast');
+const { closeCaches, expectCode, openCache, stored } = require('../support/holdfast');
 const { serverForAll } = require('../support/redis-server');
 
 const NO_JSON = [
@@ -59,6 +59,7 @@ test.each(NO_JSON)('fault 34: %s: a miss, counted, and its neighbours are right'
 test.each(NO_JSON)('fault 34: %s: getOrCompute computes and replaces it', async (_, bytes) => {
   await server.setBytes('bad', bytes);
   expect(await cache.getOrCompute('bad', () => 'computed')).toBe('computed');
+  await stored(cache);
   expect(await server.cli('get', 'bad')).toBe('"computed"');
 });
 

@@ -123,6 +123,12 @@ function expectThrows(call, code) {
   return error;
 }
 
+/**
+ * Resolves once what a cache has computed lies in Redis: the store travels behind the value, and a later call of the
+ * same thread behind the store.
+ */
+const stored = (cache) => cache.exists('behind the store');
+
 module.exports = {
   holdfast,
   ROOT,
@@ -130,6 +136,7 @@ module.exports = {
   openCache,
   openWatched,
   stateOf,
+  stored,
   closeCaches,
   freshNamespace,
   recorder,

@@ -1,7 +1,7 @@
 // Contract: getOrComputeMany, alone and beside getOrCompute of the same keys.
 'use strict';
 
-const { expectCode, freshNamespace } = require('../../support/holdfast');
+const { expectCode, freshNamespace, stored } = require('../../support/holdfast');
 const { computation, outlast } = require('../../support/computation');
 const { until } = require('../../support/until');
 
@@ -282,6 +282,7 @@ module.exports = function computeMany(mode) {
       { key: 'a' },
     ]);
     expect(asked).toEqual([['bad', 'a']]);
+    await stored(cache);
     expect(await mode.server.cli('get', `${namespace}:bad`)).toBe('{"key":"bad"}');
   });
 };

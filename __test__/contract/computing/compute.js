@@ -3,7 +3,7 @@
 'use strict';
 
 const { computation, outlast } = require('../../support/computation');
-const { expectCode } = require('../../support/holdfast');
+const { expectCode, stored } = require('../../support/holdfast');
 const { until, sleep } = require('../../support/until');
 
 /** A promise with its handles, for functions that the test lets finish. */
@@ -222,6 +222,7 @@ module.exports = function compute(mode) {
   test('redis-cli reads a computed value', async () => {
     const raw = await mode.cache({ namespace: '' });
     await raw.getOrCompute('computed', () => ({ sum: 1 }));
+    await stored(raw);
     expect(await mode.server.cli('get', 'computed')).toBe('{"sum":1}');
     expect(Number(await mode.server.cli('pttl', 'computed'))).toBeGreaterThan(0);
   });

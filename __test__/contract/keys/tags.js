@@ -1,7 +1,7 @@
 // Contract: tags, and what invalidateTags makes of the entries that carry them.
 'use strict';
 
-const { expectCode, freshNamespace } = require('../../support/holdfast');
+const { expectCode, freshNamespace, stored } = require('../../support/holdfast');
 const { computation } = require('../../support/computation');
 const { until } = require('../../support/until');
 
@@ -311,6 +311,7 @@ module.exports = function tags(mode) {
   test('what is stored without tags and grace stays plain JSON', async () => {
     await cache.set('k', { a: 1 }, { ttl: 60 });
     await cache.getOrCompute('computed', () => [1], { ttl: 60, timeout: 5, hardTimeout: 5, jitter: 0.1 });
+    await stored(cache);
     expect(await mode.server.cli('get', `${namespace}:k`)).toBe('{"a":1}');
     expect(await mode.server.cli('get', `${namespace}:computed`)).toBe('[1]');
   });
