@@ -47,7 +47,7 @@ fn names_that_never_come_again_get_no_codes_and_the_room_is_bounded() {
         let mut out = Vec::new();
         assert!(!names.pack(format!(r#"{{"user:{i}":1}}"#).as_bytes(), &hasher, &mut out), "{i}");
     }
-    for i in 0..20_000 {
+    for i in 0..4_000 {
         packed(&mut names, &hasher, &format!(r#"{{"user:{i}":1}}"#));
         assert!(names.weight() <= 64 << 10, "{} after {i}", names.weight());
     }
