@@ -13,6 +13,7 @@ export const ENGINE = [
   'task',
   'call',
   'value',
+  'store',
   'tier',
   'once',
   'net',

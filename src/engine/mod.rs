@@ -4,6 +4,7 @@
 //! - [`task`]: tasks and moments, without a runtime
 //! - [`call`]: what crosses the bridge, both ways
 //! - [`value`]: what lies at a key, and whether it may be served
+//! - [`store`]: a bounded map of this process
 //! - [`tier`]: what this process holds
 //! - [`once`]: who computes, who waits
 //! - [`net`]: one connection, its pipelines and its replies
@@ -35,6 +36,7 @@ pub mod node;
 pub mod once;
 #[cfg(feature = "drive")]
 pub mod registry;
+pub mod store;
 pub mod task;
 pub mod tier;
 pub mod value;

@@ -71,7 +71,7 @@ pub const DEFAULT_OUTAGE_STALE: Duration = Duration::from_secs(30);
 /// What is written while Redis is away lives no longer than this.
 pub const DEFAULT_OUTAGE_TTL: Duration = Duration::from_secs(60);
 pub const DEFAULT_MAX_VALUE: usize = 32 << 20;
-/// Below this not even quick_cache's own tables fit.
+/// Below this hardly more than the store's own tables fits.
 const LEAST_MEMORY: u64 = 64 << 10;
 
 impl Options {

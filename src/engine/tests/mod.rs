@@ -9,6 +9,7 @@ mod leaps;
 mod net;
 mod node;
 mod once;
+mod store;
 #[cfg(feature = "drive")]
 mod support;
 mod tier;

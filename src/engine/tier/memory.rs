@@ -1,25 +1,21 @@
 //! The in-process tier: a bounded map from stored keys to JSON texts, shared by every environment of the process.
 //!
-//! quick_cache keeps it within its bound of bytes and decides what to evict (S3-FIFO); it knows no time, so each entry
-//! carries its deadline and is checked when read. What walks the map does so a little at a time (walk.rs); what a sweep
-//! is about to remove is hidden meanwhile (marks.rs).
+//! The store (src/engine/store) keeps it within its bound of bytes and decides what to evict (S3-FIFO); it knows no
+//! time, so each entry carries its deadline and is checked when read. What walks the map does so a little at a time
+//! (walk.rs); what a sweep is about to remove is hidden meanwhile (marks.rs).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use quick_cache::sync::Cache;
-use quick_cache::{Lifecycle, OptionsBuilder, Weighter};
+use parking_lot::Mutex;
 
 use crate::engine::base::clock::Ttl;
-use crate::engine::base::heap;
+use crate::engine::store::entries::{Given, Store};
+use crate::engine::store::record::Life;
 use crate::engine::task::signal::Signal;
 use crate::engine::tier::budget::{Bounded, Budget};
 use crate::engine::tier::marks::Marks;
 use crate::engine::value::entry::{Codec, Meta};
-
-/// Bytes that an entry costs beside its heap blocks: the slot in quick_cache's slab and map (key pointer, value, links,
-/// hash table). Measured: see docs/memory.md.
-pub const ENTRY_OVERHEAD: usize = 144;
 
 /// What is kept at a key.
 #[derive(Clone)]
@@ -38,62 +34,23 @@ pub struct Entry {
 impl Entry {
     /// Until when it is fresh.
     pub fn fresh_until(&self) -> u64 {
-        match self.deadline {
-            u64::MAX => u64::MAX,
-            deadline => deadline.saturating_sub(self.extra()),
-        }
+        let extra = self.meta.as_ref().map_or(0, |meta| meta.extra_ms);
+        Life { deadline: self.deadline, since: self.since, stamp: self.stamp, extra }.fresh_until()
     }
 
     /// Milliseconds until it goes, `u64::MAX` for never.
     pub fn left(&self, now: u64) -> u64 {
         if self.deadline == u64::MAX { u64::MAX } else { self.deadline.saturating_sub(now) }
     }
-
-    fn extra(&self) -> u64 {
-        self.meta.as_ref().map_or(0, |meta| meta.extra_ms)
-    }
 }
-
-#[derive(Clone)]
-pub(super) struct Bytes;
-
-impl Weighter<Arc<str>, Entry> for Bytes {
-    fn weight(&self, key: &Arc<str>, entry: &Entry) -> u64 {
-        let meta = entry.meta.as_ref().map_or(0, |meta| heap::shared(size_of::<Meta>()) + meta.tags.weight());
-        (heap::shared(key.len()) + heap::shared(entry.value.len()) + meta + ENTRY_OVERHEAD) as u64
-    }
-}
-
-#[derive(Clone)]
-pub(super) struct Collect;
-
-impl Lifecycle<Arc<str>, Entry> for Collect {
-    // What an insertion pushed out: counted, and dropped, after the shard's lock is released. What it replaced is among
-    // it.
-    type RequestState = Vec<(Arc<str>, Entry)>;
-
-    fn on_evict(&self, pushed_out: &mut Self::RequestState, key: Arc<str>, entry: Entry) {
-        pushed_out.push((key, entry));
-    }
-}
-
-/// quick_cache's own hasher; in a simulation one that evicts and walks in the same order each time.
-#[cfg(not(feature = "simulation"))]
-type MapHashes = quick_cache::DefaultHashBuilder;
-#[cfg(feature = "simulation")]
-type MapHashes = crate::engine::base::random::Hashes;
-
-pub(super) type Map = Cache<Arc<str>, Entry, Bytes, MapHashes, Collect>;
 
 /// The in-process tier of one engine.
 pub struct Memory {
-    pub(super) map: Map,
+    pub(super) store: Mutex<Store>,
     /// Guards read-modify-write (increment, expire) against each other, against plain writes of the same key, and
     /// against a sweep that begins: what is written with an old stamp is written before it.
-    pub(super) updates: parking_lot::Mutex<()>,
+    pub(super) updates: Mutex<()>,
     pub(super) marks: Marks,
-    /// The most entries there have ever been, or more: a walk passes over the places of those that went, too.
-    pub(super) slots: AtomicU64,
     /// One walk at a time does for all the sweeps that wait.
     pub(super) walks: futures_util::lock::Mutex<()>,
     /// The walk in the background has something to do.
@@ -141,21 +98,10 @@ impl Memory {
     }
 
     fn make(max_bytes: u64, budget: Option<Arc<Budget>>) -> Self {
-        // Small tiers get fewer shards: a shard must hold the largest value that is to be kept, and has its share of
-        // the bound.
-        let shards = (max_bytes / (8 << 20)).clamp(1, 4);
-        let options = OptionsBuilder::new()
-            .shards(shards as usize)
-            .weight_capacity(max_bytes)
-            .estimated_items_capacity((max_bytes / 512).clamp(128, 4_000_000) as usize)
-            .build();
-        let Ok(options) = options else { unreachable!("capacity and items are set above") };
-        let map = Cache::with_options(options, Bytes, MapHashes::default(), Collect);
         Self {
-            map,
-            updates: parking_lot::Mutex::new(()),
+            store: Mutex::new(Store::new(max_bytes)),
+            updates: Mutex::new(()),
             marks: Marks::default(),
-            slots: AtomicU64::new(0),
             walks: futures_util::lock::Mutex::new(()),
             stirred: Arc::default(),
             evictions: AtomicU64::new(0),
@@ -171,51 +117,72 @@ impl Memory {
         }
     }
 
-    fn insert(&self, key: &str, entry: Entry, now: u64) {
-        let mut pushed_out = Vec::new();
-        let key: Arc<str> = key.into();
-        let bytes = Bytes.weight(&key, &entry);
-        self.map.insert_with_lifecycle(key.clone(), entry, &mut pushed_out);
-        let evicted = pushed_out.iter().filter(|(other, e)| *other != key && e.deadline > now).count();
-        if evicted > 0 {
-            self.evictions.fetch_add(evicted as u64, Relaxed);
+    /// `shared`: the value, where it is at hand so.
+    fn insert(&self, given: Given<'_>, now: u64) {
+        let key = given.key;
+        let done = self.store.lock().insert(given, &|key, life| self.is_over(key, life, now));
+        if done.evicted > 0 {
+            self.evictions.fetch_add(done.evicted, Relaxed);
         }
-        match pushed_out.iter().find(|(other, _)| *other == key) {
-            Some((_, replaced)) => self.count_hidden(&key, replaced, now),
-            None if pushed_out.is_empty() => _ = self.slots.fetch_add(1, Relaxed),
-            None => {}
+        if let Some(replaced) = done.replaced {
+            self.count_hidden(key, &replaced, now);
         }
         if let Some(budget) = &self.budget {
-            budget.spend(bytes);
+            budget.spend(done.bytes);
         }
     }
 
-    fn live(&self, key: &str, now: u64) -> Option<Entry> {
-        let entry = self.map.get(key)?;
-        if self.marks.hides(key, entry.stamp) {
-            self.drop_hidden(key, now);
-            return None;
-        }
-        if entry.deadline > now {
-            return Some(entry);
-        }
-        if self.map.remove_if(key, |e| e.deadline <= now).is_some() {
+    /// Whether an entry that the store is about to move is expired or hidden; it goes then, and is counted here.
+    fn is_over(&self, key: &str, life: &Life, now: u64) -> bool {
+        let hidden = self.marks.hides(key, life.stamp);
+        if hidden {
+            self.count_hidden(key, life, now);
+        } else if life.deadline <= now {
             self.expired.fetch_add(1, Relaxed);
         }
-        None
+        hidden || life.deadline <= now
+    }
+
+    /// Removes the entry at a key if it is such.
+    pub(super) fn remove_if(&self, key: &str, is_such: impl FnOnce(&Life) -> bool, now: u64) -> Option<Life> {
+        self.store.lock().remove_if(key, is_such, &|key, life| self.is_over(key, life, now))
+    }
+
+    fn live(&self, key: &str, now: u64) -> Option<Entry> {
+        let found = self.store.lock().read(key)?;
+        if !self.lives(key, &found.life, now) {
+            return None;
+        }
+        let Life { deadline, since, stamp, .. } = found.life;
+        Some(Entry { value: found.value, deadline, since, meta: found.meta, stamp })
+    }
+
+    /// Whether it may be read; if not, it goes.
+    fn lives(&self, key: &str, life: &Life, now: u64) -> bool {
+        if self.marks.hides(key, life.stamp) {
+            self.drop_hidden(key, now);
+            return false;
+        }
+        if life.deadline > now {
+            return true;
+        }
+        if self.remove_if(key, |life| life.deadline <= now, now).is_some() {
+            self.expired.fetch_add(1, Relaxed);
+        }
+        false
     }
 
     /// Removes what lies at a key if it is hidden: who came first counts it.
     pub(super) fn drop_hidden(&self, key: &str, now: u64) {
-        if let Some((_, entry)) = self.map.remove_if(key, |entry| self.marks.hides(key, entry.stamp)) {
-            self.count_hidden(key, &entry, now);
+        if let Some(life) = self.remove_if(key, |life| self.marks.hides(key, life.stamp), now) {
+            self.count_hidden(key, &life, now);
         }
     }
 
     /// A sweep is told that an entry which it hides went.
-    pub(super) fn count_hidden(&self, key: &str, entry: &Entry, now: u64) {
-        if entry.deadline > now
-            && let Some(mark) = self.marks.by(key, entry.stamp)
+    pub(super) fn count_hidden(&self, key: &str, life: &Life, now: u64) {
+        if life.deadline > now
+            && let Some(mark) = self.marks.by(key, life.stamp)
         {
             mark.count(key);
         }
@@ -234,14 +201,20 @@ impl Memory {
         self.fresh(key, now).map(|e| e.value)
     }
 
+    /// Until when what is there is fresh.
+    fn fresh_until(&self, key: &str, now: u64) -> Option<u64> {
+        let life = self.store.lock().peek(key)?;
+        Some(life.fresh_until()).filter(|&until| self.lives(key, &life, now) && until > now)
+    }
+
     pub fn contains(&self, key: &str, now: u64) -> bool {
-        self.fresh(key, now).is_some()
+        self.fresh_until(key, now).is_some()
     }
 
     pub fn ttl(&self, key: &str, now: u64) -> Option<Ttl> {
-        self.fresh(key, now).map(|e| match e.fresh_until() {
+        self.fresh_until(key, now).map(|until| match until {
             u64::MAX => Ttl::Forever,
-            deadline => Ttl::Millis(deadline - now),
+            until => Ttl::Millis(until - now),
         })
     }
 
@@ -255,7 +228,8 @@ impl Memory {
         let _guard = self.updates.lock();
         let deadline = ttl.deadline(now).saturating_add(extra);
         let stamp = self.marks.stamp();
-        self.insert(key, Entry { value: value.into(), deadline, since: now, meta, stamp }, now);
+        let life = Life { deadline, since: now, stamp, extra };
+        self.insert(Given { key, value, shared: None, meta, life }, now);
     }
 
     /// The value at `key`, or, where there is none, the one that `make` makes, which stays.
@@ -266,27 +240,29 @@ impl Memory {
         }
         let value = make();
         let stamp = self.marks.stamp();
-        let entry = Entry { value: value.clone(), deadline: u64::MAX, since: now, meta: None, stamp };
-        self.insert(key, entry, now);
+        let life = Life { deadline: u64::MAX, since: now, stamp, extra: 0 };
+        self.insert(Given { key, value: &value, shared: Some(value.clone()), meta: None, life }, now);
         value
     }
 
     /// Whether there was something to remove.
     pub fn remove(&self, key: &str, now: u64) -> bool {
         let _guard = self.updates.lock();
-        let Some((_, entry)) = self.map.remove(key) else { return false };
-        if self.marks.hides(key, entry.stamp) {
-            self.count_hidden(key, &entry, now);
+        let Some(life) = self.remove_if(key, |_| true, now) else { return false };
+        if self.marks.hides(key, life.stamp) {
+            self.count_hidden(key, &life, now);
             return false;
         }
-        entry.deadline > now
+        life.deadline > now
     }
 
     pub fn expire(&self, key: &str, ttl: Ttl, now: u64) -> bool {
         let _guard = self.updates.lock();
         let Some(entry) = self.fresh(key, now) else { return false };
-        let deadline = ttl.deadline(now).saturating_add(entry.extra());
-        self.insert(key, Entry { deadline, ..entry }, now);
+        let Entry { value, since, meta, stamp, .. } = entry;
+        let extra = meta.as_ref().map_or(0, |meta| meta.extra_ms);
+        let life = Life { deadline: ttl.deadline(now).saturating_add(extra), since, stamp, extra };
+        self.insert(Given { key, value: &value, shared: Some(value.clone()), meta, life }, now);
         true
     }
 
@@ -302,8 +278,8 @@ impl Memory {
         if !is_safe(new) {
             return Err(Uncountable::Unsafe);
         }
-        let value = codec.of_integer(new).into();
-        self.insert(key, Entry { value, deadline, since: now, meta: None, stamp: self.marks.stamp() }, now);
+        let life = Life { deadline, since: now, stamp: self.marks.stamp(), extra: 0 };
+        self.insert(Given { key, value: &codec.of_integer(new), shared: None, meta: None, life }, now);
         Ok(new)
     }
 
@@ -313,10 +289,11 @@ impl Memory {
     }
 
     pub fn usage(&self) -> Usage {
+        let store = self.store.lock();
         Usage {
-            entries: self.map.len(),
-            bytes: self.map.weight(),
-            max_bytes: self.map.capacity(),
+            entries: store.len(),
+            bytes: store.weight() as u64,
+            max_bytes: store.max() as u64,
             evictions: self.evictions.load(Relaxed),
             expired: self.expired.load(Relaxed),
         }
@@ -325,13 +302,15 @@ impl Memory {
 
 impl Bounded for Memory {
     fn bound(&self, max_bytes: u64) {
-        // The map divides it among its shards, and rounds up.
-        if max_bytes.div_ceil(self.map.num_shards() as u64) != self.map.shard_capacity() {
-            self.map.set_capacity(max_bytes);
+        let max = usize::try_from(max_bytes).unwrap_or(usize::MAX);
+        let mut store = self.store.lock();
+        if max != store.max() {
+            // It knows no time: what has expired goes when it is met.
+            store.bound(max, &|key, life| self.is_over(key, life, 0));
         }
     }
 
     fn weight(&self) -> u64 {
-        self.map.weight()
+        self.store.lock().weight() as u64
     }
 }

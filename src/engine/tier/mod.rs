@@ -1,6 +1,6 @@
 //! What this process holds: the in-process store, the near cache over it, and the journal of an outage.
 //!
-//! Uses base, call and value.
+//! Uses base, call, value and store.
 
 pub mod budget;
 pub mod cover;

@@ -2,9 +2,12 @@
 //!
 //! Looking at a million entries takes some 100 ms, and whoever does it at one go holds up the event loop, or every
 //! other cache's calls on the engine's thread. So a walk goes in steps, with a round of the engine's
-//! thread between two. It takes a shard's lock for one entry, never for a shard. What it is about to remove is
+//! thread between two. It takes the store's lock for some entries, never for a step. What it is about to remove is
 //! hidden meanwhile (marks.rs), so nobody needs to wait for its end but who asked for the number. A small store is
 //! walked where the call is.
+//!
+//! The store moves entries where it is full or has holes, and a walk may pass over what moves. No sweep misses it: what
+//! moves is looked at then, and goes if it is hidden. A count may be wrong by as many.
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Weak};
@@ -12,14 +15,18 @@ use std::time::Duration;
 
 use crate::engine::base::key;
 use crate::engine::base::pattern::Pattern;
+use crate::engine::store::record::Life;
+use crate::engine::store::segments::Cursor;
 use crate::engine::task::timers::Timers;
 use crate::engine::tier::marks::Mark;
-use crate::engine::tier::memory::{Entry, Memory};
+use crate::engine::tier::memory::Memory;
 
-/// A store that never had more entries than this is walked at once: less than a millisecond.
-const SMALL: u64 = 2_000;
+/// A store that has no more entries than this is walked at once: less than a millisecond.
+const SMALL: usize = 2_000;
 /// Entries that a step looks at. A walk is given its time and asks no clock, so a step is counted and not timed.
 const STEP: usize = 5_000;
+/// Entries that are looked at under one lock: some microseconds.
+const HELD: usize = 64;
 /// The removal of an entry counts as so many looks.
 const REMOVAL: usize = 5;
 /// Between two steps, in which the engine's other work goes on.
@@ -33,7 +40,7 @@ const WALK_PAUSE: Duration = Duration::from_secs(1);
 
 impl Memory {
     pub fn is_small(&self) -> bool {
-        self.slots.load(Relaxed) <= SMALL
+        self.store.lock().records() <= SMALL
     }
 
     /// Hides what matches; to be swept (`swept`, `sweep_at_once`) by whoever raised it. `open`: until it is closed,
@@ -55,7 +62,7 @@ impl Memory {
         let _turn = self.walks.lock().await;
         if !mark.is_swept() {
             let over = self.marks.closed();
-            self.walk(timers, |key, entry| self.drop_if_hidden(key, entry, timers.now_ms())).await;
+            self.walk(timers, |key, life| self.is_dropped(key, life, timers.now_ms())).await;
             self.marks.lift(&over);
         }
         mark.removed()
@@ -65,7 +72,7 @@ impl Memory {
     pub fn sweep_at_once(&self, mark: &Mark, now: u64) -> u64 {
         if !mark.is_swept() {
             let over = self.marks.closed();
-            self.map.iter().for_each(|(key, entry)| _ = self.drop_if_hidden(&key, &entry, now));
+            self.walk_at_once(|key, life| self.is_dropped(key, life, now));
             self.marks.lift(&over);
         }
         mark.removed()
@@ -74,13 +81,13 @@ impl Memory {
     /// Drops everything; how many entries there were. They are gone for every reader; their memory is freed in the
     /// background.
     pub fn clear(&self, now: u64) -> usize {
-        let entries = self.map.len();
+        let entries = self.store.lock().len();
         {
             let _guard = self.updates.lock();
             self.marks.raise_floor();
         }
         if self.is_small() {
-            self.map.iter().for_each(|(key, entry)| _ = self.drop_if_hidden(&key, &entry, now));
+            self.walk_at_once(|key, life| self.is_dropped(key, life, now));
             self.settle();
         } else {
             self.stirred.raise();
@@ -92,8 +99,8 @@ impl Memory {
     pub async fn count(&self, prefix: &str, timers: &Timers) -> u64 {
         let mut count = 0;
         let now = timers.now_ms();
-        let look = |key: &Arc<str>, entry: &Entry| {
-            count += u64::from(self.counts(prefix, key, entry, now));
+        let look = |key: &str, life: &Life| {
+            count += u64::from(self.counts(prefix, key, life, now));
             false
         };
         self.walk(timers, look).await;
@@ -102,19 +109,28 @@ impl Memory {
 
     /// As `count`, on this thread and without a break.
     pub fn count_at_once(&self, prefix: &str, now: u64) -> u64 {
-        self.map.iter().filter(|(key, entry)| self.counts(prefix, key, entry, now)).count() as u64
+        let mut count = 0;
+        self.walk_at_once(|key, life| {
+            count += u64::from(self.counts(prefix, key, life, now));
+            false
+        });
+        count
     }
 
-    fn counts(&self, prefix: &str, key: &str, entry: &Entry, now: u64) -> bool {
+    fn counts(&self, prefix: &str, key: &str, life: &Life, now: u64) -> bool {
         let is_callers = |rest: &str| !key::is_internal(rest.as_bytes());
-        entry.deadline > now && key.strip_prefix(prefix).is_some_and(is_callers) && !self.marks.hides(key, entry.stamp)
+        life.deadline > now && key.strip_prefix(prefix).is_some_and(is_callers) && !self.marks.hides(key, life.stamp)
     }
 
-    /// `visit` says whether it removed the entry.
-    async fn walk(&self, timers: &Timers, mut visit: impl FnMut(&Arc<str>, &Entry) -> bool) {
-        let mut work = 0;
-        for (key, entry) in self.map.iter() {
-            work += if visit(&key, &entry) { REMOVAL } else { 1 };
+    /// `visit` says whether the entry is to go.
+    async fn walk(&self, timers: &Timers, mut visit: impl FnMut(&str, &Life) -> bool) {
+        let (mut cursor, mut work) = (Cursor::default(), 0);
+        loop {
+            let (seen, removed) = self.store.lock().walk(&mut cursor, HELD, &mut visit);
+            work += seen + removed * (REMOVAL - 1);
+            if seen < HELD {
+                return;
+            }
             if work >= STEP {
                 work = 0;
                 timers.sleep(PAUSE).await;
@@ -122,11 +138,16 @@ impl Memory {
         }
     }
 
-    /// Whether it did.
-    fn drop_if_hidden(&self, key: &str, entry: &Entry, now: u64) -> bool {
-        let hidden = self.marks.hides(key, entry.stamp);
+    /// As `walk`, without a break.
+    fn walk_at_once(&self, visit: impl FnMut(&str, &Life) -> bool) {
+        self.store.lock().walk(&mut Cursor::default(), usize::MAX, visit);
+    }
+
+    /// Whether it is hidden, and so to go; its sweep has counted it then.
+    fn is_dropped(&self, key: &str, life: &Life, now: u64) -> bool {
+        let hidden = self.marks.hides(key, life.stamp);
         if hidden {
-            self.drop_hidden(key, now);
+            self.count_hidden(key, life, now);
         }
         hidden
     }
@@ -138,27 +159,25 @@ impl Memory {
             let dropped = timers.within(WALK_PAUSE, stirred.raised()).await.is_ok();
             let Some(memory) = this.upgrade() else { return };
             if dropped {
-                memory.walk(&timers, |key, entry| memory.drop_if_hidden(key, entry, timers.now_ms())).await;
+                memory.walk(&timers, |key, life| memory.is_dropped(key, life, timers.now_ms())).await;
                 memory.settle();
             }
-            if memory.map.is_empty() {
-                continue;
-            }
-            let mut walk = memory.map.iter();
-            loop {
-                let now = timers.now_ms();
-                let mut seen = 0;
-                for (key, entry) in walk.by_ref().take(BACKGROUND_STEP) {
-                    seen += 1;
-                    if entry.deadline <= now && memory.map.remove_if(&*key, |e| e.deadline <= now).is_some() {
-                        memory.expired.fetch_add(1, Relaxed);
-                    }
-                }
-                if seen < BACKGROUND_STEP {
-                    break;
-                }
+            let mut cursor = Cursor::default();
+            while memory.expire_some(&mut cursor, timers.now_ms()) {
                 timers.sleep(STEP_PAUSE).await;
             }
         }
+    }
+
+    /// A step of the walk in the background; whether there is another one.
+    fn expire_some(&self, cursor: &mut Cursor, now: u64) -> bool {
+        for _ in 0..BACKGROUND_STEP / HELD {
+            let (seen, removed) = self.store.lock().walk(cursor, HELD, |_, life| life.deadline <= now);
+            self.expired.fetch_add(removed as u64, Relaxed);
+            if seen < HELD {
+                return false;
+            }
+        }
+        true
     }
 }

@@ -1,0 +1,138 @@
+//! What the store keeps, what it evicts, and what it weighs meanwhile.
+
+use std::collections::HashMap;
+
+use super::support::{Dice, get, never, remove, set, walked};
+use crate::engine::store::entries::Store;
+
+fn value(i: u64, bytes: usize) -> String {
+    format!(r#"{{"number":{i},"text":"{}"}}"#, "x".repeat(bytes))
+}
+
+#[test]
+fn a_scan_of_keys_that_are_read_once_does_not_push_out_keys_that_are_read_often() {
+    let mut store = Store::new(4 << 20);
+    let often = |i: u64| format!("often:{i}");
+    // Half of what fits.
+    for i in 0..8_000 {
+        set(&mut store, &often(i), &value(i, 200));
+        get(&mut store, &often(i));
+    }
+    for i in 0..60_000 {
+        let key = format!("scan:{i}");
+        assert_eq!(get(&mut store, &key), None);
+        set(&mut store, &key, &value(i, 200));
+        get(&mut store, &often(i % 8_000));
+    }
+    let kept = (0..8_000).filter(|&i| get(&mut store, &often(i)).is_some()).count();
+    assert!(kept >= 7_000, "{kept} of 8,000 are left");
+}
+
+#[test]
+fn what_is_read_goes_as_well_where_everything_is_and_a_single_insertion_looks_at_a_bounded_part() {
+    let mut store = Store::new(4 << 20);
+    for i in 0..100_000 {
+        let key = format!("{i}");
+        set(&mut store, &key, &value(i, 100));
+        (0..4).for_each(|_| _ = get(&mut store, &key));
+        assert!(store.weight() <= store.max());
+    }
+    assert!(get(&mut store, "99999").is_some() && store.len() > 10_000, "{}", store.len());
+}
+
+#[test]
+fn a_key_that_was_evicted_a_short_while_ago_is_old_at_once() {
+    let mut store = Store::new(1 << 20);
+    // A walk is no read.
+    let is_there = |store: &mut Store| walked(store).contains_key("back");
+    set(&mut store, "back", &value(0, 100));
+    let mut fill = |store: &mut Store, count| (0..count).for_each(|n| _ = set(store, &format!("{n}"), &value(n, 100)));
+    for round in 1.. {
+        fill(&mut store, round * 500);
+        if !is_there(&mut store) {
+            break;
+        }
+    }
+    set(&mut store, "back", &value(0, 100));
+    (0..20_000).for_each(|n| _ = set(&mut store, &format!("next:{n}"), &value(n, 100)));
+    assert!(is_there(&mut store), "the young go first");
+}
+
+#[test]
+fn a_store_does_what_a_map_does_within_its_bound_whatever_comes() {
+    for seed in 0..3 {
+        let mut dice = Dice(seed);
+        let mut store = Store::new(512 << 10);
+        let mut model: HashMap<String, String> = HashMap::new();
+        for step in 0..30_000 {
+            let key = format!("key:{}", dice.below(3_000));
+            match dice.below(100) {
+                0..45 => {
+                    // Of three sizes: among others, bulky, and now and then larger than the bound.
+                    let bytes = [dice.below(200), dice.below(9_000), dice.below(700_000)];
+                    let size = match dice.below(400) {
+                        0 => bytes[2],
+                        1..40 => bytes[1],
+                        _ => bytes[0],
+                    };
+                    let text = value(step, size as usize);
+                    set(&mut store, &key, &text);
+                    model.insert(key, text);
+                }
+                45..85 => {
+                    if let Some(found) = get(&mut store, &key) {
+                        assert_eq!(Some(&found), model.get(&key), "seed {seed}, step {step}");
+                    }
+                }
+                85..99 => {
+                    remove(&mut store, &key);
+                    model.remove(&key);
+                }
+                _ => store.bound([512 << 10, 100 << 10, 256 << 10][dice.below(3) as usize], &never),
+            }
+            assert!(store.weight() <= store.max(), "{} of {}: seed {seed}", store.weight(), store.max());
+        }
+        let met = walked(&mut store);
+        assert_eq!(met.len(), store.len());
+        assert!(met.iter().all(|(key, times)| *times == 1 && model.contains_key(key)));
+        for key in met.keys() {
+            assert!(remove(&mut store, key));
+        }
+        assert_eq!((store.len(), store.weight()), (0, 0), "an empty store has nothing");
+    }
+}
+
+#[test]
+fn what_is_removed_and_replaced_leaves_no_more_holes_than_a_quarter() {
+    let mut store = Store::new(8 << 20);
+    let mut dice = Dice(3);
+    for step in 0..100_000 {
+        set(&mut store, &format!("{}", dice.below(2_000)), &value(step, dice.below(800) as usize));
+    }
+    assert_eq!(store.len(), 2_000, "nothing is evicted for the holes of others");
+    let full = store.weight();
+    for i in 0..1_800 {
+        remove(&mut store, &format!("{i}"));
+    }
+    assert_eq!(store.len(), 200);
+    assert!(store.weight() < full / 3, "{} of {full}", store.weight());
+}
+
+#[test]
+fn what_is_over_goes_where_it_would_be_moved() {
+    let mut store = Store::new(1 << 20);
+    for i in 0..1_000 {
+        set(&mut store, &format!("over:{i}"), &value(i, 100));
+        set(&mut store, &format!("hole:{i}"), &value(i, 100));
+    }
+    let asked = std::cell::Cell::new(0);
+    let is_over = |_: &str, _: &_| {
+        asked.set(asked.get() + 1);
+        true
+    };
+    for i in 0..1_000 {
+        store.remove_if(&format!("hole:{i}"), |_| true, &is_over);
+    }
+    assert!(asked.get() > 100, "holes are filled by moving what lives");
+    assert_eq!(store.len() + asked.get(), 1_000, "each is asked for once, and goes");
+}

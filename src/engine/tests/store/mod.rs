@@ -1,0 +1,6 @@
+//! The in-process store: records, names, eviction.
+
+mod eviction;
+mod names;
+mod record;
+mod support;
