@@ -209,8 +209,11 @@ fn a_tag_that_is_invalidated_anywhere_makes_its_entries_misses_everywhere() {
 /// Cold keys until leases are asked for along with the reads.
 pub(super) fn miss_often(client: &Arc<Client>, cache: &Arc<Front>) {
     for id in 0..20 {
-        let key = format!("cold{}:{id}", cache.shared().status.id());
-        let Reply::Lead(token) = told(client, cache, &key, 1_000 + id, Extras::default()) else { panic!("it is cold") };
+        let engine = cache.shared().status.id();
+        let key = format!("cold{engine}:{id}");
+        // Each waits under a name of its own, and none of those under which batches do.
+        let waiter = 1_000_000 + engine as u32 * 100 + id;
+        let Reply::Lead(token) = told(client, cache, &key, waiter, Extras::default()) else { panic!("it is cold") };
         client.run(cache, end(&key, "0", token, MINUTE, Extras::default()));
     }
     assert!(cache.shared().misses.prevail());
