@@ -212,7 +212,7 @@ pub(super) fn miss_often(client: &Arc<Client>, cache: &Arc<Front>) {
         let engine = cache.shared().status.id();
         let key = format!("cold{engine}:{id}");
         // Each waits under a name of its own, and none of those under which batches do.
-        let waiter = 1_000_000 + engine as u32 * 100 + id;
+        let waiter = 1_000_000 + engine * 100 + id;
         let Reply::Lead(token) = told(client, cache, &key, waiter, Extras::default()) else { panic!("it is cold") };
         client.run(cache, end(&key, "0", token, MINUTE, Extras::default()));
     }

@@ -46,7 +46,7 @@ fn a_key_that_was_evicted_a_short_while_ago_is_old_at_once() {
     // A walk is no read.
     let is_there = |store: &mut Store| walked(store).contains_key("back");
     set(&mut store, "back", &value(0, 100));
-    let mut fill = |store: &mut Store, count| (0..count).for_each(|n| _ = set(store, &format!("{n}"), &value(n, 100)));
+    let fill = |store: &mut Store, count| (0..count).for_each(|n| _ = set(store, &format!("{n}"), &value(n, 100)));
     for round in 1.. {
         fill(&mut store, round * 500);
         if !is_there(&mut store) {
