@@ -366,7 +366,7 @@ export interface CacheOptions {
   /** How values are stored. Caches that share keys must have the same codec. Default `json`. */
   codec?: Codec;
   /**
-   * `'zstd'` compresses values of more than 1,024 bytes, off the event loop; an object sets another threshold. Every
+   * `'zstd'` compresses values of more than 1,024 bytes; an object sets another threshold. Every
    * cache of the same codec reads compressed values; `redis-cli` and other clients do not. Default false.
    */
   compression?: false | 'zstd' | CompressionOptions;
@@ -389,15 +389,18 @@ export interface CacheOptions {
   /**
    * Who reads and writes the socket: this event `loop` itself, which saves a wake-up of a processor for each call, or
    * the engine's `thread`, which takes work off the event loop. With the loop, an event loop that is blocked hears
-   * nothing of Redis meanwhile. `auto` and `loop` are the loop wherever it can be: TLS, Windows, and an engine that
-   * several threads of this process use are the thread's. Default `HOLDFAST_IO`, else `auto`.
+   * nothing of Redis meanwhile, and renews no lease: what `getOrCompute` computes in 3 s without a break is not stored.
+   * `auto` and `loop` are the loop wherever it can be: TLS, Windows, runtimes that take no socket by its descriptor,
+   * and an engine that several threads of this process use, or a cache with `thread`, are the thread's. Default
+   * `HOLDFAST_IO`, else `auto`.
    */
   io?: 'auto' | 'loop' | 'thread';
   /**
    * Microseconds, 0 to 1,000, for which the event loop does not sleep behind a call while at most 8 batches are under
-   * way. Redis mostly answers within; a processor that sleeps takes longer to wake. The price: a processor that works
-   * all the while, and an event loop that counts as busy. Of no use where Redis runs on the same processor, or the
-   * thread has the socket. Default `HOLDFAST_SPIN`, else 0: the event loop sleeps.
+   * way; each `getOrCompute` that waits counts as one. Redis mostly answers within; a processor that sleeps takes
+   * longer to wake. The price: a processor that works all the while, and an event loop that counts as busy. Of no use where
+   * Redis runs on the same processor, or the thread has the socket. Default `HOLDFAST_SPIN`, else 0: the event loop
+   * sleeps.
    */
   spin?: number;
   tls?: TlsOptions;
@@ -528,9 +531,9 @@ export interface Cache extends CacheEmitter {
   /**
    * The values at `keys`, in their order, duplicates allowed, any number; `fn` is called once with the distinct keys
    * that this caller is to compute, and must return one value for each of them, in their order (else
-   * `ERR_INVALID_ARGUMENT`, and nothing is stored). Each value is stored; an element `undefined` is returned, but not
-   * stored. The call waits for keys that other callers compute, in all threads and processes, and single calls of
-   * `getOrCompute` share its computations. If such a computation elsewhere fails, `fn` is called again with that key
+   * `ERR_INVALID_ARGUMENT`, and nothing is stored). Each value is stored behind the result; an element `undefined` is
+   * returned, but not stored. The call waits for keys that other callers compute, in all threads and processes, and
+   * single calls of `getOrCompute` share its computations. If such a computation elsewhere fails, `fn` is called again with that key
    * alone.
    *
    * The options are those of `getOrCompute`. Old values within `swr` are returned, and one more call of `fn` in the

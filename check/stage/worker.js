@@ -109,7 +109,7 @@ function make(call, client, keep = () => true) {
 
 /**
  * Notes when the results of a computation have been stored, which travel behind its values: two trips of the same
- * thread later, as a script that the server does not know yet takes one more.
+ * thread later, as a function that runs on behind its call has its own store behind the first.
  */
 function land(record) {
   const runs = record.runs.filter((run) => run.end !== undefined);

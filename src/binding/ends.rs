@@ -176,6 +176,9 @@ impl Ends {
             self.say(MORE, 1);
         }
         if gone {
+            // What its wishes were of goes with it: the descriptor's copy, and a dial that nobody waits for.
+            *socket = Socket::default();
+            *self.dial.lock() = Dial::default();
             self.say(GONE, 1);
         }
         if let Some(moment) = moment {

@@ -62,6 +62,8 @@ pub struct Store {
     names: Names,
     hasher: Hasher,
     pub(super) max: usize,
+    /// The bound for which it is laid out.
+    laid: usize,
     /// Bytes of the largest entry that is kept, as a part of the bound.
     parts: usize,
     record: Vec<u8>,
@@ -80,6 +82,7 @@ impl Store {
             names: Names::new(max / NAMES),
             hasher: Hasher::default(),
             max,
+            laid: max,
             parts: (max >> 23).clamp(1, 4),
             record: Vec::new(),
             text: Vec::new(),
@@ -112,9 +115,15 @@ impl Store {
         self.segments.records()
     }
 
-    /// Sets the bound, and evicts what is beyond it.
-    pub fn bound(&mut self, max: usize, is_over: IsOver<'_>) {
+    /// Sets the bound, and evicts what is beyond it. `most`: the bound that was said, of which this may be a share for
+    /// now; an empty store is laid out for that.
+    pub fn bound(&mut self, max: usize, most: usize, is_over: IsOver<'_>) {
         self.max = max;
+        if most != self.laid && self.is_empty() {
+            let anew = Self::new(most as u64);
+            let segments = self.segments.anew(anew.segments.size());
+            *self = Self { segments, max, ..anew };
+        }
         self.fit(0, &mut Inserted::default(), is_over);
     }
 
@@ -188,7 +197,6 @@ impl Store {
             self.segments.reset();
             self.index.reset();
             self.ghosts.reset();
-            self.names.reset();
         }
     }
 
@@ -198,6 +206,10 @@ impl Store {
         let hash = self.hash(key.as_bytes());
         let old = self.find(hash, key);
         let mut done = Inserted { replaced: old.map(|place| self.life(place)), ..Inserted::default() };
+        // Here, and not when the last entry goes: that may be while a record with their codes waits for its room.
+        if self.is_empty() {
+            self.names.reset();
+        }
         let fits = self.encode(key, value, meta.as_deref(), &life);
         if let Some(place) = old.filter(|&place| fits && record::stub(self.segments.at(place)).is_none())
             && self.segments.overwrite(place, &self.record)
@@ -221,7 +233,12 @@ impl Store {
             }
             let before = self.bulky.bytes();
             number = self.bulky.add(key, shared.unwrap_or_else(|| value.into()), meta, queue);
-            done.bytes = (self.bulky.bytes() - before) as u64;
+            let bytes = self.bulky.bytes() - before;
+            if bytes + self.segments.size() * 2 > self.max {
+                number.into_iter().for_each(|number| self.bulky.remove(number));
+                return done;
+            }
+            done.bytes = bytes as u64;
             self.record.clear();
             let number = number.unwrap_or(u32::MAX).to_le_bytes();
             record::write(&mut self.record, &[], &life, None, Form::Stub, &number);
@@ -268,6 +285,7 @@ impl Store {
         cursor: &mut Cursor,
         count: usize,
         mut visit: impl FnMut(&str, &Life) -> bool,
+        is_over: IsOver<'_>,
     ) -> (usize, usize) {
         let (mut seen, mut removed) = (0, 0);
         while seen < count
@@ -280,6 +298,9 @@ impl Store {
                 removed += 1;
                 self.drop(hash, place);
             }
+        }
+        if removed > 0 {
+            self.tidy(is_over);
         }
         (seen, removed)
     }

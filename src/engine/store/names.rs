@@ -52,6 +52,10 @@ impl Names {
 
     /// Appends the text with codes to `out`. False where that is no shorter, or cannot be.
     pub fn pack(&mut self, text: &[u8], hasher: &Hasher, out: &mut Vec<u8>) -> bool {
+        // No JSON has such a byte.
+        if text.iter().any(is_code) {
+            return false;
+        }
         let start = out.len();
         let (mut at, mut piece, mut named) = (0, 0, false);
         while let Some(&byte) = text.get(at) {
@@ -74,7 +78,7 @@ impl Names {
                 _ => at..text[at..].iter().position(|b| matches!(b, b',' | b']' | b'}')).map_or(text.len(), |n| at + n),
             };
             self.put(&text[piece..leaf.start], named, hasher, out);
-            let Some(bytes) = text.get(leaf.clone()).filter(|bytes| !bytes.iter().any(is_code)) else { return false };
+            let Some(bytes) = text.get(leaf.clone()) else { return false };
             out.extend_from_slice(bytes);
             (at, piece, named) = (leaf.end + usize::from(byte == b'"'), leaf.end, false);
         }
@@ -96,10 +100,7 @@ impl Names {
         if let Some(&code) = self.codes.find(hash, |&code| *self.pieces[code as usize] == *piece) {
             return Some(code);
         }
-        // A name with such a byte is no JSON.
-        if self.pieces.len() == CODES
-            || self.bytes + piece.len() + (self.pieces.len() + 1) * PIECE > self.room * 3 / 4
-            || piece.iter().any(is_code)
+        if self.pieces.len() == CODES || self.bytes + piece.len() + (self.pieces.len() + 1) * PIECE > self.room * 3 / 4
         {
             return None;
         }

@@ -113,7 +113,8 @@ impl<'a> View<'a> {
 /// Whether the record at the beginning of `bytes` is of this key; a stub is of none.
 pub fn is_of(bytes: &[u8], key: &[u8]) -> bool {
     let mut rest = Reader(bytes.get(3..).unwrap_or_default());
-    rest.length() == key.len() && rest.0.starts_with(key)
+    let is_stub = bytes.first().is_none_or(|flags| flags & STUB != 0);
+    !is_stub && rest.length() == key.len() && rest.0.starts_with(key)
 }
 
 /// The number of the bulky entry that the record at the beginning of `bytes` stands for.

@@ -43,9 +43,9 @@ impl Store {
         let hash = self.hash(key_at(&self.segments, &self.bulky, place));
         if !self.is_over(place, is_over) {
             done.evicted += 1;
-        }
-        if queue == Queue::Young {
-            self.ghosts.add(hash, self.index.count());
+            if queue == Queue::Young {
+                self.ghosts.add(hash, self.index.count());
+            }
         }
         self.drop(hash, place);
         true

@@ -72,9 +72,14 @@ impl Segments {
         }
     }
 
+    /// None, of this size, in the place of these: a walk that is under way meets nothing that it takes for its own.
+    pub fn anew(&self, size: usize) -> Self {
+        Self { born: self.born, ..Self::new(size) }
+    }
+
     /// Frees all; a walk that is under way finds nothing.
     pub fn reset(&mut self) {
-        *self = Self { born: self.born, ..Self::new(self.size) };
+        *self = self.anew(self.size);
     }
 
     /// The size of a segment.

@@ -35,8 +35,8 @@ const HOT: u64 = 2;
 
 /// An in-process store whose bound the budget sets.
 pub trait Bounded: Send + Sync {
-    /// Sets the bound in bytes, and evicts what is beyond it.
-    fn bound(&self, max_bytes: u64);
+    /// Sets the bound in bytes, and evicts what is beyond it. `most`: what was said, of which it is a share for now.
+    fn bound(&self, max_bytes: u64, most: u64);
     /// Bytes of all entries.
     fn weight(&self) -> u64;
 }
@@ -130,13 +130,13 @@ impl Budget {
         self.spent.store(0, Relaxed);
         let hot = if mutant::lacks("budget") { 0 } else { self.hot() };
         let left = self.max().saturating_sub(hot);
-        fallback.bound(left);
+        fallback.bound(left, self.max());
         let held = fallback.weight() + self.max() / STEP;
         let most = match self.near_said.load(Relaxed) {
             0 => u64::MAX,
             said => said,
         };
-        near.bound(left.saturating_sub(held).min(most));
+        near.bound(left.saturating_sub(held).min(most), self.max().min(most));
     }
 
     fn hold(&self, held: &mut u64, wanted: u64) -> u64 {

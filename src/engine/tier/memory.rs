@@ -79,6 +79,9 @@ pub enum Uncountable {
     Unsafe,
 }
 
+/// Values of so many bytes may lie outside of the store's segments.
+const LONG: usize = 4 << 10;
+
 /// The largest integer that JavaScript can hold, 2^53 - 1; and the smallest, with a minus.
 pub const MAX_SAFE_INTEGER: i64 = (1 << 53) - 1;
 
@@ -120,7 +123,12 @@ impl Memory {
     /// `shared`: the value, where it is at hand so.
     fn insert(&self, given: Given<'_>, now: u64) {
         let key = given.key;
-        let done = self.store.lock().insert(given, &|key, life| self.is_over(key, life, now));
+        let (done, grown) = {
+            let mut store = self.store.lock();
+            let before = store.weight();
+            let done = store.insert(given, &|key, life| self.is_over(key, life, now));
+            (done, store.weight().saturating_sub(before) as u64)
+        };
         if done.evicted > 0 {
             self.evictions.fetch_add(done.evicted, Relaxed);
         }
@@ -128,12 +136,13 @@ impl Memory {
             self.count_hidden(key, &replaced, now);
         }
         if let Some(budget) = &self.budget {
-            budget.spend(done.bytes);
+            // Its tables and segments grow by more than an entry at a time.
+            budget.spend(done.bytes.max(grown));
         }
     }
 
     /// Whether an entry that the store is about to move is expired or hidden; it goes then, and is counted here.
-    fn is_over(&self, key: &str, life: &Life, now: u64) -> bool {
+    pub(super) fn is_over(&self, key: &str, life: &Life, now: u64) -> bool {
         let hidden = self.marks.hides(key, life.stamp);
         if hidden {
             self.count_hidden(key, life, now);
@@ -225,11 +234,13 @@ impl Memory {
     /// As `set`; an entry with grace is kept longer than its TTL.
     pub fn put(&self, key: &str, value: &str, meta: Option<Arc<Meta>>, ttl: Ttl, now: u64) {
         let extra = meta.as_ref().map_or(0, |meta| meta.extra_ms);
+        // What may lie outside of the segments is copied while nobody waits for it.
+        let shared = (value.len() > LONG).then(|| Arc::from(value));
         let _guard = self.updates.lock();
         let deadline = ttl.deadline(now).saturating_add(extra);
         let stamp = self.marks.stamp();
         let life = Life { deadline, since: now, stamp, extra };
-        self.insert(Given { key, value, shared: None, meta, life }, now);
+        self.insert(Given { key, value, shared, meta, life }, now);
     }
 
     /// The value at `key`, or, where there is none, the one that `make` makes, which stays.
@@ -301,13 +312,10 @@ impl Memory {
 }
 
 impl Bounded for Memory {
-    fn bound(&self, max_bytes: u64) {
-        let max = usize::try_from(max_bytes).unwrap_or(usize::MAX);
-        let mut store = self.store.lock();
-        if max != store.max() {
-            // It knows no time: what has expired goes when it is met.
-            store.bound(max, &|key, life| self.is_over(key, life, 0));
-        }
+    fn bound(&self, max_bytes: u64, most: u64) {
+        let [max, most] = [max_bytes, most].map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
+        // It knows no time: what has expired goes when it is met.
+        self.store.lock().bound(max, most, &|key, life| self.is_over(key, life, 0));
     }
 
     fn weight(&self) -> u64 {

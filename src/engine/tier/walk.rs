@@ -72,7 +72,7 @@ impl Memory {
     pub fn sweep_at_once(&self, mark: &Mark, now: u64) -> u64 {
         if !mark.is_swept() {
             let over = self.marks.closed();
-            self.walk_at_once(|key, life| self.is_dropped(key, life, now));
+            self.walk_at_once(|key, life| self.is_dropped(key, life, now), now);
             self.marks.lift(&over);
         }
         mark.removed()
@@ -87,7 +87,7 @@ impl Memory {
             self.marks.raise_floor();
         }
         if self.is_small() {
-            self.walk_at_once(|key, life| self.is_dropped(key, life, now));
+            self.walk_at_once(|key, life| self.is_dropped(key, life, now), now);
             self.settle();
         } else {
             self.stirred.raise();
@@ -110,10 +110,11 @@ impl Memory {
     /// As `count`, on this thread and without a break.
     pub fn count_at_once(&self, prefix: &str, now: u64) -> u64 {
         let mut count = 0;
-        self.walk_at_once(|key, life| {
+        let look = |key: &str, life: &Life| {
             count += u64::from(self.counts(prefix, key, life, now));
             false
-        });
+        };
+        self.walk_at_once(look, now);
         count
     }
 
@@ -126,7 +127,8 @@ impl Memory {
     async fn walk(&self, timers: &Timers, mut visit: impl FnMut(&str, &Life) -> bool) {
         let (mut cursor, mut work) = (Cursor::default(), 0);
         loop {
-            let (seen, removed) = self.store.lock().walk(&mut cursor, HELD, &mut visit);
+            let now = timers.now_ms();
+            let (seen, removed) = self.step(&mut cursor, HELD, &mut visit, now);
             work += seen + removed * (REMOVAL - 1);
             if seen < HELD {
                 return;
@@ -138,9 +140,20 @@ impl Memory {
         }
     }
 
+    /// A step of a walk. What has to make room for what is left moves, unless it is over.
+    fn step(
+        &self,
+        cursor: &mut Cursor,
+        count: usize,
+        visit: impl FnMut(&str, &Life) -> bool,
+        now: u64,
+    ) -> (usize, usize) {
+        self.store.lock().walk(cursor, count, visit, &|key, life| self.is_over(key, life, now))
+    }
+
     /// As `walk`, without a break.
-    fn walk_at_once(&self, visit: impl FnMut(&str, &Life) -> bool) {
-        self.store.lock().walk(&mut Cursor::default(), usize::MAX, visit);
+    fn walk_at_once(&self, visit: impl FnMut(&str, &Life) -> bool, now: u64) {
+        self.step(&mut Cursor::default(), usize::MAX, visit, now);
     }
 
     /// Whether it is hidden, and so to go; its sweep has counted it then.
@@ -172,7 +185,7 @@ impl Memory {
     /// A step of the walk in the background; whether there is another one.
     fn expire_some(&self, cursor: &mut Cursor, now: u64) -> bool {
         for _ in 0..BACKGROUND_STEP / HELD {
-            let (seen, removed) = self.store.lock().walk(cursor, HELD, |_, life| life.deadline <= now);
+            let (seen, removed) = self.step(cursor, HELD, |_, life| life.deadline <= now, now);
             self.expired.fetch_add(removed as u64, Relaxed);
             if seen < HELD {
                 return false;

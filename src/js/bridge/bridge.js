@@ -77,7 +77,8 @@ class Bridge {
    * @param {any} given options for Rust
    */
   open(given) {
-    return native.open(this.native, { __proto__: null, ...given, loopIo: given.loopIo && Line.isPossible() });
+    const loopIo = given.loopIo && Boolean(given.url) && Line.isPossible();
+    return native.open(this.native, { __proto__: null, ...given, loopIo });
   }
 
   /**

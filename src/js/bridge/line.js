@@ -17,7 +17,7 @@ const native = require('../addon/native.js');
 const ROOM = 64 * 1024;
 // Batches under way up to which spinning helps: with more of them some reply is never far.
 const SPINS = 8;
-// What Rust says after each step, by its place: see line.rs.
+// What Rust says after each step, by its place: see ends.rs.
 const OUTPUT = 0;
 const CLOSE = 1;
 const DIALLED = 2;
@@ -26,12 +26,19 @@ const GONE = 4;
 const MOMENT = 5;
 
 /**
- * A socket of a descriptor. Node's module takes milliseconds to load, for which `require` does not wait.
+ * Node's module takes milliseconds to load, for which `require` does not wait. Held from then on: a module registry
+ * that has been torn down (Jest) gives nothing any more, and a connection may come up even then.
+ * @type {typeof import('node:net') | undefined}
+ */
+let net;
+
+/**
+ * A socket of a descriptor.
  * @param {object} options
  */
 function socketOf(options) {
-  const { Socket } = require('node:net');
-  return new Socket(
+  net ??= require('node:net');
+  return new net.Socket(
     /** @type {import('node:net').SocketConstructorOpts} */ ({ readable: true, writable: true, ...options }),
   );
 }
@@ -44,6 +51,7 @@ let isAble;
  * closed. Bun takes the descriptor and leaves it alone; its socket is `pending` for ever.
  */
 function tryAdoption() {
+  const { closeSync } = require('node:fs');
   const fd = native.Line.specimen();
   if (typeof fd !== 'number') return false;
   try {
@@ -51,11 +59,11 @@ function tryAdoption() {
     const { pending } = socket;
     socket.on('error', () => {});
     socket.destroy();
-    if (!pending) return true;
+    if (pending === false) return true;
   } catch {
     // It does not take the descriptor.
   }
-  require('node:fs').closeSync(fd);
+  closeSync(fd);
   return false;
 }
 
@@ -164,8 +172,12 @@ class Line {
   /** @param {number} used bytes that came */
   read(used) {
     const frames = this.native.read(this.room, used);
-    this.turn();
-    if (frames !== null && frames !== undefined) this.bridge.wake(frames);
+    try {
+      this.turn();
+    } finally {
+      // Whatever else fails, its callers have these replies.
+      if (frames !== null && frames !== undefined) this.bridge.wake(frames);
+    }
     return true;
   }
 

@@ -140,6 +140,8 @@ class Computer {
       const text = value === undefined ? null : this.codec.encode(value);
       const { lost } = flight;
       const told = lost ? null : this.tell(flight, text, terms, began > 0 ? now() - began : 0);
+      // Should what follows throw, nobody awaits it.
+      told?.catch(ignore);
       flight.end({ value: text === null ? value : this.codec.made(value, text), text });
       if (told !== null) await told;
     } catch (error) {

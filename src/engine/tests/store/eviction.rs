@@ -88,7 +88,10 @@ fn a_store_does_what_a_map_does_within_its_bound_whatever_comes() {
                     remove(&mut store, &key);
                     model.remove(&key);
                 }
-                _ => store.bound([512 << 10, 100 << 10, 256 << 10][dice.below(3) as usize], &never),
+                _ => {
+                    let max = [512 << 10, 100 << 10, 256 << 10][dice.below(3) as usize];
+                    store.bound(max, max, &never);
+                }
             }
             assert!(store.weight() <= store.max(), "{} of {}: seed {seed}", store.weight(), store.max());
         }
@@ -136,4 +139,35 @@ fn what_is_over_goes_where_it_would_be_moved() {
     }
     assert!(asked.get() > 100, "holes are filled by moving what lives");
     assert_eq!(store.len() + asked.get(), 1_000, "each is asked for once, and goes");
+}
+
+#[test]
+fn a_small_bound_keeps_what_it_can_though_a_larger_one_was_said_before() {
+    for max in [64 << 10, 128 << 10, 256 << 10, 640 << 10] {
+        let mut store = Store::new(64 << 20);
+        store.bound(max, max, &never);
+        let text = |n: usize| format!(r#"{{"tenant":{n},"period":"week","text":"{}"}}"#, "x".repeat(150));
+        for n in 0..5_000 {
+            set(&mut store, &format!("{n}"), &text(n));
+            assert!(store.weight() <= max, "{} of {max}", store.weight());
+            assert_eq!(get(&mut store, &format!("{n}")), Some(text(n)), "the names of {n} within {max}");
+        }
+        assert!(store.weight() > max / 2, "{} of {max}", store.weight());
+    }
+}
+
+#[test]
+fn a_record_with_names_keeps_them_where_all_others_make_room_for_it() {
+    // Segments that are large beside the bound, so that the whole store goes at once.
+    let mut store = Store::new(64 << 20);
+    let text = |n: usize| format!(r#"{{"tenant":{n},"period":"week","text":"{}"}}"#, "x".repeat(150));
+    for n in 0..100 {
+        set(&mut store, &format!("{n}"), &text(n));
+    }
+    store.bound(128 << 10, 64 << 20, &never);
+    for n in 100..2_000 {
+        set(&mut store, &format!("{n}"), &text(n));
+        let found = get(&mut store, &format!("{n}"));
+        assert!(found.is_none_or(|found| found == text(n)), "{n}");
+    }
 }

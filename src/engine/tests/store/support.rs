@@ -30,7 +30,7 @@ pub fn walked(store: &mut Store) -> HashMap<String, u32> {
         *met.entry(key.to_owned()).or_default() += 1;
         false
     };
-    store.walk(&mut cursor, usize::MAX, count);
+    store.walk(&mut cursor, usize::MAX, count, &never);
     met
 }
 
