@@ -398,9 +398,9 @@ export interface CacheOptions {
   /**
    * Microseconds, 0 to 1,000, for which the event loop does not sleep behind a call while at most 8 batches are under
    * way; each `getOrCompute` that waits counts as one. Redis mostly answers within; a processor that sleeps takes
-   * longer to wake. The price: a processor that works all the while, and an event loop that counts as busy. Of no use where
-   * Redis runs on the same processor, or the thread has the socket. Default `HOLDFAST_SPIN`, else 0: the event loop
-   * sleeps.
+   * longer to wake. The price: a processor that works all the while, and an event loop that counts as busy. Of no use
+   * where Redis runs on the same processor, or the thread has the socket. Default `HOLDFAST_SPIN`, else 0: the event
+   * loop sleeps.
    */
   spin?: number;
   tls?: TlsOptions;
@@ -533,8 +533,8 @@ export interface Cache extends CacheEmitter {
    * that this caller is to compute, and must return one value for each of them, in their order (else
    * `ERR_INVALID_ARGUMENT`, and nothing is stored). Each value is stored behind the result; an element `undefined` is
    * returned, but not stored. The call waits for keys that other callers compute, in all threads and processes, and
-   * single calls of `getOrCompute` share its computations. If such a computation elsewhere fails, `fn` is called again with that key
-   * alone.
+   * single calls of `getOrCompute` share its computations. If such a computation elsewhere fails, `fn` is called again
+   * with that key alone.
    *
    * The options are those of `getOrCompute`. Old values within `swr` are returned, and one more call of `fn` in the
    * background replaces them all. Old values within `grace` stand in when `fn` throws or is slow; if any key has none,
