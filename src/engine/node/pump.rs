@@ -86,6 +86,11 @@ impl Pump {
         self.sent.is_empty() && self.behind.is_empty()
     }
 
+    /// Nor is long work, which may be between two of its steps.
+    pub fn is_quiet(&self) -> bool {
+        self.is_idle() && !self.ending.is_watched()
+    }
+
     /// Starts a job of a caller, or puts it behind those that still wait: jobs go to the wire in their order.
     pub fn start(&mut self, job: Job, now: Instant) {
         if (self.stalled || !self.behind.is_empty()) && !mutant::lacks("order") {

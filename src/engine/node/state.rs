@@ -137,4 +137,12 @@ impl State {
             _ => true,
         }
     }
+
+    /// Nor long work, which may be between two of its steps.
+    pub fn is_quiet(&self) -> bool {
+        match self {
+            Self::Serving(pump) => pump.is_quiet(),
+            _ => true,
+        }
+    }
 }

@@ -80,7 +80,7 @@ struct Inner {
     wishes: Vec<Wish>,
     /// The moment that the owner knows.
     told: Option<Instant>,
-    /// Who takes the node as soon as no call is under way. Until then no further ones are.
+    /// Who takes the node as soon as no call is under way, and no long work. Until then no further ones are.
     successor: Option<Successor>,
 }
 
@@ -168,7 +168,7 @@ impl Steps {
             output.clear();
             inner.wishes.push(wish);
         }
-        if inner.successor.is_some() && driven.node.state.is_idle() {
+        if inner.successor.is_some() && driven.node.state.is_quiet() {
             inner.driven = Some(driven);
             inner.pass_on();
             output.clear();
@@ -232,7 +232,7 @@ impl Steps {
     pub fn hand_over(&self, successor: impl FnOnce(Driven) + Send + 'static) {
         let mut inner = self.inner.lock();
         inner.successor.get_or_insert_with(|| Box::new(successor));
-        let idle = inner.driven.as_ref().is_some_and(|driven| driven.node.state.is_idle());
+        let idle = inner.driven.as_ref().is_some_and(|driven| driven.node.state.is_quiet());
         if idle {
             inner.pass_on();
         }

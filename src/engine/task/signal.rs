@@ -55,6 +55,11 @@ impl Ending {
     pub fn watch(&self) -> Watched {
         Watched(self.0.clone())
     }
+
+    /// Whether anybody watches it.
+    pub fn is_watched(&self) -> bool {
+        Arc::strong_count(&self.0) > 1
+    }
 }
 
 impl Drop for Ending {
