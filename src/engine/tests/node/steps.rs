@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-use crate::engine::call::batch::Batch;
+use crate::engine::call::batch::{Batch, Task};
 use crate::engine::call::reply::{Reply, Submitted};
 use crate::engine::call::sink::ReplyTo;
 use crate::engine::call::vouched::UNSEEN;
@@ -118,6 +118,22 @@ fn a_node_that_moves_answers_what_is_under_way_and_takes_what_waits_along() {
     event_loop.steps = Arc::new(Steps::new(driven));
     assert!(!event_loop.settle());
     assert_eq!(event_loop.reply(2), found("1"));
+}
+
+#[test]
+fn a_node_does_not_move_while_long_work_is_under_way_on_it() {
+    let mut event_loop = Loop::new();
+    event_loop.settle();
+    event_loop.steps.announce();
+    let to = ReplyTo { sink: event_loop.listener.clone(), id: 1 };
+    assert!(event_loop.front.run(Task::Clear { flush_db: false }, &to).is_none(), "it is done by the server");
+    event_loop.steps.step(Event::Turn, &mut event_loop.output);
+    let (send, moved) = channel();
+    event_loop.steps.hand_over(move |driven| send.send(driven).expect("it is awaited"));
+    assert!(moved.try_recv().is_err() && event_loop.reply(1).is_none(), "no call is under way, but the clear is");
+    assert!(event_loop.settle(), "the node is gone");
+    assert_eq!(event_loop.reply(1), Some(vec![Reply::Number(0)]), "by the server");
+    assert!(moved.try_recv().is_ok());
 }
 
 #[test]
