@@ -1,6 +1,7 @@
 // The event loop's own line (`io: 'loop'`): who has the socket, when it moves, and what a blocked event loop misses.
 'use strict';
 
+const fs = require('node:fs');
 const { Worker } = require('node:worker_threads');
 const {
   closeCaches,
@@ -32,6 +33,16 @@ function block(ms) {
   const end = process.hrtime.bigint() + BigInt(ms) * 1_000_000n;
   while (process.hrtime.bigint() < end);
 }
+
+/** Sockets that this process has open. */
+const countSockets = () =>
+  fs.readdirSync('/proc/self/fd').filter((fd) => {
+    try {
+      return fs.readlinkSync(`/proc/self/fd/${fd}`).startsWith('socket:');
+    } catch {
+      return false;
+    }
+  }).length;
 
 /** A worker that has opened a cache on the server. */
 async function startWorker(namespace) {
@@ -84,6 +95,23 @@ test.each([
       console.log(JSON.stringify({ mode, value: await cache.get('k'), tried: tried !== null, left: left.includes(tried) }));
     })();`;
   expect(await runForJson(script)).toEqual({ mode: 'redis', value: 1, tried: true, left: false });
+});
+
+test('a connection that comes when the module registry gives nothing any more is taken', async () => {
+  const cache = await openCache({ url: server.url(), io: 'loop' });
+  jest.doMock('node:net', () => {
+    throw new Error('the test environment has been torn down');
+  });
+  try {
+    await server.restart();
+    await until(async () => {
+      await cache.set('k', 1);
+      return cache.getMode() === 'redis' && (await cache.get('k')) === 1;
+    }, 'the second connection');
+    expect(socketOf(cache)).not.toBeNull();
+  } finally {
+    jest.dontMock('node:net');
+  }
 });
 
 test('what the socket does not take at once is written in its order', async () => {
@@ -188,6 +216,7 @@ test('a second thread moves the connection to the engine’s, without an outage'
     }
   })();
   await until(() => calls > 100, 'calls');
+  const sockets = countSockets();
   const worker = await startWorker(namespace);
   await until(() => socketOf(cache) === null, 'the socket has moved');
   const before = calls;
@@ -195,6 +224,10 @@ test('a second thread moves the connection to the engine’s, without an outage'
   stop = true;
   await loop;
   await worker.terminate();
+  if (process.platform === 'linux') {
+    // The event loop's is closed, its descriptor's copy too; the engine's thread has one in its place.
+    await until(() => countSockets() <= sockets, 'the end of the socket that moved');
+  }
   await cache.set('k', 'after');
   expect(await cache.get('k')).toBe('after');
   expect(told.events.map(([event]) => event)).toEqual(['ready']);

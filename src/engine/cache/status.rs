@@ -230,6 +230,12 @@ impl Status {
         }
     }
 
+    /// The connection is made anew elsewhere, without an outage: what was asked of the mode before is of another one.
+    pub fn moving(&self) {
+        let mut inner = self.inner.lock();
+        inner.since = wall_ms().max(inner.since + 1);
+    }
+
     /// A dial begins, or the pause before the next one.
     pub fn probing(&self, probing: bool) {
         self.inner.lock().probing = probing;

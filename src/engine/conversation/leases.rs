@@ -10,7 +10,7 @@ use crate::engine::base::text::Json;
 use crate::engine::cache::counters::add;
 use crate::engine::cache::namespace::Cache;
 use crate::engine::exchange::plan::Wanted;
-use crate::engine::exchange::reads::{self, judge};
+use crate::engine::exchange::reads::{self, Look, judge};
 use crate::engine::exchange::refusals;
 use crate::engine::exchange::tokens::{self, Heard, Missing};
 use crate::engine::exchange::writes::holder;
@@ -207,7 +207,8 @@ impl Task {
         }
         let tokens = self.tokens(&bytes).await?;
         let token = |key: &str| tokens.get(key).cloned();
-        Ok(match judge(&self.cache, bytes, left, Ask::default(), self.now(), &mut Room::default(), false, token) {
+        let look = Look { left, ask: Ask::default(), passing: false, now: self.now() };
+        Ok(match judge(&self.cache, bytes, &look, &mut Room::default(), token) {
             reads::Found::Fresh(entry, _) => Found::Value(entry.json),
             reads::Found::Void(identity) if !identity.is_empty() => Found::Void(identity),
             _ => Found::Foreign,

@@ -13,7 +13,7 @@ use crate::engine::call::batch::{Batch, Op};
 use crate::engine::call::reply::Reply;
 use crate::engine::call::sink::ReplyTo;
 use crate::engine::exchange::plan::{Call, Came, Plan, Question, Read, Run, Step, Verdict};
-use crate::engine::exchange::reads::{self, Found};
+use crate::engine::exchange::reads::{self, Found, Look};
 use crate::engine::exchange::tokens::Missing;
 use crate::engine::exchange::writes::{take_back, transaction, written};
 use crate::engine::exchange::{expiry, questions, refusals};
@@ -208,7 +208,7 @@ impl Judge {
             }
         };
         let token = |key: &str| self.tokens.get(key).cloned();
-        reads::judge(call.cache, bytes, left, ask, call.now, &mut self.room, passing, token)
+        reads::judge(call.cache, bytes, &Look { left, ask, passing, now: call.now }, &mut self.room, token)
     }
 
     fn question(&mut self, call: &Call<'_>, question: Question) -> Reply {

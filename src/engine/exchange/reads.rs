@@ -38,19 +38,26 @@ impl Found {
     }
 }
 
-/// Judges stored bytes. `token`: of a tag's stored key, where the near cache need not have it. `passing`: a fresh value
-/// goes to one caller, who finds out whether it is JSON, and nowhere else.
-#[expect(clippy::too_many_arguments, reason = "what a read has at hand")]
+/// How stored bytes are looked at.
+pub struct Look {
+    /// Milliseconds that the key lives, where it was asked.
+    pub left: Option<u64>,
+    pub ask: Ask,
+    /// A fresh value goes to one caller, who finds out whether it is JSON, and nowhere else.
+    pub passing: bool,
+    /// Milliseconds.
+    pub now: u64,
+}
+
+/// Judges stored bytes. `token`: of a tag's stored key, where the near cache need not have it.
 pub fn judge(
     cache: &Cache,
     bytes: Vec<u8>,
-    left: Option<u64>,
-    ask: Ask,
-    now: u64,
+    look: &Look,
     room: &mut Room,
-    passing: bool,
     token: impl Fn(&str) -> Option<Arc<str>>,
 ) -> Found {
+    let Look { left, ask, passing, now } = *look;
     // Somebody computes it.
     if codec::is_marker(&bytes) {
         return Found::miss();

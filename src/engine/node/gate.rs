@@ -77,10 +77,16 @@ pub fn open(shared: &Shared, connection: &Connection, replayed: u64, told: &mut 
 }
 
 /// Nobody vouches any more for what is held.
-pub fn unvouched(shared: &Shared, server: &Server, now: Instant) {
+fn unvouched(shared: &Shared, server: &Server, now: Instant) {
     server.near.disarm(clock::millis_of(now));
     shared.waiting.wake_all();
     server.journal.lose();
+}
+
+/// The connection is given up for another one elsewhere.
+pub fn moving(shared: &Shared, server: &Server, now: Instant) {
+    shared.status.moving();
+    unvouched(shared, server, now);
 }
 
 /// The connection is gone.

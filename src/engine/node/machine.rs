@@ -328,7 +328,7 @@ impl Node {
     /// for the first; what is under way on the old one is answered on the in-process tier.
     pub fn moved(&mut self, now: Instant) {
         self.set(now);
-        gate::unvouched(&self.shared, &self.server, now);
+        gate::moving(&self.shared, &self.server, now);
         drop(self.drop_connection());
         self.dial(now);
     }

@@ -103,7 +103,7 @@ pub fn probe(pipeline: &mut Pipeline, key: &str) {
     pipeline.cmd("EVAL").arg("return 1").arg(0);
     pipeline.add_command(PROBE.call(true, &[key], b""));
     pipeline.add_command(PROBE.call(false, &[key], b""));
-    for script in [&ACQUIRE, &STORE, &RENEW, &REPLACE, &TAKE] {
+    for script in [&ACQUIRE, &STORE, &RENEW, &TAKE] {
         pipeline.cmd("SCRIPT").arg("LOAD").arg(script.text);
     }
 }

@@ -91,8 +91,6 @@ impl Store {
     }
 
     pub(super) fn tidy(&mut self, is_over: IsOver<'_>) {
-        if self.segments.dead() * RIDDLED > self.segments.bytes() {
-            self.fill_holes(is_over);
-        }
+        while self.segments.dead() * RIDDLED > self.segments.bytes() && self.fill_holes(is_over) {}
     }
 }

@@ -12,8 +12,7 @@ fn a_refused_write_does_not_leave_the_older_value() {
     let cache = patient(&server, "", false);
     let client = Client::new();
     client.run(&cache, Calls::default().set("a", "\"old\"").0);
-    let mut admin = server.connection();
-    let () = redis::cmd("CONFIG").arg("SET").arg("maxmemory").arg(1).query(&mut admin).expect("config");
+    let mut admin = full(&server);
     assert_eq!(client.run(&cache, Calls::default().set("a", "\"new\"").0), [Reply::Done]);
     assert_eq!(client.run(&cache, Calls::default().get("a").0), [Reply::Miss]);
     let () = redis::cmd("CONFIG").arg("SET").arg("maxmemory").arg(0).query(&mut admin).expect("config");
@@ -26,6 +25,13 @@ fn a_refused_write_does_not_leave_the_older_value() {
     assert_eq!(cache.shared().status.mode(), Mode::Redis, "no outage");
     let oom = cache.shared().errors.iter().find(|(kind, _)| kind.name() == "oom").map(|(_, n)| n);
     assert_eq!(oom, Some(2));
+}
+
+/// The server has no memory left for a further write; who can say otherwise.
+fn full(server: &Server) -> redis::Connection {
+    let mut admin = server.connection();
+    let () = redis::cmd("CONFIG").arg("SET").arg("maxmemory").arg(1).query(&mut admin).expect("config");
+    admin
 }
 
 /// A `set` with the tag `t`.
@@ -71,8 +77,7 @@ fn a_refusal_counts_from_when_it_comes_though_its_batch_waits_for_a_token() {
     let cache = patient(&server, "app", false);
     let client = Client::new();
     client.run(&cache, tagged("b", "1").set("a", "1").0);
-    let mut admin = server.connection();
-    let () = redis::cmd("CONFIG").arg("SET").arg("maxmemory").arg(1).query(&mut admin).expect("config");
+    let mut admin = full(&server);
     // The token of `b` is asked for once its value is there: a push has ended what the near cache had of it.
     let lives: i64 = redis::cmd("PEXPIRE").arg("app:\0tag\0t").arg(60_000_000).query(&mut admin).expect("pexpire");
     assert_eq!(lives, 1);
@@ -91,8 +96,7 @@ fn what_stands_between_a_refused_write_and_a_removal_is_a_miss_however_late_it_i
     let cache = patient(&server, "app", false);
     let client = Client::new();
     client.run(&cache, tagged("b", "1").set("a", "1").0);
-    let mut admin = server.connection();
-    let () = redis::cmd("CONFIG").arg("SET").arg("maxmemory").arg(1).query(&mut admin).expect("config");
+    let mut admin = full(&server);
     // The token of `b` is asked for once its value is there: the removal has been noted by then.
     let lives: i64 = redis::cmd("PEXPIRE").arg("app:\0tag\0t").arg(60_000_000).query(&mut admin).expect("pexpire");
     assert_eq!(lives, 1);

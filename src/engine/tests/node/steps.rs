@@ -139,9 +139,14 @@ fn a_node_does_not_move_while_long_work_is_under_way_on_it() {
 #[test]
 fn an_event_loop_that_is_blocked_keeps_its_node_from_nobody() {
     let (mut event_loop, moved) = Loop::that_moves();
+    let since = |event_loop: &Loop| {
+        event_loop.front.health(false).parse::<serde_json::Value>().expect("JSON")["since"].as_u64()
+    };
+    let before = since(&event_loop);
     event_loop.steps.seize();
     assert!(moved.try_recv().is_ok());
     assert_eq!(event_loop.reply(1), Some(vec![Reply::Done]), "on the in-process tier");
+    assert!(since(&event_loop) > before, "whoever compares sees that it is another connection");
     assert!(event_loop.settle(), "the owner finds it gone");
 }
 

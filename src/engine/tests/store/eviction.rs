@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::support::{Dice, get, never, remove, set, walked};
 use crate::engine::store::entries::Store;
+use crate::engine::store::record::Life;
 
 fn value(i: u64, bytes: usize) -> String {
     format!(r#"{{"number":{i},"text":"{}"}}"#, "x".repeat(bytes))
@@ -170,4 +171,23 @@ fn a_record_with_names_keeps_them_where_all_others_make_room_for_it() {
         let found = get(&mut store, &format!("{n}"));
         assert!(found.is_none_or(|found| found == text(n)), "{n}");
     }
+}
+
+#[test]
+fn a_walk_that_removes_much_leaves_no_more_holes_than_a_quarter() {
+    let mut store = Store::new(8 << 20);
+    for i in 0..20_000 {
+        set(&mut store, &format!("{i}"), &value(i, 100));
+    }
+    let full = store.weight();
+    let (mut cursor, mut nth) = (Default::default(), 0);
+    // Nine of ten, evenly.
+    let most = |_: &str, _: &Life| {
+        nth += 1;
+        nth % 10 != 0
+    };
+    store.walk(&mut cursor, usize::MAX, most, &never);
+    assert_eq!(walked(&mut store).len(), 2_000);
+    // A tenth lives, and of what the segments have at most a quarter is holes; the index does not shrink.
+    assert!(store.weight() < full / 2, "{} of {full}", store.weight());
 }

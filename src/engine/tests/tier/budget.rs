@@ -106,3 +106,16 @@ fn what_a_cache_says_holds_over_the_default_in_any_order_and_the_largest_of_it()
     tiers.fill(&tiers.fallback);
     assert!(tiers.fallback.weight() > MAX * 9 / 10);
 }
+
+#[test]
+fn a_near_cache_of_a_small_bound_keeps_what_is_within_it() {
+    let budget = Arc::new(Budget::new(1 << 20));
+    let (fallback, near) = (Arc::new(Memory::within(&budget)), Arc::new(Memory::within(&budget)));
+    budget.share(&fallback, &near);
+    let value = "\"v\"".repeat(60);
+    // About a quarter of the bound.
+    let keys: Vec<String> = (0..1_000).map(|i| format!("key:{i}")).collect();
+    keys.iter().for_each(|key| _ = near.set(key, &value, Ttl::Forever, 0));
+    let kept = keys.iter().filter(|key| near.get(key, 0).is_some()).count();
+    assert_eq!(kept, keys.len());
+}
