@@ -17,7 +17,7 @@ import { compareVersions, newest, readElf } from './elf.mjs';
 export const output = join(root, 'target/portable');
 
 const GLIBC = [2, 17];
-const MAX_BYTES = 5.25 * 1024 * 1024;
+const MAX_BYTES = 5 * 1024 * 1024;
 // rustc gives a cdylib a version script that keeps every other symbol local, those of the C sources included; no link
 // argument is needed.
 const EXPORTED = ['napi_register_module_v1'];
