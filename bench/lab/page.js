@@ -8,9 +8,6 @@ const { chart } = require('./chart');
 const { describe, startLab } = require('./lab');
 
 const DOCS = path.join(__dirname, '../../docs/benchmarks');
-/** The part of a run's windows that may have been disturbed. */
-const FEW = 0.03;
-
 /**
  * Starts a lab, prints the machine, awaits `measureAll(lab, names, options)`, and publishes the page that
  * `report(measured, options)` makes of it. `known`: all subjects that `--only` may name; `usual`: those that are
@@ -63,12 +60,13 @@ function publish(page, machine, options) {
 }
 
 /**
- * Writes the files of a run: to `docs/benchmarks` where it was whole and hardly disturbed, else to a fresh temporary
- * folder. Says which, and why, and returns it.
+ * Writes the files of a run: to `docs/benchmarks` where it was whole, else to a fresh temporary folder. Says which, and
+ * why, and returns it. A page says how many of its windows were disturbed: where a host takes time away from a virtual
+ * machine, none is quiet, and whoever reads a figure must know.
  */
 function write(files, options, windows) {
   const disturbed = windows.filter((window) => window.disturbed).length;
-  const notForDocs = whyNotForDocs(options, disturbed, windows.length);
+  const notForDocs = whyNotForDocs(options);
   const folder = notForDocs ? fs.mkdtempSync(path.join(os.tmpdir(), 'holdfast-bench-')) : DOCS;
   fs.mkdirSync(folder, { recursive: true });
   for (const [name, text] of Object.entries(files)) {
@@ -79,19 +77,15 @@ function write(files, options, windows) {
   return folder;
 }
 
-/**
- * Why the figures of a run are not for the documentation, or undefined. A median of rounds stands a few windows that
- * were disturbed.
- */
-function whyNotForDocs(options, disturbed, all) {
+/** Why the figures of a run are not for the documentation, or undefined. */
+function whyNotForDocs(options) {
   if (options.quick) return 'a quick run proves nothing';
   if (options.only) return 'only a part was run';
   if (options.short) return 'fewer rounds or shorter windows than its own';
-  if (disturbed > all * FEW) return `other programs used the machine during ${disturbed} of ${all} windows`;
 }
 
 function noteOf(disturbed, all) {
-  return `During ${disturbed} of the ${all} windows other programs used more than a twentieth of the machine, when they were measured again as well.`;
+  return `During ${disturbed} of the ${all} windows others, the machine's host among them, used more than a twentieth of the machine, when they were measured again as well.`;
 }
 
 module.exports = { runPage, inTurn, DOCS };
