@@ -115,7 +115,7 @@ fn a_near_cache_of_a_small_bound_keeps_what_is_within_it() {
     let value = "\"v\"".repeat(60);
     // About a quarter of the bound.
     let keys: Vec<String> = (0..1_000).map(|i| format!("key:{i}")).collect();
-    keys.iter().for_each(|key| _ = near.set(key, &value, Ttl::Forever, 0));
+    keys.iter().for_each(|key| near.set(key, &value, Ttl::Forever, 0));
     let kept = keys.iter().filter(|key| near.get(key, 0).is_some()).count();
     assert_eq!(kept, keys.len());
 }
