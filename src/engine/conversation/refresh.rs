@@ -38,6 +38,7 @@ pub async fn run(cache: Arc<Cache>, wire: Wire, wanted: Wanted) {
         // Somebody does so now.
         Ok(Value::Int(0)) => flights.serve_stale(&task.key, token, task.now()).send(),
         Ok(Value::Int(_)) => {
+            flights.locked(&task.key, token, &lock);
             if let Some(given_up) = task.lead(Lease::Refresh, &lock).await {
                 renew(task, lock, &given_up).await;
             }

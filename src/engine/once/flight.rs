@@ -32,7 +32,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 
@@ -40,7 +40,7 @@ use crate::engine::base::mutant;
 use crate::engine::base::text::Json;
 use crate::engine::call::reply::Reply;
 use crate::engine::call::sink::ReplyTo;
-use crate::engine::once::waiters::{Answers, Begin, Caller, Flight, Lease, Led, Outcome, Over};
+use crate::engine::once::waiters::{Answers, Begin, Caller, Flight, Lease, Led, Outcome, Over, State};
 use crate::engine::value::tag_list::Tag;
 
 /// How a flight's result may be stored.
@@ -56,6 +56,8 @@ pub struct Flights {
     pub(super) table: Mutex<Table>,
     /// How many keys have flights; spares writes the lock while nothing is computed.
     pub(super) keys: AtomicUsize,
+    /// See held.rs.
+    pub(super) asking: AtomicBool,
 }
 
 #[derive(Default)]
@@ -90,6 +92,7 @@ impl Flights {
     pub fn asked(&self, key: &str, token: u32) {
         if let Some(flight) = self.table.lock().find(key, token) {
             flight.asked = true;
+            self.asking.store(true, Ordering::Relaxed);
         }
     }
 
@@ -128,7 +131,8 @@ impl Flights {
     pub fn hold(&self, key: &str, token: u32, first: Caller, over: Option<Over>) -> bool {
         let mut table = self.table.lock();
         let Some(flight) = table.find(key, token) else { return false };
-        (flight.over, flight.answered) = (over, false);
+        (flight.over, flight.answered, flight.state) = (over, false, State::Asking);
+        self.asking.store(true, Ordering::Relaxed);
         if !first.to.sink.closed() {
             flight.waiters.insert(0, first);
         }

@@ -190,7 +190,7 @@ pub fn take_over(by_text: bool, key: &str, from: Holder, holder: Holder) -> Cmd 
     command
 }
 
-fn millis(duration: Duration) -> u64 {
+pub(super) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 

@@ -4,6 +4,7 @@
 
 pub mod fences;
 pub mod flight;
+pub mod held;
 pub mod lease;
 pub mod waiters;
 pub mod waiting;

@@ -131,6 +131,8 @@ impl Answers {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
     Reading,
+    /// Its read has been judged, and its lease is asked for by a script of its own.
+    Asking,
     Computing,
 }
 
@@ -154,6 +156,10 @@ pub struct Flight {
     pub codec: Codec,
     /// Its lease was asked for along with its read: the marker may lie there already.
     pub asked: bool,
+    /// Where the lock lies under which it refreshes the entry at its key.
+    pub lock: Option<Box<str>>,
+    /// When its function began, in milliseconds.
+    pub since: Option<u64>,
     /// What it replaces, if there is something.
     pub over: Option<Over>,
     /// The tokens that its tags had when it began.
@@ -178,6 +184,8 @@ impl Flight {
             led_by: None,
             codec: caller.codec,
             asked: false,
+            lock: None,
+            since: None,
             over: None,
             tags: Vec::new(),
             elsewhere: false,
@@ -231,6 +239,7 @@ impl Flight {
     pub fn take_off(&mut self, lease: Lease, first: Option<Caller>, now: u64) -> Led {
         let mut answers = Answers::default();
         self.state = State::Computing;
+        self.since = Some(now);
         self.lease = lease;
         self.given_up = (lease != Lease::None).then(Arc::default);
         if let Some(first) = first {

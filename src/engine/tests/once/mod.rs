@@ -4,6 +4,8 @@
 mod fences;
 #[cfg(feature = "drive")]
 mod flight;
+#[cfg(feature = "drive")]
+mod held;
 mod lease;
 #[cfg(feature = "drive")]
 mod orphans;
