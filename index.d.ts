@@ -389,7 +389,8 @@ export interface CacheOptions {
   /**
    * Who reads and writes the socket: this event `loop` itself, which saves a wake-up of a processor for each call, or
    * the engine's `thread`, which takes work off the event loop. With the loop, an event loop that is blocked hears
-   * nothing of Redis meanwhile, and renews no lease: what `getOrCompute` computes in 3 s without a break is not stored.
+   * nothing of Redis meanwhile. Its leases are renewed all the same, as long as the connection lasts, so what
+   * `getOrCompute` computes without a break is stored.
    * `auto` and `loop` are the loop wherever it can be: TLS, Windows, runtimes that take no socket by its descriptor,
    * and an engine that several threads of this process use, or a cache with `thread`, are the thread's. Default
    * `HOLDFAST_IO`, else `auto`.

@@ -3,13 +3,13 @@
 //! Node polls the socket and reads it. Here it is written, within the call that brought the bytes about: one call into
 //! Rust for all calls of a turn, and no wake-up on their way to the server. What the socket does not take at once Node
 //! writes, and until it has, everything waits behind that. Where the event loop has been busy for a while, the socket
-//! is read here too, before what is held is served.
+//! is read here too, before what is held is served; where it is blocked, its leases are renewed from another thread.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use napi::Result;
 use napi::bindgen_prelude::Int32Array;
@@ -168,7 +168,7 @@ impl Ends {
     }
 
     fn one(self: &Arc<Self>, socket: &mut Socket, event: Event<'_>) {
-        let Done { wishes, more, moment, gone } = self.steps.step(event, &mut socket.output);
+        let Done { wishes, more, moment, watch, gone } = self.steps.step(event, &mut socket.output);
         if wishes {
             self.steps.wishes().into_iter().for_each(|wish| self.fulfil(socket, wish));
         }
@@ -186,6 +186,19 @@ impl Ends {
             let ms = moment.as_micros().div_ceil(1000);
             self.say(MOMENT, i32::try_from(ms).unwrap_or(i32::MAX - 1).saturating_add(1));
         }
+        if let Some(after) = watch {
+            let line = Arc::downgrade(self);
+            drive::again(after, move || line.upgrade()?.stand_in());
+        }
+    }
+
+    /// On the engine's thread: renews the leases of an event loop that is blocked. When to look again.
+    fn stand_in(&self) -> Option<Duration> {
+        let mut socket = self.socket.lock();
+        let next = self.steps.stand_in(Instant::now(), &mut socket.output);
+        // What it does not take is written in front of what the next step writes.
+        socket.write();
+        next
     }
 
     fn say(&self, field: usize, value: i32) {

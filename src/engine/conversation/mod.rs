@@ -1,4 +1,4 @@
-//! Work of several steps on a connection: leases, refreshes, sweeps, replay, long tasks.
+//! Work of several steps on a connection: leases and who renews them, refreshes, sweeps, replay, long tasks.
 //!
 //! Uses what stands above it in the list of layers.
 
@@ -6,5 +6,6 @@ pub mod connection;
 pub mod leases;
 pub mod refresh;
 pub mod replay;
+pub mod stand_in;
 pub mod sweep;
 pub mod tasks;

@@ -1,4 +1,5 @@
-//! What the engine's thread does for an event loop that drives a node itself: dials, takes the node over, waits.
+//! What the engine's thread does for an event loop that drives a node itself: dials, takes the node over, waits,
+//! looks again and again.
 //!
 //! A dial of Node's would keep the process alive until it is answered, and would wait for an event loop that is
 //! blocked. So the thread dials, as it does for itself, and hands the descriptor over.
@@ -66,6 +67,19 @@ async fn open(_: &Target) -> Dialled {
 pub fn go_on(Driven { node, jobs }: Driven) {
     if let Ok(runtime) = runtime() {
         runtime.spawn(async move { Driver::new(node, jobs).await });
+    }
+}
+
+/// Acts after a while, and again whenever it said, until it says nothing.
+pub fn again(first: Duration, mut act: impl FnMut() -> Option<Duration> + Send + 'static) {
+    if let Ok(runtime) = runtime() {
+        runtime.spawn(async move {
+            let mut next = Some(first);
+            while let Some(after) = next {
+                tokio::time::sleep(after).await;
+                next = act();
+            }
+        });
     }
 }
 

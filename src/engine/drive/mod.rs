@@ -12,7 +12,7 @@ use tokio::runtime::{Builder, Handle};
 use crate::engine::base::error::{Kind, Trouble};
 
 pub use driver::{start, start_alone};
-pub use errands::{Dialled, Dialling, dial, go_on, later};
+pub use errands::{Dialled, Dialling, again, dial, go_on, later};
 
 /// The process's one thread for connections: a current-thread runtime, which was measured a third faster here than a
 /// work-stealing one, as a batch needs no second thread. It lives as long as the process and never keeps it alive.

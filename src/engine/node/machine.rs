@@ -44,7 +44,7 @@ use crate::engine::task::executor::Tasks;
 
 /// One server, and the calls under way to it.
 pub struct Node {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     pub(super) server: Arc<Server>,
     tasks: Tasks,
     pub(super) state: State,

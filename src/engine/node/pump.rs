@@ -17,6 +17,7 @@ use crate::engine::base::mutant;
 use crate::engine::cache::job::{Job, Work};
 use crate::engine::cache::shared::Shared;
 use crate::engine::conversation::connection::{Connection, Steps};
+use crate::engine::conversation::stand_in;
 use crate::engine::conversation::sweep;
 use crate::engine::conversation::tasks;
 use crate::engine::exchange::plan::Came;
@@ -54,6 +55,8 @@ pub struct Pump {
     pub(super) last_heard: Instant,
     /// This process was stopped, and not the server: the replies have until then to come.
     held_up: Option<Instant>,
+    /// Leases were renewed for an event loop that is blocked: what is due until then may lie in the socket, unread.
+    unread: Option<Instant>,
     _sweeper: Kept,
     /// Ends when all that was sent has been answered: the last field, as fields are dropped in their order.
     ending: Ending,
@@ -71,6 +74,7 @@ impl Pump {
             since: now,
             last_heard: now,
             held_up: None,
+            unread: None,
             ending: Ending::default(),
         }
     }
@@ -175,6 +179,15 @@ impl Pump {
         self.held_up = None;
     }
 
+    /// Renews the leases of an event loop that is blocked.
+    pub fn stand_in(&mut self, now: Instant) {
+        if let Some(renewals) = stand_in::renewals(&self.shared, clock::millis_of(now)) {
+            let deadline = now + self.shared.patience();
+            self.send(renewals, Sent::Cleanup(deadline, Vec::new()));
+            self.unread = Some(deadline);
+        }
+    }
+
     /// The moment at which `tick` has something to do.
     pub fn next_moment(&self) -> Instant {
         self.held_up.unwrap_or_else(|| self.due())
@@ -196,7 +209,8 @@ impl Pump {
             self.send(ping, Sent::Ping(now, now + self.shared.patience()));
             return Ok(());
         }
-        if self.held_up.is_none() && now.saturating_duration_since(due) > HELD_UP {
+        let unread = self.unread.is_some_and(|until| due <= until);
+        if self.held_up.is_none() && (unread || now.saturating_duration_since(due) > HELD_UP) {
             self.held_up = Some(now + HELD_UP);
             return Ok(());
         }

@@ -13,6 +13,9 @@
 //! the engine too, or the owner ends, the node moves to the engine's thread: there it serves all of them, and no event
 //! loop that is blocked keeps another one waiting.
 //!
+//! **Blocked.** An event loop that makes no step renews no lease either. While leases are held another thread looks
+//! after them (`conversation/stand_in.rs`).
+//!
 //! **Looking.** An event loop that is busy reads no invalidations. So it says when it has looked at the socket, and
 //! what the near cache holds is served only for a short while after that (`call/vouched.rs`).
 
@@ -31,10 +34,11 @@ use parking_lot::Mutex;
 use crate::engine::base::clock;
 use crate::engine::base::error::Trouble;
 use crate::engine::cache::job::Job;
+use crate::engine::conversation::stand_in::Watch;
 use crate::engine::fleet::server::Server;
 use crate::engine::node::handshake::Peer;
 use crate::engine::node::machine::Node;
-use crate::engine::node::state::Wish;
+use crate::engine::node::state::{State, Wish};
 
 /// After so much work at a stretch the event loop is given to others.
 const STRETCH: Duration = Duration::from_millis(1);
@@ -64,6 +68,8 @@ pub struct Done {
     pub more: bool,
     /// The moment of the next step, where it is earlier than the one that was told before: so far from now.
     pub moment: Option<Duration>,
+    /// Leases are held: `stand_in` is to be asked, so far from now.
+    pub watch: Option<Duration>,
     /// The node is gone: it has ended, or moved.
     pub gone: bool,
 }
@@ -80,6 +86,7 @@ struct Inner {
     wishes: Vec<Wish>,
     /// The moment that the owner knows.
     told: Option<Instant>,
+    watch: Watch,
     /// Who takes the node as soon as no call is under way, and no long work. Until then no further ones are.
     successor: Option<Successor>,
 }
@@ -108,7 +115,8 @@ impl Steps {
     pub fn new(driven: Driven) -> Self {
         let server = driven.node.server.clone();
         server.near.looked(Some(0));
-        let inner = Inner { driven: Some(driven), wishes: Vec::new(), told: None, successor: None };
+        let watch = Watch::new(Instant::now());
+        let inner = Inner { driven: Some(driven), wishes: Vec::new(), told: None, watch, successor: None };
         Self { inner: Mutex::new(inner), server, bell: Arc::default() }
     }
 
@@ -145,12 +153,14 @@ impl Steps {
     pub fn step(&self, event: Event<'_>, output: &mut Vec<u8>) -> Done {
         self.announce();
         let inner = &mut *self.inner.lock();
+        let begun = Instant::now();
+        inner.watch.step(begun);
         if matches!(event, Event::Moment) {
             inner.told = None;
         }
         let Some(mut driven) = inner.driven.take() else { return Done { gone: true, ..Done::default() } };
         let moving = inner.successor.is_some();
-        let result = catch_unwind(AssertUnwindSafe(|| self.go_on(&mut driven, event, moving, output)));
+        let result = catch_unwind(AssertUnwindSafe(|| self.go_on(&mut driven, event, begun, moving, output)));
         let more = match result {
             Ok(more) => more,
             // What panics within is an outage like another.
@@ -178,15 +188,28 @@ impl Steps {
         let moment = next.filter(|next| inner.told.is_none_or(|told| *next < told));
         inner.told = moment.or(inner.told);
         let gone = driven.node.is_ended();
+        let watch = inner.watch.begin(&driven.node.shared.flights);
         if !gone {
             inner.driven = Some(driven);
         }
         let moment = moment.map(|moment| moment.saturating_duration_since(Instant::now()));
-        Done { wishes: !inner.wishes.is_empty(), more, moment, gone }
+        Done { wishes: !inner.wishes.is_empty(), more, moment, watch, gone }
     }
 
-    fn go_on(&self, driven: &mut Driven, event: Event<'_>, moving: bool, output: &mut Vec<u8>) -> bool {
-        let begun = Instant::now();
+    /// For another thread, which writes the output: renews the leases of an event loop that is blocked, unless `output`
+    /// has bytes that the socket did not take. When it wants to be asked again.
+    pub fn stand_in(&self, now: Instant, output: &mut Vec<u8>) -> Option<Duration> {
+        let inner = &mut *self.inner.lock();
+        let node = &mut inner.driven.as_mut()?.node;
+        let look = inner.watch.look(&node.shared.flights, output.is_empty(), now);
+        if let (true, State::Serving(pump)) = (look.renew, &mut node.state) {
+            pump.stand_in(now);
+            node.output(output);
+        }
+        look.next
+    }
+
+    fn go_on(&self, driven: &mut Driven, event: Event<'_>, begun: Instant, moving: bool, output: &mut Vec<u8>) -> bool {
         let mut now = begun;
         let Driven { node, jobs } = driven;
         match event {

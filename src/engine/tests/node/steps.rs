@@ -5,14 +5,20 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
+use crate::engine::base::clock::millis_of;
 use crate::engine::call::batch::{Batch, Task};
 use crate::engine::call::reply::{Reply, Submitted};
 use crate::engine::call::sink::ReplyTo;
 use crate::engine::call::vouched::UNSEEN;
+use crate::engine::conversation::stand_in::{BLOCKED, UNWRITTEN};
 use crate::engine::front::Front;
+use crate::engine::net::wire::HELD_UP;
 use crate::engine::node::state::Wish;
 use crate::engine::node::steps::{Driven, Event, Steps};
+use crate::engine::once::lease::{Holder, LONGEST, RENEWAL};
+use crate::engine::once::waiters::{Begin, Caller, Lease, Outcome};
 use crate::engine::tests::node::world::{Listener, Server, World, filled, found};
+use crate::engine::value::codec::Codec;
 
 /// An event loop that makes the steps, and its server.
 struct Loop {
@@ -70,6 +76,17 @@ impl Loop {
 
     fn reply(&self, id: u32) -> Option<Vec<Reply>> {
         self.listener.reply(id)
+    }
+
+    /// A function of the event loop begins to compute `app:k` under a lease; the marker of that.
+    fn lead(&self, id: u32) -> Holder {
+        let shared = self.front.shared();
+        let to = || ReplyTo { sink: self.listener.clone(), id };
+        let caller = || Caller { to: to(), window: 0, many: false, codec: Codec::Json };
+        let Begin::Read(token) = shared.flights.begin("app:k", caller(), 0) else { panic!("it is computed already") };
+        assert!(shared.flights.hold("app:k", token, caller(), None));
+        shared.flights.lead_first("app:k", token, Lease::Key, millis_of(Instant::now())).answers.send();
+        Holder { engine: shared.name, token }
     }
 
     fn rung(&self) -> usize {
@@ -168,4 +185,81 @@ fn what_is_held_is_not_served_before_a_busy_event_loop_has_looked_at_its_socket(
     // Another client changed it meanwhile, as the push says that lies there.
     event_loop.steps.step(Event::Bytes(b">2\r\n$10\r\ninvalidate\r\n*1\r\n$5\r\napp:k\r\n"), &mut event_loop.output);
     assert!(!held(&event_loop));
+}
+
+fn holds(bytes: &[u8], part: &[u8]) -> bool {
+    bytes.windows(part.len()).any(|window| window == part)
+}
+
+#[test]
+fn the_leases_of_an_event_loop_that_is_blocked_are_renewed_by_another_hand() {
+    let mut event_loop = Loop::new();
+    event_loop.settle();
+    let steps = event_loop.steps.clone();
+    let watch = || steps.step(Event::Turn, &mut Vec::new()).watch;
+    assert_eq!(watch(), None, "nothing is held");
+    let holder = event_loop.lead(1);
+    assert_eq!((watch(), watch()), (Some(BLOCKED), None), "one looks after it, and not a second one");
+    let (now, mut output) = (Instant::now(), Vec::new());
+    let next = steps.stand_in(now, &mut output);
+    assert!(next.is_some_and(|next| next <= BLOCKED) && output.is_empty(), "it makes steps");
+    let blocked = now + BLOCKED;
+    assert_eq!(steps.stand_in(blocked, &mut output), Some(UNWRITTEN));
+    assert!(holds(&output, b"app:k") && holds(&output, &holder.marker()));
+    // The socket does not take it: what is renewed a second time would only lie behind it.
+    let written = output.len();
+    assert_eq!(steps.stand_in(blocked + RENEWAL, &mut output), Some(UNWRITTEN));
+    assert_eq!(output.len(), written);
+    event_loop.output = std::mem::take(&mut output);
+    assert_eq!(steps.stand_in(blocked + UNWRITTEN, &mut output), Some(RENEWAL - UNWRITTEN));
+    assert_eq!(steps.stand_in(blocked + RENEWAL, &mut output), Some(UNWRITTEN));
+    assert!(holds(&output, &holder.marker()), "each second");
+    // The event loop reads the replies in their turn.
+    event_loop.output.append(&mut output);
+    event_loop.call(2, "k", Some("1"));
+    event_loop.call(3, "k", None);
+    event_loop.settle();
+    assert_eq!((event_loop.reply(2), event_loop.reply(3)), (Some(vec![Reply::Done]), found("1")));
+}
+
+#[test]
+fn what_is_over_is_not_renewed_and_the_next_lease_is_looked_after_anew() {
+    let mut event_loop = Loop::new();
+    event_loop.settle();
+    let steps = event_loop.steps.clone();
+    let mut output = Vec::new();
+    let ends: [fn(&Loop, u32); 2] = [
+        |event_loop, token| event_loop.front.shared().flights.end("app:k", token, Outcome::Failed).send(),
+        |event_loop, _| _ = event_loop.front.shared().flights.fence("app:k"),
+    ];
+    for (id, end) in (1..).zip(ends) {
+        let holder = event_loop.lead(id);
+        assert_eq!(steps.step(Event::Turn, &mut Vec::new()).watch, Some(BLOCKED));
+        end(&event_loop, holder.token);
+        assert_eq!(steps.stand_in(Instant::now() + BLOCKED, &mut output), None);
+    }
+    // Nor for ever, should the event loop never come back.
+    event_loop.lead(3);
+    assert_eq!(steps.step(Event::Turn, &mut Vec::new()).watch, Some(BLOCKED));
+    assert_eq!(steps.stand_in(Instant::now() + LONGEST, &mut output), None);
+    assert!(output.is_empty());
+    steps.end();
+    assert_eq!(steps.stand_in(Instant::now() + BLOCKED, &mut output), None, "the event loop has ended");
+}
+
+#[test]
+fn a_renewal_whose_reply_nobody_has_read_yet_is_no_outage_and_a_server_that_is_away_is_one() {
+    let mut event_loop = Loop::new();
+    event_loop.settle();
+    let steps = event_loop.steps.clone();
+    event_loop.lead(1);
+    let mut output = Vec::new();
+    steps.step(Event::Turn, &mut output);
+    std::thread::sleep(BLOCKED);
+    assert_eq!(steps.stand_in(Instant::now(), &mut output), Some(UNWRITTEN));
+    // The event loop comes back a little behind the deadline, and its timers fire before it reads.
+    std::thread::sleep(event_loop.front.shared().patience() + HELD_UP / 3);
+    assert!(!steps.step(Event::Moment, &mut Vec::new()).wishes);
+    std::thread::sleep(HELD_UP + HELD_UP / 3);
+    assert!(steps.step(Event::Moment, &mut Vec::new()).wishes, "the connection is given up");
 }
