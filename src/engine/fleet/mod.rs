@@ -4,3 +4,4 @@
 
 pub mod server;
 pub mod single;
+pub mod slot;

@@ -5,6 +5,7 @@ use crate::engine::base::clock::Clock;
 
 mod base;
 mod call;
+mod fleet;
 mod leaps;
 mod net;
 mod node;

@@ -1,0 +1,3 @@
+//! Tests of the layer `fleet`: values alone, no sockets.
+
+mod slot;
