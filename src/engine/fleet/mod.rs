@@ -2,6 +2,7 @@
 //!
 //! Uses what stands above it in the list of layers.
 
+pub mod endpoint;
 pub mod server;
 pub mod single;
 pub mod slot;
