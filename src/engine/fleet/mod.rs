@@ -3,6 +3,8 @@
 //! Uses what stands above it in the list of layers.
 
 pub mod endpoint;
+pub mod parse;
 pub mod server;
 pub mod single;
 pub mod slot;
+pub mod topology;
