@@ -3,6 +3,7 @@
 //! Uses what stands above it in the list of layers.
 
 pub mod endpoint;
+pub mod pace;
 pub mod parse;
 pub mod server;
 pub mod single;

@@ -10,6 +10,7 @@ use crate::engine::net::target::{Address, Trust};
 
 mod anything;
 mod endpoint;
+mod pace;
 mod parse;
 mod slot;
 mod topology;
