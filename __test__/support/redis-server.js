@@ -14,7 +14,7 @@ const { until } = require('./until');
 // logs.
 const GUARD = `
 exec 4<&0
-"$1" "$2" 3>&- 4<&- &
+"$@" 3>&- 4<&- &
 server=$!
 echo "$server" >&3
 exec 3>&-
@@ -32,6 +32,7 @@ const WITHOUT_TLS = /TLS support|type tls|tls-port/;
 class RedisServer {
   #options;
   #folder;
+  #file;
   #guard = null;
   #program = PROGRAM;
   #log = '';
@@ -41,6 +42,8 @@ class RedisServer {
     this.host = options.bind ?? '127.0.0.1';
     this.password = options.password ?? null;
     this.tls = options.tls ?? null;
+    /** False once `kill` has ended or stopped it, until it is started again or continued. */
+    this.running = false;
   }
 
   /** `redis://` or `rediss://` with these credentials, by default the password of the server. */
@@ -53,9 +56,11 @@ class RedisServer {
     this.#folder = makeFolder('redis');
     this.dir = this.#folder.dir;
     this.socket = path.join(this.dir, 'redis.sock');
+    const { port, pickPort = freePort } = this.#options;
     // Another process can take the free port before the server does; then the next one is tried.
     for (let attempt = 1; ; attempt++) {
-      this.port = this.#options.port ?? (await freePort(this.host));
+      this.port = port ?? (await pickPort(this.host));
+      this.#configure();
       if (await this.#launch()) return this;
       if (attempt === 5) throw new Error(`${this.#program} does not start:\n${this.#log}`);
       // TLS is ours to test, not the server's: any that speaks it will do.
@@ -63,7 +68,8 @@ class RedisServer {
     }
   }
 
-  async #launch() {
+  /** Once for all launches: a server that is started again finds what it wrote into its file itself. */
+  #configure() {
     const { config = [], acl = [], save = false } = this.#options;
     const tls = this.tls;
     const lines = [
@@ -79,9 +85,13 @@ class RedisServer {
       ...acl,
       ...config,
     ];
-    const file = path.join(this.dir, 'redis.conf');
-    fs.writeFileSync(file, `${lines.join('\n')}\n`);
-    const guard = spawn('sh', ['-c', GUARD, 'sh', this.#program, file], { stdio: ['pipe', 'pipe', 'pipe', 'pipe'] });
+    this.#file = path.join(this.dir, 'redis.conf');
+    fs.writeFileSync(this.#file, `${lines.join('\n')}\n`);
+  }
+
+  async #launch() {
+    const command = [this.#program, this.#file, ...(this.#options.args ?? [])];
+    const guard = spawn('sh', ['-c', GUARD, 'sh', ...command], { stdio: ['pipe', 'pipe', 'pipe', 'pipe'] });
     this.#guard = guard;
     this.pid = null;
     this.exited = new Promise((resolve) => guard.once('exit', () => resolve(true)));
@@ -102,10 +112,12 @@ class RedisServer {
       gone = true;
       guard.stdin.destroy();
     });
-    return until(
+    await until(
       async () => gone || (this.pid && /PONG|LOADING/.test(await this.cli('ping').catch(() => ''))),
       `${this.#program} answers PING`,
-    ).then(() => !gone);
+    );
+    this.running = !gone;
+    return !gone;
   }
 
   /** Runs one command through redis-cli on the server's unix socket; resolves to what it prints. */
@@ -121,6 +133,7 @@ class RedisServer {
   /** SIGSTOP, SIGCONT or SIGKILL; resolves for SIGKILL once the server is gone. */
   async kill(signal) {
     process.kill(this.pid, signal);
+    this.running = signal === 'SIGCONT';
     if (signal === 'SIGKILL') await this.exited;
   }
 
@@ -136,6 +149,7 @@ class RedisServer {
   }
 
   async #end() {
+    this.running = false;
     this.#guard.stdin.destroy();
     await this.exited;
   }
@@ -163,19 +177,42 @@ function redisCli(server, args, input) {
   });
 }
 
-function freePort(host) {
+/** Resolves to `port`, where it is free, or to any that is. */
+function freePort(host, port = 0) {
   return new Promise((resolve, reject) => {
     const probe = net.createServer().once('error', reject);
-    probe.listen(0, host, () => {
-      const { port } = probe.address();
-      probe.close(() => resolve(port));
+    probe.listen(port, host, () => {
+      const { port: found } = probe.address();
+      probe.close(() => resolve(found));
     });
   });
 }
 
+/** The ports of `keptPort`; the buses of their servers have as many from 20,000 on. */
+const KEPT_PORTS = { from: 10_000, count: 10_000 };
+/** The bus of a node of a cluster listens at this distance from the node's port. */
+const BUS_DISTANCE = 10_000;
+
+/**
+ * A free port for a server that is away for a while and comes back to it, as those of `fleet` do: the kernel gives no
+ * port of this range to whoever dials or asks for any. A bus of a cluster has room beside it.
+ */
+async function keptPort(host) {
+  const isFree = (port) =>
+    freePort(host, port).then(
+      () => true,
+      () => false,
+    );
+  for (;;) {
+    const port = KEPT_PORTS.from + Math.floor(Math.random() * KEPT_PORTS.count);
+    if ((await isFree(port)) && (await isFree(port + BUS_DISTANCE))) return port;
+  }
+}
+
 /**
  * Options: `config` (lines of redis.conf), `acl` (its `user …` lines), `tls` ({ cert, key, ca } paths), `password`,
- * `bind`, `port`, `save` (keep the default snapshots). A unix socket is always there: `server.socket`.
+ * `bind`, `port`, `pickPort` (`freePort` where none is named), `save` (keep the default snapshots), `args` (of the
+ * program, behind its file). A unix socket is always there: `server.socket`.
  */
 function startRedis(options = {}) {
   return new RedisServer(options).start();
@@ -191,4 +228,4 @@ function serverForAll(options = {}) {
   return server;
 }
 
-module.exports = { startRedis, serverForAll, freePort };
+module.exports = { RedisServer, startRedis, serverForAll, freePort, keptPort };

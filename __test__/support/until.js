@@ -3,14 +3,17 @@
 
 const { setTimeout: sleep } = require('node:timers/promises');
 
-/** Resolves to the first truthy value of `condition`; the bound is against hangs only. */
-async function until(condition, what = condition.toString(), boundMs = 60_000) {
+/**
+ * Resolves to the first truthy value of `condition`; the bound is against hangs only. A condition that costs its
+ * servers something is asked less often.
+ */
+async function until(condition, what = condition.toString(), boundMs = 60_000, pauseMs = 10) {
   const end = Date.now() + boundMs;
   for (;;) {
     const value = await condition();
     if (value) return value;
     if (Date.now() > end) throw new Error(`did not come true within ${boundMs} ms: ${what}`);
-    await sleep(10);
+    await sleep(pauseMs);
   }
 }
 
