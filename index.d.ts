@@ -217,9 +217,9 @@ export type ErrorKind =
   | 'oom'
   | 'wrongtype'
   | 'server'
-  /** The server runs in cluster mode, which is not supported yet: memory mode. */
+  /** The server runs in cluster mode, which is a preview yet (`cluster`): memory mode. */
   | 'cluster'
-  /** The address is that of a Sentinel: memory mode. */
+  /** The address is that of a Sentinel, or, where sentinels were given, of something else: memory mode. */
   | 'sentinel'
   /** The server takes no writes for now (MISCONF, NOREPLICAS); reads go on. */
   | 'refused'
@@ -332,10 +332,35 @@ export interface TlsOptions {
    * a variable of one line. The certificates of `NODE_EXTRA_CA_CERTS` are trusted as well.
    */
   ca?: string | Uint8Array | Array<string | Uint8Array>;
+  /** PEM text of our own certificate and its chain, for servers that ask who we are. Default `HOLDFAST_TLS_CERT`. */
+  cert?: string | Uint8Array;
+  /** PEM text of the key that belongs to it, without a passphrase. Default `HOLDFAST_TLS_KEY`. */
+  key?: string | Uint8Array;
   /** Accept any certificate. For tests, and for providers with self-signed certificates; warns once. Default false. */
   insecure?: boolean;
   /** The name the certificate must carry. Default: the host of the URL. */
   servername?: string;
+}
+
+/** Where one server listens: `host`, `host:port`, `[v6]:port`, or an object. */
+export type NodeAddress = string | { host: string; port?: number };
+
+export interface SentinelOptions {
+  /** 1 to 64 sentinels, port 26379 where none is said. Those that they name are asked as well. */
+  nodes: NodeAddress[];
+  /** The name by which they know the primary, as `mymaster`. */
+  name: string;
+  /** The sentinels' own user. The servers' are `username` and `password` of {@link CacheOptions}. */
+  username?: string;
+  /** The sentinels' own password. Default: none. */
+  password?: string;
+  /** Whether the sentinels speak TLS. Default: as the servers do, which is where the option `tls` is given. */
+  tls?: boolean;
+  /**
+   * Where an address that a sentinel gives is reached from here, each as `host:port`: for NAT, and for containers
+   * whose addresses are their own. Default: as it is given.
+   */
+  addressMap?: Record<string, string>;
 }
 
 /**
@@ -347,9 +372,19 @@ export interface CacheOptions {
   namespace: string;
   /**
    * `redis://`, `rediss://`, `valkey://`, `valkeys://`, `unix:` or `redis+unix:`; user and password percent-encoded,
-   * the database number as the path. `''` or null: memory mode. Default: `REDIS_URL`.
+   * the database number as the path. With sentinels: `redis+sentinel://user:password@host1:26379,host2/name/0`, or
+   * `rediss+sentinel://` for TLS; user and password are those of the servers, the sentinels' own stand in the query as
+   * `sentinel_username` and `sentinel_password`. `''` or null: memory mode. Default: `REDIS_URL`.
    */
   url?: string | null;
+  /** The sentinels that know which server is the primary, in place of a URL: both are refused with `ERR_CONFIG`. */
+  sentinel?: SentinelOptions;
+  /** The user of the servers, in place of the one in the URL. */
+  username?: string;
+  /** The password of the servers, in place of the one in the URL. */
+  password?: string;
+  /** The number of the database, 0 to 65,535, beside `sentinel`; a URL names its own. Default 0. */
+  database?: number;
   /** Seconds for calls without a `ttl`. Default `HOLDFAST_TTL`, else 300. */
   ttl?: Ttl;
   /**
@@ -386,6 +421,30 @@ export interface CacheOptions {
    * `HOLDFAST_NEAR_CACHE`, else true.
    */
   nearCache?: boolean | NearCacheOptions;
+  /**
+   * How many seconds an idle connection is left alone before Redis is asked whether it lives, 0.1 to 86,400; false:
+   * never. For servers that bill each command. An instance whose connection dies in silence serves what it holds for so
+   * long, and `timeoutMs`. With false the next call finds out, and the near cache serves what it holds for a second or
+   * two behind the last reply. Default `HOLDFAST_HEARTBEAT` (0 for never), else 1.
+   */
+  heartbeat?: number | false;
+  /**
+   * Whether each pipeline ends with `ECHO` and a number, by which a reply too many or too few is noticed at once.
+   * Without it, only replies of a type that does not fit are. For servers that bill each command. Default
+   * `HOLDFAST_MARKS`, else true.
+   */
+  marks?: boolean;
+  /**
+   * No connection before the first call, which waits for it, for `timeoutMs` at most; and none after 60 s without a
+   * call. For servers that sleep while nobody is connected. Default `HOLDFAST_LAZY`, else false.
+   */
+  lazy?: boolean;
+  /**
+   * A preview: a server that is a cluster's node leads to the whole cluster. It is not finished, and not for
+   * production: docs/cluster.md has what is missing. Without it such a server is refused. Default `HOLDFAST_CLUSTER`,
+   * else false.
+   */
+  cluster?: boolean;
   /**
    * Who reads and writes the socket: this event `loop` itself, which saves a wake-up of a processor for each call, or
    * the engine's `thread`, which takes work off the event loop. With the loop, an event loop that is blocked hears

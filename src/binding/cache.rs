@@ -49,10 +49,7 @@ impl CacheHandle {
     /// Where, among the versions, its engine says until when it vouches for hot values.
     #[napi(getter)]
     pub fn clock(&self) -> u32 {
-        self.cache
-            .as_ref()
-            .and_then(|c| u32::try_from(c.shared().fleet.servers().next()?.near.vouched.clock).ok())
-            .unwrap_or(0)
+        self.cache.as_ref().and_then(|c| u32::try_from(c.shared().fleet.clock()).ok()).unwrap_or(0)
     }
 
     /// How Redis is reached: `tcp`, `tls` or `unix`; `memory` where there is none to reach.

@@ -9,6 +9,7 @@ use super::bridge::Bridge;
 use super::cache::CacheHandle;
 use crate::engine::base::error::CallError;
 use crate::engine::cache::options::{Given, Options};
+use crate::engine::net::seeds::GivenSentinels;
 use crate::engine::registry;
 use crate::engine::tier::budget::Held;
 
@@ -16,6 +17,12 @@ use crate::engine::tier::budget::Held;
 #[napi(object, object_to_js = false)]
 pub struct GivenOptions {
     pub url: Option<String>,
+    pub sentinel: Option<GivenSentinel>,
+    pub username: Option<String>,
+    pub password: Option<String>,
+    pub database: Option<f64>,
+    /// The servers that the sentinels name speak TLS.
+    pub tls: bool,
     pub namespace: String,
     pub max_memory: Option<String>,
     pub timeout_ms: Option<f64>,
@@ -23,6 +30,8 @@ pub struct GivenOptions {
     pub tls_extra_ca: Option<Buffer>,
     pub tls_insecure: Option<bool>,
     pub tls_servername: Option<String>,
+    pub tls_cert: Option<Buffer>,
+    pub tls_key: Option<Buffer>,
     pub near: bool,
     pub near_max_memory: Option<String>,
     pub near_max_age: Option<f64>,
@@ -31,8 +40,34 @@ pub struct GivenOptions {
     pub max_value_bytes: Option<f64>,
     pub outage_stale: Option<f64>,
     pub outage_ttl: Option<f64>,
+    /// Seconds; 0 for none.
+    pub heartbeat: Option<f64>,
+    pub marks: Option<bool>,
+    pub lazy: Option<bool>,
+    pub cluster: Option<bool>,
     /// The event loop does the I/O, where nobody else does it yet.
     pub loop_io: bool,
+}
+
+/// `sentinel`, as `src/js/options/servers.js` gathers it.
+#[napi(object, object_to_js = false)]
+pub struct GivenSentinel {
+    pub nodes: Vec<String>,
+    pub name: String,
+    pub username: Option<String>,
+    pub password: Option<String>,
+    pub tls: Option<bool>,
+    /// What they say and where that is, in turn.
+    pub address_map: Vec<String>,
+}
+
+impl From<GivenSentinel> for GivenSentinels {
+    fn from(given: GivenSentinel) -> Self {
+        let GivenSentinel { nodes, name, username, password, tls, address_map } = given;
+        let pair = |pair: &[String]| (pair[0].clone(), pair[1].clone());
+        let address_map = address_map.chunks_exact(2).map(pair).collect();
+        Self { nodes, name, username, password, tls, address_map }
+    }
 }
 
 /// Why something was refused: an error crosses as a value and becomes an exception in JavaScript.
@@ -54,6 +89,11 @@ pub fn open(bridge: &Bridge, given: GivenOptions) -> Either<CacheHandle, Failure
     let loop_io = given.loop_io;
     let given = Given {
         url: given.url,
+        sentinel: given.sentinel.map(GivenSentinels::from),
+        username: given.username,
+        password: given.password,
+        database: given.database,
+        tls: given.tls,
         namespace: given.namespace,
         max_memory: given.max_memory,
         timeout_ms: given.timeout_ms,
@@ -61,6 +101,8 @@ pub fn open(bridge: &Bridge, given: GivenOptions) -> Either<CacheHandle, Failure
         tls_extra_ca: given.tls_extra_ca.map(|pem| pem.to_vec()),
         tls_insecure: given.tls_insecure.unwrap_or(false),
         tls_servername: given.tls_servername,
+        tls_cert: given.tls_cert.map(|pem| pem.to_vec()),
+        tls_key: given.tls_key.map(|pem| pem.to_vec()),
         near: given.near,
         near_max_memory: given.near_max_memory,
         near_max_age: given.near_max_age,
@@ -69,6 +111,10 @@ pub fn open(bridge: &Bridge, given: GivenOptions) -> Either<CacheHandle, Failure
         max_value_bytes: given.max_value_bytes,
         outage_stale: given.outage_stale,
         outage_ttl: given.outage_ttl,
+        heartbeat: given.heartbeat,
+        marks: given.marks,
+        lazy: given.lazy,
+        cluster: given.cluster,
     };
     match Options::check(given) {
         Ok(options) => {

@@ -18,7 +18,6 @@ use crate::engine::call::batch::{Batch, Op, Task};
 use crate::engine::call::reply::{Hot, MAX_HOT_BYTES, Reply, Submitted};
 use crate::engine::call::sink::{ReplyTo, Versions};
 use crate::engine::call::splice::{self, MAX_EARLY};
-use crate::engine::tier::near::Near;
 use crate::engine::value::{life, tags};
 
 /// What the near cache has of a key.
@@ -68,7 +67,7 @@ impl Front {
         if let Some(replies) = self.locally(link, || local::run(&self.cache, &mut batch, to)) {
             return Submitted::Answered(replies);
         }
-        let early = self.look_near(&link.server().near, &mut batch, to);
+        let early = self.look_near(&mut batch, to);
         match early {
             Some(replies) if !replies.contains(&Reply::Later) => Submitted::Answered(replies),
             early => {
@@ -98,12 +97,13 @@ impl Front {
 
     /// Answers reads from the near cache, and keeps it from answering any with what this batch is about to change.
     /// `None` where it answered nothing.
-    fn look_near(&self, near: &Near, batch: &mut Batch, to: &ReplyTo) -> Option<Vec<Reply>> {
+    fn look_near(&self, batch: &mut Batch, to: &ReplyTo) -> Option<Vec<Reply>> {
         let mut buffer = String::new();
-        if !near.is_armed() {
+        let fleet = &self.shared().fleet;
+        if fleet.servers().all(|server| !server.near.is_armed()) {
             // Reads that were called before may be tracked, and answered, before a write is planned.
             let keys = batch.ops.iter().filter(|op| op.writes()).filter_map(Op::key);
-            let called = keys.map(|span| near.write_called(self.prefix.join(batch.str(span), &mut buffer)));
+            let called = keys.map(|span| self.write_called(self.prefix.join(batch.str(span), &mut buffer)));
             batch.called = called.collect();
             return None;
         }
@@ -136,7 +136,7 @@ impl Front {
                         }
                     }
                 }
-                Op::Begin { more, .. } if self.near => match near.get(key, self.max_age, now) {
+                Op::Begin { more, .. } if self.near => match fleet.of(key).near.get(key, self.max_age, now) {
                     Some(hit) if early_bytes >= MAX_EARLY || !self.is_valid(hit.meta.as_deref(), now) => Reply::Later,
                     Some(hit) => {
                         let left = hit.deadline.saturating_sub(now);
@@ -155,7 +155,7 @@ impl Front {
                     None => Reply::Later,
                 },
                 op if op.writes() => {
-                    batch.called.push(near.write_called(key));
+                    batch.called.push(self.write_called(key));
                     Reply::Later
                 }
                 _ => Reply::Later,
@@ -168,6 +168,12 @@ impl Front {
             replies.push(reply);
         }
         any.then_some(replies)
+    }
+
+    /// A write of a stored key is called; see `Batch::called`.
+    fn write_called(&self, key: &str) -> (u16, u32) {
+        let server = self.shared().server(key);
+        (server.place, server.near.write_called(key))
     }
 
     /// What the near cache holds at a key, for a read with nothing before it; with the versions of what JavaScript may
@@ -195,15 +201,18 @@ impl Front {
 
     /// A read of the near cache.
     fn look_up(&self, key: &str, now: u64, early: bool, versions: Option<&dyn Versions>) -> Looked {
-        let near = &self.shared().server(key).near;
+        let server = self.shared().server(key);
+        let near = &server.near;
         // Noted before the look-up: see the essay in near.rs, race 7.
         let own = versions.map(|v| near.note(v, key));
         let Some(hit) = near.get(key, self.max_age, now) else { return Looked::Nothing };
         let mut noted: Vec<(usize, i32)> = own.into_iter().collect();
         if let (Some(v), Some(meta)) = (versions, &hit.meta) {
-            noted.extend(meta.tags.names().map(|name| near.note(v, &tags::key(&self.prefix, name))));
+            let note = |key: String| self.shared().server(&key).near.note(v, &key);
+            noted.extend(meta.tags.names().map(|name| note(tags::key(&self.prefix, name))));
         }
-        if !self.is_valid(hit.meta.as_deref(), now) {
+        // Its slot may have moved meanwhile, and hot values have ended with that: see cluster.rs.
+        if !self.is_valid(hit.meta.as_deref(), now) || !Arc::ptr_eq(server, self.shared().server(key)) {
             return Looked::Nothing;
         }
         if !early {
@@ -219,7 +228,7 @@ impl Front {
 
     /// How Redis is reached: `tcp`, `tls` or `unix`; `None` where there is none to reach.
     pub fn target(&self) -> Option<&'static str> {
-        self.shared().fleet.servers().find_map(|server| Some(self.shared().fleet.target(server)?.kind()))
+        self.shared().fleet.kind()
     }
 
     /// `getMode()`.

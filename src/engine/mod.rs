@@ -12,7 +12,9 @@
 //! - [`cache`]: a namespace, and calls that run on the in-process tier
 //! - [`exchange`]: a batch as one pipeline, and its replies judged
 //! - [`conversation`]: work of several steps on a connection
+//! - [`serve`]: a connection in use: what is sent on it, and what comes back
 //! - [`node`]: one server through its states: a machine without I/O
+//! - [`route`]: several servers as one
 //! - [`front`]: the way in: what is answered on the caller's thread, and what goes to the node
 //! - [`drive`]: who does the node's I/O: sockets, TLS, timers, the thread
 //! - [`registry`]: one engine for each server that the process uses
@@ -36,6 +38,8 @@ pub mod node;
 pub mod once;
 #[cfg(feature = "drive")]
 pub mod registry;
+pub mod route;
+pub mod serve;
 pub mod store;
 pub mod task;
 pub mod tier;

@@ -14,10 +14,11 @@ use crate::engine::base::random::Random;
 use crate::engine::cache::job::Link;
 use crate::engine::cache::options::Options;
 use crate::engine::cache::shared::Shared;
-use crate::engine::drive;
+use crate::engine::drive::{self, Lookout};
 use crate::engine::fleet::server::{Gate, Server};
 use crate::engine::front::{Front, Reach};
-use crate::engine::net::target::Target;
+use crate::engine::net::seeds::Seeds;
+use crate::engine::net::target::Habits;
 use crate::engine::node::machine::Node;
 use crate::engine::node::steps::{Driven, Steps};
 use crate::engine::task::executor::Tasks;
@@ -30,6 +31,8 @@ struct Engine {
     shared: Arc<Shared>,
     /// Empty without Redis, and where its thread could not be started yet.
     link: OnceCell<Link>,
+    /// Hears where the primary is, where sentinels say it.
+    _lookout: Option<Lookout>,
     /// Until somebody drives them.
     tasks: Mutex<Option<Tasks>>,
     /// When that was tried last, in milliseconds of the clock.
@@ -53,7 +56,8 @@ impl Engine {
             tasks.spawner().spawn(Memory::sweep(Arc::downgrade(store), timers));
         }
         let (link, tried) = (OnceCell::new(), AtomicU64::new(Clock::System.now_ms()));
-        let mut engine = Self { shared, link, tasks: Mutex::default(), tried, steps: Mutex::default() };
+        let _lookout = drive::look_out(&shared);
+        let mut engine = Self { _lookout, shared, link, tasks: Mutex::default(), tried, steps: Mutex::default() };
         let fleet = &engine.shared.fleet;
         let server = if fleet.is_empty() { None } else { fleet.servers().next().cloned() };
         match (server, owner) {
@@ -135,7 +139,10 @@ impl Reach for Engine {
     }
 }
 
-static ENGINES: Lazy<Mutex<HashMap<Option<Target>, Weak<Engine>>>> = Lazy::new(Mutex::default);
+/// What tells engines apart; none in memory mode.
+type Which = Option<(Seeds, Habits)>;
+
+static ENGINES: Lazy<Mutex<HashMap<Which, Weak<Engine>>>> = Lazy::new(Mutex::default);
 
 /// Opens a cache: on the engine that already serves its target, or on a new one.
 pub fn open(options: &Options) -> Front {
@@ -145,7 +152,7 @@ pub fn open(options: &Options) -> Front {
 /// As `open`, for the event loop `owner`, which wants to do the I/O of its engine itself. Steps: it does.
 pub fn open_for(options: &Options, owner: Option<u32>) -> (Front, Option<Arc<Steps>>) {
     // TLS is the thread's.
-    let owner = owner.filter(|_| options.target.as_ref().is_some_and(|target| target.kind() != "tls"));
+    let owner = owner.filter(|_| options.seeds.as_ref().is_some_and(|seeds| !seeds.speaks_tls()));
     let (engine, steps) = engine(options, owner);
     (Front::new(&engine.shared.clone(), engine, options), steps)
 }
@@ -155,21 +162,22 @@ fn steps(shared: &Arc<Shared>, server: &Arc<Server>, tasks: Tasks) -> (Link, Arc
     let (sender, jobs) = unbounded();
     tasks.spawner().drive();
     let node = Node::new(shared.clone(), server.clone(), tasks, Instant::now());
-    (Link::new(server.clone(), sender), Arc::new(Steps::new(Driven { node, jobs })))
+    (Link::new(server.clone(), sender), Arc::new(Steps::new(Driven { node, jobs }, drive::go_on)))
 }
 
 /// The engine that already serves the target of these options, or a new one.
 fn engine(options: &Options, owner: Option<u32>) -> (Arc<Engine>, Option<Arc<Steps>>) {
+    let key = options.seeds.clone().map(|seeds| (seeds, options.habits));
     let mut engines = ENGINES.lock();
     engines.retain(|_, engine| engine.strong_count() > 0);
-    let (engine, steps) = match engines.get(&options.target).and_then(Weak::upgrade) {
+    let (engine, steps) = match engines.get(&key).and_then(Weak::upgrade) {
         Some(engine) if !engine.is_orphan() => {
             let steps = engine.join(owner);
             (engine, steps)
         }
         _ => {
             let (engine, steps) = Engine::start(options, owner);
-            engines.insert(options.target.clone(), Arc::downgrade(&engine));
+            engines.insert(key, Arc::downgrade(&engine));
             (engine, steps)
         }
     };

@@ -4,12 +4,17 @@
 const { flag, number, variable } = require('./base/environment.js');
 const { misconfigured } = require('./base/errors.js');
 const { hasTime } = require('./base/host.js');
-const { isPlain, ownOf, toMs } = require('./options/arguments.js');
-const { caOption, extraCertificates } = require('./options/certificates.js');
+const { isPlain, toMs } = require('./options/arguments.js');
+const { caOption, extraCertificates, pemOption } = require('./options/certificates.js');
 const { loggerOfEnvironment, loggerOption } = require('./options/logging.js');
+const { optionsOf, sentinelOption, typed } = require('./options/servers.js');
 
 const OPTIONS = [
   'url',
+  'sentinel',
+  'username',
+  'password',
+  'database',
   'namespace',
   'ttl',
   'maxMemory',
@@ -22,12 +27,16 @@ const OPTIONS = [
   'compression',
   'tls',
   'logger',
+  'heartbeat',
+  'marks',
+  'lazy',
+  'cluster',
   'io',
   'spin',
 ];
 const CODECS = /** @type {const} */ (['json', 'structured', 'raw']);
 const NEAR_OPTIONS = ['maxMemory', 'maxAge', 'values'];
-const TLS_OPTIONS = ['ca', 'insecure', 'servername'];
+const TLS_OPTIONS = ['ca', 'cert', 'key', 'insecure', 'servername'];
 const DEFAULT_TTL_SECONDS = 300;
 // Bytes. Smaller values gain little by compression.
 const DEFAULT_COMPRESS_ABOVE = 1024;
@@ -45,17 +54,6 @@ const LONGEST_SPIN = 1000;
  * @typedef {{ ttl: number, logger: import('../../index').Logger | null, insecure: boolean, hot: boolean,
  *   frozen: boolean, codec: CodecName, maxValueBytes: number, spin: number, given: any }} Config
  */
-
-/**
- * Options, each read once.
- * @param {unknown} given
- * @param {string[]} known
- * @param {string} where
- */
-function optionsOf(given, known, where) {
-  if (!isPlain(given)) throw misconfigured(`${where} must be a plain object`);
-  return ownOf(given, known, (problem, cause) => misconfigured(`${where}: ${problem}`, cause));
-}
 
 /** @param {unknown} seconds */
 function defaultTtl(seconds) {
@@ -85,6 +83,18 @@ function spinOption(given) {
   const spin = given ?? number('HOLDFAST_SPIN') ?? 0;
   if (typeof spin === 'number' && spin >= 0 && spin <= LONGEST_SPIN) return spin / 1000;
   throw misconfigured(`spin (HOLDFAST_SPIN) must be a number of microseconds, 0 to ${LONGEST_SPIN}`);
+}
+
+/**
+ * Seconds, 0 for none; Rust checks the bounds.
+ * @param {unknown} given
+ * @returns {number | undefined}
+ */
+function heartbeatOption(given) {
+  if (given === undefined) return number('HOLDFAST_HEARTBEAT');
+  if (given === false) return 0;
+  if (given === 0) throw misconfigured('heartbeat must be a number of seconds, or false for none');
+  return typed(given, 'heartbeat', 'number');
 }
 
 /** @param {unknown} size */
@@ -158,16 +168,6 @@ function urlOption(url) {
 }
 
 /**
- * @param {unknown} value
- * @param {string} name
- * @param {'string' | 'boolean' | 'number'} type
- */
-function typed(value, name, type) {
-  if (value !== undefined && typeof value !== type) throw misconfigured(`${name} must be a ${type}`);
-  return /** @type {any} */ (value);
-}
-
-/**
  * The configuration of a cache made by createCache.
  * @param {unknown} options
  * @returns {Config}
@@ -177,7 +177,9 @@ function fromOptions(options) {
   if (typeof own.namespace !== 'string')
     throw misconfigured("createCache needs a namespace (or '' for raw keys, said on purpose)");
   const tls = optionsOf(own.tls === undefined ? {} : own.tls, TLS_OPTIONS, 'tls');
-  const url = urlOption(own.url);
+  const sentinel = sentinelOption(own.sentinel);
+  // Sentinels stand in the place of the environment's URL; beside one that was given they are refused.
+  const url = sentinel === undefined || own.url !== undefined ? urlOption(own.url) : undefined;
   const insecure = typed(tls.insecure, 'tls.insecure', 'boolean') ?? flag('HOLDFAST_TLS_INSECURE');
   const codec = codecOption(own.codec);
   const { maxValueBytes: most = DEFAULT_MAX_VALUE_BYTES } = own;
@@ -196,6 +198,11 @@ function fromOptions(options) {
     given: {
       __proto__: null,
       url,
+      sentinel,
+      username: typed(own.username, 'username', 'string'),
+      password: typed(own.password, 'password', 'string'),
+      database: typed(own.database, 'database', 'number'),
+      tls: own.tls !== undefined,
       namespace: own.namespace,
       near,
       nearMaxMemory,
@@ -206,10 +213,16 @@ function fromOptions(options) {
       outageStale: typed(own.outageStale, 'outageStale', 'number'),
       outageTtl: typed(own.outageTtl, 'outageTtl', 'number'),
       maxMemory: sizeOption(own.maxMemory),
+      heartbeat: heartbeatOption(own.heartbeat),
+      marks: typed(own.marks, 'marks', 'boolean') ?? flag('HOLDFAST_MARKS', true),
+      lazy: typed(own.lazy, 'lazy', 'boolean') ?? flag('HOLDFAST_LAZY'),
+      cluster: typed(own.cluster, 'cluster', 'boolean') ?? flag('HOLDFAST_CLUSTER'),
       timeoutMs: typed(own.timeoutMs, 'timeoutMs', 'number') ?? number('HOLDFAST_TIMEOUT_MS'),
       tlsCa: caOption(tls.ca),
-      tlsExtraCa: url ? extraCertificates() : undefined,
+      tlsExtraCa: url || sentinel ? extraCertificates() : undefined,
       tlsInsecure: insecure,
+      tlsCert: pemOption(tls.cert, 'tls.cert', 'HOLDFAST_TLS_CERT'),
+      tlsKey: pemOption(tls.key, 'tls.key', 'HOLDFAST_TLS_KEY'),
       tlsServername: typed(tls.servername, 'tls.servername', 'string'),
       loopIo: isLoopIo(own.io),
     },
@@ -244,6 +257,7 @@ function inMemory() {
       codec: 'json',
       maxValueBytes: DEFAULT_MAX_VALUE_BYTES,
       tlsCa: [],
+      tls: false,
       tlsInsecure: false,
       loopIo: false,
     },

@@ -77,7 +77,7 @@ impl Environment {
         server.near.share(mail.versions.clone());
         let sink: Arc<dyn Sink> = mail.clone();
         front.shared().status.subscribe(Arc::downgrade(&sink));
-        Self::over(front.clone(), mail, server.near.vouched.clock, cache, settings)
+        Self::over(front.clone(), mail, front.shared().fleet.clock(), cache, settings)
     }
 
     /// `clock`: where among the counters stands until when Redis vouches.

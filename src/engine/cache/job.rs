@@ -41,6 +41,29 @@ pub struct Job {
     pub to: ReplyTo,
     pub since: Instant,
     answered: bool,
+    /// It is a part of another one.
+    part: Option<Part>,
+}
+
+/// Of which job a job is a part, and which of its calls it has.
+#[derive(Clone)]
+pub struct Part {
+    pub joint: Arc<dyn Whole>,
+    pub places: Vec<u32>,
+    /// By which the parts for its server are counted.
+    pub number: u64,
+    /// How often its calls were sent elsewhere before.
+    pub hops: u8,
+    /// Its server has its slots not yet: see net/wire.rs.
+    pub asks: bool,
+}
+
+/// A job whose parts go to several servers.
+pub trait Whole: Send + Sync {
+    /// The replies to the calls of a part.
+    fn fill(&self, server: &Server, part: &Part, batch: &Batch, replies: &[Reply]);
+    /// What its jobs have in common.
+    fn common(&self) -> (Arc<Cache>, ReplyTo, Instant);
 }
 
 impl Job {
@@ -48,7 +71,22 @@ impl Job {
     pub fn new(cache: Arc<Cache>, server: Arc<Server>, work: Work, to: ReplyTo) -> Self {
         server.enter(work.calls());
         let since = cache.shared().clock.now();
-        Self { cache, server, work, to, since, answered: false }
+        Self { cache, server, work, to, since, answered: false, part: None }
+    }
+
+    /// A part of a batch, for `server`. Late answers go where those of the whole go.
+    pub fn part(server: Arc<Server>, batch: Batch, part: Part) -> Self {
+        server.enter(batch.ops.len());
+        let (cache, to, since) = part.joint.common();
+        Self { cache, server, work: Work::Batch(batch), to, since, answered: false, part: Some(part) }
+    }
+
+    pub fn asks(&self) -> bool {
+        self.part.as_ref().is_some_and(|part| part.asks)
+    }
+
+    pub fn server(&self) -> &Arc<Server> {
+        &self.server
     }
 
     pub fn deadline(&self) -> Instant {
@@ -69,7 +107,18 @@ impl Job {
         self.answered = true;
         // First out of the queue, then answered: who reads the answer may run its next call at once.
         self.server.leave(self.work.calls());
-        self.to.complete(replies);
+        self.reply(replies);
+    }
+
+    fn reply(&mut self, replies: &[Reply]) {
+        match self.part.take() {
+            None => self.to.complete(replies),
+            Some(part) => {
+                if let Work::Batch(batch) = &self.work {
+                    part.joint.fill(&self.server, &part, batch, replies);
+                }
+            }
+        }
     }
 }
 
@@ -81,7 +130,7 @@ impl Drop for Job {
         match std::mem::replace(&mut self.work, Work::Nothing) {
             Work::Nothing => {}
             Work::Batch(mut batch) => {
-                self.server.near.writes_planned(std::mem::take(&mut batch.called));
+                self.cache.shared().writes_planned(std::mem::take(&mut batch.called));
                 let replies = local::run(&self.cache, &mut batch, &self.to);
                 self.work = Work::Batch(batch);
                 self.answer(&replies);

@@ -24,6 +24,8 @@ use crate::engine::tier::marks::Mark;
 /// A task that was called, and what it hides since then.
 pub struct Called {
     pub task: Task,
+    /// The place of the server whose part of it this is; none for all of it.
+    only: Option<u16>,
     sweep: Option<(Pattern, Vec<Arc<Mark>>)>,
 }
 
@@ -39,7 +41,17 @@ impl Called {
             let near = cache.shared().fleet.servers().map(|server| server.near.cover(&pattern)).collect();
             (pattern, near)
         });
-        Self { task, sweep }
+        Self { task, only: None, sweep }
+    }
+
+    /// The part of it that concerns one server of several.
+    pub fn of(cache: &Cache, task: Task, place: u16) -> Self {
+        Self { only: Some(place), ..Self::new(cache, task) }
+    }
+
+    /// Once more, behind what was called meanwhile.
+    pub fn anew(&self, cache: &Cache) -> Self {
+        Self { only: self.only, ..Self::new(cache, self.task.clone()) }
     }
 
     /// It takes its place in the order of calls; nothing where it sweeps nothing, or did so already.
@@ -94,7 +106,7 @@ impl Sweep {
 pub fn locally(cache: &Arc<Cache>, mut called: Called, to: &ReplyTo) -> Option<Reply> {
     let sweep = called.take_place(cache);
     if let Some(sweep) = &sweep {
-        cache.journal_pattern(&sweep.pattern, false);
+        cache.journal_pattern(&sweep.pattern, false, called.only);
     } else if called.task != Task::Stats {
         return Some(Reply::Error(CallError::needs_namespace()));
     }

@@ -17,6 +17,7 @@ use crate::engine::cache::counters::{Counters, add};
 use crate::engine::cache::options::{DEFAULT_MAX_AGE, Options};
 use crate::engine::cache::shared::Shared;
 use crate::engine::cache::status::Mode;
+use crate::engine::fleet::server::Server;
 use crate::engine::tier::journal::Noted;
 use crate::engine::value::entry::{Format, Meta};
 use crate::engine::value::tags;
@@ -52,7 +53,7 @@ impl Cache {
     pub fn new(shared: Arc<Shared>, engine: Arc<dyn Any + Send + Sync>, options: &Options) -> Arc<Self> {
         Arc::new(Self {
             shared,
-            has_redis: options.target.is_some(),
+            has_redis: options.seeds.is_some(),
             _engine: engine,
             prefix: Prefix::new(&options.namespace),
             counters: Counters::default(),
@@ -107,14 +108,21 @@ impl Cache {
         if self.has_redis {
             let server = self.shared.server(key);
             server.near.own_write(key);
-            self.noted(server.journal.note(&self.prefix, key));
+            // Another server of a cluster is in use already, and no recovery will undo it there.
+            let noted = if self.shared.fleet.cluster().is_some() && !server.is_local() {
+                server.journal.owe(key)
+            } else {
+                server.journal.note(&self.prefix, key)
+            };
+            self.noted(noted);
         }
     }
 
     /// Nor what it has at keys that match.
-    pub fn journal_pattern(&self, pattern: &Pattern, parked: bool) {
+    pub fn journal_pattern(&self, pattern: &Pattern, parked: bool, only: Option<u16>) {
         if self.has_redis {
-            for server in self.shared.fleet.servers() {
+            let is_meant = |server: &&Arc<Server>| only.is_none_or(|place| server.place == place);
+            for server in self.shared.fleet.servers().filter(is_meant) {
                 self.noted(server.journal.note_pattern(&self.prefix, pattern.clone(), parked));
             }
         }
@@ -146,7 +154,12 @@ impl Cache {
         let mut health = self.shared().status.health();
         // Redis is there, and this namespace is not for this user.
         let denied = mode == Mode::Redis && self.shared().status.denies_keys(self.prefix.as_str());
-        let degraded = if self.has_redis { mode == Mode::Memory || denied } else { production };
+        let nodes: Vec<Value> = self.shared.fleet.cluster().into_iter().flat_map(|cluster| cluster.nodes()).collect();
+        let lame = nodes.iter().any(|node| node["mode"] != "redis");
+        let degraded = if self.has_redis { mode == Mode::Memory || denied || lame } else { production };
+        if self.shared.fleet.cluster().is_some() {
+            health["nodes"] = Value::from(nodes);
+        }
         if !self.has_redis {
             health["breaker"] = Value::from("closed");
         }

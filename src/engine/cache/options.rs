@@ -4,15 +4,26 @@ use std::time::Duration;
 
 use crate::engine::base::error::CallError;
 use crate::engine::base::key;
-use crate::engine::net::target::{Target, Trust};
+use crate::engine::net::seeds::{GivenAccess, GivenSentinels, Seeds, Sentinels};
+use crate::engine::net::target::Trust;
+use crate::engine::net::target::{HEARTBEAT, Habits};
 use crate::engine::net::tls;
 use crate::engine::value::entry::{Codec, Format};
 
 /// A cache's options as the caller gave them; `None` is "not said".
 #[derive(Clone, Default)]
 pub struct Given {
-    /// Empty: memory mode.
+    /// Empty: memory mode, unless there are sentinels.
     pub url: Option<String>,
+    /// In place of the URL.
+    pub sentinel: Option<GivenSentinels>,
+    /// In place of what the URL says.
+    pub username: Option<String>,
+    pub password: Option<String>,
+    /// The number of the database, beside sentinels.
+    pub database: Option<f64>,
+    /// The servers that the sentinels name speak TLS.
+    pub tls: bool,
     pub namespace: String,
     pub max_memory: Option<String>,
     pub timeout_ms: Option<f64>,
@@ -22,6 +33,9 @@ pub struct Given {
     pub tls_extra_ca: Option<Vec<u8>>,
     pub tls_insecure: bool,
     pub tls_servername: Option<String>,
+    /// PEM texts: who we are.
+    pub tls_cert: Option<Vec<u8>>,
+    pub tls_key: Option<Vec<u8>>,
     /// Whether reads are kept in process while Redis vouches for them.
     pub near: bool,
     pub near_max_memory: Option<String>,
@@ -36,13 +50,18 @@ pub struct Given {
     /// Seconds.
     pub outage_stale: Option<f64>,
     pub outage_ttl: Option<f64>,
+    /// Seconds; 0 for none.
+    pub heartbeat: Option<f64>,
+    pub marks: Option<bool>,
+    pub lazy: Option<bool>,
+    pub cluster: Option<bool>,
 }
 
 /// The options of one cache, checked.
 #[derive(Clone)]
 pub struct Options {
     /// `None`: memory mode.
-    pub target: Option<Target>,
+    pub seeds: Option<Seeds>,
     pub namespace: String,
     /// None: nothing was said, and the default bounds the tier unless another cache of the engine says something.
     pub max_memory: Option<u64>,
@@ -51,6 +70,7 @@ pub struct Options {
     pub format: Format,
     pub outage_stale: Duration,
     pub outage_ttl: Duration,
+    pub habits: Habits,
 }
 
 /// How the near cache is used.
@@ -101,24 +121,62 @@ impl Options {
             }
         };
         let near = given.near.then_some(NearOptions { max_memory: near_max_memory, max_age });
-        let target = match given.url.as_deref().map(str::trim) {
-            None | Some("") => None,
-            Some(url) => {
-                let trust = Trust {
-                    ca: given.tls_ca.clone(),
-                    extra_ca: given.tls_extra_ca.clone(),
-                    insecure: given.tls_insecure,
-                    servername: given.tls_servername.clone(),
-                };
-                Some(Target::parse(url, trust)?)
-            }
-        };
+        let seeds = seeds(&given)?;
         let format = format(&given)?;
         let outage_stale = seconds(given.outage_stale, DEFAULT_OUTAGE_STALE, 0.0, "outageStale")?;
         let outage_ttl = seconds(given.outage_ttl, DEFAULT_OUTAGE_TTL, 0.001, "outageTtl")?;
         let namespace = given.namespace;
-        Ok(Self { target, namespace, max_memory, timeout, near, format, outage_stale, outage_ttl })
+        let heartbeat = match given.heartbeat {
+            None => Habits::default().heartbeat,
+            Some(0.0) => None,
+            heartbeat => Some(seconds(heartbeat, HEARTBEAT, 0.1, "heartbeat")?),
+        };
+        let habits = Habits {
+            heartbeat,
+            marks: given.marks.unwrap_or(true),
+            lazy: given.lazy.unwrap_or(false),
+            cluster: given.cluster.unwrap_or(false),
+        };
+        Ok(Self { seeds, namespace, max_memory, timeout, near, format, outage_stale, outage_ttl, habits })
     }
+}
+
+fn seeds(given: &Given) -> Result<Option<Seeds>, CallError> {
+    let trust = Trust {
+        ca: given.tls_ca.clone(),
+        extra_ca: given.tls_extra_ca.clone(),
+        insecure: given.tls_insecure,
+        servername: given.tls_servername.clone(),
+        own: match (&given.tls_cert, &given.tls_key) {
+            (None, None) => None,
+            (Some(cert), Some(key)) if tls::is_identity(cert, key) => Some((cert.clone(), key.clone())),
+            _ => return Err(CallError::config(tls::OWN)),
+        },
+    };
+    let url = given.url.as_deref().map(str::trim).filter(|url| !url.is_empty());
+    let mut seeds = match (url, &given.sentinel) {
+        (Some(_), Some(_)) => {
+            return Err(CallError::config("url and sentinel both say where Redis is: give one of them"));
+        }
+        (None, None) => return Ok(None),
+        (Some(url), None) => Seeds::parse(url, trust)?,
+        (None, Some(sentinel)) => {
+            let database = match given.database {
+                None => 0,
+                Some(number) if number.fract() == 0.0 && (0.0..=65_535.0).contains(&number) => number as i64,
+                Some(_) => return Err(CallError::config("database must be a number from 0 to 65,535")),
+            };
+            let access = GivenAccess { database, tls: given.tls, ..GivenAccess::default() };
+            Seeds::Sentinels(Sentinels::check(sentinel, access, &trust)?)
+        }
+    };
+    let target = seeds.server_mut();
+    for (said, own) in [(&given.username, &mut target.user), (&given.password, &mut target.password)] {
+        if said.is_some() {
+            own.clone_from(said);
+        }
+    }
+    Ok(Some(seeds))
 }
 
 fn seconds(given: Option<f64>, default: Duration, least: f64, name: &str) -> Result<Duration, CallError> {

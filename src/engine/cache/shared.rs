@@ -4,14 +4,21 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use crate::engine::base::clock::Clock;
+use redis::ServerError;
+
+use crate::engine::base::clock::{Clock, wall_ms};
+use crate::engine::base::error::Trouble;
 use crate::engine::base::key::Prefix;
 use crate::engine::base::random::Random;
 use crate::engine::cache::counters::{Errors, Latency};
 use crate::engine::cache::options::{DEFAULT_MAX_MEMORY, DEFAULT_TIMEOUT, Options};
-use crate::engine::cache::status::{Mode, Status};
+use crate::engine::cache::status::{Identity, Mode, Status};
+use crate::engine::call::reply::Bounce;
+use crate::engine::fleet::cluster::Applied;
+use crate::engine::fleet::endpoint::Redirect;
+use crate::engine::fleet::members::Fleet;
 use crate::engine::fleet::server::Server;
-use crate::engine::fleet::single::Single;
+use crate::engine::net::target::Habits;
 use crate::engine::once::flight::Flights;
 use crate::engine::once::lease::Misses;
 use crate::engine::once::waiting::Waiting;
@@ -22,7 +29,9 @@ use crate::engine::tier::memory::{Memory, Usage};
 /// What the callers' threads and the engine's thread share.
 pub struct Shared {
     /// Where keys live, and what is known of each server.
-    pub fleet: Single,
+    pub fleet: Fleet,
+    /// How its connections behave.
+    pub habits: Habits,
     pub memory: Arc<Memory>,
     /// What bounds that, the near caches, and hot values.
     pub budget: Arc<Budget>,
@@ -59,11 +68,12 @@ impl Shared {
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
         let budget = Arc::new(Budget::new(max_memory));
         let memory = Arc::new(Memory::within(&budget));
-        let fleet = Single::new(options.target.clone(), &budget, id);
+        let fleet = Fleet::new(options.seeds.clone(), &budget, id);
         fleet.servers().for_each(|server| budget.share(&memory, server.near.store()));
         let mode = if fleet.is_empty() { Mode::Memory } else { Mode::Initializing };
         Arc::new(Self {
             fleet,
+            habits: options.habits,
             memory,
             budget,
             waiting: Waiting::default(),
@@ -103,6 +113,80 @@ impl Shared {
         self.memory.weight() + near + self.budget.hot()
     }
 
+    /// A server is in use; `dropped` entries of the fallback tier went, and `replayed` keys of the journal.
+    pub fn up(&self, server: &Server, identity: Identity, dropped: usize, replayed: u64) {
+        let mut standing = server.standing.lock();
+        let before = standing.outage_since.take();
+        (standing.up, standing.since, standing.last_error) = (true, wall_ms(), None);
+        standing.version.clone_from(&identity.version);
+        match server.name() {
+            None => self.status.up(identity, dropped, replayed),
+            Some(node) => self.status.node_up(&node, before, identity, dropped, replayed),
+        }
+    }
+
+    /// A server is away.
+    pub fn down(&self, server: &Server, trouble: &Trouble) {
+        let mut standing = server.standing.lock();
+        standing.last_error = Some((trouble.clone(), wall_ms()));
+        let news = standing.up || standing.outage_since.is_none();
+        if news {
+            (standing.up, standing.since) = (false, wall_ms());
+            standing.outage_since = Some(standing.since);
+        }
+        match server.name() {
+            None => self.status.down(trouble),
+            Some(node) => self.status.node_down(&node, trouble, news, self.fleet.is_down()),
+        }
+    }
+
+    /// Those writes are planned, or never will be.
+    pub fn writes_planned(&self, called: Vec<(u16, u32)>) {
+        for (place, slot) in called {
+            let server = self.fleet.cluster().and_then(|cluster| cluster.server(place)).unwrap_or(self.fleet.first());
+            server.near.write_planned(slot);
+        }
+    }
+
+    /// What it means that a server redirects a command; none where it does not, or there is no cluster.
+    pub fn bounced(&self, error: &ServerError, by: &Server) -> Option<Bounce> {
+        let cluster = self.fleet.cluster()?;
+        if error.code() == "TRYAGAIN" {
+            return Some(Bounce { slot: 0, asks: false, to: by.place });
+        }
+        let (host, port) = by.at.as_ref().map(|at| (at.host().to_owned(), at.port()))?;
+        let answered_by = cluster.access.at((host, port)).address;
+        let redirect = Redirect::of(error, &answered_by, &cluster.map).ok()??;
+        let (bounce, applied) = self.fleet.bounced(&redirect, &self.memory)?;
+        self.moved(&applied, self.clock.now_ms());
+        Some(bounce)
+    }
+
+    /// Slots have other owners. Nobody told of changes to their keys meanwhile, and what is to be undone goes with
+    /// them.
+    pub fn moved(&self, applied: &Applied, now: u64) {
+        if !applied.changed {
+            return;
+        }
+        applied.again.iter().for_each(|server| server.near.flush(now));
+        let mut patterns = Vec::new();
+        for server in &applied.lost {
+            server.near.end_hot();
+            let (keys, of_one) = server.journal.part(|key| !Arc::ptr_eq(self.server(key), server));
+            patterns.extend(of_one);
+            for key in keys {
+                let _ = self.server(&key).journal.owe(&key);
+            }
+        }
+        for server in &applied.won {
+            for pattern in &patterns {
+                drop(server.journal.raise(pattern.clone()));
+            }
+        }
+        self.waiting.wake_all();
+        self.flights.outdate_all();
+    }
+
     /// The server that a stored key belongs to.
     pub fn server(&self, key: &str) -> &Arc<Server> {
         self.fleet.of(key)
@@ -110,7 +194,8 @@ impl Shared {
 
     /// Calls handed over and not answered yet, whichever server they are for.
     pub fn in_flight(&self) -> usize {
-        self.fleet.servers().map(|server| server.in_flight()).sum()
+        // What is under way to the servers of a cluster is a part of it.
+        self.fleet.first().in_flight()
     }
 
     pub fn long(&self) -> usize {

@@ -230,6 +230,40 @@ impl Status {
         }
     }
 
+    /// One of several servers is away; `news`: it was not before. `all`: so are the others.
+    pub fn node_down(&self, node: &str, trouble: &Trouble, news: bool, all: bool) {
+        let mut inner = self.inner.lock();
+        inner.last_error = Some((trouble.clone(), wall_ms()));
+        if all && inner.mode != Mode::Memory {
+            inner.mode = Mode::Memory;
+            inner.since = wall_ms().max(inner.since + 1);
+        }
+        if news {
+            self.tell(&mut inner, "fallback", named(describe(trouble), node));
+        }
+    }
+
+    /// One of several servers is in use; since when it was away, if it was.
+    pub fn node_up(&self, node: &str, since: Option<u64>, identity: Identity, dropped: usize, replayed: u64) {
+        let mut inner = self.inner.lock();
+        let first = inner.connections == 0;
+        // Of each, those behind its first.
+        inner.connections += u64::from(first || since.is_some());
+        inner.identity = identity;
+        if inner.mode != Mode::Redis {
+            inner.mode = Mode::Redis;
+            inner.since = wall_ms().max(inner.since + 1);
+        }
+        if first {
+            self.tell(&mut inner, "ready", json!({}));
+        }
+        if let Some(began) = since {
+            let outage_ms = wall_ms().saturating_sub(began);
+            let told = json!({ "outageMs": outage_ms, "dropped": dropped, "replayed": replayed });
+            self.tell(&mut inner, "recovered", named(told, node));
+        }
+    }
+
     /// The connection is made anew elsewhere, without an outage: what was asked of the mode before is of another one.
     pub fn moving(&self) {
         let mut inner = self.inner.lock();
@@ -270,6 +304,11 @@ impl Status {
             None => false,
         });
     }
+}
+
+fn named(mut detail: Value, node: &str) -> Value {
+    detail["node"] = Value::from(node);
+    detail
 }
 
 fn describe(trouble: &Trouble) -> Value {

@@ -109,6 +109,25 @@ impl Op {
         )
     }
 
+    /// Its parts of the text, and which options it has.
+    fn parts(&mut self) -> ([Option<&mut Span>; 2], Option<&mut More>) {
+        match self {
+            Self::Set { key, value, more, .. } | Self::End { key, value, more, .. } => {
+                ([Some(key), Some(value)], Some(more))
+            }
+            Self::Increment { key, more, .. } | Self::Begin { key, more, .. } => ([Some(key), None], Some(more)),
+            Self::Get { key, .. }
+            | Self::Del { key }
+            | Self::Exists { key }
+            | Self::Ttl { key }
+            | Self::Expire { key, .. }
+            | Self::Abandon { key, .. }
+            | Self::Overdue { key, .. }
+            | Self::Withdraw { key, .. } => ([Some(key), None], None),
+            Self::Malformed | Self::Answered | Self::Known(_) => ([None, None], None),
+        }
+    }
+
     pub fn key(&self) -> Option<Span> {
         match *self {
             Self::Get { key, .. }
@@ -133,8 +152,9 @@ impl Op {
 pub struct Batch {
     pub text: String,
     pub ops: Vec<Op>,
-    /// What the near cache gave for its writes when they were called; it is given back when they are planned.
-    pub called: Vec<u32>,
+    /// What the near caches gave for its writes when they were called, each with the place of its server, in the order
+    /// of the writes; it is given back when they are planned.
+    pub called: Vec<(u16, u32)>,
     /// Values found in the near cache that travel with the rest.
     pub known: Vec<Json>,
     pub extras: Vec<Extras>,
@@ -165,6 +185,32 @@ impl Batch {
             }
         });
         self.text.push_str(&texts);
+    }
+
+    /// Some of its operations, which have keys, as a batch of their own. It must have been rendered.
+    pub fn some(&self, ops: impl IntoIterator<Item = usize>) -> Self {
+        let mut part = Self::default();
+        let mut last = None;
+        for mut op in ops.into_iter().filter_map(|at| self.ops.get(at).copied()) {
+            let (spans, more) = op.parts();
+            for span in spans.into_iter().flatten() {
+                let start = u32::try_from(part.text.len()).unwrap_or(u32::MAX);
+                part.text.push_str(self.str(*span));
+                *span = Span { start, end: u32::try_from(part.text.len()).unwrap_or(u32::MAX) };
+            }
+            if let Some(more) = more
+                && let Some(at) = *more
+            {
+                // Calls of a group have the same options.
+                if last != Some(at) {
+                    part.extras.push(self.more(Some(at)).clone());
+                    last = Some(at);
+                }
+                *more = u32::try_from(part.extras.len() - 1).ok();
+            }
+            part.ops.push(op);
+        }
+        part
     }
 
     pub fn more(&self, more: More) -> &Extras {

@@ -29,6 +29,16 @@ pub struct Hot {
     pub ttl: Ttl,
 }
 
+/// Where a call is to go that its server did not do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bounce {
+    pub slot: u16,
+    /// Only this once, and the server is to be told so: the slot is on its way.
+    pub asks: bool,
+    /// The place of the server among those of the fleet; 0 where it is not known.
+    pub to: u16,
+}
+
 /// The answer to one operation.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Reply {
@@ -61,5 +71,7 @@ pub enum Reply {
     Stale(Json),
     /// `getOrComputeMany`: somebody else computes it.
     Elsewhere,
+    /// It was not done: another server has the key. No caller sees this.
+    Bounced(Bounce),
     Error(CallError),
 }

@@ -100,7 +100,7 @@ fn one(out: &mut String, reply: &Reply) {
     match reply {
         Reply::Value(json) => out.push_str(text_of(json)),
         // What is hot stands in a list of its own, as a text.
-        Reply::Miss | Reply::Error(_) | Reply::Hot(_) => out.push_str("null"),
+        Reply::Miss | Reply::Error(_) | Reply::Hot(_) | Reply::Bounced(_) => out.push_str("null"),
         Reply::Done | Reply::Later => out.push('0'),
         Reply::Number(n) => number(out, *n),
         Reply::Flag(true) => out.push_str("true"),

@@ -5,7 +5,10 @@
 //! may run for a second, or await values that are held here and never poll at all. So where it has not looked for more
 //! than `UNSEEN`, nothing that is held is served before it has.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::Mutex;
 
 use crate::engine::base::mutant;
 use crate::engine::call::sink::{CLOCKS, SLOTS, Versions};
@@ -19,19 +22,54 @@ const MIN_LOOK_MS: u64 = 2;
 /// How long, in milliseconds, an event loop may not have looked: what a turn of a busy one takes.
 pub const UNSEEN: u64 = 20;
 
+/// Until when every connected server of an engine vouches. Hot values do not know whose they are, and look at this
+/// alone: where one of several servers is silent, no hot value is served until that one is known to be away.
+pub struct Clock {
+    /// Where, among the counters, hot values find it.
+    pub counter: usize,
+    /// Of each server; 0 where it vouches for nothing.
+    until: Mutex<Vec<u64>>,
+}
+
+impl Clock {
+    /// `id`: the engine's.
+    pub fn new(id: u32) -> Arc<Self> {
+        Arc::new(Self { counter: SLOTS + id as usize % CLOCKS, until: Mutex::default() })
+    }
+
+    fn join(&self) -> usize {
+        let mut until = self.until.lock();
+        until.push(0);
+        until.len() - 1
+    }
+
+    /// A server vouches until then; until when all of those do that vouch at all.
+    fn set(&self, member: usize, moment: u64) -> u64 {
+        let mut until = self.until.lock();
+        if let Some(own) = until.get_mut(member) {
+            *own = moment;
+        }
+        until.iter().copied().filter(|moment| *moment > 0).min().unwrap_or(0)
+    }
+}
+
 pub struct Vouched {
     /// Of the monotonic clock, in milliseconds.
     until: AtomicU64,
     looked: AtomicU64,
-    /// Where, among the counters, hot values find the end of both.
-    pub clock: usize,
+    clock: Arc<Clock>,
+    member: usize,
 }
 
 impl Vouched {
-    /// `id`: the engine's.
-    pub fn new(id: u32) -> Self {
-        let clock = SLOTS + id as usize % CLOCKS;
-        Self { until: AtomicU64::new(0), looked: AtomicU64::new(ALWAYS), clock }
+    pub fn new(clock: &Arc<Clock>) -> Self {
+        let (clock, member) = (clock.clone(), clock.join());
+        Self { until: AtomicU64::new(0), looked: AtomicU64::new(ALWAYS), clock, member }
+    }
+
+    /// It vouches for nothing from here on.
+    pub fn leave(&self) {
+        self.clock.set(self.member, 0);
     }
 
     pub fn holds(&self, now: u64) -> bool {
@@ -66,7 +104,8 @@ impl Vouched {
     pub fn tell(&self, versions: &dyn Versions) {
         let looked = self.looked.load(Ordering::SeqCst).saturating_add(UNSEEN);
         let until = self.until.load(Ordering::SeqCst).min(looked);
+        let all = self.clock.set(self.member, until);
         // The low bits: whoever reads them compares them with the low bits of a moment nearby.
-        versions.counters()[self.clock].store(until as i32, Ordering::SeqCst);
+        versions.counters()[self.clock.counter].store(all as i32, Ordering::SeqCst);
     }
 }

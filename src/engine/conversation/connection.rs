@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use redis::{Cmd, Pipeline, Value, cmd};
+use redis::{Cmd, Pipeline, Value};
 
 use crate::engine::base::error::Trouble;
 use crate::engine::cache::shared::Shared;
@@ -13,6 +13,7 @@ use crate::engine::fleet::server::Server;
 use crate::engine::net::denied::Denied;
 use crate::engine::net::reply::{classify, integer, out_of_step};
 use crate::engine::net::wire::Wire;
+use crate::engine::task::executor::Spawner;
 
 /// The shortest deadline of a step: it is more work than a call, and no call waits for a single step.
 const LEAST_PATIENCE: Duration = Duration::from_secs(1);
@@ -22,6 +23,8 @@ pub struct Connection {
     /// To which it leads.
     pub server: Arc<Server>,
     pub wire: Wire,
+    /// Begins tasks that live with the node which has it.
+    pub tasks: Spawner,
     /// By which the server knows it.
     pub id: Option<i64>,
     pub identity: Identity,
@@ -66,12 +69,17 @@ impl Steps {
     }
 
     /// Removes keys; how many there were.
-    pub async fn unlink<K: redis::ToRedisArgs>(&mut self, keys: Vec<K>) -> Result<u64, Trouble> {
+    pub async fn unlink(&mut self, keys: &[impl AsRef<str>]) -> Result<u64, Trouble> {
         if keys.is_empty() {
             return Ok(0);
         }
-        let mut unlink = cmd(writes::remove(self.denied));
-        unlink.arg(keys);
-        Ok(u64::try_from(integer(self.command(unlink).await?)?).unwrap_or(0))
+        let mut pipeline = Pipeline::new();
+        let keys: Vec<&[u8]> = keys.iter().map(|key| key.as_ref().as_bytes()).collect();
+        writes::remove_all(&mut pipeline, self.denied, &keys);
+        let mut removed = 0;
+        for reply in self.pipeline(pipeline).await? {
+            removed += u64::try_from(integer(reply)?).unwrap_or(0);
+        }
+        Ok(removed)
     }
 }

@@ -9,16 +9,20 @@ use crate::engine::base::error::{Kind, Trouble};
 use crate::engine::base::text::Json;
 use crate::engine::cache::counters::add;
 use crate::engine::cache::namespace::Cache;
+use crate::engine::conversation::gather;
 use crate::engine::exchange::plan::Wanted;
 use crate::engine::exchange::reads::{self, Look, judge};
 use crate::engine::exchange::refusals;
 use crate::engine::exchange::tokens::{self, Heard, Missing};
 use crate::engine::exchange::writes::holder;
+use crate::engine::fleet::server::Server;
 use crate::engine::net::denied::Denied;
 use crate::engine::net::reply::{classify, left, out_of_step};
 use crate::engine::net::wire::Wire;
+use crate::engine::net::wire::{asked, asking};
 use crate::engine::once::lease::{self, Holder, LONGEST, POLL, RENEWAL};
 use crate::engine::once::waiters::{Lease, Led, Outcome};
+use crate::engine::task::executor::Spawner;
 use crate::engine::task::signal::Signal;
 use crate::engine::value::codec;
 use crate::engine::value::codec::Room;
@@ -41,9 +45,9 @@ enum Found {
 
 /// Brings the flight `token` of `key` to its end, or to its leader.
 pub async fn run(cache: Arc<Cache>, wire: Wire, wanted: Wanted) {
-    let Wanted { key, token, led, void, .. } = wanted;
+    let Wanted { key, token, led, void, asks, .. } = wanted;
     let at = key.clone();
-    let mut task = Task { cache, wire, key, token, void };
+    let mut task = Task { cache, wire, key, token, void, asks, driver: None };
     let led = match led {
         Some(led) => Ok(Some(led)),
         None => task.wait_for_lease().await,
@@ -51,6 +55,10 @@ pub async fn run(cache: Arc<Cache>, wire: Wire, wanted: Wanted) {
     match led {
         Ok(Some(given_up)) => renew(task, at, &given_up).await,
         Ok(None) => {}
+        // Its slot has moved: who asks again asks elsewhere.
+        Err(trouble) if trouble.kind == Kind::Cluster && task.cache.shared().fleet.cluster().is_some() => {
+            task.cache.shared().flights.end(&task.key, task.token, Outcome::Failed).send();
+        }
         // Redis is away: this process computes for itself.
         Err(trouble) => {
             refusals::met(&task.cache, &trouble);
@@ -66,7 +74,7 @@ pub(super) async fn renew(mut task: Task, at: String, given_up: &Signal) {
     let timers = task.wire.timers().clone();
     let until = timers.now() + LONGEST;
     while timers.now() < until {
-        let Task { cache, wire, key, token, .. } = task;
+        let Task { cache, wire, key, token, asks, driver, .. } = task;
         let (holder, patience) = (holder(&cache, token), cache.timeout);
         let weak = Arc::downgrade(&cache);
         drop(cache);
@@ -78,7 +86,8 @@ pub(super) async fn renew(mut task: Task, at: String, given_up: &Signal) {
             return;
         }
         let Some(cache) = weak.upgrade().filter(|c| c.shared().flights.alive(&key, token)) else { return };
-        task = Task { cache, wire, key, token, void: Box::default() };
+        task = Task { cache, wire, key, token, void: Box::default(), asks, driver };
+        task.follow();
         let renewed = task.eval(|by_text, holder| lease::renew(by_text, &at, holder)).await;
         if renewed.is_ok_and(|reply| reply == Value::Int(0)) {
             return;
@@ -93,6 +102,10 @@ pub(super) struct Task {
     pub(super) token: u32,
     /// An entry that begins with this is nothing to this flight; empty for none.
     pub(super) void: Box<[u8]>,
+    /// Its slot is on its way to the server that is asked.
+    pub(super) asks: bool,
+    /// Of the node whose connection that is, where it is another one.
+    pub(super) driver: Option<Spawner>,
 }
 
 impl Task {
@@ -193,10 +206,13 @@ impl Task {
             Value::ServerError(error) if matches!(classify(&error).kind, Kind::Wrongtype | Kind::Server) => {
                 return Ok(Found::Foreign);
             }
-            Value::ServerError(error) => return Err(classify(&error)),
+            Value::ServerError(error) => {
+                self.cache.shared().bounced(&error, &self.server());
+                return Err(classify(&error));
+            }
             _ => return Err(out_of_step()),
         };
-        if self.cache.shared().server(&self.key).journal.holds(&self.key) {
+        if self.server().journal.holds(&self.key) {
             return Ok(Found::Foreign);
         }
         if bytes == self.holder().marker() {
@@ -226,13 +242,31 @@ impl Task {
         if wanted.0.is_empty() {
             return Ok(wanted.1);
         }
-        let (mut pipeline, mut asked) = tokens::ask(&cache, wanted, false, Denied::default(), self.now());
+        if cache.shared().fleet.cluster().is_some() {
+            return Ok(gather::tokens(cache, wanted, false, self.wire.timers(), self.cache.timeout / 2).await);
+        }
+        let server = self.server();
+        let (mut pipeline, mut asked) = tokens::ask(&server, &cache, wanted, false, Denied::default(), self.now());
         loop {
             let values = self.pipeline(pipeline).await?;
-            match asked.heard(&cache, values, self.now())?.0 {
+            match asked.heard(&cache, &server, values, self.now())?.0 {
                 Heard::All(tokens) => return Ok(tokens),
                 Heard::More(more, rest) => (pipeline, asked) = (more, *rest),
             }
+        }
+    }
+
+    /// Which the key belongs to.
+    fn server(&self) -> Arc<Server> {
+        self.cache.shared().server(&self.key).clone()
+    }
+
+    /// The connection on which the key is to be asked for now: its slot may have moved.
+    fn follow(&mut self) {
+        if self.cache.shared().fleet.cluster().is_some()
+            && let Some(in_use) = self.server().in_use.lock().clone()
+        {
+            (self.wire, self.driver, self.asks) = (in_use.wire, Some(in_use.tasks), false);
         }
     }
 
@@ -250,6 +284,14 @@ impl Task {
     }
 
     async fn pipeline(&mut self, pipeline: Pipeline) -> Result<Vec<Value>, Trouble> {
-        self.wire.ask(pipeline, self.cache.timeout).await
+        if self.asks {
+            return Ok(asked(self.wire.ask(asking(&pipeline), self.cache.timeout).await?));
+        }
+        let replies = self.wire.ask(pipeline, self.cache.timeout);
+        if let Some(driver) = &self.driver {
+            // It has something to write.
+            driver.spawn(std::future::ready(()));
+        }
+        replies.await
     }
 }

@@ -3,6 +3,8 @@
 //! Uses what stands above it in the list of layers.
 
 pub mod connection;
+pub mod finding;
+pub mod gather;
 pub mod leases;
 pub mod refresh;
 pub mod replay;

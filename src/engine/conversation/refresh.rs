@@ -14,19 +14,18 @@ use redis::{Value, cmd};
 use crate::engine::cache::namespace::Cache;
 use crate::engine::conversation::leases::{Task, renew};
 use crate::engine::exchange::plan::Wanted;
-use crate::engine::exchange::refusals;
+use crate::engine::exchange::{refusals, writes};
 use crate::engine::net::reply::classify;
 use crate::engine::net::wire::Wire;
 use crate::engine::once::lease;
 use crate::engine::once::waiters::{Lease, Outcome};
-use crate::engine::value::tags;
 
 /// Brings the flight `token` of `key` to its leader, or serves all who wait the old value.
 pub async fn run(cache: Arc<Cache>, wire: Wire, wanted: Wanted) {
-    let Wanted { key, token, void: identity, .. } = wanted;
-    let lock = tags::refresh_key(&cache.prefix, &key);
+    let Wanted { key, token, void: identity, asks, .. } = wanted;
+    let lock = writes::refresh_lock(&cache, &key);
     let at = key.clone();
-    let mut task = Task { cache, wire, key, token, void: Box::default() };
+    let mut task = Task { cache, wire, key, token, void: Box::default(), asks, driver: None };
     let mut reply = task.eval(|by_text, holder| lease::take(by_text, &at, &lock, &identity, holder)).await;
     if matches!(reply, Ok(Value::Int(0))) && take_over(&mut task, &lock).await {
         reply = Ok(Value::Int(1));
@@ -46,6 +45,10 @@ pub async fn run(cache: Arc<Cache>, wire: Wire, wanted: Wanted) {
         // Redis is away, or has no such lock: this process computes for itself.
         reply => {
             match reply {
+                // Its slot has moved: the old value does for now, and who asks next asks elsewhere.
+                Ok(Value::ServerError(error)) if bounced(&task, &error) => {
+                    return flights.serve_stale(&task.key, token, task.now()).send();
+                }
                 Ok(Value::ServerError(error)) => refusals::met(&task.cache, &classify(&error)),
                 Err(trouble) => task.cache.shared().errors.count(trouble.kind),
                 Ok(_) => {}
@@ -53,6 +56,11 @@ pub async fn run(cache: Arc<Cache>, wire: Wire, wanted: Wanted) {
             task.lead_alone();
         }
     }
+}
+
+fn bounced(task: &Task, error: &redis::ServerError) -> bool {
+    let shared = task.cache.shared();
+    shared.bounced(error, shared.server(&task.key)).is_some()
 }
 
 /// Takes the lock from a flight of this engine that a write fenced, or whose callers stopped waiting.

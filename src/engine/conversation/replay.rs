@@ -95,7 +95,7 @@ async fn unlink(
     keys: Vec<Box<str>>,
     refused: &mut Vec<Box<str>>,
 ) -> Result<u64, (Trouble, Vec<Box<str>>)> {
-    match steps.unlink(keys.iter().map(|key| &**key).collect::<Vec<_>>()).await {
+    match steps.unlink(&keys).await {
         Ok(_) => return Ok(keys.len() as u64),
         Err(trouble) if trouble.kind.is_outage() => return Err((trouble, keys)),
         Err(_) => {}

@@ -11,6 +11,7 @@ use crate::engine::conversation::connection::{Connection, Steps};
 use crate::engine::exchange::writes;
 use crate::engine::net::reply::{integer, out_of_step};
 use crate::engine::task::executor::Kept;
+use crate::engine::tier::cover::Picked;
 
 /// Keys that one SCAN looks at: a step of about a millisecond for the server.
 const SCAN_COUNT: usize = 1_000;
@@ -19,11 +20,14 @@ const SCAN_COUNT: usize = 1_000;
 pub fn start(shared: &Arc<Shared>, connection: &Connection) -> Kept {
     let steps = Steps { patience: shared.patience(), ..Steps::behind(shared, connection) };
     let run_id = connection.identity.run_id.clone();
-    shared.tasks.spawn_for(keep_swept(shared.clone(), steps, run_id))
+    connection.tasks.spawn_for(keep_swept(shared.clone(), steps, run_id))
 }
 
 async fn keep_swept(shared: Arc<Shared>, mut steps: Steps, run_id: Option<String>) {
     loop {
+        if let Err(trouble) = steps.purge(&shared).await {
+            return steps.wire.fail(trouble);
+        }
         match steps.walk(&shared, run_id.as_deref()).await {
             Ok(Some(_)) => {}
             Ok(None) => steps.server.journal.stirred.raised().await,
@@ -67,6 +71,27 @@ impl Steps {
         }
     }
 
+    /// Unlinks keys that came with a slot.
+    async fn purge(&mut self, shared: &Shared) -> Result<(), Trouble> {
+        // No pause between taking them and sending their removal, as with picked keys.
+        let owed = self.server.journal.take_owed();
+        if owed.is_empty() {
+            return Ok(());
+        }
+        let mut pipeline = Pipeline::with_capacity(owed.len());
+        owed.iter().for_each(|key| _ = pipeline.cmd(writes::remove(self.denied)).arg(&**key));
+        for (key, reply) in owed.iter().zip(self.pipeline(pipeline).await?) {
+            match integer(reply) {
+                Ok(_) => self.server.journal.replaced(key),
+                // It has moved once more, and what is to be undone has gone with it; or it is refused, and stays a
+                // miss.
+                Err(trouble) if trouble.kind.is_outage() && shared.fleet.cluster().is_none() => return Err(trouble),
+                Err(_) => {}
+            }
+        }
+        Ok(())
+    }
+
     /// One step; where the next one begins, and how many keys of the callers' went.
     async fn page(&mut self, shared: &Shared, cursor: &[u8], glob: &str) -> Result<(Vec<u8>, u64), Trouble> {
         let mut scan = cmd("SCAN");
@@ -81,11 +106,20 @@ impl Steps {
             return Ok((next, 0));
         }
         let mut pipeline = Pipeline::with_capacity(picked.len());
+        let each = |part: &Picked| if self.denied.many.is() { part.keys.len() } else { 1 };
         for part in &picked {
-            pipeline.cmd(writes::remove(self.denied)).arg(&part.keys);
+            writes::remove_all(&mut pipeline, self.denied, &part.keys);
         }
         let mut removed = 0;
-        for (part, reply) in picked.iter().zip(self.pipeline(pipeline).await?) {
+        let parts = picked.iter().flat_map(|part| std::iter::repeat_n(part, each(part)));
+        let parts: Vec<_> = parts.collect();
+        for (part, reply) in parts.into_iter().zip(self.pipeline(pipeline).await?) {
+            // Its slot has moved since: whoever has it now sweeps it.
+            if let Value::ServerError(error) = &reply
+                && shared.bounced(error, &self.server).is_some()
+            {
+                continue;
+            }
             match integer(reply) {
                 Ok(count) if part.counts => {
                     let count = u64::try_from(count).unwrap_or(0);

@@ -75,7 +75,7 @@ pub async fn run(mut job: Job, placed: Placed, steps: Steps, ended: Watched) {
             ended.over().await;
             if let Work::Task(called) = &mut job.work {
                 // Once more, behind those: what they wrote on the in-process tier is of before it.
-                *called = Called::new(&job.cache, called.task.clone());
+                *called = called.anew(&job.cache);
             }
             job.fall_back();
         }
@@ -141,7 +141,7 @@ impl Tasks<'_> {
 
     /// Some are left: the next recovery tries it again.
     fn refused(&self, sweep: &Sweep, trouble: Trouble) {
-        self.cache.journal_pattern(&sweep.pattern, true);
+        self.cache.journal_pattern(&sweep.pattern, true, Some(self.steps.server.place));
         self.cache.shared().errors.count(trouble.kind);
         self.cache.shared().status.notice(&trouble);
     }

@@ -6,7 +6,6 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -20,12 +19,10 @@ use tokio::time::Sleep;
 use super::runtime;
 use super::socket::{self, Socket};
 use crate::engine::base::error::{Kind, Trouble};
-use crate::engine::cache::job::{Job, Link};
-use crate::engine::cache::shared::Shared;
-use crate::engine::fleet::server::Server;
+use crate::engine::cache::job::Job;
 use crate::engine::net::{tls, wire};
 use crate::engine::node::handshake::Peer;
-use crate::engine::node::machine::Node;
+use crate::engine::node::machine::{Node, Spread};
 use crate::engine::node::state::{DIAL_TIMEOUT, Wish, unanswered};
 use crate::engine::task::executor::Tasks;
 
@@ -39,23 +36,6 @@ const READ_BYTES: usize = 64 * 1024;
 const KEPT_BYTES: usize = 256 * 1024;
 /// The timer is set so far ahead where the node names no moment.
 const FAR: Duration = Duration::from_secs(3_600);
-
-/// Begins to drive the node of `server` on the engine's thread; where its callers hand over their work.
-pub fn start(shared: &Arc<Shared>, server: &Arc<Server>, tasks: Tasks) -> Result<Link, (Tasks, String)> {
-    let runtime = match runtime() {
-        Ok(runtime) => runtime,
-        Err(why) => return Err((tasks, why)),
-    };
-    let (sender, jobs) = unbounded();
-    let link = Link::new(server.clone(), sender);
-    let (shared, server) = (shared.clone(), server.clone());
-    tasks.spawner().drive();
-    runtime.spawn(async move {
-        let node = Node::new(shared, server, tasks, Instant::now());
-        Driver::new(node, jobs).await;
-    });
-    Ok(link)
-}
 
 /// Begins to poll the tasks of an engine that has no server, for as long as there are any.
 pub fn start_alone(mut tasks: Tasks) -> Result<(), String> {
@@ -81,19 +61,19 @@ pub fn start_alone(mut tasks: Tasks) -> Result<(), String> {
 }
 
 /// Tokio's timer, moved only where it must be: most moments that a node names lie behind the one it is set to.
-struct Timer {
+pub struct Timer {
     sleep: Pin<Box<Sleep>>,
     set: Instant,
 }
 
 impl Timer {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let set = Instant::now() + FAR;
         Self { sleep: Box::pin(tokio::time::sleep_until(set.into())), set }
     }
 
     /// Ready once the moment may have come.
-    fn poll(&mut self, moment: Option<Instant>, context: &mut Context<'_>) -> Poll<()> {
+    pub fn poll(&mut self, moment: Option<Instant>, context: &mut Context<'_>) -> Poll<()> {
         let moment = moment.unwrap_or_else(|| Instant::now() + FAR);
         if moment < self.set {
             self.move_to(moment);
@@ -290,13 +270,18 @@ impl Driver {
 }
 
 impl Future for Driver {
-    type Output = ();
+    /// What the node leaves, and its jobs, where it turned out to be a cluster's.
+    type Output = Option<(Spread, UnboundedReceiver<Job>)>;
 
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
-        let Some(mut node) = this.node.take() else { return Poll::Ready(()) };
+        let Some(mut node) = this.node.take() else { return Poll::Ready(None) };
         match catch_unwind(AssertUnwindSafe(|| this.step(&mut node, context))) {
-            Ok(Poll::Ready(())) => Poll::Ready(()),
+            Ok(Poll::Ready(())) => {
+                let (_, none) = unbounded();
+                let jobs = std::mem::replace(&mut this.jobs, none);
+                Poll::Ready(node.spread().map(|spread| (spread, jobs)))
+            }
             Ok(Poll::Pending) => {
                 this.node = Some(node);
                 Poll::Pending

@@ -1,5 +1,5 @@
-//! What the engine's thread does for an event loop that drives a node itself: dials, takes the node over, waits,
-//! looks again and again.
+//! What the engine's thread does: drives a node, or, for an event loop that drives one itself, dials, takes the node
+//! over, waits, looks again and again.
 //!
 //! A dial of Node's would keep the process alive until it is answered, and would wait for an event loop that is
 //! blocked. So the thread dials, as it does for itself, and hands the descriptor over.
@@ -7,18 +7,25 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures_channel::mpsc::unbounded;
 use tokio::task::AbortHandle;
 
+use super::crew;
 use super::driver::Driver;
 #[cfg(unix)]
 use super::socket;
 use super::{no_thread, runtime};
 use crate::engine::base::error::Trouble;
+use crate::engine::cache::job::Link;
+use crate::engine::cache::shared::Shared;
+use crate::engine::fleet::server::Server;
 use crate::engine::net::target::Target;
+use crate::engine::node::machine::Node;
 #[cfg(unix)]
 use crate::engine::node::state::DIAL_TIMEOUT;
 use crate::engine::node::state::unanswered;
 use crate::engine::node::steps::Driven;
+use crate::engine::task::executor::Tasks;
 
 /// A socket that somebody else reads and writes.
 #[cfg(unix)]
@@ -66,7 +73,8 @@ async fn open(_: &Target) -> Dialled {
 /// in-process tier.
 pub fn go_on(Driven { node, jobs }: Driven) {
     if let Ok(runtime) = runtime() {
-        runtime.spawn(async move { Driver::new(node, jobs).await });
+        // Its timer is made within the runtime.
+        runtime.spawn(async move { crew::go_on(Driver::new(node, jobs)).await });
     }
 }
 
@@ -91,4 +99,21 @@ pub fn later(after: Duration, act: impl FnOnce() + Send + 'static) {
             act();
         });
     }
+}
+
+/// Begins to drive the node of `server` on the engine's thread; where its callers hand over their work.
+pub fn start(shared: &Arc<Shared>, server: &Arc<Server>, tasks: Tasks) -> Result<Link, (Tasks, String)> {
+    let runtime = match runtime() {
+        Ok(runtime) => runtime,
+        Err(why) => return Err((tasks, why)),
+    };
+    let (sender, jobs) = unbounded();
+    let link = Link::new(server.clone(), sender);
+    let (shared, server) = (shared.clone(), server.clone());
+    tasks.spawner().drive();
+    runtime.spawn(async move {
+        let node = Node::new(shared, server, tasks, Instant::now());
+        crew::go_on(Driver::new(node, jobs)).await;
+    });
+    Ok(link)
 }

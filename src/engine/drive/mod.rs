@@ -2,8 +2,10 @@
 //!
 //! Uses what stands above it in the list of layers.
 
+mod crew;
 mod driver;
 mod errands;
+mod lookout;
 mod socket;
 
 use once_cell::sync::OnceCell;
@@ -11,8 +13,9 @@ use tokio::runtime::{Builder, Handle};
 
 use crate::engine::base::error::{Kind, Trouble};
 
-pub use driver::{start, start_alone};
-pub use errands::{Dialled, Dialling, again, dial, go_on, later};
+pub use driver::start_alone;
+pub use errands::{Dialled, Dialling, again, dial, go_on, later, start};
+pub use lookout::{Lookout, look_out};
 
 /// The process's one thread for connections: a current-thread runtime, which was measured a third faster here than a
 /// work-stealing one, as a batch needs no second thread. It lives as long as the process and never keeps it alive.

@@ -50,6 +50,7 @@ impl Plan {
             Came::All(values) => (values, false),
             Came::Lost(values) => (values, true),
         };
+        let (server, asks) = (self.server, self.asks);
         let mut judge = Judge {
             replies: Replies::new(values, self.denied.mget.is()),
             lost,
@@ -66,7 +67,7 @@ impl Plan {
         let mut replies = Vec::with_capacity(self.steps.len());
         for (at, (op, step)) in batch.ops.iter().zip(self.steps).enumerate() {
             let key = op.key().map_or("", |span| cache.prefix.join(batch.str(span), &mut buffer));
-            let mut call = Call { cache, batch, to, op, key, held: false, now };
+            let mut call = Call { cache, batch, to, op, key, server: &server, held: false, asks, now };
             if let Some((_, removal)) = judge.uncovered.next_if(|(step, _)| *step == at) {
                 judge.removed(&call, &removal);
             }
@@ -176,6 +177,9 @@ impl Judge {
         let value = self.replies.read(run);
         let left = if timed { self.replies.ttls.next().and_then(left) } else { None };
         let asked = if asks { self.replies.leases.next() } else { None };
+        if let Some(bounce) = call.bounced(value.as_ref()).filter(|_| !self.lost) {
+            return reads::bounced(call, ticket, flight, bounce, &mut self.verdict);
+        }
         let ask = flight.map_or(Ask::default(), |f| f.ask);
         let passing = flight.is_none() && ticket.is_none();
         let mut found = if self.lost { Found::NoReply } else { self.find(call, value, left, ask, passing) };
@@ -216,6 +220,9 @@ impl Judge {
         if self.lost {
             return call.locally();
         }
+        if let Some(bounce) = call.bounced(Some(&head)) {
+            return Reply::Bounced(bounce);
+        }
         let known = |key: &str| call.cache.token(key, |key| self.tokens.get(key).cloned(), call.now);
         match questions::answer(call, question, [head, pttl], known, &mut self.verdict.behind) {
             Ok(reply) => reply,
@@ -231,9 +238,12 @@ impl Judge {
         {
             return reply;
         }
-        let &Call { cache, batch, op, key, .. } = call;
+        if let Some(bounce) = call.bounced(result.as_ref()).filter(|_| !self.lost) {
+            return Reply::Bounced(bounce);
+        }
+        let &Call { cache, batch, op, key, server, .. } = call;
         let late = self.lost || self.noted;
-        let outcome = result.ok_or(None).and_then(|v| written(cache, batch, op, key, v, late).map_err(Some));
+        let outcome = result.ok_or(None).and_then(|v| written(cache, server, batch, op, key, v, late).map_err(Some));
         let reply = match outcome {
             Ok(reply) => {
                 if let (Op::Increment { amount, .. }, Reply::Error(_)) = (call.op, &reply) {
@@ -278,10 +288,12 @@ impl Judge {
     /// The reply to the removal of a covered key.
     fn removed(&mut self, call: &Call<'_>, removal: &Removal) {
         let Some(value) = self.replies.next() else { return };
+        // What it covers goes with its slot.
+        if call.bounced(Some(&value)).is_some() {
+            return;
+        }
         match integer(value) {
-            Ok(keys) => {
-                call.cache.shared().server(call.key).journal.removed(removal.id, u64::try_from(keys).unwrap_or(0))
-            }
+            Ok(keys) => call.server.journal.removed(removal.id, u64::try_from(keys).unwrap_or(0)),
             Err(trouble) if trouble.kind.is_outage() => _ = self.verdict.outage.get_or_insert(trouble),
             // It lies there still: a miss until it is replaced.
             Err(_) => self.distrust(call),
@@ -315,7 +327,7 @@ impl Judge {
             Op::Set { .. } | Op::End { .. } => {
                 self.distrust(call);
                 // A later write has replaced it, where this one was noted before.
-                if !self.noted || call.cache.shared().server(call.key).journal.holds(call.key) {
+                if !self.noted || call.server.journal.holds(call.key) {
                     self.verdict.stale.insert(call.key.to_owned());
                 }
                 Some(Reply::Done)

@@ -11,9 +11,10 @@ use crate::engine::base::mutant;
 use crate::engine::cache::local;
 use crate::engine::cache::namespace::Cache;
 use crate::engine::call::batch::{Batch, Op};
-use crate::engine::call::reply::Reply;
+use crate::engine::call::reply::{Bounce, Reply};
 use crate::engine::call::sink::ReplyTo;
 use crate::engine::exchange::writes::with_key;
+use crate::engine::fleet::server::Server;
 use crate::engine::net::denied::Denied;
 use crate::engine::once::waiters::Answers;
 use crate::engine::task::signal::Signal;
@@ -92,8 +93,11 @@ pub(super) struct Call<'a> {
     pub(super) op: &'a Op,
     /// As it is stored.
     pub(super) key: &'a str,
+    /// Which was asked.
+    pub(super) server: &'a Arc<Server>,
     /// What the server had at the key was not to be trusted when the replies came.
     pub(super) held: bool,
+    pub(super) asks: bool,
     pub(super) now: u64,
 }
 
@@ -105,19 +109,24 @@ impl Call<'_> {
 
     /// Whether what was read of the key is not to be trusted.
     pub(super) fn is_held(&self) -> bool {
-        self.held || self.cache.shared().server(self.key).journal.holds(self.key)
+        self.held || self.server.journal.holds(self.key)
+    }
+
+    /// Whether the server redirects the call, and where to.
+    pub(super) fn bounced(&self, reply: Option<&Value>) -> Option<Bounce> {
+        let Some(Value::ServerError(error)) = reply else { return None };
+        self.cache.shared().bounced(error, self.server)
     }
 
     /// What lies at the key is not to be read any more: a miss until it is replaced. Between the refusal and this
     /// moment a reply may have filled the near cache with it: the token of a tag, for what the same batch read.
     pub(super) fn distrust(&self) {
-        distrust(self.cache, self.key);
+        distrust(self.cache, self.server, self.key);
     }
 }
 
-pub(super) fn distrust(cache: &Cache, key: &str) {
+pub(super) fn distrust(cache: &Cache, server: &Server, key: &str) {
     if !mutant::lacks("distrust") {
-        let server = cache.shared().server(key);
         cache.noted(server.journal.distrust(key));
         server.near.invalidate(key);
     }
@@ -156,10 +165,14 @@ pub struct Wanted {
     /// The entry at the key is refreshed, while it begins with `void`; else it counts as nothing, if it does.
     pub refresh: bool,
     pub void: Box<[u8]>,
+    /// Its slot is on its way to the server that is asked.
+    pub asks: bool,
 }
 
 /// A pipeline and how to read what comes back.
 pub struct Plan {
+    pub(super) server: Arc<Server>,
+    pub(super) asks: bool,
     pub pipeline: Pipeline,
     pub(super) steps: Vec<Step>,
     /// The replies that are an entry's first bytes, each with its key; the time left is the next one.

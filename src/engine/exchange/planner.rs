@@ -5,6 +5,7 @@
 //! calls.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use redis::{Cmd, Pipeline, cmd};
 
@@ -20,6 +21,7 @@ use crate::engine::call::sink::ReplyTo;
 use crate::engine::exchange::expiry;
 use crate::engine::exchange::plan::{Computing, HEAD, Plan, Question, Read, Run, Step, head};
 use crate::engine::exchange::writes::{Computed, holder, remove, renewed, set, store, with_key};
+use crate::engine::fleet::server::Server;
 use crate::engine::net::denied::Denied;
 use crate::engine::once::lease::{self, Holder};
 use crate::engine::once::waiters::{Answers, Begin, Caller, Lease, Outcome};
@@ -34,8 +36,11 @@ const MAX_MGET: usize = 256;
 
 /// Plans a batch. Registers its flights and fences, in the order of the engine's queue. `tokens`: those of its tags
 /// that the near cache did not have.
-pub fn plan(cache: &Cache, batch: &Batch, to: &ReplyTo, denied: Denied, tokens: Tokens, now: u64) -> Plan {
+pub fn plan(cache: &Cache, line: &Line<'_>, batch: &Batch, to: &ReplyTo, tokens: Tokens, now: u64) -> Plan {
+    let Line { server, denied, asks } = *line;
     let mut planner = Planner {
+        server: server.clone(),
+        asks,
         now,
         tokens,
         pipeline: Pipeline::with_capacity(16),
@@ -54,12 +59,23 @@ pub fn plan(cache: &Cache, batch: &Batch, to: &ReplyTo, denied: Denied, tokens: 
         planner.add(cache, batch, op, to, &mut buffer);
     }
     planner.close_run();
-    let Planner { pipeline, steps, heads, answers, tokens, uncovered, .. } = planner;
+    let Planner { server, pipeline, steps, heads, answers, tokens, uncovered, .. } = planner;
     let held = BTreeSet::new();
-    Plan { pipeline, steps, heads, answers, now, tokens, denied, uncovered, held, noted: false }
+    Plan { server, asks, pipeline, steps, heads, answers, now, tokens, denied, uncovered, held, noted: false }
+}
+
+/// Where a batch goes.
+pub struct Line<'a> {
+    pub server: &'a Arc<Server>,
+    pub denied: Denied,
+    /// The server has its slots not yet: see net/wire.rs.
+    pub asks: bool,
 }
 
 struct Planner {
+    asks: bool,
+    /// To which it goes.
+    server: Arc<Server>,
     pipeline: Pipeline,
     steps: Vec<Step>,
     heads: Vec<(usize, String)>,
@@ -95,10 +111,11 @@ impl Planner {
             None => return self.steps.push(Step::Answered(local::keyless(batch, op))),
         };
         let flights = &cache.shared().flights;
-        let server = cache.shared().server(key);
+        let server = self.server.clone();
         if op.writes() {
             // Again, behind the reads that were queued before it: see the essay in near.rs, race 3.
             server.near.own_write(key);
+            server.journal.supersede(key);
         }
         self.wrote |= matches!(op, Op::Set { .. } | Op::End { .. });
         match *op {
@@ -123,7 +140,7 @@ impl Planner {
                         let ask = Ask { window: extras.window, beta: extras.beta, early };
                         let lock = lock && !self.denied.scripts.is() && !mutant::lacks("lease");
                         let lock = lock.then_some((waiter, many));
-                        if !self.uncover(cache, key) {
+                        if !self.uncover(key) {
                             // It stays a miss until the sweep is over, for whoever computes it as well.
                             add(&cache.counters.misses, 1);
                             let (reply, led) = local::lead(cache, key, token, to, Lease::None, None, self.now);
@@ -142,7 +159,7 @@ impl Planner {
             }
             Op::Set { value, ttl, more, .. } => {
                 flights.fence(key);
-                self.uncover(cache, key);
+                self.uncover(key);
                 let tagged = !batch.more(more).tags.is_empty();
                 let meta = tagged.then(|| local::meta(cache, 0, 0, self.tags(cache, batch, more)));
                 self.command(set(key, &cache.format.encode(batch.str(value), meta.as_deref()), ttl), Step::Write);
@@ -150,7 +167,7 @@ impl Planner {
             Op::End { value, ttl, token, more, .. } => match flights.landing(key, token) {
                 Some(landing) => {
                     if landing.lease == Lease::None {
-                        self.uncover(cache, key);
+                        self.uncover(key);
                     }
                     let result = Computed { token, text: batch.str(value), ttl, extras: batch.more(more) };
                     self.command(store(cache, key, &result, &landing), Step::Write);
@@ -166,12 +183,12 @@ impl Planner {
                 if given.is_some_and(|given| key::is_internal(given.as_bytes())) {
                     flights.fence_tag(key);
                 }
-                self.uncover(cache, key);
+                self.uncover(key);
                 self.command(with_key(remove(self.denied), key), Step::Write);
             }
             Op::Increment { amount, ttl, .. } => {
                 let computing: Vec<_> = flights.fence(key).into_iter().map(|token| holder(cache, token)).collect();
-                self.uncover(cache, key);
+                self.uncover(key);
                 self.increment(key, amount, ttl, &computing);
             }
             Op::Exists { .. } => self.question(key, Question::Exists),
@@ -185,7 +202,9 @@ impl Planner {
             Op::Expire { ttl: ttl @ Ttl::Millis(_), .. } if self.denied.pexpire.is() => {
                 self.command(renewed(key, ttl, 0), Step::Write);
             }
-            Op::Expire { .. } if self.denied.scripts.is() => self.question(key, Question::Expire),
+            Op::Expire { .. } if self.denied.scripts.is() || self.denied.many.is() => {
+                self.question(key, Question::Expire)
+            }
             Op::Expire { ttl, .. } => {
                 self.command(expiry::expire(!self.by_hash, &cache.prefix, key, ttl), Step::Write);
                 self.by_hash = true;
@@ -220,7 +239,7 @@ impl Planner {
         });
         run.keys += 1;
         run.command.arg(key);
-        let ticket = if cache.near { cache.shared().server(key).near.reserve(key) } else { None };
+        let ticket = if cache.near && !self.asks { self.server.near.reserve(key) } else { None };
         // Without its time left, the age of an entry with grace is not known.
         let grace = flight.is_some_and(|f| f.ask.window > 0 || f.ask.beta > 0.0 || f.ask.early);
         let timed = ticket.is_some() || grace || cache.shared().has_grace();
@@ -252,8 +271,8 @@ impl Planner {
 
     /// Removes what lies at a key that a sweep is about to remove, in front of the step that comes next. False where
     /// the key stays covered.
-    fn uncover(&mut self, cache: &Cache, key: &str) -> bool {
-        let (removal, excepted) = match cache.shared().server(key).journal.uncover(key) {
+    fn uncover(&mut self, key: &str) -> bool {
+        let (removal, excepted) = match self.server.journal.uncover(key) {
             Covered::No => return true,
             Covered::Excepted(removal) => (removal, true),
             Covered::Still(removal) => (removal, false),
@@ -314,7 +333,7 @@ impl Planner {
         // the two, and come back without a TTL, nor get a new TTL with each call.
         let mut create = with_key("SET", key);
         create.arg(0).arg("PX").arg(ms).arg("NX");
-        if self.denied.exec.is() {
+        if self.denied.exec.is() || self.asks {
             // A MULTI without an end would swallow all that follows.
             self.command(create, Step::Last(before + 2));
             self.pipeline.add_command(add);

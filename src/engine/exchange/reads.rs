@@ -9,12 +9,12 @@ use crate::engine::base::clock::Ttl;
 use crate::engine::cache::counters::add;
 use crate::engine::cache::local;
 use crate::engine::cache::namespace::Cache;
-use crate::engine::call::reply::Reply;
+use crate::engine::call::reply::{Bounce, Reply};
 use crate::engine::call::sink::ReplyTo;
 use crate::engine::exchange::plan::{Call, Computing, Verdict, Wanted};
 use crate::engine::exchange::writes::holder;
 use crate::engine::once::lease;
-use crate::engine::once::waiters::{Caller, Lease, Over};
+use crate::engine::once::waiters::{Caller, Lease, Outcome, Over};
 use crate::engine::value::codec::Room;
 use crate::engine::value::entry::{self, Entry};
 use crate::engine::value::life::{self, Ask, Life, Stale};
@@ -100,6 +100,23 @@ pub(super) fn get(call: &Call<'_>, found: Found) -> Reply {
     }
 }
 
+/// A read that its server redirects: it fills nothing, and its computation begins anew where it goes.
+pub(super) fn bounced(
+    call: &Call<'_>,
+    ticket: Option<u64>,
+    flight: Option<Computing>,
+    bounce: Bounce,
+    verdict: &mut Verdict,
+) -> Reply {
+    if let Some(ticket) = ticket {
+        call.server.near.forget(call.key, ticket);
+    }
+    if let Some(flight) = flight {
+        verdict.answers.append(call.cache.shared().flights.end(call.key, flight.token, Outcome::Failed));
+    }
+    Reply::Bounced(bounce)
+}
+
 /// Keeps in the near cache what a read found that was `sent` then, if its placeholder still stands.
 pub(super) fn fill(call: &Call<'_>, ticket: u64, found: &Found, sent: u64) {
     let shared = call.cache.shared();
@@ -108,9 +125,9 @@ pub(super) fn fill(call: &Call<'_>, ticket: u64, found: &Found, sent: u64) {
     match found {
         Found::Fresh(entry, left) if *left > 0 => {
             let ttl = Ttl::Millis(most.min(*left));
-            shared.server(call.key).near.fill(call.key, ticket, entry.json.as_str(), entry.meta.as_deref(), ttl, sent);
+            call.server.near.fill(call.key, ticket, entry.json.as_str(), entry.meta.as_deref(), ttl, sent);
         }
-        _ => shared.server(call.key).near.forget(call.key, ticket),
+        _ => call.server.near.forget(call.key, ticket),
     }
 }
 
@@ -155,7 +172,7 @@ pub(super) fn begin(
         }
     };
     add(&cache.counters.misses, 1);
-    let wanted = |led, refresh| Wanted { key: key.to_owned(), token, led, refresh, void };
+    let wanted = |led, refresh| Wanted { key: key.to_owned(), token, led, refresh, void, asks: call.asks };
     match lock {
         Some((waiter, many)) if !leads => {
             let to = ReplyTo { sink: to.sink.clone(), id: waiter };

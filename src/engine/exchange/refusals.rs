@@ -81,7 +81,7 @@ impl Plan {
         let mut buffer = String::new();
         for span in batch.ops.iter().filter_map(Op::key) {
             let key = cache.prefix.join(batch.str(span), &mut buffer);
-            if cache.shared().server(key).journal.holds(key) {
+            if self.server.journal.holds(key) {
                 self.held.insert(key.to_owned());
             }
         }
@@ -96,9 +96,9 @@ impl Plan {
             let Some(key) = op.key().map(|span| cache.prefix.join(batch.str(span), &mut buffer)) else { continue };
             let came = |at: Option<usize>| at.and_then(|at| came.get(at));
             if is_replaced(op, came(reply)) {
-                cache.shared().server(key).journal.replaced(key);
+                self.server.journal.replaced(key);
             } else if is_refused(came(removal)) || (replaces(op) && is_refused(came(reply))) {
-                distrust(cache, key);
+                distrust(cache, &self.server, key);
             }
         }
     }

@@ -2,6 +2,7 @@
 //! behind one that read entries which carry them.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use redis::{Pipeline, Value};
@@ -111,6 +112,7 @@ impl<'a> Missing<'a> {
 
 /// The commands that ask for the tokens `(keys, known)` that are not known, or for the first of them.
 pub fn ask(
+    server: &Server,
     cache: &Cache,
     (keys, known): (Vec<String>, Tokens),
     make: bool,
@@ -118,19 +120,19 @@ pub fn ask(
     now: u64,
 ) -> (Pipeline, Asked) {
     let first = Asked { tokens: known, make, denied, ..Asked::default() };
-    ask_more(cache, first, keys, now)
+    ask_more(server, cache, first, keys, now)
 }
 
 /// The next pipeline of what `asked` began.
-fn ask_more(cache: &Cache, asked: Asked, mut keys: Vec<String>, now: u64) -> (Pipeline, Asked) {
+fn ask_more(server: &Server, cache: &Cache, asked: Asked, mut keys: Vec<String>, now: u64) -> (Pipeline, Asked) {
     let Asked { make, denied, tokens, .. } = asked;
     let rest = keys.split_off(keys.len().min(MAX_ASKED));
     let mut pipeline = Pipeline::with_capacity(keys.len() * 3);
-    let tickets = keys.iter().map(|key| cache.shared().server(key).near.reserve(key)).collect();
+    let tickets = keys.iter().map(|key| server.near.reserve(key)).collect();
     let mut covered = Vec::with_capacity(keys.len());
     let mut removals = Vec::new();
     for key in &keys {
-        let journal = &cache.shared().server(key).journal;
+        let journal = &server.journal;
         covered.push(match make.then(|| journal.uncover(key)) {
             None => journal.covers(key),
             Some(Covered::No) => false,
@@ -167,21 +169,27 @@ pub enum Heard {
 
 impl Asked {
     /// What this pipeline brought, and commands that let tokens live on.
-    pub fn heard(mut self, cache: &Cache, values: Vec<Value>, now: u64) -> Result<(Heard, Pipeline), Trouble> {
+    pub fn heard(
+        mut self,
+        cache: &Cache,
+        server: &Arc<Server>,
+        values: Vec<Value>,
+        now: u64,
+    ) -> Result<(Heard, Pipeline), Trouble> {
         let mut tokens = std::mem::take(&mut self.tokens);
         let mut renewals = Pipeline::new();
         let mut values = values.into_iter();
         let keys = std::mem::take(&mut self.keys).into_iter();
         let (tickets, covers) = (std::mem::take(&mut self.tickets), std::mem::take(&mut self.covered));
         for ((key, ticket), covered) in keys.zip(tickets).zip(covers) {
-            let Server { near, journal, .. } = &**cache.shared().server(&key);
+            let Server { near, journal, .. } = &**server;
             if self.make && covered {
-                check(cache, values.next())?;
+                check(cache, server, values.next())?;
             }
-            if self.make && matches!(check(cache, values.next())?, Some(Value::Okay)) {
+            if self.make && matches!(check(cache, server, values.next())?, Some(Value::Okay)) {
                 journal.replaced(&key);
             }
-            let token = match check(cache, values.next())? {
+            let token = match check(cache, server, values.next())? {
                 // The server refused to remove it: who asked for that must not meet it again.
                 Some(Value::BulkString(_)) if journal.holds(&key) && !mutant::lacks("token") => None,
                 Some(Value::BulkString(bytes)) if self.make || !covered => Json::checked(bytes),
@@ -209,7 +217,7 @@ impl Asked {
             Heard::All(tokens)
         } else {
             let rest = std::mem::take(&mut self.rest);
-            let (pipeline, asked) = ask_more(cache, Self { tokens, ..self }, rest, now);
+            let (pipeline, asked) = ask_more(server, cache, Self { tokens, ..self }, rest, now);
             Heard::More(pipeline, Box::new(asked))
         };
         Ok((heard, renewals))
@@ -218,8 +226,12 @@ impl Asked {
 
 /// A reply, unless it is an error: one that concerns the whole connection ends it, another one leaves the tag without a
 /// token.
-fn check(cache: &Cache, value: Option<Value>) -> Result<Option<Value>, Trouble> {
+fn check(cache: &Cache, server: &Server, value: Option<Value>) -> Result<Option<Value>, Trouble> {
     let Some(Value::ServerError(error)) = &value else { return Ok(value) };
+    // It has moved: a miss, until it is asked for anew.
+    if cache.shared().bounced(error, server).is_some() {
+        return Ok(None);
+    }
     let trouble = classify(error);
     refusals::met(cache, &trouble);
     if trouble.kind.is_outage() { Err(trouble) } else { Ok(None) }

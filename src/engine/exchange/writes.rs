@@ -1,6 +1,6 @@
 //! The commands that writes are made of, and what their replies say.
 
-use redis::{Cmd, Value, cmd};
+use redis::{Cmd, Pipeline, Value, cmd};
 
 use crate::engine::base::clock::Ttl;
 use crate::engine::base::error::{CallError, Trouble};
@@ -11,6 +11,8 @@ use crate::engine::cache::local;
 use crate::engine::cache::namespace::Cache;
 use crate::engine::call::batch::{Batch, Extras, Op};
 use crate::engine::call::reply::Reply;
+use crate::engine::fleet::server::Server;
+use crate::engine::fleet::slot;
 use crate::engine::net::denied::Denied;
 use crate::engine::net::reply::{classify, integer, out_of_step};
 use crate::engine::once::flight::Landing;
@@ -80,7 +82,7 @@ pub(super) fn store(cache: &Cache, key: &str, result: &Computed<'_>, landing: &L
         (Lease::Refresh, _) if mutant::lacks("replace") => set(key, &bytes, ttl),
         (Lease::Key, _) => lease::store(key, &holder(cache, token).marker(), &bytes, ttl),
         (Lease::Refresh, over) => {
-            let lock = tags::refresh_key(&cache.prefix, key);
+            let lock = refresh_lock(cache, key);
             let identity = over.as_ref().map_or(&[][..], |over| &over.identity);
             lease::replace(key, &lock, identity, &holder(cache, token).marker(), &bytes, ttl)
         }
@@ -111,6 +113,23 @@ pub fn remove(denied: Denied) -> &'static str {
     if denied.unlink.is() { "DEL" } else { "UNLINK" }
 }
 
+/// Removes keys: by one command, or by one for each where they may lie in several slots.
+pub fn remove_all(pipeline: &mut Pipeline, denied: Denied, keys: &[impl AsRef<[u8]>]) {
+    let each = if denied.many.is() { 1 } else { keys.len().max(1) };
+    for keys in keys.chunks(each) {
+        pipeline.cmd(remove(denied));
+        keys.iter().for_each(|key| _ = pipeline.arg(key.as_ref()));
+    }
+}
+
+/// Where the lock of the refresh of an entry lies: on a cluster, in the entry's own slot.
+pub fn refresh_lock(cache: &Cache, key: &str) -> String {
+    match cache.shared().fleet.cluster() {
+        None => tags::refresh_key(&cache.prefix, key),
+        Some(_) => slot::companion(&cache.prefix, key::REFRESH, key),
+    }
+}
+
 /// What became of a counter that is made and added to in one step; none where not all of it came.
 pub(super) fn transaction(mut replies: Vec<Value>) -> Option<Value> {
     let is_error = |value: &Value| matches!(value, Value::ServerError(_));
@@ -128,6 +147,7 @@ pub(super) fn transaction(mut replies: Vec<Value>) -> Option<Value> {
 /// A write's reply as the call's. `late`: later calls of the key may have been answered before, and have noted it.
 pub(super) fn written(
     cache: &Cache,
+    server: &Server,
     batch: &Batch,
     op: &Op,
     key: &str,
@@ -136,7 +156,7 @@ pub(super) fn written(
 ) -> Result<Reply, Trouble> {
     let replaced = || {
         if !late {
-            cache.shared().server(key).journal.replaced(key);
+            server.journal.replaced(key);
         }
     };
     match op {

@@ -2,10 +2,12 @@
 //!
 //! Uses what stands above it in the list of layers.
 
+pub mod cluster;
 pub mod endpoint;
+pub mod members;
 pub mod pace;
 pub mod parse;
+pub mod sentinels;
 pub mod server;
-pub mod single;
 pub mod slot;
 pub mod topology;

@@ -7,8 +7,15 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 
+use crate::engine::base::error::Trouble;
+use crate::engine::call::vouched::Clock;
+use crate::engine::fleet::endpoint::Endpoint;
+use crate::engine::net::denied::Denied;
+use crate::engine::net::wire::Wire;
+use crate::engine::task::executor::Spawner;
+use crate::engine::task::signal::Signal;
 use crate::engine::tier::budget::Budget;
 use crate::engine::tier::journal::Journal;
 use crate::engine::tier::near::Near;
@@ -28,31 +35,71 @@ impl Gate {
     }
 }
 
+/// How a server stands, for those who look after it.
+#[derive(Debug, Clone, Default)]
+pub struct Standing {
+    pub up: bool,
+    /// Milliseconds since 1970.
+    pub since: u64,
+    pub last_error: Option<(Trouble, u64)>,
+    pub version: Option<String>,
+    /// Since when it is away, if it is.
+    pub outage_since: Option<u64>,
+}
+
+/// A connection in use. What is asked on it is written by whoever drives its node, who runs when there are tasks: so
+/// whoever else asks does so in a task of this node.
+#[derive(Clone)]
+pub struct InUse {
+    pub wire: Wire,
+    pub denied: Denied,
+    pub tasks: Spawner,
+}
+
 /// What the callers' threads and the machine share of one server.
 pub struct Server {
+    /// Its place among the servers of its fleet; 0 for that of the URL.
+    pub place: u16,
+    /// Where it is, where the cluster said so.
+    pub at: Option<Endpoint>,
+    pub standing: Mutex<Standing>,
+    /// The connection in use, for what is asked of it by others than its node.
+    pub in_use: Mutex<Option<InUse>>,
     /// Held for reading by a batch that runs on its caller's thread, for writing by a change of mode.
     pub gate: RwLock<Gate>,
     /// What was read from it, for as long as it vouches for that.
     pub near: Near,
     /// What is to be undone on it before anything is read from it again.
     pub journal: Journal,
+    /// Somebody said that it is elsewhere now.
+    pub elsewhere: Signal,
     /// Calls handed over and not answered yet.
     in_flight: AtomicUsize,
 }
 
 impl Server {
-    /// `id`: the engine's, which names the clock of its hot values.
-    pub fn new(gate: Gate, budget: &Arc<Budget>, id: u32) -> Self {
+    /// `clock`: the engine's, of hot values.
+    pub fn new(place: u16, at: Option<Endpoint>, gate: Gate, budget: &Arc<Budget>, clock: &Arc<Clock>) -> Self {
         Self {
+            place,
+            at,
+            standing: Mutex::default(),
+            in_use: Mutex::default(),
             gate: RwLock::new(gate),
-            near: Near::new(budget, id),
+            near: Near::new(budget, clock),
             journal: Journal::default(),
+            elsewhere: Signal::default(),
             in_flight: AtomicUsize::new(0),
         }
     }
 
     pub fn is_local(&self) -> bool {
         self.gate.read().is_local()
+    }
+
+    /// How it is named to those who look after it; the one of the URL has no name, as a host is half of a URL.
+    pub fn name(&self) -> Option<String> {
+        self.at.as_ref().map(ToString::to_string)
     }
 
     /// Callers hand their work to the machine (`Connection`), or run it themselves (`Local`). Waits for those who run

@@ -7,7 +7,8 @@
 //! connection have other namespaces.
 //!
 //! Two keys of different slots go to MGET and UNLINK: a server in cluster mode that hid its mode refuses that with
-//! CROSSSLOT.
+//! CROSSSLOT. Where it is known to be one, both are the same, and what lies elsewhere (MOVED) is no word on the
+//! command: an ACL speaks first.
 
 use std::mem::take;
 
@@ -30,12 +31,14 @@ pub enum Lack {
     Unknown,
     /// The ACL denies the key at which it was tried, and not the command.
     Key,
+    /// Options say to do without it.
+    Unwanted,
 }
 
 impl Lack {
     /// Whether the command is not to be had at all.
     pub fn is(self) -> bool {
-        matches!(self, Self::Denied | Self::Unknown)
+        matches!(self, Self::Denied | Self::Unknown | Self::Unwanted)
     }
 
     fn of(reply: Option<&Value>) -> Self {
@@ -79,12 +82,17 @@ pub struct Denied {
     pub pexpire: Lack,
     pub getrange: Lack,
     pub exec: Lack,
+    /// Several keys in one command.
+    pub many: Lack,
 }
 
 impl Denied {
     /// The commands that try it out, at keys behind `prefix`.
-    pub fn probe(pipe: &mut Pipeline, prefix: &str) {
-        let [key, other] = PROBES.map(|probe| [prefix, probe].concat());
+    pub fn probe(pipe: &mut Pipeline, prefix: &str, is_cluster: bool) {
+        let [key, mut other] = PROBES.map(|probe| [prefix, probe].concat());
+        if is_cluster {
+            other.clone_from(&key);
+        }
         pipe.cmd("CLIENT").arg("SETNAME").arg("holdfast");
         pipe.cmd("SCAN").arg(0).arg("MATCH").arg(&key).arg("COUNT").arg(1);
         pipe.cmd("UNLINK").arg(&key).arg(&other);
@@ -118,6 +126,7 @@ impl Denied {
             echo,
             scripts: Lack::None,
             tracking: Lack::None,
+            many: Lack::None,
         };
         for _ in 0..lease::PROBES {
             denied.scripts = denied.scripts.or(next());

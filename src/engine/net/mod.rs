@@ -5,6 +5,7 @@
 pub mod denied;
 pub mod reply;
 pub mod resp;
+pub mod seeds;
 pub mod target;
 pub mod tls;
 pub mod wire;

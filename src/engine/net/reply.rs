@@ -12,11 +12,11 @@ use redis::{ServerError, Value};
 use crate::engine::base::error::{Kind, Trouble};
 
 /// The server runs in cluster mode, however it said so.
-pub const CLUSTER: &str =
-    "the server runs in cluster mode, which is not supported yet: the URL must name a server whose cluster mode is off";
+pub const CLUSTER: &str = "the server runs in cluster mode, which is not supported yet but for a preview (the option cluster): \
+    the URL must name a server whose cluster mode is off";
 /// It is a Sentinel, however it said so.
 pub const SENTINEL: &str = "the address is that of a Sentinel, which holds no keys: \
-    the URL must name the Redis server itself, or a name that follows the master";
+    the URL must begin with redis+sentinel:// and name the master behind the hosts, or name the Redis server itself";
 /// An ACL denies a key. Which one is not told: it is the caller's.
 const DENIED_KEY: &str = "the server's ACL denies this user a key";
 
@@ -202,6 +202,11 @@ pub fn is_key(trouble: &Trouble) -> bool {
 /// Whether the command itself is denied, or not there, and not only the probe's key.
 pub fn command_denied(error: &ServerError) -> bool {
     Denial::by(error).is_some_and(|denial| denial.is_command())
+}
+
+/// Whether another server has the key, or may have it in a moment.
+pub fn is_redirect(error: &ServerError) -> bool {
+    matches!(error.code(), "MOVED" | "ASK" | "TRYAGAIN")
 }
 
 /// A reply of a kind that its command never gives: the stream is out of step, and nothing behind it can be trusted.

@@ -1,8 +1,9 @@
 //! Which Redis: address, credentials, database and trust, read from a URL and the TLS options. Two caches with equal
-//! targets share a connection. Nothing here prints a password or a URL.
+//! targets, and habits, share a connection. Nothing here prints a password or a URL.
 
 use std::fmt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
 use url::{Host, Url};
@@ -32,6 +33,8 @@ pub struct Trust {
     pub extra_ca: Option<Vec<u8>>,
     pub insecure: bool,
     pub servername: Option<String>,
+    /// Who we are, where the server asks: a certificate with its chain, and its key, both as PEM.
+    pub own: Option<(Vec<u8>, Vec<u8>)>,
 }
 
 /// Only whether there are credentials, never what they are; not even the host, which is half of a URL.
@@ -58,6 +61,15 @@ impl Target {
             Address::Tcp { tls: Some(_), .. } => "tls",
             Address::Unix(_) => "unix",
         }
+    }
+
+    /// The same at another address.
+    pub fn at(&self, (host, port): (String, u16)) -> Self {
+        let tls = match &self.address {
+            Address::Tcp { tls, .. } => tls.clone(),
+            Address::Unix(_) => None,
+        };
+        Self { address: Address::Tcp { host, port, tls }, ..self.clone() }
     }
 
     /// `trust`: whom TLS believes, where the URL asks for TLS.
@@ -116,5 +128,42 @@ fn number(database: Option<String>) -> Result<i64, CallError> {
     match text.parse() {
         Ok(n) if (0..=65_535).contains(&n) => Ok(n),
         _ => Err(refuse("names a database that is no number")),
+    }
+}
+
+// **What habits give up.** Without a heartbeat, an idle connection that died is noticed by the next call, which then
+// waits for its deadline; and what the near cache holds is served only for a short while behind the last reply. Without
+// marks, a reply too many or too few is noticed only by its type. A lazy connection makes the first call wait for the
+// dial, and the first one after a rest.
+
+/// An idle connection is asked this often whether it lives, unless options say otherwise.
+pub const HEARTBEAT: Duration = Duration::from_secs(1);
+/// A lazy connection is closed after this long without a call: longer than the pause between two requests of a page,
+/// shorter than the five minutes after which providers put a server to sleep.
+pub const REST: Duration = Duration::from_secs(60);
+
+/// Caches with other habits have a connection of their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Habits {
+    /// How often an idle connection is asked whether it lives; none for never.
+    pub heartbeat: Option<Duration>,
+    /// Whether each pipeline ends with a question whose answer nobody can mistake: see wire.rs.
+    pub marks: bool,
+    /// Whether it is dialled by the first call, and closed when there is none for a while.
+    pub lazy: bool,
+    /// Whether a cluster's node is taken for one, and the others are looked for. Else it is refused.
+    pub cluster: bool,
+}
+
+impl Default for Habits {
+    fn default() -> Self {
+        Self { heartbeat: Some(HEARTBEAT), marks: true, lazy: false, cluster: false }
+    }
+}
+
+impl Habits {
+    /// How often somebody vouches for what is held, while there is anybody to.
+    pub fn beat(&self) -> Duration {
+        self.heartbeat.unwrap_or(HEARTBEAT)
     }
 }

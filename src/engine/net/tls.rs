@@ -4,13 +4,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use rustls::client::ResolvesClientCert;
+use rustls::client::WantsClientCert;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::sign::CertifiedKey;
 use rustls::{
-    AlertDescription, CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
+    AlertDescription, CertificateError, ClientConfig, ConfigBuilder, DigitallySignedStruct, Error, RootCertStore,
+    SignatureScheme,
 };
 
 use crate::engine::base::error::{Kind, Trouble};
@@ -27,9 +29,7 @@ pub fn config(trust: &Trust, asked: &Asked) -> Result<Arc<ClientConfig>, Trouble
         .map_err(|_| Trouble::new(Kind::Tls, "no TLS version is available"))?;
     if trust.insecure {
         let verifier = Arc::new(AcceptAll(provider));
-        return Ok(Arc::new(
-            builder.dangerous().with_custom_certificate_verifier(verifier).with_client_cert_resolver(asked.clone()),
-        ));
+        return own(builder.dangerous().with_custom_certificate_verifier(verifier), trust, asked);
     }
     let mut roots = RootCertStore::empty();
     // A broken certificate of the system is the system's matter; the others still count.
@@ -45,8 +45,43 @@ pub fn config(trust: &Trust, asked: &Asked) -> Result<Arc<ClientConfig>, Trouble
             "this system has no trusted certificates; install ca-certificates, or set tls.ca (HOLDFAST_TLS_CA)",
         ));
     }
-    Ok(Arc::new(builder.with_root_certificates(roots).with_client_cert_resolver(asked.clone())))
+    own(builder.with_root_certificates(roots), trust, asked)
 }
+
+/// With the certificate that is ours, or what notices that one is wanted.
+fn own(
+    builder: ConfigBuilder<ClientConfig, WantsClientCert>,
+    trust: &Trust,
+    asked: &Asked,
+) -> Result<Arc<ClientConfig>, Trouble> {
+    let Some((certificate, key)) = &trust.own else {
+        return Ok(Arc::new(builder.with_client_cert_resolver(asked.clone())));
+    };
+    let unusable = || Trouble::new(Kind::Tls, OWN);
+    let (chain, key) = identity(certificate, key).ok_or_else(unusable)?;
+    builder.with_client_auth_cert(chain, key).map(Arc::new).map_err(|_| unusable())
+}
+
+/// A certificate with its chain, and the key that belongs to it.
+type Identity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
+
+/// Both PEM texts, read; none where one of them cannot be used, or they do not belong together.
+fn identity(certificate: &[u8], key: &[u8]) -> Option<Identity> {
+    let chain = certificates(certificate)?;
+    let key = PrivateKeyDer::from_pem_slice(key).ok()?;
+    let signs = ring::default_provider().key_provider.load_private_key(key.clone_key()).ok()?;
+    CertifiedKey::new(chain.clone(), signs).keys_match().ok()?;
+    Some((chain, key))
+}
+
+/// Whether a certificate and its key can be used.
+pub fn is_identity(certificate: &[u8], key: &[u8]) -> bool {
+    identity(certificate, key).is_some()
+}
+
+/// Why a certificate of ours cannot be used.
+pub const OWN: &str = "tls.cert and tls.key must be a certificate in PEM form, with its chain, and the key that belongs to it, \
+    without a passphrase";
 
 /// The certificates of a PEM text; `None` where there is none, or one that cannot be used.
 pub fn certificates(pem: &[u8]) -> Option<Vec<CertificateDer<'static>>> {
@@ -112,8 +147,8 @@ pub fn unknown_client() -> Trouble {
     Trouble::new(Kind::Tls, CLIENT_CERTIFICATE)
 }
 
-const CLIENT_CERTIFICATE: &str = "the server wants a client certificate, which cannot be given yet: \
-    let it do without (tls-auth-clients no, or optional)";
+const CLIENT_CERTIFICATE: &str = "the server wants a client certificate: \
+    give it as tls.cert and tls.key (HOLDFAST_TLS_CERT, HOLDFAST_TLS_KEY)";
 
 /// Has no certificate to give, and remembers that it was asked for one.
 #[derive(Debug, Default)]

@@ -78,7 +78,8 @@ pub type Replies = Result<Vec<Value>, Trouble>;
 
 impl Wire {
     /// `first`: a random number. From anywhere, so that no stored value is likely to be a mark that is waited for.
-    pub fn new(first: u64, timers: Timers) -> Self {
+    /// `marks`: whether pipelines end with one.
+    pub fn new(first: u64, marks: bool, timers: Timers) -> Self {
         let first = first >> 1;
         let side = Side {
             open: true,
@@ -86,7 +87,7 @@ impl Wire {
             waiting: VecDeque::new(),
             first,
             next: first,
-            echo: Lack::None,
+            echo: if marks { Lack::None } else { Lack::Unwanted },
             heard: false,
             failure: None,
         };
@@ -291,4 +292,41 @@ pub fn closed() -> Trouble {
 /// Whether an error speaks of the mark's own command.
 fn is_own(error: &ServerError) -> bool {
     error.details().is_some_and(|details| details.to_ascii_lowercase().contains("echo"))
+}
+
+// Commands on a slot that is on its way to another server: the one that receives it takes them only behind ASKING,
+// which counts for the next command alone.
+
+/// The same commands, each behind an ASKING.
+pub fn asking(pipeline: &Pipeline) -> Pipeline {
+    let mut asking = Pipeline::with_capacity(pipeline.len() * 2);
+    for command in pipeline.cmd_iter() {
+        asking.cmd("ASKING");
+        asking.add_command(command.clone());
+    }
+    asking
+}
+
+/// The replies to the commands, without those to the ASKING in front of each.
+pub fn asked(values: Vec<Value>) -> Vec<Value> {
+    values.into_iter().skip(1).step_by(2).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use redis::{Pipeline, Value};
+
+    use super::{asked, asking};
+
+    #[test]
+    fn each_command_stands_behind_an_asking_and_each_reply_behind_one() {
+        let mut pipeline = Pipeline::new();
+        pipeline.cmd("GET").arg("a");
+        pipeline.cmd("PTTL").arg("a");
+        let sent = String::from_utf8(asking(&pipeline).get_packed_pipeline()).expect("text");
+        let words: Vec<_> =
+            sent.split("\r\n").filter(|word| word.starts_with(|c: char| c.is_ascii_uppercase())).collect();
+        assert_eq!(words, ["ASKING", "GET", "ASKING", "PTTL"]);
+        assert_eq!(asked(vec![Value::Okay, Value::Int(1), Value::Okay, Value::Int(2)]), [Value::Int(1), Value::Int(2)]);
+    }
 }

@@ -12,9 +12,9 @@ use crate::engine::cache::shared::Shared;
 use crate::engine::conversation::connection::Connection;
 use crate::engine::conversation::replay;
 use crate::engine::exchange::refusals;
-use crate::engine::fleet::server::{Gate, Server};
+use crate::engine::fleet::server::{Gate, InUse, Server};
 use crate::engine::net::denied::Denied;
-use crate::engine::node::pump::trust;
+use crate::engine::serve::pump::trust;
 use crate::engine::tier::journal::Noted;
 
 /// The connection that was before.
@@ -35,7 +35,7 @@ impl Old {
 pub async fn recover(shared: &Shared, connection: &Connection, old: Option<&Old>) -> Result<u64, Trouble> {
     if mutant::lacks("replay") {
         // Work is admitted first: what the journal holds waits for the next recovery.
-        connection.server.set_gate(Gate::Connection);
+        shared.fleet.set_gate(&connection.server, Gate::Connection);
         return Ok(0);
     }
     // Another server may have given the number to somebody else.
@@ -55,7 +55,7 @@ pub async fn recover(shared: &Shared, connection: &Connection, old: Option<&Old>
 
 async fn replay_all(shared: &Shared, connection: &Connection, refused: &mut Vec<Box<str>>) -> Result<u64, Trouble> {
     let most = replay::before_the_gate(shared, connection, refused).await?;
-    connection.server.set_gate(Gate::Connection);
+    shared.fleet.set_gate(&connection.server, Gate::Connection);
     Ok(most + replay::behind_the_gate(shared, connection, refused).await?)
 }
 
@@ -72,7 +72,10 @@ pub fn open(shared: &Shared, connection: &Connection, replayed: u64, told: &mut 
         connection.server.near.arm(now + trust(shared), now);
     }
     connection.server.journal.take_lost();
-    shared.status.up(connection.identity.clone(), dropped, replayed);
+    let Connection { wire, denied, tasks, .. } = connection;
+    let in_use = InUse { wire: wire.clone(), denied: *denied, tasks: tasks.clone() };
+    *connection.server.in_use.lock() = Some(in_use);
+    shared.up(&connection.server, connection.identity.clone(), dropped, replayed);
     refusals::tell(connection.denied, shared, shared.prefix.as_str(), told);
 }
 
@@ -94,15 +97,16 @@ pub fn lose(shared: &Shared, server: &Server, trouble: &Trouble, now: Instant) {
     // First: what is served behind this line is no longer vouched for.
     unvouched(shared, server, now);
     shared.errors.count(trouble.kind);
-    shared.status.down(trouble);
-    server.set_gate(Gate::Local);
+    *server.in_use.lock() = None;
+    shared.fleet.set_gate(server, Gate::Local);
+    shared.down(server, trouble);
 }
 
 /// Redis is not to be had: nobody waits for it any more.
 pub fn down(shared: &Shared, server: &Server, trouble: &Trouble, waiting: &mut VecDeque<Job>) {
     shared.errors.count(trouble.kind);
-    shared.status.down(trouble);
     shared.status.probing(false);
-    server.set_gate(Gate::Local);
+    shared.fleet.set_gate(server, Gate::Local);
+    shared.down(server, trouble);
     waiting.drain(..).for_each(Job::fall_back);
 }

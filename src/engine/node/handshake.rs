@@ -9,12 +9,16 @@ use crate::engine::base::mutant;
 use crate::engine::cache::shared::Shared;
 use crate::engine::cache::status::Identity;
 use crate::engine::conversation::connection::Connection;
+use crate::engine::conversation::finding::ask_node;
+use crate::engine::fleet::endpoint::AddressMap;
 use crate::engine::fleet::server::Server;
+use crate::engine::fleet::topology::Topology;
 use crate::engine::net::denied::{Denied, Lack};
-use crate::engine::net::reply::{CLUSTER, SENTINEL, classify, field, integer, text};
+use crate::engine::net::reply::{CLUSTER, SENTINEL, classify, field, integer, is_redirect, text};
 use crate::engine::net::target::{Address, Target};
 use crate::engine::net::tls::{self, Asked};
 use crate::engine::net::wire::Wire;
+use crate::engine::task::executor::Spawner;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 /// What is spoken: the older protocol has all but pushes.
@@ -27,6 +31,8 @@ pub enum Protocol {
 pub enum Refused {
     /// The server is old, or an ACL or a proxy denies HELLO.
     Hello,
+    /// It is a cluster's node, and this is what it knows of the cluster.
+    Cluster(Box<Topology>),
     Why(Trouble),
 }
 
@@ -35,6 +41,7 @@ impl Refused {
         match self {
             Self::Why(trouble) => trouble,
             Self::Hello => Trouble::new(Kind::Server, "the server refused the handshake"),
+            Self::Cluster(_) => Trouble::new(Kind::Cluster, CLUSTER),
         }
     }
 }
@@ -59,23 +66,24 @@ pub async fn handshake(
     target: &Target,
     protocol: Protocol,
     peer: &Peer,
-    wire: Wire,
+    (wire, tasks): (Wire, Spawner),
 ) -> Result<Connection, Refused> {
     let mut connection = Connection {
         wire,
+        tasks,
         id: None,
         server: server.clone(),
         identity: Identity::default(),
         denied: Denied::default(),
         tracking: protocol == Protocol::Resp3,
     };
-    match greet(&mut connection, target, protocol).await {
+    match greet(shared, &mut connection, target, protocol).await {
         Err(Refused::Why(trouble)) if !connection.wire.heard() => {
             return Err(hung_up(trouble, target, peer.asked.any()).into());
         }
         greeted => greeted?,
     }
-    inspect(&mut connection, shared.prefix.as_str()).await?;
+    inspect(shared, &mut connection).await?;
     Ok(connection)
 }
 
@@ -92,7 +100,12 @@ fn hung_up(trouble: Trouble, target: &Target, asked: bool) -> Trouble {
 }
 
 /// Says who we are, and learns who the server is.
-async fn greet(connection: &mut Connection, target: &Target, protocol: Protocol) -> Result<(), Refused> {
+async fn greet(
+    shared: &Shared,
+    connection: &mut Connection,
+    target: &Target,
+    protocol: Protocol,
+) -> Result<(), Refused> {
     let mut replies = ask(&connection.wire, target, protocol, target.user.as_deref()).await?;
     if let (Protocol::Resp2, Some(Value::ServerError(error))) = (protocol, replies.first())
         && error.details().is_some_and(|d| d.contains("wrong number of arguments for 'auth'"))
@@ -132,13 +145,16 @@ async fn greet(connection: &mut Connection, target: &Target, protocol: Protocol)
     }
     let (info, cluster) = (text(&info).unwrap_or_default(), text(&cluster).unwrap_or_default());
     let mode = mode.or_else(|| field(&info, "redis_mode")).or_else(|| field(&info, "server_mode"));
-    match mode.as_deref().map(str::trim) {
-        Some("sentinel") => return Err(Trouble::new(Kind::Sentinel, SENTINEL).into()),
-        Some("cluster") => return Err(Trouble::new(Kind::Cluster, CLUSTER).into()),
-        _ if field(&cluster, "cluster_enabled").as_deref().map(str::trim) == Some("1") => {
-            return Err(Trouble::new(Kind::Cluster, CLUSTER).into());
-        }
-        _ => {}
+    let mode = mode.as_deref().map(str::trim);
+    if mode == Some("sentinel") {
+        return Err(Trouble::new(Kind::Sentinel, SENTINEL).into());
+    }
+    let is_node = mode == Some("cluster") || field(&cluster, "cluster_enabled").as_deref().map(str::trim) == Some("1");
+    if is_node && connection.server.place == 0 && !shared.habits.cluster {
+        return Err(Trouble::new(Kind::Cluster, CLUSTER).into());
+    }
+    if is_node && connection.server.place == 0 {
+        return Err(explore(shared, connection, target).await);
     }
     if let Value::ServerError(error) = selected {
         return Err(refused(&error, "SELECT").into());
@@ -146,6 +162,20 @@ async fn greet(connection: &mut Connection, target: &Target, protocol: Protocol)
     connection.identity.version = field(&info, "redis_version").or_else(|| field(&info, "valkey_version"));
     connection.identity.run_id = field(&info, "run_id");
     Ok(())
+}
+
+/// A cluster's node: what it knows of the cluster, or why that cannot be had.
+async fn explore(shared: &Shared, connection: &Connection, target: &Target) -> Refused {
+    if target.database != 0 {
+        return Trouble::new(Kind::Config, "a cluster has only database 0: the URL must name no other").into();
+    }
+    if shared.fleet.is_moving() {
+        return Trouble::new(Kind::Cluster, "the sentinels named a cluster's node: name the cluster itself").into();
+    }
+    match ask_node(&connection.wire, target, &AddressMap::default()).await {
+        Ok(topology) => Refused::Cluster(Box::new(topology)),
+        Err(trouble) => trouble.into(),
+    }
 }
 
 async fn ask(wire: &Wire, target: &Target, protocol: Protocol, user: Option<&str>) -> Result<Vec<Value>, Trouble> {
@@ -197,11 +227,12 @@ fn entry(hello: Value, name: &str) -> Option<String> {
 }
 
 /// Finds out what the server is good for: a master, what its ACL allows, pushes.
-async fn inspect(connection: &mut Connection, prefix: &str) -> Result<(), Trouble> {
+async fn inspect(shared: &Shared, connection: &mut Connection) -> Result<(), Trouble> {
+    let (prefix, is_cluster) = (shared.prefix.as_str(), shared.fleet.cluster().is_some());
     let mut pipe = redis::pipe();
     pipe.cmd("ROLE");
     pipe.cmd("CLIENT").arg("ID");
-    Denied::probe(&mut pipe, prefix);
+    Denied::probe(&mut pipe, prefix, is_cluster);
     if connection.tracking {
         pipe.cmd("CLIENT").arg("TRACKING").arg("ON");
     }
@@ -219,7 +250,7 @@ async fn inspect(connection: &mut Connection, prefix: &str) -> Result<(), Troubl
     for reply in &replies {
         if let Value::ServerError(error) = reply {
             let trouble = classify(error);
-            if trouble.kind.is_outage() {
+            if trouble.kind.is_outage() && !(is_cluster && is_redirect(error)) {
                 return Err(trouble);
             }
         }
@@ -228,6 +259,9 @@ async fn inspect(connection: &mut Connection, prefix: &str) -> Result<(), Troubl
     connection.tracking &= matches!(tracked, Some(Value::Okay));
     connection.id = replies.get(1).and_then(|id| integer(id.clone()).ok());
     connection.denied = Denied::heard(&mut replies.into_iter().skip(2), connection.wire.echo());
+    if is_cluster {
+        (connection.denied.many, connection.denied.mget) = (Lack::Unwanted, Lack::Unwanted);
+    }
     connection.denied.tracking = tracked.as_ref().map_or(Lack::None, Lack::of_refusal);
     Ok(())
 }

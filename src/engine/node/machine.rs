@@ -1,5 +1,5 @@
-//! One server through its states, as a machine without I/O: `Pausing → Dialing → Greeting → Recovering → Serving`, and
-//! round again, for as long as a cache is open.
+//! One server through its states, as a machine without I/O: `Pausing → (Asking →) Dialing → Greeting → Recovering →
+//! Serving`, and round again, for as long as a cache is open.
 //!
 //! **The problem.** A cache must be faster than what it caches, above all while its server is away. So no caller ever
 //! waits for a connection that is known to be gone, the server's return is noticed without anyone's traffic, and what
@@ -18,52 +18,63 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::Context;
 use std::time::Instant;
 
 use redis::Value;
 
-use crate::engine::base::error::{Kind, Trouble};
-use crate::engine::base::{clock, mutant};
+use crate::engine::base::clock;
+use crate::engine::base::error::Trouble;
 use crate::engine::cache::job::Job;
 use crate::engine::cache::shared::Shared;
-use crate::engine::conversation::connection::Connection;
-use crate::engine::fleet::server::{Gate, Server};
+use crate::engine::fleet::server::Server;
+use crate::engine::fleet::topology::Topology;
 use crate::engine::net::denied::Denied;
 use crate::engine::net::reply::out_of_step;
 use crate::engine::net::resp::{Inbound, Message};
-use crate::engine::net::target::Target;
 use crate::engine::net::wire::{self, Wire};
-use crate::engine::node::backoff::{Backoff, LONGEST_PAUSE};
-use crate::engine::node::gate::{self, Old, down, lose};
+use crate::engine::node::backoff::Backoff;
+use crate::engine::node::gate::{Old, down};
 use crate::engine::node::handshake::{Peer, Protocol, Refused, invalidated};
-use crate::engine::node::heard::heard;
-use crate::engine::node::pump::Pump;
-use crate::engine::node::state::{DIAL_TIMEOUT, State, Wish, unanswered};
+use crate::engine::node::state::{Hint, State, Talk, Wish, unanswered};
+use crate::engine::serve::heard::{gathered, heard};
 use crate::engine::task::executor::Tasks;
 
 /// One server, and the calls under way to it.
 pub struct Node {
     pub(super) shared: Arc<Shared>,
     pub(super) server: Arc<Server>,
-    tasks: Tasks,
+    pub(super) tasks: Tasks,
     pub(super) state: State,
     /// Calls that came before there was a connection, in their order.
-    waiting: VecDeque<Job>,
-    wishes: VecDeque<Wish>,
-    inbound: Inbound,
-    backoff: Backoff,
+    pub(super) waiting: VecDeque<Job>,
+    pub(super) wishes: VecDeque<Wish>,
+    pub(super) inbound: Inbound,
+    pub(super) backoff: Backoff,
     /// What was said already of what the ACL denies.
-    told: Denied,
-    old: Option<Old>,
+    pub(super) told: Denied,
+    pub(super) old: Option<Old>,
     /// The time that its tasks were told last. Many steps are of one moment, for which no task can wait any more.
     time: Instant,
     /// Nobody can call any more.
-    closing: bool,
+    pub(super) closing: bool,
+    /// Where the server may be elsewhere from one moment to the next.
+    hint: Option<Hint>,
+    /// It is a cluster's node, and has ended with that: others take over.
+    found: Option<Topology>,
+}
+
+/// What a node leaves that turned out to be a cluster's: the calls that waited, and what is known of the cluster.
+pub struct Spread {
+    pub shared: Arc<Shared>,
+    pub tasks: Tasks,
+    pub waiting: VecDeque<Job>,
+    pub topology: Topology,
 }
 
 impl Node {
-    /// Begins with a dial.
+    /// Begins with a dial, or, where it is lazy, with the first call.
     pub fn new(shared: Arc<Shared>, server: Arc<Server>, tasks: Tasks, now: Instant) -> Self {
         let mut node = Self {
             shared,
@@ -78,15 +89,37 @@ impl Node {
             old: None,
             time: now,
             closing: false,
+            hint: None,
+            found: None,
         };
+        if node.shared.fleet.is_moving() {
+            node.hint = Some(Hint::of(&node.server, node.tasks.spawner()));
+        }
         node.tasks.spawner().timers().set(now);
-        node.dial(now);
+        if node.shared.habits.lazy {
+            node.state = State::Resting;
+        } else {
+            node.dial(now);
+        }
         node
     }
 
     /// What is to be done, in this order.
     pub fn wish(&mut self) -> Option<Wish> {
         self.wishes.pop_front()
+    }
+
+    /// What it leaves, where it is a cluster's.
+    pub fn spread(&mut self) -> Option<Spread> {
+        let topology = self.found.take()?;
+        let (shared, waiting) = (self.shared.clone(), std::mem::take(&mut self.waiting));
+        let tasks = std::mem::replace(&mut self.tasks, Tasks::new(self.time));
+        Some(Spread { shared, tasks, waiting, topology })
+    }
+
+    /// Whether it is a cluster's.
+    pub fn is_spread(&self) -> bool {
+        self.found.is_some()
     }
 
     /// Calls that wait for the first connection.
@@ -110,6 +143,10 @@ impl Node {
         self.set(now);
         match &mut self.state {
             State::Serving(pump) => pump.start(job, now),
+            State::Resting => {
+                self.waiting.push_back(job);
+                self.dial(now);
+            }
             _ if self.server.is_local() => job.fall_back(),
             _ => self.waiting.push_back(job),
         }
@@ -125,18 +162,27 @@ impl Node {
     /// The wish to dial was fulfilled.
     pub fn connected(&mut self, peer: Peer, now: Instant) {
         self.set(now);
-        let State::Dialing { target, protocol, deadline } = &self.state else { return };
-        self.state = State::greet(&self.shared, &self.server, target, *protocol, peer, *deadline);
+        match &mut self.state {
+            State::Dialing { target, protocol, deadline } => {
+                self.state =
+                    State::greet(&self.shared, self.tasks.spawner(), &self.server, target, *protocol, peer, *deadline);
+            }
+            State::Asking { search, sentinel, talk, .. } => {
+                *talk = Some(Talk::begin(&self.shared, self.tasks.spawner(), search.name(), sentinel));
+            }
+            _ => {}
+        }
     }
 
     /// The wish to dial could not be fulfilled, or the connection is gone.
     pub fn lost(&mut self, trouble: Trouble, now: Instant) {
         self.set(now);
         let Some(wire) = self.state.wire() else {
-            if matches!(self.state, State::Dialing { .. }) {
-                self.outage(trouble, now);
-            }
-            return;
+            return match self.state {
+                State::Dialing { .. } => self.outage(trouble, now),
+                State::Asking { .. } => self.asked(Err(trouble), now),
+                _ => {}
+            };
         };
         wire.hung_up(trouble);
         self.broken(now);
@@ -187,15 +233,23 @@ impl Node {
         self.set(now);
         let stepped = self.advance(now);
         let went_on = context.is_some_and(|context| self.tasks.poll(context));
+        if self.hint.as_ref().is_some_and(|hint| hint.0.swap(false, Ordering::SeqCst)) {
+            self.elsewhere(now);
+            return true;
+        }
         self.advance(now) || went_on || stepped
     }
 
     /// A moment that `next_moment` named has come, or has long passed.
     pub fn tick(&mut self, now: Instant) {
         self.set(now);
+        if matches!(&self.state, State::Serving(pump) if pump.may_rest(now)) {
+            return self.rest(now);
+        }
         match self.state.tick(now) {
             Ok(false) => {}
             Ok(true) => return self.dial(now),
+            Err(trouble) if matches!(self.state, State::Asking { .. }) => self.asked(Err(trouble), now),
             Err(trouble) => self.outage(trouble, now),
         }
         if self.waiting.front().is_some_and(|job| job.deadline() <= now) {
@@ -209,7 +263,7 @@ impl Node {
         [self.state.next_moment(), waiting, self.tasks.spawner().timers().next()].into_iter().flatten().min()
     }
 
-    fn set(&mut self, now: Instant) {
+    pub(super) fn set(&mut self, now: Instant) {
         if self.time != now {
             self.time = now;
             self.tasks.spawner().timers().set(now);
@@ -229,8 +283,17 @@ impl Node {
                     drop(self.drop_connection());
                     self.wish_to_dial(target, Protocol::Resp2, deadline);
                 }
+                Ok(Some(Err(Refused::Cluster(topology)))) => {
+                    drop(self.drop_connection());
+                    self.found = Some(*topology);
+                }
                 Ok(Some(Err(refused))) => self.outage(refused.trouble(), now),
                 Err(_) => self.outage(wire::closed(), now),
+            },
+            State::Asking { talk: Some(talk), .. } => match talk.said.try_recv() {
+                Ok(None) => return false,
+                Ok(Some(said)) => self.asked(said, now),
+                Err(_) => self.asked(Err(wire::closed()), now),
             },
             State::Recovering { recovered, .. } => match recovered.try_recv() {
                 Ok(None) => return false,
@@ -239,112 +302,16 @@ impl Node {
             },
             State::Serving(pump) => match pump.connection.wire.failure() {
                 Some(trouble) => self.outage(trouble, now),
-                None => return pump.start_next(now),
+                None => match gathered(pump, now) {
+                    Ok(true) => {}
+                    Ok(false) => return pump.start_next(now),
+                    Err(trouble) => self.outage(trouble, now),
+                },
             },
-            State::Pausing { .. } | State::Dialing { .. } | State::Ended => return false,
+            State::Resting | State::Pausing { .. } | State::Asking { .. } | State::Dialing { .. } | State::Ended => {
+                return false;
+            }
         }
         true
-    }
-
-    fn dial(&mut self, now: Instant) {
-        self.shared.status.probing(true);
-        // Longer than usual where calls are allowed to take longer.
-        let deadline = now + DIAL_TIMEOUT.max(self.shared.patience() * 2);
-        match self.shared.fleet.target(&self.server).cloned() {
-            Some(target) => self.wish_to_dial(target, Protocol::Resp3, deadline),
-            None => self.outage(Trouble::new(Kind::Connect, "the server's address is not known"), now),
-        }
-    }
-
-    fn wish_to_dial(&mut self, target: Arc<Target>, protocol: Protocol, deadline: Instant) {
-        self.wishes.push_back(Wish::Dial(target.clone(), deadline));
-        self.state = State::Dialing { target, protocol, deadline };
-    }
-
-    fn recovered(&mut self, connection: Connection, result: Result<u64, Trouble>, now: Instant) {
-        match result {
-            // Work that came meanwhile may have waited for too long, and then callers run on the fallback tier again.
-            Ok(_) if self.server.is_local() => {
-                self.outage(Trouble::new(Kind::Timeout, "the server was too slow while recovering"), now);
-            }
-            Ok(replayed) => {
-                gate::open(&self.shared, &connection, replayed, &mut self.told, clock::millis_of(now));
-                self.old = Old::of(&connection);
-                let mut pump = Box::new(Pump::new(&self.shared, connection, now));
-                self.waiting.drain(..).for_each(|job| pump.start(job, now));
-                self.state = State::Serving(pump);
-                self.end_if_idle();
-            }
-            Err(trouble) => self.outage(trouble, now),
-        }
-    }
-
-    /// There is no connection from here on: nobody waits for it.
-    fn outage(&mut self, trouble: Trouble, now: Instant) {
-        if self.closing {
-            return self.end();
-        }
-        match self.drop_connection() {
-            State::Serving(pump) => {
-                lose(&self.shared, &self.server, &trouble, now);
-                self.backoff.lived(now.saturating_duration_since(pump.since));
-                // It answers what is under way.
-                drop(pump);
-            }
-            other => {
-                drop(other);
-                down(&self.shared, &self.server, &trouble, &mut self.waiting);
-            }
-        }
-        self.shared.status.probing(false);
-        self.state = State::Pausing { until: now + self.backoff.pause(trouble.kind, &self.shared.random) };
-    }
-
-    /// Gives the socket up, and what was known of the stream; what the state was.
-    fn drop_connection(&mut self) -> State {
-        self.wishes = VecDeque::from([Wish::Close]);
-        if !mutant::lacks("torn") {
-            self.inbound = Inbound::default();
-        }
-        if let Some(wire) = self.state.wire() {
-            wire.close();
-        }
-        std::mem::replace(&mut self.state, State::Ended)
-    }
-
-    fn end_if_idle(&mut self) {
-        if self.closing && self.state.is_idle() {
-            self.end();
-        }
-    }
-
-    fn end(&mut self) {
-        drop(self.drop_connection());
-        self.server.set_gate(Gate::Local);
-        self.waiting.drain(..).for_each(Job::fall_back);
-    }
-
-    /// It is driven elsewhere from here on: it gives its connection up and dials at once. Calls wait for that one as
-    /// for the first; what is under way on the old one is answered on the in-process tier.
-    pub fn moved(&mut self, now: Instant) {
-        self.set(now);
-        gate::moving(&self.shared, &self.server, now);
-        drop(self.drop_connection());
-        self.dial(now);
-    }
-
-    /// It failed within, and is replaced: the tasks and what is under way are dropped, and so answered. The next one
-    /// begins with a long pause.
-    pub fn replaced(self, now: Instant) -> Self {
-        let Self { shared, server, tasks, state, waiting, .. } = self;
-        let trouble = Trouble::new(Kind::Connection, "the connection's task failed; please report this");
-        lose(&shared, &server, &trouble, now);
-        drop(state);
-        waiting.into_iter().for_each(Job::fall_back);
-        let mut node = Self::new(shared, server, tasks, now);
-        node.wishes = VecDeque::from([Wish::Close]);
-        node.shared.status.probing(false);
-        node.state = State::Pausing { until: now + LONGEST_PAUSE };
-        node
     }
 }

@@ -5,9 +5,7 @@
 pub mod backoff;
 pub mod gate;
 pub mod handshake;
-pub mod heard;
+pub mod life;
 pub mod machine;
-pub mod pump;
-pub mod sent;
 pub mod state;
 pub mod steps;

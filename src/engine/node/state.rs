@@ -1,6 +1,7 @@
 //! The states of a node, and what each of them waits for.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use futures_channel::oneshot;
@@ -8,16 +9,17 @@ use futures_channel::oneshot;
 use crate::engine::base::error::{Kind, Trouble};
 use crate::engine::cache::shared::Shared;
 use crate::engine::conversation::connection::Connection;
+use crate::engine::conversation::finding::{Said, ask_sentinel};
+use crate::engine::fleet::sentinels::Search;
 use crate::engine::fleet::server::Server;
 use crate::engine::net::target::Target;
 use crate::engine::net::wire::{HELD_UP, Wire};
 use crate::engine::node::gate::{self, Old};
 use crate::engine::node::handshake::{Peer, Protocol, Refused, handshake};
-use crate::engine::node::pump::Pump;
-use crate::engine::task::executor::Kept;
+use crate::engine::serve::pump::Pump;
+use crate::engine::task::executor::{Kept, Spawner};
 
-/// How long one dial may take in all. Callers do not wait for it: a call has its own, shorter deadline.
-pub const DIAL_TIMEOUT: Duration = Duration::from_secs(3);
+pub use crate::engine::fleet::members::DIAL_TIMEOUT;
 /// What is given to a dial or a handshake whose deadline passed while this process was held up.
 const AFTER_HELD_UP: Duration = Duration::from_millis(500);
 
@@ -31,8 +33,19 @@ pub enum Wish {
 }
 
 pub enum State {
+    /// Nobody has called yet, or for a while: the next call dials.
+    Resting,
     Pausing {
         until: Instant,
+    },
+    /// A sentinel is asked where the primary is.
+    Asking {
+        search: Search,
+        sentinel: Arc<Target>,
+        /// After that another one is asked.
+        until: Instant,
+        /// None while it is dialled.
+        talk: Option<Talk>,
     },
     Dialing {
         target: Arc<Target>,
@@ -57,6 +70,43 @@ pub enum State {
     Ended,
 }
 
+/// The conversation with a sentinel.
+pub struct Talk {
+    wire: Wire,
+    pub said: oneshot::Receiver<Result<Said, Trouble>>,
+    _task: Kept,
+}
+
+impl Talk {
+    /// Asks on a connection that came up for the primary of this name.
+    pub fn begin(shared: &Shared, tasks: &Spawner, name: &str, sentinel: &Arc<Target>) -> Self {
+        let wire = Wire::new(shared.random.bits(), shared.habits.marks, tasks.timers().clone());
+        let (done, said) = oneshot::channel();
+        let (name, sentinel, line) = (name.to_owned(), sentinel.clone(), wire.clone());
+        let task = tasks.spawn_for(async move {
+            let _ = done.send(ask_sentinel(&line, &sentinel, &name).await);
+        });
+        Self { wire, said, _task: task }
+    }
+}
+
+/// Whether somebody said that the server is elsewhere now.
+pub struct Hint(pub Arc<AtomicBool>, #[expect(dead_code, reason = "its task ends with it")] Kept);
+
+impl Hint {
+    pub fn of(server: &Arc<Server>, spawner: &Spawner) -> Self {
+        let said = Arc::new(AtomicBool::new(false));
+        let (server, tell) = (server.clone(), said.clone());
+        let task = spawner.spawn_for(async move {
+            loop {
+                server.elsewhere.raised().await;
+                tell.store(true, Ordering::SeqCst);
+            }
+        });
+        Self(said, task)
+    }
+}
+
 /// The server did not answer a dial or its handshake in time.
 pub fn unanswered() -> Trouble {
     Trouble::new(Kind::Timeout, "the server did not answer while connecting")
@@ -66,16 +116,18 @@ impl State {
     /// Begins the handshake on a connection that came up.
     pub fn greet(
         shared: &Arc<Shared>,
+        tasks: &Spawner,
         server: &Arc<Server>,
         target: &Arc<Target>,
         protocol: Protocol,
         peer: Peer,
         deadline: Instant,
     ) -> Self {
-        let wire = Wire::new(shared.random.bits(), shared.tasks.timers().clone());
+        let wire = Wire::new(shared.random.bits(), shared.habits.marks, tasks.timers().clone());
         let (done, greeted) = oneshot::channel();
-        let (on, server, to, line) = (shared.clone(), server.clone(), target.clone(), wire.clone());
-        let task = shared.tasks.spawn_for(async move {
+        let (on, server, to) = (shared.clone(), server.clone(), target.clone());
+        let line = (wire.clone(), tasks.clone());
+        let task = tasks.spawn_for(async move {
             let result = handshake(&on, &server, &to, protocol, &peer, line).await;
             // The node may have given it up.
             let _ = done.send(result);
@@ -87,7 +139,7 @@ impl State {
     pub fn recover(shared: &Arc<Shared>, connection: Connection, old: Option<Old>) -> Self {
         let (done, recovered) = oneshot::channel();
         let (on, wire) = (shared.clone(), connection.wire.clone());
-        let task = shared.tasks.spawn_for(async move {
+        let task = connection.tasks.clone().spawn_for(async move {
             let result = gate::recover(&on, &connection, old.as_ref()).await;
             let _ = done.send((connection, result));
         });
@@ -99,7 +151,8 @@ impl State {
         match self {
             Self::Greeting { wire, .. } | Self::Recovering { wire, .. } => Some(wire),
             Self::Serving(pump) => Some(&pump.connection.wire),
-            Self::Pausing { .. } | Self::Dialing { .. } | Self::Ended => None,
+            Self::Asking { talk, .. } => talk.as_ref().map(|talk| &talk.wire),
+            Self::Resting | Self::Pausing { .. } | Self::Dialing { .. } | Self::Ended => None,
         }
     }
 
@@ -113,6 +166,7 @@ impl State {
                 }
                 *deadline = now + AFTER_HELD_UP;
             }
+            Self::Asking { until, .. } if *until <= now => return Err(unanswered()),
             Self::Serving(pump) => pump.tick(now)?,
             _ => {}
         }
@@ -122,11 +176,11 @@ impl State {
     /// The moment at which it has something to do, whatever comes.
     pub fn next_moment(&self) -> Option<Instant> {
         match self {
-            Self::Pausing { until } => Some(*until),
+            Self::Pausing { until } | Self::Asking { until, .. } => Some(*until),
             Self::Dialing { deadline, .. } | Self::Greeting { deadline, .. } => Some(*deadline),
-            Self::Serving(pump) => Some(pump.next_moment()),
+            Self::Serving(pump) => pump.next_moment(),
             // Each step of a recovery has a deadline of its own.
-            Self::Recovering { .. } | Self::Ended => None,
+            Self::Recovering { .. } | Self::Resting | Self::Ended => None,
         }
     }
 

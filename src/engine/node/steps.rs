@@ -89,6 +89,8 @@ struct Inner {
     watch: Watch,
     /// Who takes the node as soon as no call is under way, and no long work. Until then no further ones are.
     successor: Option<Successor>,
+    /// Who takes it where it turns out to be a cluster's.
+    spread: Option<Successor>,
 }
 
 /// Takes a node, to drive it elsewhere.
@@ -112,11 +114,13 @@ pub struct Steps {
 }
 
 impl Steps {
-    pub fn new(driven: Driven) -> Self {
+    /// `spread`: who takes the node where it turns out to be a cluster's.
+    pub fn new(driven: Driven, spread: impl FnOnce(Driven) + Send + 'static) -> Self {
         let server = driven.node.server.clone();
         server.near.looked(Some(0));
         let watch = Watch::new(Instant::now());
-        let inner = Inner { driven: Some(driven), wishes: Vec::new(), told: None, watch, successor: None };
+        let spread: Option<Successor> = Some(Box::new(spread));
+        let inner = Inner { driven: Some(driven), wishes: Vec::new(), told: None, watch, successor: None, spread };
         Self { inner: Mutex::new(inner), server, bell: Arc::default() }
     }
 
@@ -182,6 +186,15 @@ impl Steps {
             inner.driven = Some(driven);
             inner.pass_on();
             output.clear();
+            return Done { gone: true, ..Done::default() };
+        }
+        if driven.node.is_spread()
+            && let Some(spread) = inner.spread.take()
+        {
+            // The thread drives all of its servers.
+            driven.node.server.near.looked(None);
+            output.clear();
+            spread(driven);
             return Done { gone: true, ..Done::default() };
         }
         let next = driven.node.next_moment();

@@ -51,7 +51,9 @@ pub struct Budget {
     /// Bytes put away since shares were set.
     spent: AtomicU64,
     hot: Mutex<Hot>,
-    tiers: OnceCell<(Weak<dyn Bounded>, Weak<dyn Bounded>)>,
+    fallback: OnceCell<Weak<dyn Bounded>>,
+    /// The near caches, one of each server.
+    nears: Mutex<Vec<Weak<dyn Bounded>>>,
     /// Held while shares are set: by one thread at a time, each from what then is.
     setting: Mutex<()>,
 }
@@ -79,18 +81,20 @@ impl Budget {
             near_said: AtomicU64::new(0),
             spent: AtomicU64::new(0),
             hot: Mutex::default(),
-            tiers: OnceCell::new(),
+            fallback: OnceCell::new(),
+            nears: Mutex::default(),
             setting: Mutex::default(),
         }
     }
 
-    /// Between these two. Once.
+    /// Between the fallback tier, which is one, and a near cache. Near caches have equal parts of what is left.
     pub fn share<T: Bounded + 'static>(&self, fallback: &Arc<T>, near: &Arc<T>) {
         let weak = |store: &Arc<T>| {
             let store: Weak<T> = Arc::downgrade(store);
             store as Weak<dyn Bounded>
         };
-        let _ = self.tiers.set((weak(fallback), weak(near)));
+        let _ = self.fallback.set(weak(fallback));
+        self.nears.lock().push(weak(near));
         self.balance();
     }
 
@@ -123,9 +127,9 @@ impl Budget {
 
     /// Sets the shares.
     pub fn balance(&self) {
-        let Some((Some(fallback), Some(near))) = self.tiers.get().map(|(f, n)| (f.upgrade(), n.upgrade())) else {
-            return;
-        };
+        let Some(fallback) = self.fallback.get().and_then(Weak::upgrade) else { return };
+        let nears: Vec<_> = self.nears.lock().iter().filter_map(Weak::upgrade).collect();
+        let count = nears.len().max(1) as u64;
         let _one = self.setting.lock();
         self.spent.store(0, Relaxed);
         let hot = if mutant::lacks("budget") { 0 } else { self.hot() };
@@ -136,7 +140,9 @@ impl Budget {
             0 => u64::MAX,
             said => said,
         };
-        near.bound(left.saturating_sub(held).min(most), self.max().min(most));
+        for near in nears {
+            near.bound(left.saturating_sub(held).min(most) / count, self.max().min(most) / count);
+        }
     }
 
     fn hold(&self, held: &mut u64, wanted: u64) -> u64 {

@@ -178,6 +178,11 @@ impl Covers {
     }
 
     /// Patterns that wait, or are swept for nobody.
+    /// What is to be swept.
+    pub fn patterns(&self) -> Vec<Pattern> {
+        self.list.values().map(|cover| cover.pattern.clone()).collect()
+    }
+
     pub fn waiting(&self) -> usize {
         self.waiting
     }

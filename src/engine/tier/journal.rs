@@ -18,7 +18,7 @@
 //! it.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use futures_channel::oneshot;
 use parking_lot::Mutex;
@@ -50,6 +50,8 @@ struct Inner {
     covers: Covers,
     /// Keys of raw caches that did not fit.
     lost: u64,
+    /// Keys that are to be unlinked although the server is in use: they came with a slot.
+    owed: Vec<Box<str>>,
 }
 
 impl Inner {
@@ -67,6 +69,7 @@ pub struct Journal {
     len: AtomicUsize,
     /// Patterns that hide keys; spares calls the lock while there are none.
     standing: AtomicUsize,
+    owing: AtomicBool,
     /// There is a pattern to be swept, for the task that does so while Redis is in use.
     pub stirred: Signal,
 }
@@ -114,6 +117,43 @@ impl Journal {
         inner.bytes += key.len();
         self.count(&inner);
         Noted::Kept
+    }
+
+    /// A key of a slot that this server has now, for whose old value nobody answers: a miss until it is unlinked.
+    pub fn owe(&self, key: &str) -> Noted {
+        let noted = self.distrust(key);
+        self.inner.lock().owed.push(key.into());
+        self.owing.store(true, Ordering::SeqCst);
+        self.stirred.raise();
+        noted
+    }
+
+    /// Those that are still to be unlinked.
+    pub fn take_owed(&self) -> Vec<Box<str>> {
+        if !self.owing.swap(false, Ordering::SeqCst) {
+            return Vec::new();
+        }
+        let mut inner = self.inner.lock();
+        let owed = std::mem::take(&mut inner.owed);
+        owed.into_iter().filter(|key| inner.keys.contains(key)).collect()
+    }
+
+    /// `key` is about to be replaced: what would unlink it comes too late.
+    pub fn supersede(&self, key: &str) {
+        if self.owing.load(Ordering::SeqCst) {
+            self.inner.lock().owed.retain(|owed| **owed != *key);
+        }
+    }
+
+    /// Takes out the keys, and copies the patterns, of what is another server's from here on.
+    pub fn part(&self, is_others: impl Fn(&str) -> bool) -> (BTreeSet<Box<str>>, Vec<Pattern>) {
+        let mut inner = self.inner.lock();
+        let (theirs, ours) = std::mem::take(&mut inner.keys).into_iter().partition(|key| is_others(key));
+        inner.keys = ours;
+        inner.bytes = inner.keys.iter().map(|key| key.len()).sum();
+        let patterns = inner.covers.patterns();
+        self.count(&inner);
+        (theirs, patterns)
     }
 
     /// Nor what it has at the keys that match. `parked`: a connected server refuses to be searched for them; the next

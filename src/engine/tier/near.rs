@@ -43,7 +43,7 @@
 //! everything.
 
 use crate::engine::call::sink::{NOTED, SLOTS, Versions};
-use crate::engine::call::vouched::Vouched;
+use crate::engine::call::vouched::{Clock, Vouched};
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
@@ -65,7 +65,7 @@ const NEVER: u64 = u64::MAX;
 /// Counters of writes that are called and not planned: 16 KiB.
 const CALLED: usize = if cfg!(feature = "simulation") { 1 << 6 } else { 1 << 12 };
 
-/// The near cache of one engine.
+/// The near cache of one server.
 pub struct Near {
     store: Arc<Memory>,
     /// Reads under way that may fill the cache, each with its ticket.
@@ -91,8 +91,8 @@ pub struct Hit {
 }
 
 impl Near {
-    /// `id`: the engine's.
-    pub fn new(budget: &Arc<Budget>, id: u32) -> Self {
+    /// `clock`: the engine's.
+    pub fn new(budget: &Arc<Budget>, clock: &Arc<Clock>) -> Self {
         Self {
             store: Arc::new(Memory::within(budget)),
             placeholders: Mutex::default(),
@@ -100,7 +100,7 @@ impl Near {
             called: (0..CALLED).map(|_| AtomicU32::new(0)).collect(),
             armed: AtomicBool::new(false),
             frozen: AtomicU64::new(NEVER),
-            vouched: Vouched::new(id),
+            vouched: Vouched::new(clock),
             versions: RwLock::default(),
             hasher: Hashes::default(),
         }
@@ -205,7 +205,7 @@ impl Near {
         }
     }
 
-    /// A write of `key` is called, on its caller's thread. What is returned goes to `writes_planned`, whatever becomes
+    /// A write of `key` is called, on its caller's thread. What is returned goes to `write_planned`, whatever becomes
     /// of the write.
     pub fn write_called(&self, key: &str) -> u32 {
         let slot = self.hash(key) % CALLED;
@@ -214,11 +214,9 @@ impl Near {
         slot as u32
     }
 
-    /// Those writes are planned, or never will be.
-    pub fn writes_planned(&self, called: Vec<u32>) {
-        for slot in called {
-            self.called[slot as usize].fetch_sub(1, Ordering::SeqCst);
-        }
+    /// That write is planned, or never will be.
+    pub fn write_planned(&self, called: u32) {
+        self.called[called as usize].fetch_sub(1, Ordering::SeqCst);
     }
 
     /// This process is about to change `key`: before its write is sent, and again when it is planned.
@@ -249,7 +247,7 @@ impl Near {
     pub fn cover(&self, pattern: &Pattern) -> Arc<Mark> {
         let mark = self.store.raise(pattern, true);
         if self.is_armed() || self.frozen.load(Ordering::SeqCst) != NEVER {
-            self.bump_all();
+            self.end_hot();
         }
         mark
     }
@@ -268,7 +266,7 @@ impl Near {
             placeholders.clear();
             self.store.clear(now);
         }
-        self.bump_all();
+        self.end_hot();
     }
 
     /// The connection is lost, and its pushes with it: nobody vouches for what is held.
@@ -276,10 +274,11 @@ impl Near {
         if !self.armed.swap(false, Ordering::SeqCst) {
             return;
         }
+        self.vouched.leave();
         // Nothing is expected any more, and hot values end. What lies in Rust stays for `get_frozen`.
         self.placeholders.lock().clear();
         self.frozen.store(now, Ordering::SeqCst);
-        self.bump_all();
+        self.end_hot();
     }
 
     /// What was held when Redis went is over.
@@ -292,7 +291,7 @@ impl Near {
     /// All hot values end. That is a millisecond's work for each environment, on the thread of whoever calls
     /// `delPattern`, so it is only done where one was noted since it was done last. Under a lock: who finds that there
     /// is nothing to do must not go on before somebody else has done it.
-    fn bump_all(&self) {
+    pub fn end_hot(&self) {
         static ONE: Mutex<()> = Mutex::new(());
         let _one = ONE.lock();
         for versions in self.versions.read().iter() {
@@ -304,7 +303,7 @@ impl Near {
     }
 
     /// Notes a key's version, before it is looked up: see race 7. That one was noted is said behind that, and before
-    /// the look-up, too: `bump_all` comes behind it then, or the look-up behind what was removed.
+    /// the look-up, too: `end_hot` comes behind it then, or the look-up behind what was removed.
     pub fn note(&self, versions: &dyn Versions, key: &str) -> (usize, i32) {
         let (slot, counters) = (self.slot(key), versions.counters());
         let version = counters[slot].load(Ordering::SeqCst);
@@ -324,6 +323,11 @@ impl Near {
         hasher.write(key.as_bytes());
         // What looks at it takes the low bits, which the cast keeps.
         hasher.finish() as usize
+    }
+
+    /// Tells the same environments as another one.
+    pub fn share_as(&self, other: &Self) {
+        *self.versions.write() = other.versions.read().clone();
     }
 
     /// Shares versions with an environment.

@@ -15,10 +15,16 @@ const NAMES = /** @type {const} */ ([
   'HOLDFAST_NEAR_CACHE',
   'HOLDFAST_VALUES',
   'HOLDFAST_TLS_CA',
+  'HOLDFAST_TLS_CERT',
+  'HOLDFAST_TLS_KEY',
   'HOLDFAST_TLS_INSECURE',
   'HOLDFAST_LOG',
   'HOLDFAST_IO',
   'HOLDFAST_SPIN',
+  'HOLDFAST_HEARTBEAT',
+  'HOLDFAST_MARKS',
+  'HOLDFAST_LAZY',
+  'HOLDFAST_CLUSTER',
 ]);
 // The first calls after the opening that each look for late variables. Of later calls those look whose number is a
 // power of two, so that looking costs next to nothing.

@@ -44,7 +44,7 @@ const flights = new Flights();
 /**
  * The parts of an open cache. `problem`: why a default cache is in memory mode although a Redis is configured.
  * @typedef {{ handle: any, channel: Channel, codec: import('../value/codec').Codec, computer: Computer,
- *   hot: Hot | null, ttl: number, logger: Logger | null, unlisten: () => void,
+ *   hot: Hot | null, ttl: number, lazy: boolean, logger: Logger | null, unlisten: () => void,
  *   problem: { kind: 'config', message: string, at: number } | null }} State
  */
 
@@ -93,7 +93,7 @@ class Cache {
     const { mode } = handle;
     const unlisten = bridge.events.add(handle, this.listeners, logger);
     const computer = new Computer(channel, codec, ttl, settings.given.namespace, flights);
-    this.state = { handle, channel, codec, computer, hot, ttl, logger, unlisten, problem };
+    this.state = { handle, channel, codec, computer, hot, ttl, lazy: settings.given.lazy, logger, unlisten, problem };
     // In a tick of its own, as all events are.
     if (handle.target === 'memory') nextTick(() => this.listeners.emit('ready', {}));
     // The first attempt is over. Where the cache shares a connection that is down, no further event would say so.
@@ -123,9 +123,7 @@ class Cache {
     if (names.length === 0 || this.state === null) return;
     this.late = null;
     const { handle, logger } = this.state;
-    const message =
-      `${names.join(', ')} came after the default cache had read the environment, which it does in the turn of its first require or ` +
-      'at its first call, and changes nothing: load the environment (dotenv) before';
+    const message = `${names.join(', ')} came after the default cache had read the environment, which it does in the turn of its first require or at its first call, and changes nothing: load the environment (dotenv) before`;
     if (names.includes('REDIS_URL') && handle.target === 'memory')
       this.state.problem ??= { kind: 'config', message, at: dateNow() };
     tellLogger(logger, 'warn', `holdfast: ${message}`);
@@ -136,8 +134,10 @@ class Cache {
    * @returns {Promise<'redis' | 'memory'>}
    */
   async ready() {
-    const { handle } = this.use();
-    if (handle.mode === 'initializing') await this.listeners.decision();
+    const { handle, channel, lazy } = this.use();
+    // A lazy one is dialled by its first call.
+    const decided = () => (lazy ? channel.call(Op.EXISTS, 'ready', '', 0, 0) : this.listeners.decision());
+    if (handle.mode === 'initializing') await decided();
     if (this.closing !== null) throw closed();
     return handle.mode;
   }

@@ -1,4 +1,5 @@
-// The certificates that TLS trusts besides the system's: of tls.ca, HOLDFAST_TLS_CA and NODE_EXTRA_CA_CERTS.
+// The certificates that TLS trusts besides the system's, of tls.ca, HOLDFAST_TLS_CA and NODE_EXTRA_CA_CERTS; and the
+// one that says who we are.
 'use strict';
 
 const fs = require('node:fs');
@@ -17,24 +18,49 @@ let extra = null;
  * @returns {Buffer[]}
  */
 function caOption(ca) {
-  if (ca === undefined) return ofEnvironment();
+  if (ca === undefined) {
+    const pem = ofEnvironment('HOLDFAST_TLS_CA');
+    return pem === undefined ? [] : [pem];
+  }
   return (Array.isArray(ca) ? Array.from(ca) : [ca]).map((pem) => {
-    if (typeof pem === 'string') return Buffer.from(unescaped(pem));
-    // A Uint8Array of any realm: Jest has classes of its own.
-    if (types.isUint8Array(pem)) return Buffer.from(pem);
-    throw misconfigured('tls.ca must be PEM text, or an array of such');
+    const bytes = bytesOf(pem);
+    if (bytes === undefined) throw misconfigured('tls.ca must be PEM text, or an array of such');
+    return bytes;
   });
 }
 
-/** HOLDFAST_TLS_CA: a path, or the PEM text itself. */
-function ofEnvironment() {
-  const ca = variable('HOLDFAST_TLS_CA');
-  if (ca === undefined || ca === '') return [];
-  if (ca.includes('-----BEGIN')) return [Buffer.from(unescaped(ca))];
+/**
+ * One PEM text that says who we are.
+ * @param {unknown} pem
+ * @param {string} name of the option
+ * @param {'HOLDFAST_TLS_CERT' | 'HOLDFAST_TLS_KEY'} otherwise the variable
+ */
+function pemOption(pem, name, otherwise) {
+  if (pem === undefined) return ofEnvironment(otherwise);
+  const bytes = bytesOf(pem);
+  if (bytes === undefined) throw misconfigured(`${name} must be PEM text`);
+  return bytes;
+}
+
+/** @param {unknown} pem */
+function bytesOf(pem) {
+  if (typeof pem === 'string') return Buffer.from(unescaped(pem));
+  // A Uint8Array of any realm: Jest has classes of its own.
+  return types.isUint8Array(pem) ? Buffer.from(pem) : undefined;
+}
+
+/**
+ * What a variable gives: a path, or the PEM text itself.
+ * @param {'HOLDFAST_TLS_CA' | 'HOLDFAST_TLS_CERT' | 'HOLDFAST_TLS_KEY'} name
+ */
+function ofEnvironment(name) {
+  const pem = variable(name);
+  if (pem === undefined || pem === '') return undefined;
+  if (pem.includes('-----BEGIN')) return Buffer.from(unescaped(pem));
   try {
-    return [fs.readFileSync(ca)];
+    return fs.readFileSync(pem);
   } catch {
-    throw misconfigured('HOLDFAST_TLS_CA names no file that can be read');
+    throw misconfigured(`${name} names no file that can be read`);
   }
 }
 
@@ -79,4 +105,4 @@ function readExtra(file) {
   }
 }
 
-module.exports = { caOption, extraCertificates, extraProblem };
+module.exports = { caOption, extraCertificates, extraProblem, pemOption };

@@ -3,3 +3,4 @@
 mod options;
 mod reply;
 mod resp;
+mod seeds;

@@ -7,8 +7,8 @@ use crate::engine::base::text::{Json, Span};
 use crate::engine::cache::status::Mode;
 use crate::engine::call::batch::{Batch, Extras, NONE, Op};
 use crate::engine::call::reply::{Reply, Submitted};
+use crate::engine::net::target::HEARTBEAT;
 use crate::engine::net::wire::{HELD_UP, closed};
-use crate::engine::node::pump::HEARTBEAT;
 use crate::engine::tests::node::world::{Server, World, filled, found, value};
 
 #[test]

@@ -6,8 +6,10 @@ mod connection;
 mod expiry;
 #[cfg(feature = "drive")]
 mod fuzz;
+mod habits;
 mod machine;
 #[cfg(feature = "drive")]
 mod refusals;
+mod sentinels;
 mod steps;
 mod world;

@@ -33,7 +33,7 @@ struct Loop {
 impl Loop {
     fn new() -> Self {
         let World { node, jobs, front, listener, server, .. } = World::new(Server::default());
-        let (steps, rings) = (Arc::new(Steps::new(Driven { node, jobs })), Arc::new(AtomicUsize::new(0)));
+        let (steps, rings) = (Arc::new(Steps::new(Driven { node, jobs }, drop)), Arc::new(AtomicUsize::new(0)));
         let count = rings.clone();
         steps.attach(Box::new(move || _ = count.fetch_add(1, Ordering::SeqCst)));
         Self { steps, front, listener, server, output: Vec::new(), rings }
@@ -132,7 +132,7 @@ fn a_node_that_moves_answers_what_is_under_way_and_takes_what_waits_along() {
     let driven = moved.try_recv().expect("it has moved");
     assert_eq!(event_loop.reply(2), None, "it waits in the queue");
     // A second owner goes on where the first one left it.
-    event_loop.steps = Arc::new(Steps::new(driven));
+    event_loop.steps = Arc::new(Steps::new(driven, drop));
     assert!(!event_loop.settle());
     assert_eq!(event_loop.reply(2), found("1"));
 }

@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use redis::Value;
 
 use crate::engine::base::clock::{Clock, Ttl};
+use crate::engine::base::error::{Kind, Trouble};
 use crate::engine::base::random::Random;
 use crate::engine::base::text::{Json, Span};
 use crate::engine::cache::job::{Job, Link, Work};
@@ -22,6 +23,7 @@ use crate::engine::call::reply::Reply;
 use crate::engine::call::sink::{ReplyTo, Sink, Versions};
 use crate::engine::front::{Front, Reach};
 use crate::engine::net::resp::{Message, Parser};
+use crate::engine::net::target::{Address, Target};
 use crate::engine::node::handshake::Peer;
 use crate::engine::node::machine::Node;
 use crate::engine::node::state::Wish;
@@ -35,6 +37,10 @@ pub struct Server {
     pub bytes: Vec<u8>,
     /// It knows no HELLO.
     pub old: bool,
+    /// Where it says, asked as a sentinel, that the primary is.
+    pub primary: (String, u16),
+    /// What it is by its own word, where that is no master.
+    pub role: Option<&'static str>,
     pub commands: Vec<String>,
 }
 
@@ -67,7 +73,11 @@ impl Server {
             "HELLO" if self.old => "-ERR unknown command 'HELLO'\r\n".into(),
             "HELLO" => format!("%1\r\n{}{}", bulk("mode"), bulk("standalone")),
             "INFO" => bulk("redis_version:7.4.0\r\nrun_id:one\r\n"),
-            "ROLE" => format!("*1\r\n{}", bulk("master")),
+            "ROLE" => format!("*1\r\n{}", bulk(self.role.unwrap_or("master"))),
+            "SENTINEL" if words[1] == "SENTINELS" => {
+                format!("*1\r\n*4\r\n{}{}{}{}", bulk("ip"), bulk("s9"), bulk("port"), bulk("9"))
+            }
+            "SENTINEL" => format!("*2\r\n{}{}", bulk(&self.primary.0), bulk(&self.primary.1.to_string())),
             "SCAN" => format!("*2\r\n{}*0\r\n", bulk("0")),
             "CLIENT" if words[1] == "ID" => ":7\r\n".into(),
             "MGET" => {
@@ -148,14 +158,27 @@ pub struct World {
     /// The server reads and says nothing.
     pub stopped: bool,
     pub dials: usize,
+    /// Where they went.
+    pub dialled: Vec<String>,
+    /// Hosts where nobody listens, and hosts that say nothing.
+    pub dead: Vec<&'static str>,
+    pub mute: Vec<&'static str>,
     /// How many bytes come at a time.
     pub piece: usize,
 }
 
 impl World {
     pub fn new(server: Server) -> Self {
-        let given =
-            Given { url: Some("redis://nowhere".into()), namespace: "app".into(), near: true, ..Given::default() };
+        Self::at("redis://nowhere", server)
+    }
+
+    pub fn at(url: &str, server: Server) -> Self {
+        Self::with(Given { url: Some(url.into()), ..Given::default() }, server)
+    }
+
+    pub fn with(given: Given, server: Server) -> Self {
+        let url = given.url.clone().or_else(|| Some("redis://nowhere".into()));
+        let given = Given { url, namespace: "app".into(), near: true, ..given };
         let options = Options::check(given).expect("these are right");
         let now = Instant::now();
         let tasks = Tasks::new(now);
@@ -168,7 +191,12 @@ impl World {
         let node = Node::new(shared.clone(), shared.server("").clone(), tasks, now);
         let listener = Arc::default();
         let (connected, stopped, dials, piece) = (false, false, 0, usize::MAX);
-        Self { node, cache, front, jobs, server, listener, now, connected, stopped, dials, piece }
+        let (dialled, dead, mute) = Default::default();
+        Self { node, cache, front, jobs, server, listener, now, connected, stopped, dials, dialled, dead, mute, piece }
+    }
+
+    pub fn is_connected(&self) -> bool {
+        self.connected
     }
 
     pub fn mode(&self) -> Mode {
@@ -183,14 +211,14 @@ impl World {
             while let Some(wish) = self.node.wish() {
                 went_on = true;
                 self.server.bytes.clear();
-                self.connected = matches!(wish, Wish::Dial(..));
-                if self.connected {
-                    self.dials += 1;
-                    self.node.connected(Peer::default(), self.now);
+                self.connected = false;
+                if let Wish::Dial(target, _) = wish {
+                    self.dial(&target);
                 }
             }
             let sent = self.sent();
-            if !sent.is_empty() && self.connected && !self.stopped {
+            let mute = self.dialled.last().is_some_and(|host| self.mute.contains(&host.as_str()));
+            if !sent.is_empty() && self.connected && !self.stopped && !mute {
                 went_on = true;
                 let replies = self.server.answer(&sent);
                 replies.chunks(self.piece.min(replies.len().max(1))).for_each(|part| self.node.read(part, self.now));
@@ -198,6 +226,20 @@ impl World {
             if !went_on {
                 return;
             }
+        }
+    }
+
+    fn dial(&mut self, target: &Target) {
+        self.dials += 1;
+        let host = match &target.address {
+            Address::Tcp { host, .. } => host.clone(),
+            Address::Unix(_) => String::new(),
+        };
+        self.connected = !self.dead.contains(&host.as_str());
+        self.dialled.push(host);
+        match self.connected {
+            true => self.node.connected(Peer::default(), self.now),
+            false => self.node.lost(Trouble::new(Kind::Connect, "nobody listens"), self.now),
         }
     }
 

@@ -12,8 +12,9 @@ use crate::engine::cache::status::Mode;
 use crate::engine::call::batch::Op;
 use crate::engine::call::reply::{Reply, Submitted};
 use crate::engine::call::sink::{COUNTERS, Versions};
+use crate::engine::call::vouched::Clock;
 use crate::engine::exchange::plan::Came;
-use crate::engine::exchange::planner;
+use crate::engine::exchange::planner::{self, Line};
 use crate::engine::front::Front;
 use crate::engine::net::denied::Denied;
 use crate::engine::tests::now_ms;
@@ -27,7 +28,7 @@ const TTL: Ttl = Ttl::Millis(60_000);
 const AGE: u64 = 60_000;
 
 fn unarmed() -> Near {
-    Near::new(&Arc::new(Budget::new(1 << 20)), 0)
+    Near::new(&Arc::new(Budget::new(1 << 20)), &Clock::new(0))
 }
 
 fn armed() -> Near {
@@ -315,13 +316,14 @@ fn a_read_that_was_queued_before_a_write_and_planned_after_its_first_fence_fills
     let server = Server::start();
     let cache = near_cache(&server);
     let client = Client::new();
-    let near = &cache.shared().server("").near;
+    let line = Line { server: cache.shared().server(""), denied: Denied::default(), asks: false };
+    let near = &line.server.near;
     let (read, write) = (Calls::default().get("k").0, Calls::default().set("k", "2").0);
     // The write is submitted while the read is queued, …
     near.invalidate("k");
-    let plan = planner::plan(&cache, &read, &client.to(1), Denied::default(), Tokens::new(), now_ms());
+    let plan = planner::plan(&cache, &line, &read, &client.to(1), Tokens::new(), now_ms());
     // … and planned behind it, before the read's reply is in.
-    drop(planner::plan(&cache, &write, &client.to(2), Denied::default(), Tokens::new(), now_ms()));
+    drop(planner::plan(&cache, &line, &write, &client.to(2), Tokens::new(), now_ms()));
     let old = vec![redis::Value::Array(vec![redis::Value::BulkString(b"1".to_vec())]), redis::Value::Int(60_000)];
     let (replies, _) = plan.settle(&cache, &read, &client.to(1), Came::All(old), now_ms());
     assert_eq!(replies, [Reply::Value(Json::Owned("1".into()))], "the read itself was before the write");

@@ -11,6 +11,7 @@ use crate::engine::cache::status::Mode;
 use crate::engine::call::batch::Extras;
 use crate::engine::call::batch::{Op, Task};
 use crate::engine::call::reply::Reply;
+use crate::engine::call::vouched::Clock;
 use crate::engine::front::Front;
 use crate::engine::tests::support::{Calls, Client, Server, cache, in_mode, until};
 use crate::engine::tier::budget::Budget;
@@ -33,7 +34,7 @@ fn value(text: &str) -> Reply {
 
 #[test]
 fn a_read_that_was_sent_before_a_sweep_took_its_place_fills_nothing_behind_it() {
-    let near = Near::new(&Arc::new(Budget::new(1 << 20)), 0);
+    let near = Near::new(&Arc::new(Budget::new(1 << 20)), &Clock::new(0));
     near.arm(u64::MAX, 0);
     let fills = |key| near.reserve(key).expect("the first read fills");
     let tickets = [fills("app:k"), fills("app:other")];

@@ -30,14 +30,15 @@ fn pipelines_that_ask_for_many_tokens_are_bounded_and_bring_all_of_them() {
     let keys: Vec<String> = (0..2 * MAX_ASKED + 7).map(|n| format!("app:\0tag\0{n}")).collect();
     // One that may leave the near cache while the others are asked for.
     let known = Tokens::from([("app:\0tag\0known".into(), "\"known\"".into())]);
-    let (mut pipeline, mut asked) = ask(&cache, (keys.clone(), known), false, Denied::default(), now_ms());
+    let server = cache.shared().server("").clone();
+    let (mut pipeline, mut asked) = ask(&server, &cache, (keys.clone(), known), false, Denied::default(), now_ms());
     let mut next = 0..keys.len();
     for round in 1.. {
         assert!(pipeline.len() <= 2 * MAX_ASKED, "{} commands", pipeline.len());
         let token = |n: usize| Value::BulkString(format!("\"{n}\"").into());
         let replies =
             next.by_ref().take(pipeline.len() / 2).flat_map(|n| [token(n), Value::Int(1_000_000_000_000)]).collect();
-        match asked.heard(&cache, replies, now_ms()).expect("no trouble").0 {
+        match asked.heard(&cache, &server, replies, now_ms()).expect("no trouble").0 {
             Heard::More(more, rest) => (pipeline, asked) = (more, *rest),
             Heard::All(tokens) => {
                 assert_eq!(round, 3);

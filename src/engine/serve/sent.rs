@@ -10,6 +10,7 @@ use crate::engine::cache::job::{Job, Work};
 use crate::engine::cache::namespace::Cache;
 use crate::engine::exchange::plan::{Came, Plan, Verdict};
 use crate::engine::exchange::tokens::Asked;
+use crate::engine::net::wire::asked;
 use crate::engine::value::tags::Tokens;
 
 /// A pipeline under way.
@@ -34,6 +35,15 @@ pub(super) enum Next {
     Plan(Box<Job>),
     /// The replies that came to this are read.
     Settle(Box<InFlight>),
+}
+
+impl Next {
+    pub(super) fn deadline(&self) -> Instant {
+        match self {
+            Self::Plan(job) => job.deadline(),
+            Self::Settle(flight) => flight.deadline(),
+        }
+    }
 }
 
 /// Where a sweep stands among the calls that were sent. Where an outage answers these on the in-process tier, it takes
@@ -71,6 +81,15 @@ pub(super) struct InFlight {
 }
 
 impl InFlight {
+    fn deadline(&self) -> Instant {
+        self.job.as_ref().map_or(self.sent, Job::deadline)
+    }
+
+    /// Its replies, without those that its calls did not ask for.
+    pub(super) fn answers(&self, values: Vec<Value>) -> Vec<Value> {
+        if self.job.as_ref().is_some_and(Job::asks) { asked(values) } else { values }
+    }
+
     pub(super) fn settle(&mut self, came: Came, now: u64) -> Verdict {
         let (Some(job), Some(plan)) = (self.job.take(), self.plan.take()) else { return Verdict::default() };
         let Work::Batch(batch) = &job.work else { return Verdict::default() };
@@ -125,10 +144,8 @@ impl Drop for InFlight {
 impl Sent {
     pub(super) fn deadline(&self) -> Instant {
         match self {
-            Self::Batch(b) | Self::Tokens(_, Next::Settle(b)) | Self::Heads(_, b) => {
-                b.job.as_ref().map_or(b.sent, Job::deadline)
-            }
-            Self::Tokens(_, Next::Plan(job)) => job.deadline(),
+            Self::Batch(b) | Self::Heads(_, b) => b.deadline(),
+            Self::Tokens(_, next) => next.deadline(),
             Self::Sweep(place) => place.0.deadline,
             Self::Ping(_, deadline) | Self::Cleanup(deadline, _) => *deadline,
         }

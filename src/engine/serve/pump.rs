@@ -3,34 +3,38 @@
 //! Replies come in the order of the pipelines, so one queue holds all that was sent, and an outage answers it from
 //! front to back on the in-process tier: the order of the calls survives. Every pipeline has a deadline; the first one
 //! missed is an outage, whatever TCP says, as a stopped server's kernel goes on acknowledging bytes. When nothing is in
-//! flight a PING a second does the same. What the replies mean stands in heard.rs.
+//! flight a PING a second (`heartbeat`) does the same. What the replies mean stands in heard.rs.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures_channel::oneshot;
 use redis::Pipeline;
 
 use crate::engine::base::clock;
 use crate::engine::base::error::{Kind, Trouble};
 use crate::engine::base::mutant;
 use crate::engine::cache::job::{Job, Work};
+use crate::engine::cache::namespace::Cache;
 use crate::engine::cache::shared::Shared;
 use crate::engine::conversation::connection::{Connection, Steps};
+use crate::engine::conversation::gather;
 use crate::engine::conversation::stand_in;
 use crate::engine::conversation::sweep;
 use crate::engine::conversation::tasks;
 use crate::engine::exchange::plan::Came;
-use crate::engine::exchange::{planner, tokens};
+use crate::engine::exchange::planner::{self, Line};
+use crate::engine::exchange::tokens;
+use crate::engine::net::target::REST;
 use crate::engine::net::wire::HELD_UP;
-use crate::engine::node::sent::{InFlight, Next, Place, PlaceOf, Sent};
+use crate::engine::net::wire::asking;
+use crate::engine::serve::sent::{InFlight, Next, Place, PlaceOf, Sent};
 use crate::engine::task::executor::Kept;
 use crate::engine::task::queue::Queue;
 use crate::engine::task::signal::Ending;
 use crate::engine::value::tags::Tokens;
 
-/// An idle connection is asked this often whether it lives.
-pub const HEARTBEAT: Duration = Duration::from_secs(1);
 /// And this long after the deadline of a heartbeat nobody vouches any more for what is held: see race 6 of near.rs.
 const GRACE: Duration = Duration::from_millis(250);
 /// The deadline of what has none of its own.
@@ -38,21 +42,32 @@ const UNHURRIED: Duration = Duration::from_secs(3_600);
 
 /// For how long, in milliseconds, the reply to a request vouches for what is held, from when it was sent.
 pub fn trust(shared: &Shared) -> u64 {
-    u64::try_from((HEARTBEAT + shared.patience() + GRACE).as_millis()).unwrap_or(u64::MAX)
+    u64::try_from((shared.habits.beat() + shared.patience() + GRACE).as_millis()).unwrap_or(u64::MAX)
+}
+
+/// What waits for the tokens of other servers.
+struct Gathering {
+    tokens: oneshot::Receiver<Tokens>,
+    next: Next,
+    _task: Kept,
 }
 
 /// A connection in use. Dropped, it answers all that is under way, from front to back, on the in-process tier.
 pub struct Pump {
     pub(super) shared: Arc<Shared>,
-    pub(super) connection: Connection,
+    pub connection: Connection,
     pub(super) sent: Queue<Sent>,
     /// A job waits for tokens before it is planned: those that come wait behind it, as the order of jobs is the order
     /// on the wire.
     pub(super) stalled: bool,
     behind: VecDeque<Job>,
+    /// What waits for tokens of other servers.
+    gathering: Vec<Gathering>,
     /// When it began.
-    pub(super) since: Instant,
+    pub since: Instant,
     pub(super) last_heard: Instant,
+    /// When somebody called last.
+    used: Instant,
     /// This process was stopped, and not the server: the replies have until then to come.
     held_up: Option<Instant>,
     /// Leases were renewed for an event loop that is blocked: what is due until then may lie in the socket, unread.
@@ -71,8 +86,10 @@ impl Pump {
             sent: Queue::default(),
             stalled: false,
             behind: VecDeque::new(),
+            gathering: Vec::new(),
             since: now,
             last_heard: now,
+            used: now,
             held_up: None,
             unread: None,
             ending: Ending::default(),
@@ -87,7 +104,7 @@ impl Pump {
 
     /// Nothing is under way.
     pub fn is_idle(&self) -> bool {
-        self.sent.is_empty() && self.behind.is_empty()
+        self.sent.is_empty() && self.behind.is_empty() && self.gathering.is_empty()
     }
 
     /// Nor is long work, which may be between two of its steps.
@@ -97,6 +114,7 @@ impl Pump {
 
     /// Starts a job of a caller, or puts it behind those that still wait: jobs go to the wire in their order.
     pub fn start(&mut self, job: Job, now: Instant) {
+        self.used = now;
         if (self.stalled || !self.behind.is_empty()) && !mutant::lacks("order") {
             return self.behind.push_back(job);
         }
@@ -120,7 +138,12 @@ impl Pump {
             let wanted = tokens::wanted(&job.cache, batch, ms);
             if !wanted.0.is_empty() {
                 self.stalled = true;
-                let (pipeline, asked) = tokens::ask(&job.cache, wanted, true, self.connection.denied, ms);
+                if self.shared.fleet.cluster().is_some() {
+                    let cache = job.cache.clone();
+                    return self.gather(cache, wanted, true, Next::Plan(Box::new(job)), now);
+                }
+                let Connection { server, denied, .. } = &self.connection;
+                let (pipeline, asked) = tokens::ask(server, &job.cache, wanted, true, *denied, ms);
                 return self.send(pipeline, Sent::Tokens(Box::new(asked), Next::Plan(Box::new(job))));
             }
         }
@@ -128,12 +151,17 @@ impl Pump {
     }
 
     pub(super) fn plan(&mut self, mut job: Job, tokens: Tokens, now: Instant) {
+        let asks = job.asks();
         match &mut job.work {
             Work::Batch(batch) => {
                 let ms = clock::millis_of(now);
-                self.connection.server.near.writes_planned(std::mem::take(&mut batch.called));
-                let mut plan = planner::plan(&job.cache, batch, &job.to, self.connection.denied, tokens, ms);
-                let pipeline = std::mem::take(&mut plan.pipeline);
+                self.shared.writes_planned(std::mem::take(&mut batch.called));
+                let line = Line { server: &self.connection.server, denied: self.connection.denied, asks };
+                let mut plan = planner::plan(&job.cache, &line, batch, &job.to, tokens, ms);
+                let mut pipeline = std::mem::take(&mut plan.pipeline);
+                if asks {
+                    pipeline = asking(&pipeline);
+                }
                 let came = Vec::new();
                 let mut flight = InFlight { job: Some(job), plan: Some(plan), sent: now, came };
                 if pipeline.is_empty() {
@@ -158,10 +186,42 @@ impl Pump {
                     denied: self.connection.denied,
                     patience: job.cache.timeout,
                 };
-                self.shared.tasks.spawn(tasks::run(job, placed, steps, self.ending.watch()));
+                self.connection.tasks.spawn(tasks::run(job, placed, steps, self.ending.watch()));
             }
             Work::Nothing => {}
         }
+    }
+
+    /// Asks other servers for tokens that something needs.
+    pub(super) fn gather(
+        &mut self,
+        cache: Arc<Cache>,
+        wanted: (Vec<String>, Tokens),
+        make: bool,
+        next: Next,
+        now: Instant,
+    ) {
+        // Half of the time that is left: what needs them is still to be sent, or to be answered.
+        let patience = next.deadline().saturating_duration_since(now) / 2;
+        let timers = self.connection.wire.timers().clone();
+        let (done, tokens) = oneshot::channel();
+        let task = self.connection.tasks.spawn_for(async move {
+            let _ = done.send(gather::tokens(cache, wanted, make, &timers, patience).await);
+        });
+        self.gathering.push(Gathering { tokens, next, _task: task });
+    }
+
+    /// What has its tokens now.
+    pub(super) fn gathered(&mut self) -> Option<(Next, Tokens)> {
+        for at in 0..self.gathering.len() {
+            let tokens = match self.gathering[at].tokens.try_recv() {
+                Ok(None) => continue,
+                Ok(Some(tokens)) => tokens,
+                Err(_) => Tokens::new(),
+            };
+            return Some((self.gathering.remove(at).next, tokens));
+        }
+        None
     }
 
     /// What was sent in front of them has been answered: sweeps that stand there have their place.
@@ -189,20 +249,24 @@ impl Pump {
     }
 
     /// The moment at which `tick` has something to do.
-    pub fn next_moment(&self) -> Instant {
-        self.held_up.unwrap_or_else(|| self.due())
+    pub fn next_moment(&self) -> Option<Instant> {
+        let rest = self.shared.habits.lazy.then(|| self.used + REST);
+        [self.held_up.or_else(|| self.due()), rest].into_iter().flatten().min()
     }
 
-    fn due(&self) -> Instant {
-        self.sent.earliest().unwrap_or(self.last_heard + HEARTBEAT)
+    fn due(&self) -> Option<Instant> {
+        let beat = self.shared.habits.heartbeat.map(|beat| self.last_heard + beat);
+        self.sent.earliest().or(beat)
+    }
+
+    /// Nobody has called for so long that the connection may be closed.
+    pub fn may_rest(&self, now: Instant) -> bool {
+        self.shared.habits.lazy && self.used + REST <= now && self.is_quiet()
     }
 
     /// A moment has come, or long passed.
     pub fn tick(&mut self, now: Instant) -> Result<(), Trouble> {
-        if self.next_moment() > now {
-            return Ok(());
-        }
-        let due = self.due();
+        let Some(due) = self.due().filter(|due| self.held_up.unwrap_or(*due) <= now) else { return Ok(()) };
         if self.sent.is_empty() {
             let mut ping = Pipeline::new();
             ping.cmd("PING");
@@ -220,10 +284,16 @@ impl Pump {
 
 impl Drop for Pump {
     fn drop(&mut self) {
-        // Front to back; each answers its callers as it goes.
+        // Front to back; each answers its callers as it goes. What waits to be judged was sent before the rest, what
+        // waits to be planned is behind it.
+        let gathering = std::mem::take(&mut self.gathering);
+        let (judged, planned): (Vec<_>, Vec<_>) =
+            gathering.into_iter().partition(|one| matches!(one.next, Next::Settle(_)));
+        drop(judged);
         while let Some(sent) = self.sent.pop_front() {
             drop(sent);
         }
+        drop(planned);
         self.behind.drain(..).for_each(drop);
     }
 }

@@ -8,14 +8,16 @@ use redis::{Pipeline, Value};
 use crate::engine::base::clock;
 use crate::engine::base::error::Trouble;
 use crate::engine::cache::namespace::Cache;
+use crate::engine::conversation::connection::Connection;
 use crate::engine::conversation::leases;
 use crate::engine::conversation::refresh;
 use crate::engine::exchange::plan::{Came, Verdict};
 use crate::engine::exchange::tokens::{self, Asked, Heard};
 use crate::engine::exchange::writes;
 use crate::engine::net::reply::classify;
-use crate::engine::node::pump::{Pump, trust};
-use crate::engine::node::sent::{self, InFlight, Next, Sent};
+use crate::engine::serve::pump::{Pump, trust};
+use crate::engine::serve::sent::{self, InFlight, Next, Sent};
+use crate::engine::value::tags::Tokens;
 
 /// Takes the replies of what was sent first.
 pub fn heard(pump: &mut Pump, values: Vec<Value>, now: Instant) -> Result<(), Trouble> {
@@ -24,6 +26,13 @@ pub fn heard(pump: &mut Pump, values: Vec<Value>, now: Instant) -> Result<(), Tr
     Hearing { pump, now }.take(sent, values)?;
     pump.pass_places();
     Ok(())
+}
+
+/// Goes on with what has the tokens of other servers now; whether there was any.
+pub fn gathered(pump: &mut Pump, now: Instant) -> Result<bool, Trouble> {
+    let Some((next, tokens)) = pump.gathered() else { return Ok(false) };
+    Hearing { pump, now }.go_on(next, tokens)?;
+    Ok(true)
 }
 
 /// One pipeline's replies, and the pump to which what follows is given.
@@ -46,6 +55,7 @@ impl Hearing<'_> {
         match sent {
             Some(Sent::Batch(mut flight)) => {
                 shared.latency.record(self.now.saturating_duration_since(flight.sent));
+                let values = flight.answers(values);
                 let Some((cut, pipeline)) = flight.cut(&values) else { return self.judge(flight, values) };
                 flight.hold(values);
                 self.pump.send(pipeline, Sent::Heads(cut, flight));
@@ -73,7 +83,9 @@ impl Hearing<'_> {
                 }
                 // No call waits for these replies: what they say is looked at here or nowhere.
                 for value in values {
-                    if let Value::ServerError(error) = value {
+                    if let Value::ServerError(error) = value
+                        && shared.bounced(&error, &self.pump.connection.server).is_none()
+                    {
                         let trouble = classify(&error);
                         shared.errors.count(trouble.kind);
                         if trouble.kind.is_outage() {
@@ -100,7 +112,12 @@ impl Hearing<'_> {
             return self.settle(flight, values);
         }
         flight.hold(values);
-        let (pipeline, asked) = tokens::ask(&cache, (unknown, known), false, self.pump.connection.denied, self.ms());
+        if self.pump.shared.fleet.cluster().is_some() {
+            self.pump.gather(cache, (unknown, known), false, Next::Settle(flight), self.now);
+            return Ok(());
+        }
+        let Connection { server, denied, .. } = &self.pump.connection;
+        let (pipeline, asked) = tokens::ask(server, &cache, (unknown, known), false, *denied, self.ms());
         self.pump.send(pipeline, Sent::Tokens(Box::new(asked), Next::Settle(flight)));
         Ok(())
     }
@@ -121,17 +138,17 @@ impl Hearing<'_> {
     fn follow_up(&mut self, cache: Option<Arc<Cache>>, verdict: Verdict) -> Result<(), Trouble> {
         let mut pipeline = Pipeline::new();
         let stale: Vec<String> = verdict.stale.into_iter().collect();
-        if let (Some(cache), false) = (&cache, stale.is_empty()) {
+        if !stale.is_empty() {
             // A read that was sent between the refused write and this removal must not fill the near cache with what it
             // found.
-            stale.iter().for_each(|key| cache.shared().server(key).near.invalidate(key));
-            pipeline.cmd(writes::remove(self.pump.connection.denied)).arg(&stale);
+            stale.iter().for_each(|key| self.pump.connection.server.near.invalidate(key));
+            writes::remove_all(&mut pipeline, self.pump.connection.denied, &stale);
         }
         for command in verdict.behind {
             pipeline.add_command(command);
         }
         if let Some(cache) = cache {
-            let spawner = &self.pump.shared.tasks;
+            let spawner = &self.pump.connection.tasks;
             for wanted in verdict.leases {
                 let wire = self.pump.connection.wire.clone();
                 if wanted.refresh {
@@ -154,7 +171,8 @@ impl Hearing<'_> {
             Next::Settle(flight) => flight.job.as_ref(),
         };
         let Some(cache) = job.map(|job| job.cache.clone()) else { return Ok(()) };
-        let (heard, renewals) = asked.heard(&cache, values, self.ms())?;
+        let server = self.pump.connection.server.clone();
+        let (heard, renewals) = asked.heard(&cache, &server, values, self.ms())?;
         self.renew(&cache, renewals);
         let tokens = match heard {
             Heard::All(tokens) => tokens,
@@ -163,6 +181,10 @@ impl Hearing<'_> {
                 return Ok(());
             }
         };
+        self.go_on(next, tokens)
+    }
+
+    fn go_on(&mut self, next: Next, tokens: Tokens) -> Result<(), Trouble> {
         match next {
             Next::Plan(job) => {
                 self.pump.stalled = false;

@@ -1,0 +1,214 @@
+//! The servers of a cluster: which ones there are, and to which of them the keys of each slot go.
+//!
+//! **The problem.** Callers on several threads ask for the server of a key at each call, while the cluster changes.
+//! What was read from a server, and what is to be undone on it, must never be taken for another's.
+//!
+//! **The approach.** A table of 16,384 places, read without a lock. A server that was seen once keeps its place for
+//! good, so a reference to it never dangles, and one that comes back finds what is to be undone on it. What a server
+//! holds is found by way of the table alone: when a slot moves, nobody finds what its old owner holds of it. So only
+//! hot values in JavaScript, which know no table, must end with the move; and what the new owner holds from an earlier
+//! time.
+//!
+//! What is to be undone (journal.rs) goes with its slot: the new owner must not be read before.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
+
+use once_cell::sync::OnceCell;
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+
+use crate::engine::fleet::endpoint::{AddressMap, Endpoint};
+use crate::engine::fleet::server::Server;
+use crate::engine::fleet::slot::{SLOTS, slot_of};
+use crate::engine::fleet::topology::{MAX_NODES, Topology};
+use crate::engine::net::target::Target;
+
+/// Where nobody serves a slot.
+const NOBODY: u16 = 0;
+
+pub struct Cluster {
+    /// By slot, the place of its owner.
+    owners: Box<[AtomicU16]>,
+    /// By place, from 1 on.
+    servers: Box<[OnceCell<Arc<Server>>]>,
+    known: Mutex<Known>,
+    /// By place, the slots that it ever had.
+    had: Mutex<Vec<Box<[bool]>>>,
+    pub map: AddressMap,
+    /// How its servers are dialled, wherever they are.
+    pub access: Target,
+}
+
+#[derive(Default)]
+struct Known {
+    topology: Topology,
+    places: HashMap<Endpoint, u16>,
+}
+
+/// What a new topology changed.
+#[derive(Default)]
+pub struct Applied {
+    /// Anything at all.
+    pub changed: bool,
+    /// Servers that lost slots, and servers that got them.
+    pub lost: Vec<Arc<Server>>,
+    pub won: Vec<Arc<Server>>,
+    /// Servers that got slots which they had before: what they hold of these is of that time.
+    pub again: Vec<Arc<Server>>,
+    /// Servers that have no slots any more.
+    pub idle: Vec<Arc<Server>>,
+}
+
+impl Cluster {
+    pub fn new(access: Target, map: AddressMap) -> Self {
+        Self {
+            owners: (0..SLOTS).map(|_| AtomicU16::new(NOBODY)).collect(),
+            servers: (0..MAX_NODES).map(|_| OnceCell::new()).collect(),
+            known: Mutex::default(),
+            had: Mutex::default(),
+            map,
+            access,
+        }
+    }
+
+    /// The place of the server that serves a key; 0 where nobody does.
+    pub fn place_of(&self, key: &str) -> u16 {
+        self.owner(slot_of(key.as_bytes()))
+    }
+
+    pub fn owner(&self, slot: u16) -> u16 {
+        self.owners.get(usize::from(slot)).map_or(NOBODY, |owner| owner.load(Ordering::SeqCst))
+    }
+
+    pub fn server(&self, place: u16) -> Option<&Arc<Server>> {
+        self.servers.get(usize::from(place).checked_sub(1)?)?.get()
+    }
+
+    pub fn servers(&self) -> impl Iterator<Item = &Arc<Server>> {
+        self.servers.iter().map_while(OnceCell::get)
+    }
+
+    /// Whether a server that serves slots is away, or nobody serves one.
+    pub fn is_lame(&self) -> bool {
+        let mut up = vec![false];
+        up.extend(self.servers().map(|server| server.standing.lock().up));
+        self.owners.iter().any(|owner| !up.get(usize::from(owner.load(Ordering::SeqCst))).copied().unwrap_or(false))
+    }
+
+    /// Whether it serves any slot.
+    pub fn is_used(&self, server: &Server) -> bool {
+        self.owners.iter().any(|owner| owner.load(Ordering::SeqCst) == server.place)
+    }
+
+    /// Those that serve slots, for those who look after them; what nobody serves is one without a name.
+    pub fn nodes(&self) -> Vec<Value> {
+        let mut slots = vec![0_u32; self.servers().count() + 1];
+        for owner in &self.owners {
+            if let Some(count) = slots.get_mut(usize::from(owner.load(Ordering::SeqCst))) {
+                *count += 1;
+            }
+        }
+        let mut nodes = Vec::new();
+        if slots[0] > 0 {
+            nodes.push(json!({ "address": null, "role": null, "mode": "memory", "slots": slots[0] }));
+        }
+        for server in self.servers() {
+            let count = slots.get(usize::from(server.place)).copied().unwrap_or(0);
+            if count == 0 {
+                continue;
+            }
+            let standing = server.standing.lock().clone();
+            let error = standing
+                .last_error
+                .map(|(trouble, at)| json!({ "kind": trouble.kind.name(), "message": trouble.message, "at": at }));
+            nodes.push(json!({
+                "address": server.name(),
+                "role": "primary",
+                "mode": if standing.up { "redis" } else { "memory" },
+                "since": standing.since,
+                "lastError": error,
+                "slots": count,
+            }));
+        }
+        nodes
+    }
+
+    /// The server at an address, made by `make` where it is seen for the first time; none where there were too many.
+    pub fn at(&self, endpoint: &Endpoint, make: impl FnOnce(u16) -> Server) -> Option<Arc<Server>> {
+        let mut known = self.known.lock();
+        if let Some(place) = known.places.get(endpoint) {
+            return self.server(*place).cloned();
+        }
+        let place = u16::try_from(known.places.len() + 1).ok()?;
+        let cell = self.servers.get(usize::from(place) - 1)?;
+        known.places.insert(endpoint.clone(), place);
+        Some(cell.get_or_init(|| Arc::new(make(place))).clone())
+    }
+
+    /// A slot is served by this one from here on, as the one that served it before says.
+    pub fn moved(&self, slot: u16, to: &Arc<Server>) -> Applied {
+        let mut applied = Applied::default();
+        self.give(slot, Some(to), &mut applied);
+        applied
+    }
+
+    fn give(&self, slot: u16, to: Option<&Arc<Server>>, applied: &mut Applied) {
+        let Some(cell) = self.owners.get(usize::from(slot)) else { return };
+        let place = to.map_or(NOBODY, |server| server.place);
+        let again = to.is_some_and(|to| self.note(slot, to));
+        let before = cell.swap(place, Ordering::SeqCst);
+        if before == place {
+            return;
+        }
+        applied.changed = true;
+        if let Some(from) = self.server(before) {
+            add(&mut applied.lost, from);
+        }
+        if let Some(to) = to {
+            add(&mut applied.won, to);
+            if again {
+                add(&mut applied.again, to);
+            }
+        }
+    }
+
+    /// Notes that a server has a slot; whether it had it before.
+    fn note(&self, slot: u16, server: &Server) -> bool {
+        let mut had = self.had.lock();
+        let place = usize::from(server.place);
+        while had.len() <= place {
+            had.push(Box::default());
+        }
+        if had[place].is_empty() {
+            had[place] = vec![false; usize::from(SLOTS)].into();
+        }
+        std::mem::replace(&mut had[place][usize::from(slot)], true)
+    }
+
+    /// What the cluster says of itself. `make`: as in `at`.
+    pub fn apply(&self, topology: &Topology, make: impl Fn(u16, &Endpoint) -> Server) -> Applied {
+        {
+            let mut known = self.known.lock();
+            if topology.is_older_than(&known.topology) {
+                return Applied::default();
+            }
+            known.topology = topology.clone();
+        }
+        let mut applied = Applied::default();
+        for (slots, owner) in topology.ranges() {
+            let to = owner.and_then(|node| self.at(&node.at, |place| make(place, &node.at)));
+            slots.for_each(|slot| self.give(slot, to.as_ref(), &mut applied));
+        }
+        applied.idle = applied.lost.iter().filter(|server| !self.is_used(server)).cloned().collect();
+        applied
+    }
+}
+
+fn add(servers: &mut Vec<Arc<Server>>, server: &Arc<Server>) {
+    // Runs of slots have one owner: mostly it is the last one.
+    if !servers.iter().rev().any(|known| Arc::ptr_eq(known, server)) {
+        servers.push(server.clone());
+    }
+}

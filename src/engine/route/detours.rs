@@ -1,0 +1,141 @@
+//! Calls that are to be sent once more, and those of the same slots that wait behind them.
+//!
+//! **The problem.** One server does the calls of a key in the order in which they were made. Where a slot moves, some
+//! of them have been done by its old owner, others come back, and further ones are called meanwhile. Sent on as they
+//! come, a read would overtake the write in front of it.
+//!
+//! **The approach.** From the first call that comes back until the last one is on its way again, its slot is on a
+//! *detour*: calls of the slot wait in a queue. Nothing of it is sent before the old owner has answered all that was
+//! sent to it before, as more of it may still come back. What is to be sent to the new owner *for this once* (ASK) must
+//! be answered before the rest goes, which goes to the old one again.
+//!
+//! **The limit.** Calls of a slot that is on its way wait for each other, however many keys it has.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::engine::call::batch::Batch;
+use crate::engine::route::counts::Counts;
+use crate::engine::route::joint::Joint;
+
+/// A call that waits on a detour.
+pub struct Item {
+    pub joint: Arc<Joint>,
+    /// Its place in the whole.
+    pub place: u32,
+    /// The call alone.
+    pub batch: Batch,
+    pub hops: u8,
+    /// The server to which it goes for this once.
+    pub asks: Option<u16>,
+}
+
+enum Wait {
+    /// For the answers of a server to all parts in front of a number.
+    Answers(u16, u64),
+    Until(Instant),
+}
+
+struct Detour {
+    items: VecDeque<Item>,
+    wait: Wait,
+}
+
+/// What may go on now: calls for one server.
+pub struct Ready {
+    pub slot: u16,
+    pub items: Vec<Item>,
+    pub asks: Option<u16>,
+}
+
+pub struct Detours {
+    slots: BTreeMap<u16, Detour>,
+    counts: Arc<Counts>,
+}
+
+impl Detours {
+    pub fn new(counts: &Arc<Counts>) -> Self {
+        Self { slots: BTreeMap::new(), counts: counts.clone() }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+
+    pub fn has(&self, slot: u16) -> bool {
+        !self.slots.is_empty() && self.slots.contains_key(&slot)
+    }
+
+    /// A call came back from a server.
+    pub fn back(&mut self, slot: u16, item: Item, from: u16, until: Option<Instant>) {
+        self.counts.watch(true);
+        let wait = until.map_or_else(|| Wait::Answers(from, self.counts.next(from)), Wait::Until);
+        let detour =
+            self.slots.entry(slot).or_insert_with(|| Detour { items: VecDeque::new(), wait: Wait::Answers(from, 0) });
+        // Those that come back later were sent later; both stand in front of what was called since.
+        let at = detour.items.iter().position(|other| other.hops == 0 && other.asks.is_none());
+        detour.items.insert(at.unwrap_or(detour.items.len()), item);
+        detour.wait = wait;
+    }
+
+    /// A call of a slot that is on a detour.
+    pub fn behind(&mut self, slot: u16, item: Item) {
+        if let Some(detour) = self.slots.get_mut(&slot) {
+            detour.items.push_back(item);
+        }
+    }
+
+    /// A slot whose first calls may go now. Whoever takes them tells `sent`.
+    pub fn ready(&mut self, now: Instant) -> Option<Ready> {
+        let counts = &self.counts;
+        let is_over = |detour: &Detour| match detour.wait {
+            Wait::Answers(place, number) => counts.reached(place, number),
+            Wait::Until(moment) => moment <= now,
+        };
+        let (&slot, detour) = self.slots.iter_mut().find(|(_, detour)| is_over(detour))?;
+        let asks = detour.items.front().and_then(|item| item.asks);
+        let mut items = Vec::new();
+        while detour.items.front().is_some_and(|item| item.asks == asks) {
+            items.extend(detour.items.pop_front());
+        }
+        Some(Ready { slot, items, asks })
+    }
+
+    /// They were sent, as the part `number` to a server, or answered otherwise.
+    pub fn sent(&mut self, slot: u16, part: Option<(u16, u64)>, asked: bool) {
+        let Some(detour) = self.slots.get_mut(&slot) else { return };
+        match part {
+            // What was asked for once is to be answered before the rest goes to another server.
+            Some((place, number)) if asked || !detour.items.is_empty() => {
+                detour.wait = Wait::Answers(place, number + 1);
+            }
+            _ if detour.items.is_empty() => _ = self.slots.remove(&slot),
+            _ => {}
+        }
+        if self.slots.is_empty() {
+            self.counts.watch(false);
+        }
+    }
+
+    /// Those whose time is over.
+    pub fn late(&mut self, now: Instant) -> Vec<Item> {
+        let mut late = Vec::new();
+        for detour in self.slots.values_mut() {
+            let (over, left): (Vec<_>, Vec<_>) =
+                std::mem::take(&mut detour.items).into_iter().partition(|item| item.joint.deadline() <= now);
+            detour.items = left.into();
+            late.extend(over);
+        }
+        late
+    }
+
+    pub fn next_moment(&self) -> Option<Instant> {
+        let waits = self.slots.values().filter_map(|detour| match detour.wait {
+            Wait::Until(moment) => Some(moment),
+            Wait::Answers(..) => None,
+        });
+        let deadlines = self.slots.values().flat_map(|detour| detour.items.iter().map(|item| item.joint.deadline()));
+        waits.chain(deadlines).min()
+    }
+}

@@ -1,0 +1,10 @@
+//! Several servers as one: the calls of a batch go to the servers that have their keys, and are answered together.
+//!
+//! Uses what stands above it in the list of layers.
+
+pub mod counts;
+pub mod detours;
+pub mod joint;
+pub mod refresh;
+pub mod router;
+pub mod sweep;

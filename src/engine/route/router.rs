@@ -1,0 +1,334 @@
+//! Sends each call of a batch to the server that has its key.
+//!
+//! **The problem.** A turn of the event loop is one batch, whatever keys it names; on a cluster these lie on several
+//! servers. A server that is away must not keep the calls of the others waiting, the order of a key's calls must hold
+//! while its slot moves, and the caller gets one answer.
+//!
+//! **The approach.** One node a server, each with its own connection, gate, deadlines, near cache and journal, as if it
+//! were the only one. In front of them this machine, without I/O as they are: it takes jobs in their order, hands each
+//! server its part ([`super::joint`]), and sends on what comes back ([`super::detours`]). The nodes' queues keep the
+//! order. What is known of the cluster is asked for again when something says that it has changed ([`super::refresh`]).
+//!
+//! **Rejected.** *To split on the callers' threads*: the order in which several of them meet a slot that moves would be
+//! anybody's guess. *A client's cluster mode*: none has a near cache that survives its own redirects.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use futures_channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
+use futures_util::StreamExt;
+
+use crate::engine::base::clock;
+use crate::engine::cache::job::{Job, Part, Work};
+use crate::engine::cache::local;
+use crate::engine::cache::shared::Shared;
+use crate::engine::call::batch::Batch;
+use crate::engine::call::reply::Reply;
+use crate::engine::fleet::server::Server;
+use crate::engine::fleet::slot::slot_of;
+use crate::engine::fleet::topology::Topology;
+use crate::engine::route::counts::Counts;
+use crate::engine::route::detours::{Detours, Item, Ready};
+use crate::engine::route::joint::{Bounced, Joint, News};
+use crate::engine::route::refresh::Refresh;
+use crate::engine::route::sweep;
+use crate::engine::task::executor::{Kept, Tasks};
+use crate::engine::tier::memory::Memory;
+use crate::engine::value::tags;
+
+/// A call is sent on so often at the most: what then still has no server is answered in process.
+const MOST_HOPS: u8 = 5;
+/// A command that needs keys of a slot which are on their way (TRYAGAIN) is tried again after up to this long.
+const TRY_AGAIN: Duration = Duration::from_millis(20);
+
+/// What the router wants done.
+pub enum Wish {
+    /// A node of this server is to be driven; its jobs come from here.
+    Open(Arc<Server>, UnboundedReceiver<Job>),
+    /// No server of the cluster can be asked for it: the address of the URL is to be.
+    Scout,
+}
+
+/// The calls of a batch that go to one server.
+struct Group {
+    place: u16,
+    ops: Vec<usize>,
+    /// What near caches gave for its writes: see `Batch::called`.
+    called: Vec<(u16, u32)>,
+}
+
+/// Begins with what is known of the cluster.
+pub struct Router {
+    pub shared: Arc<Shared>,
+    pub tasks: Tasks,
+    /// Where each server's node takes its jobs, by its place.
+    lines: Vec<Option<UnboundedSender<Job>>>,
+    news: UnboundedReceiver<News>,
+    teller: UnboundedSender<News>,
+    counts: Arc<Counts>,
+    detours: Detours,
+    refresh: Refresh,
+    wishes: VecDeque<Wish>,
+    stirred: Arc<AtomicBool>,
+    _stirred: Kept,
+}
+
+impl Router {
+    pub fn new(shared: Arc<Shared>, tasks: Tasks, topology: &Topology, now: Instant) -> Self {
+        let (teller, news) = unbounded();
+        let counts = Arc::default();
+        let stirred = Arc::new(AtomicBool::new(false));
+        let (on, tell) = (shared.clone(), stirred.clone());
+        let kept = tasks.spawner().spawn_for(async move {
+            loop {
+                on.fleet.stirred.raised().await;
+                tell.store(true, Ordering::SeqCst);
+            }
+        });
+        let mut router = Self {
+            refresh: Refresh::new(shared.random.clone(), now),
+            detours: Detours::new(&counts),
+            shared,
+            tasks,
+            lines: Vec::new(),
+            news,
+            teller,
+            counts,
+            wishes: VecDeque::new(),
+            stirred,
+            _stirred: kept,
+        };
+        if let Some(applied) = router.shared.fleet.becomes(topology, &router.shared.memory) {
+            router.shared.moved(&applied, clock::millis_of(now));
+            applied.won.iter().for_each(|server| _ = router.line(server));
+        }
+        router
+    }
+
+    pub fn wish(&mut self) -> Option<Wish> {
+        self.wishes.pop_front()
+    }
+
+    /// Work of a caller.
+    pub fn call(&mut self, mut job: Job, now: Instant) {
+        match &mut job.work {
+            Work::Batch(batch) => {
+                batch.render();
+                self.split(job);
+            }
+            Work::Task(_) => {
+                let Some(parts) = sweep::split(job) else { return };
+                for (server, part) in parts {
+                    self.send(&server, part);
+                }
+            }
+            Work::Nothing => {}
+        }
+        self.go_on(now);
+    }
+
+    /// The calls of a batch, each to its server.
+    fn split(&mut self, mut job: Job) {
+        let shared = self.shared.clone();
+        let Some(cluster) = shared.fleet.cluster() else { return };
+        let Work::Batch(batch) = &mut job.work else { return };
+        let mut called = std::mem::take(&mut batch.called).into_iter();
+        let mut groups: Vec<Group> = Vec::new();
+        let mut detoured = Vec::new();
+        let mut replies = Vec::with_capacity(batch.ops.len());
+        let mut buffer = String::new();
+        for (at, op) in batch.ops.iter().enumerate() {
+            let Some(given) = op.key().map(|span| batch.str(span)) else {
+                replies.push(local::keyless(batch, op));
+                continue;
+            };
+            let write = if op.writes() { called.next() } else { None };
+            if let Err(error) = tags::check(op, given) {
+                shared.writes_planned(write.into_iter().collect());
+                replies.push(Reply::Error(error));
+                continue;
+            }
+            replies.push(Reply::Later);
+            let slot = slot_of(job.cache.prefix.join(given, &mut buffer).as_bytes());
+            if self.detours.has(slot) {
+                shared.writes_planned(write.into_iter().collect());
+                detoured.push((slot, at));
+                continue;
+            }
+            let place = cluster.owner(slot);
+            let at_hand = groups.iter().position(|group| group.place == place);
+            let group = at_hand.unwrap_or_else(|| {
+                groups.push(Group { place, ops: Vec::new(), called: Vec::new() });
+                groups.len() - 1
+            });
+            groups[group].ops.push(at);
+            groups[group].called.extend(write);
+        }
+        let parts: Vec<_> = groups
+            .into_iter()
+            .map(|Group { place, ops, called }| {
+                let part = Batch { called, ..batch.some(ops.iter().copied()) };
+                (place, part, ops.into_iter().map(|at| at as u32).collect::<Vec<_>>())
+            })
+            .collect();
+        let waiting: Vec<_> = detoured.into_iter().map(|(slot, at)| (slot, at as u32, batch.some([at]))).collect();
+        if parts.is_empty() && waiting.is_empty() {
+            return job.finish(&replies);
+        }
+        let joint = Joint::new(job, replies, &self.counts, &self.teller);
+        for (slot, place, batch) in waiting {
+            self.detours.behind(slot, Item { joint: joint.clone(), place, batch, hops: 0, asks: None });
+        }
+        for (place, batch, places) in parts {
+            self.send_part(place, batch, &joint, places, 0, false);
+        }
+    }
+
+    /// Sends a part of a batch to a server; its number.
+    fn send_part(
+        &mut self,
+        place: u16,
+        batch: Batch,
+        joint: &Arc<Joint>,
+        places: Vec<u32>,
+        hops: u8,
+        asks: bool,
+    ) -> u64 {
+        let number = self.counts.sent(place);
+        let part = Part { joint: joint.clone(), places, number, hops, asks };
+        let server = self.shared.fleet.cluster().and_then(|cluster| cluster.server(place));
+        let server = server.unwrap_or(self.shared.fleet.first()).clone();
+        self.send(&server, Job::part(server.clone(), batch, part));
+        number
+    }
+
+    fn send(&mut self, server: &Arc<Server>, job: Job) {
+        if server.place == 0 {
+            return job.fall_back();
+        }
+        // Where nobody takes it any more it is dropped, and so answered.
+        let _ = self.line(server).unbounded_send(job);
+    }
+
+    /// Where a server's node takes its jobs. One that is not driven yet is to be.
+    fn line(&mut self, server: &Arc<Server>) -> &UnboundedSender<Job> {
+        let place = usize::from(server.place);
+        if self.lines.len() <= place {
+            self.lines.resize(place + 1, None);
+        }
+        let (wishes, tasks) = (&mut self.wishes, self.tasks.spawner());
+        self.lines[place].get_or_insert_with(|| {
+            let (sender, jobs) = unbounded();
+            wishes.push_back(Wish::Open(server.clone(), jobs));
+            // What has expired goes in the background.
+            let store = Arc::downgrade(server.near.store());
+            tasks.spawn(Memory::sweep(store, tasks.timers().clone()));
+            sender
+        })
+    }
+
+    /// Goes on with what can go on; whether anything did.
+    pub fn run(&mut self, context: &mut Context<'_>, now: Instant) -> bool {
+        self.tasks.spawner().timers().set(now);
+        let mut went_on = self.tasks.poll(context);
+        while let Poll::Ready(Some(news)) = self.news.poll_next_unpin(context) {
+            went_on = true;
+            if let News::Bounced(bounced) = news {
+                bounced.into_iter().for_each(|one| self.back(one, now));
+            }
+        }
+        if self.stirred.swap(false, Ordering::SeqCst) {
+            went_on = true;
+            self.refresh.stirred(&self.shared, now);
+        }
+        if let Some(topology) = self.refresh.found(now) {
+            went_on = true;
+            self.learn(&topology, now);
+        }
+        match self.refresh.begin(&self.shared, self.tasks.spawner(), now) {
+            Some(true) => went_on = true,
+            Some(false) => self.wishes.push_back(Wish::Scout),
+            None => {}
+        }
+        self.go_on(now) || went_on
+    }
+
+    /// What the cluster says of itself.
+    pub fn learn(&mut self, topology: &Topology, now: Instant) {
+        let applied = self.shared.fleet.apply(topology, &self.shared.memory);
+        self.refresh.learnt(applied.changed, now);
+        self.shared.moved(&applied, clock::millis_of(now));
+        applied.won.iter().for_each(|server| _ = self.line(server));
+        for server in &applied.idle {
+            // Its node ends once what is under way has been answered.
+            if let Some(line) = self.lines.get_mut(usize::from(server.place)) {
+                *line = None;
+            }
+        }
+    }
+
+    /// A call came back.
+    fn back(&mut self, bounced: Bounced, now: Instant) {
+        let Bounced { joint, place, batch, bounce, from, hops } = bounced;
+        let hops = hops.saturating_add(1);
+        let Some(slot) = slot_of_one(&joint, &batch) else { return };
+        let tried_again = !bounce.asks && bounce.to == from;
+        let until = tried_again.then(|| now + TRY_AGAIN.mul_f64(self.shared.random.part()));
+        let asks = bounce.asks.then_some(bounce.to);
+        let item = Item { joint, place, batch, hops, asks };
+        if hops > MOST_HOPS && !tried_again {
+            return self.give_up(item);
+        }
+        self.detours.back(slot, item, from, until);
+    }
+
+    /// Nobody can be found who does it: it is answered in process.
+    fn give_up(&mut self, item: Item) {
+        let Item { joint, place, batch, hops, .. } = item;
+        self.send_part(0, batch, &joint, vec![place], hops, false);
+    }
+
+    /// Sends what may go now; whether anything did.
+    fn go_on(&mut self, now: Instant) -> bool {
+        let mut any = false;
+        while let Some(Ready { slot, items, asks }) = self.detours.ready(now) {
+            any = true;
+            let owner = self.shared.fleet.cluster().map_or(0, |cluster| cluster.owner(slot));
+            let to = asks.unwrap_or(owner);
+            let mut last = None;
+            for Item { joint, place, batch, hops, .. } in items {
+                let number = self.send_part(to, batch, &joint, vec![place], hops, asks.is_some());
+                last = Some((to, number));
+            }
+            self.detours.sent(slot, last, asks.is_some());
+        }
+        any
+    }
+
+    /// Nothing waits here.
+    pub fn is_idle(&self) -> bool {
+        self.detours.is_empty()
+    }
+
+    /// A moment that `next_moment` named has come.
+    pub fn tick(&mut self, now: Instant) {
+        for item in self.detours.late(now) {
+            self.give_up(item);
+        }
+        self.go_on(now);
+    }
+
+    pub fn next_moment(&self) -> Option<Instant> {
+        let timers = self.tasks.spawner().timers().next();
+        [self.refresh.next_moment(), self.detours.next_moment(), timers].into_iter().flatten().min()
+    }
+}
+
+/// The slot of the one call of a batch.
+fn slot_of_one(joint: &Joint, batch: &Batch) -> Option<u16> {
+    let key = batch.str(batch.ops.first()?.key()?);
+    Some(slot_of(joint.cache().prefix.join(key, &mut String::new()).as_bytes()))
+}
