@@ -2,7 +2,7 @@
 'use strict';
 
 const fs = require('node:fs');
-const { closeCaches, makeCache, recorder, stateOf } = require('../../support/holdfast');
+const { closeCaches, expectThrows, makeCache, recorder, stateOf } = require('../../support/holdfast');
 const { startRedis } = require('../../support/redis-server');
 const { runForJson } = require('../../support/run-script');
 const { makeCertificates } = require('../../support/network/tls');
@@ -115,6 +115,37 @@ test.each([
   for (const tls of [{ ca }, { insecure: true }]) {
     expect(await expectRefused({ url: servers[protocol].url(), tls }, /client certificate/)).toBe('tls');
   }
+});
+
+test('a server that wants a client certificate is given one', async () => {
+  const config = ['tls-auth-clients yes'];
+  const { good, expired } = certificates;
+  servers.wants = await startRedis({ tls: good, config });
+  const url = servers.wants.url();
+  const read = (file) => fs.readFileSync(file);
+  await expectWorking(makeCache({ url, tls: { ca, cert: read(good.cert), key: read(good.key) } }));
+  await expectWorking(
+    makeCache({ url, tls: { insecure: true, cert: `${read(good.cert)}`, key: `${read(good.key)}` } }),
+  );
+  const refused = { url, tls: { ca, cert: read(expired.cert), key: read(expired.key) } };
+  expect(await expectRefused(refused, /TLS handshake|certificate/)).toBe('tls');
+  for (const tls of [
+    { ca, cert: read(good.cert) },
+    { ca, key: read(good.key) },
+    { ca, cert: read(good.cert), key: read(expired.key) },
+    { ca, cert: read(good.key), key: read(good.cert) },
+    { ca, cert: 'hunter2', key: read(good.key) },
+    { ca, cert: 7, key: read(good.key) },
+  ]) {
+    const { message } = expectThrows(() => makeCache({ url, tls }), 'ERR_CONFIG');
+    expect(message).not.toContain('hunter2');
+  }
+  const script = `
+    const { set, get } = require('holdfast');
+    set('k', 1).then(() => get('k')).then((value) => console.log(JSON.stringify({ value })));`;
+  const env = { REDIS_URL: url, HOLDFAST_TLS_CA: certificates.ca, HOLDFAST_TIMEOUT_MS: '10000' };
+  const own = { HOLDFAST_TLS_CERT: good.cert, HOLDFAST_TLS_KEY: read(good.key).toString().replaceAll('\n', '\\n') };
+  expect(await runForJson(script, { env: { ...env, ...own } })).toEqual({ value: 1 });
 });
 
 test('fault 29: a server that would like a client certificate, and needs none, is used', async () => {
