@@ -42,21 +42,24 @@ fn what_is_read_goes_as_well_where_everything_is_and_a_single_insertion_looks_at
 }
 
 #[test]
-fn a_key_that_was_evicted_a_short_while_ago_is_old_at_once() {
+fn keys_that_were_evicted_a_short_while_ago_are_old_at_once() {
     let mut store = Store::new(1 << 20);
+    let back: Vec<String> = (0..40).map(|n| format!("back:{n}")).collect();
+    let bring = |store: &mut Store| back.iter().for_each(|key| _ = set(store, key, &value(0, 100)));
     // A walk is no read.
-    let is_there = |store: &mut Store| walked(store).contains_key("back");
-    set(&mut store, "back", &value(0, 100));
-    let fill = |store: &mut Store, count| (0..count).for_each(|n| _ = set(store, &format!("{n}"), &value(n, 100)));
-    for round in 1.. {
-        fill(&mut store, round * 500);
-        if !is_there(&mut store) {
-            break;
-        }
+    let left = |store: &mut Store| {
+        let there = walked(store);
+        back.iter().filter(|key| there.contains_key(*key)).count()
+    };
+    bring(&mut store);
+    let mut next = 0..;
+    while left(&mut store) > 0 {
+        next.by_ref().take(100).for_each(|n| _ = set(&mut store, &format!("{n}"), &value(n, 100)));
     }
-    set(&mut store, "back", &value(0, 100));
+    bring(&mut store);
     (0..20_000).for_each(|n| _ = set(&mut store, &format!("next:{n}"), &value(n, 100)));
-    assert!(is_there(&mut store), "the young go first");
+    // Of some, another key's eviction has taken the place among those that are remembered.
+    assert!(left(&mut store) >= 20, "{} of 40 are left: the young go first", left(&mut store));
 }
 
 #[test]
