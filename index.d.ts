@@ -199,6 +199,16 @@ export interface Health {
   journal: number;
   /** Calls handed to the engine and not answered yet, including `delPattern`, `clear` and `getStats`. */
   inFlight: number;
+  /** The servers of a cluster (a preview) that serve slots; what nobody serves has no address. */
+  nodes?: Array<{
+    address: string | null;
+    role: 'primary' | null;
+    mode: 'redis' | 'memory';
+    since?: number;
+    lastError?: { kind: ErrorKind; message: string; at: number } | null;
+    /** How many of the 16,384 slots it serves. */
+    slots: number;
+  }>;
 }
 
 /** The kind of a failure of Redis, as counted in `getStats().errors`. */
@@ -473,12 +483,16 @@ export interface CacheOptions {
 
 /** Given to a listener of `fallback`. */
 export interface FallbackEvent {
+  /** On a cluster (a preview): which of its servers. */
+  node?: string;
   kind: ErrorKind;
   message: string;
 }
 
 /** Given to a listener of `recovered`. */
 export interface RecoveredEvent {
+  /** On a cluster (a preview): which of its servers. */
+  node?: string;
   /** How long the outage was, in milliseconds. */
   outageMs: number;
   /** Entries of the fallback tier that were dropped. */

@@ -14,7 +14,7 @@ use crate::engine::cache::counters::{Errors, Latency};
 use crate::engine::cache::options::{DEFAULT_MAX_MEMORY, DEFAULT_TIMEOUT, Options};
 use crate::engine::cache::status::{Identity, Mode, Status};
 use crate::engine::call::reply::Bounce;
-use crate::engine::fleet::cluster::Applied;
+use crate::engine::fleet::cluster::{Applied, Cluster};
 use crate::engine::fleet::endpoint::Redirect;
 use crate::engine::fleet::members::Fleet;
 use crate::engine::fleet::server::Server;
@@ -115,28 +115,39 @@ impl Shared {
 
     /// A server is in use; `dropped` entries of the fallback tier went, and `replayed` keys of the journal.
     pub fn up(&self, server: &Server, identity: Identity, dropped: usize, replayed: u64) {
-        let mut standing = server.standing.lock();
-        let before = standing.outage_since.take();
-        (standing.up, standing.since, standing.last_error) = (true, wall_ms(), None);
-        standing.version.clone_from(&identity.version);
+        let before = {
+            let mut standing = server.standing.lock();
+            (standing.up, standing.since, standing.last_error, standing.decided) = (true, wall_ms(), None, true);
+            standing.version.clone_from(&identity.version);
+            standing.outage_since.take()
+        };
         match server.name() {
             None => self.status.up(identity, dropped, replayed),
-            Some(node) => self.status.node_up(&node, before, identity, dropped, replayed),
+            Some(node) => {
+                let known = self.fleet.cluster().is_some_and(Cluster::is_decided);
+                self.status.node_up(&node, before, identity, (dropped, replayed), known);
+            }
         }
     }
 
     /// A server is away.
     pub fn down(&self, server: &Server, trouble: &Trouble) {
-        let mut standing = server.standing.lock();
-        standing.last_error = Some((trouble.clone(), wall_ms()));
-        let news = standing.up || standing.outage_since.is_none();
-        if news {
-            (standing.up, standing.since) = (false, wall_ms());
-            standing.outage_since = Some(standing.since);
-        }
+        let news = {
+            let mut standing = server.standing.lock();
+            (standing.last_error, standing.decided) = (Some((trouble.clone(), wall_ms())), true);
+            let news = standing.up || standing.outage_since.is_none();
+            if news {
+                (standing.up, standing.since) = (false, wall_ms());
+                standing.outage_since = Some(standing.since);
+            }
+            news
+        };
         match server.name() {
             None => self.status.down(trouble),
-            Some(node) => self.status.node_down(&node, trouble, news, self.fleet.is_down()),
+            Some(node) => {
+                let known = self.fleet.cluster().is_some_and(Cluster::is_decided);
+                self.status.node_down(&node, trouble, news, known.then_some(self.fleet.is_down()));
+            }
         }
     }
 

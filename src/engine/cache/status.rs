@@ -53,6 +53,14 @@ struct Inner {
     listeners: Vec<Weak<dyn Sink>>,
 }
 
+impl Inner {
+    fn turn(&mut self, mode: Mode) {
+        if self.mode != mode {
+            (self.mode, self.since) = (mode, wall_ms().max(self.since + 1));
+        }
+    }
+}
+
 /// The status of one engine.
 pub struct Status {
     /// Names the engine in events.
@@ -230,31 +238,42 @@ impl Status {
         }
     }
 
-    /// One of several servers is away; `news`: it was not before. `all`: so are the others.
-    pub fn node_down(&self, node: &str, trouble: &Trouble, news: bool, all: bool) {
+    /// One of several servers is away; `news`: it was not before. `all`: whether so are the others, where each has been
+    /// tried once.
+    pub fn node_down(&self, node: &str, trouble: &Trouble, news: bool, all: Option<bool>) {
         let mut inner = self.inner.lock();
         inner.last_error = Some((trouble.clone(), wall_ms()));
-        if all && inner.mode != Mode::Memory {
-            inner.mode = Mode::Memory;
-            inner.since = wall_ms().max(inner.since + 1);
+        match all {
+            Some(true) => inner.turn(Mode::Memory),
+            Some(false) if inner.mode == Mode::Initializing => {
+                inner.turn(Mode::Redis);
+                self.tell(&mut inner, "ready", json!({}));
+            }
+            _ => {}
         }
         if news {
             self.tell(&mut inner, "fallback", named(describe(trouble), node));
         }
     }
 
-    /// One of several servers is in use; since when it was away, if it was.
-    pub fn node_up(&self, node: &str, since: Option<u64>, identity: Identity, dropped: usize, replayed: u64) {
+    /// One of several servers is in use; since when it was away, if it was. `known`: each has been tried once.
+    pub fn node_up(
+        &self,
+        node: &str,
+        since: Option<u64>,
+        identity: Identity,
+        (dropped, replayed): (usize, u64),
+        known: bool,
+    ) {
         let mut inner = self.inner.lock();
-        let first = inner.connections == 0;
         // Of each, those behind its first.
-        inner.connections += u64::from(first || since.is_some());
+        inner.connections += u64::from(inner.connections == 0 || since.is_some());
         inner.identity = identity;
-        if inner.mode != Mode::Redis {
-            inner.mode = Mode::Redis;
-            inner.since = wall_ms().max(inner.since + 1);
+        let first = inner.mode == Mode::Initializing;
+        if known || !first {
+            inner.turn(Mode::Redis);
         }
-        if first {
+        if known && first {
             self.tell(&mut inner, "ready", json!({}));
         }
         if let Some(began) = since {

@@ -90,6 +90,11 @@ impl Cluster {
         self.servers.iter().map_while(OnceCell::get)
     }
 
+    /// Whether the first attempt to connect to each server that serves slots is over.
+    pub fn is_decided(&self) -> bool {
+        self.servers().all(|server| server.standing.lock().decided || !self.is_used(server))
+    }
+
     /// Whether a server that serves slots is away, or nobody serves one.
     pub fn is_lame(&self) -> bool {
         let mut up = vec![false];

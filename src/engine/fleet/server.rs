@@ -45,6 +45,8 @@ pub struct Standing {
     pub version: Option<String>,
     /// Since when it is away, if it is.
     pub outage_since: Option<u64>,
+    /// The first attempt to connect is over.
+    pub decided: bool,
 }
 
 /// A connection in use. What is asked on it is written by whoever drives its node, who runs when there are tasks: so

@@ -2,6 +2,7 @@
 //! at which work is admitted again.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Instant;
 
 use crate::engine::base::clock;
@@ -62,7 +63,8 @@ async fn replay_all(shared: &Shared, connection: &Connection, refused: &mut Vec<
 /// Work is admitted; `now` in milliseconds.
 pub fn open(shared: &Shared, connection: &Connection, replayed: u64, told: &mut Denied, now: u64) {
     if !mutant::lacks("unleased") {
-        shared.flights.fence_unleased();
+        let server = &connection.server;
+        shared.flights.fence_unleased(|key| Arc::ptr_eq(shared.server(key), server));
     }
     // Nobody told of changes meanwhile.
     shared.flights.outdate_all();

@@ -46,12 +46,14 @@ impl Flights {
         self.table.lock().flights.values_mut().flatten().for_each(|f| f.outdated = true);
     }
 
-    /// As `fence`, for all that compute without a lease: they began while Redis was away, and others may have written
-    /// their keys since.
-    pub fn fence_unleased(&self) {
-        for flight in self.table.lock().flights.values_mut().flatten() {
-            if flight.lease == Lease::None && flight.is_computing() {
-                flight.fence();
+    /// As `fence`, for all that compute without a lease, of the keys of a server: they began while that was away, and
+    /// others may have written their keys since.
+    pub fn fence_unleased(&self, is_its: impl Fn(&str) -> bool) {
+        for (key, flights) in &mut self.table.lock().flights {
+            for flight in flights.iter_mut().filter(|flight| flight.lease == Lease::None && flight.is_computing()) {
+                if is_its(key) {
+                    flight.fence();
+                }
             }
         }
     }
