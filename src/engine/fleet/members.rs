@@ -46,7 +46,7 @@ enum Whereabouts {
     Asked(Box<Asked>),
 }
 
-/// One server, or only the state of one where there is no Redis.
+/// One server, those of a cluster, or only the state of one where there is no Redis.
 pub struct Fleet {
     server: Arc<Server>,
     /// Once it is known to be one.

@@ -13,7 +13,7 @@ use crate::engine::call::reply::Reply;
 use crate::engine::call::sink::{ReplyTo, Sink, Versions};
 use crate::engine::fleet::server::Server;
 
-/// The parts of a task, one for each server that serves slots, and one for what nobody serves.
+/// The parts of a task, one for each server that serves slots; where none does, one for the server of the URL.
 pub fn split(mut job: Job) -> Option<Vec<(Arc<Server>, Job)>> {
     let Work::Task(called) = &mut job.work else { return None };
     let cache = job.cache.clone();
