@@ -36,6 +36,13 @@ impl Random {
         // 53 bits are what an f64 holds exactly.
         ((self.bits() >> 11) + 1) as f64 / (1u64 << 53) as f64
     }
+
+    /// Puts `items` into a random order.
+    pub fn shuffle<T>(&self, items: &mut [T]) {
+        for i in (1..items.len()).rev() {
+            items.swap(i, ((self.part() * (i + 1) as f64) as usize).min(i));
+        }
+    }
 }
 
 /// How tables hash whose order may decide something: as an attacker cannot foresee, and in a simulation always the

@@ -56,9 +56,7 @@ impl Asked {
     /// All that are known, in a random order.
     pub fn round(&self, random: &Random) -> Round {
         let mut left: Vec<_> = self.given.iter().chain(self.learnt.lock().iter()).cloned().collect();
-        for i in (1..left.len()).rev() {
-            left.swap(i, ((random.part() * (i + 1) as f64) as usize).min(i));
-        }
+        random.shuffle(&mut left);
         Round { name: self.sentinels.name.as_str().into(), left: left.into() }
     }
 

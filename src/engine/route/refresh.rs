@@ -61,9 +61,7 @@ impl Refresh {
                 servers.push((server.clone(), in_use.clone()));
             }
         }
-        for i in (1..servers.len()).rev() {
-            servers.swap(i, ((shared.random.part() * (i + 1) as f64) as usize).min(i));
-        }
+        shared.random.shuffle(&mut servers);
         if servers.is_empty() {
             self.pace.end(Found::Nothing, now);
             let due = self.scouted.is_none_or(|last| now.saturating_duration_since(last) >= SCOUTING);
