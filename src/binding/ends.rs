@@ -19,8 +19,9 @@ use super::sink::{EnvSink, SharedVersions};
 use super::text::Frames;
 use crate::engine::call::sink::Versions;
 use crate::engine::drive::{self, Dialled, Dialling};
+use crate::engine::node::bell::Poke;
 use crate::engine::node::state::Wish;
-use crate::engine::node::steps::{Done, Event, Poke, Steps};
+use crate::engine::node::steps::{Done, Event, Steps};
 
 /// What a step says, by its place in the array that JavaScript reads: that Node is to write the output, to close the
 /// socket, to take the one that was dialled, to make a further step at once, to let go of the line.

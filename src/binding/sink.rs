@@ -193,6 +193,15 @@ impl Sink for EnvSink {
         }
     }
 
+    fn complete_some(&self, id: u32, places: &[u32], replies: &[Reply]) {
+        for (from, part) in splice::parts(replies, splice::MAX_FRAME) {
+            let Some(places) = places.get(from..from + part.len()) else { return };
+            let (mut text, mut lone) = (String::from("["), Vec::new());
+            splice::some(&mut text, id, places, part, &mut lone);
+            self.push(Frame { id, text, lone });
+        }
+    }
+
     fn versions(&self) -> Option<Arc<dyn Versions>> {
         Some(self.versions.clone())
     }

@@ -78,8 +78,10 @@ impl Engine {
 
     /// The event loop that drove it has ended, and nobody had asked for its node before.
     fn is_orphan(&self) -> bool {
-        let driven = self.steps.lock();
-        driven.as_ref().is_some_and(|(_, steps)| steps.upgrade().is_none_or(|steps| steps.is_gone()))
+        let is_orphaned =
+            |steps: &Weak<Steps>| steps.upgrade().is_none_or(|steps| steps.is_gone() && !steps.is_spread());
+        // The thread drives all of a cluster.
+        self.shared.fleet.cluster().is_none() && self.steps.lock().as_ref().is_some_and(|(_, steps)| is_orphaned(steps))
     }
 
     /// A further cache. Where another event loop drives the engine, its node moves to the thread, which serves both.
@@ -88,7 +90,8 @@ impl Engine {
             return None;
         }
         let mut driven = self.steps.lock();
-        match driven.as_ref().and_then(|(by, steps)| Some((*by, steps.upgrade()?))) {
+        let steps = driven.as_ref().and_then(|(by, steps)| Some((*by, steps.upgrade()?)));
+        match steps.filter(|(_, steps)| !steps.is_spread()) {
             Some((by, steps)) if Some(by) == owner => return Some(steps),
             Some((_, steps)) => {
                 steps.hand_over(drive::go_on);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use futures_channel::mpsc::UnboundedSender;
+use futures_channel::oneshot;
 
 use crate::engine::cache::local;
 use crate::engine::cache::long::{self, Called};
@@ -12,11 +13,14 @@ use crate::engine::call::batch::Batch;
 use crate::engine::call::reply::Reply;
 use crate::engine::call::sink::ReplyTo;
 use crate::engine::fleet::server::Server;
+use crate::engine::value::tags::Tokens;
 
 /// What is to be done.
 pub enum Work {
     Batch(Batch),
     Task(Called),
+    /// The tokens at these stored keys are asked for, for calls of another server; those that there are not are made.
+    Tokens(Vec<String>, oneshot::Sender<Tokens>),
     /// It is done.
     Nothing,
 }
@@ -27,7 +31,7 @@ impl Work {
         match self {
             Self::Batch(batch) => batch.ops.len(),
             Self::Task(_) => 1,
-            Self::Nothing => 0,
+            Self::Tokens(..) | Self::Nothing => 0,
         }
     }
 }
@@ -43,6 +47,15 @@ pub struct Job {
     answered: bool,
     /// It is a part of another one.
     part: Option<Part>,
+    /// The tokens of its tags, where these lie on other servers.
+    pub tokens: Option<Awaited>,
+}
+
+/// Tokens that were asked for in front of a job: those that were known, and those to come.
+#[derive(Default)]
+pub struct Awaited {
+    pub known: Tokens,
+    pub coming: Vec<oneshot::Receiver<Tokens>>,
 }
 
 /// Of which job a job is a part, and which of its calls it has.
@@ -71,14 +84,14 @@ impl Job {
     pub fn new(cache: Arc<Cache>, server: Arc<Server>, work: Work, to: ReplyTo) -> Self {
         server.enter(work.calls());
         let since = cache.shared().clock.now();
-        Self { cache, server, work, to, since, answered: false, part: None }
+        Self { cache, server, work, to, since, answered: false, part: None, tokens: None }
     }
 
     /// A part of a batch, for `server`. Late answers go where those of the whole go.
     pub fn part(server: Arc<Server>, batch: Batch, part: Part) -> Self {
         server.enter(batch.ops.len());
         let (cache, to, since) = part.joint.common();
-        Self { cache, server, work: Work::Batch(batch), to, since, answered: false, part: Some(part) }
+        Self { cache, server, work: Work::Batch(batch), to, since, answered: false, part: Some(part), tokens: None }
     }
 
     pub fn asks(&self) -> bool {
@@ -96,6 +109,12 @@ impl Job {
     /// Answers with what Redis said.
     pub fn finish(mut self, replies: &[Reply]) {
         self.answer(replies);
+    }
+
+    /// It was answered, part by part.
+    pub fn over(mut self) {
+        self.answered = true;
+        self.server.leave(self.work.calls());
     }
 
     /// Answers on the in-process tier.
@@ -128,7 +147,7 @@ impl Drop for Job {
             return;
         }
         match std::mem::replace(&mut self.work, Work::Nothing) {
-            Work::Nothing => {}
+            Work::Tokens(..) | Work::Nothing => {}
             Work::Batch(mut batch) => {
                 self.cache.shared().writes_planned(std::mem::take(&mut batch.called));
                 let replies = local::run(&self.cache, &mut batch, &self.to);

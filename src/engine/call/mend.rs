@@ -18,7 +18,10 @@ pub fn mend(text: &str) -> Option<String> {
             out.push_str(part);
         }
         match inner(replies) {
-            Some(replies) => body(&mut out, from.parse().ok()?, replies, asides),
+            // Of replies that have a place each the index is one within the frame.
+            Some(replies) => {
+                body(&mut out, if inner(from).is_some() { 0 } else { from.parse().ok()? }, replies, asides)
+            }
             // An event.
             None => [replies, ",", asides].into_iter().for_each(|part| out.push_str(part)),
         }

@@ -37,6 +37,8 @@ pub trait Sink: Send + Sync {
     fn closed(&self) -> bool;
     /// The replies of the batch, task or waiter `id`, in the order of its operations.
     fn complete(&self, id: u32, replies: &[Reply]);
+    /// Some of the replies of the batch `id`: those of the operations at `places`, in their order. Each is given once.
+    fn complete_some(&self, id: u32, places: &[u32], replies: &[Reply]);
     /// A change that listeners are told of, as a JSON object.
     fn event(&self, json: String);
     /// The counters that this environment's hot values are checked against, if it keeps any.
@@ -53,5 +55,9 @@ pub struct ReplyTo {
 impl ReplyTo {
     pub fn complete(&self, replies: &[Reply]) {
         self.sink.complete(self.id, replies);
+    }
+
+    pub fn complete_some(&self, places: &[u32], replies: &[Reply]) {
+        self.sink.complete_some(self.id, places, replies);
     }
 }

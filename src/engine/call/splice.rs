@@ -2,7 +2,8 @@
 //!
 //! A frame is `id,from,[reply,…],asides`: where among its batch's replies it begins, replies in the order of the
 //! operations, then 0 or a list of what is to be said of some of them: `[index,"CODE","message"]` of one that failed,
-//! `[index]` of one whose value comes as a text of its own. Frames stand one behind the other in one array. Replies of
+//! `[index]` of one whose value comes as a text of its own. Where several servers answer a batch, `from` may be the list
+//! of the replies' places; an index is then one within the frame. Frames stand one behind the other in one array. Replies of
 //! `getOrCompute` are arrays themselves, so that a stored `null` differs from a miss.
 //!
 //! A value is not known to be JSON, but to be balanced, so that none is taken for another's: `base/balance.rs`.
@@ -61,6 +62,18 @@ pub fn frame(out: &mut String, id: u32, from: usize, replies: &[Reply], lone: &m
     number(out, index(from));
     out.push(',');
     body(out, from, replies, lone);
+}
+
+/// As `frame`, of replies that are not one behind the other: `id,[place,…],[reply,…],asides`.
+pub fn some(out: &mut String, id: u32, places: &[u32], replies: &[Reply], lone: &mut Vec<Arc<String>>) {
+    number(out, i64::from(id));
+    let mut sign = ",[";
+    for place in places {
+        out.push_str(std::mem::replace(&mut sign, ","));
+        number(out, i64::from(*place));
+    }
+    out.push_str("],");
+    body(out, 0, replies, lone);
 }
 
 /// Appends `[reply,…],asides`.

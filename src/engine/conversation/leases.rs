@@ -243,7 +243,7 @@ impl Task {
             return Ok(wanted.1);
         }
         if cache.shared().fleet.cluster().is_some() {
-            return Ok(gather::tokens(cache, wanted, false, self.wire.timers(), self.cache.timeout / 2).await);
+            return Ok(gather::tokens(cache, wanted, self.wire.timers().clone(), self.cache.timeout / 2).await);
         }
         let server = self.server();
         let (mut pipeline, mut asked) = tokens::ask(&server, &cache, wanted, false, Denied::default(), self.now());

@@ -3,6 +3,7 @@
 //! Uses what stands above it in the list of layers.
 
 pub mod backoff;
+pub mod bell;
 pub mod gate;
 pub mod handshake;
 pub mod life;

@@ -21,14 +21,12 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use futures_channel::mpsc::UnboundedReceiver;
 use futures_util::StreamExt;
 use futures_util::stream::FusedStream;
-use once_cell::sync::OnceCell;
 use parking_lot::Mutex;
 
 use crate::engine::base::clock;
@@ -36,6 +34,7 @@ use crate::engine::base::error::Trouble;
 use crate::engine::cache::job::Job;
 use crate::engine::conversation::stand_in::Watch;
 use crate::engine::fleet::server::Server;
+use crate::engine::node::bell::{Bell, Poke};
 use crate::engine::node::handshake::Peer;
 use crate::engine::node::machine::Node;
 use crate::engine::node::state::{State, Wish};
@@ -44,9 +43,6 @@ use crate::engine::node::state::{State, Wish};
 const STRETCH: Duration = Duration::from_millis(1);
 /// Jobs that are handed over before it is looked at the time again.
 const MAX_JOBS: usize = 64;
-
-/// Asks the owner for a step, from any thread.
-pub type Poke = Box<dyn Fn() + Send + Sync>;
 
 /// What has happened.
 pub enum Event<'a> {
@@ -145,12 +141,12 @@ impl Steps {
 
     /// Asks for a step, from any thread.
     pub fn ring(&self) {
-        self.bell.wake_by_ref();
+        self.bell.ring();
     }
 
     /// A step is about to be made: nothing needs to ring for it.
     pub fn announce(&self) {
-        self.bell.state.store(STEPPING, Ordering::SeqCst);
+        self.bell.begin();
     }
 
     /// Hands over what has happened, and goes on as far as the node can. Bytes to be written go to the end of `output`.
@@ -245,7 +241,7 @@ impl Steps {
             }
             now = Instant::now();
             if now.saturating_duration_since(begun) >= STRETCH {
-                self.bell.state.store(RESTING, Ordering::SeqCst);
+                self.bell.end();
                 node.output(output);
                 return true;
             }
@@ -262,6 +258,11 @@ impl Steps {
     /// Whether the node has ended, or moved.
     pub fn is_gone(&self) -> bool {
         self.inner.lock().driven.is_none()
+    }
+
+    /// The node turned out to be a cluster's, and the engine's thread has it.
+    pub fn is_spread(&self) -> bool {
+        self.inner.lock().spread.is_none()
     }
 
     /// The node is to be driven by another one, as soon as what is under way has been answered.
@@ -304,46 +305,4 @@ fn take(node: &mut Node, jobs: &mut UnboundedReceiver<Job>, context: &mut Contex
         any = true;
     }
     any
-}
-
-const RESTING: u8 = 0;
-const STEPPING: u8 = 1;
-/// Something came while a step is being made.
-const AGAIN: u8 = 2;
-const RUNG: u8 = 3;
-
-/// Rings for a step, once.
-#[derive(Default)]
-struct Bell {
-    state: AtomicU8,
-    poke: OnceCell<Poke>,
-}
-
-impl Bell {
-    /// Whether nothing came since the last look.
-    fn rest(&self) -> bool {
-        let rested = self.state.compare_exchange(STEPPING, RESTING, Ordering::SeqCst, Ordering::SeqCst).is_ok();
-        if !rested {
-            self.state.store(STEPPING, Ordering::SeqCst);
-        }
-        rested
-    }
-}
-
-impl Wake for Bell {
-    fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        let next = |state| match state {
-            RESTING => Some(RUNG),
-            STEPPING => Some(AGAIN),
-            _ => None,
-        };
-        let before = self.state.fetch_update(Ordering::SeqCst, Ordering::SeqCst, next);
-        if let (Ok(RESTING), Some(poke)) = (before, self.poke.get()) {
-            poke();
-        }
-    }
 }

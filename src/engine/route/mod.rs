@@ -7,4 +7,6 @@ pub mod detours;
 pub mod joint;
 pub mod refresh;
 pub mod router;
+pub mod split;
 pub mod sweep;
+pub mod together;

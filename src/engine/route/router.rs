@@ -19,25 +19,25 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use futures_channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
+use futures_channel::oneshot;
 use futures_util::StreamExt;
 
 use crate::engine::base::clock;
-use crate::engine::cache::job::{Job, Part, Work};
-use crate::engine::cache::local;
+use crate::engine::cache::job::{Awaited, Job, Part, Whole, Work};
 use crate::engine::cache::shared::Shared;
 use crate::engine::call::batch::Batch;
-use crate::engine::call::reply::Reply;
+use crate::engine::conversation::gather;
+use crate::engine::exchange::tokens;
 use crate::engine::fleet::server::Server;
 use crate::engine::fleet::slot::slot_of;
 use crate::engine::fleet::topology::Topology;
-use crate::engine::route::counts::Counts;
 use crate::engine::route::detours::{Detours, Item, Ready};
-use crate::engine::route::joint::{Bounced, Joint, News};
+use crate::engine::route::joint::{Answering, Bounced, Joint, News};
 use crate::engine::route::refresh::Refresh;
+use crate::engine::route::split::{self, Calls};
 use crate::engine::route::sweep;
 use crate::engine::task::executor::{Kept, Tasks};
 use crate::engine::tier::memory::Memory;
-use crate::engine::value::tags;
 
 /// A call is sent on so often at the most: what then still has no server is answered in process.
 const MOST_HOPS: u8 = 5;
@@ -52,14 +52,6 @@ pub enum Wish {
     Scout,
 }
 
-/// The calls of a batch that go to one server.
-struct Group {
-    place: u16,
-    ops: Vec<usize>,
-    /// What near caches gave for its writes: see `Batch::called`.
-    called: Vec<(u16, u32)>,
-}
-
 /// Begins with what is known of the cluster.
 pub struct Router {
     pub shared: Arc<Shared>,
@@ -67,8 +59,7 @@ pub struct Router {
     /// Where each server's node takes its jobs, by its place.
     lines: Vec<Option<UnboundedSender<Job>>>,
     news: UnboundedReceiver<News>,
-    teller: UnboundedSender<News>,
-    counts: Arc<Counts>,
+    answering: Answering,
     detours: Detours,
     refresh: Refresh,
     wishes: VecDeque<Wish>,
@@ -79,7 +70,7 @@ pub struct Router {
 impl Router {
     pub fn new(shared: Arc<Shared>, tasks: Tasks, topology: &Topology, now: Instant) -> Self {
         let (teller, news) = unbounded();
-        let counts = Arc::default();
+        let answering = Answering { counts: Arc::default(), together: Arc::default(), news: teller };
         let stirred = Arc::new(AtomicBool::new(false));
         let (on, tell) = (shared.clone(), stirred.clone());
         let kept = tasks.spawner().spawn_for(async move {
@@ -90,13 +81,12 @@ impl Router {
         });
         let mut router = Self {
             refresh: Refresh::new(shared.random.clone(), now),
-            detours: Detours::new(&counts),
+            detours: Detours::new(&answering.counts),
             shared,
             tasks,
             lines: Vec::new(),
             news,
-            teller,
-            counts,
+            answering,
             wishes: VecDeque::new(),
             stirred,
             _stirred: kept,
@@ -117,92 +107,71 @@ impl Router {
         match &mut job.work {
             Work::Batch(batch) => {
                 batch.render();
-                self.split(job);
+                self.share_out(job, now);
             }
             Work::Task(_) => {
-                let Some(parts) = sweep::split(job) else { return };
+                let Some(parts) = sweep::split(job, &self.answering.together) else { return };
                 for (server, part) in parts {
                     self.send(&server, part);
                 }
             }
-            Work::Nothing => {}
+            Work::Tokens(..) | Work::Nothing => {}
         }
         self.go_on(now);
     }
 
     /// The calls of a batch, each to its server.
-    fn split(&mut self, mut job: Job) {
+    fn share_out(&mut self, mut job: Job, now: Instant) {
         let shared = self.shared.clone();
         let Some(cluster) = shared.fleet.cluster() else { return };
         let Work::Batch(batch) = &mut job.work else { return };
-        let mut called = std::mem::take(&mut batch.called).into_iter();
-        let mut groups: Vec<Group> = Vec::new();
-        let mut detoured = Vec::new();
-        let mut replies = Vec::with_capacity(batch.ops.len());
-        let mut buffer = String::new();
-        for (at, op) in batch.ops.iter().enumerate() {
-            let Some(given) = op.key().map(|span| batch.str(span)) else {
-                replies.push(local::keyless(batch, op));
-                continue;
-            };
-            let write = if op.writes() { called.next() } else { None };
-            if let Err(error) = tags::check(op, given) {
-                shared.writes_planned(write.into_iter().collect());
-                replies.push(Reply::Error(error));
-                continue;
-            }
-            replies.push(Reply::Later);
-            let slot = slot_of(job.cache.prefix.join(given, &mut buffer).as_bytes());
-            if self.detours.has(slot) {
-                shared.writes_planned(write.into_iter().collect());
-                detoured.push((slot, at));
-                continue;
-            }
-            let place = cluster.owner(slot);
-            let at_hand = groups.iter().position(|group| group.place == place);
-            let group = at_hand.unwrap_or_else(|| {
-                groups.push(Group { place, ops: Vec::new(), called: Vec::new() });
-                groups.len() - 1
-            });
-            groups[group].ops.push(at);
-            groups[group].called.extend(write);
-        }
-        let parts: Vec<_> = groups
-            .into_iter()
-            .map(|Group { place, ops, called }| {
-                let part = Batch { called, ..batch.some(ops.iter().copied()) };
-                (place, part, ops.into_iter().map(|at| at as u32).collect::<Vec<_>>())
-            })
-            .collect();
-        let waiting: Vec<_> = detoured.into_iter().map(|(slot, at)| (slot, at as u32, batch.some([at]))).collect();
+        let split::Split { replies, parts, waiting, planned } =
+            split::split(&job.cache, batch, cluster, |slot| self.detours.has(slot));
+        shared.writes_planned(planned);
         if parts.is_empty() && waiting.is_empty() {
             return job.finish(&replies);
         }
-        let joint = Joint::new(job, replies, &self.counts, &self.teller);
+        let several = parts.len() + waiting.len() > 1;
+        let joint = Joint::new(job, replies, &self.answering);
+        if several {
+            self.answering.together.add(joint.clone(), now);
+        }
         for (slot, place, batch) in waiting {
             self.detours.behind(slot, Item { joint: joint.clone(), place, batch, hops: 0, asks: None });
         }
-        for (place, batch, places) in parts {
-            self.send_part(place, batch, &joint, places, 0, false);
+        for part in parts {
+            self.send_part(part, &joint, 0, false, now);
         }
     }
 
     /// Sends a part of a batch to a server; its number.
-    fn send_part(
-        &mut self,
-        place: u16,
-        batch: Batch,
-        joint: &Arc<Joint>,
-        places: Vec<u32>,
-        hops: u8,
-        asks: bool,
-    ) -> u64 {
-        let number = self.counts.sent(place);
+    fn send_part(&mut self, calls: Calls, joint: &Arc<Joint>, hops: u8, asks: bool, now: Instant) -> u64 {
+        let Calls { server: place, batch, places } = calls;
+        let tokens = self.ask_tokens(joint, &batch, clock::millis_of(now));
+        let number = self.answering.counts.sent(place);
         let part = Part { joint: joint.clone(), places, number, hops, asks };
         let server = self.shared.fleet.cluster().and_then(|cluster| cluster.server(place));
         let server = server.unwrap_or(self.shared.fleet.first()).clone();
-        self.send(&server, Job::part(server.clone(), batch, part));
+        let mut job = Job::part(server.clone(), batch, part);
+        job.tokens = tokens;
+        self.send(&server, job);
         number
+    }
+
+    /// Asks for the tokens of the tags under which a batch stores, in front of it.
+    fn ask_tokens(&mut self, joint: &Joint, batch: &Batch, now: u64) -> Option<Awaited> {
+        let (cache, to, _) = joint.common();
+        let (keys, known) = tokens::wanted(&cache, batch, now);
+        if keys.is_empty() {
+            return None;
+        }
+        let mut awaited = Awaited { known, coming: Vec::new() };
+        for (server, keys) in gather::by_server(&cache, keys) {
+            let (done, coming) = oneshot::channel();
+            awaited.coming.push(coming);
+            self.send(&server, Job::new(cache.clone(), server.clone(), Work::Tokens(keys, done), to.clone()));
+        }
+        Some(awaited)
     }
 
     fn send(&mut self, server: &Arc<Server>, job: Job) {
@@ -280,15 +249,15 @@ impl Router {
         let asks = bounce.asks.then_some(bounce.to);
         let item = Item { joint, place, batch, hops, asks };
         if hops > MOST_HOPS && !tried_again {
-            return self.give_up(item);
+            return self.give_up(item, now);
         }
         self.detours.back(slot, item, from, until);
     }
 
     /// Nobody can be found who does it: it is answered in process.
-    fn give_up(&mut self, item: Item) {
+    fn give_up(&mut self, item: Item, now: Instant) {
         let Item { joint, place, batch, hops, .. } = item;
-        self.send_part(0, batch, &joint, vec![place], hops, false);
+        self.send_part(Calls { server: 0, batch, places: vec![place] }, &joint, hops, false, now);
     }
 
     /// Sends what may go now; whether anything did.
@@ -300,7 +269,8 @@ impl Router {
             let to = asks.unwrap_or(owner);
             let mut last = None;
             for Item { joint, place, batch, hops, .. } in items {
-                let number = self.send_part(to, batch, &joint, vec![place], hops, asks.is_some());
+                let number =
+                    self.send_part(Calls { server: to, batch, places: vec![place] }, &joint, hops, asks.is_some(), now);
                 last = Some((to, number));
             }
             self.detours.sent(slot, last, asks.is_some());
@@ -316,14 +286,17 @@ impl Router {
     /// A moment that `next_moment` named has come.
     pub fn tick(&mut self, now: Instant) {
         for item in self.detours.late(now) {
-            self.give_up(item);
+            self.give_up(item, now);
         }
+        self.answering.together.tick(now);
         self.go_on(now);
     }
 
     pub fn next_moment(&self) -> Option<Instant> {
         let timers = self.tasks.spawner().timers().next();
-        [self.refresh.next_moment(), self.detours.next_moment(), timers].into_iter().flatten().min()
+        let moments =
+            [self.refresh.next_moment(), self.detours.next_moment(), self.answering.together.next_moment(), timers];
+        moments.into_iter().flatten().min()
     }
 }
 

@@ -12,9 +12,11 @@ use crate::engine::call::batch::Task;
 use crate::engine::call::reply::Reply;
 use crate::engine::call::sink::{ReplyTo, Sink, Versions};
 use crate::engine::fleet::server::Server;
+use crate::engine::route::together::Together;
 
 /// The parts of a task, one for each server that serves slots; where none does, one for the server of the URL.
-pub fn split(mut job: Job) -> Option<Vec<(Arc<Server>, Job)>> {
+/// What was answered before is told before that.
+pub fn split(mut job: Job, together: &Arc<Together>) -> Option<Vec<(Arc<Server>, Job)>> {
     let Work::Task(called) = &mut job.work else { return None };
     let cache = job.cache.clone();
     let fleet = &cache.shared().fleet;
@@ -33,6 +35,7 @@ pub fn split(mut job: Job) -> Option<Vec<(Arc<Server>, Job)>> {
         })
         .collect();
     drop(called.take_place(&cache));
+    job.to = together.behind(&job.to);
     let joint = Arc::new(Sum {
         to: job.to.clone(),
         state: Mutex::new(State { left: parts.len(), replies: Vec::new(), job: Some(job) }),
@@ -66,6 +69,10 @@ impl Sink for Sum {
 
     fn closed(&self) -> bool {
         self.to.sink.closed()
+    }
+
+    fn complete_some(&self, id: u32, _places: &[u32], replies: &[Reply]) {
+        self.complete(id, replies);
     }
 
     fn complete(&self, _id: u32, replies: &[Reply]) {

@@ -7,8 +7,10 @@ use redis::{Pipeline, Value};
 
 use crate::engine::base::clock;
 use crate::engine::base::error::Trouble;
+use crate::engine::cache::job::Work;
 use crate::engine::cache::namespace::Cache;
 use crate::engine::conversation::connection::Connection;
+use crate::engine::conversation::gather;
 use crate::engine::conversation::leases;
 use crate::engine::conversation::refresh;
 use crate::engine::exchange::plan::{Came, Verdict};
@@ -113,7 +115,8 @@ impl Hearing<'_> {
         }
         flight.hold(values);
         if self.pump.shared.fleet.cluster().is_some() {
-            self.pump.gather(cache, (unknown, known), false, Next::Settle(flight), self.now);
+            let asked = |timers, patience| gather::tokens(cache, (unknown, known), timers, patience);
+            self.pump.gather(Next::Settle(flight), self.now, asked);
             return Ok(());
         }
         let Connection { server, denied, .. } = &self.pump.connection;
@@ -167,7 +170,7 @@ impl Hearing<'_> {
     /// A pipeline of tokens was answered: the next one asks for the rest, or what needed them goes on.
     fn heard_tokens(&mut self, asked: Asked, next: Next, values: Vec<Value>) -> Result<(), Trouble> {
         let job = match &next {
-            Next::Plan(job) => Some(&**job),
+            Next::Plan(job) | Next::Give(job) => Some(&**job),
             Next::Settle(flight) => flight.job.as_ref(),
         };
         let Some(cache) = job.map(|job| job.cache.clone()) else { return Ok(()) };
@@ -189,6 +192,12 @@ impl Hearing<'_> {
             Next::Plan(job) => {
                 self.pump.stalled = false;
                 self.pump.plan(*job, tokens, self.now);
+                Ok(())
+            }
+            Next::Give(mut job) => {
+                if let Work::Tokens(_, done) = std::mem::replace(&mut job.work, Work::Nothing) {
+                    let _ = done.send(tokens);
+                }
                 Ok(())
             }
             Next::Settle(mut flight) => {

@@ -16,7 +16,6 @@ use crate::engine::base::clock;
 use crate::engine::base::error::{Kind, Trouble};
 use crate::engine::base::mutant;
 use crate::engine::cache::job::{Job, Work};
-use crate::engine::cache::namespace::Cache;
 use crate::engine::cache::shared::Shared;
 use crate::engine::conversation::connection::{Connection, Steps};
 use crate::engine::conversation::gather;
@@ -33,6 +32,7 @@ use crate::engine::serve::sent::{InFlight, Next, Place, PlaceOf, Sent};
 use crate::engine::task::executor::Kept;
 use crate::engine::task::queue::Queue;
 use crate::engine::task::signal::Ending;
+use crate::engine::task::timers::Timers;
 use crate::engine::value::tags::Tokens;
 
 /// And this long after the deadline of a heartbeat nobody vouches any more for what is held: see race 6 of near.rs.
@@ -132,20 +132,29 @@ impl Pump {
     }
 
     fn begin(&mut self, mut job: Job, now: Instant) {
-        if let Work::Batch(batch) = &mut job.work {
-            batch.render();
-            let ms = clock::millis_of(now);
-            let wanted = tokens::wanted(&job.cache, batch, ms);
-            if !wanted.0.is_empty() {
+        let (Connection { server, denied, .. }, ms) = (&self.connection, clock::millis_of(now));
+        match &mut job.work {
+            Work::Batch(_) if let Some(awaited) = job.tokens.take() => {
                 self.stalled = true;
-                if self.shared.fleet.cluster().is_some() {
-                    let cache = job.cache.clone();
-                    return self.gather(cache, wanted, true, Next::Plan(Box::new(job)), now);
-                }
-                let Connection { server, denied, .. } = &self.connection;
-                let (pipeline, asked) = tokens::ask(server, &job.cache, wanted, true, *denied, ms);
-                return self.send(pipeline, Sent::Tokens(Box::new(asked), Next::Plan(Box::new(job))));
+                let next = Next::Plan(Box::new(job));
+                return self.gather(next, now, |timers, patience| gather::awaited(awaited, timers, patience));
             }
+            // On a cluster it was rendered, and its tokens asked for, by the router.
+            Work::Batch(batch) if self.shared.fleet.cluster().is_none() => {
+                batch.render();
+                let wanted = tokens::wanted(&job.cache, batch, ms);
+                if !wanted.0.is_empty() {
+                    let (pipeline, asked) = tokens::ask(server, &job.cache, wanted, true, *denied, ms);
+                    self.stalled = true;
+                    return self.send(pipeline, Sent::Tokens(Box::new(asked), Next::Plan(Box::new(job))));
+                }
+            }
+            Work::Tokens(keys, _) => {
+                let wanted = (std::mem::take(keys), Tokens::new());
+                let (pipeline, asked) = tokens::ask(server, &job.cache, wanted, true, *denied, ms);
+                return self.send(pipeline, Sent::Tokens(Box::new(asked), Next::Give(Box::new(job))));
+            }
+            _ => {}
         }
         self.plan(job, Tokens::new(), now);
     }
@@ -188,25 +197,23 @@ impl Pump {
                 };
                 self.connection.tasks.spawn(tasks::run(job, placed, steps, self.ending.watch()));
             }
-            Work::Nothing => {}
+            Work::Tokens(..) | Work::Nothing => {}
         }
     }
 
-    /// Asks other servers for tokens that something needs.
-    pub(super) fn gather(
+    /// Goes on with `next` once other servers have given the tokens that it needs.
+    pub(super) fn gather<F: Future<Output = Tokens> + Send + 'static>(
         &mut self,
-        cache: Arc<Cache>,
-        wanted: (Vec<String>, Tokens),
-        make: bool,
         next: Next,
         now: Instant,
+        tokens: impl FnOnce(Timers, Duration) -> F,
     ) {
         // Half of the time that is left: what needs them is still to be sent, or to be answered.
         let patience = next.deadline().saturating_duration_since(now) / 2;
-        let timers = self.connection.wire.timers().clone();
+        let asked = tokens(self.connection.wire.timers().clone(), patience);
         let (done, tokens) = oneshot::channel();
         let task = self.connection.tasks.spawn_for(async move {
-            let _ = done.send(gather::tokens(cache, wanted, make, &timers, patience).await);
+            let _ = done.send(asked.await);
         });
         self.gathering.push(Gathering { tokens, next, _task: task });
     }

@@ -33,6 +33,8 @@ pub(super) enum Sent {
 pub(super) enum Next {
     /// This job is planned, and those that came behind it.
     Plan(Box<Job>),
+    /// This job had them asked for, for calls of another server.
+    Give(Box<Job>),
     /// The replies that came to this are read.
     Settle(Box<InFlight>),
 }
@@ -40,7 +42,7 @@ pub(super) enum Next {
 impl Next {
     pub(super) fn deadline(&self) -> Instant {
         match self {
-            Self::Plan(job) => job.deadline(),
+            Self::Plan(job) | Self::Give(job) => job.deadline(),
             Self::Settle(flight) => flight.deadline(),
         }
     }

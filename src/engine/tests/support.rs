@@ -79,6 +79,10 @@ impl Sink for Client {
         assert!(before.is_none(), "answered twice: {id}");
     }
 
+    fn complete_some(&self, id: u32, _places: &[u32], _replies: &[Reply]) {
+        unreachable!("one server answers a batch whole: {id}");
+    }
+
     fn versions(&self) -> Option<Arc<dyn Versions>> {
         None
     }

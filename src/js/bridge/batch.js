@@ -15,12 +15,13 @@ const LARGE = 65536;
 /**
  * A slot waits for an answer.
  * `many`: it waits for the array of the next `count` replies, else for one reply.
- * `gathered`: the replies of those `count` that have come, where they come in parts.
+ * `gathered`: the replies of those `count` that have come, where they come in parts, and how many are missing.
  * `waiter`: the id of an answer that may come instead.
  * `quiet`: it resolves to undefined, whatever the reply.
  * `done`: answered before the rest of its batch.
  * @typedef {{ resolve: (value: any) => void, reject: (error: unknown) => void, key: string, count: number,
- *   many: boolean, waiter: number, quiet: boolean, done: boolean, gathered: any[] | null }} Slot
+ *   many: boolean, waiter: number, quiet: boolean, done: boolean,
+ *   gathered: { replies: any[], missing: number } | null }} Slot
  * `channel`: the channel of all its calls. `used`: how many of the numbers are used. `task`: of `Task`, where the batch
  * is long work.
  * @typedef {{ channel: Channel | null, text: string, numbers: Float64Array, used: number, count: number, slots: Slot[],
@@ -125,6 +126,35 @@ function settle(bridge, slots, from, replies, errors, later) {
   }
 }
 
+/**
+ * As `settle`, of replies that are not one behind the other.
+ * @param {import('./bridge').Bridge} bridge
+ * @param {Slot[]} slots
+ * @param {number[]} places of the replies among those of the batch, in their order
+ * @param {any[]} replies
+ * @param {0 | [number, string, string][]} errors by the indexes of the replies
+ */
+function settleSome(bridge, slots, places, replies, errors) {
+  const failed = errors === 0 ? null : failures(errors);
+  let slot = slots[0];
+  let first = 0;
+  for (let next = 1, i = 0; i < places.length; i++) {
+    while (places[i] >= first + slot.count) {
+      first += slot.count;
+      slot = slots[next++];
+    }
+    if (slot.done) continue;
+    try {
+      const error = failed?.get(i);
+      if (slot.many && error === undefined) gather(slot, places[i] - first, replies[i]);
+      else settleOne(bridge, slot, i, 0, replies, failed, false);
+    } catch (cause) {
+      slot.reject(replyLost(cause));
+      bridge.sent.delete(slot.waiter);
+    }
+  }
+}
+
 /** @param {[number, string, string][]} errors */
 function failures(errors) {
   return new Map(errors.map(([at, code, message]) => [at, new HoldfastError(/** @type {any} */ (code), message)]));
@@ -144,7 +174,7 @@ function settleOne(bridge, slot, at, from, replies, failed, alone) {
     if (slot.waiter !== 0) bridge.sent.delete(slot.waiter);
   } else if (slot.many) {
     const begin = at - from;
-    if (begin < 0 || begin + slot.count > replies.length) gather(slot, begin, replies);
+    if (begin < 0 || begin + slot.count > replies.length) gatherAll(slot, begin, replies);
     else slot.resolve(alone && slot.count === replies.length ? replies : replies.slice(begin, begin + slot.count));
   } else if (slot.waiter === 0) {
     slot.resolve(slot.quiet ? undefined : replies[at - from]);
@@ -162,10 +192,22 @@ function settleOne(bridge, slot, at, from, replies, failed, alone) {
  * @param {number} begin its place among these replies; negative where earlier parts have come
  * @param {any[]} replies
  */
-function gather(slot, begin, replies) {
-  const part = begin > 0 ? replies.slice(begin) : replies.slice(0, begin + slot.count);
-  slot.gathered = slot.gathered === null ? part : slot.gathered.concat(part);
-  if (slot.gathered.length === slot.count) slot.resolve(slot.gathered);
+function gatherAll(slot, begin, replies) {
+  const end = Math.min(replies.length, begin + slot.count);
+  for (let at = Math.max(begin, 0); at < end; at++) gather(slot, at - begin, replies[at]);
+}
+
+/**
+ * Takes one of the replies that a group waits for.
+ * @param {Slot} slot
+ * @param {number} index its place among those of the group
+ * @param {any} reply
+ */
+function gather(slot, index, reply) {
+  slot.gathered ??= { replies: new Array(slot.count).fill(undefined), missing: slot.count };
+  const { gathered } = slot;
+  gathered.replies[index] = reply;
+  if (--gathered.missing === 0) slot.resolve(gathered.replies);
 }
 
 /**
@@ -214,4 +256,4 @@ function fail(slot, failed, at) {
   return false;
 }
 
-module.exports = { append, newBatch, newSlot, rejectAll, settle };
+module.exports = { append, newBatch, newSlot, rejectAll, settle, settleSome };

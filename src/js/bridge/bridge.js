@@ -17,7 +17,7 @@ const { replyLost } = require('../base/errors.js');
 const { surface } = require('../base/host.js');
 const native = require('../addon/native.js');
 const { Leaves } = require('../value/leaves.js');
-const { rejectAll, settle } = require('./batch.js');
+const { rejectAll, settle, settleSome } = require('./batch.js');
 const { Events } = require('./events.js');
 const { Beside, framesOf, place } = require('./frames.js');
 const { Lane } = require('./lane.js');
@@ -182,7 +182,7 @@ class Bridge {
 
   /**
    * @param {number} id
-   * @param {number} from
+   * @param {number | number[]} from the place of the first reply among those of the batch; or those of all of them
    * @param {any[]} replies
    * @param {0 | import('./frames').Aside[]} asides
    * @param {string[]} lone the texts that came beside this frame
@@ -192,9 +192,12 @@ class Bridge {
     // A waiter that has already been answered another way.
     if (sent === undefined) return;
     try {
-      const placed = asides === 0 ? null : place(replies, from, asides, lone);
+      const apart = typeof from !== 'number';
+      const placed = asides === 0 ? null : place(replies, apart ? 0 : from, asides, lone);
       if (placed !== null && placed.misread > 0) sent.channel.handle.misread(placed.misread);
-      settle(this, sent.slots, from, replies, placed === null ? 0 : placed.errors, null);
+      const errors = placed === null ? 0 : placed.errors;
+      if (apart) settleSome(this, sent.slots, from, replies, errors);
+      else settle(this, sent.slots, from, replies, errors, null);
     } catch (cause) {
       return this.drop(id, cause);
     }

@@ -129,6 +129,10 @@ impl Sink for Listener {
         assert!(self.replies.lock().insert(id, replies.to_vec()).is_none(), "answered twice: {id}");
     }
 
+    fn complete_some(&self, id: u32, _places: &[u32], _replies: &[Reply]) {
+        unreachable!("one server answers a batch whole: {id}");
+    }
+
     fn event(&self, _json: String) {}
 
     fn versions(&self) -> Option<Arc<dyn Versions>> {

@@ -1,0 +1,90 @@
+//! Which calls of a batch go to which server.
+//!
+//! Each server gets its calls in their order. The end of a tag is a call of the server that has the tag's token, and is
+//! to be in front of what was called behind it, on whatever server: so the calls in front of it, it, and those behind
+//! it are parts of their own, even for one server. What is stored under a tag then has its token asked for in between.
+
+use crate::engine::base::key;
+use crate::engine::cache::local;
+use crate::engine::cache::namespace::Cache;
+use crate::engine::call::batch::{Batch, Op};
+use crate::engine::call::reply::Reply;
+use crate::engine::fleet::cluster::Cluster;
+use crate::engine::fleet::slot::slot_of;
+use crate::engine::value::tags;
+
+/// A batch, taken apart.
+#[derive(Default)]
+pub struct Split {
+    /// Replies that are there already; `Reply::Later` for the others.
+    pub replies: Vec<Reply>,
+    /// In the order in which they are to be sent.
+    pub parts: Vec<Calls>,
+    /// Calls of slots that are on a detour: the slot, the call's place, and the call alone.
+    pub waiting: Vec<(u16, u32, Batch)>,
+    /// What near caches gave for writes that wait, or were refused: see `Batch::called`.
+    pub planned: Vec<(u16, u32)>,
+}
+
+/// Calls for one server, and their places among those of the batch.
+pub struct Calls {
+    pub server: u16,
+    pub batch: Batch,
+    pub places: Vec<u32>,
+}
+
+struct Group {
+    server: u16,
+    ops: Vec<usize>,
+    called: Vec<(u16, u32)>,
+}
+
+/// `batch` has been rendered. `on_detour`: whether a slot is.
+pub fn split(cache: &Cache, batch: &mut Batch, cluster: &Cluster, on_detour: impl Fn(u16) -> bool) -> Split {
+    let mut split = Split { replies: Vec::with_capacity(batch.ops.len()), ..Split::default() };
+    let mut called = std::mem::take(&mut batch.called).into_iter();
+    let mut groups: Vec<Group> = Vec::new();
+    // Groups in front of this one take no more calls; and whether tags end in those behind it.
+    let (mut first, mut ends_tags) = (0, None);
+    let mut buffer = String::new();
+    for (at, op) in batch.ops.iter().enumerate() {
+        let Some(given) = op.key().map(|span| batch.str(span)) else {
+            // What was answered at once has been told: whatever stands here is not looked at.
+            split.replies.push(if *op == Op::Answered { Reply::Done } else { local::keyless(batch, op) });
+            continue;
+        };
+        let write = if op.writes() { called.next() } else { None };
+        if let Err(error) = tags::check(op, given) {
+            split.planned.extend(write);
+            split.replies.push(Reply::Error(error));
+            continue;
+        }
+        split.replies.push(Reply::Later);
+        let slot = slot_of(cache.prefix.join(given, &mut buffer).as_bytes());
+        if on_detour(slot) {
+            split.planned.extend(write);
+            split.waiting.push((slot, at as u32, batch.some([at])));
+            continue;
+        }
+        if ends_tags.replace(key::is_internal(given.as_bytes())) != ends_tags {
+            first = groups.len();
+        }
+        let server = cluster.owner(slot);
+        let at_hand = groups[first..].iter().position(|group| group.server == server);
+        let group = at_hand.map_or_else(
+            || {
+                groups.push(Group { server, ops: Vec::new(), called: Vec::new() });
+                groups.len() - 1
+            },
+            |at| first + at,
+        );
+        groups[group].ops.push(at);
+        groups[group].called.extend(write);
+    }
+    let calls = |Group { server, ops, called }| {
+        let part = Batch { called, ..batch.some(ops.iter().copied()) };
+        Calls { server, batch: part, places: ops.into_iter().map(|at| at as u32).collect() }
+    };
+    split.parts = groups.into_iter().map(calls).collect();
+    split
+}
