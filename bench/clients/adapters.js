@@ -7,6 +7,8 @@
 const TTL_MS = 300_000;
 /** A busy machine is no outage: nobody may be fast by giving up. */
 const TIMEOUT_MS = 5000;
+/** Without bounds: no peer's cache is to be too small. */
+const CLIENT_SIDE_CACHE = { ttl: 0, maxEntries: 0, evictPolicy: 'LRU' };
 const asIs = (value) => value;
 /**
  * The `io` of each of our arms that read by way of Redis: undefined is what the package does by itself, or
@@ -35,27 +37,11 @@ const adapters = {
   /** Pipelines the commands of one tick by itself. */
   'node-redis': (url) => connectNodeRedis(url, {}),
 
-  async 'valkey-glide'(url) {
-    const { GlideClient, TimeUnit } = require('@valkey/valkey-glide');
-    const { hostname, port } = new URL(url);
-    const client = await GlideClient.createClient({
-      addresses: [{ host: hostname, port: Number(port) }],
-      requestTimeout: TIMEOUT_MS,
-    });
-    const expiry = { expiry: { type: TimeUnit.Milliseconds, count: TTL_MS } };
-    return {
-      get: (key) => client.get(key),
-      set: (key, text) => client.set(key, text, expiry),
-      getMany: (keys) => client.mget(keys),
-      encode: JSON.stringify,
-      decode: JSON.parse,
-    };
-  },
+  'valkey-glide': (url) => connectGlide(require('@valkey/valkey-glide').GlideClient, url),
 
   'holdfast, near cache': (url) => connectHoldfast(url, {}),
 
-  'node-redis, client-side cache': (url) =>
-    connectNodeRedis(url, { RESP: 3, clientSideCache: { ttl: 0, maxEntries: 0, evictPolicy: 'LRU' } }),
+  'node-redis, client-side cache': (url) => connectNodeRedis(url, { RESP: 3, clientSideCache: CLIENT_SIDE_CACHE }),
 };
 
 /** Those that answer hot reads from the process, coherent by client tracking. */
@@ -80,8 +66,12 @@ async function connectHoldfast(url, options) {
   return { get: cache.get, set: cache.set, getMany: cache.getMany, encode: asIs, decode: asIs };
 }
 
-async function connectIoredis(Redis, url, options) {
-  const redis = new Redis(url, options);
+function connectIoredis(Redis, url, options) {
+  return overIoredis(new Redis(url, options));
+}
+
+/** The commands of a client of ioredis, once it is connected: of its Redis and of its Cluster alike. */
+async function overIoredis(redis) {
   await new Promise((resolve, reject) => redis.once('ready', resolve).once('error', reject));
   return {
     get: (key) => redis.get(key),
@@ -92,9 +82,13 @@ async function connectIoredis(Redis, url, options) {
   };
 }
 
-async function connectNodeRedis(url, options) {
+function connectNodeRedis(url, options) {
   const { createClient } = require('redis');
-  const client = createClient({ url, ...options });
+  return overNodeRedis(createClient({ url, ...options }));
+}
+
+/** The same of node-redis. */
+async function overNodeRedis(client) {
   client.on('error', (error) => {
     throw error;
   });
@@ -109,4 +103,35 @@ async function connectNodeRedis(url, options) {
   };
 }
 
-module.exports = { adapters, openHoldfast, DRIVERS, KEEPING, ASKING, ASKING_ONCE, PACKAGES };
+/** `Client`: of valkey-glide, that for one server or that for a cluster. */
+async function connectGlide(Client, url) {
+  const { TimeUnit } = require('@valkey/valkey-glide');
+  const { hostname, port } = new URL(url);
+  const client = await Client.createClient({
+    addresses: [{ host: hostname, port: Number(port) }],
+    requestTimeout: TIMEOUT_MS,
+  });
+  const expiry = { expiry: { type: TimeUnit.Milliseconds, count: TTL_MS } };
+  return {
+    get: (key) => client.get(key),
+    set: (key, text) => client.set(key, text, expiry),
+    getMany: (keys) => client.mget(keys),
+    encode: JSON.stringify,
+    decode: JSON.parse,
+  };
+}
+
+module.exports = {
+  adapters,
+  openHoldfast,
+  connectHoldfast,
+  overIoredis,
+  overNodeRedis,
+  connectGlide,
+  CLIENT_SIDE_CACHE,
+  DRIVERS,
+  KEEPING,
+  ASKING,
+  ASKING_ONCE,
+  PACKAGES,
+};

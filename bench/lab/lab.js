@@ -1,4 +1,5 @@
-// Owns what a benchmark stands on: its own redis-server, child processes that measure, and the watch over the machine.
+// Owns what a benchmark stands on: a redis-server or a cluster of its own, child processes that measure, and the watch
+// over the machine.
 'use strict';
 
 const { fork } = require('node:child_process');
@@ -7,19 +8,30 @@ const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
 const { setTimeout: sleep } = require('node:timers/promises');
+const { startCluster } = require('../../__test__/support/fleet/cluster');
 const { startRedis } = require('../../__test__/support/redis-server');
 const { workloadOf } = require('./workload');
 
 /** A window in which others used more of the machine than this is measured again, so many times in a run. */
 const QUIET = 0.05;
 const REPEATS = 60;
+/** A node that is alone does not know its address and gives an empty one, of which not every client makes its own. */
+const ADDRESSED = ['cluster-announce-ip 127.0.0.1'];
 const BENCH = path.join(__dirname, '..');
 
-/** Starts redis-server on a free port of loopback, without persistence, and a control connection to it. */
-async function startLab({ quick }) {
-  const server = await startRedis();
-  const { Redis } = require('ioredis');
-  const control = new Redis(server.url());
+/**
+ * Starts redis-server on a free port of loopback, without persistence, or a cluster of so many `primaries`; with a
+ * connection that writes keys, and one to each server that looks after it.
+ */
+async function startLab({ quick }, primaries = 0) {
+  const fleet = primaries > 0 ? await startCluster({ primaries, replicas: 0, config: ADDRESSED }) : null;
+  const servers = fleet?.nodes ?? [await startRedis()];
+  const { Cluster, Redis } = require('ioredis');
+  const [{ host, port }] = servers;
+  // The writes of a turn are one pipeline for each server.
+  const options = { enableAutoPipelining: true };
+  const store = fleet ? new Cluster([{ host, port }], options) : new Redis(port, host, options);
+  const controls = servers.map((server) => new Redis(server.url()));
   const children = new Set();
 
   /** Starts a script as a child that answers one message at a time; see `ask`. */
@@ -33,11 +45,12 @@ async function startLab({ quick }) {
 
   async function stop() {
     await end(...children);
-    control.disconnect();
-    await server.stop();
+    for (const client of [store, ...controls]) client.disconnect();
+    await Promise.all(servers.map((server) => server.stop()));
   }
 
-  return { url: server.url(), serverPid: server.pid, control, repeats: quick ? 0 : REPEATS, start, stop };
+  const url = servers[0].url();
+  return { url, primaries, serverPid: servers[0].pid, store, controls, repeats: quick ? 0 : REPEATS, start, stop };
 }
 
 /** Ends children. */
@@ -77,7 +90,7 @@ async function measure(lab, warmUp, work, prepare = () => seed(lab)) {
   for (;;) {
     await prepare();
     await warmUp();
-    await lab.control.config('RESETSTAT');
+    await Promise.all(lab.controls.map((control) => control.config('RESETSTAT')));
     const before = await machineUse(lab);
     const result = await work();
     const after = await machineUse(lab);
@@ -100,34 +113,35 @@ function measureWindow(lab, seconds, work, prepare) {
 }
 
 /** Writes the keys of a workload, a part at a time, so that the texts of large ones are not all in memory. */
-async function seed({ control }, { keys, values } = workloadOf()) {
+async function seed({ store }, { keys, values } = workloadOf()) {
   for (let i = 0; i < keys.length; i += 1000) {
-    const pipeline = control.pipeline();
-    for (let n = i; n < Math.min(i + 1000, keys.length); n += 1) pipeline.set(keys[n], JSON.stringify(values[n]));
-    await pipeline.exec();
+    const part = keys.slice(i, i + 1000);
+    await Promise.all(part.map((key, n) => store.set(key, JSON.stringify(values[i + n]))));
   }
 }
 
-/** CPU of the whole machine and of the server and this process, in microseconds, with the server's own counts. */
-async function machineUse({ control }) {
-  const info = Object.fromEntries((await control.info('everything')).split('\r\n').map((line) => line.split(':', 2)));
+/** CPU of the whole machine and of the servers and this process, in microseconds, with the servers' own counts. */
+async function machineUse({ controls }) {
+  const texts = await Promise.all(controls.map((control) => control.info('everything')));
+  const infos = texts.map((text) => Object.fromEntries(text.split('\r\n').map((line) => line.split(':', 2))));
+  const sum = (count) => infos.reduce((all, info) => all + count(info), 0);
   const self = process.cpuUsage();
-  const busy = os.cpus().reduce((sum, { times }) => sum + times.user + times.nice + times.sys, 0) * 1000;
-  const server = (Number(info.used_cpu_user) + Number(info.used_cpu_sys)) * 1e6;
+  const busy = os.cpus().reduce((all, { times }) => all + times.user + times.nice + times.sys, 0) * 1000;
+  const servers = sum((info) => Number(info.used_cpu_user) + Number(info.used_cpu_sys)) * 1e6;
   return {
     at: performance.now() * 1000,
     busy,
-    own: server + self.user + self.system,
-    commands: Number(info.total_commands_processed),
-    lookups: Number(info.keyspace_hits) + Number(info.keyspace_misses),
-    sets: Number(/calls=(\d+)/.exec(info.cmdstat_set)?.[1] ?? 0),
-    reads: Number(info.total_reads_processed),
+    own: servers + self.user + self.system,
+    commands: sum((info) => Number(info.total_commands_processed)),
+    lookups: sum((info) => Number(info.keyspace_hits) + Number(info.keyspace_misses)),
+    sets: sum((info) => Number(/calls=(\d+)/.exec(info.cmdstat_set)?.[1] ?? 0)),
+    reads: sum((info) => Number(info.total_reads_processed)),
   };
 }
 
 /** Machine and versions, for the head of a report. */
 async function describe(lab, packages) {
-  const [, redis] = /redis_version:(\S+)/.exec(await lab.control.info('server'));
+  const [, redis] = /redis_version:(\S+)/.exec(await lab.controls[0].info('server'));
   const version = (file) => JSON.parse(fs.readFileSync(path.join(BENCH, file), 'utf8')).version;
   const versions = packages.map((name) =>
     name === 'holdfast'

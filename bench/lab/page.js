@@ -12,14 +12,15 @@ const DOCS = path.join(__dirname, '../../docs/benchmarks');
  * Starts a lab, prints the machine, awaits `measureAll(lab, names, options)`, and publishes the page that
  * `report(measured, options)` makes of it. `known`: all subjects that `--only` may name; `usual`: those that are
  * measured without it; `kind`: the noun for one of them; `packages`: those whose versions the page gives, a list or a
- * function of the names. Resolves to the folder that the page was written to.
+ * function of the names; `primaries`: of a cluster, in place of one server. Resolves to the folder that the page was
+ * written to.
  */
-async function runPage(options, { kind, known, usual = known, packages }, measureAll, report) {
+async function runPage(options, { kind, known, usual = known, packages, primaries }, measureAll, report) {
   const names = options.only ?? usual;
   const unknown = names.find((name) => !known.includes(name));
   if (unknown) throw new Error(`no ${kind} is called «${unknown}»; there are ${known.join('; ')}`);
 
-  const lab = await startLab(options);
+  const lab = await startLab(options, primaries);
   try {
     const machine = await describe(lab, Array.isArray(packages) ? packages : packages(names));
     console.log(`${machine.join('\n')}\n`);

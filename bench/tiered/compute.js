@@ -45,7 +45,7 @@ async function measureCompute(lab, names, { rounds, seconds, quick }) {
     for (const callers of CALLERS) {
       for (const cache of turn) {
         const work = (length) => ask(workers[cache][0], { kind: 'cold', callers, seconds: length });
-        const result = await measureWindow(lab, seconds, work, () => lab.control.flushdb());
+        const result = await measureWindow(lab, seconds, work, () => lab.store.flushdb());
         windows.push({ round, callers, cache, ...result });
       }
     }
