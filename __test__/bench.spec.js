@@ -66,6 +66,18 @@ test('matrix: has values of other sizes, mixed calls and getMany', async () => {
   }
 });
 
+test('cluster: compares holdfast with a peer over three primaries, and over one, three and six', async () => {
+  const { stdout, data } = await quickRun('cluster', '--only', 'holdfast;ioredis;holdfast, near cache');
+  // Two clients, get and set, at 1 and 64 callers; and the reads of the third.
+  expect(data.windows.filter(({ keeping }) => !keeping)).toHaveLength(8);
+  expect(data.windows.filter(({ keeping }) => keeping)).toHaveLength(2);
+  expect(data.sizes.map(({ primaries, client }) => `${primaries} ${client}`)).toEqual(
+    [1, 3, 6].flatMap((primaries) => [`${primaries} holdfast`, `${primaries} ioredis`]),
+  );
+  expect(stdout).toContain('## Ratios');
+  expect(stdout).toContain('## The number of primaries');
+});
+
 test('tiered: reads hot keys, none of them from Redis, and a crowd of holdfast computes once', async () => {
   const names = ['holdfast', 'holdfast near hit', 'cacheable', 'lru-cache'];
   const { stdout, data } = await quickRun('tiered', '--only', names.join(';'));
@@ -153,11 +165,17 @@ test('targets: a figure is judged beside the best peer of that figure', () => {
     ...[window('holdfast', 512, 5000, 750), window('ioredis', 512, 1000, 1000), window('iovalkey', 512, 500, 1000)],
   ];
   try {
-    fs.writeFileSync(path.join(folder.dir, 'clients.json'), JSON.stringify({ windows }));
+    for (const page of ['clients', 'cluster'])
+      fs.writeFileSync(path.join(folder.dir, `${page}.json`), JSON.stringify({ windows }));
     const rows = judge([folder.dir]).split('\n');
     const row = (what) => rows.find((line) => line.startsWith(`| ${what}`)).split(' | ');
     expect(row('`get`: throughput, 64 / 512').slice(1, 4)).toEqual(['≥ 2.5 / 7 ×', '3 / 5 ×', 'missed at 512']);
     expect(row('`get`: CPU').slice(2, 4)).toEqual(['– / – / – / – / – / 0.15 ×', 'met where measured']);
+    expect(row('over three primaries').slice(1, 4)).toEqual([
+      '≥ 2 / 2 / 2 / 2 ×',
+      '3 / 5 / – / – ×',
+      'met where measured',
+    ]);
     expect(row('`require`').slice(2, 4)).toEqual(['–', '']);
   } finally {
     folder.remove();

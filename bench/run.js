@@ -9,6 +9,7 @@ const USAGE = `npm run bench [-- [part] [options]]
   clients            holdfast beside the Redis clients, from 1 caller to 512 (the default)
   processors         the same with the client on one processor, and with client and server on one (Linux)
   matrix             the clients with values of 20 B to 50 KB, mixed calls, getMany
+  cluster            holdfast beside the clients over three primaries; what one, three and six cost
   tiered             hot keys, cold keys, stampedes: beside the caches that keep values in process and in Redis
   http               three cache reads in a route of Express and Fastify, and six in a plain one
   memory             a million entries in process: heap, resident memory, stalls of the event loop
@@ -31,6 +32,7 @@ const PARTS = {
   clients: './clients/clients',
   processors: './clients/processors',
   matrix: './clients/matrix',
+  cluster: './clients/cluster',
   tiered: './tiered/tiered',
   http: './http/http',
   memory: './process/memory',

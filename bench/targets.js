@@ -4,6 +4,7 @@
 const fs = require('node:fs');
 const path = require('node:path');
 const clients = require('./clients/clients');
+const cluster = require('./clients/cluster');
 const matrix = require('./clients/matrix');
 const processors = require('./clients/processors');
 const six = require('./http/six');
@@ -30,6 +31,14 @@ const pinned = (place) => (data, callers) =>
   toBest({ rows: processors.rowsOf(data), by: processors.BY }, { pinned: place, callers }, 'rate');
 const largeReads = (data, bytes) =>
   toBest({ rows: matrix.rowsOf(data), by: matrix.BY }, { op: 'get', bytes, callers: 64 }, 'rate');
+
+/** `call`: as `get 64`, a call and its callers. */
+const overPrimaries = (field) => (data, call) => {
+  const [op, callers] = call.split(' ');
+  const fields = { keeping: false, op, callers: Number(callers) };
+  return toBest({ rows: cluster.rowsOf(data), by: cluster.BY }, fields, field);
+};
+const OVER_PRIMARIES = ['get 64', 'get 512', 'set 64', 'set 512'];
 
 function sixReads({ six: windows }, connections) {
   const contest = six
@@ -167,6 +176,20 @@ const TARGETS = [
     at: [2000, 50_000],
     least: [2.5, 1.3],
     figure: largeReads,
+  },
+  {
+    what: 'over three primaries, `get` / `set`, each with 64 / 512 callers: throughput',
+    of: 'cluster',
+    at: OVER_PRIMARIES,
+    least: [2, 2, 2, 2],
+    figure: overPrimaries('rate'),
+  },
+  {
+    what: '… event loop',
+    of: 'cluster',
+    at: OVER_PRIMARIES,
+    most: [1 / 3, 1 / 3, 1 / 3, 1 / 3],
+    figure: overPrimaries('loop'),
   },
   {
     what: 'an HTTP route with six reads: requests/s, 1 / 8 / 50 connections',

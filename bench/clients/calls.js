@@ -23,8 +23,7 @@ const RATIOS =
  * setting, `place(setting, workers)` may move the processes; what it returns belongs to the windows.
  */
 async function measureCalls(lab, names, settings, { rounds, seconds }, place = () => ({})) {
-  const workers = {};
-  for (const name of names) workers[name] = await lab.start(require.resolve('./worker'), [name, lab.url]);
+  const workers = await startWorkers(lab, names);
   const windows = [];
   for (let round = 1; round <= rounds; round += 1) {
     for (const setting of settings) {
@@ -32,16 +31,9 @@ async function measureCalls(lab, names, settings, { rounds, seconds }, place = (
       // Every client writes what is there already, so one seed will do for all.
       await seed(lab, workloadOf(setting.bytes));
       for (const client of inTurn(names, round)) {
-        const keeping = KEEPING.includes(client);
         // What they do otherwise is what they do without: a write goes to Redis.
-        if (keeping && setting.op !== 'get') continue;
-        const work = (length, warmUp) =>
-          ask(workers[client], { ...setting, readAll: warmUp && keeping, seconds: length });
-        const result = await measureWindow(lab, seconds, work, () => {});
-        const wrong = keeping ? result.asked > STRAY_COMMANDS : result.asked < result.calls;
-        if (wrong && !result.disturbed)
-          throw new Error(`${client}: ${result.calls} calls, ${result.asked} asked of Redis`);
-        windows.push({ round, ...setting, ...placed, client, keeping, ...result });
+        if (KEEPING.includes(client) && setting.op !== 'get') continue;
+        windows.push({ round, ...setting, ...placed, ...(await measureWith(lab, workers, client, setting, seconds)) });
       }
     }
     console.log(`round ${round} of ${rounds}`);
@@ -49,6 +41,24 @@ async function measureCalls(lab, names, settings, { rounds, seconds }, place = (
   // The files list the clients in the order of adapters.js, whatever the order of measuring was.
   const placeOf = (window) => settings.findIndex((setting) => matches(window, setting));
   return windows.sort((a, b) => placeOf(a) - placeOf(b) || names.indexOf(a.client) - names.indexOf(b.client));
+}
+
+/** A process for each of these clients, by name. */
+async function startWorkers(lab, names) {
+  const workers = {};
+  for (const name of names)
+    workers[name] = await lab.start(require.resolve('./worker'), [name, lab.url, lab.primaries]);
+  return workers;
+}
+
+/** One window of a setting with one of the clients. */
+async function measureWith(lab, workers, client, setting, seconds) {
+  const keeping = KEEPING.includes(client);
+  const work = (length, warmUp) => ask(workers[client], { ...setting, readAll: warmUp && keeping, seconds: length });
+  const result = await measureWindow(lab, seconds, work, () => {});
+  const wrong = keeping ? result.asked > STRAY_COMMANDS : result.asked < result.calls;
+  if (wrong && !result.disturbed) throw new Error(`${client}: ${result.calls} calls, ${result.asked} asked of Redis`);
+  return { client, keeping, ...result };
 }
 
 /** The table of what calls cost; `leading` columns say which calls. */
@@ -74,4 +84,4 @@ function callersOf({ callers }) {
   return `${callers} ${callers === 1 ? 'caller' : 'callers'}`;
 }
 
-module.exports = { measureCalls, costs, ratios, callersOf, MEASURES };
+module.exports = { measureCalls, startWorkers, measureWith, costs, ratios, callersOf, MEASURES };

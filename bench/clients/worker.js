@@ -3,11 +3,12 @@
 
 const assert = require('node:assert');
 const { adapters } = require('./adapters');
+const { adapters: clusterAdapters } = require('./cluster-adapters');
 const { serve, startMeter, stopMeter } = require('../lab/child');
 const { PASSES_TO_KEEP, workloadOf, readInTurns, runCallers, percentiles } = require('../lab/workload');
 
-async function main([name, url]) {
-  const client = await adapters[name](url);
+async function main([name, url, primaries]) {
+  const client = await (Number(primaries) > 0 ? clusterAdapters : adapters)[name](url);
   return (request) => measure(client, request);
 }
 
