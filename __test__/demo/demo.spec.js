@@ -53,9 +53,9 @@ function start(script, args, env = {}) {
 }
 
 /** Runs the demo to its end; resolves to its figures and what it printed. */
-async function run(script, env) {
+async function run(script, env, args = []) {
   const file = path.join(folder.dir, `figures-${running.size}-${Date.now()}.json`);
-  const child = start(script, ['--json', file], env);
+  const child = start(script, [...args, '--json', file], env);
   const code = await child.ended;
   if (code !== 0) throw new Error(`the demo ended with ${code}:\n${child.output}`);
   return { figures: JSON.parse(fs.readFileSync(file, 'utf8')), output: child.output };
@@ -128,6 +128,94 @@ describe('the demo with a redis-server of its own', () => {
     ]) {
       expect(output).toContain(line);
     }
+  });
+});
+
+describe.each(['cluster', 'sentinel'])('the demo with --%s', (fleet) => {
+  let figures;
+  let output;
+
+  beforeAll(async () => {
+    ({ figures, output } = await run(DEMO, {}, [`--${fleet}`]));
+  }, BOUND_MS);
+
+  test('shares what was computed, and stops no server', () => {
+    expect(figures).toMatchObject({ redis: fleet, shared: { queries: 0, hits: 6 }, outage: null });
+    expect(figures.mode).toEqual({ start: { A: 'redis', B: 'redis' }, end: { A: 'redis', B: 'redis' } });
+  });
+
+  test('answers all requests before, while and after a primary is killed, in process where it has to', () => {
+    const { before, during, after } = figures.failover;
+    for (const part of [before, during, after]) {
+      expect(part.errors).toBe(0);
+      expect(part.requests).toBeGreaterThan(0);
+    }
+    expect(during.answers.memory).toBeGreaterThan(0);
+    expect(before.answers.memory + after.answers.memory).toBe(0);
+  });
+
+  test('notices that the primary is away, and returns to the one that took its place', () => {
+    const { killed, promoted, instances } = figures.failover;
+    expect(promoted).toEqual({ port: expect.any(Number), ms: expect.any(Number) });
+    expect(promoted.port).not.toBe(killed);
+    for (const { noticedMs, returnedMs } of Object.values(instances)) {
+      expect(noticedMs).toEqual(expect.any(Number));
+      expect(returnedMs).toBeGreaterThan(noticedMs);
+    }
+  });
+
+  test('tells the modes over time, of a cluster by its servers', () => {
+    const { killed, promoted, instances } = figures.failover;
+    const address = (port) => `127.0.0.1:${port}`;
+    for (const { modes, nodes } of Object.values(instances)) {
+      expect(modes.at(0)).toMatchObject({ mode: 'redis', status: 'ok' });
+      expect(modes.at(-1)).toMatchObject({ mode: 'redis', status: 'ok' });
+      if (fleet === 'sentinel') {
+        expect(modes.map(({ mode }) => mode)).toContain('memory');
+        continue;
+      }
+      // The others go on.
+      expect(new Set(modes.map(({ mode }) => mode))).toEqual(new Set(['redis']));
+      for (const each of [nodes.before, nodes.during, nodes.after]) expect(each).toHaveLength(3);
+      expect(nodes.before.every(({ mode }) => mode === 'redis')).toBe(true);
+      expect(nodes.during.filter(({ mode }) => mode === 'memory').map((node) => node.address)).toEqual([
+        address(killed),
+      ]);
+      expect(nodes.after.every(({ mode }) => mode === 'redis')).toBe(true);
+      expect(nodes.after.map((node) => node.address)).toContain(address(promoted.port));
+      expect(nodes.after.map((node) => node.address)).not.toContain(address(killed));
+    }
+  });
+
+  test('prints the same as tables', () => {
+    for (const line of [
+      'a primary killed, until all is well',
+      'modes of A: before redis',
+      'modes of B: before redis',
+    ]) {
+      expect(output).toContain(line);
+    }
+    expect(output.includes('health().nodes of A')).toBe(fleet === 'cluster');
+  });
+});
+
+describe('the options of the demo', () => {
+  test('--help says what they do', async () => {
+    const demo = start(DEMO, ['--help']);
+    expect(await demo.ended).toBe(0);
+    for (const option of ['--cluster', '--sentinel', '--serve', '--rows', '--json', 'REDIS_URL']) {
+      expect(demo.output).toContain(option);
+    }
+  });
+
+  test.each([
+    [['--cluster', '--sentinel'], {}, /^demo: cluster, sentinel: one of them at a time/],
+    [['--cluster'], { REDIS_URL: 'redis://127.0.0.1:1' }, /^demo: cluster: starts servers of its own/],
+    [['--rows', '10'], {}, /^demo: rows: must be a whole number/],
+  ])('refuses %j with %j', async (args, env, message) => {
+    const demo = start(DEMO, args, env);
+    expect(await demo.ended).toBe(1);
+    expect(demo.output).toMatch(message);
   });
 });
 

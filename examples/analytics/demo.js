@@ -2,19 +2,17 @@
 // running.
 'use strict';
 
-const { spawnSync } = require('node:child_process');
 const { randomUUID } = require('node:crypto');
 const fs = require('node:fs');
 const { setTimeout: sleep } = require('node:timers/promises');
-const { startRedis } = require('../../__test__/support/redis-server');
 const { ensureDataset } = require('./demo/dataset');
+const { failover } = require('./demo/failover');
 const { startInstances } = require('./demo/instances');
 const measurements = require('./demo/measurements');
 const { readOptions, USAGE, UsageError } = require('./demo/options');
 const { startProxy } = require('./demo/proxy');
+const { findRedis } = require('./demo/redis');
 const { printResult, progressBar } = require('./demo/report');
-
-const SERVER_CONFIG = ['maxmemory 64mb', 'maxmemory-policy allkeys-lru'];
 
 /** What must be ended when the demo is over, the last one first. */
 const cleanups = [];
@@ -27,15 +25,16 @@ async function main() {
   else await measure(demo, options);
 }
 
-async function start({ rows }) {
+async function start({ rows, fleet }) {
   console.log(`Holdfast demo: ${rows.toLocaleString('en')} trades, two instances of one application behind a proxy`);
   const file = await ensureDataset(rows, progressBar('  making up the trades, once'));
-  const redis = await findRedis();
+  const redis = await findRedis(fleet);
+  cleanups.push(() => redis.stop());
   console.log(`  ${redis.description}`);
 
   const instances = await startInstances(file, {
     ...process.env,
-    REDIS_URL: redis.url,
+    ...redis.env,
     // Of its own, so that the first request is cold whatever the server holds.
     HOLDFAST_NAMESPACE: `demo-${randomUUID().slice(0, 8)}`,
     HOLDFAST_LOG: 'silent',
@@ -49,32 +48,6 @@ async function start({ rows }) {
   cleanups.push(() => proxy.close());
   await untilConnected(instances);
   return { redis, instances, proxy, mode: await modes(instances) };
-}
-
-/** The server that REDIS_URL names, else one of our own, else none. */
-async function findRedis() {
-  if (process.env.REDIS_URL) {
-    return {
-      origin: 'REDIS_URL',
-      url: process.env.REDIS_URL,
-      server: null,
-      description: 'Redis: the one of REDIS_URL',
-    };
-  }
-  const { stdout } = spawnSync('redis-server', ['--version'], { encoding: 'utf8' });
-  if (!stdout) {
-    const description = 'Redis: none, since there is no redis-server here and REDIS_URL is not set. Memory mode.';
-    return { origin: null, url: '', server: null, description };
-  }
-  const server = await startRedis({ config: SERVER_CONFIG });
-  cleanups.push(() => server.stop());
-  const version = /v=([\d.]+)/.exec(stdout)?.[1] ?? 'of unknown version';
-  return {
-    origin: 'own',
-    url: server.url(),
-    server,
-    description: `Redis: ${version}, our own, on port ${server.port}`,
-  };
 }
 
 async function untilConnected(instances) {
@@ -99,7 +72,11 @@ async function measure({ redis, instances, proxy, mode }, { rows, json }) {
   step('cached reports under load');
   result.cached = await measurements.cachedLoad(instances, proxy);
   result.outage = null;
-  if (redis.server) {
+  result.failover = null;
+  if (redis.fleet) {
+    step('the reports of every month while a primary is killed and its replica takes over');
+    result.failover = await failover(instances, proxy, redis.fleet);
+  } else if (redis.server) {
     step('the same while Redis is stopped and comes back');
     result.outage = await measurements.outage(instances, proxy, redis.server);
   } else {
@@ -112,11 +89,13 @@ async function measure({ redis, instances, proxy, mode }, { rows, json }) {
 }
 
 /** Runs until the process is told to end. */
-async function serve({ instances, proxy, mode }) {
+async function serve({ redis, instances, proxy, mode }) {
   const path = '/api/community/analytics/performance?tenant=7&period=month';
   console.log(`\n  both in turn   ${proxy.url}${path}`);
   for (const { name, url } of instances)
     console.log(`  instance ${name}     ${url}/health/redis   (${mode[name]} mode)`);
+  for (const { role, port, pid } of redis.fleet?.servers ?? [])
+    console.log(`  ${role.padEnd(12)}   127.0.0.1:${port}, kill -9 ${pid} ends it`);
   console.log('\n  Ctrl-C ends it.');
   await new Promise(() => {});
 }

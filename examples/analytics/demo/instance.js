@@ -9,8 +9,10 @@ const trades = require('../src/services/trades');
 const answers = {
   async figures() {
     const { hits, misses, coalesced } = await cache.getStats();
-    return { mode: cache.getMode(), hits: hits.total, misses, coalesced, queries: trades.countQueries() };
+    const { total, ...places } = hits;
+    return { mode: cache.getMode(), hits: total, ...places, misses, coalesced, queries: trades.countQueries() };
   },
+  health: () => cache.health(),
   clear: () => cache.clear(),
 };
 

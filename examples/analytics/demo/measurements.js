@@ -148,4 +148,4 @@ function perInstance(instances, value) {
   return Object.fromEntries(instances.map((instance, i) => [instance.name, value(instance, i)]));
 }
 
-module.exports = { readReports, burst, cachedLoad, outage };
+module.exports = { COMMUNITY, readReports, burst, cachedLoad, outage, request, figures, growth, perInstance };

@@ -22,7 +22,7 @@ function progressBar(label) {
   };
 }
 
-function printResult({ cold, shared, burst, cached, outage, mode }) {
+function printResult({ cold, shared, burst, cached, outage, failover, mode }) {
   const burstQueries = burst.queries.A + burst.queries.B;
   const readCells = ({ requests, fastest, median, slowest, queries }) => [
     requests,
@@ -57,16 +57,64 @@ function printResult({ cold, shared, burst, cached, outage, mode }) {
   );
   printLines(`hit rate while cached: ${(cached.hitRate * 100).toFixed(1)} %`);
   if (outage) printOutage(outage);
+  if (failover) printFailover(failover);
   printLines(`mode at the end: ${each(mode.end)}`);
 }
 
 function printOutage({ noticedMs, returnedMs, healthWhileStopped, healthAfter }) {
-  const delay = (value) => (value === null ? 'never' : `${value} ms`);
   printLines(
     `until the outage was noticed: ${each(noticedMs, delay)}; /health/redis then answered ${each(healthWhileStopped)}`,
     `until redis mode was back: ${each(returnedMs, delay)}; /health/redis then answered ${each(healthAfter)}`,
     'without Redis each instance computes the hot reports once for itself; who waits for that is slowest',
   );
+}
+
+/** What callers saw, then what the instances said of it. */
+function printFailover({ reports, before, during, after, killed, promoted, instances }) {
+  const cells = (part) => {
+    const { near, redis, memory } = part.answers;
+    return [...loadCells({ ...part, queries: count(part.queries) }), count(near), count(redis), count(memory)];
+  };
+  const head = ['requests', 'per second', 'p50', 'p99', 'slowest', 'rejected', 'queries run'];
+  printTable(
+    [`${CONNECTIONS} connections, ${reports} reports`, ...head, 'found near', 'in Redis', 'in memory'],
+    [
+      ['before', ...cells(before)],
+      ['a primary killed, until all is well', ...cells(during)],
+      ['after', ...cells(after)],
+    ],
+  );
+  printLines(
+    `killed: the primary at port ${killed}; ${promoted.port} took its place, in the eyes of all servers after ${delay(promoted.ms)}`,
+    `instances: noticed after ${each(instances, ({ noticedMs }) => delay(noticedMs))}; all well after ${each(instances, ({ returnedMs }) => delay(returnedMs))}`,
+  );
+  for (const [name, { modes }] of Object.entries(instances))
+    printLines(`modes of ${name}: ${modes.map(modeAt).join(', ')}`);
+  const { nodes } = instances.A;
+  if (nodes.before.length > 0) printNodes(nodes);
+}
+
+function modeAt({ ms: at, mode, servers, away }) {
+  const when = at < 0 ? 'before' : `at ${delay(at)}`;
+  return `${when} ${mode}${away > 0 ? ` without ${away} of ${servers} servers` : ''}`;
+}
+
+/** `health().nodes` of instance A: a line for each server, whenever it was in use. */
+function printNodes(phases) {
+  const addresses = [...new Set(Object.values(phases).flatMap((nodes) => nodes.map(({ address }) => address)))];
+  const cell = (nodes, address) => {
+    const node = nodes.find((each) => each.address === address);
+    if (!node) return '–';
+    return `${node.mode}${node.lastError ? ` (${node.lastError.kind})` : ''}, ${count(node.slots)} slots`;
+  };
+  printTable(
+    ['health().nodes of A', ...Object.keys(phases)],
+    addresses.map((address) => [address ?? 'nobody', ...Object.values(phases).map((nodes) => cell(nodes, address))]),
+  );
+}
+
+function delay(value) {
+  return value === null ? 'never' : `${count(value)} ms`;
 }
 
 function loadCells({ requests, perSecond, p50, p99, slowest, errors, queries }) {
