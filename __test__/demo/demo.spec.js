@@ -199,6 +199,20 @@ describe.each(['cluster', 'sentinel'])('the demo with --%s', (fleet) => {
   });
 });
 
+test(
+  'the demo left running behind sentinels names its servers, and ends them',
+  async () => {
+    const demo = start(DEMO, ['--sentinel', '--serve']);
+    await until(() => demo.output.includes('Ctrl-C ends it') || demo.exitCode !== null, 'the demo serves', BOUND_MS);
+    const servers = [...demo.output.matchAll(/(primary|replica|sentinel) +127\.0\.0\.1:\d+, kill -9 (\d+) ends it/g)];
+    expect(servers.map(([, role]) => role)).toEqual(['primary', 'replica', 'sentinel', 'sentinel', 'sentinel']);
+    demo.kill('SIGTERM');
+    expect(await demo.ended).toBe(143);
+    for (const [, , pid] of servers) expect(() => process.kill(Number(pid), 0)).toThrow('ESRCH');
+  },
+  BOUND_MS,
+);
+
 describe('the options of the demo', () => {
   test('--help says what they do', async () => {
     const demo = start(DEMO, ['--help']);

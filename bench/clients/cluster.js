@@ -1,5 +1,5 @@
-// Owns the page `cluster`: Holdfast beside the clients over three primaries, and how the cost of a `get` grows with their
-// number.
+// Owns the page `cluster`: Holdfast beside the clients over three primaries, and how the cost of a `get` grows with the
+// number of primaries.
 'use strict';
 
 const { panel } = require('../lab/chart');
