@@ -299,7 +299,7 @@ function judge(folders) {
   const bounds = ({ least, most }) => least ?? most;
   return table(rows, {
     what: ({ what }) => what,
-    target: (row) => `${row.least ? '≥' : '≤'} ${joined(bounds(row), row.unit, String)}`,
+    target: (row) => `${row.least ? '≥' : '≤'} ${joined(bounds(row), row.unit, bound)}`,
     measured: (row) => (row.measured.every(Number.isNaN) ? '–' : joined(row.measured, row.unit, shown)),
     ' ': verdictOf,
     page: ({ of }) => `[${of}](benchmarks/${of}.md)`,
@@ -329,6 +329,9 @@ function verdictOf({ at, least, most, measured }) {
 function joined(numbers, unit = ' ×', text) {
   return `${numbers.map(text).join(' / ')}${unit}`;
 }
+
+/** As it stands in the code; a third has no end. */
+const bound = (number) => String(Number(number.toFixed(3)));
 
 function shown(number) {
   if (Number.isNaN(number)) return '–';
