@@ -199,7 +199,7 @@ export interface Health {
   journal: number;
   /** Calls handed to the engine and not answered yet, including `delPattern`, `clear` and `getStats`. */
   inFlight: number;
-  /** The servers of a cluster (a preview) that serve slots; what nobody serves has no address. */
+  /** The servers of a cluster that serve slots; what nobody serves has no address. */
   nodes?: Array<{
     address: string | null;
     role: 'primary' | null;
@@ -227,7 +227,10 @@ export type ErrorKind =
   | 'oom'
   | 'wrongtype'
   | 'server'
-  /** The server runs in cluster mode, which is a preview yet (`cluster`): memory mode. */
+  /**
+   * A server of a cluster refuses a command for the sake of its slot, which nobody serves or which is on its way; or
+   * what was named as a cluster is none: memory mode.
+   */
   | 'cluster'
   /** The address is that of a Sentinel, or, where sentinels were given, of something else: memory mode. */
   | 'sentinel'
@@ -373,6 +376,16 @@ export interface SentinelOptions {
   addressMap?: Record<string, string>;
 }
 
+export interface ClusterOptions {
+  /** 1 to 64 nodes, port 6379 where none is said; each leads to all. Default: those of `url`. */
+  nodes?: NodeAddress[];
+  /**
+   * Where an address that the cluster names is reached from here, each as `host:port`: for NAT, and for containers
+   * whose addresses are their own. Default: as it is named.
+   */
+  addressMap?: Record<string, string>;
+}
+
 /**
  * Options of {@link createCache}. An option that is not given comes from the same environment variable as for the
  * default cache.
@@ -384,7 +397,8 @@ export interface CacheOptions {
    * `redis://`, `rediss://`, `valkey://`, `valkeys://`, `unix:` or `redis+unix:`; user and password percent-encoded,
    * the database number as the path. With sentinels: `redis+sentinel://user:password@host1:26379,host2/name/0`, or
    * `rediss+sentinel://` for TLS; user and password are those of the servers, the sentinels' own stand in the query as
-   * `sentinel_username` and `sentinel_password`. `''` or null: memory mode. Default: `REDIS_URL`.
+   * `sentinel_username` and `sentinel_password`. A cluster: any of its nodes, or several, as
+   * `redis://host1:7000,host2:7000`. `''` or null: memory mode. Default: `REDIS_URL`.
    */
   url?: string | null;
   /** The sentinels that know which server is the primary, in place of a URL: both are refused with `ERR_CONFIG`. */
@@ -450,11 +464,10 @@ export interface CacheOptions {
    */
   lazy?: boolean;
   /**
-   * A preview: a server that is a cluster's node leads to the whole cluster. It is not finished, and not for
-   * production: docs/cluster.md has what is missing. Without it such a server is refused. Default `HOLDFAST_CLUSTER`,
-   * else false.
+   * The nodes of a cluster, where no `url` names one, or where they are reached from here: docs/cluster.md. A `url`
+   * that names a node leads to its cluster without this. What is named here has to be a cluster, else memory mode.
    */
-  cluster?: boolean;
+  cluster?: ClusterOptions;
   /**
    * Who reads and writes the socket: this event `loop` itself, which saves a wake-up of a processor for each call, or
    * the engine's `thread`, which takes work off the event loop. With the loop, an event loop that is blocked hears
@@ -483,7 +496,7 @@ export interface CacheOptions {
 
 /** Given to a listener of `fallback`. */
 export interface FallbackEvent {
-  /** On a cluster (a preview): which of its servers. */
+  /** On a cluster: which of its servers. */
   node?: string;
   kind: ErrorKind;
   message: string;
@@ -491,7 +504,7 @@ export interface FallbackEvent {
 
 /** Given to a listener of `recovered`. */
 export interface RecoveredEvent {
-  /** On a cluster (a preview): which of its servers. */
+  /** On a cluster: which of its servers. */
   node?: string;
   /** How long the outage was, in milliseconds. */
   outageMs: number;

@@ -9,6 +9,7 @@ use super::bridge::Bridge;
 use super::cache::CacheHandle;
 use crate::engine::base::error::CallError;
 use crate::engine::cache::options::{Given, Options};
+use crate::engine::net::nodes::GivenCluster;
 use crate::engine::net::seeds::GivenSentinels;
 use crate::engine::registry;
 use crate::engine::tier::budget::Held;
@@ -44,7 +45,7 @@ pub struct GivenOptions {
     pub heartbeat: Option<f64>,
     pub marks: Option<bool>,
     pub lazy: Option<bool>,
-    pub cluster: Option<bool>,
+    pub cluster: Option<GivenNodes>,
     /// The event loop does the I/O, where nobody else does it yet.
     pub loop_io: bool,
 }
@@ -64,10 +65,26 @@ pub struct GivenSentinel {
 impl From<GivenSentinel> for GivenSentinels {
     fn from(given: GivenSentinel) -> Self {
         let GivenSentinel { nodes, name, username, password, tls, address_map } = given;
-        let pair = |pair: &[String]| (pair[0].clone(), pair[1].clone());
-        let address_map = address_map.chunks_exact(2).map(pair).collect();
-        Self { nodes, name, username, password, tls, address_map }
+        Self { nodes, name, username, password, tls, address_map: pairs(&address_map) }
     }
+}
+
+/// `cluster`, as `src/js/options/servers.js` gathers it.
+#[napi(object, object_to_js = false)]
+pub struct GivenNodes {
+    pub nodes: Vec<String>,
+    /// What they say and where that is, in turn.
+    pub address_map: Vec<String>,
+}
+
+impl From<GivenNodes> for GivenCluster {
+    fn from(GivenNodes { nodes, address_map }: GivenNodes) -> Self {
+        Self { nodes, address_map: pairs(&address_map) }
+    }
+}
+
+fn pairs(map: &[String]) -> Vec<(String, String)> {
+    map.chunks_exact(2).map(|pair| (pair[0].clone(), pair[1].clone())).collect()
 }
 
 /// Why something was refused: an error crosses as a value and becomes an exception in JavaScript.
@@ -114,7 +131,7 @@ pub fn open(bridge: &Bridge, given: GivenOptions) -> Either<CacheHandle, Failure
         heartbeat: given.heartbeat,
         marks: given.marks,
         lazy: given.lazy,
-        cluster: given.cluster,
+        cluster: given.cluster.map(GivenCluster::from),
     };
     match Options::check(given) {
         Ok(options) => {

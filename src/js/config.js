@@ -7,7 +7,7 @@ const { hasTime } = require('./base/host.js');
 const { isPlain, toMs } = require('./options/arguments.js');
 const { caOption, extraCertificates, pemOption } = require('./options/certificates.js');
 const { loggerOfEnvironment, loggerOption } = require('./options/logging.js');
-const { optionsOf, sentinelOption, typed } = require('./options/servers.js');
+const { clusterOption, optionsOf, sentinelOption, typed } = require('./options/servers.js');
 
 const OPTIONS = [
   'url',
@@ -178,8 +178,10 @@ function fromOptions(options) {
     throw misconfigured("createCache needs a namespace (or '' for raw keys, said on purpose)");
   const tls = optionsOf(own.tls === undefined ? {} : own.tls, TLS_OPTIONS, 'tls');
   const sentinel = sentinelOption(own.sentinel);
-  // Sentinels stand in the place of the environment's URL; beside one that was given they are refused.
-  const url = sentinel === undefined || own.url !== undefined ? urlOption(own.url) : undefined;
+  const cluster = clusterOption(own.cluster);
+  // Sentinels and nodes stand in the place of the environment's URL; beside one that was given they are refused.
+  const named = sentinel !== undefined || (cluster !== undefined && cluster.nodes.length > 0);
+  const url = !named || own.url !== undefined ? urlOption(own.url) : undefined;
   const insecure = typed(tls.insecure, 'tls.insecure', 'boolean') ?? flag('HOLDFAST_TLS_INSECURE');
   const codec = codecOption(own.codec);
   const { maxValueBytes: most = DEFAULT_MAX_VALUE_BYTES } = own;
@@ -216,10 +218,10 @@ function fromOptions(options) {
       heartbeat: heartbeatOption(own.heartbeat),
       marks: typed(own.marks, 'marks', 'boolean') ?? flag('HOLDFAST_MARKS', true),
       lazy: typed(own.lazy, 'lazy', 'boolean') ?? flag('HOLDFAST_LAZY'),
-      cluster: typed(own.cluster, 'cluster', 'boolean') ?? flag('HOLDFAST_CLUSTER'),
+      cluster,
       timeoutMs: typed(own.timeoutMs, 'timeoutMs', 'number') ?? number('HOLDFAST_TIMEOUT_MS'),
       tlsCa: caOption(tls.ca),
-      tlsExtraCa: url || sentinel ? extraCertificates() : undefined,
+      tlsExtraCa: url || named ? extraCertificates() : undefined,
       tlsInsecure: insecure,
       tlsCert: pemOption(tls.cert, 'tls.cert', 'HOLDFAST_TLS_CERT'),
       tlsKey: pemOption(tls.key, 'tls.key', 'HOLDFAST_TLS_KEY'),

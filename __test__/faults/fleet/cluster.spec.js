@@ -17,7 +17,7 @@ const names = (count) => Array.from({ length: count }, (_, i) => `k${i}`);
 
 test('a URL of one node is enough: the others are found, and each key lies where it belongs', async () => {
   const namespace = freshNamespace();
-  const cache = await openCache({ cluster: true, url: cluster.url(), namespace });
+  const cache = await openCache({ url: cluster.url(), namespace });
   const keys = names(300);
   await cache.setMany(keys.map((key, i) => [key, i]));
   expect(await cache.getMany([...keys, 'none', keys[0]])).toEqual([...keys.map((_, i) => i), null, 0]);
@@ -35,7 +35,7 @@ test('a URL of one node is enough: the others are found, and each key lies where
 });
 
 test('keys with braces of their own, and what belongs to them', async () => {
-  const cache = await openCache({ cluster: true, url: cluster.url() });
+  const cache = await openCache({ url: cluster.url() });
   for (const key of ['{}', 'a}b', '{a}{b}', '{{a}}', 'foo{bar', '{user}:1']) {
     await cache.set(key, key, { ttl: 60, tags: ['one', 'two'] });
     expect(await cache.get(key)).toBe(key);
@@ -54,8 +54,8 @@ test('keys with braces of their own, and what belongs to them', async () => {
 test('another instance sees writes and deletes, and computations are made once', async () => {
   const namespace = freshNamespace();
   const [a, b] = [
-    await openCache({ cluster: true, url: cluster.url(), namespace }),
-    await openCache({ cluster: true, url: cluster.url(cluster.nodes[1]), namespace }),
+    await openCache({ url: cluster.url(), namespace }),
+    await openCache({ url: cluster.url(cluster.nodes[1]), namespace }),
   ];
   const keys = names(50);
   await a.setMany(keys.map((key) => [key, 'old']));
@@ -78,8 +78,8 @@ test('another instance sees writes and deletes, and computations are made once',
 
 test('fault 48: a slot that moves with its keys, and without, under load', async () => {
   const namespace = freshNamespace();
-  const cache = await openCache({ cluster: true, url: cluster.url(), namespace });
-  const other = await openCache({ cluster: true, url: cluster.url(), namespace });
+  const cache = await openCache({ url: cluster.url(), namespace });
+  const other = await openCache({ url: cluster.url(), namespace });
   const key = 'moving';
   const stored = `${namespace}:${key}`;
   let stop = false;
@@ -111,7 +111,7 @@ test('fault 48: a slot that moves with its keys, and without, under load', async
 
 test('fault 48: calls of a slot that is half moved are redirected for once', async () => {
   const namespace = freshNamespace();
-  const cache = await openCache({ cluster: true, url: cluster.url(), namespace, nearCache: false });
+  const cache = await openCache({ url: cluster.url(), namespace, nearCache: false });
   const stored = (key) => `${namespace}:${key}`;
   const slot = slotOf(stored('{s}here'));
   await cache.set('{s}here', 1);
@@ -136,7 +136,7 @@ test('fault 48: calls of a slot that is half moved are redirected for once', asy
 
 test('fault 46: a primary killed under load keeps the keys of the others waiting for nothing', async () => {
   const namespace = freshNamespace();
-  const cache = await openCache({ cluster: true, url: cluster.url(), namespace, timeoutMs: 250 });
+  const cache = await openCache({ url: cluster.url(), namespace, timeoutMs: 250 });
   const told = watch(cache);
   const keys = names(60);
   await cache.setMany(keys.map((key) => [key, 0]));
@@ -166,7 +166,7 @@ test('fault 46: a primary killed under load keeps the keys of the others waiting
 
 test('fault 47: CLUSTER FAILOVER loses no call', async () => {
   const namespace = freshNamespace();
-  const cache = await openCache({ cluster: true, url: cluster.url(), namespace });
+  const cache = await openCache({ url: cluster.url(), namespace });
   await cache.increment('n', 0);
   let stop = false;
   let sum = 0;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::engine::base::error::CallError;
 use crate::engine::base::key;
+use crate::engine::net::nodes::GivenCluster;
 use crate::engine::net::seeds::{GivenAccess, GivenSentinels, Seeds, Sentinels};
 use crate::engine::net::target::Trust;
 use crate::engine::net::target::{HEARTBEAT, Habits};
@@ -54,7 +55,8 @@ pub struct Given {
     pub heartbeat: Option<f64>,
     pub marks: Option<bool>,
     pub lazy: Option<bool>,
-    pub cluster: Option<bool>,
+    /// Where the nodes of a cluster are.
+    pub cluster: Option<GivenCluster>,
 }
 
 /// The options of one cache, checked.
@@ -131,12 +133,7 @@ impl Options {
             Some(0.0) => None,
             heartbeat => Some(seconds(heartbeat, HEARTBEAT, 0.1, "heartbeat")?),
         };
-        let habits = Habits {
-            heartbeat,
-            marks: given.marks.unwrap_or(true),
-            lazy: given.lazy.unwrap_or(false),
-            cluster: given.cluster.unwrap_or(false),
-        };
+        let habits = Habits { heartbeat, marks: given.marks.unwrap_or(true), lazy: given.lazy.unwrap_or(false) };
         Ok(Self { seeds, namespace, max_memory, timeout, near, format, outage_stale, outage_ttl, habits })
     }
 }
@@ -154,22 +151,22 @@ fn seeds(given: &Given) -> Result<Option<Seeds>, CallError> {
         },
     };
     let url = given.url.as_deref().map(str::trim).filter(|url| !url.is_empty());
-    let mut seeds = match (url, &given.sentinel) {
-        (Some(_), Some(_)) => {
-            return Err(CallError::config("url and sentinel both say where Redis is: give one of them"));
+    let both = |what: &str| Err(CallError::config(format!("url and {what} both say where Redis is: give one of them")));
+    let nodes = given.cluster.as_ref().filter(|cluster| !cluster.nodes.is_empty());
+    let mut seeds = match (url, &given.sentinel, nodes) {
+        (Some(_), Some(_), _) => return both("sentinel"),
+        (Some(_), _, Some(_)) => return both("cluster.nodes"),
+        (None, None, None) if given.cluster.is_some() => {
+            return Err(CallError::config("cluster.nodes must name the nodes of the cluster, where no url does"));
         }
-        (None, None) => return Ok(None),
-        (Some(url), None) => Seeds::parse(url, trust)?,
-        (None, Some(sentinel)) => {
-            let database = match given.database {
-                None => 0,
-                Some(number) if number.fract() == 0.0 && (0.0..=65_535.0).contains(&number) => number as i64,
-                Some(_) => return Err(CallError::config("database must be a number from 0 to 65,535")),
-            };
-            let access = GivenAccess { database, tls: given.tls, ..GivenAccess::default() };
-            Seeds::Sentinels(Sentinels::check(sentinel, access, &trust)?)
-        }
+        (None, None, None) => return Ok(None),
+        (Some(url), None, None) => Seeds::parse(url, trust)?,
+        (None, Some(sentinel), _) => Seeds::Sentinels(Sentinels::check(sentinel, access(given)?, &trust)?),
+        (None, None, Some(_)) => Seeds::Server(access(given)?.target(&trust)),
     };
+    if let Some(cluster) = &given.cluster {
+        seeds = seeds.clustered(cluster)?;
+    }
     let target = seeds.server_mut();
     for (said, own) in [(&given.username, &mut target.user), (&given.password, &mut target.password)] {
         if said.is_some() {
@@ -177,6 +174,16 @@ fn seeds(given: &Given) -> Result<Option<Seeds>, CallError> {
         }
     }
     Ok(Some(seeds))
+}
+
+/// How servers are dialled that no URL names.
+fn access(given: &Given) -> Result<GivenAccess, CallError> {
+    let database = match given.database {
+        None => 0,
+        Some(number) if number.fract() == 0.0 && (0.0..=65_535.0).contains(&number) => number as i64,
+        Some(_) => return Err(CallError::config("database must be a number from 0 to 65,535")),
+    };
+    Ok(GivenAccess { database, tls: given.tls, ..GivenAccess::default() })
 }
 
 fn seconds(given: Option<f64>, default: Duration, least: f64, name: &str) -> Result<Duration, CallError> {

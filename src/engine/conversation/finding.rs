@@ -8,7 +8,7 @@ use crate::engine::fleet::endpoint::AddressMap;
 use crate::engine::fleet::parse::parse_slots;
 use crate::engine::fleet::topology::Topology;
 use crate::engine::net::reply::{Denial, classify, out_of_step, text};
-use crate::engine::net::seeds::Place;
+use crate::engine::net::target::Place;
 use crate::engine::net::target::Target;
 use crate::engine::net::wire::Wire;
 

@@ -23,7 +23,7 @@ use super::socket::{self, Socket};
 use crate::engine::cache::shared::Shared;
 use crate::engine::net::reply::text;
 use crate::engine::net::resp::{Inbound, Message};
-use crate::engine::net::seeds::Place;
+use crate::engine::net::target::Place;
 use crate::engine::net::target::Target;
 use crate::engine::net::tls::Asked;
 

@@ -6,7 +6,7 @@
 //! it stays for what nobody serves: its gate says whether any server is in use, and what it holds is nothing.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use once_cell::sync::OnceCell;
@@ -19,8 +19,8 @@ use crate::engine::fleet::endpoint::{self, AddressMap, Endpoint, Redirect};
 use crate::engine::fleet::sentinels::{Asked, Round};
 use crate::engine::fleet::server::{Gate, Server};
 use crate::engine::fleet::topology::Topology;
-use crate::engine::net::seeds::{Place, Seeds};
-use crate::engine::net::target::Target;
+use crate::engine::net::seeds::Seeds;
+use crate::engine::net::target::{Place, Target};
 use crate::engine::task::signal::Signal;
 use crate::engine::tier::budget::Budget;
 use crate::engine::tier::memory::Memory;
@@ -43,6 +43,8 @@ pub enum Way {
 
 enum Whereabouts {
     At(Arc<Target>),
+    /// At one of these; each dial tries the next.
+    Any(Vec<Arc<Target>>, AtomicUsize),
     Asked(Box<Asked>),
 }
 
@@ -71,6 +73,7 @@ impl Fleet {
         let whereabouts = seeds.clone().map(|seeds| match seeds {
             Seeds::Server(target) => Whereabouts::At(Arc::new(target)),
             Seeds::Sentinels(sentinels) => Whereabouts::Asked(Box::new(Asked::new(sentinels))),
+            Seeds::Cluster(nodes) => Whereabouts::Any(nodes.targets().map(Arc::new).collect(), AtomicUsize::new(0)),
         });
         let (budget, clock) = (budget.clone(), Clock::new(id));
         let server = Arc::new(Server::new(0, None, gate, &budget, &clock));
@@ -103,8 +106,20 @@ impl Fleet {
     /// It is a cluster. What its servers hold is bounded along with `fallback`.
     pub fn becomes(&self, topology: &Topology, fallback: &Arc<Memory>) -> Option<Applied> {
         let seeds = self.seeds.as_ref()?;
-        self.cluster.get_or_init(|| Cluster::new(seeds.server().clone(), AddressMap::default()));
+        self.cluster.get_or_init(|| Cluster::new(seeds.server().clone(), self.address_map()));
         Some(self.apply(topology, fallback))
+    }
+
+    /// Where the addresses that a cluster names are reached from here, as far as that was given.
+    pub fn address_map(&self) -> AddressMap {
+        let Some(Seeds::Cluster(nodes)) = &self.seeds else { return AddressMap::default() };
+        let at = |(host, port): &Place| Endpoint::new(host, *port);
+        nodes.map.iter().filter_map(|(said, is)| at(said).zip(at(is))).collect()
+    }
+
+    /// Whether its servers have to be a cluster's.
+    pub fn is_said_to_be_a_cluster(&self) -> bool {
+        matches!(self.seeds, Some(Seeds::Cluster(_)))
     }
 
     /// What the cluster says of itself now.
@@ -172,6 +187,9 @@ impl Fleet {
         }
         Some(match self.whereabouts.as_ref()? {
             Whereabouts::At(target) => Way::To(target.clone()),
+            Whereabouts::Any(targets, next) => {
+                Way::To(targets.get(next.fetch_add(1, Ordering::Relaxed) % targets.len())?.clone())
+            }
             Whereabouts::Asked(asked) => Way::Ask(asked.round(random)),
         })
     }
@@ -186,7 +204,7 @@ impl Fleet {
     fn asked(&self) -> Option<&Asked> {
         match self.whereabouts.as_ref()? {
             Whereabouts::Asked(asked) => Some(asked),
-            Whereabouts::At(_) => None,
+            Whereabouts::At(_) | Whereabouts::Any(..) => None,
         }
     }
 

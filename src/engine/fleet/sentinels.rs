@@ -21,8 +21,8 @@ use parking_lot::Mutex;
 
 use crate::engine::base::error::{Kind, Trouble};
 use crate::engine::base::random::Random;
-use crate::engine::net::seeds::{Place, Sentinels};
-use crate::engine::net::target::Target;
+use crate::engine::net::seeds::Sentinels;
+use crate::engine::net::target::{Place, Target};
 
 /// One sentinel may take so long, dial included: it answers from memory, and another one can be asked.
 const PATIENCE: Duration = Duration::from_millis(500);

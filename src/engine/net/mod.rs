@@ -3,6 +3,7 @@
 //! Uses base and once.
 
 pub mod denied;
+pub mod nodes;
 pub mod reply;
 pub mod resp;
 pub mod seeds;

@@ -11,9 +11,9 @@ use redis::{ServerError, Value};
 
 use crate::engine::base::error::{Kind, Trouble};
 
-/// The server runs in cluster mode, however it said so.
-pub const CLUSTER: &str = "the server runs in cluster mode, which is not supported yet but for a preview (the option cluster): \
-    the URL must name a server whose cluster mode is off";
+/// A node of a cluster does not do a command for the sake of its key's slot, however it says so.
+pub const CLUSTER: &str = "a server of the cluster refused a command for the sake of its slot, \
+    which is on its way, or has no server that is up";
 /// It is a Sentinel, however it said so.
 pub const SENTINEL: &str = "the address is that of a Sentinel, which holds no keys: \
     the URL must begin with redis+sentinel:// and name the master behind the hosts, or name the Redis server itself";

@@ -1,5 +1,5 @@
-//! Where Redis is to be found: at one address, or where its sentinels say. Read from a URL or from options; nothing
-//! here prints a password, a host or a URL.
+//! Where Redis is to be found: at one address, where its sentinels say, or at the nodes of a cluster (`nodes.rs`). Read
+//! from a URL or from options; nothing here prints a password, a host or a URL.
 //!
 //! **Forms.** `redis+sentinel://user:password@h1:26379,h2,h3/mymaster/0` (or `redis-sentinel://`, and `rediss…` for TLS
 //! to all of them). The credentials before the hosts are the server's, as they are in every other URL; those of the
@@ -12,10 +12,8 @@ use std::fmt;
 use percent_encoding::percent_decode_str;
 
 use crate::engine::base::error::CallError;
-use crate::engine::net::target::{Address, Target, Trust};
-
-/// Host and port.
-pub type Place = (String, u16);
+use crate::engine::net::nodes::{GivenCluster, Nodes};
+use crate::engine::net::target::{Address, Place, Target, Trust, place};
 
 /// The port of a sentinel that names none.
 const SENTINEL_PORT: u16 = 26_379;
@@ -29,6 +27,8 @@ pub enum Seeds {
     Server(Target),
     /// Where the sentinels say.
     Sentinels(Sentinels),
+    /// At one of these, and what that leads to.
+    Cluster(Nodes),
 }
 
 /// Sentinels, and what they are asked for.
@@ -74,6 +74,15 @@ pub struct GivenAccess {
     pub tls: bool,
 }
 
+impl GivenAccess {
+    /// How a server is dialled, wherever it is.
+    pub fn target(self, trust: &Trust) -> Target {
+        let tls = self.tls.then(|| trust.clone());
+        let address = Address::Tcp { host: String::new(), port: 0, tls };
+        Target { address, user: self.username, password: self.password, database: self.database }
+    }
+}
+
 fn refuse(what: &str) -> CallError {
     CallError::config(format!(
         "the URL of the sentinels {what}: it must look like redis+sentinel://user:password@host1:26379,host2/master/0 \
@@ -88,9 +97,26 @@ impl Seeds {
         let secure = match scheme.as_str() {
             "redis+sentinel" | "redis-sentinel" | "valkey+sentinel" | "valkey-sentinel" => false,
             "rediss+sentinel" | "rediss-sentinel" | "valkeys+sentinel" | "valkeys-sentinel" => true,
-            _ => return Target::parse(url, trust).map(Self::Server),
+            _ => {
+                return match Nodes::parse(url, &trust) {
+                    Some(nodes) => nodes.map(Self::Cluster),
+                    None => Target::parse(url, trust).map(Self::Server),
+                };
+            }
         };
         Sentinels::parse(url.split_at(scheme.len() + 3).1, secure, &trust).map(Self::Sentinels)
+    }
+
+    /// As the option `cluster` has it, whose nodes may be those of a URL.
+    pub fn clustered(self, given: &GivenCluster) -> Result<Self, CallError> {
+        match self {
+            Self::Server(target) => Nodes::check(given, target, None),
+            Self::Cluster(nodes) => Nodes::check(given, nodes.access.clone(), Some(&nodes)),
+            Self::Sentinels(_) => {
+                Err(CallError::config("sentinels and a cluster are two ways to find Redis: name one"))
+            }
+        }
+        .map(Self::Cluster)
     }
 
     /// How Redis is reached: `tcp`, `tls` or `unix`.
@@ -103,6 +129,7 @@ impl Seeds {
         match self {
             Self::Server(target) => target,
             Self::Sentinels(sentinels) => &sentinels.primary,
+            Self::Cluster(nodes) => &nodes.access,
         }
     }
 
@@ -110,13 +137,14 @@ impl Seeds {
         match self {
             Self::Server(target) => target,
             Self::Sentinels(sentinels) => &mut sentinels.primary,
+            Self::Cluster(nodes) => &mut nodes.access,
         }
     }
 
     /// Whether TLS is spoken with any of them.
     pub fn speaks_tls(&self) -> bool {
         let asked = match self {
-            Self::Server(_) => &[][..],
+            Self::Server(_) | Self::Cluster(_) => &[][..],
             Self::Sentinels(sentinels) => &sentinels.nodes,
         };
         std::iter::once(self.server()).chain(asked).any(|target| target.kind() == "tls")
@@ -199,13 +227,8 @@ impl Sentinels {
         Ok(Self {
             nodes: given.nodes.iter().map(node).collect::<Result<_, CallError>>()?,
             name: given.name.clone(),
-            primary: Target {
-                address: Address::Tcp { host: String::new(), port: 0, tls: trust_of(access.tls) },
-                user: access.username,
-                password: access.password,
-                database: access.database,
-            },
             map: given.address_map.iter().map(pair).collect::<Result<_, CallError>>()?,
+            primary: access.target(trust),
         })
     }
 
@@ -232,26 +255,4 @@ fn split(text: &str, at: char) -> (&str, &str) {
 fn decode(text: &str) -> Result<String, CallError> {
     let decoded = percent_decode_str(text).decode_utf8().map_err(|_| refuse("has a part that is no UTF-8"))?;
     Ok(decoded.into_owned())
-}
-
-/// `host`, `host:port`, `[v6]`, `[v6]:port` or a bare IPv6 literal.
-pub fn place(text: &str, default_port: u16) -> Option<Place> {
-    let text = text.trim();
-    let is_v6 = |host: &str| host.parse::<std::net::Ipv6Addr>().is_ok();
-    let (host, port) = match text.strip_prefix('[') {
-        Some(rest) => {
-            let (host, port) = rest.split_once(']')?;
-            (host, if port.is_empty() { None } else { Some(port.strip_prefix(':')?) })
-        }
-        None if is_v6(text) => (text, None),
-        None => text.split_once(':').map_or((text, None), |(host, port)| (host, Some(port))),
-    };
-    let fits = if text.starts_with('[') || is_v6(host) {
-        is_v6(host)
-    } else {
-        let ours = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
-        !host.is_empty() && host.len() <= 253 && host.chars().all(ours)
-    };
-    let port = port.map_or(Some(default_port), |port| port.parse().ok().filter(|port| *port > 0))?;
-    fits.then(|| (host.to_owned(), port))
 }

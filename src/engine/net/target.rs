@@ -10,6 +10,9 @@ use url::{Host, Url};
 
 use crate::engine::base::error::CallError;
 
+/// Host and port.
+pub type Place = (String, u16);
+
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Target {
     pub address: Address,
@@ -64,7 +67,7 @@ impl Target {
     }
 
     /// The same at another address.
-    pub fn at(&self, (host, port): (String, u16)) -> Self {
+    pub fn at(&self, (host, port): Place) -> Self {
         let tls = match &self.address {
             Address::Tcp { tls, .. } => tls.clone(),
             Address::Unix(_) => None,
@@ -131,6 +134,28 @@ fn number(database: Option<String>) -> Result<i64, CallError> {
     }
 }
 
+/// `host`, `host:port`, `[v6]`, `[v6]:port` or a bare IPv6 literal.
+pub fn place(text: &str, default_port: u16) -> Option<Place> {
+    let text = text.trim();
+    let is_v6 = |host: &str| host.parse::<std::net::Ipv6Addr>().is_ok();
+    let (host, port) = match text.strip_prefix('[') {
+        Some(rest) => {
+            let (host, port) = rest.split_once(']')?;
+            (host, if port.is_empty() { None } else { Some(port.strip_prefix(':')?) })
+        }
+        None if is_v6(text) => (text, None),
+        None => text.split_once(':').map_or((text, None), |(host, port)| (host, Some(port))),
+    };
+    let fits = if text.starts_with('[') || is_v6(host) {
+        is_v6(host)
+    } else {
+        let ours = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+        !host.is_empty() && host.len() <= 253 && host.chars().all(ours)
+    };
+    let port = port.map_or(Some(default_port), |port| port.parse().ok().filter(|port| *port > 0))?;
+    fits.then(|| (host.to_owned(), port))
+}
+
 // **What habits give up.** Without a heartbeat, an idle connection that died is noticed by the next call, which then
 // waits for its deadline; and what the near cache holds is served only for a short while behind the last reply. Without
 // marks, a reply too many or too few is noticed only by its type. A lazy connection makes the first call wait for the
@@ -151,13 +176,11 @@ pub struct Habits {
     pub marks: bool,
     /// Whether it is dialled by the first call, and closed when there is none for a while.
     pub lazy: bool,
-    /// Whether a cluster's node is taken for one, and the others are looked for. Else it is refused.
-    pub cluster: bool,
 }
 
 impl Default for Habits {
     fn default() -> Self {
-        Self { heartbeat: Some(HEARTBEAT), marks: true, lazy: false, cluster: false }
+        Self { heartbeat: Some(HEARTBEAT), marks: true, lazy: false }
     }
 }
 

@@ -10,7 +10,6 @@ use crate::engine::cache::shared::Shared;
 use crate::engine::cache::status::Identity;
 use crate::engine::conversation::connection::Connection;
 use crate::engine::conversation::finding::ask_node;
-use crate::engine::fleet::endpoint::AddressMap;
 use crate::engine::fleet::server::Server;
 use crate::engine::fleet::topology::Topology;
 use crate::engine::net::denied::{Denied, Lack};
@@ -150,8 +149,9 @@ async fn greet(
         return Err(Trouble::new(Kind::Sentinel, SENTINEL).into());
     }
     let is_node = mode == Some("cluster") || field(&cluster, "cluster_enabled").as_deref().map(str::trim) == Some("1");
-    if is_node && connection.server.place == 0 && !shared.habits.cluster {
-        return Err(Trouble::new(Kind::Cluster, CLUSTER).into());
+    if !is_node && shared.fleet.is_said_to_be_a_cluster() {
+        let message = "the server is no node of a cluster, and the URL or the options name one";
+        return Err(Trouble::new(Kind::Cluster, message).into());
     }
     if is_node && connection.server.place == 0 {
         return Err(explore(shared, connection, target).await);
@@ -172,7 +172,7 @@ async fn explore(shared: &Shared, connection: &Connection, target: &Target) -> R
     if shared.fleet.is_moving() {
         return Trouble::new(Kind::Cluster, "the sentinels named a cluster's node: name the cluster itself").into();
     }
-    match ask_node(&connection.wire, target, &AddressMap::default()).await {
+    match ask_node(&connection.wire, target, &shared.fleet.address_map()).await {
         Ok(topology) => Refused::Cluster(Box::new(topology)),
         Err(trouble) => trouble.into(),
     }

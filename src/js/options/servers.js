@@ -1,10 +1,12 @@
-// Where Redis is, as options say it: the sentinels, and how they are reached. Rust checks hosts and ports.
+// Where Redis is, as options say it: the sentinels, or the nodes of a cluster, and how they are reached. Rust checks
+// hosts and ports.
 'use strict';
 
 const { misconfigured } = require('../base/errors.js');
 const { isPlain, ownOf } = require('./arguments.js');
 
 const SENTINEL_OPTIONS = ['nodes', 'name', 'username', 'password', 'tls', 'addressMap'];
+const CLUSTER_OPTIONS = ['nodes', 'addressMap'];
 const NODE_OPTIONS = ['host', 'port'];
 const MOST_MAPPED = 1024;
 
@@ -50,6 +52,20 @@ function sentinelOption(given) {
 }
 
 /**
+ * The option `cluster`, for Rust.
+ * @param {unknown} given
+ */
+function clusterOption(given) {
+  if (given === undefined) return undefined;
+  const { nodes, addressMap } = optionsOf(given, CLUSTER_OPTIONS, 'cluster');
+  return {
+    __proto__: null,
+    nodes: nodes === undefined ? [] : nodesOf(nodes, 'cluster.nodes'),
+    addressMap: mapped(addressMap, 'cluster.addressMap'),
+  };
+}
+
+/**
  * Hosts, as texts.
  * @param {unknown} given
  * @param {string} where
@@ -81,4 +97,4 @@ function mapped(given, where) {
   return pairs.flatMap(([said, is]) => [said, typed(is, `${where}['…']`, 'string')]);
 }
 
-module.exports = { optionsOf, sentinelOption, typed };
+module.exports = { clusterOption, optionsOf, sentinelOption, typed };

@@ -105,14 +105,14 @@ fn a_command_that_is_not_there_is_not_an_acl() {
 #[test]
 fn every_other_error_says_what_is_wrong() {
     for (error, kind, words) in [
-        ("MOVED 3999 127.0.0.1:6381", Kind::Cluster, "cluster mode"),
-        ("ASK 3999 127.0.0.1:6381", Kind::Cluster, "cluster mode"),
-        ("CROSSSLOT Keys in request don't hash to the same slot", Kind::Cluster, "cluster mode"),
-        ("CLUSTERDOWN Hash slot not served", Kind::Cluster, "cluster mode"),
-        ("TRYAGAIN Multiple keys request during rehashing of slot", Kind::Cluster, "cluster mode"),
-        ("ERR SELECT is not allowed in cluster mode", Kind::Cluster, "cluster mode"),
-        ("ERR Script attempted to access a non local key in a cluster node script: a", Kind::Cluster, "cluster mode"),
-        ("ERR Script attempted to access keys that do not hash to the same slot", Kind::Cluster, "cluster mode"),
+        ("MOVED 3999 127.0.0.1:6381", Kind::Cluster, "its slot"),
+        ("ASK 3999 127.0.0.1:6381", Kind::Cluster, "its slot"),
+        ("CROSSSLOT Keys in request don't hash to the same slot", Kind::Cluster, "its slot"),
+        ("CLUSTERDOWN Hash slot not served", Kind::Cluster, "its slot"),
+        ("TRYAGAIN Multiple keys request during rehashing of slot", Kind::Cluster, "its slot"),
+        ("ERR SELECT is not allowed in cluster mode", Kind::Cluster, "its slot"),
+        ("ERR Script attempted to access a non local key in a cluster node script: a", Kind::Cluster, "its slot"),
+        ("ERR Script attempted to access keys that do not hash to the same slot", Kind::Cluster, "its slot"),
         ("ERR DB index is out of range", Kind::Config, "number in the URL"),
         ("ERR invalid DB index", Kind::Config, "number in the URL"),
         ("NOAUTH Authentication required.", Kind::Auth, "wants a password"),

@@ -1,7 +1,7 @@
 //! URLs and options of sentinels: what parses, what is refused, and that nothing secret is said.
 
 use crate::engine::cache::options::{Given, Options};
-use crate::engine::net::seeds::{GivenSentinels, Seeds, Sentinels, place};
+use crate::engine::net::seeds::{GivenSentinels, Seeds, Sentinels};
 use crate::engine::net::target::{Address, Target, Trust};
 
 fn sentinels(url: &str) -> Result<Sentinels, String> {
