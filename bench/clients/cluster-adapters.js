@@ -7,7 +7,7 @@ const { CLIENT_SIDE_CACHE, connectGlide, connectHoldfast, overIoredis, overNodeR
 /** As `adapters` of adapters.js. Nobody reads from replicas. */
 const adapters = {
   // Without the near cache, as the peers have none: what is compared is the way to the servers and back.
-  holdfast: (url) => connectHoldfast(url, { cluster: true, nearCache: false }),
+  holdfast: (url) => connectHoldfast(url, { nearCache: false }),
 
   ioredis: (url) => connectIoredis(url, {}),
 
@@ -19,7 +19,7 @@ const adapters = {
 
   'valkey-glide': (url) => connectGlide(require('@valkey/valkey-glide').GlideClusterClient, url),
 
-  'holdfast, near cache': (url) => connectHoldfast(url, { cluster: true }),
+  'holdfast, near cache': (url) => connectHoldfast(url),
 
   'node-redis, client-side cache': (url) => connectNodeRedis(url, { RESP: 3, clientSideCache: CLIENT_SIDE_CACHE }),
 };

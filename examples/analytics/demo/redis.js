@@ -48,7 +48,7 @@ async function ownCluster(own) {
   return {
     origin: 'cluster',
     description: `${own}, a cluster of three primaries (ports ${portsOf(servers, 'primary')}) and three replicas (${portsOf(servers, 'replica')})`,
-    env: { REDIS_URL: cluster.url(), HOLDFAST_CLUSTER: '1' },
+    env: { REDIS_URL: cluster.url() },
     server: null,
     fleet: { servers, killPrimary: () => kill(cluster, cluster.nodes[0]) },
     stop: () => cluster.stop(),
