@@ -199,16 +199,24 @@ export interface Health {
   journal: number;
   /** Calls handed to the engine and not answered yet, including `delPattern`, `clear` and `getStats`. */
   inFlight: number;
-  /** The servers of a cluster that serve slots; what nobody serves has no address. */
-  nodes?: Array<{
-    address: string | null;
-    role: 'primary' | null;
-    mode: 'redis' | 'memory';
-    since?: number;
-    lastError?: { kind: ErrorKind; message: string; at: number } | null;
-    /** How many of the 16,384 slots it serves. */
-    slots: number;
-  }>;
+  /** The servers of a cluster, or the primary behind sentinels; not given where there is one server. */
+  nodes?: NodeHealth[];
+}
+
+/** How one of several servers stands. */
+export interface NodeHealth {
+  /** `host:port`; null for the slots of a cluster that nobody serves, and for a primary that no sentinel has named. */
+  address: string | null;
+  /** null: nobody serves these slots. */
+  role: 'primary' | null;
+  mode: 'redis' | 'memory';
+  /** When `mode` began, in milliseconds since 1970; 0 before the first attempt to connect is over. */
+  since?: number;
+  lastError?: { kind: ErrorKind; message: string; at: number } | null;
+  /** Round trips of its last 1,024 pipelines, in milliseconds. */
+  latencyMs?: { p50: number; p99: number };
+  /** How many of the 16,384 slots it serves; null behind sentinels. */
+  slots: number | null;
 }
 
 /** The kind of a failure of Redis, as counted in `getStats().errors`. */
@@ -283,6 +291,8 @@ export interface Stats {
     latencyMs: { p50: number; p99: number };
     /** Connections made after the first. */
     reconnects: number;
+    /** As in `health()`: null where there is one server. */
+    nodes: NodeHealth[] | null;
   } | null;
   /** `memory.bytes`, under the name of the older service. */
   memoryUsed: number;

@@ -1,4 +1,9 @@
-//! Which keys a sweep is about: those behind a prefix that match a glob, with the cache's own keys or without.
+//! Which keys a sweep is about: those behind a prefix that match a glob, with the cache's own keys or without; in process
+//! also those that something else picks, such as the slots of one server.
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
 
 use crate::engine::base::glob;
 use crate::engine::base::key;
@@ -12,11 +17,42 @@ pub struct Pattern {
     pub glob: Box<str>,
     /// The cache's own keys too (`clear`).
     pub internal: bool,
+    /// Of these only those. Never of what is swept in Redis.
+    pub only: Option<Only>,
+}
+
+/// Picks stored keys. Each is another one.
+#[derive(Clone)]
+pub struct Only(Arc<dyn Fn(&[u8]) -> bool + Send + Sync>);
+
+impl fmt::Debug for Only {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Only")
+    }
+}
+
+impl PartialEq for Only {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Only {}
+
+impl Hash for Only {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        Arc::as_ptr(&self.0).cast::<()>().hash(state);
+    }
 }
 
 impl Pattern {
     pub fn new(prefix: &Prefix, glob: &str, internal: bool) -> Self {
-        Self { prefix: prefix.as_str().into(), glob: glob.into(), internal }
+        Self { prefix: prefix.as_str().into(), glob: glob.into(), internal, only: None }
+    }
+
+    /// Stored keys of whatever cache that `only` picks.
+    pub fn of(only: impl Fn(&[u8]) -> bool + Send + Sync + 'static) -> Self {
+        Self { prefix: "".into(), glob: "*".into(), internal: true, only: Some(Only(Arc::new(only))) }
     }
 
     /// Bytes of its texts.
@@ -34,6 +70,7 @@ impl Pattern {
         self.rest(key).is_some_and(|rest| {
             (self.internal || !key::is_internal(rest))
                 && (&*self.glob == "*" || glob::matches(self.glob.as_bytes(), rest))
+                && self.only.as_ref().is_none_or(|only| only.0(key))
         })
     }
 

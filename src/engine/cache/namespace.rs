@@ -17,6 +17,7 @@ use crate::engine::cache::counters::{Counters, add};
 use crate::engine::cache::options::{DEFAULT_MAX_AGE, Options};
 use crate::engine::cache::shared::Shared;
 use crate::engine::cache::status::Mode;
+use crate::engine::fleet::cluster::Cluster;
 use crate::engine::fleet::server::Server;
 use crate::engine::tier::journal::Noted;
 use crate::engine::value::entry::{Format, Meta};
@@ -154,10 +155,10 @@ impl Cache {
         let mut health = self.shared().status.health();
         // Redis is there, and this namespace is not for this user.
         let denied = mode == Mode::Redis && self.shared().status.denies_keys(self.prefix.as_str());
-        let nodes: Vec<Value> = self.shared.fleet.cluster().into_iter().flat_map(|cluster| cluster.nodes()).collect();
-        let lame = nodes.iter().any(|node| node["mode"] != "redis");
+        let nodes = self.shared.fleet.nodes();
+        let lame = self.shared.fleet.cluster().is_some_and(Cluster::is_lame);
         let degraded = if self.has_redis { mode == Mode::Memory || denied || lame } else { production };
-        if self.shared.fleet.cluster().is_some() {
+        if let Some(nodes) = nodes {
             health["nodes"] = Value::from(nodes);
         }
         if !self.has_redis {

@@ -10,7 +10,7 @@ use crate::engine::base::clock::{Clock, wall_ms};
 use crate::engine::base::error::Trouble;
 use crate::engine::base::key::Prefix;
 use crate::engine::base::random::Random;
-use crate::engine::cache::counters::{Errors, Latency};
+use crate::engine::cache::counters::Errors;
 use crate::engine::cache::options::{DEFAULT_MAX_MEMORY, DEFAULT_TIMEOUT, Options};
 use crate::engine::cache::status::{Identity, Mode, Status};
 use crate::engine::call::reply::Bounce;
@@ -41,7 +41,6 @@ pub struct Shared {
     pub misses: Misses,
     pub status: Status,
     pub errors: Errors,
-    pub latency: Latency,
     /// What callers' threads ask for the time; the machine is told it.
     pub clock: Clock,
     pub random: Random,
@@ -81,7 +80,6 @@ impl Shared {
             misses: Misses::default(),
             status: Status::new(id, mode),
             errors: Errors::default(),
-            latency: Latency::default(),
             clock,
             name: random.bits(),
             random,
@@ -169,6 +167,10 @@ impl Shared {
         let answered_by = cluster.access.at((host, port)).address;
         let redirect = Redirect::of(error, &answered_by, &cluster.map).ok()??;
         let (bounce, applied) = self.fleet.bounced(&redirect, &self.memory)?;
+        if !bounce.asks && bounce.to == by.place {
+            // It names its own address: another server has taken its place there.
+            by.elsewhere.raise();
+        }
         self.moved(&applied, self.clock.now_ms());
         Some(bounce)
     }

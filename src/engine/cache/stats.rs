@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use crate::engine::cache::counters::{ServerStats, read};
 use crate::engine::cache::namespace::Cache;
 use crate::engine::cache::status::Mode;
+use crate::engine::net::latency::percentiles;
 
 /// `getStats()`, as JSON; `keys`: how many there are.
 pub fn stats_json(cache: &Cache, server: Option<&ServerStats>, keys: u64) -> String {
@@ -23,7 +24,7 @@ pub fn stats_json(cache: &Cache, server: Option<&ServerStats>, keys: u64) -> Str
         .map(|(kind, n)| (kind.name().to_owned(), Value::from(n)))
         .collect();
     let redis = server.map(|s| {
-        let (p50, p99) = shared.latency.percentiles();
+        let (p50, p99) = percentiles(shared.fleet.servers().map(|server| &server.latency));
         json!({
             "version": shared.status.identity().version,
             "usedMemory": s.used_memory,
@@ -32,6 +33,7 @@ pub fn stats_json(cache: &Cache, server: Option<&ServerStats>, keys: u64) -> Str
             "keys": s.keys,
             "latencyMs": { "p50": p50, "p99": p99 },
             "reconnects": shared.status.reconnects(),
+            "nodes": shared.fleet.nodes(),
         })
     });
     json!({

@@ -1,6 +1,6 @@
 //! Drives a cluster on the engine's thread: its router, and a node for each of its servers.
 
-use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
@@ -12,7 +12,8 @@ use tokio::runtime::Handle;
 
 use super::driver::{Driver, Timer};
 use crate::engine::cache::job::Job;
-use crate::engine::fleet::server::Server;
+use crate::engine::fleet::members::LONGEST_PAUSE;
+use crate::engine::fleet::server::{Gate, Server};
 use crate::engine::fleet::topology::Topology;
 use crate::engine::node::machine::{Node, Spread};
 use crate::engine::route::router::{Router, Wish};
@@ -29,19 +30,42 @@ pub async fn go_on(driver: Driver) {
 }
 
 /// Drives what turned out to be a cluster, until nobody can call any more and all has been answered.
-async fn drive(spread: Spread, jobs: UnboundedReceiver<Job>) {
+async fn drive(spread: Spread, mut jobs: UnboundedReceiver<Job>) {
     let Spread { shared, tasks, waiting, topology } = spread;
-    let now = Instant::now();
-    let router = Router::new(shared, tasks, &topology, now);
-    let mut crew = Crew { router, jobs, waiting, scout: None, timer: Timer::new(), closed: false };
-    std::future::poll_fn(|context| crew.poll(context)).await;
+    let mut router = Router::new(shared.clone(), tasks, &topology, Instant::now());
+    waiting.into_iter().for_each(|job| router.call(job, Instant::now()));
+    loop {
+        let mut crew = Crew { router, jobs, scout: None, timer: Timer::new(), closed: false };
+        let polled = std::future::poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| crew.poll(context))) {
+            Ok(polled) => polled.map(Ok),
+            Err(_) => Poll::Ready(Err(())),
+        });
+        if polled.await.is_ok() {
+            return;
+        }
+        // What panics within is an outage like another: what is under way is answered, as its nodes end; then anew.
+        let Crew { router: failed, jobs: left, .. } = crew;
+        jobs = left;
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(failed)));
+        shared.fleet.servers().for_each(|server| server.set_gate(Gate::Local));
+        let rested = tokio::time::sleep(LONGEST_PAUSE);
+        tokio::pin!(rested);
+        std::future::poll_fn(|context| {
+            while let Poll::Ready(Some(job)) = jobs.poll_next_unpin(context) {
+                job.fall_back();
+            }
+            rested.as_mut().poll(context)
+        })
+        .await;
+        let tasks = Tasks::new(Instant::now());
+        tasks.spawner().drive();
+        router = Router::new(shared.clone(), tasks, &topology, Instant::now());
+    }
 }
 
 struct Crew {
     router: Router,
     jobs: UnboundedReceiver<Job>,
-    /// Calls that came before it was known to be a cluster.
-    waiting: VecDeque<Job>,
     /// Looks for the cluster where its URL says.
     scout: Option<oneshot::Receiver<Topology>>,
     timer: Timer,
@@ -53,10 +77,6 @@ impl Crew {
         loop {
             let now = Instant::now();
             let mut went_on = false;
-            while let Some(job) = self.waiting.pop_front() {
-                self.router.call(job, now);
-                went_on = true;
-            }
             for _ in 0..MAX_JOBS {
                 if self.closed {
                     break;

@@ -97,14 +97,25 @@ impl Cluster {
 
     /// Whether a server that serves slots is away, or nobody serves one.
     pub fn is_lame(&self) -> bool {
-        let mut up = vec![false];
-        up.extend(self.servers().map(|server| server.standing.lock().up));
-        self.owners.iter().any(|owner| !up.get(usize::from(owner.load(Ordering::SeqCst))).copied().unwrap_or(false))
+        let is_up = |place| self.server(place).is_some_and(|server| server.standing.lock().up);
+        let (mut last, mut lame) = (None, false);
+        // Runs of slots have one owner.
+        for place in self.owners.iter().map(|owner| owner.load(Ordering::SeqCst)) {
+            if last.replace(place) != Some(place) {
+                lame |= !is_up(place);
+            }
+        }
+        lame
     }
 
     /// Whether it serves any slot.
     pub fn is_used(&self, server: &Server) -> bool {
         self.owners.iter().any(|owner| owner.load(Ordering::SeqCst) == server.place)
+    }
+
+    /// Of each slot, whether it serves that.
+    pub fn slots_of(&self, server: &Server) -> Box<[bool]> {
+        self.owners.iter().map(|owner| owner.load(Ordering::SeqCst) == server.place).collect()
     }
 
     /// Those that serve slots, for those who look after them; what nobody serves is one without a name.
@@ -124,18 +135,7 @@ impl Cluster {
             if count == 0 {
                 continue;
             }
-            let standing = server.standing.lock().clone();
-            let error = standing
-                .last_error
-                .map(|(trouble, at)| json!({ "kind": trouble.kind.name(), "message": trouble.message, "at": at }));
-            nodes.push(json!({
-                "address": server.name(),
-                "role": "primary",
-                "mode": if standing.up { "redis" } else { "memory" },
-                "since": standing.since,
-                "lastError": error,
-                "slots": count,
-            }));
+            nodes.push(server.node(server.name(), Some(count)));
         }
         nodes
     }

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use once_cell::sync::OnceCell;
+use serde_json::Value;
 
 use crate::engine::base::random::Random;
 use crate::engine::call::reply::Bounce;
@@ -152,6 +153,15 @@ impl Fleet {
         self.budget.share(fallback, server.near.store());
         server.near.share_as(&self.server.near);
         server
+    }
+
+    /// Its servers, for those who look after them; none where there is one, whose address is the URL's.
+    pub fn nodes(&self) -> Option<Vec<Value>> {
+        match (self.cluster.get(), self.asked()) {
+            (Some(cluster), _) => Some(cluster.nodes()),
+            (None, Some(asked)) => Some(vec![self.server.node(asked.place(), None)]),
+            (None, None) => None,
+        }
     }
 
     /// Where calls of a server go. While any server is in use, callers hand all their work over.

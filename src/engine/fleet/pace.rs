@@ -8,7 +8,8 @@
 //! **The approach.** A wish is remembered and not counted. At most one refresh is under way; a wish that comes
 //! meanwhile may be about something newer than the answer, so another one follows. Between two there is a pause, which
 //! doubles while nothing changes, and which is short again after a change, and for the first wish after a calm. So the
-//! first MOVED is followed at once, and a storm of them costs a refresh a second. Without a wish there is one a minute,
+//! first MOVED is followed at once, and a storm of them costs a refresh a second; five a second while a server is away,
+//! for half a minute, as its replica may take its place at any moment. Without a wish there is one a minute,
 //! with jitter, as a fleet of processes that was started in one moment shall not ask in one.
 //!
 //! **Rejected.** *To refresh only after MOVED*, as some clients do: where all calls to a node fail nothing says MOVED,
@@ -30,6 +31,10 @@ const JITTER: f64 = 0.1;
 pub const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
 /// It doubles until this, while refreshes find nothing new or fail. A calm is what lasts this long beyond it.
 pub const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// It doubles until this while a server is away whose replica may take its place, for [`HURRY`] at the most.
+pub const HURRIED_PAUSE: Duration = Duration::from_millis(200);
+/// An election takes seconds; who is away for longer may stay so.
+pub const HURRY: Duration = Duration::from_secs(30);
 /// Bounds of a period that a user may give.
 const SHORTEST_PERIOD: Duration = Duration::from_secs(2);
 const LONGEST_PERIOD: Duration = Duration::from_secs(24 * 60 * 60);
@@ -64,6 +69,8 @@ pub struct Pace {
     rested: Instant,
     /// When the period ends.
     due: Instant,
+    /// Until when a change is expected soon.
+    hurried: Instant,
 }
 
 impl Pace {
@@ -71,7 +78,7 @@ impl Pace {
     /// for these.
     pub fn new(period: Duration, random: Random, now: Instant) -> Self {
         let period = period.clamp(SHORTEST_PERIOD, LONGEST_PERIOD);
-        Self { random, period, state: State::Wished, pause: SHORTEST_PAUSE, rested: now, due: now }
+        Self { random, period, state: State::Wished, pause: SHORTEST_PAUSE, rested: now, due: now, hurried: now }
     }
 
     /// Something says that the topology is another one: MOVED, a lost connection, CLUSTERDOWN.
@@ -86,6 +93,13 @@ impl Pace {
             State::Wished => {}
             State::UnderWay { wished_again } => *wished_again = true,
         }
+    }
+
+    /// A server is away from now on.
+    pub fn hurry(&mut self, now: Instant) {
+        self.hurried = now + HURRY;
+        self.pause = SHORTEST_PAUSE;
+        self.wish(now);
     }
 
     /// The moment from which `begin` says yes; none while a refresh is under way.
@@ -115,7 +129,8 @@ impl Pace {
         }
         self.rested = now + self.pause;
         if found != Found::Change {
-            self.pause = self.pause.saturating_mul(2).min(LONGEST_PAUSE);
+            let longest = if now < self.hurried { HURRIED_PAUSE } else { LONGEST_PAUSE };
+            self.pause = self.pause.saturating_mul(2).min(longest);
         }
         self.due = now + self.period.mul_f64(1.0 - JITTER + 2.0 * JITTER * self.random.part());
     }

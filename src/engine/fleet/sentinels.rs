@@ -21,6 +21,7 @@ use parking_lot::Mutex;
 
 use crate::engine::base::error::{Kind, Trouble};
 use crate::engine::base::random::Random;
+use crate::engine::fleet::endpoint::Endpoint;
 use crate::engine::net::seeds::Sentinels;
 use crate::engine::net::target::{Place, Target};
 
@@ -64,6 +65,12 @@ impl Asked {
     pub fn named(&self, place: &Place) -> Arc<Target> {
         *self.primary.lock() = Some(place.clone());
         Arc::new(self.sentinels.server(&place.0, place.1))
+    }
+
+    /// Where they said last that it is.
+    pub fn place(&self) -> Option<String> {
+        let (host, port) = self.primary.lock().clone()?;
+        Endpoint::new(&host, port).map(|at| at.to_string())
     }
 
     /// Whether that is where they said last that the primary is.

@@ -8,11 +8,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::{Mutex, RwLock};
+use serde_json::{Value, json};
 
 use crate::engine::base::error::Trouble;
 use crate::engine::call::vouched::Clock;
 use crate::engine::fleet::endpoint::Endpoint;
 use crate::engine::net::denied::Denied;
+use crate::engine::net::latency::{Latency, percentiles};
 use crate::engine::net::wire::Wire;
 use crate::engine::task::executor::Spawner;
 use crate::engine::task::signal::Signal;
@@ -77,6 +79,7 @@ pub struct Server {
     pub elsewhere: Signal,
     /// Calls handed over and not answered yet.
     in_flight: AtomicUsize,
+    pub latency: Latency,
 }
 
 impl Server {
@@ -92,7 +95,25 @@ impl Server {
             journal: Journal::default(),
             elsewhere: Signal::default(),
             in_flight: AtomicUsize::new(0),
+            latency: Latency::default(),
         }
+    }
+
+    /// It, for those who look after it; `slots`: how many it serves, where it is a cluster's.
+    pub fn node(&self, address: Option<String>, slots: Option<u32>) -> Value {
+        let Standing { up, since, last_error, .. } = self.standing.lock().clone();
+        let error = last_error
+            .map(|(trouble, at)| json!({ "kind": trouble.kind.name(), "message": trouble.message, "at": at }));
+        let (p50, p99) = percentiles([&self.latency]);
+        json!({
+            "address": address,
+            "role": "primary",
+            "mode": if up { "redis" } else { "memory" },
+            "since": since,
+            "lastError": error,
+            "latencyMs": { "p50": p50, "p99": p99 },
+            "slots": slots,
+        })
     }
 
     pub fn is_local(&self) -> bool {

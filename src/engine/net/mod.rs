@@ -3,6 +3,7 @@
 //! Uses base and once.
 
 pub mod denied;
+pub mod latency;
 pub mod nodes;
 pub mod reply;
 pub mod resp;

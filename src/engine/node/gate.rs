@@ -8,12 +8,14 @@ use std::time::Instant;
 use crate::engine::base::clock;
 use crate::engine::base::error::{Kind, Trouble};
 use crate::engine::base::mutant;
+use crate::engine::base::pattern::Pattern;
 use crate::engine::cache::job::Job;
 use crate::engine::cache::shared::Shared;
 use crate::engine::conversation::connection::Connection;
 use crate::engine::conversation::replay;
 use crate::engine::exchange::refusals;
 use crate::engine::fleet::server::{Gate, InUse, Server};
+use crate::engine::fleet::slot::slot_of;
 use crate::engine::net::denied::Denied;
 use crate::engine::serve::pump::trust;
 use crate::engine::tier::journal::Noted;
@@ -68,7 +70,7 @@ pub fn open(shared: &Shared, connection: &Connection, replayed: u64, told: &mut 
     }
     // Nobody told of changes meanwhile.
     shared.flights.outdate_all();
-    let dropped = if mutant::lacks("dropped") { 0 } else { shared.memory.clear(now) };
+    let dropped = if mutant::lacks("dropped") { 0 } else { drop_fallback(shared, &connection.server, now) };
     connection.server.near.thaw(now);
     if connection.tracking || mutant::lacks("untracked") {
         connection.server.near.arm(now + trust(shared), now);
@@ -79,6 +81,21 @@ pub fn open(shared: &Shared, connection: &Connection, replayed: u64, told: &mut 
     *connection.server.in_use.lock() = Some(in_use);
     shared.up(&connection.server, connection.identity.clone(), dropped, replayed);
     refusals::tell(connection.denied, shared, shared.prefix.as_str(), told);
+}
+
+/// What was written in process under its keys goes, as while it was away; how many entries, as far as that is known at once.
+fn drop_fallback(shared: &Shared, server: &Server, now: u64) -> usize {
+    let Some(cluster) = shared.fleet.cluster() else { return shared.memory.clear(now) };
+    // That of other servers, which are away still, stays.
+    let slots = cluster.slots_of(server);
+    let its = Pattern::of(move |key| slots.get(usize::from(slot_of(key))).copied().unwrap_or(false));
+    let (memory, timers) = (shared.memory.clone(), shared.tasks.timers().clone());
+    let mark = memory.raise(&its, false);
+    if memory.is_small() {
+        return usize::try_from(memory.sweep_at_once(&mark, now)).unwrap_or(usize::MAX);
+    }
+    shared.tasks.clone().spawn(async move { _ = memory.swept(&mark, &timers).await });
+    0
 }
 
 /// Nobody vouches any more for what is held.
@@ -100,6 +117,10 @@ pub fn lose(shared: &Shared, server: &Server, trouble: &Trouble, now: Instant) {
     unvouched(shared, server, now);
     shared.errors.count(trouble.kind);
     *server.in_use.lock() = None;
+    if shared.fleet.cluster().is_some() {
+        // From an outage of whoever had its slots before, or from calls that found nobody: Redis has newer values.
+        drop_fallback(shared, server, clock::millis_of(now));
+    }
     shared.fleet.set_gate(server, Gate::Local);
     shared.down(server, trouble);
 }

@@ -23,6 +23,8 @@ use crate::engine::serve::pump::Pump;
 
 /// The longest pause behind a hint: all of a fleet's processes get it in the same moment.
 const HINTED: Duration = Duration::from_millis(100);
+/// A connection to a server of a cluster is not given up for what others say before it has lasted this long.
+const KEPT: Duration = Duration::from_secs(1);
 
 impl Node {
     /// Goes to where the server is: to its address, or to those who know it.
@@ -112,13 +114,23 @@ impl Node {
         self.state = State::Pausing { until: now + self.backoff.pause(trouble.kind, longest, &self.shared.random) };
     }
 
-    /// It is said to be elsewhere now: whoever knows is asked, soon.
+    /// It is said to be elsewhere now: whoever knows is asked, soon, or its address is dialled anew.
     pub(super) fn elsewhere(&mut self, now: Instant) {
-        match &self.state {
+        let message = match &self.state {
             // It is being asked, or nobody needs it.
             State::Asking { .. } | State::Resting | State::Ended => return,
-            State::Pausing { .. } => {}
-            _ => self.outage(Trouble::new(Kind::Connection, "the sentinels name another primary"), now),
+            State::Serving(pump) if self.server.place > 0 => {
+                // It was dialled just now, and says the same: that helps no more.
+                if now.saturating_duration_since(pump.since) < KEPT {
+                    return;
+                }
+                "the server redirects what the cluster gives to its address: another one has its place"
+            }
+            _ if self.server.place > 0 => return,
+            _ => "the sentinels name another primary",
+        };
+        if !matches!(self.state, State::Pausing { .. }) {
+            self.outage(Trouble::new(Kind::Connection, message), now);
         }
         if let State::Pausing { until } = &mut self.state {
             *until = now + HINTED.mul_f64(self.shared.random.part());

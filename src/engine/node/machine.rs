@@ -92,7 +92,8 @@ impl Node {
             hint: None,
             found: None,
         };
-        if node.shared.fleet.is_moving() {
+        // A server of a cluster may be another one under the same address.
+        if node.shared.fleet.is_moving() || node.server.place > 0 {
             node.hint = Some(Hint::of(&node.server, node.tasks.spawner()));
         }
         node.tasks.spawner().timers().set(now);

@@ -31,15 +31,12 @@ pub struct Item {
     pub asks: Option<u16>,
 }
 
-enum Wait {
-    /// For the answers of a server to all parts in front of a number.
-    Answers(u16, u64),
-    Until(Instant),
-}
-
 struct Detour {
     items: VecDeque<Item>,
-    wait: Wait,
+    /// The answers of this server to all parts in front of this number are waited for,
+    answers: (u16, u64),
+    /// and this moment.
+    until: Option<Instant>,
 }
 
 /// What may go on now: calls for one server.
@@ -67,16 +64,15 @@ impl Detours {
         !self.slots.is_empty() && self.slots.contains_key(&slot)
     }
 
-    /// A call came back from a server.
+    /// A call came back from a server. `until`: it is not sent again before.
     pub fn back(&mut self, slot: u16, item: Item, from: u16, until: Option<Instant>) {
         self.counts.watch(true);
-        let wait = until.map_or_else(|| Wait::Answers(from, self.counts.next(from)), Wait::Until);
-        let detour =
-            self.slots.entry(slot).or_insert_with(|| Detour { items: VecDeque::new(), wait: Wait::Answers(from, 0) });
+        let answers = (from, self.counts.next(from));
+        let detour = self.slots.entry(slot).or_insert_with(|| Detour { items: VecDeque::new(), answers, until });
         // Those that come back later were sent later; both stand in front of what was called since.
         let at = detour.items.iter().position(|other| other.hops == 0 && other.asks.is_none());
         detour.items.insert(at.unwrap_or(detour.items.len()), item);
-        detour.wait = wait;
+        (detour.answers, detour.until) = (answers, until);
     }
 
     /// A call of a slot that is on a detour.
@@ -89,9 +85,8 @@ impl Detours {
     /// A slot whose first calls may go now. Whoever takes them tells `sent`.
     pub fn ready(&mut self, now: Instant) -> Option<Ready> {
         let counts = &self.counts;
-        let is_over = |detour: &Detour| match detour.wait {
-            Wait::Answers(place, number) => counts.reached(place, number),
-            Wait::Until(moment) => moment <= now,
+        let is_over = |Detour { answers: (place, number), until, .. }: &Detour| {
+            until.is_none_or(|moment| moment <= now) && counts.reached(*place, *number)
         };
         let (&slot, detour) = self.slots.iter_mut().find(|(_, detour)| is_over(detour))?;
         let asks = detour.items.front().and_then(|item| item.asks);
@@ -108,7 +103,7 @@ impl Detours {
         match part {
             // What was asked for once is to be answered before the rest goes to another server.
             Some((place, number)) if asked || !detour.items.is_empty() => {
-                detour.wait = Wait::Answers(place, number + 1);
+                (detour.answers, detour.until) = ((place, number + 1), None);
             }
             _ if detour.items.is_empty() => _ = self.slots.remove(&slot),
             _ => {}
@@ -131,10 +126,7 @@ impl Detours {
     }
 
     pub fn next_moment(&self) -> Option<Instant> {
-        let waits = self.slots.values().filter_map(|detour| match detour.wait {
-            Wait::Until(moment) => Some(moment),
-            Wait::Answers(..) => None,
-        });
+        let waits = self.slots.values().filter_map(|detour| detour.until);
         let deadlines = self.slots.values().flat_map(|detour| detour.items.iter().map(|item| item.joint.deadline()));
         waits.chain(deadlines).min()
     }

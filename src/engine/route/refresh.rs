@@ -43,7 +43,11 @@ impl Refresh {
     pub fn stirred(&mut self, shared: &Shared, now: Instant) {
         let bounces = shared.fleet.bounces();
         let up = shared.fleet.servers().filter(|server| server.standing.lock().up).count();
-        self.lame = shared.fleet.cluster().is_some_and(|cluster| cluster.is_lame());
+        let lame = shared.fleet.cluster().is_some_and(|cluster| cluster.is_lame());
+        if lame && !self.lame {
+            self.pace.hurry(now);
+        }
+        self.lame = lame;
         if bounces != self.bounces || up < self.up {
             self.pace.wish(now);
         }

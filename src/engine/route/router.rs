@@ -39,10 +39,15 @@ use crate::engine::route::sweep;
 use crate::engine::task::executor::{Kept, Tasks};
 use crate::engine::tier::memory::Memory;
 
-/// A call is sent on so often at the most: what then still has no server is answered in process.
-const MOST_HOPS: u8 = 5;
-/// A command that needs keys of a slot which are on their way (TRYAGAIN) is tried again after up to this long.
+/// A call is sent on so often at the most, within its time: what then still has no server is answered in process.
+const MOST_HOPS: u8 = 32;
+/// So many redirects are followed at once; while servers do not agree there is a pause in front of each further one.
+const HOPS_AT_ONCE: u8 = 2;
+/// After so many, who redirects may not be who is meant: a server that was replaced under its name.
+const HOPS_OF_A_STRANGER: u8 = 8;
+/// The longest first pause, which is also that of a command whose keys are on their way (TRYAGAIN); it doubles.
 const TRY_AGAIN: Duration = Duration::from_millis(20);
+const LONGEST_WAIT: Duration = Duration::from_millis(100);
 
 /// What the router wants done.
 pub enum Wish {
@@ -93,8 +98,9 @@ impl Router {
         };
         if let Some(applied) = router.shared.fleet.becomes(topology, &router.shared.memory) {
             router.shared.moved(&applied, clock::millis_of(now));
-            applied.won.iter().for_each(|server| _ = router.line(server));
         }
+        let used = router.shared.fleet.cluster().map(|known| known.servers().filter(|one| known.is_used(one)).cloned());
+        used.into_iter().flatten().collect::<Vec<_>>().iter().for_each(|server| _ = router.line(server));
         router
     }
 
@@ -245,11 +251,17 @@ impl Router {
         let hops = hops.saturating_add(1);
         let Some(slot) = slot_of_one(&joint, &batch) else { return };
         let tried_again = !bounce.asks && bounce.to == from;
-        let until = tried_again.then(|| now + TRY_AGAIN.mul_f64(self.shared.random.part()));
+        let doublings = u32::from(hops.saturating_sub(HOPS_AT_ONCE + 1)).min(8);
+        let wait = TRY_AGAIN.saturating_mul(1 << doublings).min(LONGEST_WAIT).mul_f64(self.shared.random.part());
+        let until = (tried_again || hops > HOPS_AT_ONCE).then(|| now + wait);
         let asks = bounce.asks.then_some(bounce.to);
         let item = Item { joint, place, batch, hops, asks };
-        if hops > MOST_HOPS && !tried_again {
+        if hops > MOST_HOPS {
             return self.give_up(item, now);
+        }
+        let by = self.shared.fleet.cluster().and_then(|cluster| cluster.server(from));
+        if let Some(by) = by.filter(|_| hops >= HOPS_OF_A_STRANGER && !tried_again) {
+            by.elsewhere.raise();
         }
         self.detours.back(slot, item, from, until);
     }

@@ -66,7 +66,12 @@ pub fn split(cache: &Cache, batch: &mut Batch, cluster: &Cluster, on_detour: imp
             split.waiting.push((slot, at as u32, batch.some([at])));
             continue;
         }
-        if ends_tags.replace(key::is_internal(given.as_bytes())) != ends_tags {
+        let ends_tag = key::is_internal(given.as_bytes()) && matches!(op, Op::Del { .. });
+        if ends_tag {
+            // Its server is in use, and that of entries with the tag may be away: these are in process.
+            cache.shared().memory.remove(cache.prefix.join(given, &mut buffer), cache.shared().clock.now_ms());
+        }
+        if ends_tags.replace(ends_tag) != Some(ends_tag) {
             first = groups.len();
         }
         let server = cluster.owner(slot);

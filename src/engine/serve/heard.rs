@@ -56,7 +56,7 @@ impl Hearing<'_> {
         }
         match sent {
             Some(Sent::Batch(mut flight)) => {
-                shared.latency.record(self.now.saturating_duration_since(flight.sent));
+                self.pump.connection.server.latency.record(self.now.saturating_duration_since(flight.sent));
                 let values = flight.answers(values);
                 let Some((cut, pipeline)) = flight.cut(&values) else { return self.judge(flight, values) };
                 flight.hold(values);
@@ -69,7 +69,7 @@ impl Hearing<'_> {
             }
             Some(Sent::Tokens(asked, next)) => self.heard_tokens(*asked, next, values),
             Some(Sent::Ping(sent, _)) => {
-                shared.latency.record(self.now.saturating_duration_since(sent));
+                self.pump.connection.server.latency.record(self.now.saturating_duration_since(sent));
                 match values.into_iter().next() {
                     Some(Value::ServerError(error)) => {
                         let trouble = classify(&error);

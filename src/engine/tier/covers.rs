@@ -173,7 +173,7 @@ impl Covers {
         let waits = self.list.values().filter(|cover| cover.waits() && !cover.pattern.prefix.is_empty());
         let prefixes: BTreeSet<_> = waits.map(|cover| cover.pattern.prefix.clone()).collect();
         for prefix in prefixes {
-            self.widen(Pattern { prefix, glob: "*".into(), internal: true });
+            self.widen(Pattern { prefix, glob: "*".into(), internal: true, only: None });
         }
     }
 

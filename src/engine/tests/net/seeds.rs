@@ -2,7 +2,7 @@
 
 use crate::engine::cache::options::{Given, Options};
 use crate::engine::net::seeds::{GivenSentinels, Seeds, Sentinels};
-use crate::engine::net::target::{Address, Target, Trust};
+use crate::engine::net::target::{Address, Target, Trust, place};
 
 fn sentinels(url: &str) -> Result<Sentinels, String> {
     match Seeds::parse(url, Trust::default()) {
