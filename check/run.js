@@ -35,7 +35,8 @@ const FENCES = [
 ];
 /** What shows only in schedules of one kind is looked for in those alone. */
 const KIND_OF = { living: 'ending', expire: 'lives' };
-const EACH = 500;
+/** After how many schedules the progress is told: those of fleets take seconds. */
+const EACH = { single: 500, sentinel: 20, cluster: 20 };
 
 const { values: args } = parseArgs({
   options: {
@@ -46,11 +47,17 @@ const { values: args } = parseArgs({
     mutant: { type: 'string' },
     package: { type: 'string', default: ROOT },
     pools: { type: 'string', default: '2' },
+    topology: { type: 'string', default: 'single' },
     io: { type: 'string', default: process.env.HOLDFAST_IO ?? '' },
     'keep-going': { type: 'boolean', default: false },
   },
 });
 
+if (!(args.topology in EACH)) {
+  console.error(`check: --topology is single, sentinel or cluster, not ${args.topology}`);
+  process.exit(2);
+}
+const BUILD = { package: path.resolve(args.package), io: args.io, topology: args.topology };
 const seed = Number(args.seed);
 const pools = Number(args.pools);
 const seconds = (since) => ((performance.now() - since) / 1000).toFixed(1);
@@ -58,7 +65,7 @@ const seconds = (since) => ((performance.now() - since) / 1000).toFixed(1);
 /** The first `count` plans of the seed, of one theme where it is given. */
 function* plansOf(count, theme) {
   for (let index = 0, left = count; left > 0; index++) {
-    const plan = planOf(seed, index);
+    const plan = planOf(seed, index, args.topology);
     if (theme !== undefined && plan.theme !== theme) continue;
     left--;
     yield plan;
@@ -84,15 +91,19 @@ async function explain(result, build) {
 }
 
 async function checkStraight(plans, total) {
-  const build = { package: path.resolve(args.package), mutant: args.mutant ?? '', io: args.io };
+  const build = { ...BUILD, mutant: args.mutant ?? '' };
   const since = performance.now();
+  const each = EACH[args.topology];
   const bad = [];
-  const sum = { calls: 0, away: 0, unknown: 0, outages: 0, late: 0 };
+  const sum = { calls: 0, away: 0, unknown: 0, outages: 0, late: 0, promotions: 0, losses: 0, moves: 0 };
   let ran = 0;
   await search(build, plans, pools, (result) => {
     ran++;
     if (result.raw !== null) add(sum, result);
-    if (ran % EACH === 0) console.log(`  ${ran} schedules, ${bad.length} violated, ${seconds(since)} s`);
+    if (ran % each === 0) {
+      const rate = (ran / seconds(since)).toFixed(1);
+      console.log(`  ${ran} schedules, ${bad.length} violated, ${seconds(since)} s, ${rate} a second`);
+    }
     if (result.found.length === 0) return false;
     bad.push(result);
     if (args['keep-going'])
@@ -101,8 +112,10 @@ async function checkStraight(plans, total) {
   });
   for (const result of bad.slice(0, 5)) await explain(result, build);
   console.log(`${ran} of ${total} schedules from seed ${seed} in ${seconds(since)} s: ${bad.length} violated`);
-  const { calls, away, unknown, outages, late } = sum;
+  const { calls, away, unknown, outages, late, promotions, losses, moves } = sum;
   console.log(`${calls} calls, ${away} of them in ${outages} outages, ${unknown} as one began or ended`);
+  if (args.topology !== 'single')
+    console.log(`${promotions} promotions, which may have lost ${losses} changes; ${moves} slots moved`);
   console.log(
     `no call took longer than its timeoutMs and ${late.toFixed(1)} ms, where the process itself was not stopped`,
   );
@@ -110,10 +123,13 @@ async function checkStraight(plans, total) {
 }
 
 /** Adds up what the figures of a run are made of. */
-function add(sum, { plan, raw: { ops, events } }) {
+function add(sum, { plan, raw: { ops, events, fleet } }) {
   const waits = ({ op }) => !op.startsWith('compute') && op !== 'sweep';
   const frozen = plan.faults.some(({ kind }) => kind === 'freeze');
   sum.calls += ops.length;
+  sum.promotions += fleet?.promotions.length ?? 0;
+  sum.moves += fleet?.moves?.filter(({ till }) => till !== null).length ?? 0;
+  sum.losses += fleet?.losable ?? 0;
   sum.outages += events.filter(({ name, place }) => name === 'fallback' && !place.endsWith('+')).length;
   for (const op of ops) {
     if (op.where === 'memory') sum.away++;
@@ -131,7 +147,7 @@ async function checkMutants(mutants) {
     let ran = 0;
     let first = null;
     await search(
-      { package: path.resolve(args.package), mutant, io: args.io },
+      { ...BUILD, mutant },
       mutant in KIND_OF ? plansOf(RARE_MUTANT_SCHEDULES, KIND_OF[mutant]) : plansOf(MUTANT_SCHEDULES),
       pools,
       (result) => {
@@ -155,7 +171,7 @@ async function checkMutants(mutants) {
 
 async function main() {
   if (args.plan) return checkStraight(again(JSON.parse(fs.readFileSync(args.plan, 'utf8')).plan), TRIES);
-  if (args.schedule) return checkStraight(again(planOf(seed, Number(args.schedule))), TRIES);
+  if (args.schedule) return checkStraight(again(planOf(seed, Number(args.schedule), args.topology)), TRIES);
   if (args.mutant) return checkMutants(args.mutant === 'all' ? FENCES : [args.mutant]);
   const count = Number(args.schedules);
   return checkStraight(plansOf(count), count);

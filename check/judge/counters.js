@@ -15,9 +15,12 @@ function digitsOf(sum) {
 
 const digitOf = (amount) => Math.round(Math.log(amount) / Math.log(BASE));
 
-function* countersOf({ plan, ops, final }) {
-  const removed = ops.some(({ op }) => op === 'flush' || op === 'sweep');
+function* countersOf({ plan, ops, final, fleet, reaches }) {
+  const swept = ops.some(({ op }) => op === 'flush' || op === 'sweep');
   for (const key of plan.counters) {
+    const removed = swept || fleet.isDropped(key);
+    // At rest everybody reads what Redis has.
+    const last = ops.find((op) => op.client === 'settle' && op.op === 'get' && op.key === key);
     const adds = ops.filter((op) => op.op === 'increment' && op.key === key);
     const seen = ops.flatMap((op) => valuesOf(op, key).map((value) => ({ op, value })));
     const [before, after] = final[key];
@@ -47,7 +50,8 @@ function* countersOf({ plan, ops, final }) {
         yield bad(`Redis' sum has lost the ${HEAD} that it began with`);
       for (const add of adds) {
         const missing = digits[digitOf(add.amount)] === 0;
-        if (missing && counts(add, op, theirs)) yield bad(`an increment that had resolved does not count`, [add]);
+        if (missing && counts(add, op, theirs) && reaches(add, op ?? last))
+          yield bad(`an increment that had resolved does not count`, [add]);
       }
     }
   }

@@ -7,6 +7,8 @@
 // there (`until`), as recovery kills the connection on which it was sent.
 'use strict';
 
+const { ALONE, Fleet } = require('./fleet');
+
 const SECOND = 1e9;
 
 /** @typedef {'redis' | 'memory' | 'unknown'} Where */
@@ -15,29 +17,39 @@ const keysOf = (op) => op.keys ?? [op.key];
 
 function whereOf(before, after) {
   if (after === undefined || `${before}` !== `${after}`) return 'unknown';
+  // Of several servers that a key may be with, some are away.
+  if (before[0] === 'mixed') return 'unknown';
   return before[0] === 'memory' ? 'memory' : 'redis';
 }
 
 class History {
-  constructor(plan, { ops, events, processOf, final, left = {}, ended = [] }) {
+  constructor(plan, { ops: whole, events, processOf, final, left = {}, ended = [], fleet: story = ALONE }) {
     this.plan = plan;
     this.final = final;
     this.left = left;
     this.ended = ended;
+    this.fleet = new Fleet({ story, plan, ops: whole, processOf });
+    const names = [...plan.keys, ...plan.counters];
+    for (const op of whole) op.process = processOf[op.place];
+    const ops = whole.flatMap((op) => this.fleet.partsOf(op, names));
     this.ops = ops;
     for (const op of ops) {
-      op.process = processOf[op.place];
       op.where = op.end === null ? 'unknown' : whereOf(op.before, op.after);
-      op.era = op.where === 'unknown' ? null : `${op.process}:${op.before}`;
+      op.era = op.where === 'unknown' ? null : `${op.process}:${op.group}:${op.before}`;
     }
-    this.outages = events.filter(({ name }) => name === 'fallback').map((e) => ({ ...e, process: processOf[e.place] }));
-    this.#back(events, processOf);
+    for (const op of whole) op.where ??= this.#whereWhole(op);
+    const shardOf = ({ node }) => story.shardOf?.[node?.slice(node.lastIndexOf(':') + 1)];
+    this.outages = events
+      .filter(({ name }) => name === 'fallback')
+      .map((event) => ({ ...event, process: processOf[event.place], shard: shardOf(event) }));
+    this.#back(whole, events, { processOf, shardOf });
     /** Values by key and value. */
     this.writes = new Map();
     /** What ends values, and what may have. */
     this.ends = [];
     this.perhaps = [];
     this.expiries = [];
+    this.perhaps.push(...this.fleet.losses());
     this.reads = [];
     for (const op of ops) this.#sort(op);
     // Now that all writes are known: a call that reads may have begun before the one that wrote.
@@ -46,28 +58,46 @@ class History {
     this.syncs = ops.filter(({ op, where }) => op === 'sync' && where === 'redis');
   }
 
-  /** When each process was known to use Redis. */
-  #back(events, processOf) {
+  /** When each process was known to use Redis, by the shards that matter to a key. */
+  #back(whole, events, { processOf, shardOf }) {
     this.back = new Map();
-    const note = (process, at) => this.back.set(process, [...(this.back.get(process) ?? []), at]);
-    for (const { place, name, at } of events) if (name === 'recovered') note(processOf[place], at);
-    for (const { process, before, after, start, end } of this.ops) {
-      if (before[0] === 'redis') note(process, start);
-      if (after?.[0] === 'redis') note(process, end);
+    for (const group of this.fleet.groups) {
+      const note = (process, at) => {
+        const times = this.back.get(`${process}:${group}`) ?? [];
+        times.push(at);
+        this.back.set(`${process}:${group}`, times);
+      };
+      for (const event of events) {
+        const shard = shardOf(event);
+        if (event.name === 'recovered' && (shard === undefined || group === `${shard}`))
+          note(processOf[event.place], event.at);
+      }
+      for (const { process, before, after, start, end } of whole) {
+        if (this.fleet.view(before, group)[0] === 'redis') note(process, start);
+        if (this.fleet.view(after, group)?.[0] === 'redis') note(process, end);
+      }
     }
     for (const times of this.back.values()) times.sort((x, y) => x - y);
   }
+
+  /** Where a call took effect whose parts went to several servers. */
+  #whereWhole({ before, after, end }) {
+    return end === null ? 'unknown' : whereOf(before, after);
+  }
+
+  /** Whether a change was certainly known where a read was answered: a failover may have lost it. */
+  reaches = (change, read) => this.fleet.reaches(change, read, (op, from) => this.backOf(op, from));
 
   /** From when on nothing of a call can take effect any more. */
   #until(op) {
     if (op.where !== 'unknown') return op.end;
     // Of a thread that was ended: its process may still do it, and nobody is told.
-    return op.end === null ? Infinity : this.#backOf(op, op.end);
+    return op.end === null ? Infinity : this.backOf(op, op.end);
   }
 
   /** From when on the process of a call is known to use Redis, at this moment or later. */
-  #backOf({ process }, from) {
-    return this.back.get(process)?.find((at) => at >= from) ?? Infinity;
+  backOf({ process, group }, from) {
+    return this.back.get(`${process}:${group}`)?.find((at) => at >= from) ?? Infinity;
   }
 
   #sort(op) {
@@ -94,11 +124,13 @@ class History {
         break;
       case 'sweep': {
         const matches = matcher(op.pattern);
-        this.ends.push({ op, covers: (write) => matches(write.key) });
+        const covers = (write) => isOf(op, write) && matches(write.key);
+        const may = op.only !== undefined && this.fleet.isMoving(op.only, op.start, op.until);
+        (may ? this.perhaps : this.ends).push({ op, covers });
         break;
       }
       case 'flush':
-        this.ends.push({ op, covers: () => true });
+        this.ends.push({ op, covers: (write) => isOf(op, write) });
         break;
       case 'get':
         this.#read(op, op.key, op.result);
@@ -119,8 +151,7 @@ class History {
    */
   #computed(op, run) {
     const where = run.after && run.settled ? whereOf(run.after, run.settled) : 'unknown';
-    const until =
-      run.settled === undefined ? Infinity : where === 'unknown' ? this.#backOf(op, run.landed) : run.landed;
+    const until = run.settled === undefined ? Infinity : where === 'unknown' ? this.backOf(op, run.landed) : run.landed;
     const leased = op.lock && whereOf(op.before, run.before) === 'redis';
     const away = whereOf(op.before, run.before) === 'memory';
     const stored = run.end ?? run.start;
@@ -131,6 +162,11 @@ class History {
     if (op.end === null || op.error) return;
     this.reads.push({ op, key, value: value ?? null, write: null });
   }
+}
+
+/** Whether this part of a call, if it is but a part, is about the key of that value. */
+function isOf({ only }, { key }) {
+  return only === undefined || only === key;
 }
 
 /** Whether a call was over, or at least made, before another one of the same thread. */

@@ -21,14 +21,14 @@ function* written({ reads, plan }) {
 }
 
 /** G1: what this process has replaced, deleted or invalidated it does not read again, whatever happens to Redis. */
-function* ownWrites({ reads, ends }) {
+function* ownWrites({ reads, ends, reaches }) {
   for (const read of valued(reads)) {
     for (const end of ends) {
       if (end.op.process !== read.op.process || !end.covers(read.write)) continue;
       // A `get` that is called behind a write or a sweep is behind it; a computation may share a flight until the write
       // has resolved.
       const behind = computes(read.op) ? over(end.op, read.op) : made(end.op, read.op);
-      if (!behind || !precedes(read.write, end)) continue;
+      if (!behind || !precedes(read.write, end) || !reaches(end.op, read.op)) continue;
       const rule = read.write.kind === 'compute' ? 'G4' : end.op.where === 'redis' ? 'G1' : 'G3';
       yield violation(rule, `${show(read)}, older than its own ${name(end)}`, [read.write.op, end.op, read.op]);
     }
@@ -36,14 +36,24 @@ function* ownWrites({ reads, ends }) {
 }
 
 /** G2: behind a reply of the server there are no values from before it that anybody ended. */
-function* pushes({ reads, ends, syncs }) {
+function* pushes({ reads, ends, syncs, reaches, fleet }) {
+  // The last reply of the server that tells of what `group` has, in the connection that the reader is in.
+  const heard = (read, group) =>
+    syncs.findLast((each) => {
+      if (each.group !== group || each.process !== read.op.process || !over(each, read.op)) return false;
+      if (group === read.op.group) return each.era === read.op.era;
+      const states = [each, read.op].flatMap(({ whole }) => [whole.before, whole.after]);
+      return new Set(states.map((state) => `${fleet.view(state, group)}`)).size === 1;
+    });
   for (const read of valued(reads)) {
     if (read.op.where !== 'redis' || shares(read)) continue;
-    const sync = syncs.findLast((each) => each.era === read.op.era && over(each, read.op));
-    if (!sync) continue;
+    const known = new Map(fleet.groups.map((group) => [group, heard(read, group)]));
     for (const end of ends) {
+      const sync = known.get(end.op.group);
+      if (!sync) continue;
       if (end.op.where !== 'redis' || !over(end.op, sync) || !end.covers(read.write) || !precedes(read.write, end))
         continue;
+      if (!reaches(end.op, read.op)) continue;
       const text = `${show(read)} after a reply of the server, older than the ${name(end)} of ${end.op.place} before that reply`;
       yield violation('G2', text, [read.write.op, end.op, sync, read.op]);
     }
@@ -92,7 +102,7 @@ function* apart({ reads }) {
 }
 
 /** G4: a value whose key was deleted or written while it was computed is nobody's but its waiters'. */
-function* computations({ reads, ends }) {
+function* computations({ reads, ends, reaches }) {
   for (const read of valued(reads)) {
     const { write } = read;
     const mine = read.op.process === write.op.process;
@@ -101,6 +111,7 @@ function* computations({ reads, ends }) {
     for (const end of ends) {
       if (end.op.where !== 'redis' || !end.covers(write) || write.start >= end.op.start || end.op.end >= write.stored)
         continue;
+      if (!reaches(end.op, read.op)) continue;
       yield violation('G4', `${show(read)}, computed while ${end.op.place} did a ${name(end)}`, [
         write.op,
         end.op,
@@ -111,7 +122,7 @@ function* computations({ reads, ends }) {
 }
 
 /** G5: nothing lives longer than its TTL, the last that it was given. */
-function* expiry({ reads, expiries }) {
+function* expiry({ reads, expiries, reaches }) {
   for (const read of valued(reads)) {
     const { key, until, op, start } = read.write;
     const given = expiries.filter(
@@ -122,7 +133,7 @@ function* expiry({ reads, expiries }) {
     // life.
     const met = given.length === 1 && only.result === true && only.process === read.op.process && until < only.start;
     const ends = [
-      ...(met && only.until < read.op.start ? [] : [until + op.ttl * SECOND]),
+      ...(met && only.until < read.op.start && reaches(only, read.op) ? [] : [until + op.ttl * SECOND]),
       ...given.map((each) => each.until + each.ttl * SECOND),
     ];
     const late = read.op.start - (Math.max(...ends) + SLACK);
@@ -132,7 +143,7 @@ function* expiry({ reads, expiries }) {
 }
 
 /** G5: an `expire` that Redis answered with true has met a value: one that nobody had certainly ended before. */
-function* met({ expiries, writes, ends }) {
+function* met({ expiries, writes, ends, reaches }) {
   for (const op of expiries) {
     if (op.result !== true || op.where !== 'redis') continue;
     const ended = (write) =>
@@ -141,6 +152,7 @@ function* met({ expiries, writes, ends }) {
           end.op.where === 'redis' &&
           end.covers(write) &&
           precedes(write, end) &&
+          reaches(end.op, op) &&
           (over(end.op, op) || made(end.op, op)),
       );
     const all = [...writes.values()].filter((write) => write.key === op.key && write.start <= op.end);
@@ -192,7 +204,7 @@ function* lives(ops, reads, writes, left) {
 }
 
 /** G1: one's own write is there, where nothing took it away. */
-function* kept({ reads, writes, ends, perhaps, outages, back }) {
+function* kept({ reads, writes, ends, perhaps, outages, back, fleet }) {
   for (const read of reads) {
     if (read.value !== null || computes(read.op) || read.op.where !== 'redis') continue;
     for (const write of writes.values()) {
@@ -213,13 +225,22 @@ function* kept({ reads, writes, ends, perhaps, outages, back }) {
           (other) =>
             other.kind === 'compute' && other.key === write.key && !other.leased && meanwhile(other.start, other.until),
         ) ||
-        outages.some(({ process, at }) =>
-          meanwhile(at - SLACK, back.get(process)?.find((time) => time > at) ?? Infinity),
+        groupsOf(fleet, write).some((group) =>
+          outages.some(
+            ({ process, at, shard }) =>
+              (shard === undefined || fleet.isOf(group, shard)) &&
+              meanwhile(at - SLACK, back.get(`${process}:${group}`)?.find((time) => time > at) ?? Infinity),
+          ),
         );
       if (!taken)
         yield violation('G1', `${show(read)} although nothing took its own ${write.value} away`, [write.op, read.op]);
     }
   }
+}
+
+/** The shards that a value needs: those of its key, and those of its tag's token. */
+function groupsOf(fleet, { key, op }) {
+  return op.tag ? [fleet.groupOf(key), fleet.groupOf(op.tag)] : [fleet.groupOf(key)];
 }
 
 /** Whether a sweep of the same thread was called before the write: it leaves that alone, however long it takes. */
@@ -242,7 +263,7 @@ function endsTag(op, write) {
 }
 
 /** In the end every process agrees with Redis, and Redis has nothing that anybody ended: in an outage, too (G3). */
-function* settled({ reads, ends, final, plan }) {
+function* settled({ reads, ends, final, plan, reaches }) {
   for (const read of reads) {
     if (read.op.client !== 'settle' || plan.counters.includes(read.key)) continue;
     const [before, after] = final[read.key];
@@ -256,7 +277,7 @@ function* settled({ reads, ends, final, plan }) {
     for (const end of ends) {
       // Nobody knows whether a thread that ended has made its last calls.
       if (end.op.end === null) continue;
-      if (!end.covers(read.write) || !precedes(read.write, end)) continue;
+      if (!end.covers(read.write) || !precedes(read.write, end) || !reaches(end.op, read.op)) continue;
       const rule = read.write.kind === 'compute' ? 'G4' : end.op.where === 'redis' ? 'G2' : 'G3';
       yield violation(rule, `in the end ${show(read)}, older than the ${name(end)} of ${end.op.place}`, [
         read.write.op,
@@ -294,6 +315,8 @@ function check(plan, raw) {
     settled,
     countersOf,
   ];
+  // What of this schedule the rules could not demand, for the figures of a run.
+  if (raw.fleet) raw.fleet.losable = history.fleet.losable(history.ends);
   const found = rules.flatMap((rule) => [...rule(history)]);
   const flushed = plan.clients.some(({ steps }) => steps.some(({ calls }) => calls.some(({ op }) => op === 'flush')));
   if (raw.lost.length > 0 && !flushed)
@@ -303,7 +326,7 @@ function check(plan, raw) {
 }
 
 function violation(guarantee, text, calls) {
-  return { guarantee, text, calls: calls.filter(Boolean) };
+  return { guarantee, text, calls: calls.filter(Boolean).map((op) => op.whole ?? op) };
 }
 
 const computes = ({ op }) => op.startsWith('compute');

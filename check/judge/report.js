@@ -39,7 +39,7 @@ function keysOf(op) {
   return op.keys ?? (op.key ? [op.key] : null);
 }
 
-function report({ plan, raw, found, times, tries }, { file, mutant, io }) {
+function report({ plan, raw, found, times, tries }, { file, mutant, io, topology }) {
   const lines = found.slice(0, 5).map(({ guarantee, text }) => `  ${guarantee}: ${text}`);
   if (raw !== null) {
     const calls = new Set(found[0].calls);
@@ -58,7 +58,7 @@ function report({ plan, raw, found, times, tries }, { file, mutant, io }) {
     if (shown.length > SHOWN) lines.push(`  … ${shown.length - SHOWN} more in ${file}`);
     lines.push('', `  in Redis in the end: ${JSON.stringify(raw.final)}`);
   }
-  const build = `${mutant ? ` --mutant ${mutant}` : ''}${io ? ` --io ${io}` : ''}`;
+  const build = `${topology === 'single' ? '' : ` --topology ${topology}`}${mutant ? ` --mutant ${mutant}` : ''}${io ? ` --io ${io}` : ''}`;
   lines.push('', `  it showed in ${times} of ${tries} runs of this smallest plan`);
   lines.push(`  the smallest plan again:  npm run check:guarantees -- --plan ${file}${build}`);
   lines.push(

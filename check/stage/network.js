@@ -17,6 +17,8 @@ class Link {
     this.lagMs = 0;
     this.lagging = Promise.resolve();
     this.behind = 0;
+    /** @type {((reply: Buffer) => Buffer) | null} what becomes of a reply on its way */
+    this.twist = null;
     /** @type {[net.Socket, Buffer | null][]} null stands for the end of a stream */
     this.late = [];
     this.#join(client, server);
@@ -35,7 +37,8 @@ class Link {
     from.once('close', end);
   }
 
-  #pass(to, chunk) {
+  #pass(to, bytes) {
+    const chunk = to === this.ends[0] && bytes !== null && this.twist ? this.twist(bytes) : bytes;
     if (to === this.ends[0] && (this.lagMs > 0 || this.behind > 0)) this.#delay(to, chunk);
     else this.#deliver(to, chunk);
   }
@@ -77,12 +80,21 @@ class Network {
   #links = new Set();
   #holdsNew = false;
   #lagMs = 0;
+  #twist = null;
+  #at;
 
-  constructor(target) {
+  /** @param {{ host?: string, port?: number }} at where it listens: by default on a port of its own */
+  constructor(target, { host = '127.0.0.1', port = 0 } = {}) {
+    this.target = target;
+    this.#at = { host, port };
+    /** @type {bigint[]} when a connection was made, by the clock that all processes share */
+    this.opened = [];
     this.server = net.createServer({ noDelay: true, allowHalfOpen: true }, (client) => {
       const server = net.connect({ ...target, noDelay: true, allowHalfOpen: true });
       const link = new Link(client, server, this.#holdsNew);
       link.lagMs = this.#lagMs;
+      link.twist = this.#twist;
+      this.opened.push(process.hrtime.bigint());
       this.#links.add(link);
       server.once('close', () => {
         this.#links.delete(link);
@@ -92,8 +104,9 @@ class Network {
   }
 
   async listen() {
-    await new Promise((resolve) => this.server.listen(0, '127.0.0.1', resolve));
-    this.url = `redis://127.0.0.1:${this.server.address().port}`;
+    const { host, port } = this.#at;
+    await new Promise((resolve, reject) => this.server.once('error', reject).listen(port, host, resolve));
+    this.place = `${host}:${this.server.address().port}`;
     return this;
   }
 
@@ -115,6 +128,17 @@ class Network {
     for (const link of this.#links) link.lagMs = ms;
   }
 
+  /** By which addresses the server knows the connections that there are. */
+  addresses() {
+    return [...this.#links].map(({ ends: [, { localAddress, localPort }] }) => `${localAddress}:${localPort}`);
+  }
+
+  /** From now on this becomes of each chunk of a reply; null: nothing. */
+  twist(change) {
+    this.#twist = change;
+    for (const link of this.#links) link.twist = change;
+  }
+
   /** The connections that there are never hear a reply again. */
   deafen() {
     for (const link of this.#links) link.deaf = true;
@@ -130,4 +154,36 @@ class Network {
   }
 }
 
-module.exports = { Network };
+/** All that lies between a process and its servers, as one network. */
+class Networks {
+  constructor(parts) {
+    /** @type {Network[]} */
+    this.parts = parts;
+  }
+
+  hold(all) {
+    for (const part of this.parts) part.hold(all);
+  }
+
+  release() {
+    for (const part of this.parts) part.release();
+  }
+
+  lag(ms) {
+    for (const part of this.parts) part.lag(ms);
+  }
+
+  deafen() {
+    for (const part of this.parts) part.deafen();
+  }
+
+  cut() {
+    for (const part of this.parts) part.cut();
+  }
+
+  stop() {
+    for (const part of this.parts) part.stop();
+  }
+}
+
+module.exports = { Network, Networks };

@@ -1,20 +1,20 @@
-// Owns the servers and processes on which schedules run, one after the other: a real Redis, two processes behind a
-// proxy each, one of them with a worker thread, and a foreign client.
+// Owns the servers and processes on which schedules run, one after the other: a real Redis, or several, two processes
+// behind a network each, one of them with a worker thread, and a foreign client.
 'use strict';
 
 const { fork } = require('node:child_process');
 const path = require('node:path');
 const { setTimeout: sleep } = require('node:timers/promises');
-const { startRedis } = require('../../__test__/support/redis-server');
 const { runFaults, runForeign } = require('./faults');
-const { Network } = require('./network');
-const { Wire } = require('./wire');
+const { TOPOLOGIES } = require('./topology');
 
 /** Where calls are made: process and thread. A process holds its threads' connection. */
 const PLACES = { a: 'a', 'a+': 'a', b: 'b' };
-const PATIENCE_MS = 30_000;
+const PATIENCE_MS = { single: 30_000, sentinel: 120_000, cluster: 120_000 };
 /** A busy machine loses connections for want of a processor, and does so during a look, too. */
 const REST_MS = 15_000;
+/** What a schedule finds in Redis outlives it. */
+const LIFE_MS = 120_000;
 /** Many keys of others, which stay: made anew where somebody did away with them. */
 const CROWD = `if redis.call('EXISTS', 'crowd:' .. ARGV[1]) == 0 then
   for i = 1, ARGV[1] do redis.call('SET', 'crowd:' .. i, 'theirs') end
@@ -27,18 +27,14 @@ class Pool {
   #id = 0;
   #runs = 0;
 
-  /** @param {{ package: string, mutant: string, io: string }} build */
+  /** @param {{ package: string, mutant: string, io: string, topology: string }} build */
   static async start(build) {
     const pool = new Pool();
     pool.io = build.io;
-    pool.redis = await startRedis({ config: ['hz 100'] });
-    pool.wire = await Wire.open(pool.redis.socket);
-    pool.networks = {};
-    pool.processes = {};
-    for (const name of new Set(Object.values(PLACES))) {
-      pool.networks[name] = await new Network({ host: pool.redis.host, port: pool.redis.port }).listen();
-      pool.processes[name] = pool.#fork(name, build);
-    }
+    pool.patienceMs = PATIENCE_MS[build.topology];
+    const names = [...new Set(Object.values(PLACES))];
+    pool.topology = await TOPOLOGIES[build.topology].start(names);
+    pool.processes = Object.fromEntries(names.map((name) => [name, pool.#fork(name, build)]));
     await pool.#all('hello');
     return pool;
   }
@@ -74,7 +70,7 @@ class Pool {
     if (this.dead) return Promise.reject(this.dead);
     const id = ++this.#id;
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => this.#fail(new Error(`${place} hangs in «${task}»`)), PATIENCE_MS);
+      const timer = setTimeout(() => this.#fail(new Error(`${place} hangs in «${task}»`)), this.patienceMs);
       const settle = (how) => (value) => {
         clearTimeout(timer);
         how(value);
@@ -93,43 +89,67 @@ class Pool {
     return this.#tell(PLACES[process], 'end').catch(() => {});
   }
 
-  /** Where a process finds Redis: as everybody, or as a user whose keys are those of this namespace alone. */
-  async #urls(plan, namespace) {
-    const url = (process) => this.networks[process].url;
-    if (!plan.acl) return url;
-    await this.wire.command('ACL', 'SETUSER', namespace, 'on', '>pass', `~${namespace}:*`, '&*', '+@all');
-    return (process) => url(process).replace('//', `//${namespace}:pass@`);
+  /** What lies at these keys. */
+  #read(keys) {
+    return Promise.all(keys.map((key) => this.topology.command('GET', key)));
+  }
+
+  /** What the schedule and its judge find in Redis at its beginning. */
+  async #write(plan, namespace, others) {
+    const { topology } = this;
+    if (plan.crowd > 0) await topology.command('EVAL', CROWD, 0, plan.crowd);
+    await Promise.all([
+      ...others.map((key) => topology.command('SET', key, 'theirs', 'PX', LIFE_MS)),
+      ...plan.counters.map((key) => topology.command('SET', `${namespace}:${key}`, plan.head, 'PX', LIFE_MS)),
+    ]);
+    if (plan.acl)
+      await topology.everyServer('ACL', 'SETUSER', namespace, 'on', '>pass', `~${namespace}:*`, '&*', '+@all');
+    await topology.replicated();
+  }
+
+  /** What each cache is opened with. */
+  #openings(plan, namespace, base) {
+    // As everybody, or as a user whose keys are those of this namespace alone.
+    const user = plan.acl ? { name: namespace, password: 'pass' } : null;
+    const ends = plan.faults.some(({ kind }) => kind === 'end');
+    // A second thread that joins in the middle of the calls takes the socket from the event loop that has it.
+    const joins = (place) => this.io === 'loop' && plan.index % 2 === 1 && place !== PLACES[place];
+    return (place) => ({
+      options: { namespace, ...this.topology.optionsOf(PLACES[place], user), ...plan.options },
+      base: `${base}`,
+      ends,
+      joins: joins(place),
+      newsMs: plan.newsMs,
+      tags: plan.tags,
+      shards: this.topology.places,
+    });
   }
 
   /** Runs a plan; resolves to its history. */
   async run(plan) {
+    const { topology } = this;
     const namespace = `c${plan.seed}.${plan.index}.${++this.#runs}`;
+    await topology.heal();
     const base = process.hrtime.bigint();
     const now = () => Number(process.hrtime.bigint() - base);
     const names = [...plan.keys, ...plan.counters];
     const others = neighbours(namespace);
     // The first and the last of the crowd stand for it.
     const crowd = plan.crowd > 0 ? ['crowd:1', `crowd:${plan.crowd}`] : [];
-    if (plan.crowd > 0) await this.wire.command('EVAL', CROWD, 0, plan.crowd);
-    await Promise.all([
-      ...others.map((key) => this.wire.command('SET', key, 'theirs', 'PX', 60_000)),
-      ...plan.counters.map((key) => this.wire.command('SET', `${namespace}:${key}`, plan.head, 'PX', 60_000)),
-    ]);
-    const url = await this.#urls(plan, namespace);
-    const options = (place) => ({ namespace, url: url(PLACES[place]), ...plan.options });
-    const ends = plan.faults.some(({ kind }) => kind === 'end');
-    // A second thread that joins in the middle of the calls takes the socket from the event loop that has it.
-    const joins = (place) => this.io === 'loop' && plan.index % 2 === 1 && place !== PLACES[place];
-    await this.#all('open', (place) => ({ options: options(place), base: `${base}`, ends, joins: joins(place) }));
+    await topology.prepare(plan, namespace, now);
+    await this.#write(plan, namespace, others);
+    await topology.begin(plan);
+    await this.#all('open', this.#openings(plan, namespace, base));
 
     const began = now();
-    const foreign = runForeign(plan, { wire: this.wire, namespace, now });
+    const foreign = runForeign(plan, { topology, namespace, now });
     const running = this.#all('run', (place) => ({
       clients: plan.clients.filter((client) => client.place === place),
       keys: names,
     }));
     running.catch(() => {});
     const faults = runFaults(plan.faults, this);
+    faults.catch(() => {});
     const theirs = await foreign;
     await faults;
     await this.#all('calm');
@@ -138,10 +158,11 @@ class Pool {
     const final = await this.#look(namespace, names);
     const left = await this.#left(namespace, names, now);
     const looked = [...others, ...crowd];
-    const kept = await this.wire.command('MGET', ...looked);
+    const kept = await this.#read(looked);
     const told = await this.#all('close');
-    if (plan.acl) await this.wire.command('ACL', 'DELUSER', namespace);
-    await this.wire.command('DEL', ...others, ...plan.tags.map((tag) => `${namespace}:\0tag\0${tag}`));
+    if (plan.acl) await topology.everyServer('ACL', 'DELUSER', namespace);
+    const leftovers = [...others, ...plan.tags.map((tag) => `${namespace}:\0tag\0${tag}`)];
+    await Promise.all(leftovers.map((key) => topology.command('DEL', key)));
     return {
       began,
       processOf: { ...PLACES, foreign: 'foreign' },
@@ -149,8 +170,9 @@ class Pool {
       events: told.flatMap(({ events }) => events),
       final,
       left,
-      ended: Object.keys(PLACES).filter((_, i) => told[i].ended),
+      ended: [...Object.keys(PLACES).filter((_, i) => told[i].ended), ...(plan.falls ? ['foreign'] : [])],
       lost: looked.filter((_, i) => kept[i] !== 'theirs'),
+      fleet: topology.story(base),
     };
   }
 
@@ -159,7 +181,7 @@ class Pool {
     const left = {};
     for (const name of names) {
       const before = now();
-      const millis = await this.wire.command('PTTL', `${namespace}:${name}`);
+      const millis = await this.topology.command('PTTL', `${namespace}:${name}`);
       left[name] = millis < 0 ? null : [before + millis * 1e6, now() + (millis + 1) * 1e6];
     }
     return left;
@@ -173,10 +195,10 @@ class Pool {
     const stored = names.map((name) => `${namespace}:${name}`);
     const deadline = Date.now() + REST_MS;
     for (let i = 0; ; i++) {
-      const before = await this.wire.command('MGET', ...stored);
+      const before = await this.#read(stored);
       const states = await this.#all('look', (place) => ({ keys: names, fresh: `fresh:${place}:${i}` }));
-      const after = await this.wire.command('MGET', ...stored);
-      const steady = states.filter(Boolean).every((seen) => seen.length === 1 && `${seen[0]}`.startsWith('redis'));
+      const after = await this.#read(stored);
+      const steady = states.filter(Boolean).every((seen) => seen.length === 1 && /^\["redis"/.test(seen[0]));
       if (steady) return Object.fromEntries(names.map((name, at) => [name, [before[at], after[at]]]));
       if (Date.now() > deadline) throw new Error(`no rest after the faults: ${JSON.stringify(states)}`);
       await sleep(20);
@@ -189,9 +211,7 @@ class Pool {
       child.removeAllListeners('exit');
       child.kill('SIGKILL');
     }
-    for (const network of Object.values(this.networks)) network.stop();
-    this.wire.close();
-    await this.redis.stop();
+    await this.topology.stop();
   }
 }
 

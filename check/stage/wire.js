@@ -18,10 +18,12 @@ class Wire {
   }
 
   constructor(socket) {
+    this.closed = false;
     this.#socket = socket;
     socket.on('data', (chunk) => this.#read(chunk));
     socket.on('error', () => {});
     socket.once('close', () => {
+      this.closed = true;
       for (const { reject } of this.#waiting.splice(0)) reject(new Error('the server closed the connection'));
     });
   }
@@ -32,11 +34,13 @@ class Wire {
     const frame = [Buffer.from(`*${parts.length}\r\n`)];
     for (const part of parts) frame.push(Buffer.from(`$${part.length}\r\n`), part, Buffer.from('\r\n'));
     return new Promise((resolve, reject) => {
+      if (this.closed) reject(new Error('the server closed the connection'));
       this.#waiting.push({ resolve, reject });
       this.#socket.write(Buffer.concat(frame));
     });
   }
 
+  /** What was asked and not answered is rejected. */
   close() {
     this.#socket.destroy();
   }

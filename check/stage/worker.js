@@ -10,15 +10,24 @@ const { Thread } = require('./thread');
 /** A call that takes this long never settles. */
 const LONGEST_MS = 10_000;
 /** A read that finds what the one before it found is no news for so long. */
-const NEWS_NS = 2e6;
+const NEWS_MS = 2;
+/** Faults take their time, and the pool bounds it. */
+const CHASE_MS = 100_000;
 
 const place = isMainThread ? process.env.CHECK_PLACE : workerData.place;
 let cache;
 /** Options of the cache that is not open yet. */
 let toOpen = null;
+/** And of the one that is. */
+let options = null;
 let zero = 0n;
 let seq = 0;
 let calm = false;
+let newsMs = NEWS_MS;
+/** Of a cluster: which servers, by port, are of which shard. */
+let shards = null;
+/** @type {string[]} */
+let tags = [];
 /** This thread may be ended in the middle of its calls: it tells of each as it happens. */
 let mortal = false;
 /** @type {object[]} */
@@ -27,12 +36,41 @@ let events = [];
 /** @type {Set<Promise<void>>} what computations have to store, while it is under way */
 const landings = new Set();
 
+const TOKEN = '\0tag\0';
+
 const now = () => Number(process.hrtime.bigint() - zero);
 
 /** What the cache says of itself. Two moments with the same state have no outage between them. */
 function state() {
-  const { mode, since } = cache.health();
-  return [mode, since];
+  const { mode, since, nodes } = cache.health();
+  return shards === null ? [mode, since] : [mode, since, standings(nodes)];
+}
+
+/** By shard, the servers that serve slots, as this process has it: `[port, mode, since, slots]`. */
+function standings(nodes = []) {
+  const told = Array.from({ length: Math.max(...Object.values(shards)) + 1 }, () => []);
+  for (const { address, mode, since, slots } of nodes) {
+    if (address === null) continue;
+    const port = Number(address.slice(address.lastIndexOf(':') + 1));
+    told[shards[port]]?.push([port, mode, since, slots]);
+  }
+  return told;
+}
+
+/** A state in which all servers are in use begins with `redis`. */
+function atRest([mode, since, told]) {
+  const isUsed = (servers) => servers.length === 1 && servers[0][1] === 'redis';
+  return told === undefined || told.every(isUsed) ? [mode, since, told] : ['memory', since, told];
+}
+
+/** Whether every server is in use. */
+function isWhole() {
+  return cache.getMode() === 'redis' && (shards === null || cache.health().status === 'ok');
+}
+
+/** A key that nobody has, of the same server as a name of the schedule, whose pushes come before its reply. */
+function besides(of, key) {
+  return `{${options.namespace}:${tags.includes(of) ? TOKEN : ''}${of}}${key}`;
 }
 
 /** What one thread alone can have under way at once, and more; nobody looks at what they read. */
@@ -42,7 +80,7 @@ const flood = (count) =>
 const verbs = {
   flood: ({ count }) => flood(count),
   get: ({ key }) => cache.get(key),
-  sync: ({ key }) => cache.get(key),
+  sync: ({ key, of }) => cache.get(of ? besides(of, key) : key),
   getMany: ({ keys }) => cache.getMany(keys),
   set: ({ key, value, ttl, tag }) => cache.set(key, value, tag ? { ttl, tags: [tag] } : ttl),
   del: ({ keys }) => cache.del(keys.length === 1 ? keys[0] : keys),
@@ -142,15 +180,15 @@ async function chase(keys) {
   const isNews = ({ key, result, before, after, end }) => {
     const text = JSON.stringify([result, before, after]);
     const known = last.get(key);
-    if (known?.text === text && end - known.end < NEWS_NS) return false;
+    if (known?.text === text && end - known.end < newsMs * 1e6) return false;
     last.set(key, { text, end });
     return true;
   };
-  const deadline = Date.now() + LONGEST_MS;
+  const deadline = Date.now() + CHASE_MS;
   let more = 3;
   while ((!calm || more > 0) && Date.now() < deadline) {
     // What an outage left to be swept is swept while Redis is in use: until then its keys read as misses here.
-    if (calm && cache.getMode() === 'redis' && cache.health().journal === 0) more--;
+    if (calm && isWhole() && cache.health().journal === 0) more--;
     await Promise.all(keys.map((key) => make({ op: 'get', key }, 'chase', isNews)));
     await (more === 3 ? sleep(1) : turn());
   }
@@ -158,7 +196,8 @@ async function chase(keys) {
 
 /** Everything as it is now that nobody writes any more: behind a reply of the server, and so behind its pushes. */
 async function look({ keys, fresh }) {
-  await make({ op: 'sync', key: fresh }, 'settle');
+  const syncs = shards === null ? [{}] : [...keys, ...tags].map((of) => ({ of }));
+  await Promise.all(syncs.map((sync, i) => make({ op: 'sync', key: `${fresh}:${i}`, ...sync }, 'settle')));
   await Promise.all(keys.map((key) => make({ op: 'get', key }, 'settle')));
   await make({ op: 'getMany', keys }, 'settle');
 }
@@ -169,26 +208,32 @@ function within(promise) {
 
 async function openCache() {
   if (toOpen === null) return;
-  cache = createCache({ ...toOpen, logger: { info() {}, warn() {}, error() {} } });
+  options = toOpen;
   toOpen = null;
-  for (const name of ['fallback', 'recovered']) cache.on(name, () => events.push({ place, name, at: now() }));
+  cache = createCache({ ...options, logger: { info() {}, warn() {}, error() {} } });
+  for (const name of ['fallback', 'recovered']) {
+    cache.on(name, ({ node }) => events.push({ place, name, at: now(), ...(node ? { node } : {}) }));
+  }
   const deadline = Date.now() + LONGEST_MS;
-  while (cache.getMode() !== 'redis' && Date.now() < deadline) await sleep(1);
+  while (!isWhole() && Date.now() < deadline) await sleep(1);
 }
 
 const tasks = {
   async hello() {},
-  async open({ options, base, ends, joins }) {
-    zero = BigInt(base);
-    mortal = ends && !isMainThread;
+  async open(plan) {
+    zero = BigInt(plan.base);
+    mortal = plan.ends && !isMainThread;
     [seq, calm, history, events] = [0, false, [], []];
-    toOpen = options;
-    if (!joins) await openCache();
+    newsMs = plan.newsMs ?? NEWS_MS;
+    shards = plan.shards ?? null;
+    tags = plan.tags;
+    toOpen = plan.options;
+    if (!plan.joins) await openCache();
   },
   async run({ clients, keys }) {
     await openCache();
     await within(Promise.all(clients.map(runClient)));
-    await within(chase(keys));
+    await chase(keys);
     await within(Promise.all(landings));
   },
   async calm() {
@@ -196,7 +241,8 @@ const tasks = {
   },
   async look(what) {
     await within(look(what));
-    return [...new Set(history.filter((r) => r.client === 'settle').map((r) => r.end !== null && `${r.after}`))];
+    const told = history.filter(({ client }) => client === 'settle');
+    return [...new Set(told.map((record) => JSON.stringify(record.end !== null && atRest(record.after))))];
   },
   forget() {
     history = history.filter((record) => record.client !== 'settle');

@@ -2,6 +2,9 @@
 // same seed and index give the same plan, whatever ran before.
 'use strict';
 
+const { FLEETS } = require('./fleets');
+const { LONG } = require('./themes');
+
 const PLACES = ['a', 'a+', 'b'];
 const PROCESSES = ['a', 'b'];
 /**
@@ -12,124 +15,6 @@ const BASE = 4;
 const DIGITS = 22;
 /** What counters have before the schedule: tells a sum of Redis from one that a process counted apart. */
 const HEAD = BASE ** DIGITS;
-const LONG = 20;
-
-// What each kind of schedule does more often than others, so that each fence matters often. `ops` and `faults`:
-// weights. `bursts`: how many calls one turn makes; `pause`: milliseconds between turns; `lasts`: how long a fault
-// lasts; `crowd`: how many keys of others there are, so that a sweep takes several steps.
-const THEMES = {
-  mixed: {
-    ops: {
-      get: 8,
-      getMany: 2,
-      set: 4,
-      del: 2,
-      compute: 3,
-      increment: 1,
-      invalidate: 1,
-      sync: 3,
-      sweep: 0.3,
-      expire: 0.5,
-    },
-    faults: { stop: 1, blackhole: 1, stall: 1, deafen: 1, cut: 1, kill: 1, freeze: 1 },
-  },
-  outage: {
-    ops: { get: 8, set: 3, del: 4, compute: 1, sync: 1, invalidate: 0.5, getMany: 1, expire: 0.5 },
-    faults: { stop: 2, blackhole: 3, cut: 2, kill: 1 },
-    certain: true,
-    lasts: [30, 90],
-  },
-  unknown: {
-    ops: { get: 6, set: 6, del: 3, sync: 1 },
-    faults: { stall: 5, deafen: 2, stop: 1 },
-    certain: true,
-    lasts: [50, 120],
-  },
-  computing: {
-    ops: { compute: 8, get: 5, del: 4, set: 1, sync: 1 },
-    faults: { blackhole: 1, cut: 1, stop: 1 },
-    computes: [3, 25],
-    foreign: { set: 1, del: 4 },
-  },
-  own: { ops: { get: 8, set: 5, del: 2, getMany: 1 }, faults: { freeze: 1 }, bursts: [2, 5], pause: [0, 2] },
-  racing: {
-    ops: { get: 8, getMany: 2, sync: 4, set: 1, del: 0.5 },
-    faults: { freeze: 4, stall: 1, stop: 1 },
-    certain: true,
-    lasts: [2, 14],
-    foreign: { set: 6, del: 1 },
-    pause: [0, 3],
-  },
-  tags: {
-    ops: { get: 6, set: 4, invalidate: 4, compute: 3, sync: 3, getMany: 1 },
-    faults: { blackhole: 2, cut: 1, stall: 1 },
-    tagged: 0.8,
-  },
-  sweeps: {
-    ops: { get: 6, set: 5, sweep: 3, sync: 2, compute: 1 },
-    faults: { blackhole: 2, cut: 2, stop: 1 },
-  },
-  crowded: {
-    ops: { get: 8, set: 4, sweep: 3, increment: 1, getMany: 1, compute: 1, sync: 1 },
-    faults: { blackhole: 2, cut: 2, stop: 1, kill: 1 },
-    bursts: [2, 6],
-    tagged: 0.3,
-    crowd: 5_000,
-  },
-  counting: { ops: { increment: 8, get: 5, sync: 2 }, faults: { stop: 2, deafen: 2, stall: 2, cut: 2 }, counters: 2 },
-  expiry: {
-    ops: { get: 8, set: 4, compute: 2, getMany: 1, expire: 1 },
-    faults: { blackhole: 1, freeze: 1, cut: 1 },
-    short: 0.8,
-    pause: [2, 12],
-  },
-  ending: {
-    ops: { compute: 12, get: 1, del: 1 },
-    faults: { end: 2, lag: 3 },
-    certain: true,
-    faulty: ['a'],
-    at: { end: [5, 60], lag: [0, 3] },
-    lasts: [70, 120],
-    lag: [10, 25],
-    timeoutMs: [90, 120],
-    computes: [0, 2],
-    short: 1,
-    keys: [1, 1],
-    more: [4, 6],
-    moreOf: ['a', 'a+'],
-    bursts: [1, 3],
-    pause: [0, 4],
-  },
-  lives: {
-    ops: { expire: 4, set: 2, get: 1, invalidate: 3, sync: 0.5 },
-    faults: { lag: 1 },
-    certain: true,
-    at: { lag: [0, 10] },
-    lasts: [60, 120],
-    lag: [10, 25],
-    timeoutMs: [60, 90],
-    tagged: 0.9,
-    short: 0.05,
-    longs: [20, 27, 35, 44, 54, 65, 77, 90, 104, 119, 135, 152],
-    foreign: { set: 6, probe: 6 },
-    foreigners: 3,
-    foreignSteps: [10, 20],
-    keys: [4, 6],
-    pause: [0, 6],
-  },
-  flood: {
-    ops: { get: 12, set: 2, flood: 1, getMany: 1 },
-    // Else all replies are there before the next turn.
-    faults: { lag: 3, stop: 1 },
-    certain: true,
-    at: { lag: [0, 20], stop: [0, 20] },
-    lasts: [100, 250],
-    lag: [40, 90],
-    pause: [0, 3],
-    timeoutMs: [2_000, 2_000],
-    keys: [1, 1],
-  },
-};
 
 /** More calls at once than a thread hands over: those behind them wait for the window. */
 const FLOOD = 16_600;
@@ -150,10 +35,12 @@ function random(seed) {
 }
 
 class Planner {
-  constructor(seed, index) {
+  constructor(seed, index, topology) {
+    this.topology = topology;
     this.random = random(Math.imul(seed, 0x9e3779b1) ^ Math.imul(index + 1, 0x85ebca6b));
-    this.name = this.pick(Object.keys(THEMES));
-    this.theme = THEMES[this.name];
+    const themes = FLEETS[topology];
+    this.name = this.pick(Object.keys(themes).flatMap((name) => Array(themes[name].weight ?? 1).fill(name)));
+    this.theme = themes[this.name];
     this.values = 0;
     this.digits = new Map();
   }
@@ -191,6 +78,7 @@ class Planner {
     );
     if (this.theme.foreign || this.chance(0.5)) for (let i = 0; i < foreigners; i++) clients.push(this.foreigner(i));
     const faults = Array.from({ length: this.int(certain ? [1, 3] : [0, 2]) }, () => this.fault());
+    if (this.theme.falls) faults.push(this.fall());
     const options = {
       timeoutMs: this.int(this.theme.timeoutMs ?? [30, 60]),
       nearCache: this.chance(0.9),
@@ -198,15 +86,42 @@ class Planner {
     };
     const { keys, tags, counters: numbers, name: theme } = this;
     // Now and then the user may do everything, and to the keys of the namespace alone.
-    const acl = this.chance(0.15);
-    return { seed, index, theme, crowd, head: HEAD, options, acl, keys, counters: numbers, tags, clients, faults };
+    const acl = this.chance(0.15) && !this.theme.falls;
+    const plan = {
+      seed,
+      index,
+      theme,
+      crowd,
+      head: HEAD,
+      options,
+      acl,
+      keys,
+      counters: numbers,
+      tags,
+      clients,
+      faults,
+    };
+    const { falls, newsMs } = this.theme;
+    return this.topology === 'single' ? plan : { ...plan, topology: this.topology, falls: Boolean(falls), newsMs };
   }
 
   fault() {
     const { faults, faulty = PROCESSES, at = {}, lasts = [5, 70], lag = [3, 15] } = this.theme;
     const kind = this.weighted(faults);
     const when = this.int(at[kind] ?? [0, 40]);
-    return { kind, process: this.pick(faulty), at: when, for: this.int(lasts), ms: this.int(lag) };
+    const fault = { kind, process: this.pick(faulty), at: when, for: this.int(lasts), ms: this.int(lag) };
+    return this.topology === 'single' ? fault : { ...fault, ...this.aim() };
+  }
+
+  /** What changes who is the primary, or whose a slot is: once in a schedule, as it takes seconds to come and to heal. */
+  fall() {
+    const { falls, fallAt = [0, 300] } = this.theme;
+    return { kind: this.weighted(falls), at: this.int(fallAt), for: this.int([10, 150]), ...this.aim() };
+  }
+
+  /** Whose server a fault of a fleet befalls: by a key, and where there are more to choose from, by a number. */
+  aim() {
+    return { key: this.pick([...this.keys, ...this.counters]), nth: this.int([0, 5]) };
   }
 
   client(place, name) {
@@ -249,7 +164,12 @@ class Planner {
       case 'getMany':
         return { op, keys: [...this.keys, ...(this.chance(0.3) ? this.counters : [])] };
       case 'sync':
-        return { op, key: `sync:${this.values++}` };
+        return {
+          op,
+          key: `sync:${this.values++}`,
+          // Each server vouches for its own keys alone.
+          ...(this.topology === 'cluster' ? { of: this.pick([...this.keys, ...this.tags]) } : {}),
+        };
       case 'flood':
         return { op };
       case 'probe':
@@ -290,9 +210,9 @@ class Planner {
   }
 }
 
-/** The schedule of this index. */
-function planOf(seed, index) {
-  return new Planner(seed, index).plan(seed, index);
+/** The schedule of this index, for one server or for a fleet: `single`, `sentinel` or `cluster`. */
+function planOf(seed, index, topology = 'single') {
+  return new Planner(seed, index, topology).plan(seed, index);
 }
 
 module.exports = { BASE, DIGITS, HEAD, planOf };

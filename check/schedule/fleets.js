@@ -1,0 +1,97 @@
+// Owns the kinds of schedules for each topology: those of one server, as far as they say something of several, and those
+// in which a server's place is taken by another, or a slot moves.
+'use strict';
+
+const { THEMES } = require('./themes');
+
+/**
+ * Whether computations are part of a cluster's schedules: `getOrComputeMany`, and functions whose servers answer at
+ * different times, may leave callers waiting there yet (docs/cluster.md).
+ */
+const CLUSTER_COMPUTES = false;
+
+/** How often a theme in which the fleet changes is chosen, where one of a single server is chosen once. */
+const OFTEN = 3;
+
+/**
+ * A failover takes a second or two: calls are spread over that time, and what every key reads meanwhile is noted less
+ * often.
+ */
+const SLOW = { pause: [0, 320], lasts: [20, 400], newsMs: 10, weight: OFTEN };
+/** A slot moves within a tenth of a second. */
+const MOVING = { pause: [0, 60], lasts: [10, 120], newsMs: 5, weight: OFTEN };
+
+const MIXES = {
+  mixed: {
+    get: 8,
+    getMany: 2,
+    set: 4,
+    del: 3,
+    compute: 2,
+    increment: 1,
+    invalidate: 1,
+    sync: 3,
+    sweep: 0.3,
+    expire: 1,
+  },
+  deleting: { get: 8, getMany: 2, set: 4, del: 6, sync: 4 },
+  counting: { increment: 8, get: 5, sync: 2 },
+  tagged: { get: 6, set: 4, invalidate: 4, compute: 2, sync: 3, getMany: 1 },
+  computing: { compute: 8, get: 5, del: 4, set: 1, sync: 1 },
+};
+
+const NETWORK = { blackhole: 2, stall: 1, deafen: 1, cut: 1, kill: 1, freeze: 1, lag: 1 };
+
+/** The mixes of calls, each in schedules with one of these falls. */
+function falling(prefix, { falls, faults, pace, counters = 2 }) {
+  const at = Object.fromEntries(Object.keys(faults).map((kind) => [kind, [0, 4 * pace.pause[1]]]));
+  const theme = (ops, more) => ({ ops, faults, falls, at, ...pace, ...more });
+  return {
+    [`${prefix}-mixed`]: theme(MIXES.mixed, {}),
+    [`${prefix}-deleting`]: theme(MIXES.deleting, { foreign: { set: 3, del: 3 } }),
+    [`${prefix}-counting`]: theme(MIXES.counting, { counters, weight: 1 }),
+    [`${prefix}-tagged`]: theme(MIXES.tagged, { tagged: 0.8, weight: 1 }),
+    [`${prefix}-computing`]: theme(MIXES.computing, { computes: [3, 60], foreign: { set: 1, del: 4 } }),
+  };
+}
+
+/** Themes of one server with these faults as well. */
+function withFaults(names, more) {
+  return Object.fromEntries(
+    names.map((name) => [name, { ...THEMES[name], faults: { ...THEMES[name].faults, ...more } }]),
+  );
+}
+
+function withoutComputations(themes) {
+  const kept = Object.entries(themes).filter(([, { ops }]) => !(ops.compute > 4));
+  return Object.fromEntries(kept.map(([name, theme]) => [name, { ...theme, ops: { ...theme.ops, compute: 0 } }]));
+}
+
+/** A sentinel lies, and is stopped. */
+const WATCHERS = { lie: 1, mute: 1 };
+
+const sentinel = {
+  ...withFaults(
+    ['mixed', 'outage', 'unknown', 'computing', 'racing', 'tags', 'sweeps', 'counting', 'expiry'],
+    WATCHERS,
+  ),
+  ...falling('failover', {
+    falls: { die: 2, hang: 2, promote: 3 },
+    faults: { ...NETWORK, lie: 3, mute: 2 },
+    pace: SLOW,
+  }),
+};
+
+const cluster = {
+  ...withFaults(['mixed', 'outage', 'unknown', 'computing', 'racing', 'tags', 'sweeps', 'counting', 'expiry'], {}),
+  ...falling('failover', {
+    falls: { die: 2, hang: 2, promote: 3, force: 1, takeover: 1 },
+    faults: { ...NETWORK, stop: 1 },
+    pace: SLOW,
+  }),
+  ...falling('move', { falls: { move: 3, drop: 2, half: 1 }, faults: { ...NETWORK, stop: 1 }, pace: MOVING }),
+};
+
+const FLEETS = { single: THEMES, sentinel, cluster: CLUSTER_COMPUTES ? cluster : withoutComputations(cluster) };
+
+module.exports = { FLEETS };
