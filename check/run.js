@@ -41,6 +41,7 @@ const EACH = { single: 500, sentinel: 20, cluster: 20 };
 const { values: args } = parseArgs({
   options: {
     schedules: { type: 'string', default: '300' },
+    seconds: { type: 'string', default: 'Infinity' },
     seed: { type: 'string', default: '1' },
     schedule: { type: 'string' },
     plan: { type: 'string' },
@@ -62,9 +63,10 @@ const seed = Number(args.seed);
 const pools = Number(args.pools);
 const seconds = (since) => ((performance.now() - since) / 1000).toFixed(1);
 
-/** The first `count` plans of the seed, of one theme where it is given. */
+/** The first `count` plans of the seed, of one theme where it is given, as far as they begin in the time there is. */
 function* plansOf(count, theme) {
-  for (let index = 0, left = count; left > 0; index++) {
+  const end = performance.now() + 1000 * Number(args.seconds);
+  for (let index = 0, left = count; left > 0 && performance.now() < end; index++) {
     const plan = planOf(seed, index, args.topology);
     if (theme !== undefined && plan.theme !== theme) continue;
     left--;
@@ -93,7 +95,7 @@ async function explain(result, build) {
 async function checkStraight(plans, total) {
   const build = { ...BUILD, mutant: args.mutant ?? '' };
   const since = performance.now();
-  const each = EACH[args.topology];
+  const each = EACH[BUILD.topology];
   const bad = [];
   const sum = { calls: 0, away: 0, unknown: 0, outages: 0, late: 0, promotions: 0, losses: 0, moves: 0 };
   let ran = 0;
@@ -114,7 +116,7 @@ async function checkStraight(plans, total) {
   console.log(`${ran} of ${total} schedules from seed ${seed} in ${seconds(since)} s: ${bad.length} violated`);
   const { calls, away, unknown, outages, late, promotions, losses, moves } = sum;
   console.log(`${calls} calls, ${away} of them in ${outages} outages, ${unknown} as one began or ended`);
-  if (args.topology !== 'single')
+  if (BUILD.topology !== 'single')
     console.log(`${promotions} promotions, which may have lost ${losses} changes; ${moves} slots moved`);
   console.log(
     `no call took longer than its timeoutMs and ${late.toFixed(1)} ms, where the process itself was not stopped`,
@@ -170,13 +172,19 @@ async function checkMutants(mutants) {
 }
 
 async function main() {
-  if (args.plan) return checkStraight(again(JSON.parse(fs.readFileSync(args.plan, 'utf8')).plan), TRIES);
+  if (args.plan) {
+    const { plan } = JSON.parse(fs.readFileSync(args.plan, 'utf8'));
+    BUILD.topology = plan.topology ?? 'single';
+    return checkStraight(again(plan), TRIES);
+  }
   if (args.schedule) return checkStraight(again(planOf(seed, Number(args.schedule), args.topology)), TRIES);
   if (args.mutant) return checkMutants(args.mutant === 'all' ? FENCES : [args.mutant]);
   const count = Number(args.schedules);
   return checkStraight(plansOf(count), count);
 }
 
+// Who is told to end ends by himself, so that what he started ends with him (stage/pool.js).
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => process.exit(130));
 main().then(
   (good) => process.exit(good ? 0 : 1),
   (error) => {

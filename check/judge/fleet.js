@@ -1,11 +1,11 @@
 // Owns what the judge knows of several servers: which of them a call went to, and what of it a failover may lose.
 //
 // **The rule.** A shard's primaries follow each other: each one *reigns* from its promotion on. What a primary has
-// acknowledged is with its successor where it was acknowledged before the last look at the replication offset that the
-// successor had when it was promoted (check/stage/topology/watch.js). What came later may be lost, deletes among it, and
-// so may all that the old primary acknowledges after that: it may go on for a while. No reign loses anything of its own,
-// and none gives back what it never had. So a change that was acknowledged in one reign is demanded of a reader if the
-// reader was with the same reign, or with a later one which certainly had it.
+// acknowledged is with its successor if it was acknowledged before the last look at the replication offset that the
+// successor had when it was promoted (check/stage/topology/watch.js). What came later may be lost, deletes among it,
+// and so may all that the old primary acknowledges after that: it may go on for a while. No reign loses anything of its
+// own, and none gives back what it never had. So a change that was acknowledged in one reign is demanded of a reader
+// who was with the same reign, or with a later one which certainly had it.
 //
 // **Who was where.** Behind sentinels the networks know which server a process was connected to. In a cluster the
 // process says so itself, of each shard.
@@ -159,7 +159,7 @@ class Fleet {
     return this.#contacts.get(`${op.process}:${shard}`)?.findLast(([at]) => at <= op.start)?.[1];
   }
 
-  /** The last reign of a server that had begun by then, as a number. A replica has none: it is held to the first one's. */
+  /** The last reign of a server that had begun by then, as a number. Who is with a replica is held to the first one. */
   #reignOf(server, shard, at) {
     return Math.max(
       0,

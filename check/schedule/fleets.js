@@ -1,5 +1,5 @@
-// Owns the kinds of schedules for each topology: those of one server, as far as they say something of several, and those
-// in which a server's place is taken by another, or a slot moves.
+// Owns the kinds of schedules for each topology: those of one server, as far as they say something of several, and
+// those in which a server's place is taken by another, or a slot moves.
 'use strict';
 
 const { THEMES } = require('./themes');

@@ -113,7 +113,7 @@ class Planner {
     return this.topology === 'single' ? fault : { ...fault, ...this.aim() };
   }
 
-  /** What changes who is the primary, or whose a slot is: once in a schedule, as it takes seconds to come and to heal. */
+  /** What changes who is the primary, or whose a slot is: once in a schedule, as it takes seconds to heal. */
   fall() {
     const { falls, fallAt = [0, 300] } = this.theme;
     return { kind: this.weighted(falls), at: this.int(fallAt), for: this.int([10, 150]), ...this.aim() };

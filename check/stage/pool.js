@@ -22,6 +22,12 @@ end`;
 /** Keys of others that outlive a schedule, with names that a careless prefix would meet. */
 const neighbours = (namespace) => [`${namespace}`, `${namespace}x:k0`, `x${namespace}:k0`, 'k0', 'n0'];
 
+/** Our processes: one that stands still would outlive us. The servers have a guard of their own. */
+const children = new Set();
+process.once('exit', () => {
+  for (const child of children) child.kill('SIGKILL');
+});
+
 class Pool {
   #waiting = new Map();
   #id = 0;
@@ -56,6 +62,8 @@ class Pool {
       this.#waiting.get(id)?.resolve(result);
       this.#waiting.delete(id);
     });
+    children.add(child);
+    child.once('exit', () => children.delete(child));
     child.once('exit', (code, signal) => this.#fail(new Error(`process ${name} ended (${signal ?? code})`)));
     return child;
   }
@@ -209,6 +217,7 @@ class Pool {
   async stop() {
     for (const child of Object.values(this.processes)) {
       child.removeAllListeners('exit');
+      children.delete(child);
       child.kill('SIGKILL');
     }
     await this.topology.stop();

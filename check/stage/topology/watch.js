@@ -1,13 +1,13 @@
 // Owns the watch over a fleet: who is a primary, since when, and what its predecessor may have taken with it.
 //
-// **The problem.** Replication is asynchronous: what a primary has acknowledged and not yet sent on is lost when another
-// takes its place. The judge must allow that, and nothing else, so it has to know where the line is.
+// **The problem.** Replication is asynchronous: what a primary has acknowledged and not yet sent on is lost when
+// another takes its place. The judge must allow that, and nothing else, so it has to know where the line is.
 //
 // **The approach.** Every few milliseconds each primary is asked for its replication offset. A reply says: what was
-// acknowledged before the question was sent is within this offset. Whoever is promoted remembers at which offset of its
-// predecessor it was then (`second_repl_offset`). So the last question whose answer lies within that offset is the line:
-// what was acknowledged before it is on the new primary, what came later may be lost. Markers among the keys would say
-// the same, but FLUSHALL takes them away.
+// acknowledged before the question was sent is within this offset. Whoever is promoted remembers at which offset of
+// its predecessor it was then (`second_repl_offset`). So the last question whose answer lies within that offset is the
+// line: what was acknowledged before it is on the new primary, what came later may be lost. Markers among the keys
+// would say the same, but FLUSHALL takes them away.
 'use strict';
 
 const { setTimeout: sleep } = require('node:timers/promises');
@@ -98,7 +98,7 @@ class Watch {
     this.#primaries[shard] = server;
   }
 
-  /** Who became the primary of a shard after which moment; `safe`: until when what its predecessor has acknowledged is on it. */
+  /** Who became the primary of a shard after which moment; what its predecessor acknowledged before `safe`, it has. */
   promotions(base) {
     const at = (time) => Number(time - base);
     return this.#promotions.map((each) => ({
