@@ -8,6 +8,7 @@ const { report } = require('./judge/report');
 const { search } = require('./lane');
 const { planOf } = require('./schedule');
 const { shrink } = require('./shrink');
+const { stopPools } = require('./stage/pool');
 
 const ROOT = path.join(__dirname, '..');
 /** One schedule is tried so often: what it finds depends on real time, too. */
@@ -183,8 +184,10 @@ async function main() {
   return checkStraight(plansOf(count), count);
 }
 
-// Who is told to end ends by himself, so that what he started ends with him (stage/pool.js).
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => process.exit(130));
+// What was started ends with us, and leaves nothing behind.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
+  process.once(signal, () => stopPools().then(() => process.exit(130)));
+}
 main().then(
   (good) => process.exit(good ? 0 : 1),
   (error) => {

@@ -22,6 +22,8 @@ end`;
 /** Keys of others that outlive a schedule, with names that a careless prefix would meet. */
 const neighbours = (namespace) => [`${namespace}`, `${namespace}x:k0`, `x${namespace}:k0`, 'k0', 'n0'];
 
+/** @type {Set<Pool>} those that run */
+const pools = new Set();
 /** Our processes: one that stands still would outlive us. The servers have a guard of their own. */
 const children = new Set();
 process.once('exit', () => {
@@ -42,6 +44,7 @@ class Pool {
     pool.topology = await TOPOLOGIES[build.topology].start(names);
     pool.processes = Object.fromEntries(names.map((name) => [name, pool.#fork(name, build)]));
     await pool.#all('hello');
+    pools.add(pool);
     return pool;
   }
 
@@ -215,6 +218,7 @@ class Pool {
   }
 
   async stop() {
+    pools.delete(this);
     for (const child of Object.values(this.processes)) {
       child.removeAllListeners('exit');
       children.delete(child);
@@ -224,4 +228,9 @@ class Pool {
   }
 }
 
-module.exports = { Pool };
+/** For who is told to end in the middle of it all. */
+async function stopPools() {
+  await Promise.allSettled([...pools].map((pool) => pool.stop()));
+}
+
+module.exports = { Pool, stopPools };
