@@ -67,11 +67,11 @@ const steps = {
   addon: { needs: ['setup'], run: buildAddon },
   guarantees: {
     needs: ['setup', 'addon'],
-    commands: ['thread', 'loop'].map((io) => [
-      'node',
-      'scripts/check.mjs',
-      ...['--schedules', '300', '--seed', today, '--io', io],
-    ]),
+    commands: [
+      ...['thread', 'loop'].map((io) => ['--schedules', '300', '--io', io]),
+      // A failover takes seconds.
+      ['--topology', 'sentinel', '--schedules', '60', '--seconds', '60'],
+    ].map((args) => ['node', 'scripts/check.mjs', '--seed', today, ...args]),
   },
   jest: {
     needs: ['setup', 'addon'],

@@ -15,7 +15,6 @@
 
 class Fleet {
   #of;
-  #tags;
   /** @type {Reign[][]} by shard */
   #reigns;
   /** By process and shard, `[at, server]` in the order of time. */
@@ -24,7 +23,6 @@ class Fleet {
   /** @param {{ story: any, plan: any, ops: any[], processOf: { [place: string]: string } }} history */
   constructor({ story, plan, ops, processOf }) {
     this.#of = story.of ?? null;
-    this.#tags = plan.tags;
     this.moves = story.moves ?? [];
     this.promotions = story.promotions;
     this.#reigns = story.firsts.map((server, shard) => [
