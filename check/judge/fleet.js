@@ -20,8 +20,8 @@ class Fleet {
   /** By process and shard, `[at, server]` in the order of time. */
   #contacts = new Map();
 
-  /** @param {{ story: any, plan: any, ops: any[], processOf: { [place: string]: string } }} history */
-  constructor({ story, plan, ops, processOf }) {
+  /** @param {{ story: any, ops: any[], processOf: { [place: string]: string } }} history */
+  constructor({ story, ops, processOf }) {
     this.#of = story.of ?? null;
     this.moves = story.moves ?? [];
     this.promotions = story.promotions;

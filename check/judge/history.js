@@ -28,7 +28,7 @@ class History {
     this.final = final;
     this.left = left;
     this.ended = ended;
-    this.fleet = new Fleet({ story, plan, ops: whole, processOf });
+    this.fleet = new Fleet({ story, ops: whole, processOf });
     const names = [...plan.keys, ...plan.counters];
     for (const op of whole) op.process = processOf[op.place];
     const ops = whole.flatMap((op) => this.fleet.partsOf(op, names));

@@ -11,7 +11,7 @@ const FAULTS = {
     const server = primaries[nth % primaries.length];
     if (!server.running) return;
     server.kill('SIGSTOP');
-    return () => server.running || server.kill('SIGCONT');
+    return () => pool.topology.fallen.has(server) || server.running || server.kill('SIGCONT');
   },
   /** Nothing passes between a process and the server. */
   blackhole(pool, { process: name }) {

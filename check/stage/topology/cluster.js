@@ -150,6 +150,10 @@ class Cluster extends Servers {
     await this.#cluster.settled();
   }
 
+  #away(ways) {
+    return (old) => this.fall(old, { replaced: () => this.#cluster.primaryAfter(old), ...ways });
+  }
+
   async #move(wait, ways) {
     const [move] = this.#story.moves;
     if (!move) return;
@@ -165,18 +169,10 @@ class Cluster extends Servers {
   faults = {
     /** The primary of a key dies, and comes back empty, as a replica, once another has taken its place. */
     die: (_pool, { key }) =>
-      this.#replace(key, async (old) => {
-        await old.kill('SIGKILL');
-        await this.#cluster.primaryAfter(old);
-        await old.restart();
-      }),
+      this.#replace(key, this.#away({ go: (old) => old.kill('SIGKILL'), back: (old) => old.restart() })),
     /** It stands still until another has taken its place, and goes on as if nothing had happened. */
     hang: (_pool, { key }) =>
-      this.#replace(key, async (old) => {
-        await old.kill('SIGSTOP');
-        await this.#cluster.primaryAfter(old);
-        await old.kill('SIGCONT');
-      }),
+      this.#replace(key, this.#away({ go: (old) => old.kill('SIGSTOP'), back: (old) => old.kill('SIGCONT') })),
     promote: (_pool, { key }) => this.#replace(key, (old) => this.#cluster.failover(old)),
     /** Without asking the old primary, which goes on taking writes until it hears of it; or without asking anybody. */
     force: (_pool, { key }) => this.#replace(key, (old) => this.#cluster.failover(old, { mode: 'FORCE' })),

@@ -92,25 +92,18 @@ class Sentinel extends Servers {
     await super.begin(plan);
   }
 
+  async #replace(ways) {
+    const [old] = this.primaries();
+    this.#hurt = true;
+    await this.fall(old, { replaced: () => this.#fleet.primaryAfter(old), ...ways });
+    await this.#fleet.settled();
+  }
+
   faults = {
     /** The primary dies, and comes back empty once another has taken its place. */
-    die: async () => {
-      const [old] = this.primaries();
-      this.#hurt = true;
-      await old.kill('SIGKILL');
-      await this.#fleet.primaryAfter(old);
-      await old.restart();
-      await this.#fleet.settled();
-    },
+    die: () => this.#replace({ go: (old) => old.kill('SIGKILL'), back: (old) => old.restart() }),
     /** The primary stands still until another has taken its place, and goes on as if nothing had happened. */
-    hang: async () => {
-      const [old] = this.primaries();
-      this.#hurt = true;
-      await old.kill('SIGSTOP');
-      await this.#fleet.primaryAfter(old);
-      await old.kill('SIGCONT');
-      await this.#fleet.settled();
-    },
+    hang: () => this.#replace({ go: (old) => old.kill('SIGSTOP'), back: (old) => old.kill('SIGCONT') }),
     /** An operator wants another primary. */
     promote: async () => {
       this.#hurt = true;

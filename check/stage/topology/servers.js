@@ -21,6 +21,8 @@ class Servers {
   /** Faults that only this topology has, as those of faults.js. */
   faults = {};
   #watch = null;
+  /** Servers that are away until another has their place: no other fault wakes them. */
+  fallen = new Set();
 
   /** @param {object[][]} shards servers of which one is the primary, and the others may become it */
   constructor(shards) {
@@ -68,6 +70,15 @@ class Servers {
     );
     // Some are gone already, and so may be the server.
     await Promise.allSettled(kills);
+  }
+
+  /** A server goes in this way, and comes back in that one once another has taken its place. */
+  async fall(server, { go, replaced, back }) {
+    this.fallen.add(server);
+    await go(server);
+    await replaced(server);
+    this.fallen.delete(server);
+    await back(server);
   }
 
   /** One command to one server; rejects where that does not answer in time. */
