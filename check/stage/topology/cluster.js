@@ -41,7 +41,7 @@ class Cluster extends Servers {
   optionsOf(process, user) {
     const node = this.firsts[0];
     const { place } = this.networks[process].parts.find(({ target }) => target.port === node.port);
-    return { cluster: true, url: `redis://${user ? `${user.name}:${user.password}@` : ''}${place}` };
+    return { url: `redis://${user ? `${user.name}:${user.password}@` : ''}${place}` };
   }
 
   /** Which servers are of which shard, by port: so the processes tell what they think of each. */
