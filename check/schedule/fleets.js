@@ -4,11 +4,8 @@
 
 const { THEMES } = require('./themes');
 
-/**
- * Whether computations are part of a cluster's schedules: `getOrComputeMany`, and functions whose servers answer at
- * different times, may leave callers waiting there yet (docs/cluster.md).
- */
-const CLUSTER_COMPUTES = false;
+/** Whether computations are part of a cluster's schedules. */
+const CLUSTER_COMPUTES = true;
 
 /** How often a theme in which the fleet changes is chosen, where one of a single server is chosen once. */
 const OFTEN = 3;
