@@ -20,6 +20,9 @@ use crate::engine::once::lease;
 /// Behind the prefix: keys that nobody has, in two slots.
 const PROBES: [&str; 2] = ["\0holdfast\0probe\0a", "\0holdfast\0probe\0b"];
 
+/// The number of no connection: servers count them from 1.
+const NOBODY: i64 = i64::MAX;
+
 /// Whether something may be used.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Lack {
@@ -74,7 +77,13 @@ pub struct Denied {
     pub get: Lack,
     pub set: Lack,
     pub scan: Lack,
+    /// The older protocol is spoken.
+    pub hello: Lack,
     pub client: Lack,
+    /// The number by which the server knows a connection.
+    pub id: Lack,
+    /// To end a connection by its number.
+    pub kill: Lack,
     pub tracking: Lack,
     pub scripts: Lack,
     pub echo: Lack,
@@ -94,6 +103,7 @@ impl Denied {
             other.clone_from(&key);
         }
         pipe.cmd("CLIENT").arg("SETNAME").arg("holdfast");
+        pipe.cmd("CLIENT").arg("KILL").arg("ID").arg(NOBODY);
         pipe.cmd("SCAN").arg(0).arg("MATCH").arg(&key).arg("COUNT").arg(1);
         pipe.cmd("UNLINK").arg(&key).arg(&other);
         pipe.cmd("DEL").arg(&key);
@@ -113,6 +123,7 @@ impl Denied {
         let mut next = || Lack::of(replies.next().as_ref());
         let mut denied = Self {
             client: next(),
+            kill: next(),
             scan: next(),
             unlink: next(),
             del: next(),
@@ -125,6 +136,8 @@ impl Denied {
             exec: next(),
             echo,
             scripts: Lack::None,
+            hello: Lack::None,
+            id: Lack::None,
             tracking: Lack::None,
             many: Lack::None,
         };
@@ -143,6 +156,12 @@ impl Denied {
             (false, true) => "DEL (leases are not given up early)",
             _ => "UNLINK (DEL is used)",
         };
+        let end = match (self.id.is(), self.kill.is()) {
+            (true, true) => "CLIENT ID and CLIENT KILL",
+            (true, false) => "CLIENT ID",
+            _ => "CLIENT KILL",
+        };
+        let end = format!("{end} (what a lost connection had sent may still be executed behind the recovery)");
         let parts = [
             (self.scan, "SCAN (delPattern and clear cannot remove keys in Redis)"),
             (self.unlink.or(self.del), delete),
@@ -162,7 +181,9 @@ impl Denied {
             (self.getrange, "GETRANGE (exists, ttl and expire know nothing)"),
             (self.exec, "EXEC (a counter with a ttl is made in two steps)"),
             (self.echo, "ECHO (a reply too many or too few among reads is not noticed)"),
+            (self.hello, "HELLO (RESP2 is spoken: nothing is kept in process while Redis is up)"),
             (self.client, "CLIENT SETNAME (the connection has no name)"),
+            (self.id.or(self.kill), &end),
             (self.tracking, "CLIENT TRACKING (nothing is kept in process while Redis is up)"),
         ];
         let of = |which: Lack| {

@@ -43,7 +43,7 @@ pub async fn recover(shared: &Shared, connection: &Connection, old: Option<&Old>
     }
     // Another server may have given the number to somebody else.
     let same = old.filter(|old| old.run_id.is_some() && old.run_id == connection.identity.run_id);
-    if let Some(old) = same.filter(|_| !connection.denied.client.is()) {
+    if let Some(old) = same.filter(|_| !connection.denied.kill.is()) {
         replay::kill(shared, connection, old.id).await;
     }
     let mut refused = Vec::new();

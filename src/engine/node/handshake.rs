@@ -82,7 +82,7 @@ pub async fn handshake(
         }
         greeted => greeted?,
     }
-    inspect(shared, &mut connection).await?;
+    inspect(shared, &mut connection, protocol).await?;
     Ok(connection)
 }
 
@@ -227,7 +227,7 @@ fn entry(hello: Value, name: &str) -> Option<String> {
 }
 
 /// Finds out what the server is good for: a master, what its ACL allows, pushes.
-async fn inspect(shared: &Shared, connection: &mut Connection) -> Result<(), Trouble> {
+async fn inspect(shared: &Shared, connection: &mut Connection, protocol: Protocol) -> Result<(), Trouble> {
     let (prefix, is_cluster) = (shared.prefix.as_str(), shared.fleet.cluster().is_some());
     let mut pipe = redis::pipe();
     pipe.cmd("ROLE");
@@ -258,7 +258,12 @@ async fn inspect(shared: &Shared, connection: &mut Connection) -> Result<(), Tro
     let tracked = replies.last().cloned().filter(|_| connection.tracking);
     connection.tracking &= matches!(tracked, Some(Value::Okay));
     connection.id = replies.get(1).and_then(|id| integer(id.clone()).ok());
+    let id = replies.get(1).map_or(Lack::None, Lack::of_refusal);
     connection.denied = Denied::heard(&mut replies.into_iter().skip(2), connection.wire.echo());
+    connection.denied.id = id;
+    if protocol == Protocol::Resp2 {
+        connection.denied.hello = Lack::Unknown;
+    }
     if is_cluster {
         (connection.denied.many, connection.denied.mget) = (Lack::Unwanted, Lack::Unwanted);
     }
