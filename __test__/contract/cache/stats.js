@@ -36,7 +36,8 @@ module.exports = function stats(mode) {
       computes: 0,
       coalesced: 0,
       staleServed: 0,
-      errors: {},
+      // What the server lacks is counted when connecting.
+      errors: mode.lacks ? { denied: count } : {},
       decodeErrors: 0,
       // Of the whole tier, which other caches of the process share.
       evictions: count,
@@ -96,7 +97,7 @@ module.exports = function stats(mode) {
       mode: mode.mode,
       breaker: 'closed',
       since: expect.any(Number),
-      lastError: null,
+      lastError: mode.lacks ? { kind: 'denied', message: expect.any(String), at: expect.any(Number) } : null,
       journal: 0,
       inFlight: 0,
       ...(mode.servers > 1 ? { nodes: expect.any(Array) } : {}),
