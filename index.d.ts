@@ -415,8 +415,12 @@ export interface CacheOptions {
   sentinel?: SentinelOptions;
   /** The user of the servers, in place of the one in the URL. */
   username?: string;
-  /** The password of the servers, in place of the one in the URL. */
-  password?: string;
+  /**
+   * The password of the servers, in place of the one in the URL. A function is called before each dial, and never for a
+   * connection that works: for tokens that expire. It has three seconds; what it throws is not shown, and fails that
+   * dial alone. Caches with the same function may share a connection; each thread has functions of its own.
+   */
+  password?: string | (() => string | Promise<string>);
   /** The number of the database, 0 to 65,535, beside `sentinel`; a URL names its own. Default 0. */
   database?: number;
   /** Seconds for calls without a `ttl`. Default `HOLDFAST_TTL`, else 300. */

@@ -9,7 +9,9 @@ use super::bridge::Bridge;
 use super::cache::CacheHandle;
 use crate::engine::base::error::CallError;
 use crate::engine::cache::options::{Given, Options};
+use crate::engine::call::sink::Sink;
 use crate::engine::net::nodes::GivenCluster;
+use crate::engine::net::password::{self, Keeper, Password, Refusal};
 use crate::engine::net::seeds::GivenSentinels;
 use crate::engine::registry;
 use crate::engine::tier::budget::Held;
@@ -21,6 +23,8 @@ pub struct GivenOptions {
     pub sentinel: Option<GivenSentinel>,
     pub username: Option<String>,
     pub password: Option<String>,
+    /// The number of the function that gives it, in place of a text.
+    pub password_function: Option<u32>,
     pub database: Option<f64>,
     /// The servers that the sentinels name speak TLS.
     pub tls: bool,
@@ -100,15 +104,32 @@ impl From<CallError> for Failure {
     }
 }
 
+/// The number of a function that gives a password, for an environment that knows none for it yet.
+#[napi]
+pub fn password_number() -> u32 {
+    password::next_number()
+}
+
+/// What such a function gave when it was asked this question: null where it is no text; or that it threw.
+#[napi(catch_unwind)]
+pub fn give_password(question: u32, text: Option<String>, threw: bool) {
+    let refusal = if threw { Refusal::Threw } else { Refusal::NoText };
+    password::answer(question, text.filter(|_| !threw).ok_or(refusal));
+}
+
 /// Opens a cache for an environment.
 #[napi(catch_unwind)]
 pub fn open(bridge: &Bridge, given: GivenOptions) -> Either<CacheHandle, Failure> {
     let loop_io = given.loop_io;
+    let keeper = |number| {
+        let sink: Arc<dyn Sink> = bridge.sink();
+        Password::Asked(Keeper::new(number, Arc::downgrade(&sink)))
+    };
     let given = Given {
         url: given.url,
         sentinel: given.sentinel.map(GivenSentinels::from),
         username: given.username,
-        password: given.password,
+        password: given.password_function.map(keeper).or(given.password.map(Password::Text)),
         database: given.database,
         tls: given.tls,
         namespace: given.namespace,

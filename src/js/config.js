@@ -7,6 +7,7 @@ const { hasTime } = require('./base/host.js');
 const { isPlain, toMs } = require('./options/arguments.js');
 const { caOption, extraCertificates, pemOption } = require('./options/certificates.js');
 const { loggerOfEnvironment, loggerOption } = require('./options/logging.js');
+const { passwordOption } = require('./options/passwords.js');
 const { clusterOption, optionsOf, sentinelOption, typed } = require('./options/servers.js');
 
 const OPTIONS = [
@@ -184,6 +185,7 @@ function fromOptions(options) {
   const url = !named || own.url !== undefined ? urlOption(own.url) : undefined;
   const insecure = typed(tls.insecure, 'tls.insecure', 'boolean') ?? flag('HOLDFAST_TLS_INSECURE');
   const codec = codecOption(own.codec);
+  const password = passwordOption(own.password);
   const { maxValueBytes: most = DEFAULT_MAX_VALUE_BYTES } = own;
   const maxValueBytes = bytes(most, 'maxValueBytes', 1024, LARGEST_MAX_VALUE_BYTES);
   const { near, frozen, nearMaxMemory, nearMaxAge } = nearOption(own.nearCache, codec);
@@ -202,7 +204,9 @@ function fromOptions(options) {
       url,
       sentinel,
       username: typed(own.username, 'username', 'string'),
-      password: typed(own.password, 'password', 'string'),
+      password: password.text,
+      passwordFunction: password.number,
+      askPassword: password.of,
       database: typed(own.database, 'database', 'number'),
       tls: own.tls !== undefined,
       namespace: own.namespace,

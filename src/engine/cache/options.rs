@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::engine::base::error::CallError;
 use crate::engine::base::key;
 use crate::engine::net::nodes::GivenCluster;
+use crate::engine::net::password::Password;
 use crate::engine::net::seeds::{GivenAccess, GivenSentinels, Seeds, Sentinels};
 use crate::engine::net::target::Trust;
 use crate::engine::net::target::{HEARTBEAT, Habits};
@@ -20,7 +21,7 @@ pub struct Given {
     pub sentinel: Option<GivenSentinels>,
     /// In place of what the URL says.
     pub username: Option<String>,
-    pub password: Option<String>,
+    pub password: Option<Password>,
     /// The number of the database, beside sentinels.
     pub database: Option<f64>,
     /// The servers that the sentinels name speak TLS.
@@ -168,10 +169,11 @@ fn seeds(given: &Given) -> Result<Option<Seeds>, CallError> {
         seeds = seeds.clustered(cluster)?;
     }
     let target = seeds.server_mut();
-    for (said, own) in [(&given.username, &mut target.user), (&given.password, &mut target.password)] {
-        if said.is_some() {
-            own.clone_from(said);
-        }
+    if given.username.is_some() {
+        target.user.clone_from(&given.username);
+    }
+    if given.password.is_some() {
+        target.password.clone_from(&given.password);
     }
     Ok(Some(seeds))
 }

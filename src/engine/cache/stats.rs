@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::engine::cache::counters::{ServerStats, read};
 use crate::engine::cache::namespace::Cache;
 use crate::engine::cache::status::Mode;
-use crate::engine::net::latency::percentiles;
+use crate::engine::fleet::server::percentiles;
 
 /// `getStats()`, as JSON; `keys`: how many there are.
 pub fn stats_json(cache: &Cache, server: Option<&ServerStats>, keys: u64) -> String {

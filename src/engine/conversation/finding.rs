@@ -7,6 +7,7 @@ use crate::engine::base::error::{Kind, Trouble};
 use crate::engine::fleet::endpoint::AddressMap;
 use crate::engine::fleet::parse::parse_slots;
 use crate::engine::fleet::topology::Topology;
+use crate::engine::net::password::Password;
 use crate::engine::net::reply::{Denial, classify, out_of_step, text};
 use crate::engine::net::target::Place;
 use crate::engine::net::target::Target;
@@ -24,15 +25,20 @@ pub struct Said {
 /// Asks for the primary of this name. In the older protocol, which every sentinel speaks.
 pub async fn ask_sentinel(wire: &Wire, sentinel: &Target, name: &str) -> Result<Said, Trouble> {
     let mut pipeline = Pipeline::new();
-    if let Some(password) = &sentinel.password {
+    if let Some(password) = login_of(sentinel) {
         pipeline.cmd("AUTH").arg(sentinel.user.as_deref()).arg(password);
     }
     pipeline.cmd("SENTINEL").arg("GET-MASTER-ADDR-BY-NAME").arg(name);
     pipeline.cmd("SENTINEL").arg("SENTINELS").arg(name);
     let mut replies = wire.greet(&pipeline).await?.into_iter();
-    let login = sentinel.password.as_ref().and_then(|_| replies.next());
+    let login = login_of(sentinel).and_then(|_| replies.next());
     let (Some(primary), Some(others)) = (replies.next(), replies.next()) else { return Err(out_of_step()) };
     Ok(Said { primary: primary_of(primary, login)?, others: others_of(&others) })
+}
+
+/// The sentinels' own password, which is no function.
+fn login_of(sentinel: &Target) -> Option<&str> {
+    sentinel.password.as_ref().and_then(Password::text)
 }
 
 /// What a cluster's node knows of the cluster. `target`: how it was dialled. CLUSTER SLOTS and not SHARDS: every

@@ -21,6 +21,7 @@ use tokio::task::AbortHandle;
 use super::runtime;
 use super::socket::{self, Socket};
 use crate::engine::cache::shared::Shared;
+use crate::engine::net::password::Password;
 use crate::engine::net::reply::text;
 use crate::engine::net::resp::{Inbound, Message};
 use crate::engine::net::target::Place;
@@ -78,7 +79,7 @@ impl Ear<'_> {
         let dial = socket::open(&self.sentinel.address, PATIENCE, &asked);
         let mut socket = tokio::time::timeout(PATIENCE * 2, dial).await.ok()?.ok()?;
         let mut pipeline = Pipeline::new();
-        if let Some(password) = &self.sentinel.password {
+        if let Some(password) = self.sentinel.password.as_ref().and_then(Password::text) {
             pipeline.cmd("AUTH").arg(self.sentinel.user.as_deref()).arg(password);
         }
         pipeline.cmd("SENTINEL").arg("GET-MASTER-ADDR-BY-NAME").arg(self.name);

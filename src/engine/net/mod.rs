@@ -1,10 +1,10 @@
 //! One connection: its target, its socket, pipelines as bytes, and bytes as replies and pushes.
 //!
-//! Uses base and once.
+//! Uses base, task, call and once.
 
 pub mod denied;
-pub mod latency;
 pub mod nodes;
+pub mod password;
 pub mod reply;
 pub mod resp;
 pub mod seeds;

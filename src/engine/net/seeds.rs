@@ -13,6 +13,7 @@ use percent_encoding::percent_decode_str;
 
 use crate::engine::base::error::CallError;
 use crate::engine::net::nodes::{GivenCluster, Nodes};
+use crate::engine::net::password::Password;
 use crate::engine::net::target::{Address, Place, Target, Trust, place};
 
 /// The port of a sentinel that names none.
@@ -69,7 +70,7 @@ pub struct GivenSentinels {
 #[derive(Clone, Default)]
 pub struct GivenAccess {
     pub username: Option<String>,
-    pub password: Option<String>,
+    pub password: Option<Password>,
     pub database: i64,
     pub tls: bool,
 }
@@ -198,7 +199,12 @@ impl Sentinels {
             address_map: Vec::new(),
         };
         let filled = |text: &str| decode(text).map(|text| Some(text).filter(|text| !text.is_empty()));
-        let access = GivenAccess { username: filled(login.0)?, password: filled(login.1)?, database, tls: secure };
+        let access = GivenAccess {
+            username: filled(login.0)?,
+            password: filled(login.1)?.map(Password::Text),
+            database,
+            tls: secure,
+        };
         Self::check(&given, access, trust)
     }
 
@@ -215,7 +221,7 @@ impl Sentinels {
             Ok(Target {
                 address: Address::Tcp { host, port, tls: trust_of(given.tls.unwrap_or(access.tls)) },
                 user: given.username.clone(),
-                password: given.password.clone(),
+                password: given.password.clone().map(Password::Text),
                 database: 0,
             })
         };

@@ -9,6 +9,7 @@ use percent_encoding::percent_decode_str;
 use url::{Host, Url};
 
 use crate::engine::base::error::CallError;
+use crate::engine::net::password::Password;
 
 /// Host and port.
 pub type Place = (String, u16);
@@ -17,7 +18,7 @@ pub type Place = (String, u16);
 pub struct Target {
     pub address: Address,
     pub user: Option<String>,
-    pub password: Option<String>,
+    pub password: Option<Password>,
     pub database: i64,
 }
 
@@ -102,7 +103,7 @@ impl Target {
         Ok(Self {
             address: Address::Tcp { host, port: url.port().unwrap_or(6379), tls },
             user: Some(decode(url.username())?).filter(|user| !user.is_empty()),
-            password: url.password().map(decode).transpose()?,
+            password: url.password().map(decode).transpose()?.map(Password::Text),
             database: number(database)?,
         })
     }
@@ -115,7 +116,7 @@ impl Target {
         Ok(Self {
             address: Address::Unix(PathBuf::from(path)),
             user: Some(decode(url.username())?).filter(|user| !user.is_empty()).or_else(|| query("user")),
-            password: url.password().map(decode).transpose()?.or_else(|| query("pass")),
+            password: url.password().map(decode).transpose()?.or_else(|| query("pass")).map(Password::Text),
             database: number(query("db"))?,
         })
     }

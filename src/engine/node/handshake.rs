@@ -10,6 +10,7 @@ use crate::engine::cache::shared::Shared;
 use crate::engine::cache::status::Identity;
 use crate::engine::conversation::connection::Connection;
 use crate::engine::conversation::finding::ask_node;
+use crate::engine::fleet::members::DIAL_TIMEOUT;
 use crate::engine::fleet::server::Server;
 use crate::engine::fleet::topology::Topology;
 use crate::engine::net::denied::{Denied, Lack};
@@ -105,12 +106,17 @@ async fn greet(
     target: &Target,
     protocol: Protocol,
 ) -> Result<(), Refused> {
-    let mut replies = ask(&connection.wire, target, protocol, target.user.as_deref()).await?;
+    let password = match &target.password {
+        Some(password) => Some(password.get(connection.tasks.timers(), DIAL_TIMEOUT).await?),
+        None => None,
+    };
+    let (user, password) = (target.user.as_deref(), password.as_deref());
+    let mut replies = ask(&connection.wire, target, protocol, (user, password)).await?;
     if let (Protocol::Resp2, Some(Value::ServerError(error))) = (protocol, replies.first())
         && error.details().is_some_and(|d| d.contains("wrong number of arguments for 'auth'"))
     {
         // Before version 6 there were no users, only a password.
-        replies = ask(&connection.wire, target, protocol, None).await?;
+        replies = ask(&connection.wire, target, protocol, (None, password)).await?;
     }
     let mut replies = replies.into_iter();
     let mut next = || replies.next().unwrap_or(Value::Nil);
@@ -118,7 +124,7 @@ async fn greet(
     if protocol == Protocol::Resp3 {
         mode = match next() {
             // Valkey wants the password before it says that it does not know HELLO, which would have brought it.
-            Value::ServerError(error) if target.password.is_some() && error.code() == "NOAUTH" => {
+            Value::ServerError(error) if password.is_some() && error.code() == "NOAUTH" => {
                 return Err(Refused::Hello);
             }
             Value::ServerError(error) => match classify(&error) {
@@ -127,7 +133,7 @@ async fn greet(
             },
             hello => entry(hello, "mode"),
         };
-    } else if target.password.is_some()
+    } else if password.is_some()
         && let Value::ServerError(error) = next()
     {
         return Err(refused(&error, "AUTH").into());
@@ -178,9 +184,14 @@ async fn explore(shared: &Shared, connection: &Connection, target: &Target) -> R
     }
 }
 
-async fn ask(wire: &Wire, target: &Target, protocol: Protocol, user: Option<&str>) -> Result<Vec<Value>, Trouble> {
+async fn ask(
+    wire: &Wire,
+    target: &Target,
+    protocol: Protocol,
+    (user, password): (Option<&str>, Option<&str>),
+) -> Result<Vec<Value>, Trouble> {
     let mut pipeline = Pipeline::new();
-    match (protocol, &target.password) {
+    match (protocol, password) {
         (Protocol::Resp3, password) => {
             pipeline.cmd("HELLO").arg(3);
             if let Some(password) = password {

@@ -12,6 +12,7 @@ use crate::engine::conversation::connection::Connection;
 use crate::engine::conversation::finding::{Said, ask_sentinel};
 use crate::engine::fleet::sentinels::Search;
 use crate::engine::fleet::server::Server;
+use crate::engine::net::password::Password;
 use crate::engine::net::target::Target;
 use crate::engine::net::wire::{HELD_UP, Wire};
 use crate::engine::node::gate::{self, Old};
@@ -123,6 +124,9 @@ impl State {
         peer: Peer,
         deadline: Instant,
     ) -> Self {
+        // A function that is asked for the password has as much time as a server, and does not take it from the server.
+        let is_asked = target.password.as_ref().is_some_and(Password::is_asked);
+        let deadline = if is_asked { deadline + DIAL_TIMEOUT } else { deadline };
         let wire = Wire::new(shared.random.bits(), shared.habits.marks, tasks.timers().clone());
         let (done, greeted) = oneshot::channel();
         let (on, server, to) = (shared.clone(), server.clone(), target.clone());

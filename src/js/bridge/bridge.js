@@ -16,6 +16,7 @@
 const { replyLost } = require('../base/errors.js');
 const { surface } = require('../base/host.js');
 const native = require('../addon/native.js');
+const { askPassword } = require('../options/passwords.js');
 const { Leaves } = require('../value/leaves.js');
 const { rejectAll, settle, settleSome } = require('./batch.js');
 const { Events } = require('./events.js');
@@ -78,7 +79,10 @@ class Bridge {
    */
   open(given) {
     const loopIo = given.loopIo && Boolean(given.url) && Line.isPossible();
-    return native.open(this.native, { __proto__: null, ...given, loopIo });
+    const handle = native.open(this.native, { __proto__: null, ...given, loopIo });
+    // The function lives as long as the engine may ask for it.
+    handle.askPassword = given.askPassword;
+    return handle;
   }
 
   /**
@@ -156,7 +160,7 @@ class Bridge {
       const replies = frames[i + 2];
       const lone = beside.take(frames[i + 3]);
       try {
-        if (id === 0) this.events.tell(replies);
+        if (id === 0) this.tell(replies);
         else this.finish(id, frames[i + 1], replies, frames[i + 3], lone);
       } catch (cause) {
         this.drop(id, cause);
@@ -164,6 +168,12 @@ class Bridge {
       if (id !== 0) count += replies.length;
     }
     if (count > 0) this.replyLength = (this.replyLength + length / count) / 2;
+  }
+
+  /** @param {any} message a change, for listeners, or that a password is wanted */
+  tell(message) {
+    if (message.question === undefined) this.events.tell(message);
+    else askPassword(message);
   }
 
   /** Hands over the calls of the callers that were woken. */

@@ -1,6 +1,7 @@
 //! URLs and options of sentinels: what parses, what is refused, and that nothing secret is said.
 
 use crate::engine::cache::options::{Given, Options};
+use crate::engine::net::password::Password;
 use crate::engine::net::seeds::{GivenSentinels, Seeds, Sentinels};
 use crate::engine::net::target::{Address, Target, Trust, place};
 
@@ -25,10 +26,17 @@ fn urls_name_hosts_master_database_and_both_kinds_of_credentials() {
     let found = sentinels(url).unwrap_or_else(|e| panic!("{e}"));
     assert_eq!(found.nodes.iter().map(at).collect::<Vec<_>>(), ["h1 1", "h2 26379", "::1 3"]);
     assert_eq!(found.name, "my master");
-    let primary = (found.primary.user.as_deref(), found.primary.password.as_deref(), found.primary.database);
+    let primary = (
+        found.primary.user.as_deref(),
+        found.primary.password.as_ref().and_then(Password::text),
+        found.primary.database,
+    );
     assert_eq!(primary, (Some("u"), Some("p@,"), 4));
     for node in &found.nodes {
-        assert_eq!((node.user.as_deref(), node.password.as_deref(), node.database), (Some("su"), Some("s&p"), 0));
+        assert_eq!(
+            (node.user.as_deref(), node.password.as_ref().and_then(Password::text), node.database),
+            (Some("su"), Some("s&p"), 0)
+        );
     }
     for (url, name, database) in [
         ("redis-sentinel://h/main", "main", 0),
@@ -78,7 +86,7 @@ fn options_say_the_same_and_exclude_a_url() {
     let given = Given {
         sentinel: Some(sentinel(&["a:1", "b"])),
         username: Some("u".into()),
-        password: Some("p".into()),
+        password: Some(Password::Text("p".into())),
         database: Some(2.0),
         ..Given::default()
     };
@@ -86,8 +94,11 @@ fn options_say_the_same_and_exclude_a_url() {
     let Some(Seeds::Sentinels(found)) = seeds else { panic!("no sentinels") };
     assert_eq!(at(&found.server("10.0.0.1", 6379)), "localhost 7001");
     assert_eq!(at(&found.server("10.0.0.1", 6380)), "10.0.0.1 6380");
-    assert_eq!((found.primary.user.as_deref(), found.primary.password.as_deref()), (Some("u"), Some("p")));
-    assert_eq!((found.primary.database, found.nodes[1].password.as_deref()), (2, Some("s")));
+    assert_eq!(
+        (found.primary.user.as_deref(), found.primary.password.as_ref().and_then(Password::text)),
+        (Some("u"), Some("p"))
+    );
+    assert_eq!((found.primary.database, found.nodes[1].password.as_ref().and_then(Password::text)), (2, Some("s")));
     let text = format!("{:?}", Seeds::Sentinels(found));
     assert!(!text.contains("localhost"), "{text}");
     for wrong in [
@@ -98,11 +109,15 @@ fn options_say_the_same_and_exclude_a_url() {
     ] {
         assert!(Options::check(wrong).is_err_and(|e| e.code == "ERR_CONFIG"));
     }
-    let given = Given { url: Some("redis://a:b@h/1".into()), password: Some("other".into()), ..Given::default() };
+    let given = Given {
+        url: Some("redis://a:b@h/1".into()),
+        password: Some(Password::Text("other".into())),
+        ..Given::default()
+    };
     let Ok(Some(Seeds::Server(target))) = Options::check(given).map(|options| options.seeds) else {
         panic!("no server")
     };
-    assert_eq!((target.user.as_deref(), target.password.as_deref()), (Some("a"), Some("other")));
+    assert_eq!((target.user.as_deref(), target.password.as_ref().and_then(Password::text)), (Some("a"), Some("other")));
 }
 
 #[test]
