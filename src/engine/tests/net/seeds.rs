@@ -8,7 +8,7 @@ use crate::engine::net::target::{Address, Target, Trust, place};
 fn sentinels(url: &str) -> Result<Sentinels, String> {
     match Seeds::parse(url, Trust::default()) {
         Ok(Seeds::Sentinels(sentinels)) => Ok(sentinels),
-        Ok(Seeds::Server(_)) => Err("a server".into()),
+        Ok(Seeds::Server(_) | Seeds::Cluster(_)) => Err("no sentinels".into()),
         Err(error) => Err(format!("{} {}", error.code, error.message)),
     }
 }
