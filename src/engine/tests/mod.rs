@@ -10,6 +10,8 @@ mod leaps;
 mod net;
 mod node;
 mod once;
+#[cfg(feature = "drive")]
+mod route;
 mod store;
 #[cfg(feature = "drive")]
 mod support;

@@ -25,7 +25,11 @@ pub struct Client {
     pub ended: AtomicBool,
     pub replies: Mutex<HashMap<u32, Vec<Reply>>>,
     pub events: Mutex<Vec<String>>,
+    told: Mutex<Vec<Told>>,
 }
+
+/// Under which id, at which places of the batch, and what.
+pub type Told = (u32, Vec<u32>, Vec<Reply>);
 
 impl Client {
     pub fn new() -> Arc<Self> {
@@ -35,6 +39,7 @@ impl Client {
             ended: AtomicBool::new(false),
             replies: Mutex::default(),
             events: Mutex::default(),
+            told: Mutex::default(),
         })
     }
 
@@ -44,6 +49,11 @@ impl Client {
 
     pub fn reply(&self, id: u32) -> Option<Vec<Reply>> {
         self.replies.lock().get(&id).cloned()
+    }
+
+    /// What it was told since it was asked last, in its order.
+    pub fn told(&self) -> Vec<Told> {
+        std::mem::take(&mut self.told.lock())
     }
 
     /// Runs a batch and waits for its replies, however they come.
@@ -75,12 +85,13 @@ impl Sink for Client {
     }
 
     fn complete(&self, id: u32, replies: &[Reply]) {
+        self.told.lock().push((id, (0..replies.len() as u32).collect(), replies.to_vec()));
         let before = self.replies.lock().insert(id, replies.to_vec());
         assert!(before.is_none(), "answered twice: {id}");
     }
 
-    fn complete_some(&self, id: u32, _places: &[u32], _replies: &[Reply]) {
-        unreachable!("one server answers a batch whole: {id}");
+    fn complete_some(&self, id: u32, places: &[u32], replies: &[Reply]) {
+        self.told.lock().push((id, places.to_vec(), replies.to_vec()));
     }
 
     fn versions(&self) -> Option<Arc<dyn Versions>> {

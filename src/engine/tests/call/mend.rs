@@ -107,6 +107,17 @@ fn what_is_no_json_is_null_and_named_beside_what_failed() {
 }
 
 #[test]
+fn replies_with_a_place_each_are_named_by_their_index_in_the_frame() {
+    let value = |text: &str| Json::passing(text.into()).map_or(Reply::Miss, Reply::Value);
+    let error = Reply::Error(CallError::new("ERR_X", "no"));
+    let mut text = String::from("[");
+    splice::some(&mut text, 3, &[4, 70], &[error, value("nul")], &mut Vec::new());
+    text.push(']');
+    assert_eq!(text, r#"[3,[4,70],[null,nul],[[0,"ERR_X","no"]]]"#);
+    assert_eq!(mend(&text).as_deref(), Some(r#"[3,[4,70],[null,null],[[0,"ERR_X","no"],[1,0]]]"#));
+}
+
+#[test]
 fn what_are_no_frames_is_not_mended() {
     for text in ["", "[]", "[", "1", "[1,2]", "[1,0,[1],0,2]", "[1,0,[x],0", "[x,0,[],0]"] {
         assert_eq!(mend(text), None, "{text}");

@@ -1,0 +1,82 @@
+//! Which calls go to which server, in which order, and where a tag that ends cuts a batch.
+
+use std::sync::Arc;
+
+use crate::engine::base::key;
+use crate::engine::call::batch::{Batch, Op};
+use crate::engine::call::reply::Reply;
+use crate::engine::call::vouched::Clock;
+use crate::engine::fleet::cluster::Cluster;
+use crate::engine::fleet::endpoint::{AddressMap, Endpoint};
+use crate::engine::fleet::server::{Gate, Server};
+use crate::engine::fleet::slot::{SLOTS, slot_of};
+use crate::engine::front::Front;
+use crate::engine::net::target::{Target, Trust};
+use crate::engine::route::split::{Split, split};
+use crate::engine::tests::support::{Calls, cache};
+use crate::engine::tier::budget::Budget;
+
+/// Two servers: one has the slots below the middle, the other the rest.
+fn two_servers() -> Cluster {
+    let cluster = Cluster::new(Target::parse("redis://h", Trust::default()).expect("a URL"), AddressMap::default());
+    let (budget, clock) = (Arc::new(Budget::new(1 << 20)), Clock::new(1));
+    let servers = [1, 2].map(|port| {
+        let at = Endpoint::new("h", port).expect("an address");
+        let make = |place| Server::new(place, Some(at.clone()), Gate::Connection, &budget, &clock);
+        cluster.at(&at, make).expect("room for two")
+    });
+    (0..SLOTS).for_each(|slot| _ = cluster.moved(slot, &servers[usize::from(slot >= SLOTS / 2)]));
+    cluster
+}
+
+/// A key whose slot is below the middle, or one above it.
+fn key_of(server: u16, nth: usize) -> String {
+    let is_its = |key: &String| (slot_of(format!("ns:{key}").as_bytes()) >= SLOTS / 2) == (server == 2);
+    (0..).map(|n| format!("k{n}")).filter(is_its).nth(nth).unwrap_or_default()
+}
+
+fn taken_apart(cache: &Front, calls: Calls, on_detour: &[u16]) -> (Split, Vec<(u16, Vec<u32>)>) {
+    let mut batch = calls.0;
+    let split = split(cache, &mut batch, &two_servers(), |slot| on_detour.contains(&slot));
+    let parts = split.parts.iter().map(|part| (part.server, part.places.clone())).collect();
+    (split, parts)
+}
+
+#[test]
+fn each_server_gets_its_calls_in_their_order() {
+    let cache = cache(None, "ns");
+    let [a, b, c] = [key_of(1, 0), key_of(2, 0), key_of(1, 1)];
+    let (split, parts) = taken_apart(&cache, Calls::default().set(&a, "1").get(&b).get(&c).get(&a), &[]);
+    assert_eq!(parts, [(1, vec![0, 2, 3]), (2, vec![1])]);
+    assert_eq!(split.replies, vec![Reply::Later; 4]);
+    let keys = |batch: &Batch| batch.ops.iter().map(|op| batch.str(op.key().expect("a key")).to_owned()).collect();
+    let given: Vec<Vec<String>> = split.parts.iter().map(|part| keys(&part.batch)).collect();
+    assert_eq!(given, [vec![a.clone(), c, a], vec![b]]);
+}
+
+#[test]
+fn the_end_of_a_tag_stands_between_what_was_called_before_and_behind_it() {
+    let cache = cache(None, "ns");
+    let (a, b) = (key_of(1, 0), key_of(2, 0));
+    let mark =
+        (0..).map(|n| format!("{}tag{n}", key::TAG)).find(|mark| slot_of(format!("ns:{mark}").as_bytes()) >= SLOTS / 2);
+    let mark = mark.unwrap_or_default();
+    let calls = Calls::default().set(&a, "1").get(&b).del(&mark).get(&a).get(&b);
+    let (_, parts) = taken_apart(&cache, calls, &[]);
+    assert_eq!(parts, [(1, vec![0]), (2, vec![1]), (2, vec![2]), (1, vec![3]), (2, vec![4])]);
+}
+
+#[test]
+fn what_was_answered_at_once_is_not_waited_for_and_what_is_on_a_detour_waits() {
+    let cache = cache(None, "ns");
+    let (a, b) = (key_of(1, 0), key_of(2, 0));
+    let mut calls = Calls::default().get(&a).set(&a, "1").get(&b);
+    calls.0.ops[0] = Op::Answered;
+    calls.0.called = vec![(1, 77)];
+    let (split, parts) = taken_apart(&cache, calls, &[slot_of(format!("ns:{a}").as_bytes())]);
+    assert_eq!(parts, [(2, vec![2])]);
+    assert_eq!(split.replies, [Reply::Done, Reply::Later, Reply::Later]);
+    let waiting: Vec<_> = split.waiting.iter().map(|(slot, place, batch)| (*slot, *place, batch.ops.len())).collect();
+    assert_eq!(waiting, [(slot_of(format!("ns:{a}").as_bytes()), 1, 1)]);
+    assert_eq!(split.planned, [(1, 77)], "the near cache is told that the write which waits is not planned by a part");
+}
