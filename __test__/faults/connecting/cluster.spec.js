@@ -1,5 +1,5 @@
-// Addresses of servers that are no single Redis: nodes of a cluster, which are not supported yet, and Sentinels. Memory
-// mode, and the reason.
+// Addresses of servers that are no single Redis: nodes of a cluster, however these say so, and Sentinels; and where
+// that is of no use, memory mode, and the reason.
 'use strict';
 
 const { spawn } = require('node:child_process');
@@ -58,6 +58,18 @@ describe('a server in cluster mode', () => {
     ['says so in HELLO', {}],
     ['says so in INFO, to a client of RESP2', { config: ['rename-command HELLO ""'] }],
     ['says so in HELLO, where INFO is denied', { acl: ['user default on nopass ~* &* +@all -info'] }],
+    ['says so in HELLO, and knows no MGET', { config: ['rename-command MGET ""'] }],
+  ])('%s: it is used as the cluster that it is', async (_, options) => {
+    const server = await node(options);
+    const cache = makeCache({ url: server.url(), namespace: 'n' });
+    await untilMode(cache, 'redis');
+    await cache.setMany({ a: 1, b: 2 });
+    expect(await cache.getMany(['a', 'b', 'c'])).toEqual([1, 2, null]);
+    expect(await server.cli('dbsize')).toBe('2');
+    expect(cache.health()).toMatchObject({ status: 'ok', nodes: [{ mode: 'redis', role: 'primary', slots: 16_384 }] });
+  });
+
+  test.each([
     ['says so only by what it refuses', { config: ['rename-command HELLO ""', 'rename-command INFO ""'] }],
     [
       'has no slots, and says nothing else',
@@ -69,25 +81,51 @@ describe('a server in cluster mode', () => {
     ],
   ])('%s: memory mode with the reason, and nothing is written there', async (_, options) => {
     const server = await node(options);
-    await expectRefused(server.url(), 'cluster', /cluster mode/);
+    await expectRefused(server.url(), 'cluster', /for the sake of its slot/);
     expect(await server.cli('dbsize')).toBe('0');
   });
 
-  test('a database number does not hide it', async () => {
+  test('a database number is refused, as a cluster has none', async () => {
     const server = await node();
-    await expectRefused(server.url({ db: '3' }), 'cluster', /cluster mode/);
+    await expectRefused(server.url({ db: '3' }), 'config', /only database 0/);
   });
 
   test('once the address is that of a single server, it is used without a restart', async () => {
     const server = await node();
-    const cache = await expectRefused(server.url(), 'cluster', /cluster mode/);
+    const cache = makeCache({ url: server.url(), namespace: 'n', timeoutMs: 250 });
+    await untilMode(cache, 'redis');
+    await cache.set('k', 2);
     const { port } = server;
     await server.stop();
+    await untilMode(cache, 'memory');
     await redis({ port });
     await untilMode(cache, 'redis');
     await cache.set('k', 3);
     expect(await cache.get('k')).toBe(3);
     expect(cache.health()).toMatchObject({ status: 'ok', lastError: null });
+  });
+
+  test('once the address is that of a cluster, it is used without a restart', async () => {
+    const server = await redis();
+    const cache = makeCache({ url: server.url(), namespace: 'n', timeoutMs: 250 });
+    await untilMode(cache, 'redis');
+    const { port } = server;
+    await server.stop();
+    await untilMode(cache, 'memory');
+    await node({ port });
+    await untilMode(cache, 'redis');
+    await cache.set('k', 3);
+    expect(await cache.get('k')).toBe(3);
+    expect(cache.health()).toMatchObject({ status: 'ok', nodes: [{ slots: 16_384 }] });
+  });
+
+  test('what is named as a cluster has to be one', async () => {
+    const server = await redis();
+    const { host = '127.0.0.1', port } = server;
+    for (const url of [`redis+cluster://${host}:${port}`, `redis://${host}:${port},${host}:${port}`]) {
+      await expectRefused(url, 'cluster', /no node of a cluster/);
+      await closeCaches();
+    }
   });
 });
 

@@ -1,9 +1,10 @@
-// A cluster (a preview): found by one of its nodes, split by slots, followed through moves and failovers.
+// A cluster: found by one of its nodes, split by slots, followed through moves and failovers.
 'use strict';
 
 const { closeCaches, freshNamespace, makeCache, openCache, watch } = require('../../support/holdfast');
 const { startCluster } = require('../../support/fleet/cluster');
 const { slotOf } = require('../../support/fleet/slots');
+const { freePort } = require('../../support/redis-server');
 const { until, untilMode } = require('../../support/until');
 
 let cluster;
@@ -182,8 +183,22 @@ test('fault 47: CLUSTER FAILOVER loses no call', async () => {
   await cluster.settled();
 });
 
-test('without the option a node is refused', async () => {
-  const cache = makeCache({ url: cluster.url() });
-  await untilMode(cache, 'memory');
-  expect(cache.health().lastError).toMatchObject({ kind: 'cluster', message: expect.stringContaining('preview') });
+test('any of several nodes of a URL leads to the cluster, and so do those of the options', async () => {
+  const places = cluster.nodes.map(({ port }) => `127.0.0.1:${port}`);
+  const away = await freePort('127.0.0.1');
+  const mapped = Object.fromEntries(places.map((place) => [place, place.replace('127.0.0.1', 'localhost')]));
+  for (const options of [
+    { url: `redis://127.0.0.1:${away},${places[1]}` },
+    { url: `redis+cluster://${places[2]}` },
+    { cluster: { nodes: [`127.0.0.1:${away}`, { host: '127.0.0.1', port: cluster.nodes[0].port }] } },
+    { url: `redis://${places[0]}`, cluster: { addressMap: mapped } },
+  ]) {
+    const cache = makeCache({ ...options, namespace: freshNamespace() });
+    await untilMode(cache, 'redis');
+    await cache.setMany({ a: 1, b: 2, c: 3 });
+    expect(await cache.getMany(['a', 'b', 'c'])).toEqual([1, 2, 3]);
+    const host = options.cluster?.addressMap ? 'localhost' : '127.0.0.1';
+    for (const { address } of cache.health().nodes) expect(address).toMatch(new RegExp(`^${host}:`));
+    await cache.close();
+  }
 });

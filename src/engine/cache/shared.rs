@@ -130,6 +130,10 @@ impl Shared {
 
     /// A server is away.
     pub fn down(&self, server: &Server, trouble: &Trouble) {
+        if server.place == 0 && self.fleet.cluster().is_some() {
+            // Nobody was found by way of the URL: how the cluster's servers stand is another matter.
+            return;
+        }
         let news = {
             let mut standing = server.standing.lock();
             (standing.last_error, standing.decided) = (Some((trouble.clone(), wall_ms())), true);

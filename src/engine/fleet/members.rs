@@ -167,7 +167,10 @@ impl Fleet {
     /// Where calls of a server go. While any server is in use, callers hand all their work over.
     pub fn set_gate(&self, server: &Server, gate: Gate) {
         if server.place == 0 {
-            return server.set_gate(gate);
+            // In a cluster it follows the others, whatever becomes of a dial to the URL's address.
+            return if self.cluster.get().is_none() {
+                server.set_gate(gate)
+            };
         }
         if gate == Gate::Connection {
             self.server.set_gate(gate);

@@ -155,7 +155,8 @@ async fn greet(
         return Err(Trouble::new(Kind::Sentinel, SENTINEL).into());
     }
     let is_node = mode == Some("cluster") || field(&cluster, "cluster_enabled").as_deref().map(str::trim) == Some("1");
-    if !is_node && shared.fleet.is_said_to_be_a_cluster() {
+    let has_to_be = connection.server.place == 0 && shared.fleet.cluster().is_some();
+    if !is_node && (has_to_be || shared.fleet.is_said_to_be_a_cluster()) {
         let message = "the server is no node of a cluster, and the URL or the options name one";
         return Err(Trouble::new(Kind::Cluster, message).into());
     }
