@@ -123,7 +123,8 @@ impl Shared {
             None => self.status.up(identity, dropped, replayed),
             Some(node) => {
                 let known = self.fleet.cluster().is_some_and(Cluster::is_decided);
-                self.status.node_up(&node, before, identity, (dropped, replayed), known);
+                let well = self.fleet.cluster().is_some_and(|cluster| !cluster.is_lame());
+                self.status.node_up(&node, before, identity, (dropped, replayed), (known, well));
             }
         }
     }
@@ -165,16 +166,16 @@ impl Shared {
     pub fn bounced(&self, error: &ServerError, by: &Server) -> Option<Bounce> {
         let cluster = self.fleet.cluster()?;
         if error.code() == "TRYAGAIN" {
-            return Some(Bounce { slot: 0, asks: false, to: by.place });
+            return Some(Bounce { slot: 0, asks: false, to: by.place, unserved: false });
+        }
+        if error.code() == "CLUSTERDOWN" && error.details().is_some_and(|details| details.starts_with("Hash slot")) {
+            // That slot alone. Where the whole cluster is down, its servers say so of all: an outage of each.
+            return Some(Bounce { slot: 0, asks: false, to: 0, unserved: true });
         }
         let (host, port) = by.at.as_ref().map(|at| (at.host().to_owned(), at.port()))?;
         let answered_by = cluster.access.at((host, port)).address;
         let redirect = Redirect::of(error, &answered_by, &cluster.map).ok()??;
         let (bounce, applied) = self.fleet.bounced(&redirect, &self.memory)?;
-        if !bounce.asks && bounce.to == by.place {
-            // It names its own address: another server has taken its place there.
-            by.elsewhere.raise();
-        }
         self.moved(&applied, self.clock.now_ms());
         Some(bounce)
     }

@@ -263,9 +263,12 @@ impl Status {
         since: Option<u64>,
         identity: Identity,
         (dropped, replayed): (usize, u64),
-        known: bool,
+        (known, well): (bool, bool),
     ) {
         let mut inner = self.inner.lock();
+        if well {
+            inner.last_error = None;
+        }
         // Of each, those behind its first.
         inner.connections += u64::from(inner.connections == 0 || since.is_some());
         inner.identity = identity;

@@ -37,6 +37,8 @@ pub struct Bounce {
     pub asks: bool,
     /// The place of the server among those of the fleet; 0 where it is not known.
     pub to: u16,
+    /// Nobody serves the slot.
+    pub unserved: bool,
 }
 
 /// The answer to one operation.

@@ -10,6 +10,7 @@ use crate::engine::cache::shared::Shared;
 use crate::engine::conversation::connection::{Connection, Steps};
 use crate::engine::exchange::writes;
 use crate::engine::net::reply::{integer, out_of_step};
+use crate::engine::net::wire::{asked, asking};
 use crate::engine::task::executor::Kept;
 use crate::engine::tier::cover::Picked;
 
@@ -110,10 +111,17 @@ impl Steps {
         for part in &picked {
             writes::remove_all(&mut pipeline, self.denied, &part.keys);
         }
+        // Keys of a slot that is on its way to this server are found here, and are its own only for who asks.
+        let is_cluster = shared.fleet.cluster().is_some();
+        if is_cluster {
+            pipeline = asking(&pipeline);
+        }
         let mut removed = 0;
         let parts = picked.iter().flat_map(|part| std::iter::repeat_n(part, each(part)));
         let parts: Vec<_> = parts.collect();
-        for (part, reply) in parts.into_iter().zip(self.pipeline(pipeline).await?) {
+        let replies = self.pipeline(pipeline).await?;
+        let replies = if is_cluster { asked(replies) } else { replies };
+        for (part, reply) in parts.into_iter().zip(replies) {
             // Its slot has moved since: whoever has it now sweeps it.
             if let Value::ServerError(error) = &reply
                 && shared.bounced(error, &self.server).is_some()

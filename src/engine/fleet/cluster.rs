@@ -159,6 +159,15 @@ impl Cluster {
         applied
     }
 
+    /// Nobody serves a slot, as this server says that was taken to.
+    pub fn unserved(&self, slot: u16, by: u16) -> Applied {
+        let mut applied = Applied::default();
+        if self.owner(slot) == by {
+            self.give(slot, None, &mut applied);
+        }
+        applied
+    }
+
     fn give(&self, slot: u16, to: Option<&Arc<Server>>, applied: &mut Applied) {
         let Some(cell) = self.owners.get(usize::from(slot)) else { return };
         let place = to.map_or(NOBODY, |server| server.place);

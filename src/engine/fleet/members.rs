@@ -28,8 +28,9 @@ use crate::engine::tier::memory::Memory;
 
 /// The longest pause between two dials.
 pub const LONGEST_PAUSE: Duration = Duration::from_secs(3);
-/// Where sentinels are asked first: they answer from memory, and what they say changes within a second.
-const LONGEST_WITH_SENTINELS: Duration = Duration::from_secs(1);
+/// Where sentinels are asked first: they answer from memory, and what they say changes within a second. And in a cluster,
+/// whose servers are all away for a second of a failover.
+const LONGEST_WITH_OTHERS: Duration = Duration::from_secs(1);
 
 /// How long one dial may take in all. Callers do not wait for it: a call has its own, shorter deadline.
 pub const DIAL_TIMEOUT: Duration = Duration::from_secs(3);
@@ -140,7 +141,15 @@ impl Fleet {
         };
         self.bounces.fetch_add(1, Ordering::SeqCst);
         self.stirred.raise();
-        Some((Bounce { slot: redirect.slot, asks, to: to.map_or(0, |to| to.place) }, applied))
+        let to = to.map_or(0, |to| to.place);
+        Some((Bounce { slot: redirect.slot, asks, to, unserved: false }, applied))
+    }
+
+    /// Nobody serves a slot, as the server says that was taken to.
+    pub fn unserved(&self, slot: u16, by: u16) -> Applied {
+        self.bounces.fetch_add(1, Ordering::SeqCst);
+        self.stirred.raise();
+        self.cluster.get().map_or_else(Applied::default, |cluster| cluster.unserved(slot, by))
     }
 
     /// How often a server has redirected a command.
@@ -250,7 +259,7 @@ impl Fleet {
 
     /// The longest pause between two dials, where what went wrong may mend itself.
     pub fn longest_pause(&self) -> Duration {
-        if self.is_moving() { LONGEST_WITH_SENTINELS } else { LONGEST_PAUSE }
+        if self.is_moving() || self.cluster.get().is_some() { LONGEST_WITH_OTHERS } else { LONGEST_PAUSE }
     }
 
     /// How long one dial may take at least, handshake included. Behind sentinels another server may take over

@@ -9,7 +9,7 @@
 //! meanwhile may be about something newer than the answer, so another one follows. Between two there is a pause, which
 //! doubles while nothing changes, and which is short again after a change, and for the first wish after a calm. So the
 //! first MOVED is followed at once, and a storm of them costs a refresh a second; five a second while a server is away,
-//! for half a minute, as its replica may take its place at any moment. Without a wish there is one a minute,
+//! for half a minute, as its replica may take its place at any moment. Without a wish there is one in 15 s,
 //! with jitter, as a fleet of processes that was started in one moment shall not ask in one.
 //!
 //! **Rejected.** *To refresh only after MOVED*, as some clients do: where all calls to a node fail nothing says MOVED,
@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 use crate::engine::base::random::Random;
 
 /// How often a topology is asked for that nobody wishes for, give or take [`JITTER`].
-pub const PERIOD: Duration = Duration::from_secs(60);
+pub const PERIOD: Duration = Duration::from_secs(15);
 /// The part of a period by which it is longer or shorter at most.
 const JITTER: f64 = 0.1;
 /// The pause between the end of a refresh and the beginning of the next one: at first, and after one that found a

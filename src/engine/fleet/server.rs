@@ -116,6 +116,12 @@ impl Server {
         })
     }
 
+    /// A connection is about to be made, and nothing is known of it: calls wait for that.
+    pub fn begins(&self) {
+        *self.standing.lock() = Standing::default();
+        self.set_gate(Gate::Connection);
+    }
+
     pub fn is_local(&self) -> bool {
         self.gate.read().is_local()
     }

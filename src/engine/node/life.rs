@@ -111,26 +111,27 @@ impl Node {
         }
         self.shared.status.probing(false);
         let longest = self.shared.fleet.longest_pause();
-        self.state = State::Pausing { until: now + self.backoff.pause(trouble.kind, longest, &self.shared.random) };
+        // A cluster that is down is so for as long as an election takes.
+        let kind = if self.server.place > 0 && trouble.kind == Kind::Cluster { Kind::Loading } else { trouble.kind };
+        self.state = State::Pausing { until: now + self.backoff.pause(kind, longest, &self.shared.random) };
     }
 
     /// It is said to be elsewhere now: whoever knows is asked, soon, or its address is dialled anew.
     pub(super) fn elsewhere(&mut self, now: Instant) {
-        let message = match &self.state {
+        match &self.state {
             // It is being asked, or nobody needs it.
             State::Asking { .. } | State::Resting | State::Ended => return,
+            State::Pausing { .. } => {}
+            // What it does not redirect is its own: that is not answered in process. And where it was dialled just now,
+            // and says the same, that helps no more.
             State::Serving(pump) if self.server.place > 0 => {
-                // It was dialled just now, and says the same: that helps no more.
-                if now.saturating_duration_since(pump.since) < KEPT {
-                    return;
+                if pump.is_quiet() && now.saturating_duration_since(pump.since) >= KEPT {
+                    self.moved(now);
                 }
-                "the server redirects what the cluster gives to its address: another one has its place"
+                return;
             }
             _ if self.server.place > 0 => return,
-            _ => "the sentinels name another primary",
-        };
-        if !matches!(self.state, State::Pausing { .. }) {
-            self.outage(Trouble::new(Kind::Connection, message), now);
+            _ => self.outage(Trouble::new(Kind::Connection, "the sentinels name another primary"), now),
         }
         if let State::Pausing { until } = &mut self.state {
             *until = now + HINTED.mul_f64(self.shared.random.part());

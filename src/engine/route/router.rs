@@ -197,6 +197,8 @@ impl Router {
         let (wishes, tasks) = (&mut self.wishes, self.tasks.spawner());
         self.lines[place].get_or_insert_with(|| {
             let (sender, jobs) = unbounded();
+            // Its calls wait for the first attempt, also where it was here before.
+            server.begins();
             wishes.push_back(Wish::Open(server.clone(), jobs));
             // What has expired goes in the background.
             let store = Arc::downgrade(server.near.store());
@@ -253,6 +255,10 @@ impl Router {
         let tried_again = !bounce.asks && bounce.to == from;
         let doublings = u32::from(hops.saturating_sub(HOPS_AT_ONCE + 1)).min(8);
         let wait = TRY_AGAIN.saturating_mul(1 << doublings).min(LONGEST_WAIT).mul_f64(self.shared.random.part());
+        if bounce.unserved {
+            let applied = self.shared.fleet.unserved(slot, from);
+            self.shared.moved(&applied, clock::millis_of(now));
+        }
         let until = (tried_again || hops > HOPS_AT_ONCE).then(|| now + wait);
         let asks = bounce.asks.then_some(bounce.to);
         let item = Item { joint, place, batch, hops, asks };
