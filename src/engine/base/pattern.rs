@@ -23,7 +23,9 @@ pub struct Pattern {
 
 /// Picks stored keys. Each is another one.
 #[derive(Clone)]
-pub struct Only(Arc<dyn Fn(&[u8]) -> bool + Send + Sync>);
+pub struct Only(Arc<Pick>);
+
+type Pick = dyn Fn(&[u8]) -> bool + Send + Sync;
 
 impl fmt::Debug for Only {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

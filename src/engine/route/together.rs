@@ -62,9 +62,10 @@ impl Together {
     pub fn go_ahead(&self, number: u64) {
         let older: Vec<Arc<dyn Shared>> = {
             let mut held = self.held.lock();
-            let is_told =
-                |(_, joint): &mut (u64, Weak<dyn Shared>)| joint.upgrade().is_none_or(|joint| joint.is_told());
-            while held.joints.pop_front_if(is_told).is_some() {}
+            let is_told = |(_, joint): &(u64, Weak<dyn Shared>)| joint.upgrade().is_none_or(|joint| joint.is_told());
+            while held.joints.front().is_some_and(is_told) {
+                held.joints.pop_front();
+            }
             let older = held.joints.iter().take_while(|(other, _)| *other < number);
             older.filter_map(|(_, joint)| joint.upgrade()).collect()
         };

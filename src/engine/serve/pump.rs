@@ -132,13 +132,13 @@ impl Pump {
     }
 
     fn begin(&mut self, mut job: Job, now: Instant) {
+        if let Some(awaited) = job.tokens.take() {
+            self.stalled = true;
+            let next = Next::Plan(Box::new(job));
+            return self.gather(next, now, |timers, patience| gather::awaited(awaited, timers, patience));
+        }
         let (Connection { server, denied, .. }, ms) = (&self.connection, clock::millis_of(now));
         match &mut job.work {
-            Work::Batch(_) if let Some(awaited) = job.tokens.take() => {
-                self.stalled = true;
-                let next = Next::Plan(Box::new(job));
-                return self.gather(next, now, |timers, patience| gather::awaited(awaited, timers, patience));
-            }
             // On a cluster it was rendered, and its tokens asked for, by the router.
             Work::Batch(batch) if self.shared.fleet.cluster().is_none() => {
                 batch.render();
