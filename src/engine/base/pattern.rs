@@ -1,5 +1,5 @@
-//! Which keys a sweep is about: those behind a prefix that match a glob, with the cache's own keys or without; in process
-//! also those that something else picks, such as the slots of one server.
+//! Which keys a sweep is about: those behind a prefix that match a glob, with the cache's own keys or without; in
+//! process also those that something else picks, such as the slots of one server.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};

@@ -2,9 +2,9 @@
 //!
 //! A frame is `id,from,[reply,…],asides`: where among its batch's replies it begins, replies in the order of the
 //! operations, then 0 or a list of what is to be said of some of them: `[index,"CODE","message"]` of one that failed,
-//! `[index]` of one whose value comes as a text of its own. Where several servers answer a batch, `from` may be the list
-//! of the replies' places; an index is then one within the frame. Frames stand one behind the other in one array. Replies of
-//! `getOrCompute` are arrays themselves, so that a stored `null` differs from a miss.
+//! `[index]` of one whose value comes as a text of its own. Where several servers answer a batch, `from` may be the
+//! list of the replies' places; an index is then one within the frame. Frames stand one behind the other in one array.
+//! Replies of `getOrCompute` are arrays themselves, so that a stored `null` differs from a miss.
 //!
 //! A value is not known to be JSON, but to be balanced, so that none is taken for another's: `base/balance.rs`.
 //!

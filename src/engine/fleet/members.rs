@@ -28,8 +28,8 @@ use crate::engine::tier::memory::Memory;
 
 /// The longest pause between two dials.
 pub const LONGEST_PAUSE: Duration = Duration::from_secs(3);
-/// Where sentinels are asked first: they answer from memory, and what they say changes within a second. And in a cluster,
-/// whose servers are all away for a second of a failover.
+/// Where sentinels are asked first: they answer from memory, and what they say changes within a second. And in a
+/// cluster, whose servers are all away for a second of a failover.
 const LONGEST_WITH_OTHERS: Duration = Duration::from_secs(1);
 
 /// How long one dial may take in all. Callers do not wait for it: a call has its own, shorter deadline.

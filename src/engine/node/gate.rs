@@ -83,7 +83,8 @@ pub fn open(shared: &Shared, connection: &Connection, replayed: u64, told: &mut 
     refusals::tell(connection.denied, shared, shared.prefix.as_str(), told);
 }
 
-/// What was written in process under its keys goes, as while it was away; how many entries, as far as that is known at once.
+/// What was written in process under its keys goes, as while it was away; how many entries, as far as that is known at
+/// once.
 fn drop_fallback(shared: &Shared, server: &Server, now: u64) -> usize {
     let Some(cluster) = shared.fleet.cluster() else { return shared.memory.clear(now) };
     // That of other servers, which are away still, stays.

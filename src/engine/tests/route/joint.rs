@@ -35,7 +35,8 @@ impl Bench {
         (0..keys).fold(Calls::default(), |calls, n| calls.get(&format!("k{n}"))).0
     }
 
-    /// A batch of as many reads as its parts have, under `id`; and a job for each of the parts, which have these places.
+    /// A batch of as many reads as its parts have, under `id`; and a job for each of the parts, which have these
+    /// places.
     fn batch(&self, id: u32, parts: &[&[u32]], now: Instant) -> (Arc<Joint>, Vec<Job>) {
         let batch = Self::calls(parts.iter().map(|part| part.len()).sum());
         let server = self.cache.shared().fleet.first();
