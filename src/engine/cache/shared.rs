@@ -188,7 +188,9 @@ impl Shared {
         }
         applied.again.iter().for_each(|server| server.near.flush(now));
         let mut patterns = Vec::new();
-        for server in &applied.lost {
+        // What is to be undone of slots that nobody served, before the cluster was found too, is the first one's.
+        let unserved = applied.found.then(|| self.fleet.first());
+        for server in applied.lost.iter().chain(unserved) {
             server.near.end_hot();
             let (keys, of_one) = server.journal.part(|key| !Arc::ptr_eq(self.server(key), server));
             patterns.extend(of_one);

@@ -52,6 +52,8 @@ struct Known {
 pub struct Applied {
     /// Anything at all.
     pub changed: bool,
+    /// Slots that nobody served have an owner.
+    pub found: bool,
     /// Servers that lost slots, and servers that got them.
     pub lost: Vec<Arc<Server>>,
     pub won: Vec<Arc<Server>>,
@@ -177,8 +179,9 @@ impl Cluster {
             return;
         }
         applied.changed = true;
-        if let Some(from) = self.server(before) {
-            add(&mut applied.lost, from);
+        match self.server(before) {
+            Some(from) => add(&mut applied.lost, from),
+            None => applied.found = true,
         }
         if let Some(to) = to {
             add(&mut applied.won, to);
