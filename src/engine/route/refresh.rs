@@ -54,6 +54,11 @@ impl Refresh {
         (self.bounces, self.up) = (bounces, up);
     }
 
+    /// Slots that nobody serves are expected to get an owner.
+    pub fn wish(&mut self, now: Instant) {
+        self.pace.wish(now);
+    }
+
     /// Begins a refresh, where one is due: whether there was anybody to ask; none where none is due.
     pub fn begin(&mut self, shared: &Arc<Shared>, spawner: &Spawner, now: Instant) -> Option<bool> {
         if self.under_way.is_some() || !self.pace.begin(now) {
@@ -106,7 +111,8 @@ impl Refresh {
     }
 
     /// It was looked at; whether it changed anything.
-    pub fn learnt(&mut self, changed: bool, now: Instant) {
+    pub fn learnt(&mut self, shared: &Shared, changed: bool, now: Instant) {
+        self.lame = shared.fleet.cluster().is_some_and(|cluster| cluster.is_lame());
         self.pace.end(if changed { Found::Change } else { Found::Same }, now);
         // While a server is away, its slots are expected to go to another one.
         if self.lame {

@@ -101,6 +101,10 @@ impl Router {
         }
         let used = router.shared.fleet.cluster().map(|known| known.servers().filter(|one| known.is_used(one)).cloned());
         used.into_iter().flatten().collect::<Vec<_>>().iter().for_each(|server| _ = router.line(server));
+        let fleet = &router.shared.fleet;
+        if fleet.cluster().is_some_and(|cluster| cluster.is_used(fleet.first())) {
+            router.refresh.wish(now);
+        }
         router
     }
 
@@ -236,7 +240,7 @@ impl Router {
     /// What the cluster says of itself.
     pub fn learn(&mut self, topology: &Topology, now: Instant) {
         let applied = self.shared.fleet.apply(topology, &self.shared.memory);
-        self.refresh.learnt(applied.changed, now);
+        self.refresh.learnt(&self.shared, applied.changed, now);
         self.shared.moved(&applied, clock::millis_of(now));
         applied.won.iter().for_each(|server| _ = self.line(server));
         for server in &applied.idle {
