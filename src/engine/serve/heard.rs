@@ -127,8 +127,9 @@ impl Hearing<'_> {
 
     fn settle(&mut self, mut flight: Box<InFlight>, values: Vec<Value>) -> Result<(), Trouble> {
         let cache = flight.job.as_ref().map(|job| job.cache.clone());
+        let asks = flight.job.as_ref().is_some_and(|job| job.asks());
         let verdict = flight.settle(Came::All(values), self.ms());
-        self.follow_up(cache, verdict)
+        self.follow_up(cache, asks, verdict)
     }
 
     fn renew(&mut self, cache: &Cache, renewals: Pipeline) {
@@ -138,7 +139,7 @@ impl Hearing<'_> {
     }
 
     /// What a batch leaves behind: keys to remove, commands to repeat, leases to ask for.
-    fn follow_up(&mut self, cache: Option<Arc<Cache>>, verdict: Verdict) -> Result<(), Trouble> {
+    fn follow_up(&mut self, cache: Option<Arc<Cache>>, asks: bool, verdict: Verdict) -> Result<(), Trouble> {
         let mut pipeline = Pipeline::new();
         let stale: Vec<String> = verdict.stale.into_iter().collect();
         if !stale.is_empty() {
@@ -148,6 +149,10 @@ impl Hearing<'_> {
             writes::remove_all(&mut pipeline, self.pump.connection.denied, &stale);
         }
         for command in verdict.behind {
+            if asks {
+                // As the call was: the server does not own the slot yet.
+                pipeline.cmd("ASKING");
+            }
             pipeline.add_command(command);
         }
         if let Some(cache) = cache {
