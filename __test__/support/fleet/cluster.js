@@ -74,6 +74,15 @@ class Cluster {
     return this.#node(id);
   }
 
+  /** The owners of many keys, in their order. */
+  async ownersOf(keys) {
+    const beliefs = await untilFleet(async () => {
+      const agreed = await this.#agreed();
+      return agreed && keys.every((key) => ownerIn(agreed, slots.slotOf(key))) && agreed;
+    }, 'each key has an owner');
+    return keys.map((key) => this.#node(ownerIn(beliefs, slots.slotOf(key))));
+  }
+
   /** The nodes that own slots. */
   async primaries() {
     const beliefs = await untilFleet(() => this.#agreed(), 'the nodes agree');
