@@ -81,6 +81,7 @@ class DrivenMode extends RedisMode {
 /** A primary that sentinels name. */
 class SentinelMode extends RedisMode {
   name = 'behind sentinels';
+  isFleet = true;
 
   async start() {
     this.fleet = await startSentinels();
@@ -98,6 +99,7 @@ class SentinelMode extends RedisMode {
 /** Three primaries with a replica each. */
 class ClusterMode extends RedisMode {
   name = 'cluster mode';
+  isFleet = true;
   servers = 3;
 
   async start() {
