@@ -13,11 +13,27 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::engine::call::batch::Batch;
 use crate::engine::route::counts::Counts;
 use crate::engine::route::joint::Joint;
+
+/// A call is sent on so often at the most, within its time: what then still has no server is answered in process.
+pub const MOST_HOPS: u8 = 32;
+/// So many redirects are followed at once; while servers do not agree there is a pause in front of each further one.
+const HOPS_AT_ONCE: u8 = 2;
+/// After so many, who redirects may not be who is meant: a server that was replaced under its name.
+pub const HOPS_OF_A_STRANGER: u8 = 8;
+/// The longest first pause, which is also that of a command whose keys are on their way (TRYAGAIN); it doubles.
+const TRY_AGAIN: Duration = Duration::from_millis(20);
+const LONGEST_WAIT: Duration = Duration::from_millis(100);
+
+/// The longest pause before a call is sent again; none where it goes at once.
+pub fn pause(hops: u8, tried_again: bool) -> Option<Duration> {
+    let doublings = u32::from(hops.saturating_sub(HOPS_AT_ONCE + 1)).min(8);
+    (tried_again || hops > HOPS_AT_ONCE).then(|| TRY_AGAIN.saturating_mul(1 << doublings).min(LONGEST_WAIT))
+}
 
 /// A call that waits on a detour.
 pub struct Item {

@@ -16,7 +16,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use futures_channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
 use futures_channel::oneshot;
@@ -25,29 +25,19 @@ use futures_util::StreamExt;
 use crate::engine::base::clock;
 use crate::engine::cache::job::{Awaited, Job, Part, Whole, Work};
 use crate::engine::cache::shared::Shared;
-use crate::engine::call::batch::Batch;
+use crate::engine::call::batch::{Batch, Op};
 use crate::engine::conversation::gather;
 use crate::engine::exchange::tokens;
 use crate::engine::fleet::server::Server;
-use crate::engine::fleet::slot::slot_of;
 use crate::engine::fleet::topology::Topology;
-use crate::engine::route::detours::{Detours, Item, Ready};
+use crate::engine::route::detours::{self, Detours, HOPS_OF_A_STRANGER, Item, MOST_HOPS, Ready};
 use crate::engine::route::joint::{Answering, Bounced, Joint, News};
 use crate::engine::route::refresh::Refresh;
-use crate::engine::route::split::{self, Calls};
+use crate::engine::route::replicas::Replicas;
+use crate::engine::route::split::{self, Calls, slot_of_one};
 use crate::engine::route::sweep;
 use crate::engine::task::executor::{Kept, Tasks};
 use crate::engine::tier::memory::Memory;
-
-/// A call is sent on so often at the most, within its time: what then still has no server is answered in process.
-const MOST_HOPS: u8 = 32;
-/// So many redirects are followed at once; while servers do not agree there is a pause in front of each further one.
-const HOPS_AT_ONCE: u8 = 2;
-/// After so many, who redirects may not be who is meant: a server that was replaced under its name.
-const HOPS_OF_A_STRANGER: u8 = 8;
-/// The longest first pause, which is also that of a command whose keys are on their way (TRYAGAIN); it doubles.
-const TRY_AGAIN: Duration = Duration::from_millis(20);
-const LONGEST_WAIT: Duration = Duration::from_millis(100);
 
 /// What the router wants done.
 pub enum Wish {
@@ -67,6 +57,8 @@ pub struct Router {
     answering: Answering,
     detours: Detours,
     refresh: Refresh,
+    /// Where they are read.
+    replicas: Option<Replicas>,
     wishes: VecDeque<Wish>,
     stirred: Arc<AtomicBool>,
     _stirred: Kept,
@@ -86,6 +78,7 @@ impl Router {
         });
         let mut router = Self {
             refresh: Refresh::new(shared.random.clone(), now),
+            replicas: shared.habits.replicas.then(|| Replicas::new(now)),
             detours: Detours::new(&answering.counts),
             shared,
             tasks,
@@ -96,11 +89,15 @@ impl Router {
             stirred,
             _stirred: kept,
         };
-        if let Some(applied) = router.shared.fleet.becomes(topology, &router.shared.memory) {
+        let reads_replicas = router.replicas.is_some();
+        if let Some(applied) = router.shared.fleet.becomes(topology, &router.shared.memory, reads_replicas) {
             router.shared.moved(&applied, clock::millis_of(now));
         }
-        let used = router.shared.fleet.cluster().map(|known| known.servers().filter(|one| known.is_used(one)).cloned());
-        used.into_iter().flatten().collect::<Vec<_>>().iter().for_each(|server| _ = router.line(server));
+        let used: Vec<Arc<Server>> = router.shared.fleet.cluster().map_or_else(Vec::new, |known| {
+            let used = known.servers().filter(|server| known.is_used(server) || server.is_replica());
+            used.cloned().collect()
+        });
+        used.iter().for_each(|server| _ = router.line(server));
         let fleet = &router.shared.fleet;
         if fleet.cluster().is_some_and(|cluster| cluster.is_used(fleet.first())) {
             router.refresh.wish(now);
@@ -120,6 +117,9 @@ impl Router {
                 self.share_out(job, now);
             }
             Work::Task(_) => {
+                if let Some(replicas) = &mut self.replicas {
+                    replicas.all_written(&self.shared, clock::millis_of(now));
+                }
                 let Some(parts) = sweep::split(job, &self.answering.together) else { return };
                 for (server, part) in parts {
                     self.send(&server, part);
@@ -135,8 +135,13 @@ impl Router {
         let shared = self.shared.clone();
         let Some(cluster) = shared.fleet.cluster() else { return };
         let Work::Batch(batch) = &mut job.work else { return };
+        let ms = clock::millis_of(now);
+        if let Some(replicas) = &mut self.replicas {
+            replicas.called(&job.cache, batch, ms);
+        }
+        let choice = self.replicas.as_ref().map(|replicas| replicas.choice(&shared, cluster, ms));
         let split::Split { replies, parts, waiting, planned } =
-            split::split(&job.cache, batch, cluster, |slot| self.detours.has(slot));
+            split::split(&job.cache, batch, cluster, choice.as_ref(), |slot| self.detours.has(slot));
         shared.writes_planned(planned);
         if parts.is_empty() && waiting.is_empty() {
             return job.finish(&replies);
@@ -224,6 +229,15 @@ impl Router {
         if self.stirred.swap(false, Ordering::SeqCst) {
             went_on = true;
             self.refresh.stirred(&self.shared, now);
+            if let Some(replicas) = &mut self.replicas {
+                replicas.stirred(&self.shared, now);
+            }
+        }
+        if let Some(replicas) = &mut self.replicas {
+            went_on |= replicas.run(&self.shared, self.tasks.spawner(), now);
+            if replicas.wants_listing(now) {
+                self.refresh.wish(now);
+            }
         }
         if let Some(topology) = self.refresh.found(now) {
             went_on = true;
@@ -242,7 +256,10 @@ impl Router {
         let applied = self.shared.fleet.apply(topology, &self.shared.memory);
         self.refresh.learnt(&self.shared, applied.changed, now);
         self.shared.moved(&applied, clock::millis_of(now));
-        applied.won.iter().for_each(|server| _ = self.line(server));
+        if let Some(replicas) = self.replicas.as_mut().filter(|_| applied.changed) {
+            replicas.all_written(&self.shared, clock::millis_of(now));
+        }
+        applied.won.iter().chain(&applied.replicas).for_each(|server| _ = self.line(server));
         for server in &applied.idle {
             // Its node ends once what is under way has been answered.
             if let Some(line) = self.lines.get_mut(usize::from(server.place)) {
@@ -257,13 +274,11 @@ impl Router {
         let hops = hops.saturating_add(1);
         let Some(slot) = slot_of_one(&joint, &batch) else { return };
         let tried_again = !bounce.asks && bounce.to == from;
-        let doublings = u32::from(hops.saturating_sub(HOPS_AT_ONCE + 1)).min(8);
-        let wait = TRY_AGAIN.saturating_mul(1 << doublings).min(LONGEST_WAIT).mul_f64(self.shared.random.part());
+        let until = detours::pause(hops, tried_again).map(|pause| now + pause.mul_f64(self.shared.random.part()));
         if bounce.unserved {
             let applied = self.shared.fleet.unserved(slot, from);
             self.shared.moved(&applied, clock::millis_of(now));
         }
-        let until = (tried_again || hops > HOPS_AT_ONCE).then(|| now + wait);
         let asks = bounce.asks.then_some(bounce.to);
         let item = Item { joint, place, batch, hops, asks };
         if hops > MOST_HOPS {
@@ -290,6 +305,12 @@ impl Router {
             let owner = self.shared.fleet.cluster().map_or(0, |cluster| cluster.owner(slot));
             let to = asks.unwrap_or(owner);
             let mut last = None;
+            // Writes that waited go only now.
+            if let Some(replicas) = &mut self.replicas
+                && items.iter().any(|item| item.batch.ops.iter().any(Op::writes))
+            {
+                replicas.written(&self.shared, slot, clock::millis_of(now));
+            }
             for Item { joint, place, batch, hops, .. } in items {
                 let number =
                     self.send_part(Calls { server: to, batch, places: vec![place] }, &joint, hops, asks.is_some(), now);
@@ -318,12 +339,7 @@ impl Router {
         let timers = self.tasks.spawner().timers().next();
         let moments =
             [self.refresh.next_moment(), self.detours.next_moment(), self.answering.together.next_moment(), timers];
-        moments.into_iter().flatten().min()
+        let replicas = self.replicas.as_ref().and_then(Replicas::next_moment);
+        moments.into_iter().chain([replicas]).flatten().min()
     }
-}
-
-/// The slot of the one call of a batch.
-fn slot_of_one(joint: &Joint, batch: &Batch) -> Option<u16> {
-    let key = batch.str(batch.ops.first()?.key()?);
-    Some(slot_of(joint.cache().prefix.join(key, &mut String::new()).as_bytes()))
 }

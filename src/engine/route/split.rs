@@ -11,6 +11,8 @@ use crate::engine::call::batch::{Batch, Op};
 use crate::engine::call::reply::Reply;
 use crate::engine::fleet::cluster::Cluster;
 use crate::engine::fleet::slot::slot_of;
+use crate::engine::route::joint::Joint;
+use crate::engine::route::replicas::Choice;
 use crate::engine::value::tags;
 
 /// A batch, taken apart.
@@ -39,8 +41,14 @@ struct Group {
     called: Vec<(u16, u32)>,
 }
 
-/// `batch` has been rendered. `on_detour`: whether a slot is.
-pub fn split(cache: &Cache, batch: &mut Batch, cluster: &Cluster, on_detour: impl Fn(u16) -> bool) -> Split {
+/// `batch` has been rendered. `on_detour`: whether a slot is. `choice`: which replicas are read, where any are.
+pub fn split(
+    cache: &Cache,
+    batch: &mut Batch,
+    cluster: &Cluster,
+    choice: Option<&Choice<'_>>,
+    on_detour: impl Fn(u16) -> bool,
+) -> Split {
     let mut split = Split { replies: Vec::with_capacity(batch.ops.len()), ..Split::default() };
     let mut called = std::mem::take(&mut batch.called).into_iter();
     let mut groups: Vec<Group> = Vec::new();
@@ -60,7 +68,8 @@ pub fn split(cache: &Cache, batch: &mut Batch, cluster: &Cluster, on_detour: imp
             continue;
         }
         split.replies.push(Reply::Later);
-        let slot = slot_of(cache.prefix.join(given, &mut buffer).as_bytes());
+        let stored = cache.prefix.join(given, &mut buffer);
+        let slot = slot_of(stored.as_bytes());
         if on_detour(slot) {
             split.planned.extend(write);
             split.waiting.push((slot, at as u32, batch.some([at])));
@@ -69,12 +78,13 @@ pub fn split(cache: &Cache, batch: &mut Batch, cluster: &Cluster, on_detour: imp
         let ends_tag = key::is_internal(given.as_bytes()) && matches!(op, Op::Del { .. });
         if ends_tag {
             // Its server is in use, and that of entries with the tag may be away: these are in process.
-            cache.shared().memory.remove(cache.prefix.join(given, &mut buffer), cache.shared().clock.now_ms());
+            cache.shared().memory.remove(stored, cache.shared().clock.now_ms());
         }
         if ends_tags.replace(ends_tag) != Some(ends_tag) {
             first = groups.len();
         }
-        let server = cluster.owner(slot);
+        let owner = cluster.owner(slot);
+        let server = choice.and_then(|choice| choice.replica(op, given, stored, (slot, owner))).unwrap_or(owner);
         let at_hand = groups[first..].iter().position(|group| group.server == server);
         let group = at_hand.map_or_else(
             || {
@@ -92,4 +102,10 @@ pub fn split(cache: &Cache, batch: &mut Batch, cluster: &Cluster, on_detour: imp
     };
     split.parts = groups.into_iter().map(calls).collect();
     split
+}
+
+/// The slot of the one call of a batch.
+pub fn slot_of_one(joint: &Joint, batch: &Batch) -> Option<u16> {
+    let key = batch.str(batch.ops.first()?.key()?);
+    Some(slot_of(joint.cache().prefix.join(key, &mut String::new()).as_bytes()))
 }
