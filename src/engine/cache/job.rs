@@ -1,6 +1,6 @@
 //! Work on its way to the connection: whatever becomes of it, it is answered once.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use futures_channel::mpsc::UnboundedSender;
@@ -69,6 +69,9 @@ pub struct Part {
     pub hops: u8,
     /// Its server has its slots not yet: see net/wire.rs.
     pub asks: bool,
+    /// The tokens of its tags as they were at its place in the order of calls: whatever is sent once more is stored
+    /// with these, as a tag may have ended since.
+    pub tokens: Arc<OnceLock<Tokens>>,
 }
 
 /// A job whose parts go to several servers.
@@ -96,6 +99,13 @@ impl Job {
 
     pub fn asks(&self) -> bool {
         self.part.as_ref().is_some_and(|part| part.asks)
+    }
+
+    /// The tokens with which it is planned.
+    pub fn note_tokens(&self, tokens: &Tokens) {
+        if let Some(part) = self.part.as_ref().filter(|_| !tokens.is_empty()) {
+            let _ = part.tokens.set(tokens.clone());
+        }
     }
 
     pub fn server(&self) -> &Arc<Server> {
@@ -176,6 +186,21 @@ impl Drop for Job {
                 }
             }
         }
+    }
+}
+
+/// The tokens of a batch's tags: all known, or to be waited for.
+#[derive(Default)]
+pub struct AskedFor {
+    pub known: Tokens,
+    pub awaited: Option<Awaited>,
+}
+
+impl AskedFor {
+    /// For a call that goes later.
+    pub fn pinned(self) -> Option<Awaited> {
+        let Self { known, awaited } = self;
+        awaited.or_else(|| (!known.is_empty()).then(|| Awaited { known, coming: Vec::new() }))
     }
 }
 

@@ -122,7 +122,10 @@ impl Cache {
     /// Nor what it has at keys that match.
     pub fn journal_pattern(&self, pattern: &Pattern, parked: bool, only: Option<u16>) {
         if self.has_redis {
-            let is_meant = |server: &&Arc<Server>| only.is_none_or(|place| server.place == place);
+            // Of a cluster's servers none is that of the URL, whose journal nobody replays.
+            let fleet = &self.shared.fleet;
+            let is_one = |server: &Server| server.place > 0 || fleet.cluster().is_none();
+            let is_meant = |server: &&Arc<Server>| only.map_or(is_one(server), |place| server.place == place);
             for server in self.shared.fleet.servers().filter(is_meant) {
                 self.noted(server.journal.note_pattern(&self.prefix, pattern.clone(), parked));
             }

@@ -9,6 +9,7 @@ use redis::ServerError;
 use crate::engine::base::clock::{Clock, wall_ms};
 use crate::engine::base::error::Trouble;
 use crate::engine::base::key::Prefix;
+use crate::engine::base::mutant;
 use crate::engine::base::random::Random;
 use crate::engine::cache::counters::Errors;
 use crate::engine::cache::options::{DEFAULT_MAX_MEMORY, DEFAULT_TIMEOUT, Options};
@@ -193,13 +194,20 @@ impl Shared {
         if !applied.changed {
             return;
         }
-        applied.again.iter().for_each(|server| server.near.flush(now));
+        if !mutant::lacks("again") {
+            applied.again.iter().for_each(|server| server.near.flush(now));
+        }
         let mut patterns = Vec::new();
-        // What is to be undone of slots that nobody served, before the cluster was found too, is the first one's.
-        let unserved = applied.found.then(|| self.fleet.first());
-        for server in applied.lost.iter().chain(unserved) {
-            server.near.end_hot();
-            let (keys, of_one) = server.journal.part(|key| !Arc::ptr_eq(self.server(key), server));
+        // What nobody served was the URL's server's to undo.
+        let first = Some(self.fleet.first()).filter(|_| applied.found);
+        for server in applied.lost.iter().chain(first) {
+            if !mutant::lacks("moved") {
+                server.near.end_hot();
+            }
+            if mutant::lacks("handed") {
+                continue;
+            }
+            let (keys, of_one) = server.journal.part(|key| !Arc::ptr_eq(self.server(key), server), server.place == 0);
             patterns.extend(of_one);
             for key in keys {
                 let _ = self.server(&key).journal.owe(&key);

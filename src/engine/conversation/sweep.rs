@@ -2,6 +2,7 @@
 //! of anybody else.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use redis::{Pipeline, Value, cmd};
 
@@ -16,6 +17,8 @@ use crate::engine::tier::cover::Picked;
 
 /// Keys that one SCAN looks at: a step of about a millisecond for the server.
 const SCAN_COUNT: usize = 1_000;
+/// A key whose removal a cluster's node refused for now is tried again after this.
+const PURGE_AGAIN: Duration = Duration::from_millis(100);
 
 /// Sweeps whatever covers there are, for as long as what is returned is kept.
 pub fn start(shared: &Arc<Shared>, connection: &Connection) -> Kept {
@@ -25,13 +28,28 @@ pub fn start(shared: &Arc<Shared>, connection: &Connection) -> Kept {
 }
 
 async fn keep_swept(shared: Arc<Shared>, mut steps: Steps, run_id: Option<String>) {
+    // Keys of slots that nobody serves, or that have moved once more; and when they are tried again.
+    let (mut refused, mut again) = (Vec::new(), steps.wire.timers().now());
     loop {
-        if let Err(trouble) = steps.purge(&shared).await {
-            return steps.wire.fail(trouble);
+        match steps.purge(&shared).await {
+            Ok(more) if more.is_empty() => {}
+            Ok(more) => {
+                again = steps.wire.timers().now() + PURGE_AGAIN;
+                refused.extend(more);
+            }
+            Err(trouble) => return steps.wire.fail(trouble),
         }
         match steps.walk(&shared, run_id.as_deref()).await {
             Ok(Some(_)) => {}
-            Ok(None) => steps.server.journal.stirred.raised().await,
+            Ok(None) if refused.is_empty() => steps.server.journal.stirred.raised().await,
+            Ok(None) => {
+                let journal = &steps.server.journal;
+                if steps.wire.timers().until(again, journal.stirred.raised()).await.is_err() {
+                    // What has gone with its slot is held no more.
+                    let held = refused.drain(..).filter(|key: &Box<str>| journal.holds(key));
+                    held.for_each(|key| _ = journal.owe(&key));
+                }
+            }
             // The pump is told, and ends as well.
             Err(trouble) => return steps.wire.fail(trouble),
         }
@@ -72,25 +90,27 @@ impl Steps {
         }
     }
 
-    /// Unlinks keys that came with a slot.
-    async fn purge(&mut self, shared: &Shared) -> Result<(), Trouble> {
+    /// Unlinks keys that came with a slot; those that cannot be for now.
+    async fn purge(&mut self, shared: &Shared) -> Result<Vec<Box<str>>, Trouble> {
         // No pause between taking them and sending their removal, as with picked keys.
         let owed = self.server.journal.take_owed();
         if owed.is_empty() {
-            return Ok(());
+            return Ok(Vec::new());
         }
+        let mut refused = Vec::new();
         let mut pipeline = Pipeline::with_capacity(owed.len());
         owed.iter().for_each(|key| _ = pipeline.cmd(writes::remove(self.denied)).arg(&**key));
         for (key, reply) in owed.iter().zip(self.pipeline(pipeline).await?) {
             match integer(reply) {
                 Ok(_) => self.server.journal.replaced(key),
-                // It has moved once more, and what is to be undone has gone with it; or it is refused, and stays a
-                // miss.
                 Err(trouble) if trouble.kind.is_outage() && shared.fleet.cluster().is_none() => return Err(trouble),
+                // It has moved once more, or nobody serves its slot.
+                Err(trouble) if trouble.kind.is_outage() => refused.push(key.clone()),
+                // It is refused, and stays a miss.
                 Err(_) => {}
             }
         }
-        Ok(())
+        Ok(refused)
     }
 
     /// One step; where the next one begins, and how many keys of the callers' went.

@@ -152,6 +152,21 @@ impl Fleet {
         self.cluster.get().map_or_else(Applied::default, |cluster| cluster.unserved(slot, by))
     }
 
+    /// Those of a cluster that calls may go to.
+    pub fn in_use(&self) -> Vec<Arc<Server>> {
+        self.cluster.get().map_or_else(Vec::new, |known| {
+            let used = known.servers().filter(|server| known.is_used(server) || server.is_replica());
+            used.cloned().collect()
+        })
+    }
+
+    /// Another server may have the place of this one.
+    pub fn suspect(&self, place: u16) {
+        if let Some(server) = self.cluster.get().and_then(|cluster| cluster.server(place)) {
+            server.elsewhere.raise();
+        }
+    }
+
     /// How often a server has redirected a command.
     pub fn bounces(&self) -> u64 {
         self.bounces.load(Ordering::SeqCst)

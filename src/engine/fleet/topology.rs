@@ -24,6 +24,7 @@ use std::collections::HashMap;
 use std::ops::RangeInclusive;
 
 use crate::engine::base::error::{Kind, Trouble};
+use crate::engine::base::mutant;
 use crate::engine::base::random::Hashes;
 use crate::engine::fleet::endpoint::Endpoint;
 use crate::engine::fleet::slot::SLOTS;
@@ -116,7 +117,9 @@ impl Topology {
     /// have no order: a reset gives a node another id and begins its epochs anew.
     pub fn is_older_than(&self, other: &Self) -> bool {
         let (Some(own), Some(others)) = (self.epoch, other.epoch) else { return false };
-        own < others && self.nodes.iter().any(|node| other.nodes.iter().any(|known| known.id == node.id))
+        own < others
+            && !mutant::lacks("epoch")
+            && self.nodes.iter().any(|node| other.nodes.iter().any(|known| known.id == node.id))
     }
 
     /// What became of the old one.

@@ -15,6 +15,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::engine::base::mutant;
+use crate::engine::cache::job::Awaited;
 use crate::engine::call::batch::Batch;
 use crate::engine::route::counts::Counts;
 use crate::engine::route::joint::Joint;
@@ -45,6 +47,8 @@ pub struct Item {
     pub hops: u8,
     /// The server to which it goes for this once.
     pub asks: Option<u16>,
+    /// The tokens of its tags, as they were where it was called.
+    pub tokens: Option<Awaited>,
 }
 
 struct Detour {
@@ -77,7 +81,7 @@ impl Detours {
     }
 
     pub fn has(&self, slot: u16) -> bool {
-        !self.slots.is_empty() && self.slots.contains_key(&slot)
+        !self.slots.is_empty() && self.slots.contains_key(&slot) && !mutant::lacks("detour")
     }
 
     /// A call came back from a server. `until`: it is not sent again before.

@@ -21,6 +21,7 @@ use crate::engine::call::sink::ReplyTo;
 use crate::engine::fleet::server::Server;
 use crate::engine::route::counts::Counts;
 use crate::engine::route::together::{Shared, TOGETHER, Together};
+use crate::engine::value::tags::Tokens;
 
 /// A call that its server did not do.
 pub struct Bounced {
@@ -33,6 +34,8 @@ pub struct Bounced {
     /// Which server that was, and how often the call was sent on before.
     pub from: u16,
     pub hops: u8,
+    /// The tokens of its tags, as far as they were known.
+    pub tokens: Tokens,
 }
 
 /// What a joint tells the router.
@@ -128,7 +131,9 @@ impl Joint {
 
     fn bounced(&self, from: u16, part: &Part, at: usize, batch: &Batch, bounce: Bounce) -> Option<Bounced> {
         let joint = self.me.upgrade()?;
-        Some(Bounced { joint, place: *part.places.get(at)?, batch: batch.some([at]), bounce, from, hops: part.hops })
+        let (place, batch) = (*part.places.get(at)?, batch.some([at]));
+        let tokens = part.tokens.get().cloned().unwrap_or_default();
+        Some(Bounced { joint, place, batch, bounce, from, hops: part.hops, tokens })
     }
 }
 

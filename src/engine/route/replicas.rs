@@ -1,14 +1,14 @@
 //! Which reads go to a replica, where replicas are read (`readFrom: 'replica'`).
 //!
-//! **The problem.** A replica has what its primary had a while ago: as a rule a millisecond, and for ever where its link
-//! is down. It says of itself that it is linked, not how far behind it is. And who has written a key expects to read
-//! what he wrote.
+//! **The problem.** A replica has what its primary had a while ago: as a rule a millisecond, and for ever where its
+//! link is down. It says of itself that it is linked, not how far behind it is. And who has written a key expects to
+//! read what he wrote.
 //!
-//! **The approach.** Plain reads go there and nothing else: what begins a computation, asks for a token or writes
-//! goes to the primary. Twice a second each primary is asked how far its stream of changes has come, and its replicas, behind
-//! that, how far they are. A replica that has all that its primary had at some moment is read until [`LAG`] after that
-//! moment, and not without such a proof: so what is read there is never older than that. Both numbers must be of one
-//! history (`master_replid`): a primary that lost what it had counts anew.
+//! **The approach.** Plain reads go there and nothing else: what begins a computation, asks for a token or writes goes
+//! to the primary. Twice a second each primary is asked how far its stream of changes has come, and its replicas,
+//! behind that, how far they are. A replica that has all that its primary had at some moment is read until [`LAG`]
+//! after that moment, and not without such a proof: so what is read there is never older than that. Both numbers must
+//! be of one history (`master_replid`): a primary that lost what it had counts anew.
 //!
 //! So much for what others write. What this process changed is to be read at once: for as long as a replica may lack
 //! it, a slot that was written to is read from its primary; all slots behind a sweep, a recovery, and a slot's move.
@@ -45,7 +45,8 @@ use crate::engine::task::executor::{Kept, Spawner};
 const LAG: Duration = Duration::from_secs(2);
 /// How often it is asked how far each server is.
 const ROUND: Duration = Duration::from_millis(500);
-/// And which replicas there are: a cluster lists none that has just begun, or was away, and says nothing when it is back.
+/// And which replicas there are: a cluster lists none that has just begun, or was away, and says nothing when it is
+/// back.
 const LISTING: Duration = Duration::from_secs(5);
 
 /// How far a primary's stream of changes had come.

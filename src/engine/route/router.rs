@@ -13,8 +13,8 @@
 //! anybody's guess. *A client's cluster mode*: none has a near cache that survives its own redirects.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Instant;
 
@@ -22,8 +22,8 @@ use futures_channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
 use futures_channel::oneshot;
 use futures_util::StreamExt;
 
-use crate::engine::base::clock;
-use crate::engine::cache::job::{Awaited, Job, Part, Whole, Work};
+use crate::engine::base::{clock, mutant};
+use crate::engine::cache::job::{AskedFor, Awaited, Job, Part, Whole, Work};
 use crate::engine::cache::shared::Shared;
 use crate::engine::call::batch::{Batch, Op};
 use crate::engine::conversation::gather;
@@ -38,6 +38,7 @@ use crate::engine::route::split::{self, Calls, slot_of_one};
 use crate::engine::route::sweep;
 use crate::engine::task::executor::{Kept, Tasks};
 use crate::engine::tier::memory::Memory;
+use crate::engine::value::tags::Tokens;
 
 /// What the router wants done.
 pub enum Wish {
@@ -93,10 +94,7 @@ impl Router {
         if let Some(applied) = router.shared.fleet.becomes(topology, &router.shared.memory, reads_replicas) {
             router.shared.moved(&applied, clock::millis_of(now));
         }
-        let used: Vec<Arc<Server>> = router.shared.fleet.cluster().map_or_else(Vec::new, |known| {
-            let used = known.servers().filter(|server| known.is_used(server) || server.is_replica());
-            used.cloned().collect()
-        });
+        let used = router.shared.fleet.in_use();
         used.iter().for_each(|server| _ = router.line(server));
         let fleet = &router.shared.fleet;
         if fleet.cluster().is_some_and(|cluster| cluster.is_used(fleet.first())) {
@@ -152,33 +150,36 @@ impl Router {
             self.answering.together.add(joint.clone(), now);
         }
         for (slot, place, batch) in waiting {
-            self.detours.behind(slot, Item { joint: joint.clone(), place, batch, hops: 0, asks: None });
+            // Now, and not when it goes on: what ends a tag may be behind it.
+            let tokens = self.ask_tokens(&joint, &batch, clock::millis_of(now)).pinned();
+            self.detours.behind(slot, Item { joint: joint.clone(), place, batch, hops: 0, asks: None, tokens });
         }
         for part in parts {
-            self.send_part(part, &joint, 0, false, now);
+            let tokens = self.ask_tokens(&joint, &part.batch, clock::millis_of(now));
+            self.send_part(part, &joint, 0, false, tokens);
         }
     }
 
     /// Sends a part of a batch to a server; its number.
-    fn send_part(&mut self, calls: Calls, joint: &Arc<Joint>, hops: u8, asks: bool, now: Instant) -> u64 {
-        let Calls { server: place, batch, places } = calls;
-        let tokens = self.ask_tokens(joint, &batch, clock::millis_of(now));
+    fn send_part(&mut self, calls: Calls, joint: &Arc<Joint>, hops: u8, asks: bool, asked: AskedFor) -> u64 {
+        let (Calls { server: place, batch, places }, AskedFor { known, awaited }) = (calls, asked);
+        let tokens = Arc::new(if known.is_empty() { OnceLock::new() } else { OnceLock::from(known) });
         let number = self.answering.counts.sent(place);
-        let part = Part { joint: joint.clone(), places, number, hops, asks };
+        let part = Part { joint: joint.clone(), places, number, hops, asks, tokens };
         let server = self.shared.fleet.cluster().and_then(|cluster| cluster.server(place));
         let server = server.unwrap_or(self.shared.fleet.first()).clone();
         let mut job = Job::part(server.clone(), batch, part);
-        job.tokens = tokens;
+        job.tokens = awaited;
         self.send(&server, job);
         number
     }
 
     /// Asks for the tokens of the tags under which a batch stores, in front of it.
-    fn ask_tokens(&mut self, joint: &Joint, batch: &Batch, now: u64) -> Option<Awaited> {
+    fn ask_tokens(&mut self, joint: &Joint, batch: &Batch, now: u64) -> AskedFor {
         let (cache, to, _) = joint.common();
         let (keys, known) = tokens::wanted(&cache, batch, now);
         if keys.is_empty() {
-            return None;
+            return AskedFor { known, awaited: None };
         }
         let mut awaited = Awaited { known, coming: Vec::new() };
         for (server, keys) in gather::by_server(&cache, keys) {
@@ -186,7 +187,7 @@ impl Router {
             awaited.coming.push(coming);
             self.send(&server, Job::new(cache.clone(), server.clone(), Work::Tokens(keys, done), to.clone()));
         }
-        Some(awaited)
+        AskedFor { known: Tokens::new(), awaited: Some(awaited) }
     }
 
     fn send(&mut self, server: &Arc<Server>, job: Job) {
@@ -270,7 +271,7 @@ impl Router {
 
     /// A call came back.
     fn back(&mut self, bounced: Bounced, now: Instant) {
-        let Bounced { joint, place, batch, bounce, from, hops } = bounced;
+        let Bounced { joint, place, batch, bounce, from, hops, tokens } = bounced;
         let hops = hops.saturating_add(1);
         let Some(slot) = slot_of_one(&joint, &batch) else { return };
         let tried_again = !bounce.asks && bounce.to == from;
@@ -280,21 +281,24 @@ impl Router {
             self.shared.moved(&applied, clock::millis_of(now));
         }
         let asks = bounce.asks.then_some(bounce.to);
-        let item = Item { joint, place, batch, hops, asks };
-        if hops > MOST_HOPS {
-            return self.give_up(item, now);
+        let mut tokens = Some(Awaited { known: tokens, coming: Vec::new() }).filter(|_| !batch.extras.is_empty());
+        if mutant::lacks("pinned") {
+            tokens = self.ask_tokens(&joint, &batch, clock::millis_of(now)).awaited;
         }
-        let by = self.shared.fleet.cluster().and_then(|cluster| cluster.server(from));
-        if let Some(by) = by.filter(|_| hops >= HOPS_OF_A_STRANGER && !tried_again) {
-            by.elsewhere.raise();
+        let item = Item { joint, place, batch, hops, asks, tokens };
+        if hops > MOST_HOPS {
+            return self.give_up(item);
+        }
+        if hops >= HOPS_OF_A_STRANGER && !tried_again {
+            self.shared.fleet.suspect(from);
         }
         self.detours.back(slot, item, from, until);
     }
 
     /// Nobody can be found who does it: it is answered in process.
-    fn give_up(&mut self, item: Item, now: Instant) {
+    fn give_up(&mut self, item: Item) {
         let Item { joint, place, batch, hops, .. } = item;
-        self.send_part(Calls { server: 0, batch, places: vec![place] }, &joint, hops, false, now);
+        self.send_part(Calls { server: 0, batch, places: vec![place] }, &joint, hops, false, AskedFor::default());
     }
 
     /// Sends what may go now; whether anything did.
@@ -311,9 +315,10 @@ impl Router {
             {
                 replicas.written(&self.shared, slot, clock::millis_of(now));
             }
-            for Item { joint, place, batch, hops, .. } in items {
-                let number =
-                    self.send_part(Calls { server: to, batch, places: vec![place] }, &joint, hops, asks.is_some(), now);
+            for Item { joint, place, batch, hops, tokens, .. } in items {
+                let asked = AskedFor { known: Tokens::new(), awaited: tokens };
+                let calls = Calls { server: to, batch, places: vec![place] };
+                let number = self.send_part(calls, &joint, hops, asks.is_some(), asked);
                 last = Some((to, number));
             }
             self.detours.sent(slot, last, asks.is_some());
@@ -329,7 +334,7 @@ impl Router {
     /// A moment that `next_moment` named has come.
     pub fn tick(&mut self, now: Instant) {
         for item in self.detours.late(now) {
-            self.give_up(item, now);
+            self.give_up(item);
         }
         self.answering.together.tick(now);
         self.go_on(now);

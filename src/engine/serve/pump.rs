@@ -161,6 +161,7 @@ impl Pump {
 
     pub(super) fn plan(&mut self, mut job: Job, tokens: Tokens, now: Instant) {
         let asks = job.asks();
+        job.note_tokens(&tokens);
         match &mut job.work {
             Work::Batch(batch) => {
                 let ms = clock::millis_of(now);

@@ -145,13 +145,13 @@ impl Journal {
         }
     }
 
-    /// Takes out the keys, and copies the patterns, of what is another server's from here on.
-    pub fn part(&self, is_others: impl Fn(&str) -> bool) -> (BTreeSet<Box<str>>, Vec<Pattern>) {
+    /// Takes out the keys, and copies the patterns, of what is another server's from here on. `ends`: and drops these.
+    pub fn part(&self, is_others: impl Fn(&str) -> bool, ends: bool) -> (BTreeSet<Box<str>>, Vec<Pattern>) {
         let mut inner = self.inner.lock();
         let (theirs, ours) = std::mem::take(&mut inner.keys).into_iter().partition(|key| is_others(key));
         inner.keys = ours;
         inner.bytes = inner.keys.iter().map(|key| key.len()).sum();
-        let patterns = inner.covers.patterns();
+        let patterns = if ends { std::mem::take(&mut inner.covers).patterns() } else { inner.covers.patterns() };
         self.count(&inner);
         (theirs, patterns)
     }
