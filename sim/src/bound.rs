@@ -1,7 +1,9 @@
 //! What an engine holds, against its bounds (G9): at any moment, and in the end, when nothing may be left of any call.
 
+use std::sync::Arc;
+
 use holdfast::engine::cache::shared::Shared;
-use holdfast::engine::node::machine::Node;
+use holdfast::engine::fleet::server::Server;
 use holdfast::engine::tier::journal::Measure;
 
 use crate::history::{Excess, Nanos};
@@ -13,14 +15,14 @@ pub struct Bounds(Vec<Excess>);
 
 impl Bounds {
     /// Looks at an engine. `most`: calls that its environments may have under way. `raw`: one of them has no namespace.
-    pub fn look(&mut self, process: usize, shared: &Shared, node: &Node, (most, raw): (usize, bool), at: Nanos) {
+    pub fn look(&mut self, process: usize, shared: &Shared, waiting: usize, (most, raw): (usize, bool), at: Nanos) {
         // Each call has one flight, one waiter and one entry of each list at most.
         let max_bytes = shared.budget.max();
         let near: usize = shared.fleet.servers().map(|server| server.near.store().sweeping()).sum();
         self.check(process, at, ("bytes of entries", size(shared.bytes()), size(max_bytes)));
         self.check(process, at, ("bytes of hot values", size(shared.budget.hot()), size(max_bytes / 2)));
         self.check(process, at, ("calls under way", shared.in_flight() + shared.long(), most));
-        self.check(process, at, ("calls before the first connection", node.waiting(), most));
+        self.check(process, at, ("calls before the first connection", waiting, most));
         self.check(process, at, ("keys with flights", shared.flights.len(), most));
         self.check(process, at, ("keys waited for", shared.waiting.len(), most));
         self.check(process, at, ("sweeps in process", shared.memory.sweeping() + near, 2 * most));
@@ -40,18 +42,18 @@ impl Bounds {
         &mut self,
         process: usize,
         shared: &Shared,
-        node: &Node,
+        (waiting, servers): (usize, Vec<&Arc<Server>>),
         [undone, ended, gave_up]: [bool; 3],
         at: Nanos,
     ) {
-        self.check(process, at, ("calls at rest", shared.in_flight() + shared.long() + node.waiting(), 0));
+        self.check(process, at, ("calls at rest", shared.in_flight() + shared.long() + waiting, 0));
         if !gave_up {
             self.check(process, at, ("keys with flights at rest", shared.flights.len(), 0));
         }
         if !ended && !gave_up {
             self.check(process, at, ("keys waited for at rest", shared.waiting.len(), 0));
         }
-        for server in shared.fleet.servers().filter(|_| undone) {
+        for server in servers.into_iter().filter(|_| undone) {
             self.check(process, at, ("the journal at rest", server.journal.len(), 0));
             self.check(process, at, ("covers at rest", usize::from(server.journal.is_covering()), 0));
         }

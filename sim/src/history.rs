@@ -3,6 +3,10 @@
 //! The shapes are those of the checker on real servers (check/schedule.js, check/judge/history.js), so that one set of
 //! rules can judge both.
 
+use holdfast::engine::fleet::slot::slot_of;
+
+use crate::schedule::SPACES;
+
 /// Nanoseconds since the schedule began.
 pub type Nanos = u64;
 
@@ -117,6 +121,9 @@ pub struct Plan {
     pub trust: Option<Nanos>,
     /// `nearCache.maxAge`.
     pub max_age: Option<Nanos>,
+    /// The servers are a cluster's; and the slots in which keys lie, and tags.
+    pub cluster: bool,
+    pub used: Vec<u16>,
     /// The server tells no process what others change (RESP2).
     pub silent: bool,
 }
@@ -126,9 +133,32 @@ impl Plan {
         self.spaces.get(key).copied().unwrap_or(0)
     }
 
+    /// The slot of a key, whose name has a hash tag. One server alone is as one slot.
+    pub fn slot_of(&self, key: Key) -> u16 {
+        let name = self.names.get(key).filter(|_| self.cluster);
+        name.map_or(0, |name| slot_of(name.as_bytes()))
+    }
+
+    /// The slot of a tag, as keys of this namespace have it.
+    pub fn slot_of_tag(&self, space: Space, tag: Tag) -> u16 {
+        if self.cluster { slot_of(stored_tag(space, tag).as_bytes()) } else { 0 }
+    }
+
+    /// Whether a mishap befell some slots alone, and this was none of them.
+    pub fn spares(&self, slots: u64, slot: u16) -> bool {
+        let at = self.used.iter().position(|used| *used == slot);
+        at.is_none_or(|at| slots & (1 << at) == 0)
+    }
+
     pub fn home_of(&self, place: Place) -> Space {
         self.homes.iter().find(|(at, _)| *at == place).map_or(0, |(_, space)| *space)
     }
+}
+
+/// The key of a tag in a namespace, as it is stored.
+pub fn stored_tag(space: Space, tag: Tag) -> String {
+    let colon = if SPACES[space].is_empty() { "" } else { ":" };
+    format!("{}{colon}\0tag\0t{tag}", SPACES[space])
 }
 
 /// What a process says of itself: its mode and since when. Two moments with the same state have no change of mode
@@ -144,6 +174,8 @@ pub enum Mode {
     Initializing,
     Redis,
     Memory,
+    /// Of a process with several servers: some are away, and some are not.
+    Partly,
     /// Of the foreign client.
     Foreign,
 }
@@ -229,6 +261,10 @@ pub enum Mishap {
     /// The server answered for the last time at `down`, and again from `up` on: with what it had at `snapshot`, or
     /// empty.
     Restart { down: Nanos, up: Nanos, snapshot: Option<Nanos> },
+    /// As a restart from a snapshot, of these slots alone, by their places in `Plan::used`: a replica took over.
+    Failover { slots: u64, down: Nanos, up: Nanos, snapshot: Option<Nanos> },
+    /// These slots have another owner; from when on some of their keys may have been there.
+    Moved { slots: u64, from: Nanos },
     /// Nothing was left to be swept in the journal of a process.
     Swept { process: usize, at: Nanos },
     /// A process died, and its journal with it. Who takes its place has a number of its own.

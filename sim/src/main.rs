@@ -33,6 +33,7 @@ const USAGE: &str = "npm run check:simulation -- [options]
   --first I          begins with this one (0)
   --schedule I       this one alone, with its story
   --theme NAME       those of one kind alone (sim/src/planner/themes.rs)
+  --topology NAME    single, or cluster: three primaries of a cluster, each with a replica (single)
   --keep-going       does not stop at the first that is violated
   --mutant FENCE     a build without this fence, or `all` of them in turn, which must be caught within 100,000 schedules";
 
@@ -52,7 +53,15 @@ fn main() -> ExitCode {
 
 /// What to search, and which mutants to catch, if any.
 fn arguments() -> Result<(Search, Option<Vec<String>>), String> {
-    let mut plan = Search { seed: 1, first: 0, count: 50_000, time: Duration::MAX, keep_going: false, theme: None };
+    let mut plan = Search {
+        seed: 1,
+        first: 0,
+        count: 50_000,
+        time: Duration::MAX,
+        keep_going: false,
+        theme: None,
+        cluster: false,
+    };
     let mut mutants = None;
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
@@ -62,7 +71,15 @@ fn arguments() -> Result<(Search, Option<Vec<String>>), String> {
         }
         let value = words.next().ok_or_else(|| format!("{word} needs a value"))?;
         if word == "--mutant" {
-            mutants = Some(if value == "all" { fences() } else { vec![value] });
+            mutants = Some(value);
+            continue;
+        }
+        if word == "--topology" {
+            plan.cluster = match value.as_str() {
+                "single" => false,
+                "cluster" => true,
+                _ => return Err(format!("there is no topology {value}")),
+            };
             continue;
         }
         if word == "--theme" {
@@ -80,8 +97,18 @@ fn arguments() -> Result<(Search, Option<Vec<String>>), String> {
             _ => return Err(format!("{word} is no option")),
         }
     }
-    Ok((plan, mutants))
+    let fences = |named: String| match named.as_str() {
+        "all" if plan.cluster => CLUSTER_FENCES.map(str::to_owned).to_vec(),
+        "all" => fences(),
+        _ => vec![named],
+    };
+    Ok((plan, mutants.map(fences)))
 }
+
+/// Those of a cluster: the order behind a redirect; hot values of a slot that moves, what is held of one that comes
+/// back, and what is to be undone in it; an old answer; the tokens of what is sent once more; and the tag of what an
+/// outage of another server left in process.
+const CLUSTER_FENCES: [&str; 7] = ["detour", "moved", "again", "handed", "epoch", "pinned", "local-tag"];
 
 /// The fences that the engine can lack and that the schedules can show. The tests of the engine alone notice `budget`
 /// (no call tells how much memory is held), `take` (without it a refresh may run a second time, and stores nothing:
@@ -131,7 +158,7 @@ fn check(plan: Search) -> ExitCode {
     if let Some((schedule, ..)) = &tally.first {
         explain(schedule);
     } else if plan.count == 1 {
-        tell(&planner::schedule(plan.seed, plan.first));
+        tell(&planner::schedule(plan.seed, plan.first, plan.cluster));
     }
     println!("seed {}: {}", plan.seed, told(&tally));
     println!(
@@ -158,7 +185,8 @@ fn explain(schedule: &schedule::Schedule) {
         println!("shrunk in {tries} tries:\n");
         tell(&shrunk);
     }
-    println!("again: npm run check:simulation -- --seed {seed} --schedule {index}\n");
+    let more = if schedule.settings.cluster { " --topology cluster" } else { "" };
+    println!("again: npm run check:simulation -- --seed {seed} --schedule {index}{more}\n");
 }
 
 fn tell(schedule: &schedule::Schedule) {
@@ -189,7 +217,8 @@ fn check_mutants(plan: Search, mutants: &[String]) -> ExitCode {
     let Ok(own) = std::env::current_exe() else { return ExitCode::FAILURE };
     let caught = mutants.iter().filter(|mutant| {
         let mut each = std::process::Command::new(&own);
-        let status = each.env("HOLDFAST_MUTANT", mutant).args(["--mutant", mutant]).status();
+        each.env("HOLDFAST_MUTANT", mutant).args(["--mutant", mutant]);
+        let status = each.args(["--topology", if plan.cluster { "cluster" } else { "single" }]).status();
         status.is_ok_and(|status| status.success())
     });
     let caught = caught.count();

@@ -1,5 +1,7 @@
 //! What a schedule is: who calls what when, what goes wrong meanwhile, and how the caches are set up.
 
+use holdfast::engine::base::clock::Ttl;
+
 use crate::history::{Key, Place, Plan, Space, Verb};
 
 /// The environments of a schedule: two in the first process, an event loop and a worker thread, and one in the second.
@@ -68,6 +70,8 @@ pub struct Settings {
     pub part: usize,
     /// The user may not say HELLO: the protocol is RESP2, and nothing is pushed.
     pub resp2: bool,
+    /// The servers are three primaries of a cluster, each with a replica; else there is one.
+    pub cluster: bool,
     /// The user may touch the keys of the namespace alone.
     pub walled: bool,
     /// Keys that the server's tracking table holds.
@@ -94,6 +98,9 @@ pub struct Fault {
     pub lasts: u64,
     /// How late replies are, of a lag.
     pub ms: u64,
+    /// Which server it befalls; and which slot, by its place in `Plan::used`.
+    pub machine: usize,
+    pub slot: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -149,6 +156,14 @@ pub enum Kind {
     NoReplicas,
     /// The server lets nobody in.
     Full,
+    /// A slot goes to another node of the cluster, at once; or key by key.
+    Move,
+    Migrate,
+    /// A primary dies in the end, and is replaced by a replica that has what it had when this began.
+    Failover,
+    /// Nobody serves a slot for a while; or the nodes say so of all.
+    Unserve,
+    ClusterDown,
 }
 
 /// What may be called.
@@ -165,4 +180,9 @@ pub enum Name {
     Expire,
     Compute,
     Probe,
+}
+
+/// A TTL of the schedule.
+pub fn ttl_of(ms: Option<u64>) -> Ttl {
+    ms.map_or(Ttl::Forever, Ttl::Millis)
 }

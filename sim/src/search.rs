@@ -17,6 +17,8 @@ pub struct Search {
     pub count: u64,
     /// No schedule begins later than this.
     pub time: Duration,
+    /// The servers are a cluster's.
+    pub cluster: bool,
     /// Goes on where one is violated.
     pub keep_going: bool,
     /// Of this kind alone; the others are passed over.
@@ -67,7 +69,7 @@ pub fn search(search: Search, mut progress: impl FnMut(&Tally)) -> Tally {
             told = tally.took;
             progress(&tally);
         }
-        let schedule = schedule(search.seed, index);
+        let schedule = schedule(search.seed, index, search.cluster);
         if search.theme.is_some_and(|theme| theme != schedule.theme) {
             continue;
         }

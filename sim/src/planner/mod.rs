@@ -9,6 +9,7 @@ use crate::schedule::{
 use theme::Theme;
 use themes::THEMES;
 
+mod cluster;
 pub mod theme;
 pub mod themes;
 
@@ -21,16 +22,17 @@ const IDLE: u64 = 1_250;
 const LEAST_DEADLINE: u64 = 250;
 
 /// The schedule of this index.
-pub fn schedule(seed: u64, index: u64) -> Schedule {
+pub fn schedule(seed: u64, index: u64, cluster: bool) -> Schedule {
     let random = Random::seeded(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ index.wrapping_mul(0xD134_2543_DE82_EF95));
     let theme = &THEMES[random.bits() as usize % THEMES.len()];
-    Planner { random, theme, names: Vec::new(), groups: Vec::new(), at: 0, tags: 0, values: 0, digits: [0; 4] }
+    Planner { random, theme, cluster, names: Vec::new(), groups: Vec::new(), at: 0, tags: 0, values: 0, digits: [0; 4] }
         .plan(seed, index)
 }
 
 struct Planner {
     random: Random,
     theme: &'static Theme,
+    cluster: bool,
     names: Vec<String>,
     groups: Vec<Group>,
     /// The group whose calls are planned.
@@ -128,6 +130,7 @@ impl Planner {
             raw_keys: Vec::new(),
             window: if self.chance(0.2) { self.int([1, 6]) as usize } else { WINDOW },
             part: if self.chance(0.2) { self.int([2, 4]) as usize } else { PART },
+            cluster: self.cluster,
             resp2: self.chance(0.05),
             // The user of raw keys may touch all.
             walled: self.chance(0.1) && self.groups.iter().all(|group| group.space != 2),
@@ -136,11 +139,13 @@ impl Planner {
         };
         let patience = caches.iter().map(|cache| cache.timeout_ms).fold(LEAST_DEADLINE, u64::max);
         let mut plan = Plan {
+            used: self.used(),
             names: self.names,
             head: 1 << (2 * DIGITS),
             trust: Some((IDLE + patience) * MILLI),
             max_age: settings.max_age.map(|ms| ms * MILLI),
             silent: settings.resp2,
+            cluster: self.cluster,
             ..Plan::default()
         };
         for Group { space, raw, keys, counters, .. } in self.groups {
@@ -172,10 +177,19 @@ impl Planner {
     }
 
     fn fault(&self) -> Fault {
-        let kind = self.weighted(self.theme.faults);
+        let mut kind = self.weighted(self.theme.faults);
+        let (machine, slot) = if self.cluster { cluster::fault(self, &mut kind) } else { (0, 0) };
         let at = if matches!(kind, Kind::End | Kind::Lag | Kind::Die) { self.theme.at } else { [0, 40] };
         let process = *self.pick(self.theme.faulty);
-        Fault { kind, process, at: self.int(at), lasts: self.int(self.theme.lasts), ms: self.int(self.theme.lag) }
+        Fault {
+            kind,
+            process,
+            at: self.int(at),
+            lasts: self.int(self.theme.lasts),
+            ms: self.int(self.theme.lag),
+            machine,
+            slot,
+        }
     }
 
     fn client(&mut self, place: Place) -> ClientPlan {
@@ -216,6 +230,7 @@ impl Planner {
     }
 
     fn name(&mut self, name: String) -> Key {
+        let name = if self.cluster && !name.contains('{') { name + *self.pick(cluster::HASH_TAGS) } else { name };
         self.names.push(name);
         self.names.len() - 1
     }
@@ -236,7 +251,7 @@ impl Planner {
             }
             Name::Sync => {
                 self.values += 1;
-                let name = format!("sync:{}", self.values);
+                let name = format!("sync:{}{}", self.values, self.sync_tag());
                 Verb::Sync { key: self.name(name) }
             }
             Name::Probe => Verb::Probe { key: *self.pick(self.keys()) },

@@ -6,7 +6,7 @@
 //! in-process tier alone. Else it is `unknown`: it may have reached Redis, and may still do so until the process is
 //! back there (`until`), as recovery kills the connection on which it was sent.
 
-use crate::history::{History, Key, MILLI, Mode, Nanos, Place, Record, State, Tag};
+use crate::history::{History, Key, MILLI, Mishap, Mode, Nanos, Place, Record, State, Tag, Verb};
 
 /// What the clocks of two processes, timers and the server's expiry may differ by.
 pub const SLACK: Nanos = 50 * MILLI;
@@ -155,11 +155,58 @@ impl<'a> Facts<'a> {
         made.checked_sub(1).map_or(Reach::default(), |at| self.ends[key][at].reach)
     }
 
-    /// The last read of the server itself in the same era that was over before a call.
-    pub fn sync_before(&self, call: &Call) -> Option<usize> {
+    /// The last read of the server itself, that of this slot, in the same era that was over before a call.
+    pub fn sync_before(&self, call: &Call, slot: u16) -> Option<usize> {
         let made = self.syncs.partition_point(|at| self.calls[*at].start <= call.start);
-        let before = |at: &usize| self.calls[*at].era == call.era && over(&self.calls[*at], call);
+        let before = |at: &usize| {
+            self.calls[*at].era == call.era && over(&self.calls[*at], call) && self.slot_of_sync(*at) == slot
+        };
         self.syncs[..made].iter().copied().rfind(before)
+    }
+
+    fn slot_of_sync(&self, at: usize) -> u16 {
+        match self.record(at).verb {
+            Verb::Sync { key } => self.history.plan.slot_of(key),
+            _ => 0,
+        }
+    }
+
+    /// The slots of what a value is known by: its key, and its tag, where it has one.
+    pub fn slots(&self, write: &Write) -> [u16; 2] {
+        let plan = &self.history.plan;
+        let key = plan.slot_of(write.key);
+        [key, write.tag.map_or(key, |tag| plan.slot_of_tag(plan.space_of(write.key), tag))]
+    }
+
+    /// A mishap as it befell a value: the failover of a server is a restart to what it served.
+    pub fn of_write(&self, mishap: &Mishap, write: &Write) -> Option<Mishap> {
+        Self::as_restart(mishap, |slots| self.slots(write).iter().all(|slot| self.history.plan.spares(slots, *slot)))
+    }
+
+    /// Whether a call ends keys of several servers. These know nothing of each other: what the same thread called and
+    /// has not settled yet may be sent once more behind it, and what it calls before it has settled, ahead of it.
+    pub fn spreads(&self, at: usize) -> bool {
+        self.history.plan.cluster && matches!(self.record(at).verb, Verb::Invalidate { .. } | Verb::Sweep { .. })
+    }
+
+    /// Whether a read may not find the token of a value's tag, whose slot was on its way: it is asked for once, and
+    /// the value is a miss where the answer is that it is elsewhere.
+    pub fn misses_token(&self, write: &Write, reader: &Call) -> bool {
+        let [_, tag] = self.slots(write);
+        let plan = &self.history.plan;
+        let moved = |mishap: &Mishap| match *mishap {
+            Mishap::Moved { slots, from } => from <= reader.end && !plan.spares(slots, tag),
+            _ => false,
+        };
+        write.tag.is_some() && self.history.mishaps.iter().any(moved)
+    }
+
+    pub fn as_restart(mishap: &Mishap, spares: impl Fn(u64) -> bool) -> Option<Mishap> {
+        match *mishap {
+            Mishap::Failover { slots, .. } if spares(slots) => None,
+            Mishap::Failover { down, up, snapshot, .. } => Some(Mishap::Restart { down, up, snapshot }),
+            other => Some(other),
+        }
     }
 
     pub fn expiries(&self, key: Key) -> &[usize] {
@@ -218,6 +265,7 @@ pub(super) fn process_of(place: Place) -> usize {
 /// Where something took effect that began in one state and was over in another.
 pub(super) fn effect(before: State, after: Option<State>) -> Effect {
     match after {
+        Some(after) if after == before && before.mode == Mode::Partly => Effect::Unknown,
         Some(after) if after == before && before.mode == Mode::Memory => Effect::Memory,
         Some(after) if after == before => Effect::Redis,
         _ => Effect::Unknown,

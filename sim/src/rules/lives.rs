@@ -222,11 +222,17 @@ fn taken(facts: &Facts, write: &Write, reader: &Call) -> bool {
         || facts.expiries(write.key).iter().copied().any(ended)
         || facts.writes(write.key).any(computed)
         || facts.outages.iter().any(|(at, back)| meanwhile(at.saturating_sub(SLACK), *back))
-        || facts.history.mishaps.iter().any(|mishap| match *mishap {
+        || facts.misses_token(write, reader)
+        || facts.history.mishaps.iter().filter_map(|mishap| facts.of_write(mishap, write)).any(|mishap| match mishap {
             Mishap::Restart { down, up, .. } => meanwhile(down, up),
             Mishap::Refusal { from, until, .. } | Mishap::Eviction { from, until } => meanwhile(from, until),
             Mishap::Widened { at, .. } => at <= reader.end,
-            Mishap::Death { .. } | Mishap::Overflow { .. } | Mishap::Swept { .. } => false,
+            // A failover is a restart here, where it befell the value at all.
+            Mishap::Death { .. }
+            | Mishap::Overflow { .. }
+            | Mishap::Swept { .. }
+            | Mishap::Moved { .. }
+            | Mishap::Failover { .. } => false,
         })
 }
 

@@ -46,7 +46,21 @@ impl Facts<'_> {
 
     /// Whether a mishap may have given a value back to this reader that a call had ended.
     pub fn undone(&self, write: &Write, end: usize, reader: usize) -> bool {
-        self.history.mishaps.iter().any(|mishap| self.undoes(mishap, write, end, reader))
+        self.history.mishaps.iter().any(|mishap| {
+            let met = self.of_write(mishap, write);
+            met.is_some_and(|met| self.undoes(&met, write, end, reader)) || self.revives(mishap, write, end, reader)
+        })
+    }
+
+    /// Whether a tag that a call ended has its old token again: the value may lie on another server, and was not lost.
+    fn revives(&self, mishap: &Mishap, write: &Write, end: usize, reader: usize) -> bool {
+        let Mishap::Failover { slots, down, snapshot: Some(snapshot), .. } = *mishap else { return false };
+        let ended = &self.calls[end];
+        matches!(self.record(end).verb, Verb::Invalidate { .. })
+            && !self.history.plan.spares(slots, self.slots(write)[1])
+            && self.calls[reader].end >= down
+            && (ended.effect != Effect::Memory && ended.start <= down || ended.effect != Effect::Redis)
+            && ended.until >= snapshot
     }
 
     fn undoes(&self, mishap: &Mishap, write: &Write, at: usize, reader: usize) -> bool {
@@ -57,6 +71,8 @@ impl Facts<'_> {
             Mishap::Restart { snapshot: None, .. }
             | Mishap::Eviction { .. }
             | Mishap::Widened { .. }
+            | Mishap::Failover { .. }
+            | Mishap::Moved { .. }
             | Mishap::Swept { .. } => false,
             Mishap::Restart { down, up, snapshot: Some(snapshot) } => {
                 if reader.end < down || !self.restored(write, end, snapshot, down) {
@@ -150,7 +166,13 @@ impl Facts<'_> {
             Mishap::Widened { at, .. } => reader >= at,
             _ => false,
         };
-        self.history.mishaps.iter().any(loses)
+        let plan = &self.history.plan;
+        let slot = match self.record(at).verb {
+            Verb::Increment { key, .. } | Verb::Set { key, .. } => plan.slot_of(key),
+            _ => 0,
+        };
+        let mishaps = self.history.mishaps.iter();
+        mishaps.filter_map(|it| Self::as_restart(it, |slots| plan.spares(slots, slot))).any(|it| loses(&it))
     }
 
     /// Whether a full journal may have cleared its namespace by then.

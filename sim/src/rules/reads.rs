@@ -4,7 +4,7 @@ use super::facts::over;
 use super::facts::{Call, Effect, Facts, Read, Write};
 use super::order::made;
 use super::tell::{Found, name, place, show};
-use crate::history::{MILLI, Nanos, Run};
+use crate::history::{MILLI, Nanos, Run, Verb};
 
 /// The engine counts whole milliseconds.
 const TICK: Nanos = 2 * MILLI;
@@ -37,7 +37,8 @@ pub fn own_writes(facts: &Facts, found: &mut Found) {
             // A `get` that is called behind a write or a sweep is behind it; a computation may share a flight until the
             // write has resolved.
             if end.process != reader.process
-                || !(if reader.computes { over(end, reader) } else { made(end, reader) })
+                || !(if reader.computes || facts.spreads(at) { over(end, reader) } else { made(end, reader) })
+                || facts.spreads(at) && !write.computed && !over(&facts.calls[write.record], end)
                 || !facts.precedes(write, at)
                 || facts.undone(write, at, read.record)
             {
@@ -62,8 +63,12 @@ pub fn pushes(facts: &Facts, found: &mut Found) {
         if reader.effect != Effect::Redis || shares(facts, read, write) || outdated(facts, read) {
             continue;
         }
-        let Some(sync) = facts.sync_before(reader) else { continue };
-        for at in facts.ends(write, facts.calls[sync].start) {
+        // Who ends a tag tells by way of the tag's server.
+        let syncs = facts.slots(write).map(|slot| facts.sync_before(reader, slot));
+        let Some(last) = syncs.iter().flatten().map(|sync| facts.calls[*sync].start).max() else { continue };
+        for at in facts.ends(write, last) {
+            let by_tag = matches!(facts.record(at).verb, Verb::Invalidate { .. });
+            let Some(sync) = syncs[usize::from(by_tag)] else { continue };
             let end = &facts.calls[at];
             if end.effect != Effect::Redis
                 || !over(end, &facts.calls[sync])

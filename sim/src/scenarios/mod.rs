@@ -2,6 +2,7 @@
 //! each case. Each runs with many seeds, so that every fault falls between other events.
 
 mod caches;
+mod cluster;
 mod network;
 mod server;
 mod stopped;
@@ -32,6 +33,8 @@ struct Scene {
     caches: [(Space, bool); 2],
     /// Keys beyond those of all scenes: their names, their namespaces, and whether they are those of codec `raw`.
     keys: Vec<(String, Space, bool)>,
+    /// The servers are a cluster's.
+    cluster: bool,
 }
 
 /// What a scene did.
@@ -41,13 +44,18 @@ struct Played {
 }
 
 fn scene() -> Scene {
-    Scene { clients: Vec::new(), faults: Vec::new(), caches: [(0, false); 2], keys: Vec::new() }
+    Scene { clients: Vec::new(), faults: Vec::new(), caches: [(0, false); 2], keys: Vec::new(), cluster: false }
 }
 
 impl Scene {
     /// `lasts` and `at` in milliseconds from the beginning.
-    fn fault(mut self, kind: Kind, at: u64, lasts: u64) -> Self {
-        self.faults.push(Fault { kind, process: 0, at, lasts, ms: 80 });
+    fn fault(self, kind: Kind, at: u64, lasts: u64) -> Self {
+        self.fault_of(kind, at, lasts, 0, 0)
+    }
+
+    /// One of a server, or of a slot, by their numbers: those of k1, of the tag t0, and of k0.
+    fn fault_of(mut self, kind: Kind, at: u64, lasts: u64, machine: usize, slot: usize) -> Self {
+        self.faults.push(Fault { kind, process: 0, at, lasts, ms: 80, machine, slot });
         self
     }
 
@@ -83,8 +91,10 @@ impl Scene {
 
     fn play_often(self, seeds: u64, look: impl Fn(&Played)) {
         for seed in 0..seeds {
-            let Self { clients, faults, caches, keys } = self.clone();
-            let mut names = ["k0", "k1", "n0"].map(str::to_owned).to_vec();
+            let Self { clients, faults, caches, keys, cluster } = self.clone();
+            // Slots 15,495, 3,300 and 15,495: servers 2 and 0. That of the tag t0, 8,093, is server 1's.
+            let names = if cluster { ["k0{a}", "k1{b}", "n0{a}"] } else { ["k0", "k1", "n0"] };
+            let mut names = names.map(str::to_owned).to_vec();
             names.extend(keys.iter().map(|(name, ..)| name.clone()));
             let plan = Plan {
                 keys: [K0, K1].into_iter().chain(MORE..names.len()).collect(),
@@ -93,6 +103,8 @@ impl Scene {
                 spaces: [0; MORE].into_iter().chain(keys.iter().map(|(_, space, _)| *space)).collect(),
                 homes: vec![(A, caches[0].0), (A_THREAD, caches[1].0)],
                 names,
+                cluster,
+                used: if cluster { vec![3_300, 8_093, 15_495] } else { Vec::new() },
                 ..Plan::default()
             };
             let cache = CachePlan { space: 0, raw: false, timeout_ms: TIMEOUT, near: true, stale: true };
@@ -102,6 +114,7 @@ impl Scene {
                 window: WINDOW,
                 part: PART,
                 resp2: false,
+                cluster,
                 walled: false,
                 tracked: None,
                 max_age: None,

@@ -15,6 +15,8 @@ pub struct Client {
     pub resp3: bool,
     pub authenticated: bool,
     pub database: usize,
+    /// It may ask for a slot that comes: ASKING, for the next command.
+    pub asking: bool,
     pub name: Vec<u8>,
     pub transaction: Option<Transaction>,
     pub tracking: Option<Watch>,
@@ -46,6 +48,7 @@ impl Client {
             resp3: false,
             authenticated,
             database: 0,
+            asking: false,
             name: Vec::new(),
             transaction: None,
             tracking: None,

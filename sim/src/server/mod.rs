@@ -14,6 +14,7 @@
 //! the table of SCAN.
 
 mod client;
+pub mod cluster;
 mod command;
 mod commands;
 mod faults;
@@ -55,6 +56,8 @@ pub const FOREIGN: Id = 0;
 pub struct Server {
     /// What is wrong with it now: the world sets it at any time.
     pub faults: Faults,
+    /// What it knows as a node of a cluster; none where it is by itself.
+    pub cluster: Option<cluster::Membership>,
     /// From version 7.2 on, a script's reads are remembered as those of any command are; before, each of them stands
     /// for all keys that the script was called with.
     pub tracks_script_reads: bool,
@@ -87,6 +90,7 @@ impl Server {
     pub fn new(seed: u64) -> Self {
         let mut server = Self {
             faults: Faults::default(),
+            cluster: None,
             tracks_script_reads: false,
             now: 0,
             random: Random::seeded(seed),

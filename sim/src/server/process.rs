@@ -1,6 +1,7 @@
 //! One command on its way: what refuses it, in the order in which Redis looks, and what executes it.
 
 use crate::server::command::{self, Command};
+use crate::server::commands::is;
 use crate::server::faults;
 use crate::server::reply::{Reply, error};
 use crate::server::table::{self, Found};
@@ -11,6 +12,8 @@ impl Server {
     pub(super) fn process(&mut self, id: Id, words: &[&[u8]]) {
         let reply = self.reply(id, words);
         if let Some(client) = self.clients.get_mut(id) {
+            let keeps = client.transaction.is_some() || words.first().is_some_and(|word| is(word, "ASKING"));
+            client.asking &= keeps;
             reply.write(client.resp3, &mut client.output);
         }
         self.push_pending(id);
@@ -85,6 +88,9 @@ impl Server {
             |flag| command.is(flag) && queued.is_none_or(|begun| begun.queued.iter().all(|(each, _)| each.is(flag)));
         let loads = all(command::LOADING);
         if let Some(words) = self.denial(id, command, words) {
+            return Some(words);
+        }
+        if let Some(words) = self.elsewhere(id, command, words) {
             return Some(words);
         }
         if self.faults.oom && grows {

@@ -2,6 +2,7 @@
 
 use crate::server::Id;
 use crate::server::Server;
+use crate::server::cluster;
 use crate::server::command::{
     ALLOW_BUSY, Command, DENYOOM, Keys, LOADING, NO_AUTH, NO_QUEUE, NOSCRIPT, READONLY, WRITE,
 };
@@ -84,12 +85,16 @@ static COMMANDS: &[Command] = &[
     command("flushdb", -1, WRITE, Keys::None, server::flushdb),
     command("dbsize", 1, READONLY, Keys::None, server::dbsize),
     command("hset", -4, WRITE | DENYOOM, Keys::First, strings::hset),
+    command("asking", 1, 0, Keys::None, cluster::asking),
     command("quit", -1, GREETING | NO_QUEUE, Keys::None, connection::quit),
 ];
 
 /// Their own names do nothing.
-static FAMILIES: &[Command] =
-    &[command("client", -2, 0, Keys::None, connection::ping), command("script", -2, 0, Keys::None, connection::ping)];
+static FAMILIES: &[Command] = &[
+    command("client", -2, 0, Keys::None, connection::ping),
+    command("script", -2, 0, Keys::None, connection::ping),
+    command("cluster", -2, 0, Keys::None, connection::ping),
+];
 
 static SUBCOMMANDS: &[Command] = &[
     command("client|id", 2, CONNECTION, Keys::None, connection::client_id),
@@ -98,6 +103,8 @@ static SUBCOMMANDS: &[Command] = &[
     command("client|tracking", -3, CONNECTION, Keys::None, connection::client_tracking),
     command("client|kill", -3, CONNECTION, Keys::None, connection::client_kill),
     command("client|no-evict", 3, CONNECTION, Keys::None, connection::client_no_evict),
+    command("cluster|slots", 2, 0, Keys::None, cluster::slots),
+    command("cluster|info", 2, 0, Keys::None, cluster::info),
     command("script|load", 3, NOSCRIPT, Keys::None, scripts::load),
     command("script|exists", -3, NOSCRIPT, Keys::None, scripts::exists),
     command("script|flush", -2, NOSCRIPT, Keys::None, scripts::flush),

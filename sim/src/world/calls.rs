@@ -7,8 +7,9 @@ use holdfast::engine::call::batch::{Extras, NONE, Op, Task};
 use holdfast::engine::call::reply::Reply;
 
 use crate::history::{Client, Key, MILLI, Mode, Outcome, Place, Record, State, Tag, Verb};
-use crate::schedule::PLACES;
-use crate::world::environment::{LATE, ttl_of};
+use crate::schedule::{PLACES, ttl_of};
+use crate::world::environment::LATE;
+use crate::world::fleet::machine::Machine;
 use crate::world::{Event, World};
 
 /// The prefix of the keys of tags: src/js/base/ops.js.
@@ -297,7 +298,7 @@ impl World {
 
     fn make_foreign_step(&mut self, client: usize) {
         let step = self.clients[client].step;
-        if self.stopped || self.down {
+        if !self.machines.iter().any(Machine::serves) || self.foreign_waits(client, step) {
             // It waits, as any client of a server that stands still.
             self.plan(self.now + MILLI, Event::Step(client));
             return;

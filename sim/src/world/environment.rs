@@ -11,9 +11,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::schedule::{CachePlan, Settings};
-use crate::world::mailbox::Mailbox;
+use crate::world::mailbox::{Came, Mailbox, Sent};
 use crate::world::process::Native;
-use holdfast::engine::base::clock::Ttl;
 use holdfast::engine::base::text::Span;
 use holdfast::engine::call::batch::{Batch, Extras, Op, Task};
 use holdfast::engine::call::reply::{Hot as Found, Reply, Submitted};
@@ -52,8 +51,8 @@ pub struct Environment {
     clock: usize,
     open: Open,
     sealed: VecDeque<Open>,
-    /// Batches under way: who waits, in the order of the operations.
-    sent: BTreeMap<u32, Vec<Waits>>,
+    /// Batches under way.
+    sent: BTreeMap<u32, Sent>,
     under_way: usize,
     window: usize,
     part: usize,
@@ -296,7 +295,7 @@ impl Environment {
 
     fn send(&mut self, id: u32, waits: Vec<Waits>) {
         self.under_way += waits.len();
-        self.sent.insert(id, waits);
+        self.sent.insert(id, Sent::new(waits));
     }
 
     /// Replies that came within the call.
@@ -323,15 +322,15 @@ impl Environment {
     pub fn wake(&mut self, now: u64) {
         self.now = now;
         let came = self.mail.take_replies();
-        for (id, replies) in came {
-            let Some(waits) = self.sent.remove(&id) else {
+        for Came { id, places, replies } in came {
+            let Some(sent) = self.sent.get_mut(&id) else {
                 self.answered.extend(replies.into_iter().map(|reply| (LATE + Waits::from(id), reply)));
                 continue;
             };
-            self.under_way -= waits.len();
-            // What was answered early stands there as `Later`.
-            let now_there = waits.into_iter().zip(replies).filter(|(_, reply)| *reply != Reply::Later);
-            self.answered.extend(now_there);
+            self.under_way -= sent.take(places, replies, &mut self.answered);
+            if sent.is_over() {
+                self.sent.remove(&id);
+            }
             self.release(now);
         }
     }
@@ -341,9 +340,4 @@ fn place(batch: &mut Batch, text: &str) -> Span {
     let start = batch.text.len() as u32;
     batch.text.push_str(text);
     Span { start, end: batch.text.len() as u32 }
-}
-
-/// A TTL of the schedule.
-pub fn ttl_of(ms: Option<u64>) -> Ttl {
-    ms.map_or(Ttl::Forever, Ttl::Millis)
 }

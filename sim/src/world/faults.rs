@@ -17,12 +17,12 @@ impl World {
 
     pub(super) fn begin(&mut self, number: usize) {
         let fault = self.schedule.faults[number].clone();
-        let Fault { kind, process, ms, .. } = fault;
+        let Fault { kind, process, ms, machine, .. } = fault;
         let mut lasts = true;
         self.began[number] = self.now;
         self.note(|| format!("-- {kind:?} begins ({process})"));
         match kind {
-            Kind::Stop => self.stopped = true,
+            Kind::Stop => self.machines[machine].stopped = true,
             Kind::Blackhole => {
                 self.processes[process].cut_off = true;
                 self.connections_of(process).into_iter().for_each(|at| self.connections[at].hold());
@@ -44,7 +44,8 @@ impl World {
                 }
             }
             Kind::Kill => {
-                self.server.execute(&[b"CLIENT", b"KILL", b"TYPE", b"normal", b"SKIPME", b"yes"], self.server_ms());
+                let ms = self.server_ms();
+                self.machines[machine].server.execute(&[b"CLIENT", b"KILL", b"TYPE", b"normal", b"SKIPME", b"yes"], ms);
                 self.answer();
                 lasts = false;
             }
@@ -58,14 +59,16 @@ impl World {
                 lasts = false;
             }
             Kind::Restart => {
-                self.down = true;
                 for at in 0..self.connections.len() {
                     self.cut(at);
                 }
-                self.server.restart(Snapshot::default(), self.server_ms());
-                self.down_since = self.now;
+                let ms = self.server_ms();
+                let server = &mut self.machines[machine];
+                server.down = true;
+                server.server.restart(Snapshot::default(), ms);
+                server.down_since = self.now;
             }
-            Kind::Restore => self.snapshots[number] = self.server.snapshot(),
+            Kind::Restore => self.snapshots[number] = self.machines[machine].server.snapshot(),
             Kind::Evict => self.evicting += 1,
             Kind::Backlog => self.unanswered += 1,
             Kind::Drip => self.each_of(process, |connection| connection.drips = true),
@@ -84,9 +87,11 @@ impl World {
             Kind::ReadOnly => self.refuse(|faults| &mut faults.readonly),
             Kind::Loading => self.refuse(|faults| &mut faults.loading),
             Kind::Scripts => {
-                self.server.execute(&[b"SCRIPT", b"FLUSH"], self.server_ms());
+                let ms = self.server_ms();
+                self.machines[machine].server.execute(&[b"SCRIPT", b"FLUSH"], ms);
                 lasts = false;
             }
+            _ => lasts = self.begin_change(number, &fault),
         }
         if lasts {
             let at = self.now + fault.lasts * MILLI;
@@ -97,12 +102,13 @@ impl World {
     }
 
     pub(super) fn end(&mut self, number: usize) {
-        let Fault { kind, process, .. } = self.schedule.faults[number].clone();
+        let fault = self.schedule.faults[number].clone();
+        let Fault { kind, process, machine, .. } = fault;
         let began = self.began[number];
         self.note(|| format!("-- {kind:?} ends ({process})"));
         match kind {
             Kind::Stop => {
-                self.stopped = false;
+                self.machines[machine].stopped = false;
                 self.serve_all();
             }
             Kind::Blackhole | Kind::Stall => {
@@ -128,15 +134,16 @@ impl World {
                 }
             }
             Kind::Restart => {
-                self.down = false;
-                let (down, up) = (self.down_since, self.now);
+                self.machines[machine].down = false;
+                let (down, up) = (self.machines[machine].down_since, self.now);
                 self.mishaps.push(Mishap::Restart { down, up, snapshot: None });
             }
             Kind::Restore => {
                 for at in 0..self.connections.len() {
                     self.cut(at);
                 }
-                self.server.restart(std::mem::take(&mut self.snapshots[number]), self.server_ms());
+                let ms = self.server_ms();
+                self.machines[machine].server.restart(std::mem::take(&mut self.snapshots[number]), ms);
                 let swept = (0..self.processes.len()).filter(|process| self.nothing_to_sweep(*process));
                 let swept: Vec<usize> = swept.collect();
                 self.mishaps.extend(swept.into_iter().map(|process| Mishap::Swept { process, at: self.now }));
@@ -151,22 +158,21 @@ impl World {
             Kind::Busy => self.admit(began, |faults| &mut faults.busy, true),
             Kind::Misconf => self.admit(began, |faults| &mut faults.misconf, true),
             Kind::NoReplicas => self.admit(began, |faults| &mut faults.noreplicas, true),
-            Kind::Full => self.server.faults.full = false,
+            Kind::Full => self.machines.iter_mut().for_each(|machine| machine.server.faults.full = false),
             Kind::Oom => self.admit(began, |faults| &mut faults.oom, false),
             Kind::ReadOnly => self.admit(began, |faults| &mut faults.readonly, true),
             Kind::Loading => self.admit(began, |faults| &mut faults.loading, true),
-            // They are over as soon as they begin.
-            _ => {}
+            _ => self.end_change(number, &fault),
         }
         self.is_past();
     }
 
     fn refuse(&mut self, which: impl Fn(&mut Faults) -> &mut bool) {
-        *which(&mut self.server.faults) = true;
+        self.machines.iter_mut().for_each(|machine| *which(&mut machine.server.faults) = true);
     }
 
     fn admit(&mut self, from: Nanos, which: impl Fn(&mut Faults) -> &mut bool, deletes: bool) {
-        *which(&mut self.server.faults) = false;
+        self.machines.iter_mut().for_each(|machine| *which(&mut machine.server.faults) = false);
         self.mishaps.push(Mishap::Refusal { from, until: self.now, deletes });
     }
 
@@ -182,7 +188,7 @@ impl World {
         false
     }
 
-    fn is_past(&mut self) {
+    pub(super) fn is_past(&mut self) {
         self.faults_left -= 1;
         self.calm_down();
     }
@@ -203,7 +209,7 @@ impl World {
             .unwrap_or(0)
     }
 
-    fn cut(&mut self, number: usize) {
+    pub(super) fn cut(&mut self, number: usize) {
         let connection = &mut self.connections[number];
         if connection.closed {
             return;
@@ -211,7 +217,7 @@ impl World {
         connection.cut();
         connection.closed = true;
         if let Some(id) = connection.id {
-            self.server.closed(id);
+            self.machines[connection.machine].server.closed(id);
         }
         if !connection.left {
             let at = connection.end(Way::Down, self.now, &self.random);
@@ -236,7 +242,7 @@ impl World {
                 self.end_environment(environment);
             }
         }
-        self.act(process, Deed::Close);
+        (0..self.processes[process].lines.len()).for_each(|line| self.act(process, line, Deed::Close));
         self.processes[process].dead = true;
         self.mishaps.push(Mishap::Death { process, at: self.now });
     }

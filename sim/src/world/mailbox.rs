@@ -17,11 +17,49 @@ impl Versions for Counters {
     }
 }
 
+/// Replies of a batch.
+pub struct Came {
+    pub id: u32,
+    /// Of these operations, where the batch is not answered as a whole.
+    pub places: Option<Vec<u32>>,
+    pub replies: Vec<Reply>,
+}
+
+/// A batch under way: who waits, in the order of the operations, and how many replies are still to come.
+pub struct Sent {
+    waits: Vec<u64>,
+    left: usize,
+}
+
+impl Sent {
+    pub fn new(waits: Vec<u64>) -> Self {
+        Self { left: waits.len(), waits }
+    }
+
+    /// What has come is for whom; how many replies that were.
+    pub fn take(&mut self, places: Option<Vec<u32>>, replies: Vec<Reply>, to: &mut Vec<(u64, Reply)>) -> usize {
+        let Some(places) = places else {
+            // What was answered early stands there as `Later`.
+            let there = self.waits.iter().copied().zip(replies).filter(|(_, reply)| *reply != Reply::Later);
+            to.extend(there);
+            return std::mem::take(&mut self.left);
+        };
+        let there = places.iter().zip(replies).filter(|(_, reply)| *reply != Reply::Later);
+        to.extend(there.filter_map(|(place, reply)| Some((*self.waits.get(*place as usize)?, reply))));
+        self.left -= places.len();
+        places.len()
+    }
+
+    pub fn is_over(&self) -> bool {
+        self.left == 0
+    }
+}
+
 /// Where the engine's replies go, until the environment looks.
 pub struct Mailbox {
     pub client: u32,
     pub closed: AtomicBool,
-    replies: Mutex<Vec<(u32, Vec<Reply>)>>,
+    replies: Mutex<Vec<Came>>,
     events: Mutex<Vec<String>>,
     /// Whether there are any: who looks after each event of the world is spared the locks.
     has_replies: AtomicBool,
@@ -39,12 +77,11 @@ impl Sink for Mailbox {
     }
 
     fn complete(&self, id: u32, replies: &[Reply]) {
-        self.replies.lock().push((id, replies.to_vec()));
-        self.has_replies.store(true, Ordering::Release);
+        self.came(id, None, replies);
     }
 
-    fn complete_some(&self, id: u32, _places: &[u32], _replies: &[Reply]) {
-        unreachable!("one server answers a batch whole: {id}");
+    fn complete_some(&self, id: u32, places: &[u32], replies: &[Reply]) {
+        self.came(id, Some(places.to_vec()), replies);
     }
 
     fn event(&self, json: String) {
@@ -77,7 +114,12 @@ impl Mailbox {
         self.has_replies.load(Ordering::Acquire)
     }
 
-    pub fn take_replies(&self) -> Vec<(u32, Vec<Reply>)> {
+    fn came(&self, id: u32, places: Option<Vec<u32>>, replies: &[Reply]) {
+        self.replies.lock().push(Came { id, places, replies: replies.to_vec() });
+        self.has_replies.store(true, Ordering::Release);
+    }
+
+    pub fn take_replies(&self) -> Vec<Came> {
         if !self.has_replies() {
             return Vec::new();
         }

@@ -11,11 +11,13 @@ use crate::agenda::Agenda;
 use crate::bound::Bounds;
 use crate::history::{Event as Told, History, MICRO, MILLI, Mishap, Nanos, Place, Record};
 use crate::schedule::{PLACES, Schedule};
-use crate::server::{Server, Snapshot};
+use crate::server::Snapshot;
+use crate::server::cluster::View;
 use crate::story::{Trace, who};
 use crate::world::calls::{ClientRun, Wait};
 use crate::world::computing::{Computing, Go};
 use crate::world::environment::Environment;
+use crate::world::fleet::machine::Machine;
 use crate::world::mailbox::Waiting;
 use crate::world::network::{Connection, Way, between};
 use crate::world::process::Process;
@@ -24,6 +26,8 @@ mod calls;
 mod computing;
 mod environment;
 mod faults;
+mod fleet;
+mod foreign;
 mod mailbox;
 mod network;
 mod process;
@@ -47,14 +51,20 @@ enum Event {
     Turn(usize),
     /// A piece arrives on a connection.
     Arrive(usize, Way),
-    /// A dial of a process succeeds, or fails.
-    Dialled(usize, u32),
+    /// A dial of a process succeeds, or fails: of which of its nodes, and its number.
+    Dialled(usize, usize, u32),
     /// The next step of a client.
     Step(usize),
     /// A computation of an environment goes on.
     Computing(usize, Go),
     /// A fault begins, or ends.
     Fault(usize, bool),
+    /// The next key of a slot goes from one node of a cluster to another one.
+    Migrate(usize, usize, usize),
+    /// A replica takes over.
+    Promote(usize),
+    /// A node hears what its cluster is like.
+    Hear(usize),
     /// The server's own clock: it drops some of what has expired.
     Cycle,
     /// Once everything is over: reads until nothing is left to be undone, and then a last look.
@@ -89,11 +99,13 @@ pub struct World {
     told: Arc<ToldTime>,
     now: Nanos,
     agenda: Agenda<Event, { CYCLE + 1 }>,
-    server: Server,
-    /// Its process stands still.
-    stopped: bool,
-    /// Nobody listens.
-    down: bool,
+    machines: Vec<Machine>,
+    /// A cluster as it is, whatever its nodes know.
+    truth: Option<View>,
+    /// Faults that leave slots without a node.
+    unserved: usize,
+    /// Of a cluster: whether each process was in redis mode.
+    was_up: Vec<bool>,
     processes: Vec<Process>,
     environments: Vec<Environment>,
     connections: Vec<Connection>,
@@ -110,7 +122,6 @@ pub struct World {
     ended: Vec<Place>,
     mishaps: Vec<Mishap>,
     bounds: Bounds,
-    down_since: Nanos,
     /// By fault: what the server is to come back with.
     snapshots: Vec<Snapshot>,
     /// Faults that make it evict keys.
@@ -139,10 +150,11 @@ impl World {
         let base = clock::origin() + Duration::from_millis(1_000);
         let told = Arc::new(ToldTime::new(base));
         let settings = &schedule.settings;
+        let used = &schedule.plan.used;
         // The environments of a process stand together; its first one opens the engine.
         let process = |first: usize| {
             let (clock, random) = (Clock::Told(told.clone()), Random::seeded(random.bits()));
-            Process::new(&settings.caches[first], settings, clock, random, base)
+            Process::new(&settings.caches[first], settings, used.clone(), clock, random, base)
         };
         let processes: Vec<Process> = [0, 2].map(process).into_iter().collect();
         let environments: Vec<Environment> = PLACES
@@ -155,14 +167,19 @@ impl World {
             .collect();
         let clients = schedule.clients.iter().map(|plan| ClientRun::new(plan.place)).collect();
         Self {
-            server: Server::new(random.bits()),
+            machines: if settings.cluster {
+                Machine::cluster(|| random.bits())
+            } else {
+                vec![Machine::alone(random.bits())]
+            },
+            truth: settings.cluster.then(View::new),
+            unserved: 0,
+            was_up: vec![false; processes.len()],
             random,
             base,
             told,
             now: 0,
             agenda: Agenda::new(),
-            stopped: false,
-            down: false,
             processes,
             due: vec![Vec::new(); environments.len()],
             computing: Computing::new(environments.len()),
@@ -177,7 +194,6 @@ impl World {
             ended: Vec::new(),
             mishaps: Vec::new(),
             bounds: Bounds::default(),
-            down_since: 0,
             began: vec![0; schedule.faults.len()],
             snapshots: vec![Snapshot::default(); schedule.faults.len()],
             evicting: 0,
@@ -254,20 +270,17 @@ impl World {
             Event::Turn(environment) => self.turn(environment),
             Event::Arrive(connection, Way::Up) => self.serve(connection),
             Event::Arrive(connection, Way::Down) => self.drive_soon(self.connections[connection].process),
-            Event::Dialled(process, dial) => self.dialled(process, dial),
+            Event::Dialled(process, line, dial) => self.dialled(process, line, dial),
             Event::Step(client) => self.step(client),
             Event::Fault(fault, true) => self.begin(fault),
             Event::Fault(fault, false) => self.end(fault),
             Event::Cycle => {
-                if !self.stopped && !self.down {
-                    self.server.cycle(self.server_ms());
-                    if self.evicting > 0 {
-                        self.server.evict(0, self.server_ms());
-                    }
-                    self.answer();
-                }
+                self.cycle();
                 self.plan(self.now + 10 * MILLI, Event::Cycle);
             }
+            Event::Migrate(fault, from, to) => self.migrate(fault, from, to),
+            Event::Promote(fault) => self.promote(fault),
+            Event::Hear(node) => self.told_of_change(node),
             Event::Look => self.begin_look(),
             Event::Chase(environment) | Event::Computing(environment, _) => {
                 self.due[environment].push(event);

@@ -41,6 +41,8 @@ pub enum Piece {
 /// A connection, from the dial to the end of both sides.
 pub struct Connection {
     pub process: usize,
+    /// To which machine.
+    pub machine: usize,
     /// By which the server knows it.
     pub id: Option<usize>,
     up: Pipe,
@@ -81,10 +83,11 @@ struct Pipe {
 }
 
 impl Connection {
-    pub fn new(process: usize, held: bool) -> Self {
+    pub fn new((process, machine): (usize, usize), held: bool) -> Self {
         let (up, down) = (Pipe::default(), Pipe::default());
         Self {
             process,
+            machine,
             id: None,
             up,
             down,

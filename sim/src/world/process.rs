@@ -5,10 +5,10 @@ use std::sync::{Arc, OnceLock};
 use std::task::{Context, Wake, Waker};
 use std::time::Instant;
 
-use futures_channel::mpsc::{UnboundedReceiver, unbounded};
+use futures_channel::mpsc::unbounded;
 use holdfast::engine::base::clock::Clock;
 use holdfast::engine::base::random::Random;
-use holdfast::engine::cache::job::{Job, Link};
+use holdfast::engine::cache::job::Link;
 use holdfast::engine::cache::options::{DEFAULT_MAX_AGE, Given, Options};
 use holdfast::engine::cache::shared::Shared;
 use holdfast::engine::cache::status::Mode as EngineMode;
@@ -16,16 +16,15 @@ use holdfast::engine::call::batch::{Batch, Task};
 use holdfast::engine::call::reply::{Hot, Reply, Submitted};
 use holdfast::engine::call::sink::{ReplyTo, Versions};
 use holdfast::engine::front::{Front, Reach};
-use holdfast::engine::net::wire;
-use holdfast::engine::node::handshake::Peer;
 use holdfast::engine::node::machine::Node;
-use holdfast::engine::node::state::Wish;
 use holdfast::engine::task::executor::Tasks;
 use holdfast::engine::tier::memory::Memory;
 
 use crate::history::{Mishap, Mode, Nanos, State};
 use crate::schedule::{CachePlan, PLACES, SPACES, Settings};
 use crate::world::World;
+use crate::world::fleet::crew::Crew;
+use crate::world::fleet::line::Line;
 use crate::world::mailbox::Mailbox;
 
 /// Jobs that are handed over before replies are looked for again, as on the engine's thread.
@@ -34,22 +33,20 @@ pub const MAX_JOBS: usize = 64;
 /// The engine of a process, and what its driver holds.
 pub struct Process {
     pub shared: Arc<Shared>,
-    pub node: Node,
+    /// The nodes that it drives: one, or, behind the first one, those of a cluster.
+    pub lines: Vec<Line>,
+    pub crew: Option<Crew>,
     way: Arc<Way>,
-    jobs: UnboundedReceiver<Job>,
     woken: Arc<Woken>,
     waker: Waker,
     /// When its tasks ran last: at that moment only what was woken since can go on.
     polled: Option<Instant>,
-    /// The number of the dial that is under way.
-    pub dialing: Option<u32>,
-    pub dials: u32,
-    /// The connection in use, by its number in the network.
-    pub connection: Option<usize>,
     pub frozen: bool,
     /// Jobs lie in its queue until then: the thread is at work on others, and looks for replies between two handfuls.
     pub busy: Nanos,
     pub dead: bool,
+    /// Of a cluster: the slots of the schedule's keys.
+    slots: Vec<u16>,
     /// Its network passes nothing, on new connections neither.
     pub cut_off: bool,
     /// How often its journal has put a namespace in the place of keys.
@@ -89,7 +86,14 @@ pub enum Deed {
 
 impl Process {
     /// `first`: the cache that opens the engine.
-    pub fn new(first: &CachePlan, settings: &Settings, clock: Clock, random: Random, now: Instant) -> Self {
+    pub fn new(
+        first: &CachePlan,
+        settings: &Settings,
+        slots: Vec<u16>,
+        clock: Clock,
+        random: Random,
+        now: Instant,
+    ) -> Self {
         let options = options(first, settings);
         let tasks = Tasks::new(now);
         tasks.spawner().drive();
@@ -106,18 +110,16 @@ impl Process {
         let woken = Arc::new(Woken::default());
         Self {
             shared,
-            node,
+            lines: vec![Line::new(node, jobs)],
+            crew: None,
             way,
-            jobs,
             waker: Waker::from(woken.clone()),
             woken,
             polled: None,
-            dialing: None,
-            dials: 0,
-            connection: None,
             frozen: false,
             busy: 0,
             dead: false,
+            slots,
             cut_off: false,
             widened: 0,
         }
@@ -138,6 +140,9 @@ impl Process {
 
     /// What it says of itself.
     pub fn state(&self) -> State {
+        if let Some(state) = self.standing(&self.slots) {
+            return state;
+        }
         let (mode, since) = self.shared.status.standing();
         let mode = match mode {
             EngineMode::Initializing => Mode::Initializing,
@@ -147,55 +152,36 @@ impl Process {
         State { mode, since }
     }
 
+    /// Calls that wait for a first connection.
+    fn waiting(&self) -> usize {
+        self.lines.iter().map(|line| line.node.waiting()).sum()
+    }
+
     /// Whether a task can go on.
     pub fn is_woken(&self) -> bool {
         self.woken.0.load(Ordering::Acquire)
     }
 
-    /// The connection that it dialled is up.
-    pub fn connected(&mut self, connection: usize, now: Instant) {
-        self.dialing = None;
-        self.connection = Some(connection);
-        self.node.connected(Peer::default(), now);
+    /// When it wants to go on next.
+    pub fn next_moment(&self) -> Option<Instant> {
+        let router = self.crew.as_ref().and_then(|crew| crew.router.next_moment());
+        let nodes = self.lines.iter().filter(|line| !line.node.is_ended()).filter_map(|line| line.node.next_moment());
+        nodes.chain(router).min()
     }
 
-    /// Its connection is gone.
-    pub fn lost(&mut self, now: Instant) {
-        self.connection = None;
-        self.node.lost(wire::closed(), now);
-    }
-
-    /// Goes on with what can go on: jobs, tasks, moments. What it wants done is pushed to `deeds`; whether anything
-    /// went on.
-    pub fn round(&mut self, now: Instant, jobs: usize, deeds: &mut Vec<Deed>) -> bool {
+    /// Goes on with what can go on: jobs, tasks, moments. What it wants done is pushed to `deeds`, each with the number
+    /// of its line; whether anything went on.
+    pub fn round(&mut self, now: Instant, jobs: usize, deeds: &mut Vec<(usize, Deed)>) -> bool {
         let was_woken = self.is_woken();
         self.woken.0.store(false, Ordering::Release);
-        let mut went_on = false;
-        while let Some(wish) = self.node.wish() {
-            went_on = true;
-            deeds.push(match wish {
-                Wish::Dial(..) => Deed::Dial,
-                Wish::Close => Deed::Close,
-            });
-        }
-        for _ in 0..jobs {
-            let Ok(job) = self.jobs.try_recv() else { break };
-            self.node.call(job, now);
-            went_on = true;
-        }
-        let mut context = Context::from_waker(&self.waker);
+        let waker = self.waker.clone();
+        let mut context = Context::from_waker(&waker);
+        let mut went_on = self.lead(now, jobs, &mut context);
         let woken = was_woken || self.is_woken() || self.polled != Some(now);
         self.polled = Some(now);
-        went_on |= self.node.run(woken.then_some(&mut context), now);
-        if self.node.next_moment().is_some_and(|moment| moment <= now) {
-            self.node.tick(now);
-            went_on = true;
-        }
-        let mut bytes = Vec::new();
-        self.node.output(&mut bytes);
-        if !bytes.is_empty() {
-            deeds.push(Deed::Send(bytes));
-            went_on = true;
+        let jobs = if self.crew.is_some() { MAX_JOBS } else { jobs };
+        for (at, line) in self.lines.iter_mut().enumerate() {
+            went_on |= line.round(at, now, jobs, woken.then_some(&mut context), deeds);
         }
         went_on
     }
@@ -244,7 +230,7 @@ impl World {
         if widened > one.widened {
             self.mishaps.push(Mishap::Widened { process, at: self.now });
         }
-        self.bounds.look(process, &one.shared, &one.node, (most, raw), self.now);
+        self.bounds.look(process, &one.shared, one.waiting(), (most, raw), self.now);
         self.processes[process].widened = widened;
     }
 
@@ -266,7 +252,7 @@ impl World {
             let ended = (0..PLACES.len()).filter(mine).any(|at| self.environments[at].ended);
             let gave_up = (0..PLACES.len()).filter(mine).any(|at| self.computing.has_withdrawn(at));
             let flags = [undone, ended, gave_up];
-            self.bounds.look_at_rest(process, &one.shared, &one.node, flags, self.now);
+            self.bounds.look_at_rest(process, &one.shared, (one.waiting(), one.serving().collect()), flags, self.now);
         }
     }
 }

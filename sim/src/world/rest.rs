@@ -59,34 +59,29 @@ impl World {
         self.rest.left = vec![0; PLACES.len()];
         self.rest.look = vec![0; PLACES.len()];
         let settings = &self.schedule.settings;
-        self.server.faults.tracked_keys = settings.tracked;
+        for machine in &mut self.machines {
+            let faults = &mut machine.server.faults;
+            faults.tracked_keys = settings.tracked;
+            faults.no_hello = settings.resp2;
+            if settings.walled {
+                let spaces = settings.caches.iter().map(|cache| SPACES[cache.space]);
+                let prefixes = spaces.map(|space| format!("{space}:").into()).collect();
+                faults.acl = Some(Acl { prefixes, ..Acl::default() });
+            }
+        }
         if settings.tracked.is_some() {
             // A token that leaves the near cache between two looks makes a miss of what has its tag.
             self.mishaps.push(Mishap::Eviction { from: 0, until: Nanos::MAX });
         }
-        self.server.faults.no_hello = settings.resp2;
-        if settings.walled {
-            let spaces = settings.caches.iter().map(|cache| SPACES[cache.space]);
-            let prefixes = spaces.map(|space| format!("{space}:").into()).collect();
-            self.server.faults.acl = Some(Acl { prefixes, ..Acl::default() });
-        }
-        let ms = self.server_ms();
         for key in NEIGHBOURS {
-            self.server.execute(&[b"SET", key.as_bytes(), b"theirs"], ms);
+            self.command(key, &[b"SET", key.as_bytes(), b"theirs"]);
         }
         let head = self.schedule.plan.head.to_string();
         for key in self.schedule.plan.counters.clone() {
             let name = self.stored(key);
-            self.server.execute(&[b"SET", name.as_bytes(), head.as_bytes(), b"PX", b"60000"], ms);
+            self.command(&name, &[b"SET", name.as_bytes(), head.as_bytes(), b"PX", b"60000"]);
         }
         self.plan(self.now + 10 * MILLI, Event::Cycle);
-    }
-
-    /// As a key is stored.
-    pub(super) fn stored(&self, key: Key) -> String {
-        let name = &self.schedule.plan.names[key];
-        let space = SPACES[self.schedule.plan.space_of(key)];
-        if space.is_empty() { name.clone() } else { format!("{space}:{name}") }
     }
 
     /// What listeners were told; and the schedule begins once everybody is connected.
@@ -100,11 +95,12 @@ impl World {
                     self.mishaps.push(Mishap::Overflow { process, at });
                 }
                 let fallback = event.contains("\"fallback\"");
-                if fallback || event.contains("\"recovered\"") {
+                if self.truth.is_none() && fallback || self.truth.is_none() && event.contains("\"recovered\"") {
                     self.told_events.push(Told { process, fallback, at: self.now });
                 }
             }
         }
+        self.note_modes();
         if !self.rest.begun && self.processes.iter().all(|process| process.state().mode == Mode::Redis) {
             (self.rest.begun, self.rest.began) = (true, self.now);
             self.plan_faults();
@@ -140,9 +136,9 @@ impl World {
         let (client, verbs): (Client, Vec<Verb>) = match self.rest.look[environment] {
             0 => (Client::Chase, names.into_iter().map(|key| Verb::Get { key }).collect()),
             1 => {
-                let key = self.schedule.plan.names.len();
-                self.schedule.plan.names.push(format!("fresh:{environment}:{}", self.rest.looks));
-                (Client::Settle, vec![Verb::Sync { key }])
+                let looks = self.rest.looks;
+                let name = |slot: &str| format!("fresh:{environment}:{looks}{slot}");
+                (Client::Settle, self.fresh(name))
             }
             2 => (Client::Settle, names.into_iter().map(|key| Verb::Get { key }).collect()),
             _ => (Client::Settle, vec![Verb::GetMany { keys: names }]),
@@ -192,7 +188,7 @@ impl World {
             return self.looked();
         }
         let process = &self.processes[Self::process_of(environment)];
-        let undone = process.shared.fleet.servers().all(|server| server.journal.is_empty());
+        let undone = process.serving().all(|server| server.journal.is_empty());
         // What the server refused to remove is left until the next connection.
         let undone = undone || self.now - self.rest.began > LONG;
         let back = self.calm && process.state().mode == Mode::Redis && undone;
@@ -262,50 +258,6 @@ impl World {
         self.plan(self.now + PAUSE, Event::Look);
     }
 
-    /// What Redis holds at a key.
-    fn held(&mut self, key: Key) -> Option<Vec<u8>> {
-        let (name, ms) = (self.stored(key), self.server_ms());
-        match self.server.execute(&[b"GET", name.as_bytes()], ms) {
-            Reply::Bulk(bytes) => Some(bytes),
-            _ => None,
-        }
-    }
-
-    /// A call of the foreign client; none where the server refuses it.
-    pub(super) fn execute(&mut self, verb: &Verb) -> Option<Outcome> {
-        let ms = self.server_ms();
-        match verb {
-            Verb::Set { key, value, ttl, .. } => {
-                let (name, value) = (self.stored(*key), value.to_string());
-                let px = ttl.unwrap_or(60_000).to_string();
-                let words: [&[u8]; 5] = [b"SET", name.as_bytes(), value.as_bytes(), b"PX", px.as_bytes()];
-                (!self.server.execute(&words, ms).is_error()).then_some(Outcome::Done)
-            }
-            Verb::Del { keys } => {
-                let mut refused = false;
-                for key in keys {
-                    let name = self.stored(*key);
-                    refused |= self.server.execute(&[b"DEL", name.as_bytes()], ms).is_error();
-                }
-                (!refused).then_some(Outcome::Done)
-            }
-            Verb::Flush => (!self.server.execute(&[b"FLUSHALL"], ms).is_error()).then_some(Outcome::Done),
-            Verb::Probe { key } => {
-                let found = self.held(*key);
-                Some(Outcome::Found(found, self.left(*key)))
-            }
-            _ => unreachable!("no call of the foreign client"),
-        }
-    }
-
-    fn left(&mut self, key: Key) -> i64 {
-        let (name, ms) = (self.stored(key), self.server_ms());
-        match self.server.execute(&[b"PTTL", name.as_bytes()], ms) {
-            Reply::Int(left) => left,
-            _ => -2,
-        }
-    }
-
     /// The history of the schedule.
     pub(super) fn told(mut self) -> History {
         let before = std::mem::take(&mut self.rest.before);
@@ -320,11 +272,10 @@ impl World {
         }
         let loses = |mishap: &Mishap| matches!(mishap, Mishap::Restart { .. } | Mishap::Eviction { .. });
         let flushed = self.records.iter().any(|record| record.verb == Verb::Flush) || self.mishaps.iter().any(loses);
-        let ms = self.server_ms();
         let mut lost = Vec::new();
         for key in NEIGHBOURS {
             let there =
-                matches!(self.server.execute(&[b"GET", key.as_bytes()], ms), Reply::Bulk(bytes) if bytes == b"theirs");
+                matches!(self.command(key, &[b"GET", key.as_bytes()]), Reply::Bulk(bytes) if bytes == b"theirs");
             if !there && !flushed {
                 lost.push(key.to_owned());
             }

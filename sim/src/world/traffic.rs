@@ -28,8 +28,8 @@ impl World {
         loop {
             let mut went_on = self.read(process, now);
             went_on |= self.processes[process].round(now, jobs, &mut deeds);
-            for deed in deeds.drain(..) {
-                self.act(process, deed);
+            for (line, deed) in deeds.drain(..) {
+                self.act(process, line, deed);
             }
             if jobs == 1 {
                 jobs = 0;
@@ -42,7 +42,7 @@ impl World {
             let until = self.processes[process].busy;
             self.drive_at(process, until.max(self.now + 1));
         }
-        let next = self.processes[process].node.next_moment();
+        let next = self.processes[process].next_moment();
         if let Some(moment) = next {
             let at = moment.saturating_duration_since(self.base).as_nanos() as Nanos;
             self.drive_at(process, at.max(self.now + MICRO));
@@ -53,36 +53,46 @@ impl World {
     }
 
     fn read(&mut self, process: usize, now: Instant) -> bool {
-        let Some(number) = self.processes[process].connection else { return false };
+        let mut any = false;
+        for line in 0..self.processes[process].lines.len() {
+            any |= self.read_line(process, line, now);
+        }
+        any
+    }
+
+    fn read_line(&mut self, process: usize, line: usize, now: Instant) -> bool {
+        let Some(number) = self.processes[process].lines[line].connection else { return false };
         match self.connections[number].take(Way::Down, self.now) {
             None => false,
             Some(Piece::Bytes(bytes)) => {
                 self.note(|| format!("{} reads {}", name(process), words::replies(&bytes)));
-                self.processes[process].node.read(&bytes, now);
+                self.processes[process].lines[line].node.read(&bytes, now);
                 true
             }
             Some(Piece::End) => {
                 self.note(|| format!("{} finds its connection closed", name(process)));
-                self.processes[process].lost(now);
+                self.processes[process].lines[line].lost(now);
                 true
             }
         }
     }
 
-    pub(super) fn act(&mut self, process: usize, deed: Deed) {
+    pub(super) fn act(&mut self, process: usize, line: usize, deed: Deed) {
         match deed {
             Deed::Dial => {
-                self.note(|| format!("{} dials", name(process)));
-                let one = &mut self.processes[process];
-                one.dials += 1;
-                one.dialing = Some(one.dials);
-                let dial = one.dials;
+                let one = &mut self.processes[process].lines[line];
+                let (dial, port) = (one.dial(), one.port);
+                let many = self.machines.len() > 1;
+                self.note(|| {
+                    format!("{} dials{}", name(process), if many { format!(" {port}") } else { String::new() })
+                });
                 let at = self.now + between(DIAL, &self.random);
-                self.plan(at, Event::Dialled(process, dial));
+                self.plan(at, Event::Dialled(process, line, dial));
             }
             Deed::Close => {
-                self.processes[process].dialing = None;
-                let Some(number) = self.processes[process].connection.take() else { return };
+                let one = &mut self.processes[process].lines[line];
+                one.dialing = None;
+                let Some(number) = one.connection.take() else { return };
                 self.note(|| format!("{} gives its connection up", name(process)));
                 let connection = &mut self.connections[number];
                 connection.left = true;
@@ -90,8 +100,10 @@ impl World {
                 self.plan(at, Event::Arrive(number, Way::Up));
             }
             Deed::Send(bytes) => {
-                let Some(number) = self.processes[process].connection else { return };
-                self.note(|| format!("{} sends {}", name(process), words::commands(&bytes)));
+                let Some(number) = self.processes[process].lines[line].connection else { return };
+                let at = self.connections[number].machine;
+                let to = if self.machines.len() > 1 { format!(" to {at}") } else { String::new() };
+                self.note(|| format!("{} sends{to} {}", name(process), words::commands(&bytes)));
                 let mut moments = std::mem::take(&mut self.moments);
                 self.connections[number].send(Way::Up, bytes, self.now, &self.random, &mut moments);
                 moments.drain(..).for_each(|at| self.plan(at, Event::Arrive(number, Way::Up)));
@@ -100,44 +112,48 @@ impl World {
         }
     }
 
-    /// A dial has reached the server, or found nobody there.
-    pub(super) fn dialled(&mut self, process: usize, dial: u32) {
-        if self.processes[process].dead || self.processes[process].dialing != Some(dial) {
-            return;
-        }
-        if self.unanswered > 0 {
+    /// A dial has reached a server, or found nobody there.
+    pub(super) fn dialled(&mut self, process: usize, line: usize, dial: u32) {
+        let one = &self.processes[process];
+        if one.dead || one.lines[line].dialing != Some(dial) || self.unanswered > 0 {
             return;
         }
         let now = self.instant();
-        if self.down {
-            self.processes[process].dialing = None;
-            self.processes[process].lost(now);
+        let machine = self.dialled_machine(one.lines[line].port);
+        if self.machines[machine].down {
+            let line = &mut self.processes[process].lines[line];
+            line.dialing = None;
+            line.lost(now);
         } else {
             let number = self.connections.len();
             // A process that stands still has a kernel that does not.
-            self.connections.push(Connection::new(process, self.processes[process].cut_off));
-            self.connections[number].lag = self.lag_of(process);
-            self.processes[process].connected(number, now);
+            let mut connection = Connection::new((process, machine), self.processes[process].cut_off);
+            connection.lag = self.lag_of(process);
+            self.connections.push(connection);
+            self.processes[process].lines[line].connected(number, now);
         }
         self.drive_soon(process);
     }
 
-    /// What has arrived at the server is executed, unless that stands still.
+    /// What has arrived at a server is executed, unless that stands still.
     pub(super) fn serve(&mut self, number: usize) {
-        if self.stopped || self.down {
-            return;
-        }
         let ms = self.server_ms();
         let connection = &mut self.connections[number];
+        let at = connection.machine;
+        if !self.machines[at].serves() {
+            return;
+        }
         if connection.closed {
             while connection.take(Way::Up, self.now).is_some() {}
             return;
         }
-        let server = &mut self.server;
+        let many = self.machines.len() > 1;
+        let server = &mut self.machines[at].server;
         while let Some(piece) = connection.take(Way::Up, self.now) {
             let id = *connection.id.get_or_insert_with(|| server.connect(ms));
             if let (Some(trace), Piece::Bytes(bytes)) = (&mut self.trace, &piece) {
-                trace.push((self.now, format!("    the server executes {}", words::commands(bytes))));
+                let which = if many { format!("server {at}") } else { "the server".to_owned() };
+                trace.push((self.now, format!("    {which} executes {}", words::commands(bytes))));
             }
             match piece {
                 Piece::Bytes(bytes) => server.receive(id, &bytes, ms),
@@ -157,12 +173,13 @@ impl World {
         for number in 0..self.connections.len() {
             let connection = &mut self.connections[number];
             let Some(id) = connection.id.filter(|_| !connection.closed) else { continue };
-            let bytes = self.server.output(id);
+            let server = &mut self.machines[connection.machine].server;
+            let bytes = server.output(id);
             connection.send(Way::Down, bytes, self.now, &self.random, &mut moments);
             if std::mem::take(&mut connection.torn) {
-                self.server.closed(id);
+                server.closed(id);
             }
-            if !self.server.is_open(id) {
+            if !server.is_open(id) {
                 connection.closed = true;
                 moments.push(connection.end(Way::Down, self.now, &self.random));
             }

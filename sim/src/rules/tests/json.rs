@@ -130,7 +130,7 @@ fn state(State { mode, since }: State) -> Value {
     let mode = match mode {
         Mode::Initializing => "initializing",
         Mode::Redis => "redis",
-        Mode::Memory => "memory",
+        Mode::Memory | Mode::Partly => "memory",
         Mode::Foreign => "foreign",
     };
     json!([mode, since])

@@ -104,6 +104,7 @@ fn greeted(server: &mut Server, id: Id, words: &[&[u8]]) -> Result<Reply, Reply>
         }
     }
     let role = if server.faults.readonly { "replica" } else { "master" };
+    let is_node = server.cluster.is_some();
     let Some(client) = server.clients.get_mut(id) else { return Ok(Reply::Nil) };
     if !client.authenticated {
         return Err(error(faults::HELLO_NOAUTH));
@@ -119,7 +120,7 @@ fn greeted(server: &mut Server, id: Id, words: &[&[u8]]) -> Result<Reply, Reply>
         ("version", Reply::text(VERSION)),
         ("proto", Reply::Int(if client.resp3 { 3 } else { 2 })),
         ("id", Reply::Int(i64::try_from(client.number).unwrap_or(i64::MAX))),
-        ("mode", Reply::text("standalone")),
+        ("mode", Reply::text(if is_node { "cluster" } else { "standalone" })),
         ("role", Reply::text(role)),
         ("modules", Reply::Array(Vec::new())),
     ]))

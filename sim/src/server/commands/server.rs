@@ -15,7 +15,8 @@ pub fn info(server: &mut Server, _: Id, words: &[&[u8]]) -> Reply {
     let mut sections = Vec::new();
     if wants("server") {
         sections.push(format!(
-            "# Server\r\nredis_version:{VERSION}\r\nredis_mode:standalone\r\nrun_id:{}\r\n",
+            "# Server\r\nredis_version:{VERSION}\r\nredis_mode:{}\r\nrun_id:{}\r\n",
+            if server.cluster.is_some() { "cluster" } else { "standalone" },
             server.run_id
         ));
     }
@@ -26,7 +27,8 @@ pub fn info(server: &mut Server, _: Id, words: &[&[u8]]) -> Reply {
         ));
     }
     if wants("cluster") {
-        sections.push("# Cluster\r\ncluster_enabled:0\r\n".to_owned());
+        let enabled = u8::from(server.cluster.is_some());
+        sections.push(format!("# Cluster\r\ncluster_enabled:{enabled}\r\n"));
     }
     Reply::Verbatim(sections.join("\r\n"))
 }

@@ -6,11 +6,11 @@ use holdfast::engine::call::batch::{Extras, Op, Why};
 use holdfast::engine::call::reply::Reply;
 
 use crate::history::{MICRO, MILLI, Outcome, Run, Verb};
+use crate::schedule::ttl_of;
 use crate::world::World;
 use crate::world::calls::Wait;
 use crate::world::computing::caller::{Caller, Stale};
 use crate::world::computing::{Flight, Function, Go, Later};
-use crate::world::environment::ttl_of;
 
 /// Flights of one key whose callers gave up, and that may still store.
 const MAX_OVERDUE_OF_KEY: usize = 2;

@@ -18,6 +18,7 @@ fn settings(cache: CachePlan, window: usize, part: usize) -> Settings {
         window,
         part,
         resp2: false,
+        cluster: false,
         walled: false,
         tracked: None,
         max_age: None,

@@ -15,8 +15,8 @@ use holdfast::engine::call::sink::{COUNTERS, PEEKED, ReplyTo, SLOTS, Sink, Versi
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
-use crate::schedule::CachePlan;
-use crate::world::environment::{Environment, ttl_of};
+use crate::schedule::{CachePlan, ttl_of};
+use crate::world::environment::Environment;
 use crate::world::mailbox::Mailbox;
 use crate::world::process::Native;
 use crate::world::tests::{alike, settings};

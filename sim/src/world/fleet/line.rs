@@ -1,0 +1,118 @@
+//! One node of a process, as its driver sees it: its jobs, its dial, and the connection in use.
+
+use std::task::Context;
+use std::time::Instant;
+
+use futures_channel::mpsc::{TryRecvError, UnboundedReceiver, UnboundedSender};
+use holdfast::engine::cache::job::Job;
+use holdfast::engine::net::target::Address;
+use holdfast::engine::net::wire;
+use holdfast::engine::node::handshake::Peer;
+use holdfast::engine::node::machine::Node;
+use holdfast::engine::node::state::Wish;
+
+use crate::world::process::Deed;
+
+pub struct Line {
+    pub node: Node,
+    jobs: UnboundedReceiver<Job>,
+    /// Of a scout: nobody calls, and it does not end for that.
+    keep: Option<UnboundedSender<Job>>,
+    /// The number of the dial that is under way, and the port that is dialled.
+    pub dialing: Option<u32>,
+    pub port: u16,
+    dials: u32,
+    /// The connection in use, by its number in the network.
+    pub connection: Option<usize>,
+    closed: bool,
+}
+
+impl Line {
+    pub fn new(node: Node, jobs: UnboundedReceiver<Job>) -> Self {
+        Self { node, jobs, keep: None, dialing: None, port: 0, dials: 0, connection: None, closed: false }
+    }
+
+    /// One that nobody calls.
+    pub fn scout(node: Node) -> Self {
+        let (keep, jobs) = futures_channel::mpsc::unbounded();
+        Self { keep: Some(keep), ..Self::new(node, jobs) }
+    }
+
+    /// Where jobs come from, for who takes over.
+    pub fn leave(&mut self) -> UnboundedReceiver<Job> {
+        self.keep = None;
+        std::mem::replace(&mut self.jobs, futures_channel::mpsc::unbounded().1)
+    }
+
+    /// The number of a dial that begins.
+    pub fn dial(&mut self) -> u32 {
+        self.dials += 1;
+        self.dialing = Some(self.dials);
+        self.dials
+    }
+
+    /// The connection that it dialled is up.
+    pub fn connected(&mut self, connection: usize, now: Instant) {
+        self.dialing = None;
+        self.connection = Some(connection);
+        self.node.connected(Peer::default(), now);
+    }
+
+    /// Its connection is gone.
+    pub fn lost(&mut self, now: Instant) {
+        self.connection = None;
+        self.node.lost(wire::closed(), now);
+    }
+
+    /// Goes on with what can go on: jobs, tasks, moments. What it wants done is pushed to `deeds`, with its own number
+    /// `at`; whether anything went on.
+    pub fn round(
+        &mut self,
+        at: usize,
+        now: Instant,
+        jobs: usize,
+        context: Option<&mut Context<'_>>,
+        deeds: &mut Vec<(usize, Deed)>,
+    ) -> bool {
+        let mut went_on = false;
+        while let Some(wish) = self.node.wish() {
+            went_on = true;
+            let deed = match wish {
+                Wish::Dial(target, _) => {
+                    if let Address::Tcp { port, .. } = target.address {
+                        self.port = port;
+                    }
+                    Deed::Dial
+                }
+                Wish::Close => Deed::Close,
+            };
+            deeds.push((at, deed));
+        }
+        if self.node.is_ended() {
+            return went_on;
+        }
+        for _ in 0..jobs {
+            match self.jobs.try_recv() {
+                Ok(job) => self.node.call(job, now),
+                Err(TryRecvError::Closed) if !self.closed => {
+                    self.closed = true;
+                    self.node.close(now);
+                }
+                Err(_) => break,
+            }
+            went_on = true;
+        }
+        went_on |= self.node.run(context, now);
+        if self.node.next_moment().is_some_and(|moment| moment <= now) {
+            self.node.tick(now);
+            went_on = true;
+        }
+        let mut bytes = Vec::new();
+        self.node.output(&mut bytes);
+        if !bytes.is_empty() {
+            deeds.push((at, Deed::Send(bytes)));
+            went_on = true;
+        }
+        went_on
+    }
+}
