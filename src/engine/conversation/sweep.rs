@@ -46,7 +46,7 @@ async fn keep_swept(shared: Arc<Shared>, mut steps: Steps, run_id: Option<String
                 let journal = &steps.server.journal;
                 if steps.wire.timers().until(again, journal.stirred.raised()).await.is_err() {
                     // What has gone with its slot is held no more.
-                    let held = refused.drain(..).filter(|key: &Box<str>| journal.holds(key));
+                    let held = refused.drain(..).filter(|key| journal.holds(key));
                     held.for_each(|key| _ = journal.owe(&key));
                 }
             }

@@ -1,6 +1,7 @@
 //! Tests of the layer `net`.
 
 mod options;
+#[cfg(feature = "drive")]
 mod password;
 mod reply;
 mod resp;

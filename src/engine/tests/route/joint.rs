@@ -49,7 +49,14 @@ impl Bench {
         }
         let part = |places: &&[u32]| {
             let number = self.answering.counts.sent(0);
-            let part = Part { joint: joint.clone(), places: places.to_vec(), number, hops: 0, asks: false };
+            let part = Part {
+                joint: joint.clone(),
+                places: places.to_vec(),
+                number,
+                hops: 0,
+                asks: false,
+                tokens: Arc::default(),
+            };
             Job::part(server.clone(), alone.some(places.iter().map(|at| *at as usize)), part)
         };
         let jobs = parts.iter().map(part).collect();
