@@ -83,7 +83,9 @@ pub fn open(shared: &Shared, connection: &Connection, replayed: u64, told: &mut 
     }
     // Nobody told of changes meanwhile.
     shared.flights.outdate_all();
-    let dropped = if mutant::lacks("dropped") { 0 } else { drop_fallback(shared, &connection.server, now) };
+    let was_away = shared.fleet.cluster().is_none() || connection.server.standing.lock().outage_since.is_some();
+    let drops = was_away && !mutant::lacks("dropped");
+    let dropped = if drops { drop_fallback(shared, &connection.server, now) } else { 0 };
     connection.server.near.thaw(now);
     if connection.tracking || mutant::lacks("untracked") {
         connection.server.near.arm(now + trust(shared), now);
@@ -98,7 +100,7 @@ pub fn open(shared: &Shared, connection: &Connection, replayed: u64, told: &mut 
 /// once.
 fn drop_fallback(shared: &Shared, server: &Server, now: u64) -> usize {
     let Some(cluster) = shared.fleet.cluster() else { return shared.memory.clear(now) };
-    // That of other servers, which are away still, stays.
+    // That of other servers, which are away still, stays; and what was answered in process while it was there.
     let slots = cluster.slots_of(server);
     let its = Pattern::of(move |key| slots.get(usize::from(slot_of(key))).copied().unwrap_or(false));
     let (memory, timers) = (shared.memory.clone(), shared.tasks.timers().clone());
