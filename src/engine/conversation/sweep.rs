@@ -102,7 +102,11 @@ impl Steps {
         owed.iter().for_each(|key| _ = pipeline.cmd(writes::remove(self.denied)).arg(&**key));
         for (key, reply) in owed.iter().zip(self.pipeline(pipeline).await?) {
             match integer(reply) {
-                Ok(_) => self.server.journal.replaced(key),
+                Ok(_) => {
+                    self.server.journal.replaced(key);
+                    // Written in process while nobody did it there: from here on that is no longer the newest either.
+                    shared.memory.remove(key, self.wire.timers().now_ms());
+                }
                 Err(trouble) if trouble.kind.is_outage() && shared.fleet.cluster().is_none() => return Err(trouble),
                 // It has moved once more, or nobody serves its slot.
                 Err(trouble) if trouble.kind.is_outage() => refused.push(key.clone()),

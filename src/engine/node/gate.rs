@@ -120,10 +120,6 @@ pub fn lose(shared: &Shared, server: &Server, trouble: &Trouble, now: Instant) {
     unvouched(shared, server, now);
     shared.errors.count(trouble.kind);
     *server.in_use.lock() = None;
-    if shared.fleet.cluster().is_some() {
-        // From an outage of whoever had its slots before, or from calls that found nobody: Redis has newer values.
-        drop_fallback(shared, server, clock::millis_of(now));
-    }
     shared.fleet.set_gate(server, Gate::Local);
     shared.down(server, trouble);
 }
