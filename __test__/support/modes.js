@@ -153,6 +153,7 @@ class ProviderMode extends RedisMode {
     const { renamed = [], lacks } = profile;
     this.lacks = lacks.length > 0;
     this.scripts = !lacks.includes(SCRIPTS);
+    this.isFleet = Boolean(profile.cluster);
     // Without CLIENT the connection has no name by which the suite could find it.
     this.protocol = renamed.includes('CLIENT') ? 0 : renamed.includes('HELLO') ? 2 : 3;
   }
@@ -164,8 +165,7 @@ class ProviderMode extends RedisMode {
   }
 
   cache(options) {
-    const { cluster, options: advised } = this.profile;
-    return super.cache({ ...advised, lazy: false, ...(cluster && { cluster }), ...options });
+    return super.cache({ ...this.profile.options, lazy: false, ...options });
   }
 }
 

@@ -87,19 +87,9 @@ test.each(single.filter(({ lacks }) => lacks.length === 0))('$name lacks nothing
   if (policy) expect((await cache.getStats()).redis.maxMemoryPolicy).toBe(policy);
 });
 
-test.each(clusters)('$name is a cluster: memory mode, and the reason', async (profile) => {
+test.each(clusters)('$name, a cluster: what is missing is named', async (profile) => {
   server = await start(profile);
-  const { cache, logger } = connect(profile, { timeoutMs: 250 });
-  await until(() => cache.health().lastError?.kind === 'cluster', 'it is said');
-  await untilMode(cache, 'memory');
-  expect(cache.health().lastError.message).toMatch(/cluster mode/);
-  await until(() => logger.lines.length > 0, 'it is logged');
-  expect(logger.lines.filter(([, message]) => /cluster mode/.test(message))).toHaveLength(1);
-});
-
-test.each(clusters)('$name, with the preview of clusters: what is missing is named', async (profile) => {
-  server = await start(profile);
-  const { cache, logger } = connect(profile, { cluster: true });
+  const { cache, logger } = connect(profile);
   await untilMode(cache, 'redis');
   await cache.set('k', 1);
   expect(await cache.get('k')).toBe(1);
