@@ -90,9 +90,12 @@ test('fault 49: a name that leads to another server from now on: it is dialled a
     await cluster.failover(old);
     name.leadTo(heir);
     await Promise.all(keys.map((key) => cache.increment(key, 1)));
+    const probes = Array.from({ length: 60 }, (_, n) => `probe${n}`);
+    const heirs = await cluster.ownersOf(probes.map((key) => `${namespace}:${key}`));
+    const probe = probes.find((_, at) => heirs[at] === heir);
     await until(async () => {
-      await cache.set('{k0}', 'here');
-      return cache.health().status === 'ok';
+      await cache.set(probe, 'here');
+      return (await heir.cli('get', `${namespace}:${probe}`)) === '"here"';
     }, 'it was dialled anew');
     for (const key of his) {
       const sum = Number(await heir.cli('get', `${namespace}:${key}`));

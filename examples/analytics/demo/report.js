@@ -147,7 +147,8 @@ function ms(value) {
 }
 
 function count(value) {
-  return value.toLocaleString('en');
+  // What a server says of itself is asked in the background: it may not be known yet.
+  return value === null ? '–' : value.toLocaleString('en');
 }
 
 module.exports = { progressBar, printResult };

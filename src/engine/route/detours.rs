@@ -146,7 +146,9 @@ impl Detours {
     }
 
     pub fn next_moment(&self) -> Option<Instant> {
-        let waits = self.slots.values().filter_map(|detour| detour.until);
+        // A moment that has passed while answers are still to come is none: nobody would get to bring these.
+        let is_answered = |detour: &&Detour| self.counts.reached(detour.answers.0, detour.answers.1);
+        let waits = self.slots.values().filter(is_answered).filter_map(|detour| detour.until);
         let deadlines = self.slots.values().flat_map(|detour| detour.items.iter().map(|item| item.joint.deadline()));
         waits.chain(deadlines).min()
     }
