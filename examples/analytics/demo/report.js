@@ -105,7 +105,9 @@ function printNodes(phases) {
   const cell = (nodes, address) => {
     const node = nodes.find((each) => each.address === address);
     if (!node) return '–';
-    return `${node.mode}${node.lastError ? ` (${node.lastError.kind})` : ''}, ${count(node.slots)} slots`;
+    const error = node.lastError ? ` (${node.lastError.kind})` : '';
+    // Behind sentinels there are none.
+    return `${node.mode}${error}${node.slots === null ? '' : `, ${count(node.slots)} slots`}`;
   };
   printTable(
     ['health().nodes of A', ...Object.keys(phases)],
@@ -147,8 +149,7 @@ function ms(value) {
 }
 
 function count(value) {
-  // What a server says of itself is asked in the background: it may not be known yet.
-  return value === null ? '–' : value.toLocaleString('en');
+  return value.toLocaleString('en');
 }
 
 module.exports = { progressBar, printResult };
