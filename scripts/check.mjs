@@ -11,8 +11,8 @@ const usage = `npm run check:guarantees -- [options]
   --schedules N      how many schedules, from the first one of the seed on (300)
   --seconds T        and no more than begin within this time (no limit)
   --seed S           (1)
-  --topology NAME    single, sentinel (a primary and its replica behind three sentinels) or cluster (three primaries, a
-                     preview), each with faults of its own (single)
+  --topology NAME    single, sentinel (a primary and its replica behind three sentinels) or cluster (three
+                     primaries), each with faults of its own (single)
   --keep-going       do not stop at the first that is violated
   --schedule I       this one alone, up to 50 times, as what it finds depends on real time, too
   --plan FILE        the plan that a report names, likewise

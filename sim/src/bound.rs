@@ -6,8 +6,8 @@ use holdfast::engine::cache::shared::Shared;
 use holdfast::engine::fleet::server::Server;
 use holdfast::engine::tier::journal::Measure;
 
+use crate::history::SPACES;
 use crate::history::{Excess, Nanos};
-use crate::schedule::SPACES;
 
 /// The first excess of each thing that a process held too much of.
 #[derive(Default)]

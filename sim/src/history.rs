@@ -5,7 +5,8 @@
 
 use holdfast::engine::fleet::slot::slot_of;
 
-use crate::schedule::SPACES;
+/// The namespaces, by their numbers. One is the beginning of the other. The last one is none: raw keys.
+pub const SPACES: [&str; 3] = ["app", "apple", ""];
 
 /// Nanoseconds since the schedule began.
 pub type Nanos = u64;

@@ -48,9 +48,6 @@ pub struct CachePlan {
     pub stale: bool,
 }
 
-/// The namespaces, by their numbers. One is the beginning of the other. The last one is none: raw keys.
-pub const SPACES: [&str; 3] = ["app", "apple", ""];
-
 /// Calls that one environment has under way at most, and with how many a batch goes at once: src/js/bridge.
 pub const WINDOW: usize = 16_384;
 pub const PART: usize = 256;

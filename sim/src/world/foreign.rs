@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use holdfast::engine::fleet::slot::{slot_of, tag_for};
 
+use crate::history::SPACES;
 use crate::history::{Event as Told, Key, Mode, Outcome, Verb, stored_tag};
-use crate::schedule::SPACES;
 use crate::server::Reply;
 use crate::world::World;
 

@@ -20,8 +20,8 @@ use holdfast::engine::node::machine::Node;
 use holdfast::engine::task::executor::Tasks;
 use holdfast::engine::tier::memory::Memory;
 
-use crate::history::{Mishap, Mode, Nanos, State};
-use crate::schedule::{CachePlan, PLACES, SPACES, Settings};
+use crate::history::{Mishap, Mode, Nanos, SPACES, State};
+use crate::schedule::{CachePlan, PLACES, Settings};
 use crate::world::World;
 use crate::world::fleet::crew::Crew;
 use crate::world::fleet::line::Line;

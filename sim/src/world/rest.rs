@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::history::{Client, Event as Told, History, Key, MILLI, Mishap, Mode, Nanos, Outcome, Place, Verb};
-use crate::schedule::{PLACES, SPACES};
+use crate::history::{Client, Event as Told, History, Key, MILLI, Mishap, Mode, Nanos, Outcome, Place, SPACES, Verb};
+use crate::schedule::PLACES;
 use crate::server::{Acl, Reply};
 use crate::world::{Event, World};
 
