@@ -3,8 +3,8 @@
 use crate::history::{MILLI, Mishap, Nanos};
 use crate::schedule::{Fault, Kind, PLACES};
 use crate::server::{Faults, Snapshot};
+use crate::world::fleet::line::Deed;
 use crate::world::network::{Connection, Spoil, Way};
-use crate::world::process::Deed;
 use crate::world::{Event, World};
 
 impl World {

@@ -1,5 +1,6 @@
 //! One process of the simulation: its engine, as a driver sees it. Stands still while it is frozen.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Wake, Waker};
@@ -15,6 +16,7 @@ use holdfast::engine::cache::status::Mode as EngineMode;
 use holdfast::engine::call::batch::{Batch, Task};
 use holdfast::engine::call::reply::{Hot, Reply, Submitted};
 use holdfast::engine::call::sink::{ReplyTo, Versions};
+use holdfast::engine::fleet::server::Server;
 use holdfast::engine::front::{Front, Reach};
 use holdfast::engine::node::machine::Node;
 use holdfast::engine::task::executor::Tasks;
@@ -24,7 +26,7 @@ use crate::history::{Mishap, Mode, Nanos, SPACES, State};
 use crate::schedule::{CachePlan, PLACES, Settings};
 use crate::world::World;
 use crate::world::fleet::crew::Crew;
-use crate::world::fleet::line::Line;
+use crate::world::fleet::line::{Deed, Line};
 use crate::world::mailbox::Mailbox;
 
 /// Jobs that are handed over before replies are looked for again, as on the engine's thread.
@@ -75,13 +77,6 @@ impl Reach for Way {
     fn link(&self) -> Option<&Link> {
         self.0.get()
     }
-}
-
-/// What a round of the driver leaves to the world.
-pub enum Deed {
-    Dial,
-    Close,
-    Send(Vec<u8>),
 }
 
 impl Process {
@@ -270,4 +265,52 @@ fn options(cache: &CachePlan, settings: &Settings) -> Options {
         ..Given::default()
     };
     Options::check(given).unwrap_or_else(|error| unreachable!("{error:?}"))
+}
+
+impl Process {
+    /// The cluster's part of a round.
+    pub(in crate::world) fn lead(&mut self, now: Instant, jobs: usize, context: &mut Context<'_>) -> bool {
+        let mut went_on = false;
+        if self.crew.is_none() && self.lines[0].node.is_spread() {
+            let jobs = self.lines[0].leave();
+            self.crew = self.lines[0].node.spread().map(|spread| Crew::new(spread, jobs, now));
+            went_on = true;
+        }
+        match &mut self.crew {
+            Some(crew) => crew.round(now, jobs, context, &mut self.lines) || went_on,
+            None => went_on,
+        }
+    }
+
+    /// The servers on which something is to be undone. One that serves nothing any more keeps that until it comes back.
+    pub(in crate::world) fn serving(&self) -> impl Iterator<Item = &Arc<Server>> {
+        let cluster = self.shared.fleet.cluster();
+        let serves =
+            move |server: &&Arc<Server>| cluster.is_none_or(|cluster| server.place == 0 || cluster.is_used(server));
+        self.shared.fleet.servers().filter(serves)
+    }
+
+    /// How a process stands whose servers may be away one by one. Two moments with the same state have no change of
+    /// any server between them; and it is in redis mode where all servers are that have keys of the schedule.
+    pub(in crate::world) fn standing(&self, slots: &[u16]) -> Option<State> {
+        let cluster = self.shared.fleet.cluster()?;
+        let mut hash = DefaultHasher::new();
+        for server in cluster.servers() {
+            let standing = server.standing.lock();
+            (standing.up, standing.since).hash(&mut hash);
+        }
+        let is_up = |slot: &u16| cluster.server(cluster.owner(*slot)).is_some_and(|server| server.standing.lock().up);
+        let since = hash.finish() >> 8;
+        let mode = if slots.iter().all(is_up) {
+            Mode::Redis
+        } else if slots.iter().any(is_up)
+            || self.shared.status.standing().0 != holdfast::engine::cache::status::Mode::Memory
+        {
+            // Nobody knows where a call went.
+            Mode::Partly
+        } else {
+            Mode::Memory
+        };
+        Some(State { mode, since })
+    }
 }

@@ -4,8 +4,9 @@ use std::time::Instant;
 
 use crate::history::{MICRO, Nanos};
 use crate::words;
+use crate::world::fleet::line::Deed;
 use crate::world::network::{BUSY, BUSY_ONE_IN, Connection, DIAL, Piece, Way, between};
-use crate::world::process::{Deed, MAX_JOBS};
+use crate::world::process::MAX_JOBS;
 use crate::world::{Event, World, name};
 
 impl World {

@@ -2,7 +2,6 @@
 //! for each of its servers.
 
 use std::collections::VecDeque;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::task::Context;
 use std::time::Instant;
@@ -14,9 +13,7 @@ use holdfast::engine::node::machine::{Node, Spread};
 use holdfast::engine::route::router::{Router, Wish};
 use holdfast::engine::task::executor::Tasks;
 
-use crate::history::{Mode, State};
 use crate::world::fleet::line::Line;
-use crate::world::process::Process;
 
 pub struct Crew {
     pub router: Router,
@@ -28,12 +25,12 @@ pub struct Crew {
 }
 
 impl Crew {
-    fn new(spread: Spread, jobs: UnboundedReceiver<Job>, now: Instant) -> Self {
+    pub fn new(spread: Spread, jobs: UnboundedReceiver<Job>, now: Instant) -> Self {
         let Spread { shared, tasks, waiting, topology } = spread;
         Self { router: Router::new(shared, tasks, &topology, now), jobs, waiting, scout: None }
     }
 
-    fn round(&mut self, now: Instant, jobs: usize, context: &mut Context<'_>, lines: &mut Vec<Line>) -> bool {
+    pub fn round(&mut self, now: Instant, jobs: usize, context: &mut Context<'_>, lines: &mut Vec<Line>) -> bool {
         let mut went_on = false;
         while let Some(job) = self.waiting.pop_front() {
             self.router.call(job, now);
@@ -74,53 +71,5 @@ impl Crew {
         let tasks = Tasks::new(now);
         tasks.spawner().drive();
         Node::new(self.router.shared.clone(), server.clone(), tasks, now)
-    }
-}
-
-impl Process {
-    /// The cluster's part of a round.
-    pub(in crate::world) fn lead(&mut self, now: Instant, jobs: usize, context: &mut Context<'_>) -> bool {
-        let mut went_on = false;
-        if self.crew.is_none() && self.lines[0].node.is_spread() {
-            let jobs = self.lines[0].leave();
-            self.crew = self.lines[0].node.spread().map(|spread| Crew::new(spread, jobs, now));
-            went_on = true;
-        }
-        match &mut self.crew {
-            Some(crew) => crew.round(now, jobs, context, &mut self.lines) || went_on,
-            None => went_on,
-        }
-    }
-
-    /// The servers on which something is to be undone. One that serves nothing any more keeps that until it comes back.
-    pub(in crate::world) fn serving(&self) -> impl Iterator<Item = &Arc<Server>> {
-        let cluster = self.shared.fleet.cluster();
-        let serves =
-            move |server: &&Arc<Server>| cluster.is_none_or(|cluster| server.place == 0 || cluster.is_used(server));
-        self.shared.fleet.servers().filter(serves)
-    }
-
-    /// How a process stands whose servers may be away one by one. Two moments with the same state have no change of
-    /// any server between them; and it is in redis mode where all servers are that have keys of the schedule.
-    pub(in crate::world) fn standing(&self, slots: &[u16]) -> Option<State> {
-        let cluster = self.shared.fleet.cluster()?;
-        let mut hash = DefaultHasher::new();
-        for server in cluster.servers() {
-            let standing = server.standing.lock();
-            (standing.up, standing.since).hash(&mut hash);
-        }
-        let is_up = |slot: &u16| cluster.server(cluster.owner(*slot)).is_some_and(|server| server.standing.lock().up);
-        let since = hash.finish() >> 8;
-        let mode = if slots.iter().all(is_up) {
-            Mode::Redis
-        } else if slots.iter().any(is_up)
-            || self.shared.status.standing().0 != holdfast::engine::cache::status::Mode::Memory
-        {
-            // Nobody knows where a call went.
-            Mode::Partly
-        } else {
-            Mode::Memory
-        };
-        Some(State { mode, since })
     }
 }

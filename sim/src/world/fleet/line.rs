@@ -11,7 +11,12 @@ use holdfast::engine::node::handshake::Peer;
 use holdfast::engine::node::machine::Node;
 use holdfast::engine::node::state::Wish;
 
-use crate::world::process::Deed;
+/// What a round of the driver leaves to the world.
+pub enum Deed {
+    Dial,
+    Close,
+    Send(Vec<u8>),
+}
 
 pub struct Line {
     pub node: Node,
