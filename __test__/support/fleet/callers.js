@@ -8,6 +8,10 @@ const { until } = require('../until');
 /** A call that has not settled by then never does: no cache of the tests waits so long for its server. */
 const SETTLE_MS = 20_000;
 
+/** Those that nobody has stopped. A test that fails before it stops its own would leave them calling for ever. */
+const going = new Set();
+afterEach(() => Promise.all([...going].map((callers) => callers.stop())));
+
 /**
  * One caller for each key and cache. It adds 1 to its key again and again, `depth` calls at a time, which are called in
  * one turn. So a call that is lost, made twice or overtaken shows in the sums.
@@ -21,6 +25,7 @@ class Callers {
     this.rejected = [];
     /** @type {Map<string, number[]>} The sums that the callers of a key were given, each caller's in their order. */
     this.sums = new Map(keys.map((key) => [key, []]));
+    going.add(this);
     this.#running = caches.flatMap((cache) => keys.map((key) => this.#call(cache, key, depth)));
   }
 
@@ -50,6 +55,7 @@ class Callers {
   /** Ends them; resolves to how many calls were rejected and how many never settled. */
   async stop() {
     this.#stopped = true;
+    going.delete(this);
     const settled = () => this.rejected.length + [...this.sums.values()].reduce((sum, { length }) => sum + length, 0);
     await until(() => settled() === this.called, 'all calls settle', SETTLE_MS).catch(() => {});
     const unsettled = this.called - settled();

@@ -97,11 +97,7 @@ class Cluster {
 
   /** Waits until another node of the shard has the slots of this one, which has failed, and resolves to it. */
   primaryAfter(old) {
-    return untilFleet(async () => {
-      const beliefs = (await this.#agreed()) || [];
-      const heir = beliefs.find(({ id, slots: owned }) => owned.length > 0 && this.#node(id)?.shard === old.shard);
-      return heir !== undefined && heir.id !== old.id && this.#node(heir.id);
-    }, 'the shard has another primary');
+    return untilFleet(() => this.#heirOf(old), 'the shard has another primary');
   }
 
   /**
@@ -115,17 +111,18 @@ class Cluster {
     const old = primaries.find(({ shard }) => shard === node.shard);
     const replica = node === old ? (await this.replicasOf(old)).find(({ running }) => running) : node;
     let asked = -Infinity;
-    await untilFleet(async () => {
+    return untilFleet(async () => {
+      const heir = await this.#heirOf(old);
+      if (heir) return heir;
       const [role] = await ask(replica, 'ROLE');
-      if (role === 'master') return true;
-      // The others vote for a shard once in twice the node timeout. What was asked for sooner comes to nothing.
-      if (Date.now() - asked > FAILOVER_MS) {
+      // The others vote for a shard once in twice the node timeout: what was asked for sooner comes to nothing. And on
+      // a machine that is busy the old primary can be found unwell and be promoted back before all have heard.
+      if (role !== 'master' && Date.now() - asked > FAILOVER_MS) {
         await ask(replica, 'CLUSTER', 'FAILOVER', ...(mode === '' ? [] : [mode]));
         asked = Date.now();
       }
       return false;
-    }, 'the replica is a primary');
-    return this.primaryAfter(old);
+    }, 'the replica is the primary of its shard');
   }
 
   /** Moves a slot with its keys, or, without MIGRATE, lets its old owner delete them; resolves once all agree. */
@@ -217,6 +214,13 @@ class Cluster {
 
   #node(id) {
     return this.nodes.find((node) => node.id === id);
+  }
+
+  /** The node of the shard that has the slots of this one, in the eyes of all; false where that is still itself. */
+  async #heirOf(old) {
+    const beliefs = (await this.#agreed()) || [];
+    const heir = beliefs.find(({ id, slots: owned }) => owned.length > 0 && this.#node(id)?.shard === old.shard);
+    return heir !== undefined && heir.id !== old.id && this.#node(heir.id);
   }
 
   /**
