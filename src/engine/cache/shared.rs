@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use redis::ServerError;
+use redis::{ServerError, Value};
 
 use crate::engine::base::clock::{Clock, wall_ms};
 use crate::engine::base::error::Trouble;
@@ -179,6 +179,15 @@ impl Shared {
         let (bounce, applied) = self.fleet.bounced(&redirect, &self.memory)?;
         self.moved(&applied, self.clock.now_ms());
         Some(bounce)
+    }
+
+    /// Who is to remove what lies at a key, where the server that was told to says that it is not its own, or nobody's
+    /// for now.
+    pub fn owed_elsewhere(&self, key: &str, reply: &Value, by: &Arc<Server>) -> Option<Arc<Server>> {
+        let Value::ServerError(error) = reply else { return None };
+        let bounce = self.bounced(error, by)?;
+        let asked = self.fleet.cluster().filter(|_| bounce.asks).and_then(|cluster| cluster.server(bounce.to));
+        Some(asked.unwrap_or_else(|| self.server(key)).clone())
     }
 
     /// Slots have other owners. Nobody told of changes to their keys meanwhile, and what is to be undone goes with

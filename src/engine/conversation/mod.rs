@@ -7,7 +7,6 @@ pub mod finding;
 pub mod gather;
 pub mod leases;
 pub mod refresh;
-pub mod replay;
 pub mod stand_in;
-pub mod sweep;
 pub mod tasks;
+pub mod undo;

@@ -9,9 +9,12 @@
 //! the tokens of the entry's tags, whose names stand in the entry, so they are no keys that the script could be called
 //! with: on a single server it may read them all the same.
 //!
-//! **Where scripts are denied** the entry is read first and its TTL set behind that, where it was to be found: never
-//! set first and taken back. What another process writes in between gets the new TTL, as if `expire` had come a little
-//! later.
+//! **On a cluster** the tokens lie on other servers. The entry is read first, and where it is a value for a caller a
+//! second script gives it its TTL, if it still begins as it did: what was written in between keeps its own, as if
+//! `expire` had come a little sooner.
+//!
+//! **Where scripts are denied** that second step is a command that asks for nothing: what is written in between gets the
+//! new TTL. It is never set first and taken back.
 
 use once_cell::sync::Lazy;
 use redis::Cmd;
@@ -54,6 +57,12 @@ const TEXT: &str = "local left = redis.call('PTTL', KEYS[1]) if left == -2 then 
     else redis.call('PEXPIRE', KEYS[1], string.format('%.0f', tonumber(ARGV[1]) + more)) end \
     return 1";
 
+/// Gives what lies at KEYS[1] ARGV[2] milliseconds (0: for ever), if it begins with ARGV[1].
+const SAME_TEXT: &str = "if redis.call('GETRANGE', KEYS[1], 0, #ARGV[1] - 1) ~= ARGV[1] then return 0 end \
+    if ARGV[2] == '0' then redis.call('PERSIST', KEYS[1]) else redis.call('PEXPIRE', KEYS[1], ARGV[2]) end \
+    return 1";
+
+static SAME: Lazy<Script> = Lazy::new(|| Script::new(SAME_TEXT));
 static EXPIRE: Lazy<Script> = Lazy::new(|| Script::new(TEXT));
 
 /// Gives the entry at the stored key a new TTL; the reply is 1 where there was a value for a caller. `by_text`: for a
@@ -62,5 +71,13 @@ pub fn expire(by_text: bool, prefix: &Prefix, key: &str, ttl: Ttl) -> Cmd {
     let ms = ttl.px().unwrap_or(0);
     let mut command = EXPIRE.call(by_text, &[key], ms.to_string().as_bytes());
     command.arg([prefix.as_str(), key::TAG].concat()).arg(entry::LONGEST_HEADER);
+    command
+}
+
+/// Gives the entry at the stored key a new TTL, and `extra` milliseconds beyond it, if it still begins with `head`. By
+/// its text, as a call that is answered behind others cannot be sent a second time.
+pub fn expire_same(key: &str, head: &[u8], ttl: Ttl, extra: u64) -> Cmd {
+    let mut command = SAME.call(true, &[key], head);
+    command.arg(ttl.px().map_or(0, |ms| ms.saturating_add(extra)));
     command
 }

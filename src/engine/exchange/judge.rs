@@ -69,7 +69,7 @@ impl Plan {
             let key = op.key().map_or("", |span| cache.prefix.join(batch.str(span), &mut buffer));
             let mut call = Call { cache, batch, to, op, key, server: &server, held: false, asks, now };
             if let Some((_, removal)) = judge.uncovered.next_if(|(step, _)| *step == at) {
-                judge.removed(&call, &removal);
+                judge.removed(&call, removal.as_ref());
             }
             call.held = judge.held.contains(key);
             replies.push(judge.answer(&call, step));
@@ -137,7 +137,7 @@ struct Judge {
     /// When the batch was sent.
     sent: u64,
     tokens: Tokens,
-    uncovered: Peekable<vec::IntoIter<(usize, Removal)>>,
+    uncovered: Peekable<vec::IntoIter<(usize, Option<Removal>)>>,
     /// For what its compressed entries expand to.
     room: Room,
     denied: Denied,
@@ -224,7 +224,7 @@ impl Judge {
             return Reply::Bounced(bounce);
         }
         let known = |key: &str| call.cache.token(key, |key| self.tokens.get(key).cloned(), call.now);
-        match questions::answer(call, question, [head, pttl], known, &mut self.verdict.behind) {
+        match questions::answer(call, question, [head, pttl], known) {
             Ok(reply) => reply,
             Err(trouble) => self.refused(call, trouble).unwrap_or_else(|| call.locally()),
         }
@@ -285,18 +285,19 @@ impl Judge {
         self.verdict.answers.append(call.cache.shared().flights.end(call.key, token, outcome));
     }
 
-    /// The reply to the removal of a covered key.
-    fn removed(&mut self, call: &Call<'_>, removal: &Removal) {
+    /// The reply to the removal of a key in front of a call.
+    fn removed(&mut self, call: &Call<'_>, removal: Option<&Removal>) {
         let Some(value) = self.replies.next() else { return };
-        // What it covers goes with its slot.
-        if call.bounced(Some(&value)).is_some() {
-            return;
+        if let Some(owner) = call.cache.shared().owed_elsewhere(call.key, &value, call.server) {
+            // The call goes there as well, behind that.
+            return call.cache.noted(owner.journal.owe(call.key));
         }
-        match integer(value) {
-            Ok(keys) => call.server.journal.removed(removal.id, u64::try_from(keys).unwrap_or(0)),
-            Err(trouble) if trouble.kind.is_outage() => _ = self.verdict.outage.get_or_insert(trouble),
+        match (integer(value), removal) {
+            (Ok(keys), Some(removal)) => call.server.journal.removed(removal.id, u64::try_from(keys).unwrap_or(0)),
+            (Ok(_), None) => call.server.journal.replaced(call.key),
+            (Err(trouble), _) if trouble.kind.is_outage() => _ = self.verdict.outage.get_or_insert(trouble),
             // It lies there still: a miss until it is replaced.
-            Err(_) => self.distrust(call),
+            (Err(_), _) => self.distrust(call),
         }
     }
 

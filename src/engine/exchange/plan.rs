@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use redis::{Cmd, Pipeline, Value};
 
+use crate::engine::base::clock::Ttl;
 use crate::engine::base::error::Trouble;
 use crate::engine::base::mutant;
 use crate::engine::cache::local;
@@ -175,15 +176,16 @@ pub struct Plan {
     pub(super) asks: bool,
     pub pipeline: Pipeline,
     pub(super) steps: Vec<Step>,
-    /// The replies that are an entry's first bytes, each with its key; the time left is the next one.
-    pub(super) heads: Vec<(usize, String)>,
+    /// The replies that are an entry's first bytes; the time left is the next one.
+    pub(super) heads: Vec<Head>,
     pub(super) answers: Answers,
     /// When it was made, which is before the server sees it.
     pub(super) now: u64,
     /// The tokens of tags that were asked for, which the near cache need not have.
     pub tokens: Tokens,
-    /// The steps that begin with the removal of a covered key, in their order, and the cover that is told of it.
-    pub(super) uncovered: Vec<(usize, Removal)>,
+    /// The steps that begin with the removal of their key, in their order, and the cover that is told of it; none where
+    /// it came with a slot.
+    pub(super) uncovered: Vec<(usize, Option<Removal>)>,
     /// Its keys that were not to be trusted when the replies came. They may have been replaced since.
     pub(super) held: BTreeSet<String>,
     /// What became of its writes has been noted already (refusals.rs).
@@ -196,15 +198,24 @@ impl Plan {
     /// read all of it.
     pub fn cut(&self, values: &[Value]) -> Option<(Vec<usize>, Pipeline)> {
         let is_cut = |value: &Value| matches!(value, Value::BulkString(bytes) if entry::is_cut(bytes, HEAD));
-        let mut cut = self.heads.iter().filter(|(at, _)| values.get(*at).is_some_and(is_cut)).peekable();
+        let mut cut = self.heads.iter().filter(|head| values.get(head.at).is_some_and(is_cut)).peekable();
         cut.peek()?;
         let mut pipeline = Pipeline::new();
-        let at = cut.map(|(at, key)| {
+        let at = cut.map(|Head { at, key, .. }| {
             pipeline.add_command(head(key, entry::LONGEST_HEADER)).add_command(with_key("PTTL", key));
             *at
         });
         Some((at.collect(), pipeline))
     }
+}
+
+/// The first bytes of an entry.
+pub(super) struct Head {
+    /// Where they are among the replies.
+    pub(super) at: usize,
+    pub(super) key: String,
+    /// The TTL that it is to get, where it is a value for a caller.
+    pub(super) renews: Option<Ttl>,
 }
 
 /// Reads so many of the first bytes at a key.

@@ -19,8 +19,8 @@ use crate::engine::call::batch::{Batch, More, Op};
 use crate::engine::call::reply::Reply;
 use crate::engine::call::sink::ReplyTo;
 use crate::engine::exchange::expiry;
-use crate::engine::exchange::plan::{Computing, HEAD, Plan, Question, Read, Run, Step, head};
-use crate::engine::exchange::writes::{Computed, holder, remove, renewed, set, store, with_key};
+use crate::engine::exchange::plan::{Computing, HEAD, Head, Plan, Question, Read, Run, Step, head};
+use crate::engine::exchange::writes::{self, Computed, holder, remove, renewed, set, store, with_key};
 use crate::engine::fleet::server::Server;
 use crate::engine::net::denied::Denied;
 use crate::engine::once::lease::{self, Holder};
@@ -78,7 +78,7 @@ struct Planner {
     server: Arc<Server>,
     pipeline: Pipeline,
     steps: Vec<Step>,
-    heads: Vec<(usize, String)>,
+    heads: Vec<Head>,
     run: Option<OpenRun>,
     /// Something was stored by this batch.
     wrote: bool,
@@ -88,7 +88,7 @@ struct Planner {
     answers: Answers,
     now: u64,
     tokens: Tokens,
-    uncovered: Vec<(usize, Removal)>,
+    uncovered: Vec<(usize, Option<Removal>)>,
     /// The tags of the last options: calls of a group have the same.
     tags: Option<(More, Vec<Tag>)>,
 }
@@ -115,7 +115,6 @@ impl Planner {
         if op.writes() {
             // Again, behind the reads that were queued before it: see the essay in near.rs, race 3.
             server.near.own_write(key);
-            server.journal.supersede(key);
         }
         self.wrote |= matches!(op, Op::Set { .. } | Op::End { .. });
         match *op {
@@ -160,6 +159,7 @@ impl Planner {
             Op::Set { value, ttl, more, .. } => {
                 flights.fence(key);
                 self.uncover(key);
+                server.journal.supersede(key);
                 let tagged = !batch.more(more).tags.is_empty();
                 let meta = tagged.then(|| local::meta(cache, 0, 0, self.tags(cache, batch, more)));
                 self.command(set(key, &cache.format.encode(batch.str(value), meta.as_deref()), ttl), Step::Write);
@@ -169,6 +169,7 @@ impl Planner {
                     if landing.lease == Lease::None {
                         self.uncover(key);
                     }
+                    server.journal.supersede(key);
                     let result = Computed { token, text: batch.str(value), ttl, extras: batch.more(more) };
                     self.command(store(cache, key, &result, &landing), Step::Write);
                 }
@@ -188,15 +189,21 @@ impl Planner {
                     }
                 }
                 self.uncover(key);
+                server.journal.supersede(key);
                 self.command(with_key(remove(self.denied), key), Step::Write);
             }
             Op::Increment { amount, ttl, .. } => {
                 let computing: Vec<_> = flights.fence(key).into_iter().map(|token| holder(cache, token)).collect();
+                let removals = self.uncovered.len();
                 self.uncover(key);
+                // What came with a slot is not to be added to.
+                if server.journal.supersede(key) && self.uncovered.len() == removals {
+                    self.remove_first(key, None);
+                }
                 self.increment(key, amount, ttl, &computing);
             }
-            Op::Exists { .. } => self.question(key, Question::Exists),
-            Op::Ttl { .. } => self.question(key, Question::Ttl),
+            Op::Exists { .. } => self.question(key, Question::Exists, None),
+            Op::Ttl { .. } => self.question(key, Question::Ttl, None),
             // What reads as a miss here keeps its time, unless it was replaced just now.
             Op::Expire { .. } if !self.wrote && server.journal.holds(key) => {
                 self.steps.push(Step::Answered(Reply::Flag(false)));
@@ -206,8 +213,8 @@ impl Planner {
             Op::Expire { ttl: ttl @ Ttl::Millis(_), .. } if self.denied.pexpire.is() => {
                 self.command(renewed(key, ttl, 0), Step::Write);
             }
-            Op::Expire { .. } if self.denied.scripts.is() || self.denied.many.is() => {
-                self.question(key, Question::Expire)
+            Op::Expire { ttl, .. } if self.denied.scripts.is() || self.denied.many.is() => {
+                self.question(key, Question::Expire, Some(ttl));
             }
             Op::Expire { ttl, .. } => {
                 self.command(expiry::expire(!self.by_hash, &cache.prefix, key, ttl), Step::Write);
@@ -281,10 +288,14 @@ impl Planner {
             Covered::Excepted(removal) => (removal, true),
             Covered::Still(removal) => (removal, false),
         };
+        self.remove_first(key, Some(removal));
+        excepted
+    }
+
+    fn remove_first(&mut self, key: &str, removal: Option<Removal>) {
         self.close_run();
         self.pipeline.add_command(with_key(remove(self.denied), key));
         self.uncovered.push((self.steps.len(), removal));
-        excepted
     }
 
     /// Ends the MGET under way, so that what follows stands behind it.
@@ -310,9 +321,9 @@ impl Planner {
 
     /// A question about a key, behind what tells whether there is a value for a caller: a marker is none, nor is an
     /// entry that is stale, or that a tag made a miss.
-    fn question(&mut self, key: &str, question: Question) {
+    fn question(&mut self, key: &str, question: Question, renews: Option<Ttl>) {
         self.close_run();
-        self.heads.push((self.pipeline.len(), key.to_owned()));
+        self.heads.push(Head { at: self.pipeline.len(), key: key.to_owned(), renews });
         self.command(head(key, HEAD), Step::Held(question));
         self.pipeline.add_command(with_key("PTTL", key));
     }
@@ -324,26 +335,13 @@ impl Planner {
     }
 
     fn increment(&mut self, key: &str, amount: i64, ttl: Option<Ttl>, computing: &[Holder]) {
+        self.close_run();
         // A number cannot be added to the marker of a computation, which this write ends in any case.
-        let before = computing.len();
-        for holder in computing {
-            self.close_run();
-            self.pipeline.add_command(lease::release(key, *holder));
-        }
-        let mut add = with_key("INCRBY", key);
-        add.arg(amount);
-        let Some(ms) = ttl.and_then(Ttl::px) else { return self.command(add, Step::Last(before + 1)) };
-        // The counter is made with its TTL if it is not there, and added to, in one step: it can neither expire between
-        // the two, and come back without a TTL, nor get a new TTL with each call.
-        let mut create = with_key("SET", key);
-        create.arg(0).arg("PX").arg(ms).arg("NX");
-        if self.denied.exec.is() || self.asks {
-            // A MULTI without an end would swallow all that follows.
-            self.command(create, Step::Last(before + 2));
-            self.pipeline.add_command(add);
-            return;
-        }
-        self.command(cmd("MULTI"), Step::Transaction(before + 4));
-        self.pipeline.add_command(create).add_command(add).add_command(cmd("EXEC"));
+        computing.iter().for_each(|holder| _ = self.pipeline.add_command(lease::release(key, *holder)));
+        // A MULTI without an end, as of a command that is redirected, would swallow all that follows.
+        let whole = !self.denied.exec.is() && !self.asks;
+        let (replies, transaction) = writes::increment(&mut self.pipeline, key, amount, ttl, whole);
+        let replies = computing.len() + replies;
+        self.steps.push(if transaction { Step::Transaction(replies) } else { Step::Last(replies) });
     }
 }

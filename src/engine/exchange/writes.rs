@@ -55,6 +55,26 @@ pub(super) fn set(key: &str, value: &[u8], ttl: Ttl) -> Cmd {
     command
 }
 
+/// Adds to a counter; the number of replies, and whether it is a transaction.
+pub(super) fn increment(to: &mut Pipeline, key: &str, amount: i64, ttl: Option<Ttl>, whole: bool) -> (usize, bool) {
+    let mut add = with_key("INCRBY", key);
+    add.arg(amount);
+    let Some(ms) = ttl.and_then(Ttl::px) else {
+        to.add_command(add);
+        return (1, false);
+    };
+    // The counter is made with its TTL if it is not there, and added to, in one step: it can neither expire between the
+    // two, and come back without a TTL, nor get a new TTL with each call.
+    let mut create = with_key("SET", key);
+    create.arg(0).arg("PX").arg(ms).arg("NX");
+    if !whole {
+        to.add_command(create).add_command(add);
+        return (2, false);
+    }
+    to.cmd("MULTI").add_command(create).add_command(add).cmd("EXEC");
+    (4, true)
+}
+
 /// The result of a computation.
 pub(super) struct Computed<'a> {
     pub(super) token: u32,

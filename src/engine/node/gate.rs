@@ -12,7 +12,7 @@ use crate::engine::base::pattern::Pattern;
 use crate::engine::cache::job::Job;
 use crate::engine::cache::shared::Shared;
 use crate::engine::conversation::connection::Connection;
-use crate::engine::conversation::replay;
+use crate::engine::conversation::undo::replay;
 use crate::engine::exchange::refusals;
 use crate::engine::fleet::server::{Gate, InUse, Server};
 use crate::engine::fleet::slot::slot_of;
@@ -48,8 +48,11 @@ pub async fn recover(shared: &Shared, connection: &Connection, old: Option<&Old>
     }
     let mut refused = Vec::new();
     let result = replay_all(shared, connection, &mut refused).await;
+    let Server { journal, .. } = &*connection.server;
     for key in &refused {
-        if connection.server.journal.distrust(key) != Noted::Kept {
+        // In a cluster it may only be for now.
+        let noted = if shared.fleet.cluster().is_some() { journal.owe(key) } else { journal.distrust(key) };
+        if noted != Noted::Kept {
             shared.errors.count(Kind::Journal);
         }
     }

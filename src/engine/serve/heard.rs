@@ -67,6 +67,13 @@ impl Hearing<'_> {
                 let replies = std::mem::take(&mut flight.came);
                 self.judge(flight, sent::whole(replies, cut, values))
             }
+            Some(Sent::Renewals(places, mut flight)) => {
+                let mut replies = std::mem::take(&mut flight.came);
+                for (place, reply) in places.into_iter().zip(flight.answers(values)) {
+                    replies[place] = reply;
+                }
+                self.finish(flight, replies)
+            }
             Some(Sent::Tokens(asked, next)) => self.heard_tokens(*asked, next, values),
             Some(Sent::Ping(sent, _)) => {
                 self.pump.connection.server.latency.record(self.now.saturating_duration_since(sent));
@@ -125,7 +132,16 @@ impl Hearing<'_> {
         Ok(())
     }
 
-    fn settle(&mut self, mut flight: Box<InFlight>, values: Vec<Value>) -> Result<(), Trouble> {
+    fn settle(&mut self, mut flight: Box<InFlight>, mut values: Vec<Value>) -> Result<(), Trouble> {
+        let Some((places, pipeline)) = flight.renewals(&mut values, self.ms()) else {
+            return self.finish(flight, values);
+        };
+        flight.hold(values);
+        self.pump.send(pipeline, Sent::Renewals(places, flight));
+        Ok(())
+    }
+
+    fn finish(&mut self, mut flight: Box<InFlight>, values: Vec<Value>) -> Result<(), Trouble> {
         let cache = flight.job.as_ref().map(|job| job.cache.clone());
         let asks = flight.job.as_ref().is_some_and(|job| job.asks());
         let verdict = flight.settle(Came::All(values), self.ms());

@@ -10,7 +10,7 @@ use crate::engine::cache::job::{Job, Work};
 use crate::engine::cache::namespace::Cache;
 use crate::engine::exchange::plan::{Came, Plan, Verdict};
 use crate::engine::exchange::tokens::Asked;
-use crate::engine::net::wire::asked;
+use crate::engine::net::wire::{asked, asking};
 use crate::engine::value::tags::Tokens;
 
 /// A pipeline under way.
@@ -27,6 +27,8 @@ pub(super) enum Sent {
     /// Reads again the first bytes of entries, and their time left: the replies at these places, whose headers were
     /// cut.
     Heads(Vec<usize>, Box<InFlight>),
+    /// Gives entries a new TTL: those whose first bytes are at these places.
+    Renewals(Vec<usize>, Box<InFlight>),
 }
 
 /// What needs tokens. Dropped, it is answered on the in-process tier.
@@ -114,6 +116,13 @@ impl InFlight {
         self.plan.as_ref()?.cut(values)
     }
 
+    /// The entries that are to get a new TTL, and the commands that give it to them.
+    pub(super) fn renewals(&self, values: &mut [Value], now: u64) -> Option<(Vec<usize>, Pipeline)> {
+        let (job, plan) = (self.job.as_ref()?, self.plan.as_ref()?);
+        let (places, pipeline) = plan.renewals(&job.cache, values, now)?;
+        Some((places, if job.asks() { asking(&pipeline) } else { pipeline }))
+    }
+
     /// Its cache, the tags of what it read whose tokens are not known, and the tokens of the others.
     pub(super) fn unknown_tags(&self, values: &[Value], now: u64) -> Option<(Arc<Cache>, Vec<String>, Tokens)> {
         let (job, plan) = (self.job.as_ref()?, self.plan.as_ref()?);
@@ -146,7 +155,7 @@ impl Drop for InFlight {
 impl Sent {
     pub(super) fn deadline(&self) -> Instant {
         match self {
-            Self::Batch(b) | Self::Heads(_, b) => b.deadline(),
+            Self::Batch(b) | Self::Heads(_, b) | Self::Renewals(_, b) => b.deadline(),
             Self::Tokens(_, next) => next.deadline(),
             Self::Sweep(place) => place.0.deadline,
             Self::Ping(_, deadline) | Self::Cleanup(deadline, _) => *deadline,

@@ -6,7 +6,7 @@
 //!
 //! **The approach.** Each key that is written or deleted during an outage, or whose write is unknown, goes into the
 //! journal, whatever was done to it: all that matters is that what Redis has of it is not to be trusted. On recovery
-//! (conversation/replay.rs) these keys are unlinked before any read is admitted, so they are misses and are computed or
+//! (conversation/undo/replay.rs) these keys are unlinked before any read is admitted, so they are misses and are computed or
 //! read anew. Values are never written back: another process may have newer ones.
 //!
 //! What `delPattern` and `clear` named are patterns: covers.rs says what becomes of them.
@@ -97,9 +97,13 @@ impl Journal {
         if inner.keys.len() >= MAX_KEYS || inner.bytes + key.len() > MAX_BYTES {
             return self.overflow(&mut inner, prefix);
         }
+        self.add(&mut inner, key)
+    }
+
+    fn add(&self, inner: &mut Inner, key: &str) -> Noted {
         inner.bytes += key.len();
         inner.keys.insert(key.into());
-        self.count(&inner);
+        self.count(inner);
         Noted::Kept
     }
 
@@ -113,10 +117,7 @@ impl Journal {
         if inner.keys.len() >= MAX_KEYS || inner.bytes + key.len() > MAX_BYTES {
             return inner.lose();
         }
-        inner.keys.insert(key.into());
-        inner.bytes += key.len();
-        self.count(&inner);
-        Noted::Kept
+        self.add(&mut inner, key)
     }
 
     /// A key of a slot that this server has now, for whose old value nobody answers: a miss until it is unlinked.
@@ -138,11 +139,15 @@ impl Journal {
         owed.into_iter().filter(|key| inner.keys.contains(key)).collect()
     }
 
-    /// `key` is about to be replaced: what would unlink it comes too late.
-    pub fn supersede(&self, key: &str) {
-        if self.owing.load(Ordering::SeqCst) {
-            self.inner.lock().owed.retain(|owed| **owed != *key);
+    /// `key` is about to be replaced: what would unlink it comes too late. Whether it was still to be.
+    pub fn supersede(&self, key: &str) -> bool {
+        if !self.owing.load(Ordering::SeqCst) {
+            return false;
         }
+        let mut inner = self.inner.lock();
+        let before = inner.owed.len();
+        inner.owed.retain(|owed| **owed != *key);
+        inner.owed.len() < before
     }
 
     /// Takes out the keys, and copies the patterns, of what is another server's from here on. `ends`: and drops these.
@@ -281,11 +286,8 @@ impl Journal {
     /// Takes up to so many keys out, to unlink them.
     pub fn take_keys(&self, most: usize) -> Vec<Box<str>> {
         let mut inner = self.inner.lock();
-        let keys: Vec<Box<str>> = inner.keys.iter().take(most).cloned().collect();
-        for key in &keys {
-            inner.keys.remove(key);
-            inner.bytes -= key.len();
-        }
+        let keys: Vec<Box<str>> = std::iter::from_fn(|| inner.keys.pop_first()).take(most).collect();
+        inner.bytes -= keys.iter().map(|key| key.len()).sum::<usize>();
         self.count(&inner);
         keys
     }
@@ -295,9 +297,7 @@ impl Journal {
         let mut inner = self.inner.lock();
         for key in keys {
             let bytes = key.len();
-            if inner.keys.insert(key) {
-                inner.bytes += bytes;
-            }
+            inner.bytes += if inner.keys.insert(key) { bytes } else { 0 };
         }
         self.count(&inner);
     }

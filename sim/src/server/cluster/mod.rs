@@ -111,6 +111,11 @@ impl Membership {
     pub fn new(me: Node) -> Self {
         Self { me, view: View::new(), leaving: BTreeMap::new(), coming: BTreeSet::new(), down: false }
     }
+
+    /// Whether it takes a slot to be on its way.
+    pub fn is_moving(&self, slot: u16) -> bool {
+        self.leaving.contains_key(&slot) || self.coming.contains(&slot)
+    }
 }
 
 impl Server {

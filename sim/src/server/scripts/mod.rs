@@ -45,6 +45,7 @@ static KNOWN: LazyLock<Vec<Known>> = LazyLock::new(|| {
         (Native::Take, lease::take(true, "", "", b"", holder)),
         (Native::Try, probe),
         (Native::Expire, expiry::expire(true, &Prefix::new(""), "", Ttl::Forever)),
+        (Native::ExpireSame, expiry::expire_same("", b"", Ttl::Forever, 0)),
         (Native::TakeBack, writes::take_back("", 0, Denied::default())),
     ];
     let own = [(Native::Found, PROBE.as_bytes().to_vec()), (Native::One, b"return 1".to_vec())];

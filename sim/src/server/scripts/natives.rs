@@ -15,6 +15,7 @@ pub enum Native {
     Try,
     /// Of src/engine/exchange/expiry.rs.
     Expire,
+    ExpireSame,
     /// Of src/engine/exchange/writes.rs.
     TakeBack,
     /// The checker's.
@@ -34,6 +35,7 @@ pub fn run(native: Native, lua: &mut Running<'_>) -> Outcome {
         Native::Take => take(lua),
         Native::Try => attempt(lua),
         Native::Expire => expire(lua),
+        Native::ExpireSame => expire_same(lua),
         Native::TakeBack => take_back(lua),
         Native::Found => found(lua),
         Native::One => Ok(Reply::Int(1)),
@@ -176,6 +178,19 @@ fn expire(lua: &mut Running<'_>) -> Outcome {
     } else {
         let all = number(&ms).unwrap_or(0) as f64 + more;
         lua.call(&[b"PEXPIRE", &key, format!("{all:.0}").as_bytes()])?;
+    }
+    Ok(Reply::Int(1))
+}
+
+fn expire_same(lua: &mut Running<'_>) -> Outcome {
+    let (key, head, ms) = (lua.key(1), lua.arg(1), lua.arg(2));
+    if !lua.begins(&key, &head)? {
+        return Ok(Reply::Int(0));
+    }
+    if ms == b"0" {
+        lua.call(&[b"PERSIST", &key])?;
+    } else {
+        lua.call(&[b"PEXPIRE", &key, &ms])?;
     }
     Ok(Reply::Int(1))
 }

@@ -5,6 +5,7 @@ use crate::history::{MILLI, Mishap, Nanos};
 use crate::schedule::{Fault, Kind};
 use crate::server::Snapshot;
 use crate::server::cluster::{Node, PRIMARIES, node_at};
+use crate::world::fleet::machine::Machine;
 use crate::world::network::between;
 use crate::world::{Event, World};
 
@@ -39,7 +40,10 @@ impl World {
         let owner = truth.owner(slot)?;
         let others: Vec<Node> =
             (0..self.machines.len()).filter(|at| *at != owner && !self.machines[*at].down).collect();
-        let fresh = !self.is_moving(owner);
+        // A move that somebody has not heard of yet is not over: a node that heard of neither it nor the next one would
+        // send callers in circles for ever.
+        let known = |machine: &Machine| machine.server.cluster.as_ref().is_none_or(|node| !node.is_moving(slot));
+        let fresh = !self.machines[owner].down && !self.is_moving(owner) && self.machines.iter().all(known);
         Some((owner, *others.get(fault.machine % others.len().max(1)).filter(|_| fresh)?))
     }
 

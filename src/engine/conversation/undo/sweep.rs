@@ -2,13 +2,13 @@
 //! of anybody else.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use redis::{Pipeline, Value, cmd};
 
 use crate::engine::base::error::Trouble;
 use crate::engine::cache::shared::Shared;
 use crate::engine::conversation::connection::{Connection, Steps};
+use crate::engine::conversation::undo::owed::Later;
 use crate::engine::exchange::writes;
 use crate::engine::net::reply::{integer, out_of_step};
 use crate::engine::net::wire::{asked, asking};
@@ -17,9 +17,6 @@ use crate::engine::tier::cover::Picked;
 
 /// Keys that one SCAN looks at: a step of about a millisecond for the server.
 const SCAN_COUNT: usize = 1_000;
-/// A key whose removal a cluster's node refused for now is tried again after this.
-const PURGE_AGAIN: Duration = Duration::from_millis(100);
-
 /// Sweeps whatever covers there are, for as long as what is returned is kept.
 pub fn start(shared: &Arc<Shared>, connection: &Connection) -> Kept {
     let steps = Steps { patience: shared.patience(), ..Steps::behind(shared, connection) };
@@ -28,28 +25,14 @@ pub fn start(shared: &Arc<Shared>, connection: &Connection) -> Kept {
 }
 
 async fn keep_swept(shared: Arc<Shared>, mut steps: Steps, run_id: Option<String>) {
-    // Keys of slots that nobody serves, or that have moved once more; and when they are tried again.
-    let (mut refused, mut again) = (Vec::new(), steps.wire.timers().now());
+    let mut later = Later::new(steps.wire.timers().now());
     loop {
-        match steps.purge(&shared).await {
-            Ok(more) if more.is_empty() => {}
-            Ok(more) => {
-                again = steps.wire.timers().now() + PURGE_AGAIN;
-                refused.extend(more);
-            }
-            Err(trouble) => return steps.wire.fail(trouble),
+        if let Err(trouble) = steps.purge(&shared, &mut later).await {
+            return steps.wire.fail(trouble);
         }
         match steps.walk(&shared, run_id.as_deref()).await {
             Ok(Some(_)) => {}
-            Ok(None) if refused.is_empty() => steps.server.journal.stirred.raised().await,
-            Ok(None) => {
-                let journal = &steps.server.journal;
-                if steps.wire.timers().until(again, journal.stirred.raised()).await.is_err() {
-                    // What has gone with its slot is held no more.
-                    let held = refused.drain(..).filter(|key| journal.holds(key));
-                    held.for_each(|key| _ = journal.owe(&key));
-                }
-            }
+            Ok(None) => later.wait(&steps.server.journal, steps.wire.timers()).await,
             // The pump is told, and ends as well.
             Err(trouble) => return steps.wire.fail(trouble),
         }
@@ -90,33 +73,6 @@ impl Steps {
         }
     }
 
-    /// Unlinks keys that came with a slot; those that cannot be for now.
-    async fn purge(&mut self, shared: &Shared) -> Result<Vec<Box<str>>, Trouble> {
-        // No pause between taking them and sending their removal, as with picked keys.
-        let owed = self.server.journal.take_owed();
-        if owed.is_empty() {
-            return Ok(Vec::new());
-        }
-        let mut refused = Vec::new();
-        let mut pipeline = Pipeline::with_capacity(owed.len());
-        owed.iter().for_each(|key| _ = pipeline.cmd(writes::remove(self.denied)).arg(&**key));
-        for (key, reply) in owed.iter().zip(self.pipeline(pipeline).await?) {
-            match integer(reply) {
-                Ok(_) => {
-                    self.server.journal.replaced(key);
-                    // Written in process while nobody did it there: from here on that is no longer the newest either.
-                    shared.memory.remove(key, self.wire.timers().now_ms());
-                }
-                Err(trouble) if trouble.kind.is_outage() && shared.fleet.cluster().is_none() => return Err(trouble),
-                // It has moved once more, or nobody serves its slot.
-                Err(trouble) if trouble.kind.is_outage() => refused.push(key.clone()),
-                // It is refused, and stays a miss.
-                Err(_) => {}
-            }
-        }
-        Ok(refused)
-    }
-
     /// One step; where the next one begins, and how many keys of the callers' went.
     async fn page(&mut self, shared: &Shared, cursor: &[u8], glob: &str) -> Result<(Vec<u8>, u64), Trouble> {
         let mut scan = cmd("SCAN");
@@ -141,15 +97,17 @@ impl Steps {
             pipeline = asking(&pipeline);
         }
         let mut removed = 0;
-        let parts = picked.iter().flat_map(|part| std::iter::repeat_n(part, each(part)));
+        let parts = picked.iter().flat_map(|part| part.keys.iter().take(each(part)).map(move |key| (part, key)));
         let parts: Vec<_> = parts.collect();
         let replies = self.pipeline(pipeline).await?;
         let replies = if is_cluster { asked(replies) } else { replies };
-        for (part, reply) in parts.into_iter().zip(replies) {
-            // Its slot has moved since: whoever has it now sweeps it.
-            if let Value::ServerError(error) = &reply
-                && shared.bounced(error, &self.server).is_some()
-            {
+        for ((part, key), reply) in parts.into_iter().zip(replies) {
+            let key = std::str::from_utf8(key).unwrap_or_default();
+            if let Some(owner) = shared.owed_elsewhere(key, &reply, &self.server) {
+                // A key that was written meanwhile was removed in front of that, or is to be.
+                if self.server.journal.covers(key) {
+                    _ = owner.journal.owe(key);
+                }
                 continue;
             }
             match integer(reply) {

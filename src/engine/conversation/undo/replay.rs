@@ -8,9 +8,11 @@
 //! 3. The gate closes: callers' work waits for the connection. The keys that were added last are unlinked.
 //!
 //! What the server refuses to unlink (its ACL may have changed) holds up nobody: it reads as a miss here until it is
-//! replaced.
+//! replaced. In a cluster, what it redirects is left to the server that it names (owed.rs).
 //! 4. The in-process tier is dropped, the near cache is armed, and work flows. The patterns that are left cover their
 //!    keys until they are swept beside it: covers.rs.
+
+use std::sync::Arc;
 
 use redis::{Pipeline, cmd};
 
@@ -78,7 +80,7 @@ async fn keys(
         if connection.server.journal.keys() <= most {
             break;
         }
-        match unlink(&mut steps, connection.server.journal.take_keys(CHUNK), refused).await {
+        match unlink(shared, &mut steps, connection.server.journal.take_keys(CHUNK), refused).await {
             Ok(count) => undone += count,
             Err((trouble, keys)) => {
                 connection.server.journal.put_back(keys);
@@ -91,14 +93,18 @@ async fn keys(
 
 /// Unlinks keys; where the server refuses that of one of them, each for itself.
 async fn unlink(
+    shared: &Shared,
     steps: &mut Steps,
     keys: Vec<Box<str>>,
     refused: &mut Vec<Box<str>>,
 ) -> Result<u64, (Trouble, Vec<Box<str>>)> {
-    match steps.unlink(&keys).await {
-        Ok(_) => return Ok(keys.len() as u64),
-        Err(trouble) if trouble.kind.is_outage() => return Err((trouble, keys)),
-        Err(_) => {}
+    // Those of a cluster's slots that are on their way are redirected one by one.
+    if shared.fleet.cluster().is_none() {
+        match steps.unlink(&keys).await {
+            Ok(_) => return Ok(keys.len() as u64),
+            Err(trouble) if trouble.kind.is_outage() => return Err((trouble, keys)),
+            Err(_) => {}
+        }
     }
     let mut pipeline = Pipeline::with_capacity(keys.len());
     for key in &keys {
@@ -108,8 +114,18 @@ async fn unlink(
         Ok(replies) => replies,
         Err(trouble) => return Err((trouble, keys)),
     };
-    let before = refused.len();
-    let all = keys.len();
-    refused.extend(keys.into_iter().zip(replies).filter_map(|(key, reply)| integer(reply).err().map(|_| key)));
-    Ok((all - (refused.len() - before)) as u64)
+    let mut undone = 0;
+    for (key, reply) in keys.iter().zip(replies) {
+        match shared.owed_elsewhere(key, &reply, &steps.server) {
+            Some(owner) if !Arc::ptr_eq(&owner, &steps.server) => _ = owner.journal.owe(key),
+            // Nobody serves its slot for now.
+            Some(_) => refused.push(key.clone()),
+            None => match integer(reply) {
+                Ok(_) => undone += 1,
+                Err(trouble) if trouble.kind.is_outage() => return Err((trouble, keys)),
+                Err(_) => refused.push(key.clone()),
+            },
+        }
+    }
+    Ok(undone)
 }
