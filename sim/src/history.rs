@@ -264,8 +264,8 @@ pub enum Mishap {
     Restart { down: Nanos, up: Nanos, snapshot: Option<Nanos> },
     /// As a restart from a snapshot, of these slots alone, by their places in `Plan::used`: a replica took over.
     Failover { slots: u64, down: Nanos, up: Nanos, snapshot: Option<Nanos> },
-    /// These slots have another owner; from when on some of their keys may have been there.
-    Moved { slots: u64, from: Nanos },
+    /// These slots have another owner, or had none for a while; from when on that may have shown.
+    Moved { slots: u64, from: Nanos, until: Nanos },
     /// Nothing was left to be swept in the journal of a process.
     Swept { process: usize, at: Nanos },
     /// A process died, and its journal with it. Who takes its place has a number of its own.

@@ -189,13 +189,14 @@ impl<'a> Facts<'a> {
         self.history.plan.cluster && matches!(self.record(at).verb, Verb::Invalidate { .. } | Verb::Sweep { .. })
     }
 
-    /// Whether a read may not find the token of a value's tag, whose slot was on its way: it is asked for once, and
-    /// the value is a miss where the answer is that it is elsewhere.
+    /// Whether a read may not find the token of a value's tag, whose slot was on its way, or nobody's: it is asked for
+    /// once, and the value is a miss where the answer is that it is elsewhere; nor is there one for what is stored
+    /// meanwhile.
     pub fn misses_token(&self, write: &Write, reader: &Call) -> bool {
         let [_, tag] = self.slots(write);
         let plan = &self.history.plan;
         let moved = |mishap: &Mishap| match *mishap {
-            Mishap::Moved { slots, from } => from <= reader.end && !plan.spares(slots, tag),
+            Mishap::Moved { slots, from, .. } => from <= reader.end && !plan.spares(slots, tag),
             _ => false,
         };
         write.tag.is_some() && self.history.mishaps.iter().any(moved)

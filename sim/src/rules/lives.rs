@@ -102,7 +102,9 @@ pub fn met(facts: &Facts, found: &mut Found) {
             }
             let ends = |write: &Write, end: usize| {
                 let ended = &facts.calls[end];
-                let certain = ended.effect == Effect::Redis && facts.precedes(write, end) && made(ended, call);
+                let certain = ended.effect == Effect::Redis
+                    && facts.precedes(write, end)
+                    && if facts.spreads(end) { over(ended, call) } else { made(ended, call) };
                 certain && !facts.refused(end) && !facts.undone(write, end, at)
             };
             let writes = facts.values[key].iter().map(|(_, at)| &facts.writes[*at]);

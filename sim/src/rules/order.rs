@@ -14,6 +14,7 @@
 //! - **A server that refuses to remove keys** leaves them to all but the process that asked, which reads misses; what a
 //!   sweep or the replay of an outage would have removed may be read anywhere.
 //! - **A server that evicts keys** gives nothing back.
+//! - **A slot that moves while a sweep runs** may be met by it nowhere.
 
 use super::facts::{Call, Effect, Facts, Write, over};
 use crate::history::{Mishap, Nanos, Verb};
@@ -24,12 +25,13 @@ impl Facts<'_> {
         if write.record == end {
             return false;
         }
+        let spreads = self.spreads(end);
         let (writer, end) = (&self.calls[write.record], &self.calls[end]);
         let mine = writer.process == end.process;
         if write.computed && (mine || write.leased) {
             write.start < end.start
         } else if mine {
-            made(writer, end)
+            if spreads { over(writer, end) } else { made(writer, end) }
         } else {
             write.until < end.start
         }
@@ -48,7 +50,9 @@ impl Facts<'_> {
     pub fn undone(&self, write: &Write, end: usize, reader: usize) -> bool {
         self.history.mishaps.iter().any(|mishap| {
             let met = self.of_write(mishap, write);
-            met.is_some_and(|met| self.undoes(&met, write, end, reader)) || self.revives(mishap, write, end, reader)
+            met.is_some_and(|met| self.undoes(&met, write, end, reader))
+                || self.revives(mishap, write, end, reader)
+                || self.escapes(mishap, write, end)
         })
     }
 
@@ -61,6 +65,18 @@ impl Facts<'_> {
             && self.calls[reader].end >= down
             && (ended.effect != Effect::Memory && ended.start <= down || ended.effect != Effect::Redis)
             && ended.until >= snapshot
+    }
+
+    /// Whether a sweep may have missed it, as its slot went from a server that was still to be walked to one that had
+    /// been.
+    fn escapes(&self, mishap: &Mishap, write: &Write, end: usize) -> bool {
+        let Mishap::Moved { slots, from, until } = *mishap else { return false };
+        let call = &self.calls[end];
+        let later = call.effect != Effect::Redis;
+        matches!(self.record(end).verb, Verb::Sweep { .. })
+            && !self.history.plan.spares(slots, self.slots(write)[0])
+            && call.start <= until
+            && (later || from <= call.until)
     }
 
     fn undoes(&self, mishap: &Mishap, write: &Write, at: usize, reader: usize) -> bool {
@@ -81,8 +97,10 @@ impl Facts<'_> {
                 // The journal is replayed when its process is back; what it sweeps may be swept later.
                 let gone = (swept || self.beside_sweep(end)) && self.swept(end, down);
                 let replayed = if gone { down } else { self.back(end.process, end.end) };
+                // Of a cluster's servers each is back at its own time, and the process with the last of them.
+                let by = if self.history.plan.cluster { end.end } else { replayed };
                 // What the server had answered before its process noticed an outage is in no journal.
-                (journaled && replayed <= up && (swept || replayed >= snapshot))
+                (journaled && by <= up && (swept || replayed >= snapshot))
                     || (end.effect != Effect::Memory && end.start <= down && end.end >= snapshot)
             }
             Mishap::Death { process, at: died } => {

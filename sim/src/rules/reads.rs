@@ -38,7 +38,6 @@ pub fn own_writes(facts: &Facts, found: &mut Found) {
             // write has resolved.
             if end.process != reader.process
                 || !(if reader.computes || facts.spreads(at) { over(end, reader) } else { made(end, reader) })
-                || facts.spreads(at) && !write.computed && !over(&facts.calls[write.record], end)
                 || !facts.precedes(write, at)
                 || facts.undone(write, at, read.record)
             {

@@ -13,8 +13,8 @@
 //! second script gives it its TTL, if it still begins as it did: what was written in between keeps its own, as if
 //! `expire` had come a little sooner.
 //!
-//! **Where scripts are denied** that second step is a command that asks for nothing: what is written in between gets the
-//! new TTL. It is never set first and taken back.
+//! **Where scripts are denied** that second step is a command that asks for nothing: what is written in between gets
+//! the new TTL. It is never set first and taken back.
 
 use once_cell::sync::Lazy;
 use redis::Cmd;

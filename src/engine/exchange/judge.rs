@@ -289,15 +289,18 @@ impl Judge {
     fn removed(&mut self, call: &Call<'_>, removal: Option<&Removal>) {
         let Some(value) = self.replies.next() else { return };
         if let Some(owner) = call.cache.shared().owed_elsewhere(call.key, &value, call.server) {
-            // The call goes there as well, behind that.
+            // As the call itself does.
             return call.cache.noted(owner.journal.owe(call.key));
         }
-        match (integer(value), removal) {
-            (Ok(keys), Some(removal)) => call.server.journal.removed(removal.id, u64::try_from(keys).unwrap_or(0)),
-            (Ok(_), None) => call.server.journal.replaced(call.key),
-            (Err(trouble), _) if trouble.kind.is_outage() => _ = self.verdict.outage.get_or_insert(trouble),
+        let journal = &call.server.journal;
+        match integer(value) {
+            Ok(keys) => {
+                _ = removal.map(|removal| journal.removed(removal.id, u64::try_from(keys).unwrap_or(0)));
+                journal.replaced(call.key);
+            }
+            Err(trouble) if trouble.kind.is_outage() => _ = self.verdict.outage.get_or_insert(trouble),
             // It lies there still: a miss until it is replaced.
-            (Err(_), _) => self.distrust(call),
+            Err(_) => self.distrust(call),
         }
     }
 

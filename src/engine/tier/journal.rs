@@ -6,8 +6,8 @@
 //!
 //! **The approach.** Each key that is written or deleted during an outage, or whose write is unknown, goes into the
 //! journal, whatever was done to it: all that matters is that what Redis has of it is not to be trusted. On recovery
-//! (conversation/undo/replay.rs) these keys are unlinked before any read is admitted, so they are misses and are computed or
-//! read anew. Values are never written back: another process may have newer ones.
+//! (conversation/undo/replay.rs) these keys are unlinked before any read is admitted, so they are misses and are
+//! computed or read anew. Values are never written back: another process may have newer ones.
 //!
 //! What `delPattern` and `clear` named are patterns: covers.rs says what becomes of them.
 //!

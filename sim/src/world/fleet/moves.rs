@@ -47,6 +47,11 @@ impl World {
         Some((owner, *others.get(fault.machine % others.len().max(1)).filter(|_| fresh)?))
     }
 
+    /// A slot by its place among those that are used.
+    fn mask(&self, slot: u16) -> u64 {
+        self.schedule.plan.used.iter().position(|used| *used == slot).map_or(0, |at| 1 << at)
+    }
+
     /// Whether a slot goes to a node, or leaves it.
     fn is_moving(&self, at: Node) -> bool {
         let of = |machine: usize| self.machines[machine].server.cluster.as_ref();
@@ -88,6 +93,7 @@ impl World {
             }
             Kind::Unserve => {
                 self.unserved += 1;
+                self.mishaps.push(Mishap::Moved { slots: self.mask(slot), from: self.now, until: self.now });
                 self.change(|view| view.take_away(slot));
                 true
             }
@@ -189,9 +195,7 @@ impl World {
     fn given(&mut self, number: usize, from: Node, to: Node, at_once: bool) {
         let slot = self.slot(&self.schedule.faults[number]);
         self.note(|| format!("-- slot {slot} is server {to}'s"));
-        let used = &self.schedule.plan.used;
-        let slots = used.iter().position(|used| *used == slot).map_or(0, |at| 1 << at);
-        self.mishaps.push(Mishap::Moved { slots, from: self.began[number] });
+        self.mishaps.push(Mishap::Moved { slots: self.mask(slot), from: self.began[number], until: self.now });
         self.change(|view| view.give(slot, to));
         self.told_of_change(to);
         // What a replica of the new owner lacks, it lacks of this slot too: it begins anew.
