@@ -69,6 +69,23 @@ test.each(['delPattern', 'clear'])('%s removes what nobody serves as soon as som
   expect(await cache.get('{s}a')).toBeNull();
 });
 
+test('what a server refused to remove is not read where its slot goes either', async () => {
+  const { namespace, cache, slot, from, to } = await started();
+  await cache.set('{s}a', 'old');
+  await ask(from, 'CONFIG', 'SET', 'min-replicas-to-write', 1);
+  await cache.del('{s}a');
+  await ask(from, 'CONFIG', 'SET', 'min-replicas-to-write', 0);
+  expect(await cache.get('{s}a')).toBeNull();
+  await cluster.beginMove(slot, to);
+  await cluster.migrate(slot, to, [`${namespace}:{s}a`]);
+  expect(await cache.get('{s}a')).toBeNull();
+  await cluster.migrate(slot, to);
+  await cluster.endMove(slot, to);
+  expect(await cache.get('{s}a')).toBeNull();
+  await cache.set('{s}a', 'new');
+  expect(await cache.get('{s}a')).toBe('new');
+});
+
 test('a counter begins anew behind a sweep, wherever its slot is on the way', async () => {
   const { namespace, cache, slot, to } = await started();
   expect(await cache.increment('{s}n', 40)).toBe(40);

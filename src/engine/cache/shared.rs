@@ -25,6 +25,7 @@ use crate::engine::once::lease::Misses;
 use crate::engine::once::waiting::Waiting;
 use crate::engine::task::executor::Spawner;
 use crate::engine::tier::budget::{Bounded, Budget};
+use crate::engine::tier::journal::Noted;
 use crate::engine::tier::memory::{Memory, Usage};
 
 /// What the callers' threads and the engine's thread share.
@@ -188,6 +189,14 @@ impl Shared {
         let bounce = self.bounced(error, by)?;
         let asked = self.fleet.cluster().filter(|_| bounce.asks).and_then(|cluster| cluster.server(bounce.to));
         Some(asked.unwrap_or_else(|| self.server(key)).clone())
+    }
+
+    /// What lies at a key is to be removed there, and no longer here.
+    pub fn owe(&self, key: &str, from: &Arc<Server>, owner: &Arc<Server>) -> Noted {
+        if !Arc::ptr_eq(from, owner) {
+            from.journal.replaced(key);
+        }
+        owner.journal.owe(key)
     }
 
     /// Slots have other owners. Nobody told of changes to their keys meanwhile, and what is to be undone goes with

@@ -288,9 +288,9 @@ impl Judge {
     /// The reply to the removal of a key in front of a call.
     fn removed(&mut self, call: &Call<'_>, removal: Option<&Removal>) {
         let Some(value) = self.replies.next() else { return };
-        if let Some(owner) = call.cache.shared().owed_elsewhere(call.key, &value, call.server) {
-            // As the call itself does.
-            return call.cache.noted(owner.journal.owe(call.key));
+        let shared = call.cache.shared();
+        if let Some(owner) = shared.owed_elsewhere(call.key, &value, call.server) {
+            return call.cache.noted(shared.owe(call.key, call.server, &owner));
         }
         let journal = &call.server.journal;
         match integer(value) {

@@ -116,7 +116,14 @@ impl Call<'_> {
     /// Whether the server redirects the call, and where to.
     pub(super) fn bounced(&self, reply: Option<&Value>) -> Option<Bounce> {
         let Some(Value::ServerError(error)) = reply else { return None };
-        self.cache.shared().bounced(error, self.server)
+        let shared = self.cache.shared();
+        let bounce = shared.bounced(error, self.server)?;
+        if bounce.asks && self.server.journal.holds(self.key) {
+            // The key has left, and what is not to be read of it lies there now.
+            let to = shared.fleet.cluster().and_then(|cluster| cluster.server(bounce.to));
+            to.into_iter().for_each(|to| self.cache.noted(shared.owe(self.key, self.server, to)));
+        }
+        Some(bounce)
     }
 
     /// What lies at the key is not to be read any more: a miss until it is replaced. Between the refusal and this
