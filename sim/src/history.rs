@@ -120,6 +120,8 @@ pub struct Plan {
     /// How long behind the end of a value a connected process may serve it at most, whatever it hears: as long as its
     /// connection vouches for what it holds. None where the rules do not ask.
     pub trust: Option<Nanos>,
+    /// How long a call waits at least for the token of a tag that another server has.
+    pub token_wait: Option<Nanos>,
     /// `nearCache.maxAge`.
     pub max_age: Option<Nanos>,
     /// The servers are a cluster's; and the slots in which keys lie, and tags.

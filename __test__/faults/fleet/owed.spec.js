@@ -1,4 +1,4 @@
-// What is still to be removed of a slot that is on its way, or that nobody serves: it follows its slot until it is done.
+// What is still to be removed of a slot on its way, or that nobody serves: it follows its slot until it is done.
 'use strict';
 
 const { closeCaches, freshNamespace, openCache } = require('../../support/holdfast');

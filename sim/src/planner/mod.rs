@@ -138,7 +138,9 @@ impl Planner {
             max_age: if self.chance(0.15) { Some(self.int([1, 20])) } else { None },
         };
         let patience = caches.iter().map(|cache| cache.timeout_ms).fold(LEAST_DEADLINE, u64::max);
+        let least = caches.iter().map(|cache| cache.timeout_ms).min().filter(|_| self.cluster);
         let mut plan = Plan {
+            token_wait: least.map(|ms| ms * MILLI / 2),
             used: self.used(),
             names: self.names,
             head: 1 << (2 * DIGITS),

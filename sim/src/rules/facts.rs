@@ -191,7 +191,7 @@ impl<'a> Facts<'a> {
 
     /// Whether a read may not find the token of a value's tag, whose slot was on its way, or nobody's: it is asked for
     /// once, and the value is a miss where the answer is that it is elsewhere; nor is there one for what is stored
-    /// meanwhile.
+    /// meanwhile. Nor is it waited for to the end.
     pub fn misses_token(&self, write: &Write, reader: &Call) -> bool {
         let [_, tag] = self.slots(write);
         let plan = &self.history.plan;
@@ -199,7 +199,9 @@ impl<'a> Facts<'a> {
             Mishap::Moved { slots, from, .. } => from <= reader.end && !plan.spares(slots, tag),
             _ => false,
         };
-        write.tag.is_some() && self.history.mishaps.iter().any(moved)
+        let waited = |call: &Call| plan.token_wait.is_some_and(|least| call.end - call.start >= least);
+        let waited = waited(reader) || waited(&self.calls[write.record]);
+        write.tag.is_some() && (waited || self.history.mishaps.iter().any(moved))
     }
 
     pub fn as_restart(mishap: &Mishap, spares: impl Fn(u64) -> bool) -> Option<Mishap> {

@@ -102,6 +102,8 @@ impl Facts<'_> {
                 // What the server had answered before its process noticed an outage is in no journal.
                 (journaled && by <= up && (swept || replayed >= snapshot))
                     || (end.effect != Effect::Memory && end.start <= down && end.end >= snapshot)
+                    // What was refused held in its process, until a write that is lost took its place.
+                    || self.refuses(end.start, end.until)
             }
             Mishap::Death { process, at: died } => {
                 let replayed = || self.back(end.process, end.end) <= died;

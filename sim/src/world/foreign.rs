@@ -57,7 +57,7 @@ impl World {
         self.schedule.clients[client].steps[step].calls.iter().any(|verb| match verb {
             Verb::Set { key, .. } | Verb::Probe { key } => away(key),
             Verb::Del { keys } => keys.iter().any(away),
-            _ => self.machines.iter().any(|machine| machine.stopped),
+            _ => self.machines.iter().any(|machine| machine.stopped) || self.is_vacant(),
         })
     }
 

@@ -45,9 +45,9 @@ enum Found {
 
 /// Brings the flight `token` of `key` to its end, or to its leader.
 pub async fn run(cache: Arc<Cache>, wire: Wire, wanted: Wanted) {
-    let Wanted { key, token, led, void, asks, .. } = wanted;
+    let Wanted { key, token, led, void, asked, .. } = wanted;
     let at = key.clone();
-    let mut task = Task { cache, wire, key, token, void, asks, driver: None };
+    let mut task = Task { cache, wire, key, token, void, asked, driver: None };
     let led = match led {
         Some(led) => Ok(Some(led)),
         None => task.wait_for_lease().await,
@@ -74,7 +74,7 @@ pub(super) async fn renew(mut task: Task, at: String, given_up: &Signal) {
     let timers = task.wire.timers().clone();
     let until = timers.now() + LONGEST;
     while timers.now() < until {
-        let Task { cache, wire, key, token, asks, driver, .. } = task;
+        let Task { cache, wire, key, token, asked, driver, .. } = task;
         let (holder, patience) = (holder(&cache, token), cache.timeout);
         let weak = Arc::downgrade(&cache);
         drop(cache);
@@ -86,7 +86,7 @@ pub(super) async fn renew(mut task: Task, at: String, given_up: &Signal) {
             return;
         }
         let Some(cache) = weak.upgrade().filter(|c| c.shared().flights.alive(&key, token)) else { return };
-        task = Task { cache, wire, key, token, void: Box::default(), asks, driver };
+        task = Task { cache, wire, key, token, void: Box::default(), asked, driver };
         task.follow();
         let renewed = task.eval(|by_text, holder| lease::renew(by_text, &at, holder)).await;
         if renewed.is_ok_and(|reply| reply == Value::Int(0)) {
@@ -102,8 +102,8 @@ pub(super) struct Task {
     pub(super) token: u32,
     /// An entry that begins with this is nothing to this flight; empty for none.
     pub(super) void: Box<[u8]>,
-    /// Its slot is on its way to the server that is asked.
-    pub(super) asks: bool,
+    /// Its slot is on its way to this server, which is asked.
+    pub(super) asked: Option<Arc<Server>>,
     /// Of the node whose connection that is, where it is another one.
     pub(super) driver: Option<Spawner>,
 }
@@ -256,17 +256,17 @@ impl Task {
         }
     }
 
-    /// Which the key belongs to.
+    /// The one that is asked.
     fn server(&self) -> Arc<Server> {
-        self.cache.shared().server(&self.key).clone()
+        self.asked.as_ref().unwrap_or_else(|| self.cache.shared().server(&self.key)).clone()
     }
 
     /// The connection on which the key is to be asked for now: its slot may have moved.
     fn follow(&mut self) {
         if self.cache.shared().fleet.cluster().is_some()
-            && let Some(in_use) = self.server().in_use.lock().clone()
+            && let Some(in_use) = self.cache.shared().server(&self.key).in_use.lock().clone()
         {
-            (self.wire, self.driver, self.asks) = (in_use.wire, Some(in_use.tasks), false);
+            (self.wire, self.driver, self.asked) = (in_use.wire, Some(in_use.tasks), None);
         }
     }
 
@@ -284,7 +284,7 @@ impl Task {
     }
 
     async fn pipeline(&mut self, pipeline: Pipeline) -> Result<Vec<Value>, Trouble> {
-        if self.asks {
+        if self.asked.is_some() {
             return Ok(asked(self.wire.ask(asking(&pipeline), self.cache.timeout).await?));
         }
         let replies = self.wire.ask(pipeline, self.cache.timeout);

@@ -22,10 +22,10 @@ use crate::engine::once::waiters::{Lease, Outcome};
 
 /// Brings the flight `token` of `key` to its leader, or serves all who wait the old value.
 pub async fn run(cache: Arc<Cache>, wire: Wire, wanted: Wanted) {
-    let Wanted { key, token, void: identity, asks, .. } = wanted;
+    let Wanted { key, token, void: identity, asked, .. } = wanted;
     let lock = writes::refresh_lock(&cache, &key);
     let at = key.clone();
-    let mut task = Task { cache, wire, key, token, void: Box::default(), asks, driver: None };
+    let mut task = Task { cache, wire, key, token, void: Box::default(), asked, driver: None };
     let mut reply = task.eval(|by_text, holder| lease::take(by_text, &at, &lock, &identity, holder)).await;
     if matches!(reply, Ok(Value::Int(0))) && take_over(&mut task, &lock).await {
         reply = Ok(Value::Int(1));

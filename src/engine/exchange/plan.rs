@@ -108,6 +108,11 @@ impl Call<'_> {
         local::one(self.cache, self.batch, self.op, self.to, self.now, &mut String::new())
     }
 
+    /// The server, where it does not own the slot yet.
+    pub(super) fn asked(&self) -> Option<Arc<Server>> {
+        self.asks.then(|| self.server.clone())
+    }
+
     /// Whether what was read of the key is not to be trusted.
     pub(super) fn is_held(&self) -> bool {
         self.held || self.server.journal.holds(self.key)
@@ -173,8 +178,8 @@ pub struct Wanted {
     /// The entry at the key is refreshed, while it begins with `void`; else it counts as nothing, if it does.
     pub refresh: bool,
     pub void: Box<[u8]>,
-    /// Its slot is on its way to the server that is asked.
-    pub asks: bool,
+    /// Its slot is on its way to this server, which was asked.
+    pub asked: Option<Arc<Server>>,
 }
 
 /// A pipeline and how to read what comes back.

@@ -172,7 +172,7 @@ pub(super) fn begin(
         }
     };
     add(&cache.counters.misses, 1);
-    let wanted = |led, refresh| Wanted { key: key.to_owned(), token, led, refresh, void, asks: call.asks };
+    let wanted = |led, refresh| Wanted { key: key.to_owned(), token, led, refresh, void, asked: call.asked() };
     match lock {
         Some((waiter, many)) if !leads => {
             let to = ReplyTo { sink: to.sink.clone(), id: waiter };

@@ -17,8 +17,9 @@ use crate::engine::exchange::plan::{Came, Verdict};
 use crate::engine::exchange::tokens::{self, Asked, Heard};
 use crate::engine::exchange::writes;
 use crate::engine::net::reply::classify;
+use crate::engine::net::wire::asking;
 use crate::engine::serve::pump::{Pump, trust};
-use crate::engine::serve::sent::{self, InFlight, Next, Sent};
+use crate::engine::serve::sent::{self, Cleanup, InFlight, Next, Sent};
 use crate::engine::value::tags::Tokens;
 
 /// Takes the replies of what was sent first.
@@ -85,15 +86,22 @@ impl Hearing<'_> {
                     _ => Ok(()),
                 }
             }
-            Some(Sent::Cleanup(_, keys)) => {
-                // Where they cannot be removed either, they read as misses until they are replaced.
-                if !matches!(values.first(), Some(Value::ServerError(_))) {
-                    keys.iter().for_each(|key| self.pump.connection.server.journal.replaced(key));
+            Some(Sent::Cleanup(cleanup)) => {
+                let server = self.pump.connection.server.clone();
+                let values = cleanup.replies(values);
+                for (at, key) in cleanup.removed.iter().enumerate() {
+                    let Some(value) = values.get(if cleanup.each { at } else { 0 }) else { break };
+                    match shared.owed_elsewhere(key, value, &server) {
+                        Some(owner) => _ = shared.owe(key, &server, &owner),
+                        // Where it cannot be removed either, it reads as a miss until it is replaced.
+                        None if matches!(value, Value::ServerError(_)) => {}
+                        None => server.journal.replaced(key),
+                    }
                 }
                 // No call waits for these replies: what they say is looked at here or nowhere.
                 for value in values {
                     if let Value::ServerError(error) = value
-                        && shared.bounced(&error, &self.pump.connection.server).is_none()
+                        && shared.bounced(&error, &server).is_none()
                     {
                         let trouble = classify(&error);
                         shared.errors.count(trouble.kind);
@@ -150,7 +158,7 @@ impl Hearing<'_> {
 
     fn renew(&mut self, cache: &Cache, renewals: Pipeline) {
         if !renewals.is_empty() {
-            self.pump.send(renewals, Sent::Cleanup(self.now + cache.shared().patience(), Vec::new()));
+            self.pump.send(renewals, Sent::Cleanup(Cleanup::of(self.now + cache.shared().patience())));
         }
     }
 
@@ -165,11 +173,11 @@ impl Hearing<'_> {
             writes::remove_all(&mut pipeline, self.pump.connection.denied, &stale);
         }
         for command in verdict.behind {
-            if asks {
-                // As the call was: the server does not own the slot yet.
-                pipeline.cmd("ASKING");
-            }
             pipeline.add_command(command);
+        }
+        if asks {
+            // As the call was: the server does not own the slot yet.
+            pipeline = asking(&pipeline);
         }
         if let Some(cache) = cache {
             let spawner = &self.pump.connection.tasks;
@@ -182,7 +190,8 @@ impl Hearing<'_> {
                 }
             }
             if !pipeline.is_empty() {
-                self.pump.send(pipeline, Sent::Cleanup(self.now + cache.shared().patience(), stale));
+                let (deadline, each) = (self.now + cache.shared().patience(), self.pump.connection.denied.many.is());
+                self.pump.send(pipeline, Sent::Cleanup(Cleanup { deadline, removed: stale, each, asks }));
             }
         }
         verdict.outage.map_or(Ok(()), Err)

@@ -28,7 +28,7 @@ use crate::engine::exchange::tokens;
 use crate::engine::net::target::REST;
 use crate::engine::net::wire::HELD_UP;
 use crate::engine::net::wire::asking;
-use crate::engine::serve::sent::{InFlight, Next, Place, PlaceOf, Sent};
+use crate::engine::serve::sent::{Cleanup, InFlight, Next, Place, PlaceOf, Sent};
 use crate::engine::task::executor::Kept;
 use crate::engine::task::queue::Queue;
 use crate::engine::task::signal::Ending;
@@ -251,7 +251,7 @@ impl Pump {
     pub fn stand_in(&mut self, now: Instant) {
         if let Some(renewals) = stand_in::renewals(&self.shared, clock::millis_of(now)) {
             let deadline = now + self.shared.patience();
-            self.send(renewals, Sent::Cleanup(deadline, Vec::new()));
+            self.send(renewals, Sent::Cleanup(Cleanup::of(deadline)));
             self.unread = Some(deadline);
         }
     }

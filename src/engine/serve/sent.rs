@@ -18,8 +18,8 @@ pub(super) enum Sent {
     Batch(Box<InFlight>),
     /// Since when, and until when it must be answered.
     Ping(Instant, Instant),
-    /// Removes these keys, whose write the server refused; and other fire-and-forget commands.
-    Cleanup(Instant, Vec<String>),
+    /// Fire-and-forget commands.
+    Cleanup(Cleanup),
     /// The place of a sweep among the calls.
     Sweep(Place),
     /// Asks for the tokens of tags; then goes on with what needs them.
@@ -29,6 +29,28 @@ pub(super) enum Sent {
     Heads(Vec<usize>, Box<InFlight>),
     /// Gives entries a new TTL: those whose first bytes are at these places.
     Renewals(Vec<usize>, Box<InFlight>),
+}
+
+/// What no call waits for.
+pub(super) struct Cleanup {
+    pub(super) deadline: Instant,
+    /// The keys that it removes first, whose writes the server refused.
+    pub(super) removed: Vec<String>,
+    /// Each key by a command of its own.
+    pub(super) each: bool,
+    /// Each command behind an ASKING.
+    pub(super) asks: bool,
+}
+
+impl Cleanup {
+    pub(super) fn of(deadline: Instant) -> Self {
+        Self { deadline, removed: Vec::new(), each: false, asks: false }
+    }
+
+    /// The replies to its commands.
+    pub(super) fn replies(&self, values: Vec<Value>) -> Vec<Value> {
+        if self.asks { asked(values) } else { values }
+    }
 }
 
 /// What needs tokens. Dropped, it is answered on the in-process tier.
@@ -158,7 +180,8 @@ impl Sent {
             Self::Batch(b) | Self::Heads(_, b) | Self::Renewals(_, b) => b.deadline(),
             Self::Tokens(_, next) => next.deadline(),
             Self::Sweep(place) => place.0.deadline,
-            Self::Ping(_, deadline) | Self::Cleanup(deadline, _) => *deadline,
+            Self::Ping(_, deadline) => *deadline,
+            Self::Cleanup(cleanup) => cleanup.deadline,
         }
     }
 }

@@ -50,6 +50,13 @@ impl World {
         }
     }
 
+    /// A primary is gone, and nobody has its place yet.
+    pub(in crate::world) fn is_vacant(&self) -> bool {
+        let Some(truth) = &self.truth else { return false };
+        let mut used = self.schedule.plan.used.iter();
+        used.any(|slot| truth.owner(*slot).is_some_and(|owner| self.machines[owner].down))
+    }
+
     /// Who served a slot that nobody serves now.
     fn unserved_by(&self, slot: u16) -> Option<usize> {
         let mut truth: View = self.truth.clone()?;
