@@ -199,7 +199,10 @@ export interface Health {
   journal: number;
   /** Calls handed to the engine and not answered yet, including `delPattern`, `clear` and `getStats`. */
   inFlight: number;
-  /** The servers of a cluster, or the primary behind sentinels; not given where there is one server. */
+  /**
+   * The servers of a cluster that serve slots, and the replicas that are read; or the primary behind sentinels. Not
+   * given where there is one server.
+   */
   nodes?: NodeHealth[];
 }
 
@@ -208,15 +211,18 @@ export interface NodeHealth {
   /** `host:port`; null for the slots of a cluster that nobody serves, and for a primary that no sentinel has named. */
   address: string | null;
   /** null: nobody serves these slots. */
-  role: 'primary' | null;
+  role: 'primary' | 'replica' | null;
+  /** A replica: `redis` while it is read; else its primary is read in its place, which degrades nothing. */
   mode: 'redis' | 'memory';
   /** When `mode` began, in milliseconds since 1970; 0 before the first attempt to connect is over. */
   since?: number;
   lastError?: { kind: ErrorKind; message: string; at: number } | null;
   /** Round trips of its last 1,024 pipelines, in milliseconds. */
   latencyMs?: { p50: number; p99: number };
-  /** How many of the 16,384 slots it serves; null behind sentinels. */
+  /** How many of the 16,384 slots it serves; a replica serves none; null behind sentinels. */
   slots: number | null;
+  /** A replica's primary. */
+  of?: string;
 }
 
 /** The kind of a failure of Redis, as counted in `getStats().errors`. */
@@ -482,6 +488,14 @@ export interface CacheOptions {
    * that names a node leads to its cluster without this. What is named here has to be a cluster, else memory mode.
    */
   cluster?: ClusterOptions;
+  /**
+   * `'replica'`: `get`, `getMany`, `exists` and `ttl` ask the replicas of a cluster, which takes these reads off its
+   * primaries. What other processes write is then read up to two seconds later; what this process writes, and tags that
+   * end, at once, as before: docs/cluster.md. There is no near cache then: `nearCache: true` beside it is `ERR_CONFIG`,
+   * and so are sentinels and `lazy`. Where there is one server, it is read. Default `HOLDFAST_READ_FROM`, else
+   * `'primary'`.
+   */
+  readFrom?: 'primary' | 'replica';
   /**
    * Who reads and writes the socket: this event `loop` itself, which saves a wake-up of a processor for each call, or
    * the engine's `thread`, which takes work off the event loop. With the loop, an event loop that is blocked hears

@@ -49,6 +49,7 @@ pub struct GivenOptions {
     pub heartbeat: Option<f64>,
     pub marks: Option<bool>,
     pub lazy: Option<bool>,
+    pub read_from: Option<String>,
     pub cluster: Option<GivenNodes>,
     /// The event loop does the I/O, where nobody else does it yet.
     pub loop_io: bool,
@@ -152,6 +153,7 @@ pub fn open(bridge: &Bridge, given: GivenOptions) -> Either<CacheHandle, Failure
         heartbeat: given.heartbeat,
         marks: given.marks,
         lazy: given.lazy,
+        read_from: given.read_from,
         cluster: given.cluster.map(GivenCluster::from),
     };
     match Options::check(given) {

@@ -32,6 +32,7 @@ const OPTIONS = [
   'marks',
   'lazy',
   'cluster',
+  'readFrom',
   'io',
   'spin',
 ];
@@ -141,10 +142,11 @@ function bytes(value, name, least, most) {
 /**
  * @param {unknown} given true, false, or an object that tunes it
  * @param {CodecName} codec
+ * @param {string} readFrom what a replica says cannot be kept in process
  * @returns {{ near: boolean, frozen: boolean, nearMaxMemory: string | undefined, nearMaxAge: number | undefined }}
  */
-function nearOption(given, codec) {
-  const onByDefault = flag('HOLDFAST_NEAR_CACHE', true);
+function nearOption(given, codec, readFrom) {
+  const onByDefault = flag('HOLDFAST_NEAR_CACHE', true) && readFrom !== 'replica';
   const switched = given === undefined || typeof given === 'boolean';
   const { maxMemory, maxAge, values } = optionsOf(switched ? {} : given, NEAR_OPTIONS, 'nearCache');
   const wanted = values ?? (variable('HOLDFAST_VALUES') || 'copied');
@@ -188,7 +190,8 @@ function fromOptions(options) {
   const password = passwordOption(own.password);
   const { maxValueBytes: most = DEFAULT_MAX_VALUE_BYTES } = own;
   const maxValueBytes = bytes(most, 'maxValueBytes', 1024, LARGEST_MAX_VALUE_BYTES);
-  const { near, frozen, nearMaxMemory, nearMaxAge } = nearOption(own.nearCache, codec);
+  const readFrom = typed(own.readFrom, 'readFrom', 'string') ?? (variable('HOLDFAST_READ_FROM') || 'primary');
+  const { near, frozen, nearMaxMemory, nearMaxAge } = nearOption(own.nearCache, codec, readFrom);
   const ttl = own.ttl === undefined ? (number('HOLDFAST_TTL') ?? DEFAULT_TTL_SECONDS) : own.ttl;
   return {
     hot: near && codec === 'json',
@@ -222,6 +225,7 @@ function fromOptions(options) {
       heartbeat: heartbeatOption(own.heartbeat),
       marks: typed(own.marks, 'marks', 'boolean') ?? flag('HOLDFAST_MARKS', true),
       lazy: typed(own.lazy, 'lazy', 'boolean') ?? flag('HOLDFAST_LAZY'),
+      readFrom,
       cluster,
       timeoutMs: typed(own.timeoutMs, 'timeoutMs', 'number') ?? number('HOLDFAST_TIMEOUT_MS'),
       tlsCa: caOption(tls.ca),

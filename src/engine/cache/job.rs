@@ -10,7 +10,7 @@ use crate::engine::cache::local;
 use crate::engine::cache::long::{self, Called};
 use crate::engine::cache::namespace::Cache;
 use crate::engine::call::batch::Batch;
-use crate::engine::call::reply::Reply;
+use crate::engine::call::reply::{Bounce, Reply};
 use crate::engine::call::sink::ReplyTo;
 use crate::engine::fleet::server::Server;
 use crate::engine::value::tags::Tokens;
@@ -112,13 +112,19 @@ impl Job {
         &self.server
     }
 
+    /// A replica has half of the time: the rest is left for its primary.
     pub fn deadline(&self) -> Instant {
-        self.since + self.cache.timeout
+        self.since + if self.server.is_replica() { self.cache.timeout / 2 } else { self.cache.timeout }
     }
 
     /// Answers with what Redis said.
     pub fn finish(mut self, replies: &[Reply]) {
         self.answer(replies);
+    }
+
+    /// A replica does not answer its reads: they go to its primary.
+    pub fn bounce(self) {
+        drop(self);
     }
 
     /// It was answered, part by part.
@@ -158,6 +164,13 @@ impl Drop for Job {
         }
         match std::mem::replace(&mut self.work, Work::Nothing) {
             Work::Tokens(..) | Work::Nothing => {}
+            // Nothing but reads: see route/replicas.rs.
+            Work::Batch(batch) if self.server.is_replica() && self.part.is_some() => {
+                let to_primary = Reply::Bounced(Bounce { slot: 0, asks: false, to: 0, unserved: false });
+                let replies = vec![to_primary; batch.ops.len()];
+                self.work = Work::Batch(batch);
+                self.answer(&replies);
+            }
             Work::Batch(mut batch) => {
                 self.cache.shared().writes_planned(std::mem::take(&mut batch.called));
                 let replies = local::run(&self.cache, &mut batch, &self.to);

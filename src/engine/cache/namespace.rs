@@ -158,7 +158,7 @@ impl Cache {
         let mut health = self.shared().status.health();
         // Redis is there, and this namespace is not for this user.
         let denied = mode == Mode::Redis && self.shared().status.denies_keys(self.prefix.as_str());
-        let nodes = self.shared.fleet.nodes();
+        let nodes = self.shared.fleet.nodes(self.shared.clock.now_ms());
         let lame = self.shared.fleet.cluster().is_some_and(Cluster::is_lame);
         let degraded = if self.has_redis { mode == Mode::Memory || denied || lame } else { production };
         if let Some(nodes) = nodes {

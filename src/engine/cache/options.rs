@@ -56,6 +56,8 @@ pub struct Given {
     pub heartbeat: Option<f64>,
     pub marks: Option<bool>,
     pub lazy: Option<bool>,
+    /// `primary` (also where it is not said), or `replica`.
+    pub read_from: Option<String>,
     /// Where the nodes of a cluster are.
     pub cluster: Option<GivenCluster>,
 }
@@ -134,7 +136,28 @@ impl Options {
             Some(0.0) => None,
             heartbeat => Some(seconds(heartbeat, HEARTBEAT, 0.1, "heartbeat")?),
         };
-        let habits = Habits { heartbeat, marks: given.marks.unwrap_or(true), lazy: given.lazy.unwrap_or(false) };
+        let replicas = match given.read_from.as_deref() {
+            None | Some("primary") => false,
+            Some("replica") if matches!(seeds, Some(Seeds::Sentinels(_))) => {
+                let message =
+                    "readFrom 'replica' (HOLDFAST_READ_FROM) is for clusters: behind sentinels the primary is read";
+                return Err(CallError::config(message));
+            }
+            Some("replica") if near.is_some() => {
+                let message = "readFrom 'replica' (HOLDFAST_READ_FROM) goes without nearCache: \
+                    a replica does not tell of changes in time";
+                return Err(CallError::config(message));
+            }
+            Some("replica") if given.lazy == Some(true) => {
+                let message = "readFrom 'replica' (HOLDFAST_READ_FROM) goes without lazy: \
+                    how far replicas are is asked all the time";
+                return Err(CallError::config(message));
+            }
+            Some("replica") => true,
+            Some(_) => return Err(CallError::config("readFrom (HOLDFAST_READ_FROM) must be 'primary' or 'replica'")),
+        };
+        let (marks, lazy) = (given.marks.unwrap_or(true), given.lazy.unwrap_or(false));
+        let habits = Habits { heartbeat, marks, lazy, replicas };
         Ok(Self { seeds, namespace, max_memory, timeout, near, format, outage_stale, outage_ttl, habits })
     }
 }

@@ -121,6 +121,9 @@ impl Shared {
             standing.version.clone_from(&identity.version);
             standing.outage_since.take()
         };
+        if server.is_replica() {
+            return;
+        }
         match server.name() {
             None => self.status.up(identity, dropped, replayed),
             Some(node) => {
@@ -147,6 +150,10 @@ impl Shared {
             }
             news
         };
+        // Its primary is read in its place: no caller sees anything of it.
+        if server.is_replica() {
+            return;
+        }
         match server.name() {
             None => self.status.down(trouble),
             Some(node) => {

@@ -33,7 +33,7 @@ pub fn stats_json(cache: &Cache, server: Option<&ServerStats>, keys: u64) -> Str
             "keys": s.keys,
             "latencyMs": { "p50": p50, "p99": p99 },
             "reconnects": shared.status.reconnects(),
-            "nodes": shared.fleet.nodes(),
+            "nodes": shared.fleet.nodes(shared.clock.now_ms()),
         })
     });
     json!({

@@ -10,19 +10,22 @@
 //! time.
 //!
 //! What is to be undone (journal.rs) goes with its slot: the new owner must not be read before.
+//!
+//! Where replicas are read, each is a server of its own, and stays one: a replica that becomes the primary is dialled
+//! anew as such, and no connection ever turns from one into the other.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 
 use once_cell::sync::OnceCell;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use serde_json::{Value, json};
 
 use crate::engine::fleet::endpoint::{AddressMap, Endpoint};
 use crate::engine::fleet::server::Server;
 use crate::engine::fleet::slot::{SLOTS, slot_of};
-use crate::engine::fleet::topology::{MAX_NODES, Topology};
+use crate::engine::fleet::topology::{MAX_NODES, Node, Topology};
 use crate::engine::net::target::Target;
 
 /// Where nobody serves a slot.
@@ -39,12 +42,18 @@ pub struct Cluster {
     pub map: AddressMap,
     /// How its servers are dialled, wherever they are.
     pub access: Target,
+    /// Where they are read: those of each primary that serves slots, by its place.
+    replicas: Option<RwLock<Replicas>>,
 }
+
+type Replicas = HashMap<u16, Vec<Arc<Server>>>;
 
 #[derive(Default)]
 struct Known {
     topology: Topology,
     places: HashMap<Endpoint, u16>,
+    /// Those of replicas.
+    read_at: HashMap<Endpoint, u16>,
 }
 
 /// What a new topology changed.
@@ -59,12 +68,15 @@ pub struct Applied {
     pub won: Vec<Arc<Server>>,
     /// Servers that got slots which they had before: what they hold of these is of that time.
     pub again: Vec<Arc<Server>>,
-    /// Servers that have no slots any more.
+    /// Servers that have no slots any more, and replicas that are none any more.
     pub idle: Vec<Arc<Server>>,
+    /// Replicas that there were not before.
+    pub replicas: Vec<Arc<Server>>,
 }
 
 impl Cluster {
-    pub fn new(access: Target, map: AddressMap) -> Self {
+    /// `replicas`: whether they are read.
+    pub fn new(access: Target, map: AddressMap, replicas: bool) -> Self {
         Self {
             owners: (0..SLOTS).map(|_| AtomicU16::new(NOBODY)).collect(),
             servers: (0..MAX_NODES).map(|_| OnceCell::new()).collect(),
@@ -72,6 +84,7 @@ impl Cluster {
             had: Mutex::default(),
             map,
             access,
+            replicas: replicas.then(RwLock::default),
         }
     }
 
@@ -90,6 +103,24 @@ impl Cluster {
 
     pub fn servers(&self) -> impl Iterator<Item = &Arc<Server>> {
         self.servers.iter().map_while(OnceCell::get)
+    }
+
+    /// The primaries that serve slots, each with its replicas; none where these are not read.
+    pub fn replicas(&self) -> Vec<(Arc<Server>, Vec<Arc<Server>>)> {
+        let Some(replicas) = &self.replicas else { return Vec::new() };
+        let primaries = |(place, replicas): (&u16, &Vec<_>)| Some((self.server(*place)?.clone(), replicas.clone()));
+        replicas.read().iter().filter_map(primaries).collect()
+    }
+
+    pub fn reads_replicas(&self) -> bool {
+        self.replicas.is_some()
+    }
+
+    /// A replica of the server at this place that `fits`: the `turn`-th of them.
+    pub fn replica_of(&self, place: u16, turn: u64, fits: impl Fn(&Server) -> bool) -> Option<u16> {
+        let replicas = self.replicas.as_ref()?.read();
+        let fitting: Vec<u16> = replicas.get(&place)?.iter().filter(|one| fits(one)).map(|one| one.place).collect();
+        fitting.get(usize::try_from(turn % fitting.len().max(1) as u64).ok()?).copied()
     }
 
     /// Whether the first attempt to connect to each server that serves slots is over.
@@ -120,8 +151,9 @@ impl Cluster {
         self.owners.iter().map(|owner| owner.load(Ordering::SeqCst) == server.place).collect()
     }
 
-    /// Those that serve slots, for those who look after them; what nobody serves is one without a name.
-    pub fn nodes(&self) -> Vec<Value> {
+    /// Those that serve slots, and the replicas that are read, for those who look after them; what nobody serves is one
+    /// without a name. `now` in milliseconds.
+    pub fn nodes(&self, now: u64) -> Vec<Value> {
         let mut slots = vec![0_u32; self.servers().count() + 1];
         for owner in &self.owners {
             if let Some(count) = slots.get_mut(usize::from(owner.load(Ordering::SeqCst))) {
@@ -139,6 +171,15 @@ impl Cluster {
             }
             nodes.push(server.node(server.name(), Some(count)));
         }
+        for (primary, replicas) in self.replicas() {
+            for replica in replicas {
+                let mut node = replica.node(replica.name(), Some(0));
+                node["role"] = Value::from("replica");
+                node["mode"] = Value::from(if replica.may_be_read(now) { "redis" } else { "memory" });
+                node["of"] = Value::from(primary.name());
+                nodes.push(node);
+            }
+        }
         nodes
     }
 
@@ -148,10 +189,26 @@ impl Cluster {
         if let Some(place) = known.places.get(endpoint) {
             return self.server(*place).cloned();
         }
-        let place = u16::try_from(known.places.len() + 1).ok()?;
-        let cell = self.servers.get(usize::from(place) - 1)?;
+        let (place, cell) = self.free(&known)?;
         known.places.insert(endpoint.clone(), place);
         Some(cell.get_or_init(|| Arc::new(make(place))).clone())
+    }
+
+    /// As `at`, for a replica.
+    fn replica_at(&self, endpoint: &Endpoint, make: impl FnOnce(u16) -> Server) -> Option<Arc<Server>> {
+        let mut known = self.known.lock();
+        if let Some(place) = known.read_at.get(endpoint) {
+            return self.server(*place).cloned();
+        }
+        let (place, cell) = self.free(&known)?;
+        known.read_at.insert(endpoint.clone(), place);
+        Some(cell.get_or_init(|| Arc::new(make(place).as_replica())).clone())
+    }
+
+    /// The place of the next server; none where there were too many.
+    fn free(&self, known: &Known) -> Option<(u16, &OnceCell<Arc<Server>>)> {
+        let before = known.places.len() + known.read_at.len();
+        Some((u16::try_from(before + 1).ok()?, self.servers.get(before)?))
     }
 
     /// A slot is served by this one from here on, as the one that served it before says.
@@ -219,8 +276,33 @@ impl Cluster {
             slots.for_each(|slot| self.give(slot, to.as_ref(), &mut applied));
         }
         applied.idle = applied.lost.iter().filter(|server| !self.is_used(server)).cloned().collect();
+        self.list_replicas(topology, make, &mut applied);
         applied
     }
+
+    fn list_replicas(&self, topology: &Topology, make: impl Fn(u16, &Endpoint) -> Server, applied: &mut Applied) {
+        let Some(replicas) = &self.replicas else { return };
+        let mut owners: Vec<&Node> = topology.ranges().filter_map(|(_, owner)| owner).collect();
+        owners.sort_by_key(|node| &node.id);
+        owners.dedup_by_key(|node| &node.id);
+        let mut listed = Replicas::default();
+        for owner in owners {
+            let Some(primary) = self.at(&owner.at, |place| make(place, &owner.at)) else { continue };
+            let of = topology.replicas_of(owner);
+            let of = of.filter_map(|node| self.replica_at(&node.at, |place| make(place, &node.at)));
+            listed.insert(primary.place, of.collect());
+        }
+        let before = std::mem::replace(&mut *replicas.write(), listed.clone());
+        let (before, now): (Vec<_>, Vec<_>) = (all(before), all(listed));
+        let has = |servers: &[Arc<Server>], one: &Arc<Server>| servers.iter().any(|other| other.place == one.place);
+        applied.replicas = now.iter().filter(|one| !has(&before, one)).cloned().collect();
+        let gone = before.into_iter().filter(|one| !has(&now, one));
+        applied.idle.extend(gone.inspect(|one| one.is_near_until(0)));
+    }
+}
+
+fn all(replicas: Replicas) -> Vec<Arc<Server>> {
+    replicas.into_values().flatten().collect()
 }
 
 fn add(servers: &mut Vec<Arc<Server>>, server: &Arc<Server>) {

@@ -105,10 +105,10 @@ impl Fleet {
         self.cluster.get()
     }
 
-    /// It is a cluster. What its servers hold is bounded along with `fallback`.
-    pub fn becomes(&self, topology: &Topology, fallback: &Arc<Memory>) -> Option<Applied> {
+    /// It is a cluster. What its servers hold is bounded along with `fallback`. `replicas`: whether they are read.
+    pub fn becomes(&self, topology: &Topology, fallback: &Arc<Memory>, replicas: bool) -> Option<Applied> {
         let seeds = self.seeds.as_ref()?;
-        self.cluster.get_or_init(|| Cluster::new(seeds.server().clone(), self.address_map()));
+        self.cluster.get_or_init(|| Cluster::new(seeds.server().clone(), self.address_map(), replicas));
         Some(self.apply(topology, fallback))
     }
 
@@ -154,9 +154,10 @@ impl Fleet {
 
     /// Those of a cluster that calls may go to.
     pub fn in_use(&self) -> Vec<Arc<Server>> {
-        self.cluster
-            .get()
-            .map_or_else(Vec::new, |known| known.servers().filter(|server| known.is_used(server)).cloned().collect())
+        self.cluster.get().map_or_else(Vec::new, |known| {
+            let used = known.servers().filter(|server| known.is_used(server) || server.is_replica());
+            used.cloned().collect()
+        })
     }
 
     /// Another server may have the place of this one.
@@ -178,10 +179,11 @@ impl Fleet {
         server
     }
 
-    /// Its servers, for those who look after them; none where there is one, whose address is the URL's.
-    pub fn nodes(&self) -> Option<Vec<Value>> {
+    /// Its servers, for those who look after them, at `now` in milliseconds; none where there is one, whose address is
+    /// the URL's.
+    pub fn nodes(&self, now: u64) -> Option<Vec<Value>> {
         match (self.cluster.get(), self.asked()) {
-            (Some(cluster), _) => Some(cluster.nodes()),
+            (Some(cluster), _) => Some(cluster.nodes(now)),
             (None, Some(asked)) => Some(vec![self.server.node(asked.place(), None)]),
             (None, None) => None,
         }
@@ -194,6 +196,10 @@ impl Fleet {
             return if self.cluster.get().is_none() {
                 server.set_gate(gate)
             };
+        }
+        if server.is_replica() {
+            server.set_gate(gate);
+            return self.stirred.raise();
         }
         if gate == Gate::Connection {
             self.server.set_gate(gate);

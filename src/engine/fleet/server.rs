@@ -5,7 +5,7 @@
 //! server is a second value of both.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
@@ -60,6 +60,13 @@ pub struct InUse {
     pub tasks: Spawner,
 }
 
+/// What makes a server a replica, which is only read, and only while it is known to be near its primary.
+#[derive(Default)]
+struct Replica {
+    /// In milliseconds of the engine's clock.
+    near_until: AtomicU64,
+}
+
 /// What the callers' threads and the machine share of one server.
 pub struct Server {
     /// Its place among the servers of its fleet; 0 for that of the URL.
@@ -77,6 +84,10 @@ pub struct Server {
     pub journal: Journal,
     /// Somebody said that it is elsewhere now.
     pub elsewhere: Signal,
+    /// It is a replica of a cluster's primary.
+    replica: Option<Replica>,
+    /// When its connection was taken into use, in milliseconds of the engine's clock.
+    pub opened: AtomicU64,
     /// Calls handed over and not answered yet.
     in_flight: AtomicUsize,
     pub latency: Latency,
@@ -94,6 +105,8 @@ impl Server {
             near: Near::new(budget, clock),
             journal: Journal::default(),
             elsewhere: Signal::default(),
+            replica: None,
+            opened: AtomicU64::new(0),
             in_flight: AtomicUsize::new(0),
             latency: Latency::default(),
         }
@@ -120,6 +133,26 @@ impl Server {
     pub fn begins(&self) {
         *self.standing.lock() = Standing::default();
         self.set_gate(Gate::Connection);
+    }
+
+    pub fn as_replica(self) -> Self {
+        Self { replica: Some(Replica::default()), ..self }
+    }
+
+    pub fn is_replica(&self) -> bool {
+        self.replica.is_some()
+    }
+
+    /// A replica is known to be near its primary until then; 0: it is not known to be.
+    pub fn is_near_until(&self, until: u64) {
+        if let Some(replica) = &self.replica {
+            replica.near_until.store(until, Ordering::SeqCst);
+        }
+    }
+
+    /// Whether it is a replica that may be read now.
+    pub fn may_be_read(&self, now: u64) -> bool {
+        self.replica.as_ref().is_some_and(|replica| now < replica.near_until.load(Ordering::SeqCst))
     }
 
     pub fn is_local(&self) -> bool {

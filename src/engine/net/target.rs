@@ -177,11 +177,13 @@ pub struct Habits {
     pub marks: bool,
     /// Whether it is dialled by the first call, and closed when there is none for a while.
     pub lazy: bool,
+    /// Whether a cluster's replicas are read as well: see route/replicas.rs.
+    pub replicas: bool,
 }
 
 impl Default for Habits {
     fn default() -> Self {
-        Self { heartbeat: Some(HEARTBEAT), marks: true, lazy: false }
+        Self { heartbeat: Some(HEARTBEAT), marks: true, lazy: false, replicas: false }
     }
 }
 

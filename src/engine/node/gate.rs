@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use crate::engine::base::clock;
@@ -36,6 +37,11 @@ impl Old {
 /// What must happen before any work is admitted (see replay.rs); how many keys were undone. The gate is closed then:
 /// nobody runs on the fallback tier any more.
 pub async fn recover(shared: &Shared, connection: &Connection, old: Option<&Old>) -> Result<u64, Trouble> {
+    if connection.server.is_replica() {
+        // Nothing was written there.
+        shared.fleet.set_gate(&connection.server, Gate::Connection);
+        return Ok(0);
+    }
     if mutant::lacks("replay") {
         // Work is admitted first: what the journal holds waits for the next recovery.
         shared.fleet.set_gate(&connection.server, Gate::Connection);
@@ -67,6 +73,13 @@ async fn replay_all(shared: &Shared, connection: &Connection, refused: &mut Vec<
 
 /// Work is admitted; `now` in milliseconds.
 pub fn open(shared: &Shared, connection: &Connection, replayed: u64, told: &mut Denied, now: u64) {
+    let Connection { server, wire, denied, tasks, .. } = connection;
+    let in_use = InUse { wire: wire.clone(), denied: *denied, tasks: tasks.clone() };
+    if server.is_replica() {
+        *server.in_use.lock() = Some(in_use);
+        return shared.up(server, connection.identity.clone(), 0, 0);
+    }
+    server.opened.store(now, Ordering::SeqCst);
     if !mutant::lacks("unleased") {
         let server = &connection.server;
         shared.flights.fence_unleased(|key| Arc::ptr_eq(shared.server(key), server));
@@ -81,8 +94,6 @@ pub fn open(shared: &Shared, connection: &Connection, replayed: u64, told: &mut 
         connection.server.near.arm(now + trust(shared), now);
     }
     connection.server.journal.take_lost();
-    let Connection { wire, denied, tasks, .. } = connection;
-    let in_use = InUse { wire: wire.clone(), denied: *denied, tasks: tasks.clone() };
     *connection.server.in_use.lock() = Some(in_use);
     shared.up(&connection.server, connection.identity.clone(), dropped, replayed);
     refusals::tell(connection.denied, shared, shared.prefix.as_str(), told);
@@ -106,6 +117,9 @@ fn drop_fallback(shared: &Shared, server: &Server, now: u64) -> usize {
 
 /// Nobody vouches any more for what is held.
 fn unvouched(shared: &Shared, server: &Server, now: Instant) {
+    if server.is_replica() {
+        return server.is_near_until(0);
+    }
     server.near.disarm(clock::millis_of(now));
     shared.waiting.wake_all();
     server.journal.lose();
@@ -113,7 +127,9 @@ fn unvouched(shared: &Shared, server: &Server, now: Instant) {
 
 /// The connection is given up for another one elsewhere.
 pub fn moving(shared: &Shared, server: &Server, now: Instant) {
-    shared.status.moving();
+    if !server.is_replica() {
+        shared.status.moving();
+    }
     unvouched(shared, server, now);
 }
 

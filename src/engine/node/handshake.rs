@@ -1,4 +1,5 @@
-//! The handshake on a new connection: who we are, what the server is, and what its ACL allows.
+//! The handshake on a new connection: who we are, what the server is, and what its ACL allows. A cluster's replica is
+//! told that it is read on purpose.
 
 use std::sync::Arc;
 
@@ -75,7 +76,7 @@ pub async fn handshake(
         server: server.clone(),
         identity: Identity::default(),
         denied: Denied::default(),
-        tracking: protocol == Protocol::Resp3,
+        tracking: protocol == Protocol::Resp3 && !server.is_replica(),
     };
     match greet(shared, &mut connection, target, protocol).await {
         Err(Refused::Why(trouble)) if !connection.wire.heard() => {
@@ -248,9 +249,20 @@ async fn inspect(shared: &Shared, connection: &mut Connection, protocol: Protoco
     if connection.tracking {
         pipe.cmd("CLIENT").arg("TRACKING").arg("ON");
     }
+    let is_replica = connection.server.is_replica();
+    if is_replica {
+        pipe.cmd("READONLY");
+    }
     let replies = connection.wire.request(pipe).await?;
+    if let (true, Some(Value::ServerError(error))) = (is_replica, replies.last()) {
+        return Err(refused(error, "READONLY"));
+    }
     if let Some(Value::Array(role)) = replies.first() {
         match role.first().and_then(text).as_deref() {
+            Some("slave" | "replica") if is_replica => {}
+            _ if is_replica => {
+                return Err(Trouble::new(Kind::Cluster, "the server is no replica, and was one"));
+            }
             Some("slave" | "replica") => {
                 let message = "the server is a replica and takes no writes; the URL should name the master";
                 return Err(Trouble::new(Kind::Readonly, message));

@@ -6,6 +6,7 @@ pub mod counts;
 pub mod detours;
 pub mod joint;
 pub mod refresh;
+pub mod replicas;
 pub mod router;
 pub mod split;
 pub mod sweep;

@@ -25,7 +25,7 @@ use futures_util::StreamExt;
 use crate::engine::base::{clock, mutant};
 use crate::engine::cache::job::{AskedFor, Awaited, Job, Part, Whole, Work};
 use crate::engine::cache::shared::Shared;
-use crate::engine::call::batch::Batch;
+use crate::engine::call::batch::{Batch, Op};
 use crate::engine::conversation::gather;
 use crate::engine::exchange::tokens;
 use crate::engine::fleet::server::Server;
@@ -33,6 +33,7 @@ use crate::engine::fleet::topology::Topology;
 use crate::engine::route::detours::{self, Detours, HOPS_OF_A_STRANGER, Item, MOST_HOPS, Ready};
 use crate::engine::route::joint::{Answering, Bounced, Joint, News};
 use crate::engine::route::refresh::Refresh;
+use crate::engine::route::replicas::Replicas;
 use crate::engine::route::split::{self, Calls, slot_of_one};
 use crate::engine::route::sweep;
 use crate::engine::task::executor::{Kept, Tasks};
@@ -57,6 +58,8 @@ pub struct Router {
     answering: Answering,
     detours: Detours,
     refresh: Refresh,
+    /// Where they are read.
+    replicas: Option<Replicas>,
     wishes: VecDeque<Wish>,
     stirred: Arc<AtomicBool>,
     _stirred: Kept,
@@ -76,6 +79,7 @@ impl Router {
         });
         let mut router = Self {
             refresh: Refresh::new(shared.random.clone(), now),
+            replicas: shared.habits.replicas.then(|| Replicas::new(now)),
             detours: Detours::new(&answering.counts),
             shared,
             tasks,
@@ -86,7 +90,8 @@ impl Router {
             stirred,
             _stirred: kept,
         };
-        if let Some(applied) = router.shared.fleet.becomes(topology, &router.shared.memory) {
+        let reads_replicas = router.replicas.is_some();
+        if let Some(applied) = router.shared.fleet.becomes(topology, &router.shared.memory, reads_replicas) {
             router.shared.moved(&applied, clock::millis_of(now));
         }
         let used = router.shared.fleet.in_use();
@@ -110,6 +115,9 @@ impl Router {
                 self.share_out(job, now);
             }
             Work::Task(_) => {
+                if let Some(replicas) = &mut self.replicas {
+                    replicas.all_written(&self.shared, clock::millis_of(now));
+                }
                 let Some(parts) = sweep::split(job, &self.answering.together) else { return };
                 for (server, part) in parts {
                     self.send(&server, part);
@@ -125,8 +133,13 @@ impl Router {
         let shared = self.shared.clone();
         let Some(cluster) = shared.fleet.cluster() else { return };
         let Work::Batch(batch) = &mut job.work else { return };
+        let ms = clock::millis_of(now);
+        if let Some(replicas) = &mut self.replicas {
+            replicas.called(&job.cache, batch, ms);
+        }
+        let choice = self.replicas.as_ref().map(|replicas| replicas.choice(&shared, cluster, ms));
         let split::Split { replies, parts, waiting, planned } =
-            split::split(&job.cache, batch, cluster, |slot| self.detours.has(slot));
+            split::split(&job.cache, batch, cluster, choice.as_ref(), |slot| self.detours.has(slot));
         shared.writes_planned(planned);
         if parts.is_empty() && waiting.is_empty() {
             return job.finish(&replies);
@@ -217,6 +230,15 @@ impl Router {
         if self.stirred.swap(false, Ordering::SeqCst) {
             went_on = true;
             self.refresh.stirred(&self.shared, now);
+            if let Some(replicas) = &mut self.replicas {
+                replicas.stirred(&self.shared, now);
+            }
+        }
+        if let Some(replicas) = &mut self.replicas {
+            went_on |= replicas.run(&self.shared, self.tasks.spawner(), now);
+            if replicas.wants_listing(now) {
+                self.refresh.wish(now);
+            }
         }
         if let Some(topology) = self.refresh.found(now) {
             went_on = true;
@@ -235,7 +257,10 @@ impl Router {
         let applied = self.shared.fleet.apply(topology, &self.shared.memory);
         self.refresh.learnt(&self.shared, applied.changed, now);
         self.shared.moved(&applied, clock::millis_of(now));
-        applied.won.iter().for_each(|server| _ = self.line(server));
+        if let Some(replicas) = self.replicas.as_mut().filter(|_| applied.changed) {
+            replicas.all_written(&self.shared, clock::millis_of(now));
+        }
+        applied.won.iter().chain(&applied.replicas).for_each(|server| _ = self.line(server));
         for server in &applied.idle {
             // Its node ends once what is under way has been answered.
             if let Some(line) = self.lines.get_mut(usize::from(server.place)) {
@@ -284,6 +309,12 @@ impl Router {
             let owner = self.shared.fleet.cluster().map_or(0, |cluster| cluster.owner(slot));
             let to = asks.unwrap_or(owner);
             let mut last = None;
+            // Writes that waited go only now.
+            if let Some(replicas) = &mut self.replicas
+                && items.iter().any(|item| item.batch.ops.iter().any(Op::writes))
+            {
+                replicas.written(&self.shared, slot, clock::millis_of(now));
+            }
             for Item { joint, place, batch, hops, tokens, .. } in items {
                 let asked = AskedFor { known: Tokens::new(), awaited: tokens };
                 let calls = Calls { server: to, batch, places: vec![place] };
@@ -313,6 +344,7 @@ impl Router {
         let timers = self.tasks.spawner().timers().next();
         let moments =
             [self.refresh.next_moment(), self.detours.next_moment(), self.answering.together.next_moment(), timers];
-        moments.into_iter().flatten().min()
+        let replicas = self.replicas.as_ref().and_then(Replicas::next_moment);
+        moments.into_iter().chain([replicas]).flatten().min()
     }
 }

@@ -12,6 +12,7 @@ use crate::engine::call::reply::Reply;
 use crate::engine::fleet::cluster::Cluster;
 use crate::engine::fleet::slot::slot_of;
 use crate::engine::route::joint::Joint;
+use crate::engine::route::replicas::Choice;
 use crate::engine::value::tags;
 
 /// A batch, taken apart.
@@ -40,8 +41,14 @@ struct Group {
     called: Vec<(u16, u32)>,
 }
 
-/// `batch` has been rendered. `on_detour`: whether a slot is.
-pub fn split(cache: &Cache, batch: &mut Batch, cluster: &Cluster, on_detour: impl Fn(u16) -> bool) -> Split {
+/// `batch` has been rendered. `on_detour`: whether a slot is. `choice`: which replicas are read, where any are.
+pub fn split(
+    cache: &Cache,
+    batch: &mut Batch,
+    cluster: &Cluster,
+    choice: Option<&Choice<'_>>,
+    on_detour: impl Fn(u16) -> bool,
+) -> Split {
     let mut split = Split { replies: Vec::with_capacity(batch.ops.len()), ..Split::default() };
     let mut called = std::mem::take(&mut batch.called).into_iter();
     let mut groups: Vec<Group> = Vec::new();
@@ -76,7 +83,8 @@ pub fn split(cache: &Cache, batch: &mut Batch, cluster: &Cluster, on_detour: imp
         if ends_tags.replace(ends_tag) != Some(ends_tag) {
             first = groups.len();
         }
-        let server = cluster.owner(slot);
+        let owner = cluster.owner(slot);
+        let server = choice.and_then(|choice| choice.replica(op, given, stored, (slot, owner))).unwrap_or(owner);
         let at_hand = groups[first..].iter().position(|group| group.server == server);
         let group = at_hand.map_or_else(
             || {

@@ -10,6 +10,8 @@ use crate::engine::cache::job::{Job, Work};
 use crate::engine::cache::namespace::Cache;
 use crate::engine::exchange::plan::{Came, Plan, Verdict};
 use crate::engine::exchange::tokens::Asked;
+use crate::engine::fleet::server::Server;
+use crate::engine::net::reply::{classify, is_redirect};
 use crate::engine::net::wire::{asked, asking};
 use crate::engine::value::tags::Tokens;
 
@@ -118,6 +120,10 @@ impl InFlight {
 
     pub(super) fn settle(&mut self, came: Came, now: u64) -> Verdict {
         let (Some(job), Some(plan)) = (self.job.take(), self.plan.take()) else { return Verdict::default() };
+        if job.server().is_replica() && !is_answered(job.server(), &came) {
+            job.bounce();
+            return Verdict::default();
+        }
         let Work::Batch(batch) = &job.work else { return Verdict::default() };
         let (replies, mut verdict) = plan.settle(&job.cache, batch, &job.to, came, now);
         job.finish(&replies);
@@ -151,6 +157,17 @@ impl InFlight {
         let (unknown, known) = plan.unknown_tags(&job.cache, values, now);
         Some((job.cache.clone(), unknown, known))
     }
+}
+
+/// Whether a replica has answered what was read of it. What it says of other servers may be old.
+fn is_answered(replica: &Server, came: &Came) -> bool {
+    let Came::All(values) = came else { return false };
+    let errors =
+        || values.iter().filter_map(|value| if let Value::ServerError(error) = value { Some(error) } else { None });
+    if errors().any(|error| is_redirect(error) || classify(error).kind.is_outage()) {
+        replica.is_near_until(0);
+    }
+    errors().next().is_none()
 }
 
 /// The replies of a batch, with what was read again in place of what was cut: the first bytes of an entry, and its time

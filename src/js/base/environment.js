@@ -24,6 +24,7 @@ const NAMES = /** @type {const} */ ([
   'HOLDFAST_HEARTBEAT',
   'HOLDFAST_MARKS',
   'HOLDFAST_LAZY',
+  'HOLDFAST_READ_FROM',
 ]);
 // The first calls after the opening that each look for late variables. Of later calls those look whose number is a
 // power of two, so that looking costs next to nothing.

@@ -18,7 +18,8 @@ use crate::engine::tier::budget::Budget;
 
 /// Two servers: one has the slots below the middle, the other the rest.
 fn two_servers() -> Cluster {
-    let cluster = Cluster::new(Target::parse("redis://h", Trust::default()).expect("a URL"), AddressMap::default());
+    let cluster =
+        Cluster::new(Target::parse("redis://h", Trust::default()).expect("a URL"), AddressMap::default(), false);
     let (budget, clock) = (Arc::new(Budget::new(1 << 20)), Clock::new(1));
     let servers = [1, 2].map(|port| {
         let at = Endpoint::new("h", port).expect("an address");
@@ -37,7 +38,7 @@ fn key_of(server: u16, nth: usize) -> String {
 
 fn taken_apart(cache: &Front, calls: Calls, on_detour: &[u16]) -> (Split, Vec<(u16, Vec<u32>)>) {
     let mut batch = calls.0;
-    let split = split(cache, &mut batch, &two_servers(), |slot| on_detour.contains(&slot));
+    let split = split(cache, &mut batch, &two_servers(), None, |slot| on_detour.contains(&slot));
     let parts = split.parts.iter().map(|part| (part.server, part.places.clone())).collect();
     (split, parts)
 }
