@@ -25,7 +25,8 @@ type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 pub struct Spawner(Arc<Begun>);
 
 struct Begun {
-    tasks: Mutex<Vec<Task>>,
+    /// None once nobody polls them any more.
+    tasks: Mutex<Option<Vec<Task>>>,
     waker: AtomicWaker,
     /// Somebody polls them.
     driven: AtomicBool,
@@ -33,10 +34,22 @@ struct Begun {
 }
 
 impl Spawner {
+    /// Where nobody will poll it any more it is dropped at once, as those are that were under way: whoever waits for
+    /// it is told.
     pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         // What panics in one ends that one: what it held is dropped, and so answered.
         let task = AssertUnwindSafe(task).catch_unwind().map(|_| ());
-        self.0.tasks.lock().push(Box::pin(task));
+        let late = {
+            let mut tasks = self.0.tasks.lock();
+            match &mut *tasks {
+                Some(tasks) => {
+                    tasks.push(Box::pin(task));
+                    None
+                }
+                None => Some(task),
+            }
+        };
+        drop(late);
         self.0.waker.wake();
     }
 
@@ -64,6 +77,11 @@ impl Spawner {
     pub fn drive(&self) {
         self.0.driven.store(true, Ordering::SeqCst);
     }
+
+    /// Whether none waits to be polled for the first time.
+    fn has_none(&self) -> bool {
+        self.0.tasks.lock().as_ref().is_none_or(Vec::is_empty)
+    }
 }
 
 /// Keeps a task going.
@@ -84,7 +102,7 @@ pub struct Tasks {
 impl Tasks {
     pub fn new(now: Instant) -> Self {
         let begun = Begun {
-            tasks: Mutex::default(),
+            tasks: Mutex::new(Some(Vec::new())),
             waker: AtomicWaker::new(),
             driven: AtomicBool::new(false),
             timers: Timers::new(now),
@@ -98,7 +116,7 @@ impl Tasks {
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.running.is_empty() && self.spawner.0.tasks.lock().is_empty()
+        self.running.is_empty() && self.spawner.has_none()
     }
 
     /// Runs all tasks that can go on; whether any did. The waker is told when one can again.
@@ -106,11 +124,11 @@ impl Tasks {
         let mut went_on = false;
         loop {
             self.spawner.0.waker.register(context.waker());
-            self.running.extend(std::mem::take(&mut *self.spawner.0.tasks.lock()));
+            self.running.extend(self.spawner.0.tasks.lock().as_mut().map(std::mem::take).unwrap_or_default());
             match self.running.poll_next_unpin(context) {
                 Poll::Ready(Some(())) => went_on = true,
                 Poll::Ready(None) | Poll::Pending => {
-                    if self.spawner.0.tasks.lock().is_empty() {
+                    if self.spawner.has_none() {
                         return went_on;
                     }
                     went_on = true;
@@ -124,6 +142,8 @@ impl Drop for Tasks {
     fn drop(&mut self) {
         // First: what a task begins while it is dropped would be polled by nobody.
         self.spawner.0.driven.store(false, Ordering::SeqCst);
+        let begun = self.spawner.0.tasks.lock().take();
+        drop(begun);
     }
 }
 
@@ -134,7 +154,25 @@ mod tests {
     use std::task::{Context, Waker};
     use std::time::Instant;
 
+    use futures_channel::oneshot;
+
     use super::Tasks;
+
+    #[test]
+    fn who_waits_for_a_task_that_nobody_polls_any_more_is_told() {
+        let tasks = Tasks::new(Instant::now());
+        let spawner = tasks.spawner().clone();
+        let begin = || {
+            let (done, mut said) = oneshot::channel();
+            spawner.spawn(async move { _ = done.send(()) });
+            move || said.try_recv()
+        };
+        let mut before = begin();
+        assert_eq!(before(), Ok(None), "it may be polled still");
+        drop(tasks);
+        assert!(before().is_err(), "begun before, and never polled");
+        assert!(begin()().is_err(), "begun behind the end");
+    }
 
     #[test]
     fn a_task_that_panics_ends_alone_and_one_that_nobody_keeps_ends_early() {
