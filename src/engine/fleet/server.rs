@@ -88,6 +88,8 @@ pub struct Server {
     replica: Option<Replica>,
     /// When its connection was taken into use, in milliseconds of the engine's clock.
     pub opened: AtomicU64,
+    /// How many nodes have had it; it is the last one's.
+    nodes: AtomicU64,
     /// Calls handed over and not answered yet.
     in_flight: AtomicUsize,
     pub latency: Latency,
@@ -107,6 +109,7 @@ impl Server {
             elsewhere: Signal::default(),
             replica: None,
             opened: AtomicU64::new(0),
+            nodes: AtomicU64::new(0),
             in_flight: AtomicUsize::new(0),
             latency: Latency::default(),
         }
@@ -133,6 +136,17 @@ impl Server {
     pub fn begins(&self) {
         *self.standing.lock() = Standing::default();
         self.set_gate(Gate::Connection);
+    }
+
+    /// A node drives it from here on: its number.
+    pub fn taken(&self) -> u64 {
+        self.nodes.fetch_add(1, Ordering::SeqCst) + 1
+    }
+
+    /// Whether it is this node's still. One that ends while calls are under way may end behind the beginning of the
+    /// next one.
+    pub fn is_of(&self, node: u64) -> bool {
+        self.nodes.load(Ordering::SeqCst) == node
     }
 
     pub fn as_replica(self) -> Self {

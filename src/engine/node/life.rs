@@ -165,8 +165,10 @@ impl Node {
 
     pub(super) fn end(&mut self) {
         drop(self.drop_connection());
-        *self.server.in_use.lock() = None;
-        self.shared.fleet.set_gate(&self.server, Gate::Local);
+        if self.server.is_of(self.number) {
+            *self.server.in_use.lock() = None;
+            self.shared.fleet.set_gate(&self.server, Gate::Local);
+        }
         self.waiting.drain(..).for_each(Job::fall_back);
     }
 

@@ -45,6 +45,8 @@ use crate::engine::task::executor::Tasks;
 pub struct Node {
     pub(super) shared: Arc<Shared>,
     pub(super) server: Arc<Server>,
+    /// Which of its server's nodes it is.
+    pub(super) number: u64,
     pub(super) tasks: Tasks,
     pub(super) state: State,
     /// Calls that came before there was a connection, in their order.
@@ -78,6 +80,7 @@ impl Node {
     pub fn new(shared: Arc<Shared>, server: Arc<Server>, tasks: Tasks, now: Instant) -> Self {
         let mut node = Self {
             shared,
+            number: server.taken(),
             server,
             tasks,
             state: State::Ended,

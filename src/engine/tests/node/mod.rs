@@ -12,4 +12,4 @@ mod machine;
 mod refusals;
 mod sentinels;
 mod steps;
-mod world;
+pub mod world;

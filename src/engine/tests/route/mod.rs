@@ -2,3 +2,4 @@
 
 mod joint;
 mod split;
+mod successor;
