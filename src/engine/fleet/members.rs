@@ -155,8 +155,8 @@ impl Fleet {
     /// Those of a cluster that calls may go to.
     pub fn in_use(&self) -> Vec<Arc<Server>> {
         self.cluster.get().map_or_else(Vec::new, |known| {
-            let used = known.servers().filter(|server| known.is_used(server) || server.is_replica());
-            used.cloned().collect()
+            let read = known.replicas().into_iter().flat_map(|(_, replicas)| replicas);
+            known.servers().filter(|server| known.is_used(server)).cloned().chain(read).collect()
         })
     }
 

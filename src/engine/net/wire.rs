@@ -98,6 +98,11 @@ impl Wire {
         &self.timers
     }
 
+    /// Whether it is the same connection.
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.side, &other.side)
+    }
+
     /// Asks before the server lets anybody ask for a mark: without one.
     pub fn greet(&self, pipeline: &Pipeline) -> impl Future<Output = Replies> + use<> {
         self.put(self.side.lock(), pipeline, None)

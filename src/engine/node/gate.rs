@@ -76,7 +76,11 @@ pub fn open(shared: &Shared, connection: &Connection, replayed: u64, told: &mut 
     let Connection { server, wire, denied, tasks, .. } = connection;
     let in_use = InUse { wire: wire.clone(), denied: *denied, tasks: tasks.clone() };
     if server.is_replica() {
-        *server.in_use.lock() = Some(in_use);
+        let mut now = server.in_use.lock();
+        // What was known of it was known of another process, it may be.
+        server.is_near_until(0);
+        *now = Some(in_use);
+        drop(now);
         return shared.up(server, connection.identity.clone(), 0, 0);
     }
     server.opened.store(now, Ordering::SeqCst);

@@ -71,6 +71,8 @@ impl Refresh {
             }
         }
         shared.random.shuffle(&mut servers);
+        // Replicas last: one that was away for a while believes what was so before.
+        servers.sort_by_key(|(server, _)| server.is_replica());
         if servers.is_empty() {
             self.pace.end(Found::Nothing, now);
             let due = self.scouted.is_none_or(|last| now.saturating_duration_since(last) >= SCOUTING);

@@ -39,6 +39,7 @@ use crate::engine::fleet::cluster::Cluster;
 use crate::engine::fleet::server::{InUse, Server};
 use crate::engine::fleet::slot::{SLOTS, slot_of};
 use crate::engine::net::reply::{field, text};
+use crate::engine::net::wire::Wire;
 use crate::engine::task::executor::{Kept, Spawner};
 
 /// What is read from a replica is no older than this.
@@ -147,7 +148,9 @@ impl Replicas {
             return went_on;
         }
         self.next = now + ROUND;
-        let servers = || shared.fleet.servers().filter(|server| !server.is_replica());
+        // One that lost its slots has handed on what it still had to undo, and keeps it all the same.
+        let is_used = |server: &&Arc<Server>| shared.fleet.cluster().is_some_and(|cluster| cluster.is_used(server));
+        let servers = || shared.fleet.servers().filter(|server| !server.is_replica()).filter(is_used);
         let undone = servers().map(|server| server.journal.keys()).sum();
         let fewer = undone < std::mem::replace(&mut self.undone, undone);
         if fewer || servers().any(|server| server.journal.is_covering()) {
@@ -215,22 +218,32 @@ async fn ask_all(shared: &Arc<Shared>, before: &Known) -> Known {
     let asked = groups.iter().map(|(primary, replicas)| async {
         let known = before.get(&primary.place);
         let replicas = join_all(replicas.iter().map(|replica| async {
-            if let (Some(known), Some((info, _))) = (known, ask(replica).await)
-                && has_all(&info, known)
+            if let (Some(known), Some(said)) = (known, ask(replica).await)
+                && has_all(&said.info, known)
             {
-                replica.is_near_until(known.asked.saturating_add(u64::try_from(LAG.as_millis()).unwrap_or(0)));
+                let in_use = replica.in_use.lock();
+                // And not another process, which may have begun with nothing since.
+                if in_use.as_ref().is_some_and(|now| now.wire.is(&said.wire)) {
+                    replica.is_near_until(known.asked.saturating_add(u64::try_from(LAG.as_millis()).unwrap_or(0)));
+                }
             }
         }));
         // One that hangs holds up a round for no longer than another.
         let (_, said) = join(replicas, ask(primary)).await;
-        let (info, asked) = said?;
+        let Said { info, asked, .. } = said?;
         Some((primary.place, reached(&info, asked)?))
     });
     join_all(asked).await.into_iter().flatten().collect()
 }
 
-/// What a server says of its replication, and when it was asked.
-async fn ask(server: &Arc<Server>) -> Option<(String, u64)> {
+/// What a server says of its replication, when it was asked, and over which connection.
+struct Said {
+    info: String,
+    asked: u64,
+    wire: Wire,
+}
+
+async fn ask(server: &Arc<Server>) -> Option<Said> {
     let InUse { wire, tasks, .. } = server.in_use.lock().clone()?;
     let (done, said) = oneshot::channel();
     let _task = tasks.spawn_for(async move {
@@ -240,7 +253,7 @@ async fn ask(server: &Arc<Server>) -> Option<(String, u64)> {
         pipeline.cmd("INFO").arg("replication");
         let said = timers.within(ROUND, wire.request(pipeline)).await;
         let info = said.ok().and_then(Result::ok).and_then(|replies| replies.first().and_then(text));
-        let _ = done.send(info.map(|info| (info, asked)));
+        let _ = done.send(info.map(|info| Said { info, asked, wire }));
     });
     said.await.ok()?
 }
@@ -286,6 +299,9 @@ mod tests {
         assert!(has_all(&replica("up", "abc", 100), &known) && has_all(&replica("up", "abc", 101), &known));
         assert!(!has_all(&replica("up", "abc", 99), &known), "it lacks a change");
         assert!(!has_all(&replica("down", "abc", 100), &known), "it is not linked");
+        // It fell back to the SYNC of old, which counts nothing.
+        let uncounted = replica("up", "abc", 100).replace("slave_repl_offset:100", "slave_repl_offset:-1");
+        assert!(!has_all(&uncounted, &known), "it does not know how far it is");
         assert!(!has_all(&replica("up", "another", 100), &known), "it follows another history");
         assert!(!has_all(primary, &known) && !has_all("", &known), "it is no replica");
         assert_eq!(reached(&replica("up", "abc", 100), 7), None, "it is no primary any more");
