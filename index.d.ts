@@ -490,10 +490,11 @@ export interface CacheOptions {
   cluster?: ClusterOptions;
   /**
    * `'replica'`: `get`, `getMany`, `exists` and `ttl` ask the replicas of a cluster, which takes these reads off its
-   * primaries. What other processes write is then read up to two seconds later; what this process writes, and tags that
-   * end, at once, as before: docs/cluster.md. There is no near cache then: `nearCache: true` beside it is `ERR_CONFIG`,
-   * and so are sentinels and `lazy`. Where there is one server, it is read. Default `HOLDFAST_READ_FROM`, else
-   * `'primary'`.
+   * primaries. What other processes write or delete is then read up to two seconds, and the time of the call, late, and
+   * a read may give an older value than the one before it. What this process writes, and tags that end, are read at
+   * once, as before; computations, leases, counters and the tokens of tags never ask a replica: docs/cluster.md. There
+   * is no near cache then: `nearCache: true` beside it is `ERR_CONFIG`, and so are sentinels and `lazy`. Where there is
+   * one server, it is read. Default `HOLDFAST_READ_FROM`, else `'primary'`.
    */
   readFrom?: 'primary' | 'replica';
   /**

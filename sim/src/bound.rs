@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use holdfast::engine::cache::shared::Shared;
 use holdfast::engine::fleet::server::Server;
-use holdfast::engine::tier::journal::Measure;
+use holdfast::engine::tier::budget::Measure;
 
 use crate::history::SPACES;
 use crate::history::{Excess, Nanos};

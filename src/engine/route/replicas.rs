@@ -29,7 +29,6 @@ use futures_channel::oneshot;
 use futures_util::future::{join, join_all};
 use redis::Pipeline;
 
-use crate::engine::base::clock;
 use crate::engine::base::key;
 use crate::engine::base::random::Hashes;
 use crate::engine::cache::namespace::Cache;
@@ -67,10 +66,8 @@ pub struct Replicas {
     /// By slot; in milliseconds, as `all`, which is for all of them.
     written: Box<[u64]>,
     all: u64,
-    /// How often servers had redirected a command.
-    bounces: u64,
-    /// How many keys the journals held, by which it is seen that some were undone.
-    undone: usize,
+    /// How often what was to be undone had gone from the journals, and servers had redirected a command.
+    seen: (u64, u64),
     known: Known,
     round: Option<(oneshot::Receiver<Known>, Kept)>,
     next: Instant,
@@ -80,13 +77,23 @@ pub struct Replicas {
 impl Replicas {
     pub fn new(now: Instant) -> Self {
         let written = vec![0; usize::from(SLOTS)].into();
-        Self { written, all: 0, bounces: 0, undone: 0, known: Known::default(), round: None, next: now, listing: now }
+        Self { written, all: 0, seen: (0, 0), known: Known::default(), round: None, next: now, listing: now }
     }
 
     /// What is changed from `now` on, or was called just now, is on each replica that is read then.
     fn settled(shared: &Shared, now: u64) -> u64 {
         let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
         now.saturating_add(millis(LAG + ROUND + shared.patience()))
+    }
+
+    /// Looked at in front of each batch. What the journals hide is read nowhere; what has gone from them was undone
+    /// just now, or is being so, and a redirect means that slots have moved: a replica may lack any of that.
+    pub fn look(&mut self, shared: &Shared, now: u64) {
+        let undone = shared.fleet.servers().map(|server| server.journal.went()).sum();
+        let seen = (undone, shared.fleet.bounces());
+        if std::mem::replace(&mut self.seen, seen) != seen {
+            self.all_written(shared, now);
+        }
     }
 
     /// A change of any keys.
@@ -103,6 +110,7 @@ impl Replicas {
 
     /// The writes of a batch, before any of its reads is sent.
     pub fn called(&mut self, cache: &Cache, batch: &Batch, now: u64) {
+        self.look(cache.shared(), now);
         let mut buffer = String::new();
         for span in batch.ops.iter().filter(|op| op.writes()).filter_map(Op::key) {
             let slot = slot_of(cache.prefix.join(batch.str(span), &mut buffer).as_bytes());
@@ -113,14 +121,6 @@ impl Replicas {
     /// For the calls of a batch: where the reads of each server go, by its place.
     pub fn choice<'a>(&'a self, shared: &'a Shared, cluster: &'a Cluster, now: u64) -> Choice<'a> {
         Choice { replicas: self, shared, cluster, turn: shared.random.bits(), now, chosen: RefCell::default() }
-    }
-
-    /// Servers have told something: a redirect means that slots have moved.
-    pub fn stirred(&mut self, shared: &Shared, now: Instant) {
-        let bounces = shared.fleet.bounces();
-        if std::mem::replace(&mut self.bounces, bounces) != bounces {
-            self.all_written(shared, clock::millis_of(now));
-        }
     }
 
     /// Whether the cluster is to be asked for its replicas again.
@@ -148,14 +148,6 @@ impl Replicas {
             return went_on;
         }
         self.next = now + ROUND;
-        // One that lost its slots has handed on what it still had to undo, and keeps it all the same.
-        let is_used = |server: &&Arc<Server>| shared.fleet.cluster().is_some_and(|cluster| cluster.is_used(server));
-        let servers = || shared.fleet.servers().filter(|server| !server.is_replica()).filter(is_used);
-        let undone = servers().map(|server| server.journal.keys()).sum();
-        let fewer = undone < std::mem::replace(&mut self.undone, undone);
-        if fewer || servers().any(|server| server.journal.is_covering()) {
-            self.all_written(shared, clock::millis_of(now));
-        }
         let (done, known) = oneshot::channel();
         let (on, before) = (shared.clone(), std::mem::take(&mut self.known));
         let task = spawner.spawn_for(async move {
@@ -282,7 +274,35 @@ fn has_all(info: &str, known: &Reached) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Reached, has_all, reached};
+    use std::time::Instant;
+
+    use super::{Reached, Replicas, has_all, reached};
+    use crate::engine::base::clock::Clock;
+    use crate::engine::base::key::Prefix;
+    use crate::engine::base::random::Random;
+    use crate::engine::cache::options::{Given, Options};
+    use crate::engine::cache::shared::Shared;
+    use crate::engine::task::executor::Tasks;
+    use crate::engine::tier::journal::Noted;
+
+    #[test]
+    fn no_replica_is_read_for_a_while_behind_what_is_undone_on_a_primary_however_soon_that_is_over() {
+        let options = Options::check(Given { url: Some("redis://h".into()), ..Given::default() }).expect("a URL");
+        let (tasks, prefix) = (Tasks::new(Instant::now()), Prefix::new("n"));
+        let shared = &Shared::new(&options, tasks.spawner().clone(), Clock::System, Random::System);
+        let journal = &shared.fleet.first().journal;
+        let mut replicas = Replicas::new(Instant::now());
+        let mut reads_at = |now: u64| {
+            replicas.look(shared, now);
+            replicas.all
+        };
+        assert_eq!(reads_at(1), 0);
+        assert_eq!(journal.note(&prefix, "n:gone"), Noted::Kept);
+        assert_eq!(reads_at(2), 0, "that key is read nowhere");
+        journal.take_keys(1);
+        assert_eq!(journal.note(&prefix, "n:other"), Noted::Kept);
+        assert_eq!((reads_at(3), reads_at(4)), (Replicas::settled(shared, 3), Replicas::settled(shared, 3)));
+    }
 
     fn replica(link: &str, history: &str, offset: u64) -> String {
         format!(

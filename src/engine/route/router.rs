@@ -230,9 +230,6 @@ impl Router {
         if self.stirred.swap(false, Ordering::SeqCst) {
             went_on = true;
             self.refresh.stirred(&self.shared, now);
-            if let Some(replicas) = &mut self.replicas {
-                replicas.stirred(&self.shared, now);
-            }
         }
         if let Some(replicas) = &mut self.replicas {
             went_on |= replicas.run(&self.shared, self.tasks.spawner(), now);

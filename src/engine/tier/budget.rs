@@ -33,6 +33,9 @@ const STEP: u64 = 64;
 /// Hot values have this part of the bound at most.
 const HOT: u64 = 2;
 
+/// What something is, how much of it there is, and how much there may be.
+pub type Measure = (&'static str, usize, usize);
+
 /// An in-process store whose bound the budget sets.
 pub trait Bounded: Send + Sync {
     /// Sets the bound in bytes, and evicts what is beyond it. `most`: what was said, of which it is a share for now.

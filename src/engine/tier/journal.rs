@@ -14,11 +14,10 @@
 //! Bounded in keys and bytes, as an outage is not bounded in time. When it overflows, a cache with a namespace has that
 //! cleared instead; one with raw keys shares its database with others, so what does not fit is lost, and said so.
 //!
-//! **The limit.** It lives in memory: if the process dies before Redis is back, only the TTL of the old value bounds
-//! it.
+//! **The limit.** It lives in memory: if the process dies before Redis is back, only the TTL of old values bounds it.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use futures_channel::oneshot;
 use parking_lot::Mutex;
@@ -28,19 +27,16 @@ use crate::engine::base::key::Prefix;
 use crate::engine::base::mutant;
 use crate::engine::base::pattern::Pattern;
 use crate::engine::task::signal::{Signal, Watched};
+use crate::engine::tier::budget::Measure;
 use crate::engine::tier::cover::{Picked, Swept, Walk};
 use crate::engine::tier::covers::{Covered, Covers, MAX_EXCEPTION_BYTES, MAX_EXCEPTIONS};
 
 /// The most keys, and the most bytes of keys, some 40 MB in all with what a set of them needs. A simulator fills it.
 pub const MAX_KEYS: usize = if cfg!(feature = "simulation") { 12 } else { 100_000 };
 pub const MAX_BYTES: usize = 16 << 20;
-/// The most patterns (of `delPattern`), and the most bytes of them; beyond that they count as an overflow, which is one
-/// pattern for each namespace.
+/// The most patterns (of `delPattern`), and bytes of them; beyond that, an overflow, they are one for each namespace.
 pub const MAX_PATTERNS: usize = if cfg!(feature = "simulation") { 4 } else { 1_000 };
 pub const MAX_PATTERN_BYTES: usize = 1 << 20;
-
-/// What something is, how much of it there is, and how much there may be.
-pub type Measure = (&'static str, usize, usize);
 
 #[derive(Default)]
 struct Inner {
@@ -70,6 +66,8 @@ pub struct Journal {
     /// Patterns that hide keys; spares calls the lock while there are none.
     standing: AtomicUsize,
     owing: AtomicBool,
+    /// How often any of them went.
+    went: AtomicU64,
     /// There is a pattern to be swept, for the task that does so while Redis is in use.
     pub stirred: Signal,
 }
@@ -161,8 +159,7 @@ impl Journal {
         (theirs, patterns)
     }
 
-    /// Nor what it has at the keys that match. `parked`: a connected server refuses to be searched for them; the next
-    /// recovery tries it again.
+    /// Nor at the keys that match. `parked`: a connected server refuses the search for them; a recovery tries it again.
     pub fn note_pattern(&self, prefix: &Prefix, pattern: Pattern, parked: bool) -> Noted {
         let mut inner = self.inner.lock();
         let everything = Pattern::everything(prefix);
@@ -316,6 +313,11 @@ impl Journal {
         self.inner.lock().keys.len()
     }
 
+    /// How often something went that was to be undone, as it was, or is just now, or as it is another's.
+    pub fn went(&self) -> u64 {
+        self.went.load(Ordering::SeqCst)
+    }
+
     /// What it holds now, each with its bound.
     pub fn measures(&self) -> [Measure; 6] {
         let inner = self.inner.lock();
@@ -340,9 +342,10 @@ impl Journal {
     }
 
     fn count(&self, inner: &Inner) {
-        self.len.store(inner.keys.len() + inner.covers.waiting(), Ordering::SeqCst);
-        let standing = inner.covers.standing();
-        self.standing.store(standing, Ordering::SeqCst);
+        let (len, standing) = (inner.keys.len() + inner.covers.waiting(), inner.covers.standing());
+        let fewer = len < self.len.swap(len, Ordering::SeqCst);
+        let fewer = standing < self.standing.swap(standing, Ordering::SeqCst) || fewer;
+        self.went.fetch_add(fewer.into(), Ordering::SeqCst);
         if standing > 0 {
             self.stirred.raise();
         }

@@ -29,8 +29,10 @@ fn a_cover_hides_its_keys_but_those_that_lie_there_anew() {
     assert!(!journal.covers("app:k1") && matches!(journal.uncover("app:k1"), Covered::No));
     assert_eq!(journal.walk(Some("server")).expect("a walk").glob, "app:k*");
     assert_eq!(picked(&journal, &["app:k1", "app:k2", "app:x", "xapp:k"]), ["app:k2"]);
+    assert_eq!(journal.went(), 0, "an exception is to be written, and hides no more than that");
     journal.walked(None);
     assert!(!journal.covers("app:k2") && told.try_recv().is_ok());
+    assert_eq!(journal.went(), 1);
 }
 
 #[test]

@@ -40,12 +40,13 @@ fn a_key_is_held_once_and_taken_out_once() {
         assert_eq!(journal.note(&prefix, "n:k"), Noted::Kept);
     }
     assert_eq!((journal.len(), journal.holds("n:k"), journal.holds("n:other")), (1, true, false));
+    assert_eq!(journal.went(), 0);
     let keys = journal.take_keys(10);
-    assert_eq!((keys.len(), journal.len()), (1, 0));
+    assert_eq!((keys.len(), journal.len(), journal.went()), (1, 0, 1));
     journal.put_back(keys);
     assert!(journal.holds("n:k"));
     journal.replaced("n:k");
-    assert!(journal.is_empty());
+    assert_eq!((journal.is_empty(), journal.went()), (true, 2));
 }
 
 #[test]
