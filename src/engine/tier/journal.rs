@@ -129,11 +129,8 @@ impl Journal {
 
     /// Those that are still to be unlinked.
     pub fn take_owed(&self) -> Vec<Box<str>> {
-        if !self.owing.swap(false, Ordering::SeqCst) {
-            return Vec::new();
-        }
         let mut inner = self.inner.lock();
-        let owed = std::mem::take(&mut inner.owed);
+        let owed = if self.owing.swap(false, Ordering::SeqCst) { std::mem::take(&mut inner.owed) } else { Vec::new() };
         owed.into_iter().filter(|key| inner.keys.contains(key)).collect()
     }
 
