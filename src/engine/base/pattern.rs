@@ -1,5 +1,5 @@
-//! Which keys a sweep is about: those behind a prefix that match a glob, with the cache's own keys or without; in
-//! process also those that something else picks, such as the slots of one server.
+//! Which keys a sweep is about: those behind a prefix that match a glob, with the cache's own keys or without;
+//! also those of them that something else picks, such as the slots of one server.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -17,7 +17,7 @@ pub struct Pattern {
     pub glob: Box<str>,
     /// The cache's own keys too (`clear`).
     pub internal: bool,
-    /// Of these only those. Never of what is swept in Redis.
+    /// Of these only those.
     pub only: Option<Only>,
 }
 
@@ -55,6 +55,13 @@ impl Pattern {
     /// Stored keys of whatever cache that `only` picks.
     pub fn of(only: impl Fn(&[u8]) -> bool + Send + Sync + 'static) -> Self {
         Self { prefix: "".into(), glob: "*".into(), internal: true, only: Some(Only(Arc::new(only))) }
+    }
+
+    /// Those of them that `only` picks too.
+    pub fn among(&self, only: impl Fn(&[u8]) -> bool + Send + Sync + 'static) -> Self {
+        let before = self.only.clone();
+        let both = move |key: &[u8]| only(key) && before.as_ref().is_none_or(|before| before.0(key));
+        Self { only: Some(Only(Arc::new(both))), ..self.clone() }
     }
 
     /// Bytes of its texts.

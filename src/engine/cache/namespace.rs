@@ -19,7 +19,7 @@ use crate::engine::cache::shared::Shared;
 use crate::engine::cache::status::Mode;
 use crate::engine::fleet::cluster::Cluster;
 use crate::engine::fleet::server::Server;
-use crate::engine::tier::journal::Noted;
+use crate::engine::tier::budget::Noted;
 use crate::engine::value::entry::{Format, Meta};
 use crate::engine::value::tags;
 

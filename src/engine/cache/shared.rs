@@ -1,5 +1,6 @@
 //! What the callers' threads and the engine's thread share: the state of one engine.
 
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -19,13 +20,14 @@ use crate::engine::fleet::cluster::{Applied, Cluster};
 use crate::engine::fleet::endpoint::Redirect;
 use crate::engine::fleet::members::Fleet;
 use crate::engine::fleet::server::Server;
+use crate::engine::fleet::slot::slot_of;
 use crate::engine::net::target::Habits;
 use crate::engine::once::flight::Flights;
 use crate::engine::once::lease::Misses;
 use crate::engine::once::waiting::Waiting;
 use crate::engine::task::executor::Spawner;
+use crate::engine::tier::budget::Noted;
 use crate::engine::tier::budget::{Bounded, Budget};
-use crate::engine::tier::journal::Noted;
 use crate::engine::tier::memory::{Memory, Usage};
 
 /// What the callers' threads and the engine's thread share.
@@ -215,25 +217,32 @@ impl Shared {
         if !mutant::lacks("again") {
             applied.again.iter().for_each(|server| server.near.flush(now));
         }
+        let lost = |server: &&Arc<Server>| applied.lost.iter().any(|one| Arc::ptr_eq(one, server));
+        if !mutant::lacks("moved") {
+            applied.lost.iter().for_each(|server| server.near.end_hot());
+        }
         let mut patterns = Vec::new();
-        // What nobody served was the URL's server's to undo.
-        let first = Some(self.fleet.first()).filter(|_| applied.found);
-        for server in applied.lost.iter().chain(first) {
-            if !mutant::lacks("moved") {
-                server.near.end_hot();
-            }
-            if mutant::lacks("handed") {
+        for server in self.fleet.servers().filter(|_| !mutant::lacks("handed")) {
+            // What nobody served was the URL's server's to undo. And one that never had a slot may have been asked to
+            // undo something of it, while it was on its way to that.
+            let has_lost = if server.place == 0 { applied.found } else { lost(&server) };
+            if !has_lost && (server.place == 0 || server.journal.is_empty()) {
                 continue;
             }
             let (keys, of_one) = server.journal.part(|key| !Arc::ptr_eq(self.server(key), server), server.place == 0);
-            patterns.extend(of_one);
+            patterns.extend(of_one.into_iter().filter(|_| has_lost));
             for key in keys {
                 let _ = self.server(&key).journal.owe(&key);
             }
         }
-        for server in &applied.won {
-            for pattern in &patterns {
-                drop(server.journal.raise(pattern.clone()));
+        // Of these slots alone: what the winners have of others they sweep already, or there is something newer.
+        let in_slots = |key: &[u8], slots: &BTreeSet<u16>| slots.contains(&slot_of(key));
+        for (pattern, except) in patterns {
+            let except: HashSet<_> =
+                except.into_iter().filter(|key| in_slots(key.as_bytes(), &applied.slots)).collect();
+            for server in &applied.won {
+                let slots = applied.slots.clone();
+                server.journal.take_over((pattern.among(move |key| in_slots(key, &slots)), except.clone()));
             }
         }
         self.waiting.wake_all();

@@ -19,8 +19,8 @@ use crate::engine::exchange::writes::{self, pexpire};
 use crate::engine::fleet::server::Server;
 use crate::engine::net::denied::Denied;
 use crate::engine::net::reply::{classify, left};
+use crate::engine::tier::cover::Covered;
 use crate::engine::tier::cover::Removal;
-use crate::engine::tier::covers::Covered;
 use crate::engine::value::tags::{self, Tokens};
 
 /// How long a token lives; it is renewed by whoever uses it in the second half of that time. An entry with a longer TTL

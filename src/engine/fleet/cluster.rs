@@ -14,9 +14,9 @@
 //! Where replicas are read, each is a server of its own, and stays one: a replica that becomes the primary is dialled
 //! anew as such, and no connection ever turns from one into the other.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 
 use once_cell::sync::OnceCell;
 use parking_lot::{Mutex, RwLock};
@@ -39,6 +39,9 @@ pub struct Cluster {
     known: Mutex<Known>,
     /// By place, the slots that it ever had.
     had: Mutex<Vec<Box<[bool]>>>,
+    /// Slots that have left a server since this was last asked, and which one that was at first.
+    left: Mutex<BTreeMap<u16, u16>>,
+    has_left: AtomicBool,
     pub map: AddressMap,
     /// How its servers are dialled, wherever they are.
     pub access: Target,
@@ -61,6 +64,8 @@ struct Known {
 pub struct Applied {
     /// Anything at all.
     pub changed: bool,
+    /// The slots whose owner is another one, or none.
+    pub slots: BTreeSet<u16>,
     /// Slots that nobody served have an owner.
     pub found: bool,
     /// Servers that lost slots, and servers that got them.
@@ -82,6 +87,8 @@ impl Cluster {
             servers: (0..MAX_NODES).map(|_| OnceCell::new()).collect(),
             known: Mutex::default(),
             had: Mutex::default(),
+            left: Mutex::default(),
+            has_left: AtomicBool::new(false),
             map,
             access,
             replicas: replicas.then(RwLock::default),
@@ -227,6 +234,12 @@ impl Cluster {
         applied
     }
 
+    /// The slots that have left a server since this was last asked, each with its place.
+    pub fn take_left(&self) -> BTreeMap<u16, u16> {
+        let any = self.has_left.swap(false, Ordering::SeqCst);
+        if any { std::mem::take(&mut self.left.lock()) } else { BTreeMap::new() }
+    }
+
     fn give(&self, slot: u16, to: Option<&Arc<Server>>, applied: &mut Applied) {
         let Some(cell) = self.owners.get(usize::from(slot)) else { return };
         let place = to.map_or(NOBODY, |server| server.place);
@@ -236,6 +249,11 @@ impl Cluster {
             return;
         }
         applied.changed = true;
+        applied.slots.insert(slot);
+        if before != NOBODY {
+            self.left.lock().entry(slot).or_insert(before);
+            self.has_left.store(true, Ordering::SeqCst);
+        }
         match self.server(before) {
             Some(from) => add(&mut applied.lost, from),
             None => applied.found = true,

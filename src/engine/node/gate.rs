@@ -19,7 +19,7 @@ use crate::engine::fleet::server::{Gate, InUse, Server};
 use crate::engine::fleet::slot::slot_of;
 use crate::engine::net::denied::Denied;
 use crate::engine::serve::pump::trust;
-use crate::engine::tier::journal::Noted;
+use crate::engine::tier::budget::Noted;
 
 /// The connection that was before.
 #[derive(Clone)]

@@ -2,8 +2,8 @@
 //!
 //! Uses what stands above it in the list of layers.
 
+pub mod back;
 pub mod counts;
-pub mod detours;
 pub mod joint;
 pub mod refresh;
 pub mod replicas;

@@ -283,7 +283,7 @@ mod tests {
     use crate::engine::cache::options::{Given, Options};
     use crate::engine::cache::shared::Shared;
     use crate::engine::task::executor::Tasks;
-    use crate::engine::tier::journal::Noted;
+    use crate::engine::tier::budget::Noted;
 
     #[test]
     fn no_replica_is_read_for_a_while_behind_what_is_undone_on_a_primary_however_soon_that_is_over() {

@@ -6,7 +6,7 @@
 //!
 //! **The approach.** One node a server, each with its own connection, gate, deadlines, near cache and journal, as if it
 //! were the only one. In front of them this machine, without I/O as they are: it takes jobs in their order, hands each
-//! server its part ([`super::joint`]), and sends on what comes back ([`super::detours`]). The nodes' queues keep the
+//! server its part ([`super::joint`]), and sends on what comes back ([`super::back`]). The nodes' queues keep the
 //! order. What is known of the cluster is asked for again when something says that it has changed ([`super::refresh`]).
 //!
 //! **Rejected.** *To split on the callers' threads*: the order in which several of them meet a slot that moves would be
@@ -22,19 +22,19 @@ use futures_channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
 use futures_channel::oneshot;
 use futures_util::StreamExt;
 
-use crate::engine::base::{clock, mutant};
+use crate::engine::base::clock;
 use crate::engine::cache::job::{AskedFor, Awaited, Job, Part, Whole, Work};
 use crate::engine::cache::shared::Shared;
-use crate::engine::call::batch::{Batch, Op};
+use crate::engine::call::batch::Batch;
 use crate::engine::conversation::gather;
 use crate::engine::exchange::tokens;
 use crate::engine::fleet::server::Server;
 use crate::engine::fleet::topology::Topology;
-use crate::engine::route::detours::{self, Detours, HOPS_OF_A_STRANGER, Item, MOST_HOPS, Ready};
-use crate::engine::route::joint::{Answering, Bounced, Joint, News};
+use crate::engine::route::back::detours::{Detours, Item};
+use crate::engine::route::joint::{Answering, Joint, News};
 use crate::engine::route::refresh::Refresh;
 use crate::engine::route::replicas::Replicas;
-use crate::engine::route::split::{self, Calls, slot_of_one};
+use crate::engine::route::split::{self, Calls};
 use crate::engine::route::sweep;
 use crate::engine::task::executor::{Kept, Tasks};
 use crate::engine::tier::memory::Memory;
@@ -54,12 +54,12 @@ pub struct Router {
     pub tasks: Tasks,
     /// Where each server's node takes its jobs, by its place.
     lines: Vec<Option<UnboundedSender<Job>>>,
-    news: UnboundedReceiver<News>,
+    pub(super) news: UnboundedReceiver<News>,
     answering: Answering,
-    detours: Detours,
+    pub(super) detours: Detours,
     refresh: Refresh,
     /// Where they are read.
-    replicas: Option<Replicas>,
+    pub(super) replicas: Option<Replicas>,
     wishes: VecDeque<Wish>,
     stirred: Arc<AtomicBool>,
     _stirred: Kept,
@@ -109,6 +109,8 @@ impl Router {
 
     /// Work of a caller.
     pub fn call(&mut self, mut job: Job, now: Instant) {
+        // What came back before it goes in front of it.
+        self.hear(now);
         match &mut job.work {
             Work::Batch(batch) => {
                 batch.render();
@@ -161,7 +163,7 @@ impl Router {
     }
 
     /// Sends a part of a batch to a server; its number.
-    fn send_part(&mut self, calls: Calls, joint: &Arc<Joint>, hops: u8, asks: bool, asked: AskedFor) -> u64 {
+    pub(super) fn send_part(&mut self, calls: Calls, joint: &Arc<Joint>, hops: u8, asks: bool, asked: AskedFor) -> u64 {
         let (Calls { server: place, batch, places }, AskedFor { known, awaited }) = (calls, asked);
         let tokens = Arc::new(if known.is_empty() { OnceLock::new() } else { OnceLock::from(known) });
         let number = self.answering.counts.sent(place);
@@ -175,7 +177,7 @@ impl Router {
     }
 
     /// Asks for the tokens of the tags under which a batch stores, in front of it.
-    fn ask_tokens(&mut self, joint: &Joint, batch: &Batch, now: u64) -> AskedFor {
+    pub(super) fn ask_tokens(&mut self, joint: &Joint, batch: &Batch, now: u64) -> AskedFor {
         let (cache, to, _) = joint.common();
         let (keys, known) = tokens::wanted(&cache, batch, now);
         if keys.is_empty() {
@@ -221,11 +223,10 @@ impl Router {
     pub fn run(&mut self, context: &mut Context<'_>, now: Instant) -> bool {
         self.tasks.spawner().timers().set(now);
         let mut went_on = self.tasks.poll(context);
+        went_on |= self.hear(now);
         while let Poll::Ready(Some(news)) = self.news.poll_next_unpin(context) {
             went_on = true;
-            if let News::Bounced(bounced) = news {
-                bounced.into_iter().for_each(|one| self.back(one, now));
-            }
+            self.heard(news, now);
         }
         if self.stirred.swap(false, Ordering::SeqCst) {
             went_on = true;
@@ -264,63 +265,6 @@ impl Router {
                 *line = None;
             }
         }
-    }
-
-    /// A call came back.
-    fn back(&mut self, bounced: Bounced, now: Instant) {
-        let Bounced { joint, place, batch, bounce, from, hops, tokens } = bounced;
-        let hops = hops.saturating_add(1);
-        let Some(slot) = slot_of_one(&joint, &batch) else { return };
-        let tried_again = !bounce.asks && bounce.to == from;
-        let until = detours::pause(hops, tried_again).map(|pause| now + pause.mul_f64(self.shared.random.part()));
-        if bounce.unserved {
-            let applied = self.shared.fleet.unserved(slot, from);
-            self.shared.moved(&applied, clock::millis_of(now));
-        }
-        let asks = bounce.asks.then_some(bounce.to);
-        let mut tokens = Some(Awaited { known: tokens, coming: Vec::new() }).filter(|_| !batch.extras.is_empty());
-        if mutant::lacks("pinned") {
-            tokens = self.ask_tokens(&joint, &batch, clock::millis_of(now)).awaited;
-        }
-        let item = Item { joint, place, batch, hops, asks, tokens };
-        if hops > MOST_HOPS {
-            return self.give_up(item);
-        }
-        if hops >= HOPS_OF_A_STRANGER && !tried_again {
-            self.shared.fleet.suspect(from);
-        }
-        self.detours.back(slot, item, from, until);
-    }
-
-    /// Nobody can be found who does it: it is answered in process.
-    fn give_up(&mut self, item: Item) {
-        let Item { joint, place, batch, hops, .. } = item;
-        self.send_part(Calls { server: 0, batch, places: vec![place] }, &joint, hops, false, AskedFor::default());
-    }
-
-    /// Sends what may go now; whether anything did.
-    fn go_on(&mut self, now: Instant) -> bool {
-        let mut any = false;
-        while let Some(Ready { slot, items, asks }) = self.detours.ready(now) {
-            any = true;
-            let owner = self.shared.fleet.cluster().map_or(0, |cluster| cluster.owner(slot));
-            let to = asks.unwrap_or(owner);
-            let mut last = None;
-            // Writes that waited go only now.
-            if let Some(replicas) = &mut self.replicas
-                && items.iter().any(|item| item.batch.ops.iter().any(Op::writes))
-            {
-                replicas.written(&self.shared, slot, clock::millis_of(now));
-            }
-            for Item { joint, place, batch, hops, tokens, .. } in items {
-                let asked = AskedFor { known: Tokens::new(), awaited: tokens };
-                let calls = Calls { server: to, batch, places: vec![place] };
-                let number = self.send_part(calls, &joint, hops, asks.is_some(), asked);
-                last = Some((to, number));
-            }
-            self.detours.sent(slot, last, asks.is_some());
-        }
-        any
     }
 
     /// Nothing waits here.

@@ -36,6 +36,16 @@ const HOT: u64 = 2;
 /// What something is, how much of it there is, and how much there may be.
 pub type Measure = (&'static str, usize, usize);
 
+/// What became of a note.
+#[must_use = "what is lost is to be told"]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Noted {
+    Kept,
+    /// It did not fit, and is the first that did not.
+    FirstLost,
+    Lost,
+}
+
 /// An in-process store whose bound the budget sets.
 pub trait Bounded: Send + Sync {
     /// Sets the bound in bytes, and evicts what is beyond it. `most`: what was said, of which it is a share for now.

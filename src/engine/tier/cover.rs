@@ -12,6 +12,9 @@ use crate::engine::task::signal::Ending;
 /// How a walk ended: how many keys of the caller's there were.
 pub type Swept = Result<u64, Trouble>;
 
+/// A pattern that goes on to another server, and the keys that lie there anew.
+pub type Passed = (Pattern, HashSet<Box<str>>);
+
 /// A pattern that is to be swept.
 pub struct Cover {
     pub id: u64,
@@ -33,6 +36,15 @@ pub struct Removal {
     /// The cover that is told how many keys there were.
     pub id: u64,
     pub(super) _under_way: Arc<Ending>,
+}
+
+/// What a call on a key has to do first.
+pub enum Covered {
+    No,
+    /// Remove the key; it is an exception from now on.
+    Excepted(Removal),
+    /// Remove the key; there is no room for an exception, so it stays covered.
+    Still(Removal),
 }
 
 /// Keys of a page that are to go, for the cover of this number.

@@ -48,21 +48,12 @@ use crate::engine::base::error::Trouble;
 use crate::engine::base::mutant;
 use crate::engine::base::pattern::Pattern;
 use crate::engine::task::signal::{Ending, Watched};
-use crate::engine::tier::cover::{Cover, Picked, Removal, Swept, Walk};
+use crate::engine::tier::cover::{Cover, Covered, Passed, Picked, Removal, Swept, Walk};
 use crate::engine::tier::heads::Heads;
 
 /// The most exceptions of all covers, and the most bytes of their keys.
 pub const MAX_EXCEPTIONS: usize = 100_000;
 pub const MAX_EXCEPTION_BYTES: usize = 16 << 20;
-
-/// What a call on a key has to do first.
-pub enum Covered {
-    No,
-    /// Remove the key; it is an exception from now on.
-    Excepted(Removal),
-    /// Remove the key; there is no room for an exception, so it stays covered.
-    Still(Removal),
-}
 
 #[derive(Default)]
 pub struct Covers {
@@ -90,7 +81,7 @@ impl Covers {
                 self.drop(id);
             }
         }
-        self.add(pattern, Vec::new(), parked);
+        self.add(pattern, HashSet::new(), Vec::new(), parked);
     }
 
     /// A pattern that is swept for somebody who waits. Whoever calls the same one anew before its walk has begun shares
@@ -105,14 +96,21 @@ impl Covers {
                 cover.live.push(told);
                 self.forget(&except);
             }
-            None => self.add(pattern, vec![told], false),
+            None => self.add(pattern, HashSet::new(), vec![told], false),
         }
         swept
     }
 
-    fn add(&mut self, pattern: Pattern, live: Vec<oneshot::Sender<Swept>>, parked: bool) {
+    /// A pattern that was another server's to sweep, with the keys that lie there anew.
+    pub fn take_over(&mut self, (pattern, except): Passed) {
+        self.exceptions += except.len();
+        self.bytes += except.iter().map(|key| key.len()).sum::<usize>();
+        self.add(pattern, except, vec![oneshot::channel().0], false);
+    }
+
+    fn add(&mut self, pattern: Pattern, except: HashSet<Box<str>>, live: Vec<oneshot::Sender<Swept>>, parked: bool) {
         self.last += 1;
-        self.put(Cover { id: self.last, pattern, except: HashSet::new(), removed: 0, live, parked, walked: false });
+        self.put(Cover { id: self.last, pattern, except, removed: 0, live, parked, walked: false });
     }
 
     fn put(&mut self, cover: Cover) {
@@ -160,7 +158,7 @@ impl Covers {
         let narrow = |cover: &&Cover| cover.waits() && cover.pattern.prefix == pattern.prefix;
         let narrow: Vec<u64> = self.list.values().filter(narrow).map(|cover| cover.id).collect();
         narrow.into_iter().for_each(|id| _ = self.drop(id));
-        self.add(pattern, Vec::new(), false);
+        self.add(pattern, HashSet::new(), Vec::new(), false);
         self.widened += 1;
     }
 
@@ -177,10 +175,9 @@ impl Covers {
         }
     }
 
-    /// Patterns that wait, or are swept for nobody.
-    /// What is to be swept.
-    pub fn patterns(&self) -> Vec<Pattern> {
-        self.list.values().map(|cover| cover.pattern.clone()).collect()
+    /// What is to be swept, and the keys that lie there anew.
+    pub fn patterns(&self) -> Vec<Passed> {
+        self.list.values().map(|cover| (cover.pattern.clone(), cover.except.clone())).collect()
     }
 
     pub fn waiting(&self) -> usize {

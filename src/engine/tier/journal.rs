@@ -27,9 +27,9 @@ use crate::engine::base::key::Prefix;
 use crate::engine::base::mutant;
 use crate::engine::base::pattern::Pattern;
 use crate::engine::task::signal::{Signal, Watched};
-use crate::engine::tier::budget::Measure;
-use crate::engine::tier::cover::{Picked, Swept, Walk};
-use crate::engine::tier::covers::{Covered, Covers, MAX_EXCEPTION_BYTES, MAX_EXCEPTIONS};
+use crate::engine::tier::budget::{Measure, Noted};
+use crate::engine::tier::cover::{Covered, Passed, Picked, Swept, Walk};
+use crate::engine::tier::covers::{Covers, MAX_EXCEPTION_BYTES, MAX_EXCEPTIONS};
 
 /// The most keys, and the most bytes of keys, some 40 MB in all with what a set of them needs. A simulator fills it.
 pub const MAX_KEYS: usize = if cfg!(feature = "simulation") { 12 } else { 100_000 };
@@ -70,16 +70,6 @@ pub struct Journal {
     went: AtomicU64,
     /// There is a pattern to be swept, for the task that does so while Redis is in use.
     pub stirred: Signal,
-}
-
-/// What became of a note.
-#[must_use = "what is lost is to be told"]
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Noted {
-    Kept,
-    /// It did not fit, and is the first that did not.
-    FirstLost,
-    Lost,
 }
 
 impl Journal {
@@ -146,7 +136,7 @@ impl Journal {
     }
 
     /// Takes out the keys, and copies the patterns, of what is another server's from here on. `ends`: and drops these.
-    pub fn part(&self, is_others: impl Fn(&str) -> bool, ends: bool) -> (BTreeSet<Box<str>>, Vec<Pattern>) {
+    pub fn part(&self, is_others: impl Fn(&str) -> bool, ends: bool) -> (BTreeSet<Box<str>>, Vec<Passed>) {
         let mut inner = self.inner.lock();
         let (theirs, ours) = std::mem::take(&mut inner.keys).into_iter().partition(|key| is_others(key));
         inner.keys = ours;
@@ -178,6 +168,11 @@ impl Journal {
     /// A sweep that takes its place in the order of calls, for somebody who waits.
     pub fn raise(&self, pattern: Pattern) -> oneshot::Receiver<Swept> {
         self.change(|covers| covers.raise(pattern))
+    }
+
+    /// A sweep that was another server's, of slots that are this one's now.
+    pub fn take_over(&self, passed: Passed) {
+        self.change(|covers| covers.take_over(passed));
     }
 
     /// Whether a sweep is about to remove what Redis has at a key.

@@ -4,7 +4,8 @@ use redis::Value;
 
 use crate::engine::base::key::Prefix;
 use crate::engine::base::pattern::Pattern;
-use crate::engine::tier::covers::{Covered, MAX_EXCEPTIONS};
+use crate::engine::tier::cover::Covered;
+use crate::engine::tier::covers::MAX_EXCEPTIONS;
 use crate::engine::tier::journal::{Journal, MAX_PATTERNS};
 
 fn pattern(glob: &str) -> Pattern {

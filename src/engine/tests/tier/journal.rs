@@ -14,7 +14,8 @@ use crate::engine::front::Front;
 use crate::engine::registry;
 use crate::engine::tests::now_ms;
 use crate::engine::tests::support::{Calls, Client, Server, in_mode, until};
-use crate::engine::tier::journal::{Journal, MAX_BYTES, MAX_KEYS, MAX_PATTERN_BYTES, MAX_PATTERNS, Noted};
+use crate::engine::tier::budget::Noted;
+use crate::engine::tier::journal::{Journal, MAX_BYTES, MAX_KEYS, MAX_PATTERN_BYTES, MAX_PATTERNS};
 
 fn open(server: &Server, namespace: &str) -> Arc<Front> {
     let given = Given { url: server.url(), namespace: namespace.into(), near: true, ..Given::default() };

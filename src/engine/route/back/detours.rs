@@ -9,9 +9,12 @@
 //! sent to it before, as more of it may still come back. What is to be sent to the new owner *for this once* (ASK) must
 //! be answered before the rest goes, which goes to the old one again.
 //!
+//! Where the router learns by another way that a slot has another owner, calls of it may still be under way to the one
+//! before, and may come back: they go first, so the slot's next ones wait for these answers ([`Detours::left`]).
+//!
 //! **The limit.** Calls of a slot that is on its way wait for each other, however many keys it has.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -66,14 +69,22 @@ pub struct Ready {
     pub asks: Option<u16>,
 }
 
+/// Slots that have left a server, to which parts up to this number were sent.
+struct Left {
+    from: u16,
+    number: u64,
+    slots: BTreeSet<u16>,
+}
+
 pub struct Detours {
     slots: BTreeMap<u16, Detour>,
+    left: Vec<Left>,
     counts: Arc<Counts>,
 }
 
 impl Detours {
     pub fn new(counts: &Arc<Counts>) -> Self {
-        Self { slots: BTreeMap::new(), counts: counts.clone() }
+        Self { slots: BTreeMap::new(), left: Vec::new(), counts: counts.clone() }
     }
 
     pub fn is_empty(&self) -> bool {
@@ -81,7 +92,29 @@ impl Detours {
     }
 
     pub fn has(&self, slot: u16) -> bool {
-        !self.slots.is_empty() && self.slots.contains_key(&slot) && !mutant::lacks("detour")
+        (!self.slots.is_empty() || !self.left.is_empty())
+            && (self.slots.contains_key(&slot) || self.left_from(slot).is_some())
+            && !mutant::lacks("detour")
+    }
+
+    /// Slots have left these servers.
+    pub fn left(&mut self, slots: BTreeMap<u16, u16>) {
+        let counts = &self.counts;
+        self.left.retain(|left| !counts.reached(left.from, left.number));
+        let mut by_server: BTreeMap<u16, BTreeSet<u16>> = BTreeMap::new();
+        slots.into_iter().for_each(|(slot, from)| _ = by_server.entry(from).or_default().insert(slot));
+        for (from, slots) in by_server {
+            let number = counts.next(from);
+            if !counts.reached(from, number) {
+                self.left.push(Left { from, number, slots });
+            }
+        }
+    }
+
+    /// Who may still have calls of a slot under way that has left it, and up to which number.
+    fn left_from(&self, slot: u16) -> Option<(u16, u64)> {
+        let is_under_way = |left: &&Left| left.slots.contains(&slot) && !self.counts.reached(left.from, left.number);
+        self.left.iter().find(is_under_way).map(|left| (left.from, left.number))
     }
 
     /// A call came back from a server. `until`: it is not sent again before.
@@ -97,9 +130,11 @@ impl Detours {
 
     /// A call of a slot that is on a detour.
     pub fn behind(&mut self, slot: u16, item: Item) {
-        if let Some(detour) = self.slots.get_mut(&slot) {
-            detour.items.push_back(item);
-        }
+        // Answered meanwhile: it waits for nothing.
+        let answers = self.left_from(slot).unwrap_or((0, 0));
+        self.counts.watch(true);
+        let detour = || Detour { items: VecDeque::new(), answers, until: None };
+        self.slots.entry(slot).or_insert_with(detour).items.push_back(item);
     }
 
     /// A slot whose first calls may go now. Whoever takes them tells `sent`.
