@@ -46,6 +46,7 @@ const MUTANTS = [
   { fence: 'replace', tests: 'processes' },
   { fence: 'swept', tests: 'sweeps' },
   { fence: 'walk', tests: 'covers' },
+  { fence: 'behind-tag', tests: 'split' },
 ];
 /** Only the checker notices these (check/run.js): `npm run check:guarantees -- --mutant all`. */
 const NOTICED_BY_THE_CHECKER = ['kill'];

@@ -47,7 +47,11 @@ pub fn one(cache: &Cache, batch: &Batch, op: &Op, to: &ReplyTo, now: u64, buffer
             flights.fence(key);
             let names = &batch.more(more).tags;
             let meta = (!names.is_empty()).then(|| meta(cache, 0, 0, local_tokens(cache, names, now)));
-            memory.put(key, batch.str(value), meta, cache.local_ttl(ttl), now);
+            if meta.is_some() && cache.shared().has_ended_tags(batch.ends) {
+                memory.remove(key, now);
+            } else {
+                memory.put(key, batch.str(value), meta, cache.local_ttl(ttl), now);
+            }
             cache.journal(key);
             add(&cache.counters.sets, 1);
             Reply::Done

@@ -54,6 +54,8 @@ pub struct Shared {
     pub tasks: Spawner,
     /// Long work that has its place in the order of calls, and is not done.
     long: AtomicUsize,
+    /// How many ends of tags the router of a cluster has passed: servers come to their calls in an order of their own.
+    tags_ended: AtomicU64,
     /// The longest `timeoutMs` of the caches, in microseconds; see `patience`.
     patience: AtomicU64,
     /// The longest `nearCache.maxAge` of the caches, in milliseconds.
@@ -89,6 +91,7 @@ impl Shared {
             random,
             tasks,
             long: AtomicUsize::new(0),
+            tags_ended: AtomicU64::new(0),
             patience: AtomicU64::new(0),
             max_age: AtomicU64::new(0),
             grace: AtomicBool::new(false),
@@ -163,6 +166,20 @@ impl Shared {
                 self.status.node_down(&node, trouble, news, known.then_some(self.fleet.is_down()));
             }
         }
+    }
+
+    /// The router passes the end of a tag.
+    pub fn tag_ended(&self) {
+        self.tags_ended.fetch_add(1, Ordering::SeqCst);
+    }
+
+    pub fn tags_ended(&self) -> u64 {
+        self.tags_ended.load(Ordering::SeqCst)
+    }
+
+    /// Whether a tag may have ended behind calls that the router had passed so many ends in front of.
+    pub fn has_ended_tags(&self, passed: Option<u64>) -> bool {
+        passed.is_some_and(|passed| self.tags_ended() != passed) && !mutant::lacks("behind-tag")
     }
 
     /// Those writes are planned, or never will be.

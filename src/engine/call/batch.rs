@@ -158,6 +158,9 @@ pub struct Batch {
     /// Values found in the near cache that travel with the rest.
     pub known: Vec<Json>,
     pub extras: Vec<Extras>,
+    /// On a cluster, how many ends of tags the router had passed when it came to these calls: what is stored in process
+    /// with a tag that may have ended since is a miss there.
+    pub ends: Option<u64>,
     /// Values whose texts are not written yet: until `render` their spans are empty.
     pub leaves: Option<Leaves>,
 }
@@ -189,7 +192,7 @@ impl Batch {
 
     /// Some of its operations, which have keys, as a batch of their own. It must have been rendered.
     pub fn some(&self, ops: impl IntoIterator<Item = usize>) -> Self {
-        let mut part = Self::default();
+        let mut part = Self { ends: self.ends, ..Self::default() };
         let mut last = None;
         for mut op in ops.into_iter().filter_map(|at| self.ops.get(at).copied()) {
             let (spans, more) = op.parts();

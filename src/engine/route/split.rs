@@ -39,6 +39,8 @@ struct Group {
     server: u16,
     ops: Vec<usize>,
     called: Vec<(u16, u32)>,
+    /// See `Batch::ends`.
+    ends: Option<u64>,
 }
 
 /// `batch` has been rendered. `on_detour`: whether a slot is. `choice`: which replicas are read, where any are.
@@ -55,6 +57,8 @@ pub fn split(
     // Groups in front of this one take no more calls; and whether tags end in those behind it.
     let (mut first, mut ends_tags) = (0, None);
     let mut buffer = String::new();
+    batch.ends = Some(cache.shared().tags_ended());
+    let mut ends = batch.ends;
     for (at, op) in batch.ops.iter().enumerate() {
         let Some(given) = op.key().map(|span| batch.str(span)) else {
             // What was answered at once has been told: whatever stands here is not looked at.
@@ -70,15 +74,18 @@ pub fn split(
         split.replies.push(Reply::Later);
         let stored = cache.prefix.join(given, &mut buffer);
         let slot = slot_of(stored.as_bytes());
-        if on_detour(slot) {
-            split.planned.extend(write);
-            split.waiting.push((slot, at as u32, batch.some([at])));
-            continue;
-        }
         let ends_tag = key::is_internal(given.as_bytes()) && matches!(op, Op::Del { .. });
         if ends_tag {
-            // Its server is in use, and that of entries with the tag may be away: these are in process.
+            // Its server is in use, and that of entries with the tag may be away: these are in process, or will be, as
+            // their own server has not come to their calls yet.
             cache.shared().memory.remove(stored, cache.shared().clock.now_ms());
+            cache.shared().tag_ended();
+            ends = Some(cache.shared().tags_ended());
+        }
+        if on_detour(slot) {
+            split.planned.extend(write);
+            split.waiting.push((slot, at as u32, Batch { ends, ..batch.some([at]) }));
+            continue;
         }
         if ends_tags.replace(ends_tag) != Some(ends_tag) {
             first = groups.len();
@@ -88,7 +95,7 @@ pub fn split(
         let at_hand = groups[first..].iter().position(|group| group.server == server);
         let group = at_hand.map_or_else(
             || {
-                groups.push(Group { server, ops: Vec::new(), called: Vec::new() });
+                groups.push(Group { server, ops: Vec::new(), called: Vec::new(), ends });
                 groups.len() - 1
             },
             |at| first + at,
@@ -96,8 +103,8 @@ pub fn split(
         groups[group].ops.push(at);
         groups[group].called.extend(write);
     }
-    let calls = |Group { server, ops, called }| {
-        let part = Batch { called, ..batch.some(ops.iter().copied()) };
+    let calls = |Group { server, ops, called, ends }| {
+        let part = Batch { called, ends, ..batch.some(ops.iter().copied()) };
         Calls { server, batch: part, places: ops.into_iter().map(|at| at as u32).collect() }
     };
     split.parts = groups.into_iter().map(calls).collect();

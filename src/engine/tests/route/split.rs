@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use crate::engine::base::key;
-use crate::engine::call::batch::{Batch, Op};
+use crate::engine::base::text::Json;
+use crate::engine::cache::local;
+use crate::engine::call::batch::{Batch, Extras, NONE, Op};
 use crate::engine::call::reply::Reply;
 use crate::engine::call::vouched::Clock;
 use crate::engine::fleet::cluster::Cluster;
@@ -13,7 +15,7 @@ use crate::engine::fleet::slot::{SLOTS, slot_of};
 use crate::engine::front::Front;
 use crate::engine::net::target::{Target, Trust};
 use crate::engine::route::split::{Split, split};
-use crate::engine::tests::support::{Calls, cache};
+use crate::engine::tests::support::{Calls, Client, cache};
 use crate::engine::tier::budget::Budget;
 
 /// Two servers: one has the slots below the middle, the other the rest.
@@ -65,6 +67,36 @@ fn the_end_of_a_tag_stands_between_what_was_called_before_and_behind_it() {
     let calls = Calls::default().set(&a, "1").get(&b).del(&mark).get(&a).get(&b);
     let (_, parts) = taken_apart(&cache, calls, &[]);
     assert_eq!(parts, [(1, vec![0]), (2, vec![1]), (2, vec![2]), (1, vec![3]), (2, vec![4])]);
+}
+
+/// Servers come to their calls in an order of their own: here the one that is away answers in process, behind the end
+/// of a tag on another one.
+#[test]
+fn what_is_stored_in_process_behind_the_end_of_its_tag_but_was_called_before_is_a_miss() {
+    let cache = cache(None, "ns");
+    let to = Client::new().to(1);
+    let tag = (0..).map(|n| format!("t{n}")).find(|tag| {
+        let stored = format!("ns:{}{tag}", key::TAG);
+        slot_of(stored.as_bytes()) >= SLOTS / 2
+    });
+    let tag = tag.unwrap_or_default();
+    let mark = format!("{}{tag}", key::TAG);
+    let (before, behind, plain) = (key_of(1, 0), key_of(1, 1), key_of(1, 2));
+    let mut calls = Calls::default().set(&before, "1").set(&plain, "2").del(&mark).set(&behind, "3");
+    calls.0.extras.push(Extras { tags: vec![tag.into()], ..NONE.clone() });
+    for at in [0, 3] {
+        let Op::Set { more, .. } = &mut calls.0.ops[at] else { panic!("a set") };
+        *more = Some(0);
+    }
+    let (mut split, parts) = taken_apart(&cache, calls, &[]);
+    assert_eq!(parts, [(1, vec![0, 1]), (2, vec![2]), (1, vec![3])]);
+    let [first, end, last] = &mut split.parts[..] else { panic!("three parts") };
+    for part in [end, first, last] {
+        local::run(&cache.cache, &mut part.batch, &to);
+    }
+    let mut reads = Calls::default().get(&before).get(&plain).get(&behind).0;
+    let value = |text: &str| Reply::Value(Json::Shared(text.into()));
+    assert_eq!(local::run(&cache.cache, &mut reads, &to), [Reply::Miss, value("2"), value("3")]);
 }
 
 #[test]
