@@ -98,7 +98,8 @@ async function checkStraight(plans, total) {
   const since = performance.now();
   const each = EACH[BUILD.topology];
   const bad = [];
-  const sum = { calls: 0, away: 0, unknown: 0, outages: 0, late: 0, promotions: 0, losses: 0, moves: 0 };
+  const names = ['calls', 'away', 'unknown', 'outages', 'late', 'promotions', 'losses', 'moves', 'old', 'ends'];
+  const sum = Object.fromEntries(names.map((name) => [name, 0]));
   let ran = 0;
   await search(build, plans, pools, (result) => {
     ran++;
@@ -115,8 +116,11 @@ async function checkStraight(plans, total) {
   });
   for (const result of bad.slice(0, 5)) await explain(result, build);
   console.log(`${ran} of ${total} schedules from seed ${seed} in ${seconds(since)} s: ${bad.length} violated`);
-  const { calls, away, unknown, outages, late, promotions, losses, moves } = sum;
+  const { calls, away, unknown, outages, late, promotions, losses, moves, old, ends } = sum;
   console.log(`${calls} calls, ${away} of them in ${outages} outages, ${unknown} as one began or ended`);
+  console.log(
+    `${old} values were old, as swr or grace allowed; ${ends} times a server or a process ended and was replaced`,
+  );
   if (BUILD.topology !== 'single')
     console.log(`${promotions} promotions, which may have lost ${losses} changes; ${moves} slots moved`);
   console.log(
@@ -126,10 +130,12 @@ async function checkStraight(plans, total) {
 }
 
 /** Adds up what the figures of a run are made of. */
-function add(sum, { plan, raw: { ops, events, fleet } }) {
+function add(sum, { plan, raw: { ops, events, fleet, old, restarts, deaths } }) {
   const waits = ({ op }) => !op.startsWith('compute') && op !== 'sweep';
   const frozen = plan.faults.some(({ kind }) => kind === 'freeze');
   sum.calls += ops.length;
+  sum.old += old;
+  sum.ends += restarts.length + deaths.length;
   sum.promotions += fleet?.promotions.length ?? 0;
   sum.moves += fleet?.moves?.filter(({ till }) => till !== null).length ?? 0;
   sum.losses += fleet?.losable ?? 0;

@@ -15,10 +15,10 @@ function digitsOf(sum) {
 
 const digitOf = (amount) => Math.round(Math.log(amount) / Math.log(BASE));
 
-function* countersOf({ plan, ops, final, fleet, reaches }) {
+function* countersOf({ plan, ops, final, fleet, mishaps, reaches }) {
   const swept = ops.some(({ op }) => op === 'flush' || op === 'sweep');
   for (const key of plan.counters) {
-    const removed = swept || fleet.isDropped(key);
+    const removed = swept || fleet.isDropped(key) || mishaps.hasEmptied;
     // At rest everybody reads what Redis has.
     const last = ops.find((op) => op.client === 'settle' && op.op === 'get' && op.key === key);
     const adds = ops.filter((op) => op.op === 'increment' && op.key === key);

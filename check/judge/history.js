@@ -8,8 +8,10 @@
 'use strict';
 
 const { ALONE, Fleet } = require('./fleet');
+const { SECOND, Mishaps } = require('./mishaps');
 
-const SECOND = 1e9;
+/** What the clocks of two processes, timers and the server's expiry may differ by. */
+const SLACK = 0.05 * SECOND;
 
 /** @typedef {'redis' | 'memory' | 'unknown'} Where */
 
@@ -23,7 +25,8 @@ function whereOf(before, after) {
 }
 
 class History {
-  constructor(plan, { ops: whole, events, processOf, final, left = {}, ended = [], fleet: story = ALONE }) {
+  constructor(plan, raw) {
+    const { ops: whole, events, processOf, final, left = {}, ended = [], fleet: story = ALONE } = raw;
     this.plan = plan;
     this.final = final;
     this.left = left;
@@ -33,6 +36,7 @@ class History {
     for (const op of whole) op.process = processOf[op.place];
     const ops = whole.flatMap((op) => this.fleet.partsOf(op, names));
     this.ops = ops;
+    this.mishaps = new Mishaps(raw, this);
     for (const op of ops) {
       op.where = op.end === null ? 'unknown' : whereOf(op.before, op.after);
       op.era = op.where === 'unknown' ? null : `${op.process}:${op.group}:${op.before}`;
@@ -49,7 +53,7 @@ class History {
     this.ends = [];
     this.perhaps = [];
     this.expiries = [];
-    this.perhaps.push(...this.fleet.losses());
+    this.perhaps.push(...this.fleet.losses(), ...this.mishaps.losses());
     this.reads = [];
     for (const op of ops) this.#sort(op);
     // Now that all writes are known: a call that reads may have begun before the one that wrote.
@@ -85,14 +89,19 @@ class History {
     return end === null ? 'unknown' : whereOf(before, after);
   }
 
-  /** Whether a change was certainly known where a read was answered: a failover may have lost it. */
-  reaches = (change, read) => this.fleet.reaches(change, read, (op, from) => this.backOf(op, from));
+  /**
+   * Whether a change was certainly known where a read was answered, of this value or of a counter: a failover may have
+   * lost it, or the end of a server or a process.
+   */
+  reaches = (change, read, write) =>
+    !this.mishaps.undoes(change, read, write) && this.fleet.reaches(change, read, (op, from) => this.backOf(op, from));
 
   /** From when on nothing of a call can take effect any more. */
   #until(op) {
     if (op.where !== 'unknown') return op.end;
     // Of a thread that was ended: its process may still do it, and nobody is told.
-    return op.end === null ? Infinity : this.backOf(op, op.end);
+    const until = op.end === null ? Infinity : this.backOf(op, op.end);
+    return Math.min(until, this.mishaps.silentFrom(op.process));
   }
 
   /** From when on the process of a call is known to use Redis, at this moment or later. */
@@ -109,7 +118,8 @@ class History {
         break;
       case 'compute':
       case 'computeMany':
-        for (const run of op.runs ?? []) this.#computed(op, run);
+        // What a function throws is nobody's value.
+        for (const run of op.fails ? [] : (op.runs ?? [])) this.#computed(op, run);
         for (const [i, key] of keysOf(op).entries()) this.#read(op, key, op.keys ? op.result?.[i] : op.result);
         break;
       case 'expire':
@@ -142,7 +152,7 @@ class History {
   }
 
   #write(key, value, write) {
-    this.writes.set(`${key}=${value}`, { key, value, stored: write.start, until: write.op.until, ...write });
+    this.writes.set(`${key}=${value}`, { key, value, stored: write.start, until: write.op.until, window: 0, ...write });
   }
 
   /**
@@ -151,17 +161,26 @@ class History {
    */
   #computed(op, run) {
     const where = run.after && run.settled ? whereOf(run.after, run.settled) : 'unknown';
-    const until = run.settled === undefined ? Infinity : where === 'unknown' ? this.backOf(op, run.landed) : run.landed;
+    const landed =
+      run.settled === undefined ? Infinity : where === 'unknown' ? this.backOf(op, run.landed) : run.landed;
+    const until = Math.min(landed, Math.max(run.landed ?? 0, this.mishaps.silentFrom(op.process)));
     const leased = op.lock && whereOf(op.before, run.before) === 'redis';
     const away = whereOf(op.before, run.before) === 'memory';
     const stored = run.end ?? run.start;
-    this.#write(run.key, run.value, { op, kind: 'compute', start: run.start, stored, until, where, leased, away });
+    const window = windowOf(op);
+    const write = { op, kind: 'compute', start: run.start, stored, until, where, leased, away, window };
+    this.#write(run.key, run.value, write);
   }
 
   #read(op, key, value) {
     if (op.end === null || op.error) return;
     this.reads.push({ op, key, value: value ?? null, write: null });
   }
+}
+
+/** For how long behind its TTL a computation takes a value, and one that it stores is kept. */
+function windowOf({ swr = 0, grace = 0 }) {
+  return Math.max(swr, grace) * 1e6;
 }
 
 /** Whether this part of a call, if it is but a part, is about the key of that value. */
@@ -202,4 +221,28 @@ function matcher(pattern) {
   return (key) => regex.test(key);
 }
 
-module.exports = { SECOND, History, made, precedes, replaced };
+const computes = ({ op }) => op.startsWith('compute');
+const over = (earlier, later) => earlier.end !== null && earlier.end < later.start;
+const valued = (reads) => reads.filter(({ write }) => write !== null);
+const show = (read) => `${read.op.place} read ${read.key} = ${read.value}`;
+
+function violation(guarantee, text, calls) {
+  return { guarantee, text, calls: calls.filter(Boolean).map((op) => op.whole ?? op) };
+}
+
+module.exports = {
+  SECOND,
+  SLACK,
+  History,
+  computes,
+  keysOf,
+  made,
+  over,
+  precedes,
+  replaced,
+  show,
+  valued,
+  violation,
+  whereOf,
+  windowOf,
+};

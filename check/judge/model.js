@@ -4,12 +4,14 @@
 'use strict';
 
 const { countersOf } = require('./counters');
-const { SECOND, History, made, precedes, replaced } = require('./history');
+const { SECOND, SLACK, History, computes, keysOf, made, over, precedes, replaced, show, valued, violation } =
+  require('./history');
+const { expiry, met, old, timed } = require('./lives');
 
-const SLACK = 0.05 * SECOND;
-
-const show = (read) => `${read.op.place} read ${read.key} = ${read.value}`;
 const name = ({ op }) => (op.op === 'sweep' ? `${op.pattern === null ? 'clear' : `delPattern ${op.pattern}`}` : op.op);
+
+/** What a function throws that is to fail. */
+const FAILED = 'FAILED';
 
 /** Values come from a write of that key, and not before it. */
 function* written({ reads, plan }) {
@@ -28,7 +30,7 @@ function* ownWrites({ reads, ends, reaches }) {
       // A `get` that is called behind a write or a sweep is behind it; a computation may share a flight until the write
       // has resolved.
       const behind = computes(read.op) ? over(end.op, read.op) : made(end.op, read.op);
-      if (!behind || !precedes(read.write, end) || !reaches(end.op, read.op)) continue;
+      if (!behind || !precedes(read.write, end) || !reaches(end.op, read.op, read.write)) continue;
       const rule = read.write.kind === 'compute' ? 'G4' : end.op.where === 'redis' ? 'G1' : 'G3';
       yield violation(rule, `${show(read)}, older than its own ${name(end)}`, [read.write.op, end.op, read.op]);
     }
@@ -53,7 +55,7 @@ function* pushes({ reads, ends, syncs, reaches, fleet }) {
       if (!sync) continue;
       if (end.op.where !== 'redis' || !over(end.op, sync) || !end.covers(read.write) || !precedes(read.write, end))
         continue;
-      if (!reaches(end.op, read.op)) continue;
+      if (!reaches(end.op, read.op, read.write)) continue;
       const text = `${show(read)} after a reply of the server, older than the ${name(end)} of ${end.op.place} before that reply`;
       yield violation('G2', text, [read.write.op, end.op, sync, read.op]);
     }
@@ -111,95 +113,13 @@ function* computations({ reads, ends, reaches }) {
     for (const end of ends) {
       if (end.op.where !== 'redis' || !end.covers(write) || write.start >= end.op.start || end.op.end >= write.stored)
         continue;
-      if (!reaches(end.op, read.op)) continue;
+      if (!reaches(end.op, read.op, read.write)) continue;
       yield violation('G4', `${show(read)}, computed while ${end.op.place} did a ${name(end)}`, [
         write.op,
         end.op,
         read.op,
       ]);
     }
-  }
-}
-
-/** G5: nothing lives longer than its TTL, the last that it was given. */
-function* expiry({ reads, expiries, reaches }) {
-  for (const read of valued(reads)) {
-    const { key, until, op, start } = read.write;
-    const given = expiries.filter(
-      (each) => each.key === key && (each.end ?? Infinity) > start && each.start < read.op.end,
-    );
-    const [only] = given;
-    // This process' own `expire`, where it certainly met this value and there was no other one, may also shorten its
-    // life.
-    const met = given.length === 1 && only.result === true && only.process === read.op.process && until < only.start;
-    const ends = [
-      ...(met && only.until < read.op.start && reaches(only, read.op) ? [] : [until + op.ttl * SECOND]),
-      ...given.map((each) => each.until + each.ttl * SECOND),
-    ];
-    const late = read.op.start - (Math.max(...ends) + SLACK);
-    if (late > 0)
-      yield violation('G5', `${show(read)} ${(late / 1e6).toFixed(1)} ms too late`, [op, ...given, read.op]);
-  }
-}
-
-/** G5: an `expire` that Redis answered with true has met a value: one that nobody had certainly ended before. */
-function* met({ expiries, writes, ends, reaches }) {
-  for (const op of expiries) {
-    if (op.result !== true || op.where !== 'redis') continue;
-    const ended = (write) =>
-      ends.some(
-        (end) =>
-          end.op.where === 'redis' &&
-          end.covers(write) &&
-          precedes(write, end) &&
-          reaches(end.op, op) &&
-          (over(end.op, op) || made(end.op, op)),
-      );
-    const all = [...writes.values()].filter((write) => write.key === op.key && write.start <= op.end);
-    if (all.length > 0 && all.every(ended)) {
-      yield violation('G5', `an expire of ${op.key} met what was ended before`, [op]);
-    }
-  }
-}
-
-/** G5: in Redis a key has the time left that its value was given, with it or by an `expire` that found it. */
-function* timed({ ops, reads, writes, expiries, left }) {
-  for (const { op, key, write, due } of lives(ops, reads, writes, left)) {
-    // `false` is Redis' word only where Redis answered: a call that ran into an outage was answered in process, and may
-    // have taken effect in Redis all the same.
-    const given = expiries.filter(
-      (each) =>
-        each.key === key &&
-        each.until > write.start &&
-        each.start < op.end &&
-        (each.result !== false || each.where !== 'redis'),
-    );
-    const dues = [write.op, ...given].map((each) => {
-      const [from, to] =
-        each === write.op ? [write.stored, Math.max(each.until, write.until)] : [each.start, each.until];
-      return [from + each.ttl * SECOND - SLACK, to + each.ttl * SECOND + SLACK];
-    });
-    if (dues.some(([from, to]) => due[1] >= from && due[0] <= to)) continue;
-    const seconds = ((due[0] - op.end) / SECOND).toFixed(1);
-    const meant = expiries.filter((each) => each.key === key && each.start < op.end);
-    yield violation('G5', `${key} = ${write.value} in Redis has ${seconds} s left, which nobody gave it`, [
-      write.op,
-      ...meant,
-      op,
-    ]);
-  }
-}
-
-/** What lay in Redis, and between which moments its life ends: in the end, and when a foreign client looked. */
-function* lives(ops, reads, writes, left) {
-  for (const { op, key, write } of valued(reads)) {
-    if (op.client === 'settle' && left[key] && write.until !== Infinity) yield { op, key, write, due: left[key] };
-  }
-  for (const op of ops.filter(({ op: name }) => name === 'probe')) {
-    const [bytes, millis] = op.result;
-    const write = bytes !== null && /^\d+$/.test(bytes) ? writes.get(`${op.key}=${bytes}`) : undefined;
-    if (write === undefined || write.until === Infinity || millis < 0) continue;
-    yield { op, key: op.key, write, due: [op.start + millis * 1e6, op.end + (millis + 1) * 1e6] };
   }
 }
 
@@ -277,7 +197,7 @@ function* settled({ reads, ends, final, plan, reaches }) {
     for (const end of ends) {
       // Nobody knows whether a thread that ended has made its last calls.
       if (end.op.end === null) continue;
-      if (!end.covers(read.write) || !precedes(read.write, end) || !reaches(end.op, read.op)) continue;
+      if (!end.covers(read.write) || !precedes(read.write, end) || !reaches(end.op, read.op, read.write)) continue;
       const rule = read.write.kind === 'compute' ? 'G4' : end.op.where === 'redis' ? 'G2' : 'G3';
       yield violation(rule, `in the end ${show(read)}, older than the ${name(end)} of ${end.op.place}`, [
         read.write.op,
@@ -293,7 +213,27 @@ function* settles({ ops, ended }) {
   for (const op of ops) {
     if (op.end === null && ended.includes(op.place)) continue;
     if (op.end === null) yield violation('G6', `a ${op.op} of ${op.place} never settled`, [op]);
-    else if (op.error) yield violation('contract', `a ${op.op} of ${op.place} rejected: ${op.error}`, [op]);
+    else if (op.error && !threw(op, ops))
+      yield violation('contract', `a ${op.op} of ${op.place} rejected: ${op.error}`, [op]);
+  }
+}
+
+/** Whether a computation rejected with what its function threw, or that of a call of its thread which it shared. */
+function threw(part, ops) {
+  const op = part.whole ?? part;
+  const runs = ops.flatMap(({ fails, place, runs: some }) => (fails && place === op.place ? (some ?? []) : []));
+  const shared = ({ key, start, end }) => keysOf(op).includes(key) && start <= op.end && (end ?? Infinity) >= op.start;
+  return computes(op) && op.error === FAILED && runs.some(shared);
+}
+
+/** G6: nobody waits longer for a process that died than its leases live. */
+function* outlived({ ops, mishaps }) {
+  for (const op of ops) {
+    if (!computes(op) || op.end === null || op.where !== 'redis') continue;
+    for (const { death, waited } of mishaps.lateFor(op)) {
+      const seconds = (waited / SECOND).toFixed(1);
+      yield violation('G6', `a ${op.op} of ${op.place} waited ${seconds} s after the end of ${death.process}`, [op]);
+    }
   }
 }
 
@@ -302,6 +242,7 @@ function check(plan, raw) {
   const history = new History(plan, raw);
   const rules = [
     settles,
+    outlived,
     written,
     ownWrites,
     pushes,
@@ -316,21 +257,14 @@ function check(plan, raw) {
     countersOf,
   ];
   // What of this schedule the rules could not demand, for the figures of a run.
+  raw.old = old(history);
   if (raw.fleet) raw.fleet.losable = history.fleet.losable(history.ends);
   const found = rules.flatMap((rule) => [...rule(history)]);
   const flushed = plan.clients.some(({ steps }) => steps.some(({ calls }) => calls.some(({ op }) => op === 'flush')));
-  if (raw.lost.length > 0 && !flushed)
+  if (raw.lost.length > 0 && !flushed && !history.mishaps.hasEmptied)
     found.push(violation('G8', `keys of others are gone: ${raw.lost.join(', ')}`, []));
   const at = ({ calls }) => calls.at(-1)?.start ?? Infinity;
   return found.sort((x, y) => at(x) - at(y));
 }
-
-function violation(guarantee, text, calls) {
-  return { guarantee, text, calls: calls.filter(Boolean).map((op) => op.whole ?? op) };
-}
-
-const computes = ({ op }) => op.startsWith('compute');
-const over = (earlier, later) => earlier.end !== null && earlier.end < later.start;
-const valued = (reads) => reads.filter(({ write }) => write !== null);
 
 module.exports = { check };

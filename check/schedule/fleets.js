@@ -69,7 +69,7 @@ const WATCHERS = { lie: 1, mute: 1 };
 
 const sentinel = {
   ...withFaults(
-    ['mixed', 'outage', 'unknown', 'computing', 'racing', 'tags', 'sweeps', 'counting', 'expiry'],
+    ['mixed', 'outage', 'unknown', 'computing', 'racing', 'tags', 'sweeps', 'counting', 'expiry', 'stale', 'deaths'],
     WATCHERS,
   ),
   ...falling('failover', {
@@ -80,7 +80,10 @@ const sentinel = {
 };
 
 const cluster = {
-  ...withFaults(['mixed', 'outage', 'unknown', 'computing', 'racing', 'tags', 'sweeps', 'counting', 'expiry'], {}),
+  ...withFaults(
+    ['mixed', 'outage', 'unknown', 'computing', 'racing', 'tags', 'sweeps', 'counting', 'expiry', 'stale', 'deaths'],
+    {},
+  ),
   ...falling('failover', {
     falls: { die: 2, hang: 2, promote: 3, force: 1, takeover: 1 },
     faults: { ...NETWORK, stop: 1 },

@@ -79,6 +79,7 @@ class Planner {
     if (this.theme.foreign || this.chance(0.5)) for (let i = 0; i < foreigners; i++) clients.push(this.foreigner(i));
     const faults = Array.from({ length: this.int(certain ? [1, 3] : [0, 2]) }, () => this.fault());
     if (this.theme.falls) faults.push(this.fall());
+    if (this.theme.once) faults.push(this.once());
     const options = {
       timeoutMs: this.int(this.theme.timeoutMs ?? [30, 60]),
       nearCache: this.chance(0.9),
@@ -86,7 +87,7 @@ class Planner {
     };
     const { keys, tags, counters: numbers, name: theme } = this;
     // Now and then the user may do everything, and to the keys of the namespace alone.
-    const acl = this.chance(0.15) && !this.theme.falls;
+    const acl = this.chance(0.15) && !this.theme.falls && !this.theme.once?.restart;
     const plan = {
       seed,
       index,
@@ -117,6 +118,15 @@ class Planner {
   fall() {
     const { falls, fallAt = [0, 300] } = this.theme;
     return { kind: this.weighted(falls), at: this.int(fallAt), for: this.int([10, 150]), ...this.aim() };
+  }
+
+  /**
+   * The server ends and starts anew, with nothing or with what it had saved `ms` before; or a process ends. Each takes
+   * a while to be made good.
+   */
+  once() {
+    const when = { at: this.int([5, 80]), for: this.int([0, 60]), ms: this.int([0, 50]) };
+    return { kind: this.weighted(this.theme.once), process: this.pick(PROCESSES), ...when, keeps: this.chance(0.6) };
   }
 
   /** Whose server a fault of a fleet befalls: by a key, and where there are more to choose from, by a number. */
@@ -197,8 +207,17 @@ class Planner {
     if (op === 'expire') return { op, key, ttl };
     const write = { op, key, value, ttl, tag: this.chance(tagged) ? this.pick(this.tags) : null };
     if (op !== 'compute') return write;
-    const compute = { ...write, ms: this.int(computes), lock: this.chance(0.9) };
+    const compute = { ...write, ms: this.int(computes), lock: this.chance(0.9), ...this.terms() };
     return this.chance(0.2) ? { ...compute, op: 'computeMany', key: undefined, keys: this.keys } : compute;
+  }
+
+  /** Whether a computation takes old values, for how many milliseconds; refreshes early; fails. */
+  terms() {
+    const { stale = 0 } = this.theme;
+    if (stale === 0 || !this.chance(stale)) return {};
+    const some = (p, range) => (this.chance(p) ? this.int(range) : 0);
+    const windows = { swr: some(0.6, [5, 120]), grace: some(0.6, [5, 500]), timeout: some(0.3, [1, 20]) };
+    return { ...windows, early: this.chance(0.3) ? this.pick([1, 50, 2_000]) : 0, fails: this.chance(0.25) };
   }
 
   increment() {

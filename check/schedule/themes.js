@@ -4,9 +4,13 @@
 /** Seconds of a life that outlasts every schedule. */
 const LONG = 20;
 
+/** What goes on around the end of a server or a process. */
+const RESTARTED = { get: 8, getMany: 1, set: 4, del: 3, compute: 2, increment: 1, invalidate: 1, sync: 3 };
+
 // What each kind of schedule does more often than others, so that each fence matters often. `ops` and `faults`:
 // weights. `bursts`: how many calls one turn makes; `pause`: milliseconds between turns; `lasts`: how long a fault
-// lasts; `crowd`: how many keys of others there are, so that a sweep takes several steps.
+// lasts; `crowd`: how many keys of others there are, so that a sweep takes several steps; `stale`: how many
+// computations take old values, refresh early, or fail; `once`: of these faults a schedule has exactly one.
 const THEMES = {
   mixed: {
     ops: {
@@ -22,6 +26,7 @@ const THEMES = {
       expire: 0.5,
     },
     faults: { stop: 1, blackhole: 1, stall: 1, deafen: 1, cut: 1, kill: 1, freeze: 1 },
+    stale: 0.15,
   },
   outage: {
     ops: { get: 8, set: 3, del: 4, compute: 1, sync: 1, invalidate: 0.5, getMany: 1, expire: 0.5 },
@@ -72,6 +77,33 @@ const THEMES = {
     faults: { blackhole: 1, freeze: 1, cut: 1 },
     short: 0.8,
     pause: [2, 12],
+  },
+  stale: {
+    ops: { compute: 12, get: 2, getMany: 0.3, del: 0.7, set: 0.3, invalidate: 0.3, sync: 1.5, expire: 0.2 },
+    faults: { blackhole: 1, cut: 1, stop: 1, freeze: 1, lag: 2 },
+    stale: 0.85,
+    short: 0.85,
+    computes: [1, 25],
+    // Else nothing becomes older than the slack that clocks are given.
+    pause: [5, 120],
+    keys: [1, 3],
+    foreign: { set: 1, del: 2 },
+    foreignSteps: [1, 4],
+  },
+  restart: {
+    ops: { ...RESTARTED, sweep: 0.2, expire: 0.5 },
+    faults: { blackhole: 2, stall: 1, cut: 1, kill: 1, deafen: 1 },
+    once: { restart: 1 },
+    pause: [0, 30],
+    lasts: [5, 120],
+  },
+  deaths: {
+    ops: { ...RESTARTED, compute: 6, sweep: 0.2, expire: 0.3 },
+    faults: { blackhole: 2, stall: 2, cut: 1, stop: 1, lag: 1 },
+    once: { death: 1 },
+    computes: [2, 40],
+    pause: [0, 12],
+    stale: 0.15,
   },
   ending: {
     ops: { compute: 12, get: 1, del: 1 },

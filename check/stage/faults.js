@@ -35,6 +35,8 @@ const FAULTS = {
   },
   /** A thread is ended in the middle of its calls, and of the computations that others wait for. */
   end: (pool) => pool.endThread(),
+  /** A whole process is: nobody renews its leases, or makes good what it did while Redis was away. */
+  death: (pool, { process: name }) => pool.endProcess(name),
   kill: (pool) => void pool.topology.killClients(),
   /** Our own process stands still, and finds replies and pushes together when it goes on. */
   freeze(pool, { process: name }) {
@@ -42,6 +44,11 @@ const FAULTS = {
     return () => pool.processes[name].kill('SIGCONT');
   },
 };
+
+/** Whether a server dies that foreign clients call. */
+function breaks(plan) {
+  return Boolean(plan.falls) || plan.faults.some(({ kind }) => kind === 'restart');
+}
 
 function runFaults(faults, pool) {
   return Promise.all(
@@ -77,7 +84,7 @@ async function runForeign(plan, { topology, namespace, now }) {
     const args = FOREIGN[call.op](call, (key) => `${namespace}:${key}`);
     const answer = call.op === 'flush' ? topology.runEverywhere(args) : topology.run(args);
     const { reply, servers } = await answer.catch((error) => {
-      if (plan.falls) return { servers: null };
+      if (breaks(plan)) return { servers: null };
       throw error;
     });
     const told = servers === null ? { end: null } : { result: reply, servers, end: now(), after: state };
@@ -93,4 +100,4 @@ async function runForeign(plan, { topology, namespace, now }) {
   return records;
 }
 
-module.exports = { runFaults, runForeign };
+module.exports = { breaks, runFaults, runForeign };

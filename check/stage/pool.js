@@ -5,7 +5,9 @@
 const { fork } = require('node:child_process');
 const path = require('node:path');
 const { setTimeout: sleep } = require('node:timers/promises');
-const { runFaults, runForeign } = require('./faults');
+const { makeFolder } = require('../../__test__/support/folder');
+const { readDiary } = require('./diary');
+const { breaks, runFaults, runForeign } = require('./faults');
 const { TOPOLOGIES } = require('./topology');
 
 /** Where calls are made: process and thread. A process holds its threads' connection. */
@@ -34,21 +36,30 @@ class Pool {
   #waiting = new Map();
   #id = 0;
   #runs = 0;
+  #build;
+  #folder = makeFolder('check');
+  /** Processes that a fault has ended, until the next schedule. */
+  #gone = new Set();
+  /** Of this schedule: `{ process, at }`. */
+  #deaths = [];
+  #now = () => 0;
 
   /** @param {{ package: string, mutant: string, io: string, topology: string }} build */
   static async start(build) {
     const pool = new Pool();
     pool.io = build.io;
+    pool.#build = build;
     pool.patienceMs = PATIENCE_MS[build.topology];
     const names = [...new Set(Object.values(PLACES))];
     pool.topology = await TOPOLOGIES[build.topology].start(names);
-    pool.processes = Object.fromEntries(names.map((name) => [name, pool.#fork(name, build)]));
+    pool.processes = Object.fromEntries(names.map((name) => [name, pool.#fork(name)]));
     await pool.#all('hello');
     pools.add(pool);
     return pool;
   }
 
-  #fork(name, build) {
+  #fork(name) {
+    const build = this.#build;
     const thread = Object.keys(PLACES).find((place) => place !== name && PLACES[place] === name);
     const child = fork(path.join(__dirname, 'worker.js'), [], {
       env: {
@@ -79,6 +90,7 @@ class Pool {
 
   #tell(place, task, what = {}) {
     if (this.dead) return Promise.reject(this.dead);
+    if (this.#gone.has(PLACES[place])) return Promise.resolve(null);
     const id = ++this.#id;
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => this.#fail(new Error(`${place} hangs in «${task}»`)), this.patienceMs);
@@ -86,7 +98,7 @@ class Pool {
         clearTimeout(timer);
         how(value);
       };
-      this.#waiting.set(id, { resolve: settle(resolve), reject: settle(reject) });
+      this.#waiting.set(id, { place, resolve: settle(resolve), reject: settle(reject) });
       this.processes[PLACES[place]].send({ id, place, task, ...what }, () => {});
     });
   }
@@ -98,6 +110,35 @@ class Pool {
   endThread() {
     const [process] = Object.entries(PLACES).find(([place, name]) => place !== name);
     return this.#tell(PLACES[process], 'end').catch(() => {});
+  }
+
+  /** A process ends in the middle of its calls; nobody waits for it any more. */
+  async endProcess(name) {
+    const child = this.processes[name];
+    const ended = new Promise((resolve) => child.removeAllListeners('exit').once('exit', resolve));
+    child.kill('SIGKILL');
+    await ended;
+    this.#deaths.push({ process: name, at: this.#now() });
+    children.delete(child);
+    this.#gone.add(name);
+    for (const [id, { place, resolve }] of this.#waiting) {
+      if (PLACES[place] !== name) continue;
+      this.#waiting.delete(id);
+      resolve(null);
+    }
+  }
+
+  /** Others take the places of those that ended. */
+  async #revive() {
+    const names = [...this.#gone];
+    this.#gone.clear();
+    for (const name of names) this.processes[name] = this.#fork(name);
+    const places = Object.keys(PLACES).filter((place) => names.includes(PLACES[place]));
+    await Promise.all(places.map((place) => this.#tell(place, 'hello')));
+  }
+
+  #diaryOf(place) {
+    return path.join(this.#folder.dir, place);
   }
 
   /** What lies at these keys. */
@@ -124,11 +165,13 @@ class Pool {
     const user = plan.acl ? { name: namespace, password: 'pass' } : null;
     const ends = plan.faults.some(({ kind }) => kind === 'end');
     // A second thread that joins in the middle of the calls takes the socket from the event loop that has it.
+    const dies = (place) => plan.faults.some(({ kind, process }) => kind === 'death' && process === PLACES[place]);
     const joins = (place) => this.io === 'loop' && plan.index % 2 === 1 && place !== PLACES[place];
     return (place) => ({
       options: { namespace, ...this.topology.optionsOf(PLACES[place], user), ...plan.options },
       base: `${base}`,
       ends,
+      diary: dies(place) ? this.#diaryOf(place) : null,
       joins: joins(place),
       newsMs: plan.newsMs,
       tags: plan.tags,
@@ -143,6 +186,9 @@ class Pool {
     await topology.heal();
     const base = process.hrtime.bigint();
     const now = () => Number(process.hrtime.bigint() - base);
+    this.#now = now;
+    this.#deaths = [];
+    await this.#revive();
     const names = [...plan.keys, ...plan.counters];
     const others = neighbours(namespace);
     // The first and the last of the crowd stand for it.
@@ -163,6 +209,8 @@ class Pool {
     faults.catch(() => {});
     const theirs = await foreign;
     await faults;
+    // All that the networks still had of them has been delivered.
+    const deaths = this.#deaths.map((death) => ({ ...death, silent: now() }));
     await this.#all('calm');
     await running;
 
@@ -170,7 +218,8 @@ class Pool {
     const left = await this.#left(namespace, names, now);
     const looked = [...others, ...crowd];
     const kept = await this.#read(looked);
-    const told = await this.#all('close');
+    const closed = await this.#all('close');
+    const told = Object.keys(PLACES).map((place, i) => closed[i] ?? readDiary(this.#diaryOf(place)));
     if (plan.acl) await topology.everyServer('ACL', 'DELUSER', namespace);
     const leftovers = [...others, ...plan.tags.map((tag) => `${namespace}:\0tag\0${tag}`)];
     await Promise.all(leftovers.map((key) => topology.command('DEL', key)));
@@ -181,7 +230,9 @@ class Pool {
       events: told.flatMap(({ events }) => events),
       final,
       left,
-      ended: [...Object.keys(PLACES).filter((_, i) => told[i].ended), ...(plan.falls ? ['foreign'] : [])],
+      ended: [...Object.keys(PLACES).filter((_, i) => told[i].ended), ...(breaks(plan) ? ['foreign'] : [])],
+      deaths,
+      restarts: topology.restarts,
       lost: looked.filter((_, i) => kept[i] !== 'theirs'),
       fleet: topology.story(base),
     };
@@ -225,6 +276,7 @@ class Pool {
       child.kill('SIGKILL');
     }
     await this.topology.stop();
+    this.#folder.remove();
   }
 }
 

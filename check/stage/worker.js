@@ -5,6 +5,7 @@
 const { isMainThread, parentPort, workerData } = require('node:worker_threads');
 const { setImmediate: turn, setTimeout: sleep } = require('node:timers/promises');
 const { createCache } = require(process.env.CHECK_PACKAGE);
+const { Diary } = require('./diary');
 const { Thread } = require('./thread');
 
 /** A call that takes this long never settles. */
@@ -28,14 +29,18 @@ let newsMs = NEWS_MS;
 let shards = null;
 /** @type {string[]} */
 let tags = [];
-/** This thread may be ended in the middle of its calls: it tells of each as it happens. */
-let mortal = false;
+/** How each call is told as it happens, where this thread or its process may end in the middle of its calls. */
+let teller = null;
+/** @type {Diary | null} where it is told, if the process may end */
+let diary = null;
 /** @type {object[]} */
 let history = [];
 let events = [];
-/** @type {Set<Promise<void>>} what computations have to store, while it is under way */
+/** @type {Set<Promise<void>>} functions that run, and what they have to store, while it is under way */
 const landings = new Set();
 
+/** What a function that is to fail throws. */
+const FAILED = 'FAILED';
 const TOKEN = '\0tag\0';
 
 const now = () => Number(process.hrtime.bigint() - zero);
@@ -95,24 +100,44 @@ const verbs = {
   computeMany: ({ keys, ...call }, record) => cache.getOrComputeMany(keys, computation(call, record), optionsOf(call)),
 };
 
-const optionsOf = ({ ttl, tag, lock }) => ({ ttl, lock, ...(tag ? { tags: [tag] } : {}) });
+function optionsOf({ ttl, tag, lock, swr, grace, timeout, early }) {
+  const seconds = Object.entries({ swr, grace, timeout }).filter(([, millis]) => millis > 0);
+  return {
+    ttl,
+    lock,
+    ...Object.fromEntries(seconds.map(([name, millis]) => [name, millis / 1_000])),
+    ...(early > 0 ? { earlyRefresh: early } : {}),
+    ...(tag ? { tags: [tag] } : {}),
+  };
+}
 
 /** The function of a computation; each of its runs is noted, and gives values of its own. */
-function computation({ value, ms }, record) {
+function computation({ value, ms, fails }, record) {
   record.runs = [];
   return async (keys) => {
     const runs = keys.map((key, i) => ({ key, value: value + record.runs.length + i, start: now(), before: state() }));
     record.runs.push(...runs);
     tell(record);
-    await sleep(ms);
+    const running = sleep(ms);
+    outlast(running);
+    await running;
     for (const run of runs) Object.assign(run, { after: state(), end: now() });
     tell(record);
+    // Its call is over, and waits for what else there is no more: it got an old value.
+    if (record.end !== null) land(record, runs);
+    if (fails) throw Object.assign(new Error('a function of the schedule failed'), { code: FAILED });
     return runs.map((run) => run.value);
   };
 }
 
 function tell(record) {
-  if (mortal) parentPort.postMessage({ record });
+  teller?.({ record });
+}
+
+/** Waits for this, too, before the schedule is over. */
+function outlast(promise) {
+  landings.add(promise);
+  promise.finally(() => landings.delete(promise));
 }
 
 /**
@@ -131,7 +156,7 @@ function make(call, client, keep = () => true) {
       tell(record);
     } else {
       history.splice(history.lastIndexOf(record), 1);
-      if (mortal) parentPort.postMessage({ drop: record.seq });
+      teller?.({ drop: record.seq });
     }
     return record;
   };
@@ -141,23 +166,29 @@ function make(call, client, keep = () => true) {
       (error) => settled({ error: `${error?.code ?? error}` }),
     )
     .finally(() => {
-      if (record.runs?.length > 0) land(record);
+      const runs = record.runs?.filter((run) => run.end !== undefined) ?? [];
+      if (runs.length > 0) land(record, runs);
     });
 }
 
 /**
  * Notes when the results of a computation have been stored, which travel behind its values: two trips of the same
- * thread later, as a function that runs on behind its call has its own store behind the first.
+ * thread later, as a function that runs on behind its call has its own store behind the first. On a cluster each
+ * server's replies tell of its own keys.
  */
-function land(record) {
-  const runs = record.runs.filter((run) => run.end !== undefined);
+function land(record, runs) {
+  const marks = shards === null ? ['landing'] : runs.map(({ key }) => besides(key, 'landing'));
   const landing = (async () => {
-    for (let trip = 0; trip < 2; trip++) await cache.exists('landing').catch(() => {});
+    await turn();
+    for (let trip = 0; trip < 2; trip++) await Promise.allSettled(marks.map((mark) => cache.exists(mark)));
     for (const run of runs) Object.assign(run, { landed: now(), settled: state() });
     tell(record);
   })();
-  landings.add(landing);
-  landing.finally(() => landings.delete(landing));
+  outlast(landing);
+}
+
+async function landed() {
+  while (landings.size > 0) await Promise.all(landings);
 }
 
 /** So many turns of the event loop later, whatever has settled by then. */
@@ -213,7 +244,11 @@ async function openCache() {
   toOpen = null;
   cache = createCache({ ...options, logger: { info() {}, warn() {}, error() {} } });
   for (const name of ['fallback', 'recovered']) {
-    cache.on(name, ({ node }) => events.push({ place, name, at: now(), ...(node ? { node } : {}) }));
+    cache.on(name, ({ node }) => {
+      const event = { place, name, at: now(), ...(node ? { node } : {}) };
+      events.push(event);
+      diary?.note({ event });
+    });
   }
   const deadline = Date.now() + LONGEST_MS;
   while (!isWhole() && Date.now() < deadline) await sleep(1);
@@ -223,7 +258,10 @@ const tasks = {
   async hello() {},
   async open(plan) {
     zero = BigInt(plan.base);
-    mortal = plan.ends && !isMainThread;
+    diary?.close();
+    diary = plan.diary ? new Diary(plan.diary) : null;
+    teller = diary ? (note) => diary.note(note) : null;
+    if (plan.ends && !isMainThread) teller = (note) => parentPort.postMessage(note);
     [seq, calm, history, events] = [0, false, [], []];
     newsMs = plan.newsMs ?? NEWS_MS;
     shards = plan.shards ?? null;
@@ -235,7 +273,7 @@ const tasks = {
     await openCache();
     await within(Promise.all(clients.map(runClient)));
     await chase(keys);
-    await within(Promise.all(landings));
+    await within(landed());
   },
   async calm() {
     calm = true;
@@ -253,7 +291,7 @@ const tasks = {
     await thread.end();
   },
   async close() {
-    await within(Promise.all(landings));
+    await within(landed());
     const told = { history: history.filter(({ start }) => start !== null), events };
     await within(cache.close());
     return told;

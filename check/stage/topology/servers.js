@@ -23,6 +23,8 @@ class Servers {
   #watch = null;
   /** Servers that are away until another has their place: no other fault wakes them. */
   fallen = new Set();
+  /** Of this schedule, where its only server ended and started anew: `{ down, up, snapshot }`. */
+  restarts = [];
 
   /** @param {object[][]} shards servers of which one is the primary, and the others may become it */
   constructor(shards) {
