@@ -143,7 +143,7 @@ function add(sum, { plan, raw: { ops, events, fleet, old, restarts, deaths } }) 
   for (const op of ops) {
     if (op.where === 'memory') sum.away++;
     if (op.where === 'unknown') sum.unknown++;
-    if (op.place === 'foreign' || frozen || !waits(op)) continue;
+    if (op.place === 'foreign' || op.client === 'settle' || frozen || !waits(op)) continue;
     sum.late = Math.max(sum.late, (op.end - op.start) / 1e6 - plan.options.timeoutMs);
   }
 }

@@ -2,13 +2,12 @@
 // calls: what may be lost with them, and what of it may come back.
 //
 // - **A server that starts with nothing** has lost all, and gives nothing back.
-// - **A server that starts from its file** has lost what took effect since that was saved. A value that the file has may
-//   be back, though it was ended since: with the end of a value its server has lost it for all, and no client can help
-//   that. What a process had ended while Redis was away is in its journal, and ends it again where it comes back behind
-//   the start.
-// - **A process that dies** takes its journal with it: what it had ended while Redis was away others may read. What it had
-//   under way takes effect or not, as long as the network still has bytes of it; nothing does so later. Nobody renews
-//   its leases: who waits for one of its computations computes when the lease has ended.
+// - **A server that starts from its file** has lost what took effect since that was saved. A value that the file has
+//   may be back, though it was ended since: the server has lost its end, and no client can help that. What a process
+//   had ended while Redis was away is in its journal, and is ended again where the process comes back behind the start.
+// - **A process that dies** takes its journal with it: what it had ended while Redis was away others may read. What it
+//   had under way takes effect or not, as long as the network still has bytes of it; nothing does so later. Nobody
+//   renews its leases: who waits for one of its computations computes when the lease has ended.
 'use strict';
 
 const SECOND = 1e9;

@@ -1,6 +1,6 @@
-// Owns the diary of a thread that may end in the middle of its calls, together with its process: what it has noted until
-// then is its history. It lies in a file, as nothing that a process holds, or has on its way to another one, is sure to
-// outlive it.
+// Owns the diary of a thread that may end in the middle of its calls, together with its process: what it has noted
+// until then is its history. It lies in a file, as nothing that a process holds, or has on its way to another one, is
+// sure to outlive it.
 'use strict';
 
 const fs = require('node:fs');

@@ -12,11 +12,16 @@ const { Thread } = require('./thread');
 const LONGEST_MS = 10_000;
 /** A read that finds what the one before it found is no news for so long. */
 const NEWS_MS = 2;
+/** The `timeoutMs` of a cache that is not in haste. */
+const PATIENT_MS = 5_000;
+const SILENT = { info() {}, warn() {}, error() {} };
 /** Faults take their time, and the pool bounds it. */
 const CHASE_MS = 100_000;
 
 const place = isMainThread ? process.env.CHECK_PLACE : workerData.place;
 let cache;
+/** All that are open: another one, of the same engine, where the first is in haste. */
+let caches = [];
 /** Options of the cache that is not open yet. */
 let toOpen = null;
 /** And of the one that is. */
@@ -219,15 +224,26 @@ async function chase(keys) {
   let more = 3;
   while ((!calm || more > 0) && Date.now() < deadline) {
     if (calm) deadline = Math.min(deadline, Date.now() + LONGEST_MS);
-    // What an outage left to be swept is swept while Redis is in use: until then its keys read as misses here.
-    if (calm && isWhole() && cache.health().journal === 0) more--;
+    if (calm && isWell()) more--;
     await Promise.all(keys.map((key) => make({ op: 'get', key }, 'chase', isNews)));
     await (more === 3 ? sleep(1) : turn());
   }
 }
 
-/** Everything as it is now that nobody writes any more: behind a reply of the server, and so behind its pushes. */
-async function look({ keys, fresh }) {
+/** What is to be undone once Redis is back has been, too: until then its keys read as misses here. */
+const isWell = () => isWhole() && cache.health().journal === 0;
+
+/**
+ * Everything as it is now that nobody writes any more: behind a reply of the server, and so behind its pushes.
+ * `patient`: by a cache of the same engine that has all the time for its calls.
+ */
+async function look({ keys, fresh, patient }) {
+  if (patient && caches.length === 1) {
+    cache = createCache({ ...options, timeoutMs: PATIENT_MS, logger: SILENT });
+    caches.push(cache);
+  }
+  const deadline = Date.now() + LONGEST_MS;
+  while (patient && !isWell() && Date.now() < deadline) await sleep(5);
   const syncs = shards === null ? [{}] : [...keys, ...tags].map((of) => ({ of }));
   await Promise.all(syncs.map((sync, i) => make({ op: 'sync', key: `${fresh}:${i}`, ...sync }, 'settle')));
   await Promise.all(keys.map((key) => make({ op: 'get', key }, 'settle')));
@@ -242,7 +258,8 @@ async function openCache() {
   if (toOpen === null) return;
   options = toOpen;
   toOpen = null;
-  cache = createCache({ ...options, logger: { info() {}, warn() {}, error() {} } });
+  cache = createCache({ ...options, logger: SILENT });
+  caches = [cache];
   for (const name of ['fallback', 'recovered']) {
     cache.on(name, ({ node }) => {
       const event = { place, name, at: now(), ...(node ? { node } : {}) };
@@ -293,7 +310,7 @@ const tasks = {
   async close() {
     await within(landed());
     const told = { history: history.filter(({ start }) => start !== null), events };
-    await within(cache.close());
+    for (const each of caches) await within(each.close());
     return told;
   },
 };

@@ -5,8 +5,9 @@
 const { Wire } = require('../wire');
 const { Watch } = require('./watch');
 
-/** How long the foreign client waits for a server that is stopped. */
+/** How long the foreign client waits for a server that is stopped; and how often for so long for one that runs. */
 const FOREIGN_MS = 1_000;
+const WAITS = 30;
 /** How often a foreign client follows a redirect, or asks anew who is the primary. */
 const TRIES = 5;
 /** Between two looks at promotions: who is to fail in this schedule is looked at closely. */
@@ -91,11 +92,14 @@ class Servers {
   /** The same with nothing of others in between. */
   async askInOrder(server, commands) {
     const wire = await this.#wireTo(server);
-    const timer = setTimeout(() => wire.close(), FOREIGN_MS);
+    let waits = 0;
+    // One that runs has only not come to it yet, on a busy machine.
+    const isLost = () => !server.running || this.fallen.has(server) || ++waits === WAITS;
+    const timer = setInterval(() => isLost() && wire.close(), FOREIGN_MS);
     try {
       return await Promise.all(commands.map((args) => wire.command(...args)));
     } finally {
-      clearTimeout(timer);
+      clearInterval(timer);
     }
   }
 
