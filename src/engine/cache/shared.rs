@@ -11,6 +11,7 @@ use crate::engine::base::clock::{Clock, wall_ms};
 use crate::engine::base::error::Trouble;
 use crate::engine::base::key::Prefix;
 use crate::engine::base::mutant;
+use crate::engine::base::pattern::Pattern;
 use crate::engine::base::random::Random;
 use crate::engine::cache::counters::Errors;
 use crate::engine::cache::options::{DEFAULT_MAX_MEMORY, DEFAULT_TIMEOUT, Options};
@@ -262,8 +263,47 @@ impl Shared {
                 server.journal.take_over((pattern.among(move |key| in_slots(key, &slots)), except.clone()));
             }
         }
+        if !applied.lost.is_empty() {
+            applied.won.iter().for_each(|server| self.inherits(server, now));
+        }
         self.waiting.wake_all();
         self.flights.outdate_all();
+    }
+
+    /// What was written in process while another server of its slots was away goes: at once, or when it is in use.
+    fn inherits(&self, server: &Server, now: u64) {
+        server.heir.store(true, Ordering::SeqCst);
+        if server.standing.lock().up && !mutant::lacks("heir") {
+            self.drop_fallback(server, now);
+        }
+    }
+
+    /// What was written in process under the keys of a server goes; how many entries, as far as that is known at once.
+    pub fn drop_fallback(&self, server: &Server, now: u64) -> usize {
+        let Some(cluster) = self.fleet.cluster() else { return self.memory.clear(now) };
+        if self.memory.usage().entries == 0 {
+            return 0;
+        }
+        // That of other servers, which are away still, stays.
+        let slots = cluster.slots_of(server);
+        let its = Pattern::of(move |key| slots.get(usize::from(slot_of(key))).copied().unwrap_or(false));
+        let (memory, timers) = (self.memory.clone(), self.tasks.timers().clone());
+        let mark = memory.raise(&its, false);
+        if memory.is_small() {
+            return usize::try_from(memory.sweep_at_once(&mark, now)).unwrap_or(usize::MAX);
+        }
+        self.tasks.clone().spawn(async move { _ = memory.swept(&mark, &timers).await });
+        0
+    }
+
+    /// Whether a key's server of a cluster is in use: what is written in process then, as its call was answered there
+    /// too late or by another server, is not kept. Nobody would end it before that server is away.
+    pub fn is_served(&self, key: &str) -> bool {
+        if self.fleet.cluster().is_none() || mutant::lacks("served") {
+            return false;
+        }
+        let server = self.server(key);
+        !server.is_local() && server.standing.lock().up
     }
 
     /// The server that a stored key belongs to.

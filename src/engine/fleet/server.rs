@@ -5,7 +5,7 @@
 //! server is a second value of both.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
@@ -90,6 +90,9 @@ pub struct Server {
     pub opened: AtomicU64,
     /// How many nodes have had it; it is the last one's.
     nodes: AtomicU64,
+    /// It has slots of another one that was away perhaps: what was written in process under their keys goes once it is
+    /// in use.
+    pub heir: AtomicBool,
     /// Calls handed over and not answered yet.
     in_flight: AtomicUsize,
     pub latency: Latency,
@@ -110,6 +113,7 @@ impl Server {
             replica: None,
             opened: AtomicU64::new(0),
             nodes: AtomicU64::new(0),
+            heir: AtomicBool::new(false),
             in_flight: AtomicUsize::new(0),
             latency: Latency::default(),
         }

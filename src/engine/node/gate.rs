@@ -9,14 +9,12 @@ use std::time::Instant;
 use crate::engine::base::clock;
 use crate::engine::base::error::{Kind, Trouble};
 use crate::engine::base::mutant;
-use crate::engine::base::pattern::Pattern;
 use crate::engine::cache::job::Job;
 use crate::engine::cache::shared::Shared;
 use crate::engine::conversation::connection::Connection;
 use crate::engine::conversation::undo::replay;
 use crate::engine::exchange::refusals;
 use crate::engine::fleet::server::{Gate, InUse, Server};
-use crate::engine::fleet::slot::slot_of;
 use crate::engine::net::denied::Denied;
 use crate::engine::serve::pump::trust;
 use crate::engine::tier::budget::Noted;
@@ -90,9 +88,11 @@ pub fn open(shared: &Shared, connection: &Connection, replayed: u64, told: &mut 
     }
     // Nobody told of changes meanwhile.
     shared.flights.outdate_all();
+    // What was answered in process while it was there stays.
     let was_away = shared.fleet.cluster().is_none() || connection.server.standing.lock().outage_since.is_some();
-    let drops = was_away && !mutant::lacks("dropped");
-    let dropped = if drops { drop_fallback(shared, &connection.server, now) } else { 0 };
+    let took_over = connection.server.heir.swap(false, Ordering::SeqCst) && !mutant::lacks("heir");
+    let drops = (was_away || took_over) && !mutant::lacks("dropped");
+    let dropped = if drops { shared.drop_fallback(&connection.server, now) } else { 0 };
     connection.server.near.thaw(now);
     if connection.tracking || mutant::lacks("untracked") {
         connection.server.near.arm(now + trust(shared), now);
@@ -101,22 +101,6 @@ pub fn open(shared: &Shared, connection: &Connection, replayed: u64, told: &mut 
     *connection.server.in_use.lock() = Some(in_use);
     shared.up(&connection.server, connection.identity.clone(), dropped, replayed);
     refusals::tell(connection.denied, shared, shared.prefix.as_str(), told);
-}
-
-/// What was written in process under its keys goes, as while it was away; how many entries, as far as that is known at
-/// once.
-fn drop_fallback(shared: &Shared, server: &Server, now: u64) -> usize {
-    let Some(cluster) = shared.fleet.cluster() else { return shared.memory.clear(now) };
-    // That of other servers, which are away still, stays; and what was answered in process while it was there.
-    let slots = cluster.slots_of(server);
-    let its = Pattern::of(move |key| slots.get(usize::from(slot_of(key))).copied().unwrap_or(false));
-    let (memory, timers) = (shared.memory.clone(), shared.tasks.timers().clone());
-    let mark = memory.raise(&its, false);
-    if memory.is_small() {
-        return usize::try_from(memory.sweep_at_once(&mark, now)).unwrap_or(usize::MAX);
-    }
-    shared.tasks.clone().spawn(async move { _ = memory.swept(&mark, &timers).await });
-    0
 }
 
 /// Nobody vouches any more for what is held.

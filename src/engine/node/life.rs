@@ -158,7 +158,10 @@ impl Node {
     }
 
     pub(super) fn end_if_idle(&mut self) {
-        if self.closing && self.state.is_idle() {
+        // A cluster that does not agree yet may give a slot to a server and take it back while that is dialled: what
+        // was sent there meanwhile has its answer from there, and a redirect where it is no more.
+        let waits = self.server.place > 0 && !self.waiting.is_empty();
+        if self.closing && !waits && self.state.is_idle() {
             self.end();
         }
     }
