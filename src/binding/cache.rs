@@ -6,7 +6,7 @@ use napi_derive::napi;
 
 use super::ends::Ends;
 use super::text::{Json, Text};
-use crate::engine::cache::status::Mode;
+use crate::engine::cache::tell::status::Mode;
 use crate::engine::front::Front;
 use crate::engine::node::steps::Steps;
 use crate::engine::tier::budget::Held;

@@ -6,14 +6,14 @@ use std::sync::Arc;
 
 use crate::engine::base::clock::Ttl;
 use crate::engine::base::text::Json;
-use crate::engine::cache::counters::add;
 use crate::engine::cache::job::{Link, Work};
 use crate::engine::cache::local;
 use crate::engine::cache::long::{self, Called};
 use crate::engine::cache::namespace::Cache;
 use crate::engine::cache::options::Options;
 use crate::engine::cache::shared::Shared;
-use crate::engine::cache::status::Mode;
+use crate::engine::cache::tell::counters::add;
+use crate::engine::cache::tell::status::Mode;
 use crate::engine::call::batch::{Batch, Op, Task};
 use crate::engine::call::reply::{Hot, MAX_HOT_BYTES, Reply, Submitted};
 use crate::engine::call::sink::{ReplyTo, Versions};

@@ -12,7 +12,7 @@ use holdfast::engine::base::random::Random;
 use holdfast::engine::cache::job::Link;
 use holdfast::engine::cache::options::{DEFAULT_MAX_AGE, Given, Options};
 use holdfast::engine::cache::shared::Shared;
-use holdfast::engine::cache::status::Mode as EngineMode;
+use holdfast::engine::cache::tell::status::Mode as EngineMode;
 use holdfast::engine::call::batch::{Batch, Task};
 use holdfast::engine::call::reply::{Hot, Reply, Submitted};
 use holdfast::engine::call::sink::{ReplyTo, Versions};
@@ -304,7 +304,7 @@ impl Process {
         let mode = if slots.iter().all(is_up) {
             Mode::Redis
         } else if slots.iter().any(is_up)
-            || self.shared.status.standing().0 != holdfast::engine::cache::status::Mode::Memory
+            || self.shared.status.standing().0 != holdfast::engine::cache::tell::status::Mode::Memory
         {
             // Nobody knows where a call went.
             Mode::Partly

@@ -2,12 +2,11 @@
 //!
 //! Uses what stands above it in the list of layers.
 
-pub mod counters;
 pub mod job;
 pub mod local;
 pub mod long;
+mod moved;
 pub mod namespace;
 pub mod options;
 pub mod shared;
-pub mod stats;
-pub mod status;
+pub mod tell;

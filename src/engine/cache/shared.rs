@@ -1,33 +1,25 @@
 //! What the callers' threads and the engine's thread share: the state of one engine.
 
-use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
-
-use redis::{ServerError, Value};
 
 use crate::engine::base::clock::{Clock, wall_ms};
 use crate::engine::base::error::Trouble;
 use crate::engine::base::key::Prefix;
 use crate::engine::base::mutant;
-use crate::engine::base::pattern::Pattern;
 use crate::engine::base::random::Random;
-use crate::engine::cache::counters::Errors;
 use crate::engine::cache::options::{DEFAULT_MAX_MEMORY, DEFAULT_TIMEOUT, Options};
-use crate::engine::cache::status::{Identity, Mode, Status};
-use crate::engine::call::reply::Bounce;
-use crate::engine::fleet::cluster::{Applied, Cluster};
-use crate::engine::fleet::endpoint::Redirect;
+use crate::engine::cache::tell::counters::Errors;
+use crate::engine::cache::tell::status::{Identity, Mode, Status};
+use crate::engine::fleet::cluster::Cluster;
 use crate::engine::fleet::members::Fleet;
 use crate::engine::fleet::server::Server;
-use crate::engine::fleet::slot::slot_of;
 use crate::engine::net::target::Habits;
 use crate::engine::once::flight::Flights;
 use crate::engine::once::lease::Misses;
 use crate::engine::once::waiting::Waiting;
 use crate::engine::task::executor::Spawner;
-use crate::engine::tier::budget::Noted;
 use crate::engine::tier::budget::{Bounded, Budget};
 use crate::engine::tier::memory::{Memory, Usage};
 
@@ -189,121 +181,6 @@ impl Shared {
             let server = self.fleet.cluster().and_then(|cluster| cluster.server(place)).unwrap_or(self.fleet.first());
             server.near.write_planned(slot);
         }
-    }
-
-    /// What it means that a server redirects a command; none where it does not, or there is no cluster.
-    pub fn bounced(&self, error: &ServerError, by: &Server) -> Option<Bounce> {
-        let cluster = self.fleet.cluster()?;
-        if error.code() == "TRYAGAIN" {
-            return Some(Bounce { slot: 0, asks: false, to: by.place, unserved: false });
-        }
-        if error.code() == "CLUSTERDOWN" && error.details().is_some_and(|details| details.starts_with("Hash slot")) {
-            // That slot alone. Where the whole cluster is down, its servers say so of all: an outage of each.
-            return Some(Bounce { slot: 0, asks: false, to: 0, unserved: true });
-        }
-        let (host, port) = by.at.as_ref().map(|at| (at.host().to_owned(), at.port()))?;
-        let answered_by = cluster.access.at((host, port)).address;
-        let redirect = Redirect::of(error, &answered_by, &cluster.map).ok()??;
-        let (bounce, applied) = self.fleet.bounced(&redirect, &self.memory)?;
-        self.moved(&applied, self.clock.now_ms());
-        Some(bounce)
-    }
-
-    /// Who is to remove what lies at a key, where the server that was told to says that it is not its own, or nobody's
-    /// for now.
-    pub fn owed_elsewhere(&self, key: &str, reply: &Value, by: &Arc<Server>) -> Option<Arc<Server>> {
-        let Value::ServerError(error) = reply else { return None };
-        let bounce = self.bounced(error, by)?;
-        let asked = self.fleet.cluster().filter(|_| bounce.asks).and_then(|cluster| cluster.server(bounce.to));
-        Some(asked.unwrap_or_else(|| self.server(key)).clone())
-    }
-
-    /// What lies at a key is to be removed there, and no longer here.
-    pub fn owe(&self, key: &str, from: &Arc<Server>, owner: &Arc<Server>) -> Noted {
-        if !Arc::ptr_eq(from, owner) {
-            from.journal.replaced(key);
-        }
-        owner.journal.owe(key)
-    }
-
-    /// Slots have other owners. Nobody told of changes to their keys meanwhile, and what is to be undone goes with
-    /// them.
-    pub fn moved(&self, applied: &Applied, now: u64) {
-        if !applied.changed {
-            return;
-        }
-        if !mutant::lacks("again") {
-            applied.again.iter().for_each(|server| server.near.flush(now));
-        }
-        let lost = |server: &&Arc<Server>| applied.lost.iter().any(|one| Arc::ptr_eq(one, server));
-        if !mutant::lacks("moved") {
-            applied.lost.iter().for_each(|server| server.near.end_hot());
-        }
-        let mut patterns = Vec::new();
-        for server in self.fleet.servers().filter(|_| !mutant::lacks("handed")) {
-            // What nobody served was the URL's server's to undo. And one that never had a slot may have been asked to
-            // undo something of it, while it was on its way to that.
-            let has_lost = if server.place == 0 { applied.found } else { lost(&server) };
-            if !has_lost && (server.place == 0 || server.journal.is_empty()) {
-                continue;
-            }
-            let (keys, of_one) = server.journal.part(|key| !Arc::ptr_eq(self.server(key), server), server.place == 0);
-            patterns.extend(of_one.into_iter().filter(|_| has_lost));
-            for key in keys {
-                let _ = self.server(&key).journal.owe(&key);
-            }
-        }
-        // Of these slots alone: what the winners have of others they sweep already, or there is something newer.
-        let in_slots = |key: &[u8], slots: &BTreeSet<u16>| slots.contains(&slot_of(key));
-        for (pattern, except) in patterns {
-            let except: HashSet<_> =
-                except.into_iter().filter(|key| in_slots(key.as_bytes(), &applied.slots)).collect();
-            for server in &applied.won {
-                let slots = applied.slots.clone();
-                server.journal.take_over((pattern.among(move |key| in_slots(key, &slots)), except.clone()));
-            }
-        }
-        if !applied.lost.is_empty() {
-            applied.won.iter().for_each(|server| self.inherits(server, now));
-        }
-        self.waiting.wake_all();
-        self.flights.outdate_all();
-    }
-
-    /// What was written in process while another server of its slots was away goes: at once, or when it is in use.
-    fn inherits(&self, server: &Server, now: u64) {
-        server.heir.store(true, Ordering::SeqCst);
-        if server.standing.lock().up && !mutant::lacks("heir") {
-            self.drop_fallback(server, now);
-        }
-    }
-
-    /// What was written in process under the keys of a server goes; how many entries, as far as that is known at once.
-    pub fn drop_fallback(&self, server: &Server, now: u64) -> usize {
-        let Some(cluster) = self.fleet.cluster() else { return self.memory.clear(now) };
-        if self.memory.usage().entries == 0 {
-            return 0;
-        }
-        // That of other servers, which are away still, stays.
-        let slots = cluster.slots_of(server);
-        let its = Pattern::of(move |key| slots.get(usize::from(slot_of(key))).copied().unwrap_or(false));
-        let (memory, timers) = (self.memory.clone(), self.tasks.timers().clone());
-        let mark = memory.raise(&its, false);
-        if memory.is_small() {
-            return usize::try_from(memory.sweep_at_once(&mark, now)).unwrap_or(usize::MAX);
-        }
-        self.tasks.clone().spawn(async move { _ = memory.swept(&mark, &timers).await });
-        0
-    }
-
-    /// Whether a key's server of a cluster is in use: what is written in process then, as its call was answered there
-    /// too late or by another server, is not kept. Nobody would end it before that server is away.
-    pub fn is_served(&self, key: &str) -> bool {
-        if self.fleet.cluster().is_none() || mutant::lacks("served") {
-            return false;
-        }
-        let server = self.server(key);
-        !server.is_local() && server.standing.lock().up
     }
 
     /// The server that a stored key belongs to.

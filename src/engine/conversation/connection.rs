@@ -7,7 +7,7 @@ use redis::{Cmd, Pipeline, Value};
 
 use crate::engine::base::error::Trouble;
 use crate::engine::cache::shared::Shared;
-use crate::engine::cache::status::Identity;
+use crate::engine::cache::tell::status::Identity;
 use crate::engine::exchange::writes;
 use crate::engine::fleet::server::Server;
 use crate::engine::net::denied::Denied;

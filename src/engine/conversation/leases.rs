@@ -7,8 +7,8 @@ use redis::{Cmd, Pipeline, Value};
 
 use crate::engine::base::error::{Kind, Trouble};
 use crate::engine::base::text::Json;
-use crate::engine::cache::counters::add;
 use crate::engine::cache::namespace::Cache;
+use crate::engine::cache::tell::counters::add;
 use crate::engine::conversation::gather;
 use crate::engine::exchange::plan::Wanted;
 use crate::engine::exchange::reads::{self, Look, judge};

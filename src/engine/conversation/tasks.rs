@@ -6,11 +6,11 @@ use redis::{Pipeline, Value};
 
 use crate::engine::base::error::{CallError, Kind, Trouble};
 use crate::engine::base::pattern::Pattern;
-use crate::engine::cache::counters::{ServerStats, add};
 use crate::engine::cache::job::{Job, Work};
 use crate::engine::cache::local::to_i64;
 use crate::engine::cache::long::{Called, Sweep, stats};
 use crate::engine::cache::namespace::Cache;
+use crate::engine::cache::tell::counters::{ServerStats, add};
 use crate::engine::call::batch::Task;
 use crate::engine::call::reply::Reply;
 use crate::engine::conversation::connection::Steps;

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use redis::Value;
 
 use crate::engine::base::clock::Ttl;
-use crate::engine::cache::counters::add;
 use crate::engine::cache::local;
 use crate::engine::cache::namespace::Cache;
+use crate::engine::cache::tell::counters::add;
 use crate::engine::call::reply::{Bounce, Reply};
 use crate::engine::call::sink::ReplyTo;
 use crate::engine::exchange::plan::{Call, Computing, Verdict, Wanted};

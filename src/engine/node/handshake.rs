@@ -8,7 +8,7 @@ use redis::{Pipeline, PushInfo, PushKind, ServerError, Value};
 use crate::engine::base::error::{Kind, Trouble};
 use crate::engine::base::mutant;
 use crate::engine::cache::shared::Shared;
-use crate::engine::cache::status::Identity;
+use crate::engine::cache::tell::status::Identity;
 use crate::engine::conversation::connection::Connection;
 use crate::engine::conversation::finding::ask_node;
 use crate::engine::fleet::members::DIAL_TIMEOUT;

@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use crate::engine::base::text::Span;
 use crate::engine::cache::namespace::Cache;
 use crate::engine::cache::options::{Given, Options};
-use crate::engine::cache::status::Mode;
+use crate::engine::cache::tell::status::Mode;
 use crate::engine::call::batch::{Batch, Op};
 use crate::engine::call::reply::{Reply, Submitted};
 use crate::engine::call::sink::{ReplyTo, Sink, Versions};

@@ -1,7 +1,7 @@
 //! What no call may name: the keys of tags and refreshes, with or without JavaScript's own check before it.
 
 use crate::engine::base::clock::Ttl;
-use crate::engine::cache::status::Mode;
+use crate::engine::cache::tell::status::Mode;
 use crate::engine::call::batch::Op;
 use crate::engine::call::reply::Reply;
 use crate::engine::tests::support::{Calls, Client, Server, cache, in_mode};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::engine::base::clock::Ttl;
 use crate::engine::base::text::Json;
 use crate::engine::cache::options::{Given, Options};
-use crate::engine::cache::status::Mode;
+use crate::engine::cache::tell::status::Mode;
 use crate::engine::call::batch::{Op, Task};
 use crate::engine::call::reply::{Reply, Submitted};
 use crate::engine::net::resp::{Message, Parser};
@@ -75,7 +75,7 @@ fn foreign_bytes_are_a_miss_for_their_key_alone() {
         replies,
         [value("{\"a\":1}"), miss.clone(), miss.clone(), miss.clone(), miss.clone(), miss, value("[2]")]
     );
-    assert_eq!(crate::engine::cache::counters::read(&cache.counters.decode_errors), 4);
+    assert_eq!(crate::engine::cache::tell::counters::read(&cache.counters.decode_errors), 4);
 }
 
 #[test]

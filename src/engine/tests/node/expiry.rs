@@ -8,7 +8,7 @@ use redis::Connection;
 
 use crate::engine::base::clock::Ttl;
 use crate::engine::base::key;
-use crate::engine::cache::status::Mode;
+use crate::engine::cache::tell::status::Mode;
 use crate::engine::call::batch::Op;
 use crate::engine::call::reply::Reply;
 use crate::engine::once::lease::Holder;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::engine::cache::options::Given;
-use crate::engine::cache::status::Mode;
+use crate::engine::cache::tell::status::Mode;
 use crate::engine::net::target::{HEARTBEAT, REST};
 use crate::engine::tests::node::world::{Server, World, found};
 

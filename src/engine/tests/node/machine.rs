@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::engine::base::clock::Ttl;
 use crate::engine::base::text::{Json, Span};
-use crate::engine::cache::status::Mode;
+use crate::engine::cache::tell::status::Mode;
 use crate::engine::call::batch::{Batch, Extras, NONE, Op};
 use crate::engine::call::reply::{Reply, Submitted};
 use crate::engine::net::target::HEARTBEAT;

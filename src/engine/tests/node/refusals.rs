@@ -1,6 +1,6 @@
 //! What a connected server refuses: the older value, and the older token of a tag, are not read for it.
 
-use crate::engine::cache::status::Mode;
+use crate::engine::cache::tell::status::Mode;
 use crate::engine::call::batch::{Extras, NONE, Op};
 use crate::engine::call::reply::Reply;
 use crate::engine::tests::node::world::value;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::engine::base::error::Kind;
-use crate::engine::cache::status::Mode;
+use crate::engine::cache::tell::status::Mode;
 use crate::engine::tests::node::world::{Server, World, found};
 
 const URL: &str = "redis+sentinel://s1,s2/main";

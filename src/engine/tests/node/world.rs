@@ -17,7 +17,7 @@ use crate::engine::cache::job::{Job, Link, Work};
 use crate::engine::cache::namespace::Cache;
 use crate::engine::cache::options::{Given, Options};
 use crate::engine::cache::shared::Shared;
-use crate::engine::cache::status::Mode;
+use crate::engine::cache::tell::status::Mode;
 use crate::engine::call::batch::{Batch, Extras, NONE, Op};
 use crate::engine::call::reply::Reply;
 use crate::engine::call::sink::{ReplyTo, Sink, Versions};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::engine::base::clock::Ttl;
 use crate::engine::base::text::{Json, Span};
 use crate::engine::cache::options::{Given, Options};
-use crate::engine::cache::status::Mode;
+use crate::engine::cache::tell::status::Mode;
 use crate::engine::call::batch::Extras;
 use crate::engine::call::batch::{Batch, Op};
 use crate::engine::call::reply::Reply;

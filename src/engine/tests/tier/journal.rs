@@ -7,7 +7,7 @@ use crate::engine::base::key::Prefix;
 use crate::engine::base::pattern::Pattern;
 use crate::engine::base::text::Json;
 use crate::engine::cache::options::{Given, Options};
-use crate::engine::cache::status::Mode;
+use crate::engine::cache::tell::status::Mode;
 use crate::engine::call::batch::Op;
 use crate::engine::call::reply::Reply;
 use crate::engine::front::Front;

@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::engine::cache::counters::{ServerStats, read};
 use crate::engine::cache::namespace::Cache;
-use crate::engine::cache::status::Mode;
+use crate::engine::cache::tell::counters::{ServerStats, read};
+use crate::engine::cache::tell::status::Mode;
 use crate::engine::fleet::server::percentiles;
 
 /// `getStats()`, as JSON; `keys`: how many there are.
