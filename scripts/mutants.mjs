@@ -51,7 +51,7 @@ const MUTANTS = [
 /** Only the checker notices these (check/run.js): `npm run check:guarantees -- --mutant all`. */
 const NOTICED_BY_THE_CHECKER = ['kill'];
 /** Fences of a cluster, for the simulator: `npm run check:simulation -- --topology cluster --mutant all`. */
-const FOR_THE_SIMULATOR = ['detour', 'moved', 'again', 'handed', 'epoch', 'pinned', 'local-tag', 'heir', 'served'];
+const FOR_THE_SIMULATOR = ['detour', 'moved', 'again', 'handed', 'epoch', 'pinned', 'leftover', 'heir'];
 
 /** Every fence that can be taken out must be in one of the lists. */
 function checkLists() {

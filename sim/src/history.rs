@@ -266,6 +266,8 @@ pub enum Mishap {
     Restart { down: Nanos, up: Nanos, snapshot: Option<Nanos> },
     /// As a restart from a snapshot, of these slots alone, by their places in `Plan::used`: a replica took over.
     Failover { slots: u64, down: Nanos, up: Nanos, snapshot: Option<Nanos> },
+    /// Nobody served these slots: calls of their keys were answered in each process.
+    Unserved { slots: u64, from: Nanos, until: Nanos },
     /// These slots have another owner, or had none for a while; from when on that may have shown.
     Moved { slots: u64, from: Nanos, until: Nanos },
     /// Nothing was left to be swept in the journal of a process.

@@ -227,7 +227,12 @@ fn taken(facts: &Facts, write: &Write, reader: &Call) -> bool {
         || facts.misses_token(write, reader)
         || facts.history.mishaps.iter().filter_map(|mishap| facts.of_write(mishap, write)).any(|mishap| match mishap {
             Mishap::Restart { down, up, .. } => meanwhile(down, up),
+            // On a cluster what was refused is removed when its slot goes to another server.
+            Mishap::Refusal { from, deletes: true, .. } if facts.history.plan.cluster => from <= reader.end,
             Mishap::Refusal { from, until, .. } | Mishap::Eviction { from, until } => meanwhile(from, until),
+            Mishap::Unserved { slots, from, until } => {
+                !facts.history.plan.spares(slots, facts.slots(write)[0]) && meanwhile(from, until)
+            }
             Mishap::Widened { at, .. } => at <= reader.end,
             // A failover is a restart here, where it befell the value at all.
             Mishap::Death { .. }

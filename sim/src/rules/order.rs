@@ -89,6 +89,7 @@ impl Facts<'_> {
             | Mishap::Widened { .. }
             | Mishap::Failover { .. }
             | Mishap::Moved { .. }
+            | Mishap::Unserved { .. }
             | Mishap::Swept { .. } => false,
             Mishap::Restart { down, up, snapshot: Some(snapshot) } => {
                 if reader.end < down || !self.restored(write, end, snapshot, down) {

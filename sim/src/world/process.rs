@@ -101,11 +101,11 @@ impl Process {
         let (sender, jobs) = unbounded();
         let way = Arc::new(Way::default());
         let _ = way.0.set(Link::new(server.clone(), sender));
-        let node = Node::new(shared.clone(), server, tasks, now);
+        let node = Node::new(shared.clone(), server.clone(), tasks, now);
         let woken = Arc::new(Woken::default());
         Self {
             shared,
-            lines: vec![Line::new(node, jobs)],
+            lines: vec![Line::new(node, server, jobs)],
             crew: None,
             way,
             waker: Waker::from(woken.clone()),
@@ -301,7 +301,7 @@ impl Process {
         }
         let is_up = |slot: &u16| cluster.server(cluster.owner(*slot)).is_some_and(|server| server.standing.lock().up);
         let since = hash.finish() >> 8;
-        let mode = if slots.iter().all(is_up) {
+        let mode = if slots.iter().all(is_up) && !self.lines.iter().any(Line::is_away) {
             Mode::Redis
         } else if slots.iter().any(is_up)
             || self.shared.status.standing().0 != holdfast::engine::cache::tell::status::Mode::Memory

@@ -47,7 +47,7 @@ pub fn one(cache: &Cache, batch: &Batch, op: &Op, to: &ReplyTo, now: u64, buffer
             flights.fence(key);
             let names = &batch.more(more).tags;
             let meta = (!names.is_empty()).then(|| meta(cache, 0, 0, local_tokens(cache, names, now)));
-            if cache.shared().is_served(key) || meta.is_some() && cache.shared().has_ended_tags(batch.ends) {
+            if meta.is_some() && cache.shared().has_ended_tags(batch.ends) {
                 memory.remove(key, now);
             } else {
                 memory.put(key, batch.str(value), meta, cache.local_ttl(ttl), now);
@@ -73,12 +73,7 @@ pub fn one(cache: &Cache, batch: &Batch, op: &Op, to: &ReplyTo, now: u64, buffer
             flights.fence(key);
             let ttl = cache.local_ttl(ttl.unwrap_or(Ttl::Forever));
             match memory.increment(cache.format.codec, key, amount, ttl, now) {
-                Ok(sum) => {
-                    if cache.shared().is_served(key) {
-                        memory.remove(key, now);
-                    }
-                    Reply::Number(sum)
-                }
+                Ok(sum) => Reply::Number(sum),
                 Err(Uncountable::NotAnInteger) => Reply::Error(CallError::not_an_integer()),
                 Err(Uncountable::Unsafe) => Reply::Error(CallError::unsafe_integer()),
             }
@@ -119,11 +114,7 @@ pub fn one(cache: &Cache, batch: &Batch, op: &Op, to: &ReplyTo, now: u64, buffer
             let text: Arc<str> = batch.str(value).into();
             let extras = batch.more(more);
             let stored = flights.store(key, token, |known| {
-                if cache.shared().is_served(key) {
-                    memory.remove(key, now);
-                } else {
-                    memory.put(key, &text, end_meta(cache, extras, known, ttl), cache.local_ttl(ttl), now);
-                }
+                memory.put(key, &text, end_meta(cache, extras, known, ttl), cache.local_ttl(ttl), now);
                 cache.journal(key);
             });
             if stored {

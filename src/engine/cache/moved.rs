@@ -1,5 +1,5 @@
-//! What it means for what is held, and for what is to be undone, that a cluster's slots change their owners: nobody told
-//! of changes to their keys meanwhile, and what is to be removed of them goes with them.
+//! What it means for what is held, and for what is to be undone, that a cluster's slots change their owners: nobody
+//! told of changes to their keys meanwhile, and what is to be removed of them goes with them.
 
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
@@ -90,7 +90,8 @@ impl Shared {
                 server.journal.take_over((pattern.among(move |key| in_slots(key, &slots)), except.clone()));
             }
         }
-        if !applied.lost.is_empty() {
+        // Servers that are there and send a call in circles leave what is answered in process alone.
+        if applied.lost.iter().any(|server| !server.standing.lock().up) {
             applied.won.iter().for_each(|server| self.inherits(server, now));
         }
         self.waiting.wake_all();
@@ -121,15 +122,5 @@ impl Shared {
         }
         self.tasks.clone().spawn(async move { _ = memory.swept(&mark, &timers).await });
         0
-    }
-
-    /// Whether a key's server of a cluster is in use: what is written in process then, as its call was answered there
-    /// too late or by another server, is not kept. Nobody would end it before that server is away.
-    pub fn is_served(&self, key: &str) -> bool {
-        if self.fleet.cluster().is_none() || mutant::lacks("served") {
-            return false;
-        }
-        let server = self.server(key);
-        !server.is_local() && server.standing.lock().up
     }
 }

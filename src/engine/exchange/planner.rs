@@ -183,10 +183,6 @@ impl Planner {
                 flights.fence(key);
                 if given.is_some_and(|given| key::is_internal(given.as_bytes())) {
                     flights.fence_tag(key);
-                    // What another server's outage left in process has the tag's token from there.
-                    if cache.shared().fleet.cluster().is_some() && !mutant::lacks("local-tag") {
-                        cache.shared().memory.remove(key, self.now);
-                    }
                 }
                 self.uncover(key);
                 server.journal.supersede(key);

@@ -55,11 +55,11 @@ impl Crew {
         while let Some(wish) = self.router.wish() {
             went_on = true;
             match wish {
-                Wish::Open(server, jobs) => lines.push(Line::new(self.node(&server, now), jobs)),
+                Wish::Open(server, jobs) => lines.push(Line::new(self.node(&server, now), server, jobs)),
                 Wish::Scout if self.scout.is_none() => {
                     self.scout = Some(lines.len());
-                    let node = self.node(&self.router.shared.fleet.first().clone(), now);
-                    lines.push(Line::scout(node));
+                    let first = self.router.shared.fleet.first().clone();
+                    lines.push(Line::scout(self.node(&first, now), first));
                 }
                 Wish::Scout => {}
             }

@@ -1,10 +1,12 @@
 //! One node of a process, as its driver sees it: its jobs, its dial, and the connection in use.
 
+use std::sync::Arc;
 use std::task::Context;
 use std::time::Instant;
 
 use futures_channel::mpsc::{TryRecvError, UnboundedReceiver, UnboundedSender};
 use holdfast::engine::cache::job::Job;
+use holdfast::engine::fleet::server::Server;
 use holdfast::engine::net::target::Address;
 use holdfast::engine::net::wire;
 use holdfast::engine::node::handshake::Peer;
@@ -20,6 +22,7 @@ pub enum Deed {
 
 pub struct Line {
     pub node: Node,
+    server: Arc<Server>,
     jobs: UnboundedReceiver<Job>,
     /// Of a scout: nobody calls, and it does not end for that.
     keep: Option<UnboundedSender<Job>>,
@@ -33,14 +36,20 @@ pub struct Line {
 }
 
 impl Line {
-    pub fn new(node: Node, jobs: UnboundedReceiver<Job>) -> Self {
-        Self { node, jobs, keep: None, dialing: None, port: 0, dials: 0, connection: None, closed: false }
+    pub fn new(node: Node, server: Arc<Server>, jobs: UnboundedReceiver<Job>) -> Self {
+        Self { node, server, jobs, keep: None, dialing: None, port: 0, dials: 0, connection: None, closed: false }
     }
 
     /// One that nobody calls.
-    pub fn scout(node: Node) -> Self {
+    pub fn scout(node: Node, server: Arc<Server>) -> Self {
         let (keep, jobs) = futures_channel::mpsc::unbounded();
-        Self { keep: Some(keep), ..Self::new(node, jobs) }
+        Self { keep: Some(keep), ..Self::new(node, server, jobs) }
+    }
+
+    /// A cluster's server that is away, whether it has slots or is to have some: calls that it is asked to do are
+    /// answered in process.
+    pub fn is_away(&self) -> bool {
+        self.server.place > 0 && !self.node.is_ended() && !self.server.standing.lock().up
     }
 
     /// Where jobs come from, for who takes over.

@@ -93,7 +93,11 @@ impl World {
             }
             Kind::Unserve => {
                 self.unserved += 1;
-                self.mishaps.push(Mishap::Moved { slots: self.mask(slot), from: self.now, until: self.now });
+                let (slots, from) = (self.mask(slot), self.now);
+                self.mishaps.push(Mishap::Moved { slots, from, until: from });
+                // Some hear late that somebody serves it again.
+                let until = from + fault.lasts * MILLI + LATE[1];
+                self.mishaps.push(Mishap::Unserved { slots, from, until });
                 self.change(|view| view.take_away(slot));
                 true
             }
