@@ -73,7 +73,8 @@ impl Facts<'_> {
         let Mishap::Moved { slots, from, until } = *mishap else { return false };
         let call = &self.calls[end];
         let later = call.effect != Effect::Redis;
-        matches!(self.record(end).verb, Verb::Sweep { .. })
+        let swept = || later && (self.widened(call) || self.beside_sweep(call));
+        (matches!(self.record(end).verb, Verb::Sweep { .. }) || swept())
             && !self.history.plan.spares(slots, self.slots(write)[0])
             && call.start <= until
             && (later || from <= call.until)

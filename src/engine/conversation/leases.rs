@@ -50,7 +50,12 @@ pub async fn run(cache: Arc<Cache>, wire: Wire, wanted: Wanted) {
     let mut task = Task { cache, wire, key, token, void, asked, driver: None };
     let led = match led {
         Some(led) => Ok(Some(led)),
-        None => task.wait_for_lease().await,
+        None => {
+            let asking = Asking::of(&task);
+            let led = task.wait_for_lease().await;
+            asking.over();
+            led
+        }
     };
     match led {
         Ok(Some(given_up)) => renew(task, at, &given_up).await,
@@ -63,6 +68,28 @@ pub async fn run(cache: Arc<Cache>, wire: Wire, wanted: Wanted) {
         Err(trouble) => {
             refusals::met(&task.cache, &trouble);
             task.lead_alone();
+        }
+    }
+}
+
+/// A flight whose lease is asked for by a task. Where the task's node ends meanwhile, as its server has lost its slots,
+/// those who wait ask anew: nobody else would ever tell them anything.
+pub(super) struct Asking(Option<(Arc<Cache>, String, u32)>);
+
+impl Asking {
+    pub(super) fn of(task: &Task) -> Self {
+        Self(Some((task.cache.clone(), task.key.clone(), task.token)))
+    }
+
+    pub(super) fn over(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        if let Some((cache, key, token)) = self.0.take() {
+            cache.shared().flights.end(&key, token, Outcome::Failed).send();
         }
     }
 }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use redis::{Value, cmd};
 
 use crate::engine::cache::namespace::Cache;
-use crate::engine::conversation::leases::{Task, renew};
+use crate::engine::conversation::leases::{Asking, Task, renew};
 use crate::engine::exchange::plan::Wanted;
 use crate::engine::exchange::{refusals, writes};
 use crate::engine::net::reply::classify;
@@ -26,10 +26,12 @@ pub async fn run(cache: Arc<Cache>, wire: Wire, wanted: Wanted) {
     let lock = writes::refresh_lock(&cache, &key);
     let at = key.clone();
     let mut task = Task { cache, wire, key, token, void: Box::default(), asked, driver: None };
+    let asking = Asking::of(&task);
     let mut reply = task.eval(|by_text, holder| lease::take(by_text, &at, &lock, &identity, holder)).await;
     if matches!(reply, Ok(Value::Int(0))) && take_over(&mut task, &lock).await {
         reply = Ok(Value::Int(1));
     }
+    asking.over();
     let flights = &task.cache.shared().flights;
     match reply {
         // Somebody has refreshed it since it was read: whoever waits reads anew.

@@ -20,6 +20,7 @@ use crate::engine::node::handshake::Protocol;
 use crate::engine::node::machine::Node;
 use crate::engine::node::state::{State, Wish};
 use crate::engine::serve::pump::Pump;
+use crate::engine::task::executor::Tasks;
 
 /// The longest pause behind a hint: all of a fleet's processes get it in the same moment.
 const HINTED: Duration = Duration::from_millis(100);
@@ -168,6 +169,8 @@ impl Node {
 
     pub(super) fn end(&mut self) {
         drop(self.drop_connection());
+        // Whoever waits for one of its tasks is told.
+        drop(std::mem::replace(&mut self.tasks, Tasks::new(self.time)));
         if self.server.is_of(self.number) {
             *self.server.in_use.lock() = None;
             self.shared.fleet.set_gate(&self.server, Gate::Local);

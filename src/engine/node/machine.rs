@@ -58,7 +58,7 @@ pub struct Node {
     pub(super) told: Denied,
     pub(super) old: Option<Old>,
     /// The time that its tasks were told last. Many steps are of one moment, for which no task can wait any more.
-    time: Instant,
+    pub(super) time: Instant,
     /// Nobody can call any more.
     pub(super) closing: bool,
     /// Where the server may be elsewhere from one moment to the next.
