@@ -106,9 +106,9 @@ fn arguments() -> Result<(Search, Option<Vec<String>>), String> {
 }
 
 /// Those of a cluster: the order behind a redirect; hot values of a slot that moves, what is held of one that comes
-/// back, and what is to be undone in it; an old answer; the tokens of what is sent once more; and the tag of what an
-/// outage of another server left in process.
-const CLUSTER_FENCES: [&str; 7] = ["detour", "moved", "again", "handed", "epoch", "pinned", "local-tag"];
+/// back, and what is to be undone in it; an old answer; the tokens of what is sent once more; what a call left in
+/// process while its server was there, and what an outage did, once another server has its place.
+const CLUSTER_FENCES: [&str; 8] = ["detour", "moved", "again", "handed", "epoch", "pinned", "leftover", "heir"];
 
 /// The fences that the engine can lack and that the schedules can show. The tests of the engine alone notice `budget`
 /// (no call tells how much memory is held), `take` (without it a refresh may run a second time, and stores nothing:
