@@ -1,5 +1,6 @@
 //! Tests of what sends calls to several servers and answers their callers.
 
+mod detours;
 mod joint;
 mod split;
 mod successor;

@@ -37,6 +37,22 @@ fn a_cover_hides_its_keys_but_those_that_lie_there_anew() {
 }
 
 #[test]
+fn a_sweep_that_was_another_servers_is_about_the_slots_that_came_and_spares_what_lies_there_anew() {
+    let journal = Journal::default();
+    let came = pattern("k*").among(|key| key != b"app:k9");
+    journal.take_over((came, ["app:k1".into()].into()));
+    assert!(journal.covers("app:k2"));
+    assert!(!journal.covers("app:k1"), "it was written behind the sweep, where it was before");
+    assert!(!journal.covers("app:k9"), "it was here already");
+    assert!(journal.walk(Some("server")).is_some());
+    assert_eq!(picked(&journal, &["app:k1", "app:k2", "app:k9"]), ["app:k2"]);
+    journal.walked(None);
+    assert!(!journal.covers("app:k2"));
+    let measures = journal.measures();
+    assert!(measures.iter().all(|(what, there, _)| *there == 0 || !what.contains("exceptions")), "{measures:?}");
+}
+
+#[test]
 fn beyond_its_bound_an_exception_is_none() {
     let journal = Journal::default();
     let _told = journal.raise(pattern("*"));
