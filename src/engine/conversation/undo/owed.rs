@@ -5,7 +5,7 @@
 //! that has left it that the new one is to be asked for this once (ASK), and where nobody serves a slot nothing of it
 //! can be removed at all. A removal that gives up there leaves a value that was deleted.
 //!
-//! **The approach.** Who is told to remove a key, and is redirected, leaves it to the server that was named
+//! **The approach.** Where the removal of a key is redirected, it is left to the server that was named
 //! ([`Shared::owed_elsewhere`]): there it reads as a miss, and is removed beside the calls, and in front of a call that
 //! would add to it. Removals are sent as for a slot that is on its way to the server (ASKING): they are asked for where
 //! an owner said so, and the owner itself does not care. What is redirected once more, or can be removed nowhere for

@@ -128,7 +128,7 @@ impl Detours {
         (detour.answers, detour.until) = (answers, until);
     }
 
-    /// A call of a slot that is on a detour.
+    /// A call of a slot that is on a detour, or that has left a server which still has calls of it.
     pub fn behind(&mut self, slot: u16, item: Item) {
         // Answered meanwhile: it waits for nothing.
         let answers = self.left_from(slot).unwrap_or((0, 0));
