@@ -44,7 +44,10 @@ test('the sentinels have a password of their own', async () => {
 
 test('a failover that was asked for: told to subscribers, and the old primary follows the new one', async () => {
   const old = await fleet.settled();
-  await ask(old, 'SET', 'k', 'v');
+  // Sentinels promote a replica whether or not it has the last writes.
+  const writer = await connected(old);
+  await writer.ask('SET', 'k', 'v');
+  expect(await writer.ask('WAIT', '1', '60000')).toBe(1);
   const listener = await connected(fleet.sentinels[2]);
   await listener.ask('SUBSCRIBE', '+switch-master');
   const primary = await fleet.failover();
