@@ -263,7 +263,7 @@ test('fault 16: a connection that is lost as soon as it is there, again and agai
   // Without pauses it is hundreds; seven of up to 0.1 to 3 seconds fill the time, and few of them are that short.
   const rates = [await dialsASecond(proxy), await dialsASecond(proxy), await dialsASecond(proxy)];
   expect(rates[0] + rates[1] + rates[2]).toBeLessThan(40);
-  // A call that meets one of the connections loses its reply with it, so the value may be gone; at most one a connection.
+  // What meets one of the connections loses its reply with it, so its value may be gone: at most one a connection.
   const before = proxy.connections;
   let lost = 0;
   for (let n = 0; n < CALLS_WITHOUT_WAITING; n++) {

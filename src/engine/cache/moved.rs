@@ -1,7 +1,7 @@
 //! What it means for what is held, and for what is to be undone, that a cluster's slots change their owners: nobody
 //! told of changes to their keys meanwhile, and what is to be removed of them goes with them.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -14,7 +14,7 @@ use crate::engine::call::reply::Bounce;
 use crate::engine::fleet::cluster::Applied;
 use crate::engine::fleet::endpoint::Redirect;
 use crate::engine::fleet::server::Server;
-use crate::engine::fleet::slot::slot_of;
+use crate::engine::fleet::slot::{Slots, slot_of};
 use crate::engine::tier::budget::Noted;
 
 impl Shared {
@@ -81,7 +81,7 @@ impl Shared {
             }
         }
         // Of these slots alone: what the winners have of others they sweep already, or there is something newer.
-        let in_slots = |key: &[u8], slots: &BTreeSet<u16>| slots.contains(&slot_of(key));
+        let in_slots = |key: &[u8], slots: &Slots| slots.contains(slot_of(key));
         for (pattern, except) in patterns {
             let except: HashSet<_> =
                 except.into_iter().filter(|key| in_slots(key.as_bytes(), &applied.slots)).collect();

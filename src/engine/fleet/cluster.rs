@@ -14,7 +14,7 @@
 //! Where replicas are read, each is a server of its own, and stays one: a replica that becomes the primary is dialled
 //! anew as such, and no connection ever turns from one into the other.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 
@@ -24,7 +24,7 @@ use serde_json::{Value, json};
 
 use crate::engine::fleet::endpoint::{AddressMap, Endpoint};
 use crate::engine::fleet::server::Server;
-use crate::engine::fleet::slot::{SLOTS, slot_of};
+use crate::engine::fleet::slot::{SLOTS, Slots, slot_of};
 use crate::engine::fleet::topology::{MAX_NODES, Node, Topology};
 use crate::engine::net::target::Target;
 
@@ -34,19 +34,27 @@ const NOBODY: u16 = 0;
 pub struct Cluster {
     /// By slot, the place of its owner.
     owners: Box<[AtomicU16]>,
+    /// By place, how many slots it has; at first those that nobody serves.
+    shares: Box<[AtomicU16]>,
     /// By place, from 1 on.
     servers: Box<[OnceCell<Arc<Server>>]>,
     known: Mutex<Known>,
-    /// By place, the slots that it ever had.
-    had: Mutex<Vec<Box<[bool]>>>,
-    /// Slots that have left a server since this was last asked, and which one that was at first.
-    left: Mutex<BTreeMap<u16, u16>>,
+    past: Mutex<Past>,
     has_left: AtomicBool,
     pub map: AddressMap,
     /// How its servers are dialled, wherever they are.
     pub access: Target,
     /// Where they are read: those of each primary that serves slots, by its place.
     replicas: Option<RwLock<Replicas>>,
+}
+
+/// Who had which slots; who changes an owner holds it.
+#[derive(Default)]
+struct Past {
+    /// By place, the slots that it ever had.
+    had: Vec<Slots>,
+    /// The slots that have left a server since this was last asked, each with the place of the first one.
+    left: Vec<(u16, Slots)>,
 }
 
 type Replicas = HashMap<u16, Vec<Arc<Server>>>;
@@ -65,7 +73,7 @@ pub struct Applied {
     /// Anything at all.
     pub changed: bool,
     /// The slots whose owner is another one, or none.
-    pub slots: BTreeSet<u16>,
+    pub slots: Slots,
     /// Slots that nobody served have an owner.
     pub found: bool,
     /// Servers that lost slots, and servers that got them.
@@ -84,10 +92,10 @@ impl Cluster {
     pub fn new(access: Target, map: AddressMap, replicas: bool) -> Self {
         Self {
             owners: (0..SLOTS).map(|_| AtomicU16::new(NOBODY)).collect(),
+            shares: (0..=MAX_NODES).map(|place| AtomicU16::new(if place == 0 { SLOTS } else { 0 })).collect(),
             servers: (0..MAX_NODES).map(|_| OnceCell::new()).collect(),
             known: Mutex::default(),
-            had: Mutex::default(),
-            left: Mutex::default(),
+            past: Mutex::default(),
             has_left: AtomicBool::new(false),
             map,
             access,
@@ -137,20 +145,17 @@ impl Cluster {
 
     /// Whether a server that serves slots is away, or nobody serves one.
     pub fn is_lame(&self) -> bool {
-        let is_up = |place| self.server(place).is_some_and(|server| server.standing.lock().up);
-        let (mut last, mut lame) = (None, false);
-        // Runs of slots have one owner.
-        for place in self.owners.iter().map(|owner| owner.load(Ordering::SeqCst)) {
-            if last.replace(place) != Some(place) {
-                lame |= !is_up(place);
-            }
-        }
-        lame
+        let is_up = |server: &Server| server.standing.lock().up;
+        self.share(NOBODY) > 0 || self.servers().any(|server| self.is_used(server) && !is_up(server))
     }
 
-    /// Whether it serves any slot.
+    /// Whether it serves any slot; of the URL's server, whether nobody serves one.
     pub fn is_used(&self, server: &Server) -> bool {
-        self.owners.iter().any(|owner| owner.load(Ordering::SeqCst) == server.place)
+        self.share(server.place) > 0
+    }
+
+    fn share(&self, place: u16) -> u16 {
+        self.shares.get(usize::from(place)).map_or(0, |share| share.load(Ordering::SeqCst))
     }
 
     /// Of each slot, whether it serves that.
@@ -161,22 +166,13 @@ impl Cluster {
     /// Those that serve slots, and the replicas that are read, for those who look after them; what nobody serves is one
     /// without a name. `now` in milliseconds.
     pub fn nodes(&self, now: u64) -> Vec<Value> {
-        let mut slots = vec![0_u32; self.servers().count() + 1];
-        for owner in &self.owners {
-            if let Some(count) = slots.get_mut(usize::from(owner.load(Ordering::SeqCst))) {
-                *count += 1;
-            }
-        }
         let mut nodes = Vec::new();
-        if slots[0] > 0 {
-            nodes.push(json!({ "address": null, "role": null, "mode": "memory", "slots": slots[0] }));
+        let unserved = self.share(NOBODY);
+        if unserved > 0 {
+            nodes.push(json!({ "address": null, "role": null, "mode": "memory", "slots": unserved }));
         }
-        for server in self.servers() {
-            let count = slots.get(usize::from(server.place)).copied().unwrap_or(0);
-            if count == 0 {
-                continue;
-            }
-            nodes.push(server.node(server.name(), Some(count)));
+        for server in self.servers().filter(|server| self.is_used(server)) {
+            nodes.push(server.node(server.name(), Some(u32::from(self.share(server.place)))));
         }
         for (primary, replicas) in self.replicas() {
             for replica in replicas {
@@ -221,7 +217,7 @@ impl Cluster {
     /// A slot is served by this one from here on, as the one that served it before says.
     pub fn moved(&self, slot: u16, to: &Arc<Server>) -> Applied {
         let mut applied = Applied::default();
-        self.give(slot, Some(to), &mut applied);
+        self.give(&mut self.past.lock(), slot, Some(to), &mut applied);
         applied
     }
 
@@ -229,29 +225,32 @@ impl Cluster {
     pub fn unserved(&self, slot: u16, by: u16) -> Applied {
         let mut applied = Applied::default();
         if self.owner(slot) == by {
-            self.give(slot, None, &mut applied);
+            self.give(&mut self.past.lock(), slot, None, &mut applied);
         }
         applied
     }
 
-    /// The slots that have left a server since this was last asked, each with its place.
-    pub fn take_left(&self) -> BTreeMap<u16, u16> {
+    /// The slots that have left a server since this was last asked, by its place.
+    pub fn take_left(&self) -> Vec<(u16, Slots)> {
         let any = self.has_left.swap(false, Ordering::SeqCst);
-        if any { std::mem::take(&mut self.left.lock()) } else { BTreeMap::new() }
+        if any { std::mem::take(&mut self.past.lock().left) } else { Vec::new() }
     }
 
-    fn give(&self, slot: u16, to: Option<&Arc<Server>>, applied: &mut Applied) {
+    fn give(&self, past: &mut Past, slot: u16, to: Option<&Arc<Server>>, applied: &mut Applied) {
         let Some(cell) = self.owners.get(usize::from(slot)) else { return };
         let place = to.map_or(NOBODY, |server| server.place);
-        let again = to.is_some_and(|to| self.note(slot, to));
+        let again = to.is_some_and(|to| past.note(slot, to.place));
         let before = cell.swap(place, Ordering::SeqCst);
         if before == place {
             return;
         }
+        let share = |of: u16| self.shares.get(usize::from(of));
+        share(place).inspect(|share| _ = share.fetch_add(1, Ordering::SeqCst));
+        share(before).inspect(|share| _ = share.fetch_sub(1, Ordering::SeqCst));
         applied.changed = true;
         applied.slots.insert(slot);
         if before != NOBODY {
-            self.left.lock().entry(slot).or_insert(before);
+            past.leave(slot, before);
             self.has_left.store(true, Ordering::SeqCst);
         }
         match self.server(before) {
@@ -266,19 +265,6 @@ impl Cluster {
         }
     }
 
-    /// Notes that a server has a slot; whether it had it before.
-    fn note(&self, slot: u16, server: &Server) -> bool {
-        let mut had = self.had.lock();
-        let place = usize::from(server.place);
-        while had.len() <= place {
-            had.push(Box::default());
-        }
-        if had[place].is_empty() {
-            had[place] = vec![false; usize::from(SLOTS)].into();
-        }
-        std::mem::replace(&mut had[place][usize::from(slot)], true)
-    }
-
     /// What the cluster says of itself. `make`: as in `at`.
     pub fn apply(&self, topology: &Topology, make: impl Fn(u16, &Endpoint) -> Server) -> Applied {
         {
@@ -291,7 +277,8 @@ impl Cluster {
         let mut applied = Applied::default();
         for (slots, owner) in topology.ranges() {
             let to = owner.and_then(|node| self.at(&node.at, |place| make(place, &node.at)));
-            slots.for_each(|slot| self.give(slot, to.as_ref(), &mut applied));
+            let mut past = self.past.lock();
+            slots.for_each(|slot| self.give(&mut past, slot, to.as_ref(), &mut applied));
         }
         applied.idle = applied.lost.iter().filter(|server| !self.is_used(server)).cloned().collect();
         self.list_replicas(topology, make, &mut applied);
@@ -316,6 +303,27 @@ impl Cluster {
         applied.replicas = now.iter().filter(|one| !has(&before, one)).cloned().collect();
         let gone = before.into_iter().filter(|one| !has(&now, one));
         applied.idle.extend(gone.inspect(|one| one.is_near_until(0)));
+    }
+}
+
+impl Past {
+    /// Notes that a server has a slot; whether it had it before.
+    fn note(&mut self, slot: u16, place: u16) -> bool {
+        let place = usize::from(place);
+        if self.had.len() <= place {
+            self.had.resize_with(place + 1, Slots::default);
+        }
+        self.had.get_mut(place).is_some_and(|had| !had.insert(slot))
+    }
+
+    fn leave(&mut self, slot: u16, place: u16) {
+        if self.left.iter().any(|(_, slots)| slots.contains(slot)) {
+            return;
+        }
+        match self.left.iter_mut().find(|(from, _)| *from == place) {
+            Some((_, slots)) => _ = slots.insert(slot),
+            None => self.left.push((place, Slots::from_iter([slot]))),
+        }
     }
 }
 

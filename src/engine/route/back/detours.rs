@@ -14,13 +14,14 @@
 //!
 //! **The limit.** Calls of a slot that is on its way wait for each other, however many keys it has.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::engine::base::mutant;
 use crate::engine::cache::job::Awaited;
 use crate::engine::call::batch::Batch;
+use crate::engine::fleet::slot::Slots;
 use crate::engine::route::counts::Counts;
 use crate::engine::route::joint::Joint;
 
@@ -73,7 +74,7 @@ pub struct Ready {
 struct Left {
     from: u16,
     number: u64,
-    slots: BTreeSet<u16>,
+    slots: Slots,
 }
 
 pub struct Detours {
@@ -97,13 +98,11 @@ impl Detours {
             && !mutant::lacks("detour")
     }
 
-    /// Slots have left these servers.
-    pub fn left(&mut self, slots: BTreeMap<u16, u16>) {
+    /// Slots have left servers; by the place of each.
+    pub fn left(&mut self, slots: Vec<(u16, Slots)>) {
         let counts = &self.counts;
         self.left.retain(|left| !counts.reached(left.from, left.number));
-        let mut by_server: BTreeMap<u16, BTreeSet<u16>> = BTreeMap::new();
-        slots.into_iter().for_each(|(slot, from)| _ = by_server.entry(from).or_default().insert(slot));
-        for (from, slots) in by_server {
+        for (from, slots) in slots {
             let number = counts.next(from);
             if !counts.reached(from, number) {
                 self.left.push(Left { from, number, slots });
@@ -113,7 +112,7 @@ impl Detours {
 
     /// Who may still have calls of a slot under way that has left it, and up to which number.
     fn left_from(&self, slot: u16) -> Option<(u16, u64)> {
-        let is_under_way = |left: &&Left| left.slots.contains(&slot) && !self.counts.reached(left.from, left.number);
+        let is_under_way = |left: &&Left| left.slots.contains(slot) && !self.counts.reached(left.from, left.number);
         self.left.iter().find(is_under_way).map(|left| (left.from, left.number))
     }
 

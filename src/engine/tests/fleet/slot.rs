@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use proptest::prelude::*;
 
 use crate::engine::base::key::{self, Prefix};
-use crate::engine::fleet::slot::{SLOTS, companion, slot_of, tag_for};
+use crate::engine::fleet::slot::{SLOTS, Slots, companion, slot_of, tag_for};
 
 /// The definition, one bit after another, of bytes without a tag.
 fn slot_by_bits(bytes: &[u8]) -> u16 {
@@ -113,5 +113,22 @@ proptest! {
         let rest = lock(&one);
         prop_assert!(key::is_internal(rest.strip_prefix(prefix.as_str()).unwrap_or_default().as_bytes()));
         prop_assert_eq!(lock(&one) == lock(&other), one == other);
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_set_of_slots_is_a_set(slots in prop::collection::vec(0..SLOTS, 0..64), other in 0..u16::MAX) {
+        let known: HashSet<u16> = slots.iter().copied().collect();
+        let mut set = Slots::default();
+        prop_assert_eq!((set.is_empty(), set.contains(other)), (true, false));
+        let mut before = HashSet::new();
+        for slot in &slots {
+            prop_assert_eq!(set.insert(*slot), before.insert(*slot));
+        }
+        prop_assert_eq!(set.is_empty(), known.is_empty());
+        prop_assert_eq!(set.contains(other), known.contains(&other));
+        prop_assert!((0..SLOTS).all(|slot| set.contains(slot) == known.contains(&slot)));
+        prop_assert!(!set.insert(SLOTS), "it is none");
     }
 }
