@@ -83,7 +83,8 @@ fn arguments() -> Result<(Search, Option<Vec<String>>), String> {
             continue;
         }
         if word == "--theme" {
-            let named = THEMES.iter().map(|theme| theme.name).find(|name| *name == value);
+            let all = THEMES.iter().chain(planner::cluster::THEMES);
+            let named = all.map(|theme| theme.name).find(|name| *name == value);
             plan.theme = Some(named.ok_or_else(|| format!("there is no theme {value}"))?);
             continue;
         }

@@ -103,7 +103,7 @@ impl Front {
         if fleet.servers().all(|server| !server.near.is_armed()) {
             // Reads that were called before may be tracked, and answered, before a write is planned.
             let keys = batch.ops.iter().filter(|op| op.writes()).filter_map(Op::key);
-            let called = keys.map(|span| self.write_called(self.prefix.join(batch.str(span), &mut buffer)));
+            let called = keys.map(|span| self.shared().write_called(self.prefix.join(batch.str(span), &mut buffer)));
             batch.called = called.collect();
             return None;
         }
@@ -155,7 +155,7 @@ impl Front {
                     None => Reply::Later,
                 },
                 op if op.writes() => {
-                    batch.called.push(self.write_called(key));
+                    batch.called.push(self.shared().write_called(key));
                     Reply::Later
                 }
                 _ => Reply::Later,
@@ -168,12 +168,6 @@ impl Front {
             replies.push(reply);
         }
         any.then_some(replies)
-    }
-
-    /// A write of a stored key is called; see `Batch::called`.
-    fn write_called(&self, key: &str) -> (u16, u32) {
-        let server = self.shared().server(key);
-        (server.place, server.near.write_called(key))
     }
 
     /// What the near cache holds at a key, for a read with nothing before it; with the versions of what JavaScript may

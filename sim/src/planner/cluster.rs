@@ -2,25 +2,85 @@
 
 use std::collections::BTreeSet;
 
+use holdfast::engine::base::random::Random;
 use holdfast::engine::fleet::slot::{slot_of, tag_for};
 
 use crate::history::stored_tag;
-use crate::planner::Planner;
-use crate::schedule::Kind;
+use crate::planner::theme::{MIXED, Theme};
+use crate::planner::{Planner, themes};
+use crate::schedule::{Kind, Name};
 use crate::server::cluster::PRIMARIES;
 
 /// Behind the names of keys: slots of the first third, twice of the second, and of the last.
 pub const HASH_TAGS: &[&str] = &["{a}", "{b}", "{c}", "{f}"];
 
-/// How many faults are those of a cluster.
-const OWN: f64 = 0.6;
-const KINDS: &[(Kind, f64)] =
-    &[(Kind::Move, 3.0), (Kind::Migrate, 3.0), (Kind::Failover, 2.0), (Kind::Unserve, 0.5), (Kind::ClusterDown, 0.3)];
+/// The kinds of schedules that one server cannot have.
+pub const THEMES: &[Theme] = &[
+    // Slots move again and again under calls that are under way.
+    Theme {
+        name: "moves",
+        ops: &[
+            (Name::Get, 8.0),
+            (Name::Set, 6.0),
+            (Name::Del, 2.0),
+            (Name::GetMany, 1.0),
+            (Name::Sync, 2.0),
+            (Name::Invalidate, 0.5),
+        ],
+        faults: &[(Kind::Lag, 3.0), (Kind::Freeze, 1.0)],
+        count: [3, 8],
+        changing: 0.8,
+        changes: &[(Kind::Move, 4.0), (Kind::Migrate, 3.0)],
+        when: [0, 80],
+        lasts: [10, 60],
+        lag: [2, 12],
+        keys: [1, 2],
+        bursts: [2, 6],
+        bursts_always: true,
+        pause: [0, 4],
+        tagged: 0.3,
+        foreign_always: true,
+        foreign_steps: [6, 16],
+        ..MIXED
+    },
+    // What was to be done on a server, or was done in its place, while it was away, is another one's.
+    Theme {
+        name: "inherited",
+        ops: &[
+            (Name::Get, 8.0),
+            (Name::Set, 6.0),
+            (Name::Del, 3.0),
+            (Name::Sync, 1.0),
+            (Name::Sweep, 0.3),
+            (Name::Increment, 0.5),
+        ],
+        faults: &[(Kind::Stop, 4.0), (Kind::Blackhole, 2.0), (Kind::Stall, 1.0), (Kind::Cut, 1.0)],
+        count: [3, 7],
+        changing: 0.5,
+        changes: &[(Kind::Move, 4.0), (Kind::Migrate, 1.0), (Kind::Failover, 1.0)],
+        when: [0, 150],
+        lasts: [30, 90],
+        keys: [1, 2],
+        bursts_always: true,
+        pause: [2, 14],
+        foreign_always: true,
+        foreign_steps: [10, 20],
+        ..MIXED
+    },
+];
+/// How many schedules of a cluster are of these kinds.
+const OWN: f64 = 0.3;
+
+/// The kind of a schedule of a cluster.
+pub fn theme(random: &Random) -> &'static Theme {
+    let themes = if random.part() < OWN { THEMES } else { themes::THEMES };
+    &themes[random.bits() as usize % themes.len()]
+}
 
 /// Which server a fault befalls, and which slot. What empties a single server is a failover here.
-pub fn fault(planner: &Planner, kind: &mut Kind) -> (usize, usize) {
-    if planner.chance(OWN) {
-        *kind = planner.weighted(KINDS);
+pub(super) fn fault(planner: &Planner, kind: &mut Kind) -> (usize, usize) {
+    if planner.chance(planner.theme.changing) {
+        *kind = planner.weighted(planner.theme.changes);
     } else if matches!(kind, Kind::Restart | Kind::Restore) {
         *kind = Kind::Failover;
     }

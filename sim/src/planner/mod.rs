@@ -9,7 +9,7 @@ use crate::schedule::{
 use theme::Theme;
 use themes::THEMES;
 
-mod cluster;
+pub mod cluster;
 pub mod theme;
 pub mod themes;
 
@@ -24,7 +24,7 @@ const LEAST_DEADLINE: u64 = 250;
 /// The schedule of this index.
 pub fn schedule(seed: u64, index: u64, cluster: bool) -> Schedule {
     let random = Random::seeded(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ index.wrapping_mul(0xD134_2543_DE82_EF95));
-    let theme = &THEMES[random.bits() as usize % THEMES.len()];
+    let theme = if cluster { cluster::theme(&random) } else { &THEMES[random.bits() as usize % THEMES.len()] };
     Planner { random, theme, cluster, names: Vec::new(), groups: Vec::new(), at: 0, tags: 0, values: 0, digits: [0; 4] }
         .plan(seed, index)
 }
@@ -123,7 +123,7 @@ impl Planner {
                 clients.push(self.foreigner());
             }
         }
-        let faults = self.int(if theme.certain { [1, 3] } else { [0, 2] });
+        let faults = self.int(theme.count);
         let faults = (0..faults).map(|_| self.fault()).collect();
         let mut settings = Settings {
             caches,
@@ -181,7 +181,7 @@ impl Planner {
     fn fault(&self) -> Fault {
         let mut kind = self.weighted(self.theme.faults);
         let (machine, slot) = if self.cluster { cluster::fault(self, &mut kind) } else { (0, 0) };
-        let at = if matches!(kind, Kind::End | Kind::Lag | Kind::Die) { self.theme.at } else { [0, 40] };
+        let at = if matches!(kind, Kind::End | Kind::Lag | Kind::Die) { self.theme.at } else { self.theme.when };
         let process = *self.pick(self.theme.faulty);
         Fault {
             kind,

@@ -13,12 +13,16 @@ pub struct Theme {
     pub name: &'static str,
     pub ops: &'static [(Name, f64)],
     pub faults: &'static [(Kind, f64)],
-    /// At least one fault.
-    pub certain: bool,
+    /// How many faults.
+    pub count: [u64; 2],
+    /// On a cluster, how many are changes of it, and which.
+    pub changing: f64,
+    pub changes: &'static [(Kind, f64)],
     /// Which processes they befall.
     pub faulty: &'static [usize],
-    /// When a thread ends or replies lag.
+    /// When a thread ends or replies lag; and when all else begins.
     pub at: [u64; 2],
+    pub when: [u64; 2],
     pub lasts: [u64; 2],
     pub lag: [u64; 2],
     pub timeout_ms: [u64; 2],
@@ -73,9 +77,18 @@ pub const MIXED: Theme = Theme {
         (Kind::Lag, 0.5),
         (Kind::Scripts, 0.3),
     ],
-    certain: false,
+    count: [0, 2],
+    changing: 0.6,
+    changes: &[
+        (Kind::Move, 3.0),
+        (Kind::Migrate, 3.0),
+        (Kind::Failover, 2.0),
+        (Kind::Unserve, 0.5),
+        (Kind::ClusterDown, 0.3),
+    ],
     faulty: &[0, 1],
     at: [0, 40],
+    when: [0, 40],
     lasts: [5, 70],
     lag: [3, 15],
     timeout_ms: [30, 60],

@@ -10,7 +10,7 @@ const ENDING: Theme = Theme {
     locked: 0.6,
     ops: &[(Name::Compute, 12.0), (Name::Get, 1.0), (Name::Del, 1.0)],
     faults: &[(Kind::End, 2.0), (Kind::Lag, 3.0)],
-    certain: true,
+    count: [1, 3],
     faulty: &[0],
     at: [0, 60],
     lasts: [70, 120],
@@ -43,7 +43,7 @@ pub const THEMES: &[Theme] = &[
             (Name::Expire, 0.5),
         ],
         faults: &[(Kind::Stop, 2.0), (Kind::Blackhole, 3.0), (Kind::Cut, 2.0), (Kind::Kill, 1.0)],
-        certain: true,
+        count: [1, 3],
         lasts: [30, 90],
         ..MIXED
     },
@@ -51,7 +51,7 @@ pub const THEMES: &[Theme] = &[
         name: "unknown",
         ops: &[(Name::Get, 6.0), (Name::Set, 6.0), (Name::Del, 3.0), (Name::Sync, 1.0)],
         faults: &[(Kind::Stall, 5.0), (Kind::Deafen, 2.0), (Kind::Stop, 1.0)],
-        certain: true,
+        count: [1, 3],
         lasts: [50, 120],
         ..MIXED
     },
@@ -77,7 +77,7 @@ pub const THEMES: &[Theme] = &[
         name: "racing",
         ops: &[(Name::Get, 8.0), (Name::GetMany, 2.0), (Name::Sync, 4.0), (Name::Set, 1.0), (Name::Del, 0.5)],
         faults: &[(Kind::Freeze, 4.0), (Kind::Stall, 1.0), (Kind::Stop, 1.0)],
-        certain: true,
+        count: [1, 3],
         lasts: [2, 14],
         foreign: &[(Name::Set, 6.0), (Name::Del, 1.0)],
         foreign_always: true,
@@ -132,7 +132,7 @@ pub const THEMES: &[Theme] = &[
             (Name::Increment, 0.5),
         ],
         faults: &[(Kind::Blackhole, 3.0), (Kind::Cut, 1.0), (Kind::Stall, 1.0), (Kind::Stop, 1.0)],
-        certain: true,
+        count: [1, 3],
         keys: [8, 16],
         bursts: [2, 8],
         bursts_always: true,
@@ -168,7 +168,7 @@ pub const THEMES: &[Theme] = &[
         name: "lives",
         ops: &[(Name::Expire, 4.0), (Name::Set, 2.0), (Name::Get, 1.0), (Name::Invalidate, 3.0), (Name::Sync, 0.5)],
         faults: &[(Kind::Lag, 1.0)],
-        certain: true,
+        count: [1, 3],
         at: [0, 10],
         lasts: [60, 120],
         lag: [10, 25],
@@ -217,7 +217,7 @@ pub const THEMES: &[Theme] = &[
         name: "stopped",
         ops: &[(Name::Get, 8.0), (Name::Set, 1.0), (Name::Sync, 1.0), (Name::Compute, 1.0)],
         faults: &[(Kind::Freeze, 4.0), (Kind::Stop, 1.0), (Kind::Blackhole, 1.0), (Kind::Deafen, 1.0)],
-        certain: true,
+        count: [1, 3],
         lasts: [1_200, 3_500],
         foreign: &[(Name::Set, 5.0), (Name::Del, 1.0)],
         foreign_always: true,
@@ -233,13 +233,13 @@ pub const THEMES: &[Theme] = &[
             (Kind::Kill, 1.0),
             (Kind::Stop, 0.5),
         ],
-        certain: true,
+        count: [1, 3],
         ..MIXED
     },
     Theme {
         name: "refusals",
         faults: &[(Kind::Oom, 3.0), (Kind::ReadOnly, 1.0), (Kind::Loading, 1.0), (Kind::Evict, 2.0), (Kind::Cut, 0.5)],
-        certain: true,
+        count: [1, 3],
         ..MIXED
     },
     Theme {
@@ -253,7 +253,7 @@ pub const THEMES: &[Theme] = &[
             (Name::Increment, 1.0),
         ],
         faults: &[(Kind::Die, 3.0), (Kind::Blackhole, 1.0), (Kind::Stall, 1.0)],
-        certain: true,
+        count: [1, 3],
         computes: [0, 20],
         ..MIXED
     },
@@ -268,7 +268,7 @@ pub const THEMES: &[Theme] = &[
             (Kind::Backlog, 1.0),
             (Kind::Cut, 1.0),
         ],
-        certain: true,
+        count: [1, 3],
         ..MIXED
     },
     Theme {
@@ -280,7 +280,7 @@ pub const THEMES: &[Theme] = &[
             (Kind::Full, 1.0),
             (Kind::Kill, 2.0),
         ],
-        certain: true,
+        count: [1, 3],
         ..MIXED
     },
 ];

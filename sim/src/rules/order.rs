@@ -102,7 +102,7 @@ impl Facts<'_> {
                 // Of a cluster's servers each is back at its own time, and the process with the last of them.
                 let by = if self.history.plan.cluster { end.end } else { replayed };
                 // What the server had answered before its process noticed an outage is in no journal.
-                (journaled && by <= up && (swept || replayed >= snapshot))
+                (journaled && by <= up && (swept || replayed >= snapshot || self.follows(write, up)))
                     || (end.effect != Effect::Memory && end.start <= down && end.end >= snapshot)
                     // What was refused held in its process, until a write that is lost took its place.
                     || self.refuses(end.start, end.until)
@@ -122,6 +122,16 @@ impl Facts<'_> {
                 deletes && (replay || (reader.process != end.process || swept) && overlaps(end, from, until))
             }
         }
+    }
+
+    /// Whether what is to be undone of a value may have had to follow its slot, which took longer than its process was
+    /// away.
+    fn follows(&self, write: &Write, by: Nanos) -> bool {
+        let slot = self.slots(write)[0];
+        self.history.mishaps.iter().any(|mishap| match *mishap {
+            Mishap::Moved { slots, from, .. } => from <= by && !self.history.plan.spares(slots, slot),
+            _ => false,
+        })
     }
 
     /// Whether a sweep that waited in its process's journal had been done at that moment, though the process was not

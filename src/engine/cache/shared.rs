@@ -176,11 +176,15 @@ impl Shared {
     }
 
     /// Those writes are planned, or never will be.
-    pub fn writes_planned(&self, called: Vec<(u16, u32)>) {
-        for (place, slot) in called {
-            let server = self.fleet.cluster().and_then(|cluster| cluster.server(place)).unwrap_or(self.fleet.first());
-            server.near.write_planned(slot);
-        }
+    pub fn writes_planned(&self, called: Vec<u32>) {
+        called.into_iter().for_each(|at| self.fleet.called.planned(at));
+    }
+
+    /// A write of a stored key is called, or is to be planned once more; see `Batch::called`.
+    pub fn write_called(&self, key: &str) -> u32 {
+        let called = self.fleet.called.add(key);
+        self.server(key).near.own_write(key);
+        called
     }
 
     /// The server that a stored key belongs to.

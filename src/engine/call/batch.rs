@@ -152,9 +152,9 @@ impl Op {
 pub struct Batch {
     pub text: String,
     pub ops: Vec<Op>,
-    /// What the near caches gave for its writes when they were called, each with the place of its server, in the order
-    /// of the writes; it is given back when they are planned.
-    pub called: Vec<(u16, u32)>,
+    /// What was noted of its writes when they were called (called.rs), in the order of the writes; it is given back
+    /// when they are planned.
+    pub called: Vec<u32>,
     /// Values found in the near cache that travel with the rest.
     pub known: Vec<Json>,
     pub extras: Vec<Extras>,

@@ -3,6 +3,7 @@
 //! Uses base.
 
 pub mod batch;
+pub mod called;
 pub mod leaves;
 pub mod mend;
 pub mod reply;

@@ -13,6 +13,7 @@ use once_cell::sync::OnceCell;
 use serde_json::Value;
 
 use crate::engine::base::random::Random;
+use crate::engine::call::called::Called;
 use crate::engine::call::reply::Bounce;
 use crate::engine::call::vouched::Clock;
 use crate::engine::fleet::cluster::{Applied, Cluster};
@@ -58,6 +59,8 @@ pub struct Fleet {
     seeds: Option<Seeds>,
     budget: Arc<Budget>,
     clock: Arc<Clock>,
+    /// Writes that are called and not planned yet.
+    pub called: Arc<Called>,
     bounces: AtomicU64,
     /// Something happened to a server that the others may have to know of.
     pub stirred: Signal,
@@ -77,10 +80,10 @@ impl Fleet {
             Seeds::Sentinels(sentinels) => Whereabouts::Asked(Box::new(Asked::new(sentinels))),
             Seeds::Cluster(nodes) => Whereabouts::Any(nodes.targets().map(Arc::new).collect(), AtomicUsize::new(0)),
         });
-        let (budget, clock) = (budget.clone(), Clock::new(id));
-        let server = Arc::new(Server::new(0, None, gate, &budget, &clock));
+        let (budget, clock, called) = (budget.clone(), Clock::new(id), Arc::default());
+        let server = Arc::new(Server::new(0, None, gate, &budget, &clock, &called));
         let (cluster, bounces, stirred) = Default::default();
-        Self { server, cluster, seeds, budget, clock, bounces, stirred, whereabouts, kind }
+        Self { server, cluster, seeds, budget, clock, called, bounces, stirred, whereabouts, kind }
     }
 
     /// The server that a stored key belongs to.
@@ -173,7 +176,7 @@ impl Fleet {
     }
 
     fn make(&self, place: u16, at: &Endpoint, fallback: &Arc<Memory>) -> Server {
-        let server = Server::new(place, Some(at.clone()), Gate::Connection, &self.budget, &self.clock);
+        let server = Server::new(place, Some(at.clone()), Gate::Connection, &self.budget, &self.clock, &self.called);
         self.budget.share(fallback, server.near.store());
         server.near.share_as(&self.server.near);
         server

@@ -12,6 +12,7 @@ use parking_lot::{Mutex, RwLock};
 use serde_json::{Value, json};
 
 use crate::engine::base::error::Trouble;
+use crate::engine::call::called::Called;
 use crate::engine::call::vouched::Clock;
 use crate::engine::fleet::endpoint::Endpoint;
 use crate::engine::net::denied::Denied;
@@ -99,15 +100,22 @@ pub struct Server {
 }
 
 impl Server {
-    /// `clock`: the engine's, of hot values.
-    pub fn new(place: u16, at: Option<Endpoint>, gate: Gate, budget: &Arc<Budget>, clock: &Arc<Clock>) -> Self {
+    /// `clock`, of hot values, and `called`: the engine's.
+    pub fn new(
+        place: u16,
+        at: Option<Endpoint>,
+        gate: Gate,
+        budget: &Arc<Budget>,
+        clock: &Arc<Clock>,
+        called: &Arc<Called>,
+    ) -> Self {
         Self {
             place,
             at,
             standing: Mutex::default(),
             in_use: Mutex::default(),
             gate: RwLock::new(gate),
-            near: Near::new(budget, clock),
+            near: Near::new(budget, clock, called),
             journal: Journal::default(),
             elsewhere: Signal::default(),
             replica: None,

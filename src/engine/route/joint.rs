@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 use crate::engine::cache::job::{Job, Part, Whole, Work};
 use crate::engine::cache::local;
 use crate::engine::cache::namespace::Cache;
-use crate::engine::call::batch::Batch;
+use crate::engine::call::batch::{Batch, Op};
 use crate::engine::call::reply::{Bounce, Reply};
 use crate::engine::call::sink::ReplyTo;
 use crate::engine::fleet::server::Server;
@@ -112,6 +112,11 @@ impl Joint {
         &self.cache
     }
 
+    /// What was called later has a greater one.
+    pub fn order(&self) -> u64 {
+        self.number
+    }
+
     /// Until when its calls may take.
     pub fn deadline(&self) -> Instant {
         self.since + self.cache.timeout
@@ -131,7 +136,12 @@ impl Joint {
 
     fn bounced(&self, from: u16, part: &Part, at: usize, batch: &Batch, bounce: Bounce) -> Option<Bounced> {
         let joint = self.me.upgrade()?;
-        let (place, batch) = (*part.places.get(at)?, batch.some([at]));
+        let (place, mut batch) = (*part.places.get(at)?, batch.some([at]));
+        // It was planned, and is to be once more: what is read until then must not be served behind it.
+        if let Some(key) = batch.ops.first().filter(|op| op.writes()).and_then(Op::key) {
+            let key = self.cache.prefix.join(batch.str(key), &mut String::new()).to_owned();
+            batch.called = vec![self.cache.shared().write_called(&key)];
+        }
         let tokens = part.tokens.get().cloned().unwrap_or_default();
         Some(Bounced { joint, place, batch, bounce, from, hops: part.hops, tokens })
     }

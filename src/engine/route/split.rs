@@ -24,8 +24,8 @@ pub struct Split {
     pub parts: Vec<Calls>,
     /// Calls of slots that are on a detour: the slot, the call's place, and the call alone.
     pub waiting: Vec<(u16, u32, Batch)>,
-    /// What near caches gave for writes that wait, or were refused: see `Batch::called`.
-    pub planned: Vec<(u16, u32)>,
+    /// Of writes that were refused: see `Batch::called`.
+    pub planned: Vec<u32>,
 }
 
 /// Calls for one server, and their places among those of the batch.
@@ -38,7 +38,7 @@ pub struct Calls {
 struct Group {
     server: u16,
     ops: Vec<usize>,
-    called: Vec<(u16, u32)>,
+    called: Vec<u32>,
     /// See `Batch::ends`.
     ends: Option<u64>,
 }
@@ -83,8 +83,8 @@ pub fn split(
             ends = Some(cache.shared().tags_ended());
         }
         if on_detour(slot) {
-            split.planned.extend(write);
-            split.waiting.push((slot, at as u32, Batch { ends, ..batch.some([at]) }));
+            let called = write.into_iter().collect();
+            split.waiting.push((slot, at as u32, Batch { called, ends, ..batch.some([at]) }));
             continue;
         }
         if ends_tags.replace(ends_tag) != Some(ends_tag) {

@@ -79,12 +79,14 @@ impl Journal {
             return Noted::Kept;
         }
         let mut inner = self.inner.lock();
-        if inner.keys.contains(key) || inner.covers.awaits(&Pattern::everything(prefix)) {
+        if inner.keys.contains(key) {
             return Noted::Kept;
         }
         if inner.keys.len() >= MAX_KEYS || inner.bytes + key.len() > MAX_BYTES {
-            return self.overflow(&mut inner, prefix);
+            let is_swept = inner.covers.awaits(&Pattern::everything(prefix));
+            return if is_swept { Noted::Kept } else { self.overflow(&mut inner, prefix) };
         }
+        // Even if all of the namespace is to be swept: a sweep may miss what moves to another server, a key does not.
         self.add(&mut inner, key)
     }
 

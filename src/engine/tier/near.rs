@@ -42,12 +42,13 @@
 //! **The limit.** An instance that Redis cannot reach hears no push. It finds out by its heartbeat, and then drops
 //! everything.
 
+use crate::engine::call::called::Called;
 use crate::engine::call::sink::{NOTED, SLOTS, Versions};
 use crate::engine::call::vouched::{Clock, Vouched};
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::{Mutex, RwLock};
 
@@ -62,8 +63,6 @@ use crate::engine::value::entry::Meta;
 
 /// It was never lost, or is there again.
 const NEVER: u64 = u64::MAX;
-/// Counters of writes that are called and not planned: 16 KiB.
-const CALLED: usize = if cfg!(feature = "simulation") { 1 << 6 } else { 1 << 12 };
 
 /// The near cache of one server.
 pub struct Near {
@@ -71,8 +70,8 @@ pub struct Near {
     /// Reads under way that may fill the cache, each with its ticket.
     placeholders: Mutex<HashMap<Box<str>, u64>>,
     tickets: AtomicU64,
-    /// Writes that were called and are not planned yet. Keys share counters; a shared one makes a read fill less often.
-    called: Box<[AtomicU32]>,
+    /// Writes that were called and are not planned yet, the engine's.
+    called: Arc<Called>,
     /// Whether the connection tracks what is read.
     armed: AtomicBool,
     /// Since when it does not, and Redis is away: what was held then may be of use for a while.
@@ -91,13 +90,13 @@ pub struct Hit {
 }
 
 impl Near {
-    /// `clock`: the engine's.
-    pub fn new(budget: &Arc<Budget>, clock: &Arc<Clock>) -> Self {
+    /// `clock` and `called`: the engine's.
+    pub fn new(budget: &Arc<Budget>, clock: &Arc<Clock>, called: &Arc<Called>) -> Self {
         Self {
             store: Arc::new(Memory::within(budget)),
             placeholders: Mutex::default(),
             tickets: AtomicU64::new(0),
-            called: (0..CALLED).map(|_| AtomicU32::new(0)).collect(),
+            called: called.clone(),
             armed: AtomicBool::new(false),
             frozen: AtomicU64::new(NEVER),
             vouched: Vouched::new(clock),
@@ -174,8 +173,7 @@ impl Near {
         }
         let mut placeholders = self.placeholders.lock();
         // Under the lock: a write that is called from here on takes the placeholder away.
-        let called = self.called[self.hash(key) % CALLED].load(Ordering::SeqCst) > 0;
-        if placeholders.contains_key(key) || called && !mutant::lacks("called") {
+        if placeholders.contains_key(key) || self.called.has(key) {
             return None;
         }
         let ticket = self.tickets.fetch_add(1, Ordering::Relaxed);
@@ -205,21 +203,7 @@ impl Near {
         }
     }
 
-    /// A write of `key` is called, on its caller's thread. What is returned goes to `write_planned`, whatever becomes
-    /// of the write.
-    pub fn write_called(&self, key: &str) -> u32 {
-        let slot = self.hash(key) % CALLED;
-        self.called[slot].fetch_add(1, Ordering::SeqCst);
-        self.own_write(key);
-        slot as u32
-    }
-
-    /// That write is planned, or never will be.
-    pub fn write_planned(&self, called: u32) {
-        self.called[called as usize].fetch_sub(1, Ordering::SeqCst);
-    }
-
-    /// This process is about to change `key`: before its write is sent, and again when it is planned.
+    /// This process is about to change `key`: when its write is called, and again when it is planned.
     pub fn own_write(&self, key: &str) {
         if !mutant::lacks("own-write") {
             self.invalidate(key);

@@ -46,10 +46,21 @@ impl Later {
             return journal.stirred.raised().await;
         }
         if timers.until(self.at, journal.stirred.raised()).await.is_err() {
-            // What was replaced meanwhile, or has gone on with its slot, is not held there any more.
-            let held = self.keys.drain(..).filter(|(owner, key)| owner.journal.holds(key));
-            held.for_each(|(owner, key)| _ = owner.journal.owe(&key));
+            self.owe();
         }
+    }
+
+    fn owe(&mut self) {
+        // What was replaced meanwhile, or has gone on with its slot, is not held there any more.
+        let held = self.keys.drain(..).filter(|(owner, key)| owner.journal.holds(key));
+        held.for_each(|(owner, key)| _ = owner.journal.owe(&key));
+    }
+}
+
+/// The connection has ended: others' servers are still to be asked.
+impl Drop for Later {
+    fn drop(&mut self) {
+        self.owe();
     }
 }
 

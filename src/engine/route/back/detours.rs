@@ -121,8 +121,9 @@ impl Detours {
         self.counts.watch(true);
         let answers = (from, self.counts.next(from));
         let detour = self.slots.entry(slot).or_insert_with(|| Detour { items: VecDeque::new(), answers, until });
-        // Those that come back later were sent later; both stand in front of what was called since.
-        let at = detour.items.iter().position(|other| other.hops == 0 && other.asks.is_none());
+        // What was sent first may come back last: its batch may wait for the tokens of what it has read.
+        let order = |item: &Item| (item.joint.order(), item.place);
+        let at = detour.items.iter().position(|other| order(other) > order(&item));
         detour.items.insert(at.unwrap_or(detour.items.len()), item);
         (detour.answers, detour.until) = (answers, until);
     }

@@ -126,14 +126,14 @@ fn a_walk_that_was_cut_off_goes_on_on_the_same_server_alone() {
 }
 
 #[test]
-fn a_key_is_noted_beside_its_whole_namespace_once_the_walk_for_that_has_begun() {
+fn a_key_is_noted_beside_its_whole_namespace() {
     let (journal, prefix) = (Journal::default(), Prefix::new("app"));
     let _ = journal.note_pattern(&prefix, Pattern::everything(&prefix), false);
     let _ = journal.note(&prefix, "app:before");
-    assert_eq!((journal.keys(), journal.len()), (0, 1));
+    assert_eq!((journal.keys(), journal.len()), (1, 2), "its slot may go where nothing is swept");
     journal.walk(Some("server"));
     let _ = journal.note(&prefix, "app:behind");
-    assert_eq!((journal.keys(), journal.len()), (1, 2), "the walk may have passed it");
+    assert_eq!((journal.keys(), journal.len()), (2, 3), "the walk may have passed it");
 }
 
 #[test]

@@ -28,7 +28,7 @@ const TTL: Ttl = Ttl::Millis(60_000);
 const AGE: u64 = 60_000;
 
 fn unarmed() -> Near {
-    Near::new(&Arc::new(Budget::new(1 << 20)), &Clock::new(0))
+    Near::new(&Arc::new(Budget::new(1 << 20)), &Clock::new(0), &Arc::default())
 }
 
 fn armed() -> Near {

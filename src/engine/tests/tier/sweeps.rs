@@ -34,7 +34,7 @@ fn value(text: &str) -> Reply {
 
 #[test]
 fn a_read_that_was_sent_before_a_sweep_took_its_place_fills_nothing_behind_it() {
-    let near = Near::new(&Arc::new(Budget::new(1 << 20)), &Clock::new(0));
+    let near = Near::new(&Arc::new(Budget::new(1 << 20)), &Clock::new(0), &Arc::default());
     near.arm(u64::MAX, 0);
     let fills = |key| near.reserve(key).expect("the first read fills");
     let tickets = [fills("app:k"), fills("app:other")];
