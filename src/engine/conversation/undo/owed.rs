@@ -40,6 +40,10 @@ impl Later {
         Self { keys: Vec::new(), at: now }
     }
 
+    pub fn put(&mut self, owner: Arc<Server>, key: Box<str>) {
+        self.keys.push((owner, key));
+    }
+
     /// Waits until there is something to be swept or removed, or a key is to be tried again.
     pub async fn wait(&mut self, journal: &Journal, timers: &Timers) {
         if self.keys.is_empty() {
@@ -86,7 +90,7 @@ impl Steps {
                     self.server.journal.replaced(&key);
                     _ = owner.journal.distrust(&key);
                 }
-                later.keys.push((owner, key));
+                later.put(owner, key);
                 continue;
             }
             match integer(reply) {
@@ -96,7 +100,7 @@ impl Steps {
                     shared.memory.remove(&key, self.wire.timers().now_ms());
                 }
                 Err(trouble) if trouble.kind.is_outage() && !is_cluster => return Err(trouble),
-                Err(trouble) if trouble.kind.is_outage() => later.keys.push((self.server.clone(), key)),
+                Err(trouble) if trouble.kind.is_outage() => later.put(self.server.clone(), key),
                 // It is refused, and stays a miss.
                 Err(_) => {}
             }

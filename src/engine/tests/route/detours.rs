@@ -1,10 +1,13 @@
-//! Which slots wait where they have left a server, and for how long.
+//! Which slots wait where they have left a server, for how long, and in which order.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use crate::engine::fleet::slot::Slots;
-use crate::engine::route::back::detours::Detours;
+use crate::engine::route::back::detours::{Detours, Item};
 use crate::engine::route::counts::Counts;
+use crate::engine::route::joint::Joint;
+use crate::engine::tests::route::joint::Bench;
 
 #[test]
 fn calls_of_a_slot_that_left_a_server_wait_for_what_is_under_way_there() {
@@ -22,4 +25,28 @@ fn calls_of_a_slot_that_left_a_server_wait_for_what_is_under_way_there() {
     counts.sent(1);
     assert!(!detours.has(7), "what is sent there since is of other slots");
     assert!(detours.is_empty(), "and nobody waits");
+}
+
+#[test]
+fn what_was_called_first_goes_first_though_it_comes_back_last() {
+    let (bench, now) = (Bench::new(), Instant::now());
+    let [first, second, third] = [1, 2, 3].map(|id| bench.batch(id, &[&[0, 1]], now).0);
+    let item = |joint: &Arc<Joint>, place, hops| {
+        let batch = Bench::calls(1);
+        Item { joint: joint.clone(), place, batch, hops, asks: None, tokens: None }
+    };
+    let counts = Arc::new(Counts::default());
+    let mut detours = Detours::new(&counts);
+    let parts = [counts.sent(1), counts.sent(1)];
+    // The reply of the first waits for the tokens of what it has read.
+    detours.back(7, item(&second, 0, 1), 1, None);
+    detours.behind(7, item(&third, 0, 0));
+    assert!(detours.ready(now).is_none(), "the first is not there yet");
+    detours.back(7, item(&first, 0, 1), 1, None);
+    detours.back(7, item(&first, 1, 1), 1, None);
+    parts.into_iter().for_each(|part| _ = counts.answered(1, part));
+    let ready = detours.ready(now).map(|ready| ready.items).unwrap_or_default();
+    let order: Vec<_> = ready.iter().map(|item| (item.joint.order(), item.place)).collect();
+    let called = [(&first, 0), (&first, 1), (&second, 0), (&third, 0)].map(|(joint, place)| (joint.order(), place));
+    assert_eq!(order, called);
 }

@@ -14,7 +14,7 @@ use crate::engine::route::joint::{Answering, Joint, News};
 use crate::engine::route::together::TOGETHER;
 use crate::engine::tests::support::{Calls, Client, cache};
 
-struct Bench {
+pub(super) struct Bench {
     cache: Arc<Front>,
     client: Arc<Client>,
     answering: Answering,
@@ -22,7 +22,7 @@ struct Bench {
 }
 
 impl Bench {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let (news, _news) = unbounded();
         let answering = Answering { counts: Arc::default(), together: Arc::default(), news };
         // An engine of its own, whose calls are counted: nobody listens there.
@@ -31,13 +31,13 @@ impl Bench {
         Self { cache: cache(Some(url), "joint"), client: Client::new(), answering, _news }
     }
 
-    fn calls(keys: usize) -> Batch {
+    pub(super) fn calls(keys: usize) -> Batch {
         (0..keys).fold(Calls::default(), |calls, n| calls.get(&format!("k{n}"))).0
     }
 
     /// A batch of as many reads as its parts have, under `id`; and a job for each of the parts, which have these
     /// places.
-    fn batch(&self, id: u32, parts: &[&[u32]], now: Instant) -> (Arc<Joint>, Vec<Job>) {
+    pub(super) fn batch(&self, id: u32, parts: &[&[u32]], now: Instant) -> (Arc<Joint>, Vec<Job>) {
         let batch = Self::calls(parts.iter().map(|part| part.len()).sum());
         let server = self.cache.shared().fleet.first();
         let replies = vec![Reply::Later; batch.ops.len()];

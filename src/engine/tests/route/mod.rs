@@ -2,5 +2,6 @@
 
 mod detours;
 mod joint;
+mod owed;
 mod split;
 mod successor;

@@ -10,6 +10,7 @@ use crate::engine::base::text::Json;
 use crate::engine::cache::tell::counters::read;
 use crate::engine::cache::tell::status::Mode;
 use crate::engine::call::batch::Op;
+use crate::engine::call::called::Called;
 use crate::engine::call::reply::{Reply, Submitted};
 use crate::engine::call::sink::{COUNTERS, Versions};
 use crate::engine::call::vouched::Clock;
@@ -29,6 +30,21 @@ const AGE: u64 = 60_000;
 
 fn unarmed() -> Near {
     Near::new(&Arc::new(Budget::new(1 << 20)), &Clock::new(0), &Arc::default())
+}
+
+#[test]
+fn no_server_s_near_cache_is_filled_while_a_write_is_called_that_another_one_may_plan() {
+    let (called, budget) = (Arc::new(Called::default()), Arc::new(Budget::new(1 << 20)));
+    let near = [1, 2].map(|_| Near::new(&budget, &Clock::new(0), &called));
+    near.iter().for_each(|near| near.arm(u64::MAX, 0));
+    let [first, second] = near;
+    let before = first.reserve("k");
+    let write = called.add("k");
+    first.own_write("k");
+    before.into_iter().for_each(|ticket| first.fill("k", ticket, "1", None, TTL, 0));
+    assert_eq!((value(&first, "k"), second.reserve("k")), (None, None));
+    called.planned(write);
+    assert!(second.reserve("k").is_some());
 }
 
 fn armed() -> Near {
