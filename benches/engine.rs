@@ -66,7 +66,7 @@ impl Versions for Counters {
 
 /// A near cache that holds `KEYS` entries of so many bytes, and one environment that listens.
 fn near(bytes: usize) -> (Near, Vec<String>) {
-    let near = Near::new(&Arc::new(Budget::new(1 << 30)), &vouched::Clock::new(0));
+    let near = Near::new(&Arc::new(Budget::new(1 << 30)), &vouched::Clock::new(0), &Arc::default());
     near.arm(u64::MAX, 0);
     near.share(Arc::new(Counters((0..SLOTS + CLOCKS).map(|_| AtomicI32::new(0)).collect())));
     let keys: Vec<String> = (0..KEYS).map(key).collect();

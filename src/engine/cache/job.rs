@@ -12,6 +12,7 @@ use crate::engine::cache::namespace::Cache;
 use crate::engine::call::batch::Batch;
 use crate::engine::call::reply::{Bounce, Reply};
 use crate::engine::call::sink::ReplyTo;
+use crate::engine::fleet::cluster::Cluster;
 use crate::engine::fleet::server::Server;
 use crate::engine::value::tags::Tokens;
 
@@ -69,6 +70,8 @@ pub struct Part {
     pub hops: u8,
     /// Its server has its slots not yet: see net/wire.rs.
     pub asks: bool,
+    /// How often slots had got other owners when its server was chosen.
+    pub changes: u64,
     /// The tokens of its tags as they were at its place in the order of calls: whatever is sent once more is stored
     /// with these, as a tag may have ended since.
     pub tokens: Arc<OnceLock<Tokens>>,
@@ -99,6 +102,13 @@ impl Job {
 
     pub fn asks(&self) -> bool {
         self.part.as_ref().is_some_and(|part| part.asks)
+    }
+
+    /// Whether slots have left its server since that was chosen, perhaps its own.
+    pub fn strays(&self) -> bool {
+        let changes = self.cache.shared().fleet.cluster().map(Cluster::changes);
+        let chosen = self.part.as_ref().filter(|part| !part.asks && !self.server.is_replica());
+        chosen.is_some_and(|part| changes != Some(part.changes))
     }
 
     /// The tokens with which it is planned.

@@ -16,6 +16,7 @@ use crate::engine::call::reply::{Bounce, Reply};
 use crate::engine::call::sink::ReplyTo;
 use crate::engine::exchange::writes::with_key;
 use crate::engine::fleet::server::Server;
+use crate::engine::fleet::slot::slot_of;
 use crate::engine::net::denied::Denied;
 use crate::engine::once::waiters::Answers;
 use crate::engine::task::signal::Signal;
@@ -27,6 +28,24 @@ use crate::engine::value::tags::Tokens;
 /// How much of an entry is read to tell its age and its tags. Of one with a longer list of tags the rest is read behind
 /// it (heard.rs).
 pub(super) const HEAD: usize = 4096;
+
+/// Where a batch goes.
+pub struct Line<'a> {
+    pub server: &'a Arc<Server>,
+    pub denied: Denied,
+    /// The server has its slots not yet: see net/wire.rs.
+    pub asks: bool,
+    /// The server may have lost slots since the batch was given to it.
+    pub strays: bool,
+}
+
+/// Where the calls of a key go now, if that is not this server: they go there with the others of the slot. One that
+/// waited here, and was sent, would overtake these should the slot come back meanwhile.
+pub(super) fn strayed(cache: &Cache, server: &Server, key: &str) -> Option<Bounce> {
+    let slot = slot_of(key.as_bytes());
+    let owner = cache.shared().fleet.cluster()?.owner(slot);
+    (owner != server.place).then_some(Bounce { slot, asks: false, to: owner, unserved: false })
+}
 
 /// How one operation is answered.
 pub(super) enum Step {

@@ -19,7 +19,7 @@ use crate::engine::call::batch::{Batch, More, Op};
 use crate::engine::call::reply::Reply;
 use crate::engine::call::sink::ReplyTo;
 use crate::engine::exchange::expiry;
-use crate::engine::exchange::plan::{Computing, HEAD, Head, Plan, Question, Read, Run, Step, head};
+use crate::engine::exchange::plan::{Computing, HEAD, Head, Line, Plan, Question, Read, Run, Step, head, strayed};
 use crate::engine::exchange::writes::{self, Computed, holder, remove, renewed, set, store, with_key};
 use crate::engine::fleet::server::Server;
 use crate::engine::net::denied::Denied;
@@ -37,10 +37,11 @@ const MAX_MGET: usize = 256;
 /// Plans a batch. Registers its flights and fences, in the order of the engine's queue. `tokens`: those of its tags
 /// that the near cache did not have.
 pub fn plan(cache: &Cache, line: &Line<'_>, batch: &Batch, to: &ReplyTo, tokens: Tokens, now: u64) -> Plan {
-    let Line { server, denied, asks } = *line;
+    let Line { server, denied, asks, strays } = *line;
     let mut planner = Planner {
         server: server.clone(),
         asks,
+        strays,
         now,
         tokens,
         pipeline: Pipeline::with_capacity(16),
@@ -64,16 +65,9 @@ pub fn plan(cache: &Cache, line: &Line<'_>, batch: &Batch, to: &ReplyTo, tokens:
     Plan { server, asks, pipeline, steps, heads, answers, now, tokens, denied, uncovered, held, noted: false }
 }
 
-/// Where a batch goes.
-pub struct Line<'a> {
-    pub server: &'a Arc<Server>,
-    pub denied: Denied,
-    /// The server has its slots not yet: see net/wire.rs.
-    pub asks: bool,
-}
-
 struct Planner {
     asks: bool,
+    strays: bool,
     /// To which it goes.
     server: Arc<Server>,
     pipeline: Pipeline,
@@ -110,6 +104,9 @@ impl Planner {
             Some(Err(error)) => return self.steps.push(Step::Answered(Reply::Error(error))),
             None => return self.steps.push(Step::Answered(local::keyless(batch, op))),
         };
+        if let Some(bounce) = self.strays.then(|| strayed(cache, &self.server, key)).flatten() {
+            return self.steps.push(Step::Answered(Reply::Bounced(bounce)));
+        }
         let flights = &cache.shared().flights;
         let server = self.server.clone();
         if op.writes() {

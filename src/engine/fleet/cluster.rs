@@ -16,7 +16,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
 
 use once_cell::sync::OnceCell;
 use parking_lot::{Mutex, RwLock};
@@ -40,6 +40,8 @@ pub struct Cluster {
     servers: Box<[OnceCell<Arc<Server>>]>,
     known: Mutex<Known>,
     past: Mutex<Past>,
+    /// How often a slot got another owner.
+    changes: AtomicU64,
     has_left: AtomicBool,
     pub map: AddressMap,
     /// How its servers are dialled, wherever they are.
@@ -96,6 +98,7 @@ impl Cluster {
             servers: (0..MAX_NODES).map(|_| OnceCell::new()).collect(),
             known: Mutex::default(),
             past: Mutex::default(),
+            changes: AtomicU64::new(0),
             has_left: AtomicBool::new(false),
             map,
             access,
@@ -152,6 +155,11 @@ impl Cluster {
     /// Whether it serves any slot; of the URL's server, whether nobody serves one.
     pub fn is_used(&self, server: &Server) -> bool {
         self.share(server.place) > 0
+    }
+
+    /// How often a slot got another owner.
+    pub fn changes(&self) -> u64 {
+        self.changes.load(Ordering::SeqCst)
     }
 
     fn share(&self, place: u16) -> u16 {
@@ -247,6 +255,7 @@ impl Cluster {
         let share = |of: u16| self.shares.get(usize::from(of));
         share(place).inspect(|share| _ = share.fetch_add(1, Ordering::SeqCst));
         share(before).inspect(|share| _ = share.fetch_sub(1, Ordering::SeqCst));
+        self.changes.fetch_add(1, Ordering::SeqCst);
         applied.changed = true;
         applied.slots.insert(slot);
         if before != NOBODY {

@@ -28,6 +28,7 @@ use crate::engine::cache::shared::Shared;
 use crate::engine::call::batch::Batch;
 use crate::engine::conversation::gather;
 use crate::engine::exchange::tokens;
+use crate::engine::fleet::cluster::Cluster;
 use crate::engine::fleet::server::Server;
 use crate::engine::fleet::topology::Topology;
 use crate::engine::route::back::detours::{Detours, Item};
@@ -167,7 +168,8 @@ impl Router {
         let (Calls { server: place, batch, places }, AskedFor { known, awaited }) = (calls, asked);
         let tokens = Arc::new(if known.is_empty() { OnceLock::new() } else { OnceLock::from(known) });
         let number = self.answering.counts.sent(place);
-        let part = Part { joint: joint.clone(), places, number, hops, asks, tokens };
+        let changes = self.shared.fleet.cluster().map_or(0, Cluster::changes);
+        let part = Part { joint: joint.clone(), places, number, hops, asks, changes, tokens };
         let server = self.shared.fleet.cluster().and_then(|cluster| cluster.server(place));
         let server = server.unwrap_or(self.shared.fleet.first()).clone();
         let mut job = Job::part(server.clone(), batch, part);

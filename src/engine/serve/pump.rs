@@ -23,7 +23,8 @@ use crate::engine::conversation::stand_in;
 use crate::engine::conversation::tasks;
 use crate::engine::conversation::undo::sweep;
 use crate::engine::exchange::plan::Came;
-use crate::engine::exchange::planner::{self, Line};
+use crate::engine::exchange::plan::Line;
+use crate::engine::exchange::planner;
 use crate::engine::exchange::tokens;
 use crate::engine::net::target::REST;
 use crate::engine::net::wire::HELD_UP;
@@ -160,13 +161,13 @@ impl Pump {
     }
 
     pub(super) fn plan(&mut self, mut job: Job, tokens: Tokens, now: Instant) {
-        let asks = job.asks();
+        let (asks, strays) = (job.asks(), job.strays());
         job.note_tokens(&tokens);
         match &mut job.work {
             Work::Batch(batch) => {
                 let ms = clock::millis_of(now);
                 self.shared.writes_planned(std::mem::take(&mut batch.called));
-                let line = Line { server: &self.connection.server, denied: self.connection.denied, asks };
+                let line = Line { server: &self.connection.server, denied: self.connection.denied, asks, strays };
                 let mut plan = planner::plan(&job.cache, &line, batch, &job.to, tokens, ms);
                 let mut pipeline = std::mem::take(&mut plan.pipeline);
                 if asks {

@@ -1,5 +1,7 @@
 //! The machines on which the servers run: one, or those of a cluster.
 
+use std::collections::BTreeMap;
+
 use holdfast::engine::fleet::slot::slot_of;
 
 use crate::history::Nanos;
@@ -14,11 +16,13 @@ pub struct Machine {
     /// Nobody listens.
     pub down: bool,
     pub down_since: Nanos,
+    /// When slots went to another node.
+    pub left: BTreeMap<u16, Nanos>,
 }
 
 impl Machine {
     pub fn alone(seed: u64) -> Self {
-        Self { server: Server::new(seed), stopped: false, down: false, down_since: 0 }
+        Self { server: Server::new(seed), stopped: false, down: false, down_since: 0, left: BTreeMap::new() }
     }
 
     /// Those of a cluster: its primaries, and behind them their replicas, at which nobody dials.

@@ -15,6 +15,10 @@ const HEARING: [Nanos; 2] = [MILLI / 10, 3 * MILLI];
 /// One node in so many hears of it late, so much later.
 const LATE_ONE_IN: u64 = 4;
 const LATE: [Nanos; 2] = [5 * MILLI, 400 * MILLI];
+/// A slot comes back to a node that had it after this at the earliest. Calls that were sent there before it left, and
+/// meet it there again, have overtaken those that met it elsewhere: a limit of every client that sends calls before
+/// others are answered (docs/cluster.md).
+const RETURNS: Nanos = 100 * MILLI;
 /// How long a third of the slots has no primary.
 const VACANT: [Nanos; 2] = [MILLI, 60 * MILLI];
 
@@ -38,8 +42,9 @@ impl World {
     fn owner_and_other(&self, slot: u16, fault: &Fault) -> Option<(Node, Node)> {
         let truth = self.truth.as_ref()?;
         let owner = truth.owner(slot)?;
-        let others: Vec<Node> =
-            (0..self.machines.len()).filter(|at| *at != owner && !self.machines[*at].down).collect();
+        let has_just_left = |at: Node| self.machines[at].left.get(&slot).is_some_and(|left| self.now < left + RETURNS);
+        let fits = |at: &Node| *at != owner && !self.machines[*at].down && !has_just_left(*at);
+        let others: Vec<Node> = (0..self.machines.len()).filter(fits).collect();
         // A move that somebody has not heard of yet is not over: a node that heard of neither it nor the next one would
         // send callers in circles for ever.
         let known = |machine: &Machine| machine.server.cluster.as_ref().is_none_or(|node| !node.is_moving(slot));
@@ -200,6 +205,7 @@ impl World {
         let slot = self.slot(&self.schedule.faults[number]);
         self.note(|| format!("-- slot {slot} is server {to}'s"));
         self.mishaps.push(Mishap::Moved { slots: self.mask(slot), from: self.began[number], until: self.now });
+        self.machines[from].left.insert(slot, self.now);
         self.change(|view| view.give(slot, to));
         self.told_of_change(to);
         // What a replica of the new owner lacks, it lacks of this slot too: it begins anew.

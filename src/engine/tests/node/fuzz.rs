@@ -10,7 +10,8 @@ use crate::engine::call::batch::Extras;
 use crate::engine::call::batch::Op;
 use crate::engine::call::{mend, splice};
 use crate::engine::exchange::plan::Came;
-use crate::engine::exchange::planner::{self, Line};
+use crate::engine::exchange::plan::Line;
+use crate::engine::exchange::planner;
 use crate::engine::net::denied::Denied;
 use crate::engine::net::target::{Target, Trust};
 use crate::engine::tests::now_ms;
@@ -134,7 +135,7 @@ fn whatever_a_server_replies_every_call_gets_one_answer_that_is_json() {
             .get("j");
         calls.0.extras.push(Extras { window: 1_000, ..Extras::default() });
         let to = client.to(7);
-        let line = Line { server: cache.shared().server(""), denied: Denied::default(), asks: false };
+        let line = Line { server: cache.shared().server(""), denied: Denied::default(), asks: false, strays: false };
         let plan = planner::plan(&cache, &line, &calls.0, &to, Tokens::new(), now_ms());
         let (replies, verdict) = plan.settle(&cache, &calls.0, &to, Came::All(values), now_ms());
         prop_assert_eq!(replies.len(), 10);

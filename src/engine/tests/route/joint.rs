@@ -55,6 +55,7 @@ impl Bench {
                 number,
                 hops: 0,
                 asks: false,
+                changes: 0,
                 tokens: Arc::default(),
             };
             Job::part(server.clone(), alone.some(places.iter().map(|at| *at as usize)), part)

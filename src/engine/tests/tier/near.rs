@@ -15,7 +15,8 @@ use crate::engine::call::reply::{Reply, Submitted};
 use crate::engine::call::sink::{COUNTERS, Versions};
 use crate::engine::call::vouched::Clock;
 use crate::engine::exchange::plan::Came;
-use crate::engine::exchange::planner::{self, Line};
+use crate::engine::exchange::plan::Line;
+use crate::engine::exchange::planner;
 use crate::engine::front::Front;
 use crate::engine::net::denied::Denied;
 use crate::engine::tests::now_ms;
@@ -332,7 +333,7 @@ fn a_read_that_was_queued_before_a_write_and_planned_after_its_first_fence_fills
     let server = Server::start();
     let cache = near_cache(&server);
     let client = Client::new();
-    let line = Line { server: cache.shared().server(""), denied: Denied::default(), asks: false };
+    let line = Line { server: cache.shared().server(""), denied: Denied::default(), asks: false, strays: false };
     let near = &line.server.near;
     let (read, write) = (Calls::default().get("k").0, Calls::default().set("k", "2").0);
     // The write is submitted while the read is queued, …
