@@ -6,6 +6,7 @@ use std::time::Instant;
 use futures_channel::mpsc::UnboundedSender;
 use futures_channel::oneshot;
 
+use crate::engine::base::mutant;
 use crate::engine::cache::local;
 use crate::engine::cache::long::{self, Called};
 use crate::engine::cache::namespace::Cache;
@@ -108,7 +109,7 @@ impl Job {
     pub fn strays(&self) -> bool {
         let changes = self.cache.shared().fleet.cluster().map(Cluster::changes);
         let chosen = self.part.as_ref().filter(|part| !part.asks && !self.server.is_replica());
-        chosen.is_some_and(|part| changes != Some(part.changes))
+        chosen.is_some_and(|part| changes != Some(part.changes)) && !mutant::lacks("stray")
     }
 
     /// The tokens with which it is planned.

@@ -10,6 +10,8 @@ use crate::engine::net::target::{Address, Trust};
 
 mod anything;
 mod endpoint;
+#[cfg(feature = "drive")]
+mod moved;
 mod pace;
 mod parse;
 mod slot;

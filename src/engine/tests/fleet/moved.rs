@@ -1,0 +1,143 @@
+//! Slots that get another owner: what is held of them, and what is to be undone in them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
+
+use redis::Value;
+
+use crate::engine::base::clock::Ttl;
+use crate::engine::cache::namespace::Cache;
+use crate::engine::call::sink::{COUNTERS, Versions};
+use crate::engine::exchange::plan::Came;
+use crate::engine::exchange::plan::Line;
+use crate::engine::exchange::planner;
+use crate::engine::fleet::parse::parse_slots;
+use crate::engine::fleet::server::Server;
+use crate::engine::fleet::slot::slot_of;
+use crate::engine::front::Front;
+use crate::engine::net::denied::Denied;
+use crate::engine::tests::fleet::{as_named, asked, slots};
+use crate::engine::tests::support::{Calls, Client, cache};
+use crate::engine::value::tags::Tokens;
+
+const KEY: &str = "moved:k";
+const TTL: Ttl = Ttl::Millis(60_000);
+
+/// A cache on a cluster of two servers, which nobody can reach; the key's slot is the first one's.
+struct Bench {
+    cache: Arc<Front>,
+    first: Arc<Server>,
+    second: Arc<Server>,
+}
+
+impl Bench {
+    fn new(id: u32) -> Self {
+        let cache = cache(Some(format!("redis://127.0.0.1:1/{id}")), "moved");
+        let slot = i64::from(slot_of(KEY.as_bytes()));
+        let ranges = [(0, slot - 1, &["b"] as &[&str]), (slot, slot, &["a"]), (slot + 1, 16_383, &["b"])];
+        let topology = parse_slots(&slots(&ranges), &asked(), &as_named()).expect("an answer");
+        let shared = cache.shared();
+        shared.fleet.becomes(&topology, &shared.memory, false).expect("a cluster");
+        let cluster = shared.fleet.cluster().expect("it became one");
+        let first = shared.server(KEY).clone();
+        let second = cluster.servers().find(|one| !Arc::ptr_eq(one, &first)).expect("two").clone();
+        Self { cache, first, second }
+    }
+
+    fn moves(&self, to: &Arc<Server>) {
+        let shared = self.cache.shared();
+        let applied = shared.fleet.cluster().map(|cluster| cluster.moved(slot_of(KEY.as_bytes()), to));
+        shared.moved(&applied.expect("a cluster"), shared.clock.now_ms());
+    }
+
+    fn hold(&self, server: &Server) {
+        server.near.arm(u64::MAX, 0);
+        let ticket = server.near.reserve(KEY).expect("nobody else reads it");
+        server.near.fill(KEY, ticket, "1", None, TTL, self.cache.shared().clock.now_ms());
+    }
+
+    fn holds(&self, server: &Server) -> bool {
+        server.near.get(KEY, 60_000, self.cache.shared().clock.now_ms()).is_some()
+    }
+
+    /// Whether it was written in process, and is there still.
+    fn is_in_process(&self) -> bool {
+        let shared = self.cache.shared();
+        shared.memory.get(KEY, shared.clock.now_ms()).is_some()
+    }
+
+    fn write_in_process(&self) {
+        let shared = self.cache.shared();
+        shared.memory.set(KEY, "1", TTL, shared.clock.now_ms());
+    }
+}
+
+struct Counters(Box<[AtomicI32]>);
+
+impl Versions for Counters {
+    fn counters(&self) -> &[AtomicI32] {
+        &self.0
+    }
+}
+
+#[test]
+fn hot_values_of_a_slot_that_leaves_a_server_end() {
+    let bench = Bench::new(21);
+    let counters = Arc::new(Counters((0..COUNTERS).map(|_| AtomicI32::new(0)).collect()));
+    bench.first.near.share(counters.clone());
+    bench.hold(&bench.first);
+    let (slot, noted) = bench.first.near.note(&*counters, KEY);
+    assert_eq!(counters.0[slot].load(Ordering::SeqCst), noted);
+    bench.moves(&bench.second);
+    assert_ne!(counters.0[slot].load(Ordering::SeqCst), noted);
+}
+
+#[test]
+fn what_a_server_held_of_a_slot_before_is_not_served_when_it_has_that_again() {
+    let bench = Bench::new(22);
+    bench.hold(&bench.first);
+    assert!(bench.holds(&bench.first));
+    bench.moves(&bench.second);
+    bench.moves(&bench.first);
+    assert!(!bench.holds(&bench.first), "others have written it elsewhere, and nobody told of that here");
+}
+
+#[test]
+fn what_was_written_in_process_goes_when_another_server_has_the_slot_and_is_there() {
+    let bench = Bench::new(23);
+    bench.write_in_process();
+    bench.second.standing.lock().up = true;
+    bench.moves(&bench.second);
+    assert!(!bench.is_in_process(), "the next outage would show it");
+    // From one that is there to another one nothing was written in its place.
+    bench.write_in_process();
+    bench.moves(&bench.first);
+    assert!(bench.is_in_process());
+}
+
+#[test]
+fn a_write_that_is_done_ends_what_was_written_in_process_before() {
+    let bench = Bench::new(24);
+    let (client, cache): (_, &Arc<Cache>) = (Client::new(), &bench.cache.cache);
+    bench.write_in_process();
+    let (calls, to) = (Calls::default().set("k", "2"), client.to(1));
+    let line = Line { server: &bench.first, denied: Denied::default(), asks: false, strays: false };
+    let now = cache.shared().clock.now_ms();
+    let plan = planner::plan(cache, &line, &calls.0, &to, Tokens::new(), now);
+    drop(plan.settle(cache, &calls.0, &to, Came::All(vec![Value::Okay]), now));
+    assert!(!bench.is_in_process());
+}
+
+#[test]
+fn a_call_that_waited_at_a_server_that_has_lost_its_slot_is_not_sent_there() {
+    let bench = Bench::new(25);
+    let (client, cache) = (Client::new(), &bench.cache.cache);
+    bench.moves(&bench.second);
+    let (calls, to) = (Calls::default().get("k"), client.to(1));
+    let now = cache.shared().clock.now_ms();
+    for (strays, server, sent) in [(true, &bench.first, 0), (true, &bench.second, 1), (false, &bench.first, 1)] {
+        let line = Line { server, denied: Denied::default(), asks: false, strays };
+        let plan = planner::plan(cache, &line, &calls.0, &to, Tokens::new(), now);
+        assert_eq!(plan.pipeline.len(), sent);
+    }
+}
