@@ -107,10 +107,10 @@ fn arguments() -> Result<(Search, Option<Vec<String>>), String> {
 }
 
 /// Those of a cluster: the order behind a redirect, of what comes back late, and of what waited where its slot was;
-/// what is to be undone in a slot that moves; the tokens of what is sent once more; what a call left in process while its
-/// server was there, and what an outage did, once another server has its place. The tests of the engine alone notice
-/// `moved` and `again`, hot values of a slot that moves and what is held of one that comes back (servers of today push
-/// each key that leaves them), and `epoch`, an old answer (it costs detours).
+/// what is to be undone in a slot that moves; the tokens of what is sent once more; what a call left in process while
+/// its server was there, and what an outage did, once another server has its place. The tests of the engine alone
+/// notice `moved` and `again`, hot values of a slot that moves and what is held of one that comes back (servers of
+/// today push each key that leaves them), and `epoch`, an old answer (it costs detours).
 const CLUSTER_FENCES: [&str; 7] = ["detour", "late", "stray", "handed", "pinned", "leftover", "heir"];
 
 /// The fences that the engine can lack and that the schedules can show. The tests of the engine alone notice `budget`
