@@ -16,7 +16,7 @@ use crate::engine::exchange::plan::{Call, Came, Plan, Question, Read, Run, Step,
 use crate::engine::exchange::reads::{self, Found, Look};
 use crate::engine::exchange::tokens::Missing;
 use crate::engine::exchange::writes::{take_back, transaction, written};
-use crate::engine::exchange::{expiry, questions, refusals};
+use crate::engine::exchange::{questions, refusals};
 use crate::engine::net::denied::Denied;
 use crate::engine::net::reply::{integer, left, out_of_step};
 use crate::engine::once::waiters::Outcome;
@@ -232,11 +232,12 @@ impl Judge {
 
     /// A write, by its reply; `None` where there is none.
     fn write(&mut self, call: &Call<'_>, result: Option<Value>) -> Reply {
+        // It was to be called once more.
         if let Some(Value::ServerError(error)) = &result
             && error.code() == "NOSCRIPT"
-            && let Some(reply) = if self.lost { Some(call.locally()) } else { self.again(call) }
+            && self.lost
         {
-            return reply;
+            return call.locally();
         }
         if let Some(bounce) = call.bounced(result.as_ref()).filter(|_| !self.lost) {
             return Reply::Bounced(bounce);
@@ -268,15 +269,6 @@ impl Judge {
             self.ended(call, value, token);
         }
         reply
-    }
-
-    /// The server forgot its scripts (SCRIPT FLUSH): once more, with the text, before anything that is sent from here
-    /// on. `None` for a call that uses no script, or none by its name.
-    fn again(&mut self, call: &Call<'_>) -> Option<Reply> {
-        let Op::Expire { ttl, .. } = *call.op else { return None };
-        // Between two commands of this pipeline.
-        self.verdict.behind.push(expiry::expire(true, &call.cache.prefix, call.key, ttl));
-        Some(Reply::Flag(true))
     }
 
     /// The flight whose result was to be stored is over.

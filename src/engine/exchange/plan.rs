@@ -209,6 +209,8 @@ pub struct Plan {
     pub(super) steps: Vec<Step>,
     /// The replies that are an entry's first bytes; the time left is the next one.
     pub(super) heads: Vec<Head>,
+    /// The replies of scripts that were called by their name: where each is, and its `expire`.
+    pub(super) named: Vec<(usize, String, Ttl)>,
     pub(super) answers: Answers,
     /// When it was made, which is before the server sees it.
     pub(super) now: u64,

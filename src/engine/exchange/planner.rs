@@ -47,6 +47,7 @@ pub fn plan(cache: &Cache, line: &Line<'_>, batch: &Batch, to: &ReplyTo, tokens:
         pipeline: Pipeline::with_capacity(16),
         steps: Vec::with_capacity(batch.ops.len()),
         heads: Vec::new(),
+        named: Vec::new(),
         run: None,
         wrote: false,
         by_hash: false,
@@ -60,9 +61,9 @@ pub fn plan(cache: &Cache, line: &Line<'_>, batch: &Batch, to: &ReplyTo, tokens:
         planner.add(cache, batch, op, to, &mut buffer);
     }
     planner.close_run();
-    let Planner { server, pipeline, steps, heads, answers, tokens, uncovered, .. } = planner;
+    let Planner { server, pipeline, steps, heads, named, answers, tokens, uncovered, .. } = planner;
     let held = BTreeSet::new();
-    Plan { server, asks, pipeline, steps, heads, answers, now, tokens, denied, uncovered, held, noted: false }
+    Plan { server, asks, pipeline, steps, heads, named, answers, now, tokens, denied, uncovered, held, noted: false }
 }
 
 struct Planner {
@@ -73,6 +74,7 @@ struct Planner {
     pipeline: Pipeline,
     steps: Vec<Step>,
     heads: Vec<Head>,
+    named: Vec<(usize, String, Ttl)>,
     run: Option<OpenRun>,
     /// Something was stored by this batch.
     wrote: bool,
@@ -210,8 +212,13 @@ impl Planner {
                 self.question(key, Question::Expire, Some(ttl));
             }
             Op::Expire { ttl, .. } => {
-                self.command(expiry::expire(!self.by_hash, &cache.prefix, key, ttl), Step::Write);
-                self.by_hash = true;
+                self.close_run();
+                if std::mem::replace(&mut self.by_hash, true) {
+                    self.named.push((self.pipeline.len(), key.to_owned(), ttl));
+                    self.command(expiry::expire(false, &cache.prefix, key, ttl), Step::Write);
+                } else {
+                    self.command(expiry::expire(true, &cache.prefix, key, ttl), Step::Write);
+                }
             }
             Op::Abandon { token, why, .. } => {
                 let leased = flights.leased(key, token);

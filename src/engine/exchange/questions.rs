@@ -84,7 +84,8 @@ impl Found {
 
 impl Plan {
     /// The entries that are to get another TTL: where among the replies, and the commands that give it to them. What is
-    /// no value for a caller is none from here on.
+    /// no value for a caller is none from here on. And calls of a script that the server forgot between two commands of
+    /// the pipeline (SCRIPT FLUSH): once more, with its text.
     pub fn renewals(&self, cache: &Cache, values: &mut [Value], now: u64) -> Option<(Vec<usize>, Pipeline)> {
         let (mut places, mut pipeline) = (Vec::new(), Pipeline::new());
         for Head { at, key, renews } in &self.heads {
@@ -103,6 +104,13 @@ impl Plan {
                     head => expiry::expire_same(key, head, ttl, found.extra),
                 };
                 pipeline.add_command(command);
+                places.push(*at);
+            }
+        }
+        let is_forgotten = |value: &Value| matches!(value, Value::ServerError(error) if error.code() == "NOSCRIPT");
+        for (at, key, ttl) in &self.named {
+            if values.get(*at).is_some_and(is_forgotten) {
+                pipeline.add_command(expiry::expire(true, &cache.prefix, key, *ttl));
                 places.push(*at);
             }
         }

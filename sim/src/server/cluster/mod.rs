@@ -181,8 +181,9 @@ impl Server {
     }
 
     /// Whether a key lies there, due or not.
-    pub fn has(&self, key: &[u8]) -> bool {
-        self.databases.first().is_some_and(|database| database.entries.contains_key(key))
+    pub fn has(&self, key: &[u8], ms: u64) -> bool {
+        let entry = self.databases.first().and_then(|database| database.entries.get(key));
+        entry.is_some_and(|entry| !entry.is_due(ms))
     }
 }
 

@@ -49,7 +49,7 @@ impl World {
         let owner = truth.owner(slot).or(self.unserved_by(slot)).unwrap_or(0);
         let leaving = self.machines[owner].server.cluster.as_ref().and_then(|node| node.leaving.get(&slot));
         match leaving {
-            Some(to) if !self.machines[owner].server.has(key.as_bytes()) => *to,
+            Some(to) if !self.machines[owner].server.has(key.as_bytes(), self.server_ms()) => *to,
             _ => owner,
         }
     }

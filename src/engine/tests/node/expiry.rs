@@ -4,18 +4,23 @@ use std::cell::RefCell;
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
-use redis::Connection;
+use redis::{Connection, Value};
 
 use crate::engine::base::clock::Ttl;
 use crate::engine::base::key;
 use crate::engine::cache::tell::status::Mode;
 use crate::engine::call::batch::Op;
 use crate::engine::call::reply::Reply;
+use crate::engine::exchange::plan::{Came, Line};
+use crate::engine::exchange::planner;
+use crate::engine::net::denied::Denied;
 use crate::engine::once::lease::Holder;
+use crate::engine::tests::now_ms;
 use crate::engine::tests::support::{Calls, Client, Server, cache, in_mode};
 use crate::engine::value::codec::Codec;
 use crate::engine::value::entry::{Format, Meta};
 use crate::engine::value::tag_list::{Tag, Tags};
+use crate::engine::value::tags::Tokens;
 
 const HOUR: u64 = 3_600_000;
 
@@ -175,4 +180,21 @@ fn the_script_and_the_engine_agree_about_every_header() {
         Ok(())
     });
     result.unwrap_or_else(|e| panic!("{e}"));
+}
+
+#[test]
+fn a_script_that_the_server_has_forgotten_is_called_once_more_before_its_call_is_answered() {
+    let (cache, client) = (cache(None, "n"), Client::new());
+    let (ttl, to, now) = (Ttl::Millis(1_000), client.to(1), now_ms());
+    let expire = |calls: Calls, name: &str| calls.add(name, "", |key, _| Op::Expire { key, ttl });
+    let calls = ["a", "b", "c"].into_iter().fold(Calls::default(), expire).0;
+    let line = Line { server: cache.shared().server(""), denied: Denied::default(), asks: false, strays: false };
+    let plan = planner::plan(&cache, &line, &calls, &to, Tokens::new(), now);
+    let forgotten = redis::parse_redis_value(b"-NOSCRIPT No matching script.\r\n").expect("an error");
+    let mut values = vec![Value::Int(1), forgotten, Value::Int(1)];
+    let (places, again) = plan.renewals(&cache, &mut values, now).expect("one is called once more");
+    assert_eq!((places, again.len()), (vec![1], 1));
+    values[1] = Value::Int(0);
+    let (replies, _) = plan.settle(&cache, &calls, &to, Came::All(values), now);
+    assert_eq!(replies, [Reply::Flag(true), Reply::Flag(false), Reply::Flag(true)]);
 }
