@@ -180,7 +180,7 @@ impl Server {
         }
     }
 
-    /// Whether a key lies there, due or not.
+    /// Whether a key lies there, and is not due.
     pub fn has(&self, key: &[u8], ms: u64) -> bool {
         let entry = self.databases.first().and_then(|database| database.entries.get(key));
         entry.is_some_and(|entry| !entry.is_due(ms))
