@@ -91,8 +91,13 @@ impl Shared {
             }
         }
         // Servers that are there and send a call in circles leave what is answered in process alone.
-        if applied.lost.iter().any(|server| !server.standing.lock().up) {
+        let was_away = applied.lost.iter().any(|server| !server.standing.lock().up);
+        if was_away {
             applied.won.iter().for_each(|server| self.inherits(server, now));
+        }
+        // What began while nobody could be asked for a lease is stored nowhere, as where its own server is back.
+        if (was_away || applied.found) && !mutant::lacks("unleased") {
+            self.flights.fence_unleased(|key| in_slots(key.as_bytes(), &applied.slots));
         }
         self.waiting.wake_all();
         self.flights.outdate_all();

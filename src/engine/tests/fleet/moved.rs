@@ -16,8 +16,10 @@ use crate::engine::fleet::server::Server;
 use crate::engine::fleet::slot::slot_of;
 use crate::engine::front::Front;
 use crate::engine::net::denied::Denied;
+use crate::engine::once::waiters::{Begin, Caller, Lease};
 use crate::engine::tests::fleet::{as_named, asked, slots};
 use crate::engine::tests::support::{Calls, Client, cache};
+use crate::engine::value::codec::Codec;
 use crate::engine::value::tags::Tokens;
 
 const KEY: &str = "moved:k";
@@ -139,5 +141,19 @@ fn a_call_that_waited_at_a_server_that_has_lost_its_slot_is_not_sent_there() {
         let line = Line { server, denied: Denied::default(), asks: false, strays };
         let plan = planner::plan(cache, &line, &calls.0, &to, Tokens::new(), now);
         assert_eq!(plan.pipeline.len(), sent);
+    }
+}
+
+#[test]
+fn what_began_while_the_owner_of_a_slot_was_away_is_not_stored_at_the_next_one() {
+    for is_up in [false, true] {
+        let bench = Bench::new(if is_up { 26 } else { 27 });
+        bench.first.standing.lock().up = is_up;
+        let (client, flights) = (Client::new(), &bench.cache.shared().flights);
+        let caller = Caller { to: client.to(1), window: 0, many: false, codec: Codec::Json };
+        let Begin::Read(token) = flights.begin(KEY, caller, 0) else { panic!("nobody else asked") };
+        assert!(flights.lead(KEY, token, &client.to(0), Lease::None, None, 0).leads);
+        bench.moves(&bench.second);
+        assert_eq!(flights.landing(KEY, token).is_some(), is_up);
     }
 }
