@@ -215,7 +215,9 @@ fn taken(facts: &Facts, write: &Write, reader: &Call) -> bool {
     let ended = |at: usize| {
         // What ends a tag and is not heard of yet makes a miss of what is stored with it.
         let call = &facts.calls[at];
-        let lasts = ends_tag(facts, at, write) || is_swept_later(facts, at);
+        // And what an outage left to be undone follows its slot.
+        let follows = call.effect != Effect::Redis && facts.follows(write, reader.end);
+        let lasts = ends_tag(facts, at, write) || is_swept_later(facts, at) || follows;
         at != write.record && !spares(facts, at, write) && meanwhile(call.start, if lasts { NEVER } else { call.until })
     };
     let computed = |other: &Write| other.computed && !other.leased && meanwhile(other.start, other.until);

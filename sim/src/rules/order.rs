@@ -14,7 +14,7 @@
 //! - **A server that refuses to remove keys** leaves them to all but the process that asked, which reads misses; what a
 //!   sweep or the replay of an outage would have removed may be read anywhere.
 //! - **A server that evicts keys** gives nothing back.
-//! - **A slot that moves while a sweep runs** may be met by it nowhere.
+//! - **A slot that moves while a sweep runs**, or that nobody serves, may be met by it nowhere.
 
 use super::facts::{Call, Effect, Facts, Write, over};
 use crate::history::{Mishap, Nanos, Verb};
@@ -68,9 +68,11 @@ impl Facts<'_> {
     }
 
     /// Whether a sweep may have missed it, as its slot went from a server that was still to be walked to one that had
-    /// been.
+    /// been; or was nobody's, and what lay there is removed once it is somebody's again.
     fn escapes(&self, mishap: &Mishap, write: &Write, end: usize) -> bool {
-        let Mishap::Moved { slots, from, until } = *mishap else { return false };
+        let (Mishap::Moved { slots, from, until } | Mishap::Unserved { slots, from, until }) = *mishap else {
+            return false;
+        };
         let call = &self.calls[end];
         let later = call.effect != Effect::Redis;
         let swept = || later && (self.widened(call) || self.beside_sweep(call));
@@ -113,7 +115,9 @@ impl Facts<'_> {
             }
             Mishap::Overflow { process, at: full } => {
                 let back = self.back(process, full + 1);
-                journaled && end.process == process && end.end >= full && end.start <= back && back <= reader.end
+                // Of a cluster's servers each is back at its own time.
+                let is_back = self.history.plan.cluster || back <= reader.end;
+                journaled && end.process == process && end.end >= full && end.start <= back && is_back
             }
             Mishap::Refusal { from, until, deletes } => {
                 // Which keys a refused sweep would have removed nobody knows.
@@ -126,7 +130,7 @@ impl Facts<'_> {
 
     /// Whether what is to be undone of a value may have had to follow its slot, which took longer than its process was
     /// away.
-    fn follows(&self, write: &Write, by: Nanos) -> bool {
+    pub fn follows(&self, write: &Write, by: Nanos) -> bool {
         let slot = self.slots(write)[0];
         self.history.mishaps.iter().any(|mishap| match *mishap {
             Mishap::Moved { slots, from, .. } => from <= by && !self.history.plan.spares(slots, slot),

@@ -31,6 +31,8 @@ pub const MOST_HOPS: u8 = 32;
 const HOPS_AT_ONCE: u8 = 2;
 /// After so many, who redirects may not be who is meant: a server that was replaced under its name.
 pub const HOPS_OF_A_STRANGER: u8 = 8;
+/// Calls wait for so long beyond their deadline, where others of their slot are still to be answered.
+const LONGEST_LATE: Duration = Duration::from_millis(20);
 /// The longest first pause, which is also that of a command whose keys are on their way (TRYAGAIN); it doubles.
 const TRY_AGAIN: Duration = Duration::from_millis(20);
 const LONGEST_WAIT: Duration = Duration::from_millis(100);
@@ -61,6 +63,8 @@ struct Detour {
     answers: (u16, u64),
     /// and this moment.
     until: Option<Instant>,
+    /// Since when calls are late that wait for answers.
+    late: Option<Instant>,
 }
 
 /// What may go on now: calls for one server.
@@ -120,7 +124,8 @@ impl Detours {
     pub fn back(&mut self, slot: u16, item: Item, from: u16, until: Option<Instant>) {
         self.counts.watch(true);
         let answers = (from, self.counts.next(from));
-        let detour = self.slots.entry(slot).or_insert_with(|| Detour { items: VecDeque::new(), answers, until });
+        let detour =
+            self.slots.entry(slot).or_insert_with(|| Detour { items: VecDeque::new(), answers, until, late: None });
         // What was sent first may come back last: its batch may wait for the tokens of what it has read.
         let order = |item: &Item| (item.joint.order(), item.place);
         let at = detour.items.iter().position(|other| order(other) > order(&item) && !mutant::lacks("late"));
@@ -133,7 +138,7 @@ impl Detours {
         // Answered meanwhile: it waits for nothing.
         let answers = self.left_from(slot).unwrap_or((0, 0));
         self.counts.watch(true);
-        let detour = || Detour { items: VecDeque::new(), answers, until: None };
+        let detour = || Detour { items: VecDeque::new(), answers, until: None, late: None };
         self.slots.entry(slot).or_insert_with(detour).items.push_back(item);
     }
 
@@ -168,12 +173,21 @@ impl Detours {
         }
     }
 
-    /// Those whose time is over.
+    /// Those whose time is over. What was called before them may be about to be answered in process, as late as they
+    /// are: it goes first, or theirs would be the older value there.
     pub fn late(&mut self, now: Instant) -> Vec<Item> {
         let mut late = Vec::new();
         for detour in self.slots.values_mut() {
-            let (over, left): (Vec<_>, Vec<_>) =
-                std::mem::take(&mut detour.items).into_iter().partition(|item| item.joint.deadline() <= now);
+            let is_late = |item: &Item| item.joint.deadline() <= now;
+            if !detour.items.iter().any(is_late) {
+                continue;
+            }
+            let is_answered = self.counts.reached(detour.answers.0, detour.answers.1);
+            if !is_answered && now < *detour.late.get_or_insert(now) + LONGEST_LATE {
+                continue;
+            }
+            detour.late = None;
+            let (over, left): (Vec<_>, Vec<_>) = std::mem::take(&mut detour.items).into_iter().partition(is_late);
             detour.items = left.into();
             late.extend(over);
         }
@@ -184,7 +198,13 @@ impl Detours {
         // A moment that has passed while answers are still to come is none: nobody would get to bring these.
         let is_answered = |detour: &&Detour| self.counts.reached(detour.answers.0, detour.answers.1);
         let waits = self.slots.values().filter(is_answered).filter_map(|detour| detour.until);
-        let deadlines = self.slots.values().flat_map(|detour| detour.items.iter().map(|item| item.joint.deadline()));
+        let deadlines = self.slots.values().flat_map(|detour| {
+            let late = detour.late.filter(|_| !is_answered(&detour)).map(|since| since + LONGEST_LATE);
+            detour
+                .items
+                .iter()
+                .map(move |item| late.map_or(item.joint.deadline(), |late| late.max(item.joint.deadline())))
+        });
         waits.chain(deadlines).min()
     }
 }

@@ -1,7 +1,7 @@
 //! Which slots wait where they have left a server, for how long, and in which order.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::engine::fleet::slot::Slots;
 use crate::engine::route::back::detours::{Detours, Item};
@@ -49,4 +49,27 @@ fn what_was_called_first_goes_first_though_it_comes_back_last() {
     let order: Vec<_> = ready.iter().map(|item| (item.joint.order(), item.place)).collect();
     let called = [(&first, 0), (&first, 1), (&second, 0), (&third, 0)].map(|(joint, place)| (joint.order(), place));
     assert_eq!(order, called);
+}
+
+#[test]
+fn what_is_late_lets_those_in_front_of_it_be_answered_first_and_waits_for_them_for_a_moment() {
+    for answers in [true, false] {
+        let (bench, now) = (Bench::new(), Instant::now() + Duration::from_secs(60));
+        let joint = bench.batch(1, &[&[0]], now).0;
+        let counts = Arc::new(Counts::default());
+        let mut detours = Detours::new(&counts);
+        let part = counts.sent(1);
+        let item = Item { joint, place: 0, batch: Bench::calls(1), hops: 1, asks: None, tokens: None };
+        detours.back(7, item, 1, None);
+        assert!(detours.late(now).is_empty(), "what is older may be answered in process just now");
+        let next = detours.next_moment().expect("it is not forgotten");
+        assert!(next > now);
+        if answers {
+            counts.answered(1, part);
+            assert!(detours.next_moment().is_some_and(|moment| moment <= now));
+            assert_eq!(detours.late(now).len(), 1);
+        } else {
+            assert_eq!(detours.late(next).len(), 1, "an answer that does not come holds up nobody");
+        }
+    }
 }
