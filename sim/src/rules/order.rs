@@ -78,8 +78,8 @@ impl Facts<'_> {
         let swept = || later && (self.widened(call) || self.beside_sweep(call));
         (matches!(self.record(end).verb, Verb::Sweep { .. }) || swept())
             && !self.history.plan.spares(slots, self.slots(write)[0])
-            && call.start <= until
-            && (later || from <= call.until)
+            // An outage's process hears of the move when it is back.
+            && (later || call.start <= until && from <= call.until)
     }
 
     fn undoes(&self, mishap: &Mishap, write: &Write, at: usize, reader: usize) -> bool {

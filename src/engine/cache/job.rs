@@ -1,5 +1,6 @@
 //! Work on its way to the connection: whatever becomes of it, it is answered once.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
@@ -10,7 +11,7 @@ use crate::engine::base::mutant;
 use crate::engine::cache::local;
 use crate::engine::cache::long::{self, Called};
 use crate::engine::cache::namespace::Cache;
-use crate::engine::call::batch::Batch;
+use crate::engine::call::batch::{Batch, Op};
 use crate::engine::call::reply::{Bounce, Reply};
 use crate::engine::call::sink::ReplyTo;
 use crate::engine::fleet::cluster::Cluster;
@@ -149,6 +150,30 @@ impl Job {
         drop(self);
     }
 
+    /// The calls that were never sent, and that go elsewhere by now.
+    fn strayed(&self, batch: &Batch) -> BTreeMap<usize, Bounce> {
+        if !self.strays() {
+            return BTreeMap::new();
+        }
+        let mut buffer = String::new();
+        let goes = |op: &Op| {
+            let key = self.cache.prefix.join(batch.str(op.key()?), &mut buffer);
+            self.cache.shared().strayed(key, &self.server)
+        };
+        batch.ops.iter().map(goes).enumerate().filter_map(|(at, bounce)| Some((at, bounce?))).collect()
+    }
+
+    /// All but these on the in-process tier.
+    fn run_rest(&self, batch: &mut Batch, strayed: BTreeMap<usize, Bounce>) -> Vec<Reply> {
+        let rest = (0..batch.ops.len()).filter(|at| !strayed.contains_key(at));
+        let mut local = local::run(&self.cache, &mut batch.some(rest), &self.to).into_iter();
+        let replies = (0..batch.ops.len()).map(|at| match strayed.get(&at) {
+            Some(bounce) => Reply::Bounced(*bounce),
+            None => local.next().unwrap_or(Reply::Miss),
+        });
+        replies.collect()
+    }
+
     fn answer(&mut self, replies: &[Reply]) {
         self.answered = true;
         // First out of the queue, then answered: who reads the answer may run its next call at once.
@@ -184,7 +209,12 @@ impl Drop for Job {
             }
             Work::Batch(mut batch) => {
                 self.cache.shared().writes_planned(std::mem::take(&mut batch.called));
-                let replies = local::run(&self.cache, &mut batch, &self.to);
+                let strayed = self.strayed(&batch);
+                let replies = if strayed.is_empty() {
+                    local::run(&self.cache, &mut batch, &self.to)
+                } else {
+                    self.run_rest(&mut batch, strayed)
+                };
                 self.work = Work::Batch(batch);
                 self.answer(&replies);
             }

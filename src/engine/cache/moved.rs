@@ -45,6 +45,15 @@ impl Shared {
         Some(asked.unwrap_or_else(|| self.server(key)).clone())
     }
 
+    /// Where the calls of a key go by now, if that is not this server: they go there with the others of the slot. One
+    /// that waited here, and is sent, would overtake these should the slot come back meanwhile; and one that is
+    /// answered in process, those of them that still wait.
+    pub fn strayed(&self, key: &str, server: &Server) -> Option<Bounce> {
+        let slot = slot_of(key.as_bytes());
+        let owner = self.fleet.cluster().filter(|_| server.place > 0 && !server.is_replica())?.owner(slot);
+        (owner != server.place).then_some(Bounce { slot, asks: false, to: owner, unserved: false })
+    }
+
     /// What lies at a key is to be removed there, and no longer here.
     pub fn owe(&self, key: &str, from: &Arc<Server>, owner: &Arc<Server>) -> Noted {
         if !Arc::ptr_eq(from, owner) {

@@ -177,7 +177,8 @@ impl Judge {
         let value = self.replies.read(run);
         let left = if timed { self.replies.ttls.next().and_then(left) } else { None };
         let asked = if asks { self.replies.leases.next() } else { None };
-        if let Some(bounce) = call.bounced(value.as_ref()).filter(|_| !self.lost) {
+        let bounce = if self.lost { call.strayed() } else { call.bounced(value.as_ref()) };
+        if let Some(bounce) = bounce {
             return reads::bounced(call, ticket, flight, bounce, &mut self.verdict);
         }
         let ask = flight.map_or(Ask::default(), |f| f.ask);
@@ -216,9 +217,10 @@ impl Judge {
     }
 
     fn question(&mut self, call: &Call<'_>, question: Question) -> Reply {
-        let (Some(head), Some(pttl)) = (self.replies.next(), self.replies.next()) else { return call.locally() };
+        let replies = (self.replies.next(), self.replies.next());
+        let (Some(head), Some(pttl)) = replies else { return self.unanswered(call) };
         if self.lost {
-            return call.locally();
+            return self.unanswered(call);
         }
         if let Some(bounce) = call.bounced(Some(&head)) {
             return Reply::Bounced(bounce);
@@ -230,16 +232,18 @@ impl Judge {
         }
     }
 
+    /// What changes nothing may be asked again.
+    fn unanswered(&self, call: &Call<'_>) -> Reply {
+        call.strayed().map_or_else(|| call.locally(), Reply::Bounced)
+    }
+
     /// A write, by its reply; `None` where there is none.
     fn write(&mut self, call: &Call<'_>, result: Option<Value>) -> Reply {
-        // It was to be called once more.
-        if let Some(Value::ServerError(error)) = &result
-            && error.code() == "NOSCRIPT"
-            && self.lost
-        {
-            return call.locally();
+        if let Some(reply) = call.unanswered(result.as_ref()).filter(|_| self.lost) {
+            return reply;
         }
-        if let Some(bounce) = call.bounced(result.as_ref()).filter(|_| !self.lost) {
+        // Where the connection was lost, nobody is asked for this once.
+        if let Some(bounce) = call.bounced(result.as_ref()).filter(|bounce| !self.lost || !bounce.asks) {
             return Reply::Bounced(bounce);
         }
         let &Call { cache, batch, op, key, server, .. } = call;

@@ -16,7 +16,6 @@ use crate::engine::call::reply::{Bounce, Reply};
 use crate::engine::call::sink::ReplyTo;
 use crate::engine::exchange::writes::with_key;
 use crate::engine::fleet::server::Server;
-use crate::engine::fleet::slot::slot_of;
 use crate::engine::net::denied::Denied;
 use crate::engine::once::waiters::Answers;
 use crate::engine::task::signal::Signal;
@@ -37,14 +36,6 @@ pub struct Line<'a> {
     pub asks: bool,
     /// The server may have lost slots since the batch was given to it.
     pub strays: bool,
-}
-
-/// Where the calls of a key go now, if that is not this server: they go there with the others of the slot. One that
-/// waited here, and was sent, would overtake these should the slot come back meanwhile.
-pub(super) fn strayed(cache: &Cache, server: &Server, key: &str) -> Option<Bounce> {
-    let slot = slot_of(key.as_bytes());
-    let owner = cache.shared().fleet.cluster()?.owner(slot);
-    (owner != server.place).then_some(Bounce { slot, asks: false, to: owner, unserved: false })
 }
 
 /// How one operation is answered.
@@ -135,6 +126,24 @@ impl Call<'_> {
     /// Whether what was read of the key is not to be trusted.
     pub(super) fn is_held(&self) -> bool {
         self.held || self.server.journal.holds(self.key)
+    }
+
+    /// Where it goes by now, if its server has not answered it.
+    pub(super) fn strayed(&self) -> Option<Bounce> {
+        self.cache.shared().strayed(self.key, self.server).filter(|_| !self.asks)
+    }
+
+    /// A write whose connection was lost, and nobody knows whether it was done: in process it comes behind those of its
+    /// slot that still wait (`to: 0`), or they would be the newer ones there. Of what is settled otherwise: none.
+    pub(super) fn unanswered(&self, reply: Option<&Value>) -> Option<Reply> {
+        match (reply, self.op) {
+            // It was to be called once more.
+            (Some(Value::ServerError(error)), _) if error.code() == "NOSCRIPT" => Some(self.locally()),
+            (None, Op::Set { .. } | Op::Del { .. } | Op::Increment { .. }) => {
+                self.strayed().map(|bounce| Reply::Bounced(Bounce { asks: true, to: 0, ..bounce }))
+            }
+            _ => None,
+        }
     }
 
     /// Whether the server redirects the call, and where to.

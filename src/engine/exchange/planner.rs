@@ -19,7 +19,7 @@ use crate::engine::call::batch::{Batch, More, Op};
 use crate::engine::call::reply::Reply;
 use crate::engine::call::sink::ReplyTo;
 use crate::engine::exchange::expiry;
-use crate::engine::exchange::plan::{Computing, HEAD, Head, Line, Plan, Question, Read, Run, Step, head, strayed};
+use crate::engine::exchange::plan::{Computing, HEAD, Head, Line, Plan, Question, Read, Run, Step, head};
 use crate::engine::exchange::writes::{self, Computed, holder, remove, renewed, set, store, with_key};
 use crate::engine::fleet::server::Server;
 use crate::engine::net::denied::Denied;
@@ -106,7 +106,7 @@ impl Planner {
             Some(Err(error)) => return self.steps.push(Step::Answered(Reply::Error(error))),
             None => return self.steps.push(Step::Answered(local::keyless(batch, op))),
         };
-        if let Some(bounce) = self.strays.then(|| strayed(cache, &self.server, key)).flatten() {
+        if let Some(bounce) = self.strays.then(|| cache.shared().strayed(key, &self.server)).flatten() {
             return self.steps.push(Step::Answered(Reply::Bounced(bounce)));
         }
         let flights = &cache.shared().flights;

@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use redis::Value;
 
 use crate::engine::base::clock::Ttl;
+use crate::engine::base::text::Json;
 use crate::engine::cache::namespace::Cache;
+use crate::engine::call::reply::{Bounce, Reply};
 use crate::engine::call::sink::{COUNTERS, Versions};
 use crate::engine::exchange::plan::Came;
 use crate::engine::exchange::plan::Line;
@@ -156,4 +158,26 @@ fn what_began_while_the_owner_of_a_slot_was_away_is_not_stored_at_the_next_one()
         bench.moves(&bench.second);
         assert_eq!(flights.landing(KEY, token).is_some(), is_up);
     }
+}
+
+#[test]
+fn what_a_lost_connection_left_open_comes_behind_what_waits_of_its_slot() {
+    let bench = Bench::new(28);
+    let (client, cache) = (Client::new(), &bench.cache.cache);
+    let now = cache.shared().clock.now_ms();
+    let lost = |calls: Calls| {
+        let line = Line { server: &bench.first, denied: Denied::default(), asks: false, strays: false };
+        let to = client.to(1);
+        let plan = planner::plan(cache, &line, &calls.0, &to, Tokens::new(), now);
+        let (replies, verdict) = plan.settle(cache, &calls.0, &to, Came::Lost(Vec::new()), now);
+        drop(verdict);
+        replies
+    };
+    assert_eq!(lost(Calls::default().set("k", "1").get("k")), [Reply::Done, Reply::Value(Json::Shared("1".into()))]);
+    bench.moves(&bench.second);
+    let slot = slot_of(KEY.as_bytes());
+    // The write in process, in its place; the read where the slot is.
+    let in_process = Reply::Bounced(Bounce { slot, asks: true, to: 0, unserved: false });
+    let elsewhere = Reply::Bounced(Bounce { slot, asks: false, to: bench.second.place, unserved: false });
+    assert_eq!(lost(Calls::default().set("k", "2").get("k")), [in_process, elsewhere]);
 }
