@@ -63,8 +63,11 @@ const steps = {
     needs: ['setup'],
     commands: [
       ['node', 'scripts/simulate.mjs', '--seconds', '60', '--seed', today],
-      // Of a cluster the same ones each day: its model is young, and a search elsewhere is for who has the time.
-      ['node', 'scripts/simulate.mjs', '--topology', 'cluster', '--seed', '1', '--schedules', '2000'],
+      // Of several servers the same ones each day: their model is young. A search elsewhere is for who has the time.
+      ...['sentinel', 'cluster'].map((topology) => [
+        ...['node', 'scripts/simulate.mjs', '--topology', topology],
+        ...['--seed', '1', '--schedules', '2000'],
+      ]),
     ],
   },
   mutants: { needs: ['setup'], commands: [['node', 'scripts/mutants.mjs']] },

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use crate::planner::themes::THEMES;
+use crate::schedule::Topology;
 use crate::search::{Search, Tally, attempt, search};
 
 mod agenda;
@@ -33,7 +34,8 @@ const USAGE: &str = "npm run check:simulation -- [options]
   --first I          begins with this one (0)
   --schedule I       this one alone, with its story
   --theme NAME       those of one kind alone (sim/src/planner/themes.rs)
-  --topology NAME    single, or cluster: three primaries of a cluster, each with a replica (single)
+  --topology NAME    single; sentinel: a primary, its replica and three sentinels; or cluster: three primaries of a
+                     cluster, each with a replica (single)
   --keep-going       does not stop at the first that is violated
   --mutant FENCE     a build without this fence, or `all` of them in turn, which must be caught within 100,000 schedules";
 
@@ -60,7 +62,7 @@ fn arguments() -> Result<(Search, Option<Vec<String>>), String> {
         time: Duration::MAX,
         keep_going: false,
         theme: None,
-        cluster: false,
+        topology: Topology::Single,
     };
     let mut mutants = None;
     let mut words = std::env::args().skip(1);
@@ -75,11 +77,8 @@ fn arguments() -> Result<(Search, Option<Vec<String>>), String> {
             continue;
         }
         if word == "--topology" {
-            plan.cluster = match value.as_str() {
-                "single" => false,
-                "cluster" => true,
-                _ => return Err(format!("there is no topology {value}")),
-            };
+            let named = Topology::ALL.iter().find(|(name, _)| *name == value);
+            plan.topology = named.ok_or_else(|| format!("there is no topology {value}"))?.1;
             continue;
         }
         if word == "--theme" {
@@ -99,7 +98,7 @@ fn arguments() -> Result<(Search, Option<Vec<String>>), String> {
         }
     }
     let fences = |named: String| match named.as_str() {
-        "all" if plan.cluster => CLUSTER_FENCES.map(str::to_owned).to_vec(),
+        "all" if plan.topology == Topology::Cluster => CLUSTER_FENCES.map(str::to_owned).to_vec(),
         "all" => fences(),
         _ => vec![named],
     };
@@ -161,7 +160,7 @@ fn check(plan: Search) -> ExitCode {
     if let Some((schedule, ..)) = &tally.first {
         explain(schedule);
     } else if plan.count == 1 {
-        tell(&planner::schedule(plan.seed, plan.first, plan.cluster));
+        tell(&planner::schedule(plan.seed, plan.first, plan.topology));
     }
     println!("seed {}: {}", plan.seed, told(&tally));
     println!(
@@ -188,8 +187,8 @@ fn explain(schedule: &schedule::Schedule) {
         println!("shrunk in {tries} tries:\n");
         tell(&shrunk);
     }
-    let more = if schedule.settings.cluster { " --topology cluster" } else { "" };
-    println!("again: npm run check:simulation -- --seed {seed} --schedule {index}{more}\n");
+    let topology = schedule.topology().name();
+    println!("again: npm run check:simulation -- --topology {topology} --seed {seed} --schedule {index}\n");
 }
 
 fn tell(schedule: &schedule::Schedule) {
@@ -221,7 +220,7 @@ fn check_mutants(plan: Search, mutants: &[String]) -> ExitCode {
     let caught = mutants.iter().filter(|mutant| {
         let mut each = std::process::Command::new(&own);
         each.env("HOLDFAST_MUTANT", mutant).args(["--mutant", mutant]);
-        let status = each.args(["--topology", if plan.cluster { "cluster" } else { "single" }]).status();
+        let status = each.args(["--topology", plan.topology.name()]).status();
         status.is_ok_and(|status| status.success())
     });
     let caught = caught.count();

@@ -22,6 +22,23 @@ pub struct Schedule {
     pub settings: Settings,
 }
 
+/// Which servers there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Topology {
+    Single,
+    Sentinel,
+    Cluster,
+}
+
+impl Topology {
+    pub const ALL: [(&'static str, Self); 3] =
+        [("single", Self::Single), ("sentinel", Self::Sentinel), ("cluster", Self::Cluster)];
+
+    pub fn name(self) -> &'static str {
+        Self::ALL.iter().find(|(_, topology)| *topology == self).map_or("", |(name, _)| name)
+    }
+}
+
 /// What one client does: steps, one after the other.
 #[derive(Clone, Debug)]
 pub struct ClientPlan {
@@ -69,6 +86,8 @@ pub struct Settings {
     pub resp2: bool,
     /// The servers are three primaries of a cluster, each with a replica; else there is one.
     pub cluster: bool,
+    /// That one has a replica, and sentinels name who is the primary.
+    pub sentinels: bool,
     /// The user may touch the keys of the namespace alone.
     pub walled: bool,
     /// Keys that the server's tracking table holds.
@@ -78,6 +97,14 @@ pub struct Settings {
 }
 
 impl Schedule {
+    pub fn topology(&self) -> Topology {
+        match (self.settings.cluster, self.settings.sentinels) {
+            (true, _) => Topology::Cluster,
+            (_, true) => Topology::Sentinel,
+            _ => Topology::Single,
+        }
+    }
+
     /// Whether a key belongs to the cache of this environment.
     pub fn owns(&self, environment: usize, key: Key) -> bool {
         let cache = &self.settings.caches[environment];

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::history::{History, Mode};
 use crate::planner::schedule;
 use crate::rules::{self, Violation};
-use crate::schedule::Schedule;
+use crate::schedule::{Schedule, Topology};
 use crate::world;
 
 /// Which schedules.
@@ -17,8 +17,7 @@ pub struct Search {
     pub count: u64,
     /// No schedule begins later than this.
     pub time: Duration,
-    /// The servers are a cluster's.
-    pub cluster: bool,
+    pub topology: Topology,
     /// Goes on where one is violated.
     pub keep_going: bool,
     /// Of this kind alone; the others are passed over.
@@ -69,7 +68,7 @@ pub fn search(search: Search, mut progress: impl FnMut(&Tally)) -> Tally {
             told = tally.took;
             progress(&tally);
         }
-        let schedule = schedule(search.seed, index, search.cluster);
+        let schedule = schedule(search.seed, index, search.topology);
         if search.theme.is_some_and(|theme| theme != schedule.theme) {
             continue;
         }

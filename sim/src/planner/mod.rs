@@ -4,7 +4,7 @@ use holdfast::engine::base::random::Random;
 
 use crate::history::{Compute, Key, MILLI, Place, Plan, Space, Tag, Verb};
 use crate::schedule::{
-    CachePlan, ClientPlan, Fault, HARD_TIMEOUT, Kind, Name, PART, PLACES, Schedule, Settings, Step, WINDOW,
+    CachePlan, ClientPlan, Fault, HARD_TIMEOUT, Kind, Name, PART, PLACES, Schedule, Settings, Step, Topology, WINDOW,
 };
 use theme::Theme;
 use themes::THEMES;
@@ -22,17 +22,30 @@ const IDLE: u64 = 1_250;
 const LEAST_DEADLINE: u64 = 250;
 
 /// The schedule of this index.
-pub fn schedule(seed: u64, index: u64, cluster: bool) -> Schedule {
+pub fn schedule(seed: u64, index: u64, topology: Topology) -> Schedule {
     let random = Random::seeded(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ index.wrapping_mul(0xD134_2543_DE82_EF95));
+    let (cluster, sentinels) = (topology == Topology::Cluster, topology == Topology::Sentinel);
     let theme = if cluster { cluster::theme(&random) } else { &THEMES[random.bits() as usize % THEMES.len()] };
-    Planner { random, theme, cluster, names: Vec::new(), groups: Vec::new(), at: 0, tags: 0, values: 0, digits: [0; 4] }
-        .plan(seed, index)
+    Planner {
+        random,
+        theme,
+        cluster,
+        sentinels,
+        names: Vec::new(),
+        groups: Vec::new(),
+        at: 0,
+        tags: 0,
+        values: 0,
+        digits: [0; 4],
+    }
+    .plan(seed, index)
 }
 
 struct Planner {
     random: Random,
     theme: &'static Theme,
     cluster: bool,
+    sentinels: bool,
     names: Vec<String>,
     groups: Vec<Group>,
     /// The group whose calls are planned.
@@ -64,6 +77,8 @@ const OTHERS: [Sort; 3] = [
     (0, true, ["kr", "m"], &[None, Some("*"), Some("k*"), Some("kr*"), Some("kr0")]),
     (2, false, ["r", "s"], &[Some("r*"), Some("r0"), Some("r[0-2]")]),
 ];
+/// How many faults are failovers where there are sentinels.
+const FAILOVERS: f64 = 0.4;
 /// How many clients make more calls in one turn than the window takes, and how many those are.
 const FLOODS: f64 = 0.000_3;
 const FLOOD: usize = WINDOW + 216;
@@ -131,6 +146,7 @@ impl Planner {
             window: if self.chance(0.2) { self.int([1, 6]) as usize } else { WINDOW },
             part: if self.chance(0.2) { self.int([2, 4]) as usize } else { PART },
             cluster: self.cluster,
+            sentinels: self.sentinels,
             resp2: self.chance(0.05),
             // The user of raw keys may touch all.
             walled: self.chance(0.1) && self.groups.iter().all(|group| group.space != 2),
@@ -181,6 +197,10 @@ impl Planner {
     fn fault(&self) -> Fault {
         let mut kind = self.weighted(self.theme.faults);
         let (machine, slot) = if self.cluster { cluster::fault(self, &mut kind) } else { (0, 0) };
+        // What empties a single server is a failover here.
+        if self.sentinels && (matches!(kind, Kind::Restart | Kind::Restore) || self.chance(FAILOVERS)) {
+            kind = Kind::Failover;
+        }
         let at = if matches!(kind, Kind::End | Kind::Lag | Kind::Die) { self.theme.at } else { self.theme.when };
         let process = *self.pick(self.theme.faulty);
         Fault {

@@ -2,12 +2,10 @@
 
 use super::{A, A_THREAD, B, K0, K1, MILLI, Scene, counting, del, get, scene, set, traffic};
 use crate::history::{Mishap, Outcome, Verb};
-use crate::schedule::Kind;
+use crate::schedule::{Kind, Topology};
 
 fn cluster() -> Scene {
-    let mut scene = scene();
-    scene.cluster = true;
-    scene
+    Scene { topology: Topology::Cluster, ..scene() }
 }
 
 fn tagged(value: i64) -> Verb {

@@ -4,12 +4,13 @@
 mod caches;
 mod cluster;
 mod network;
+mod sentinel;
 mod server;
 mod stopped;
 
 use crate::history::{Event, History, Key, MILLI, Nanos, Place, Plan, Record, Space, Verb};
 use crate::rules;
-use crate::schedule::{CachePlan, ClientPlan, Fault, Kind, PART, PLACES, Schedule, Settings, Step, WINDOW};
+use crate::schedule::{CachePlan, ClientPlan, Fault, Kind, PART, PLACES, Schedule, Settings, Step, Topology, WINDOW};
 use crate::story::{self, Trace};
 use crate::world;
 
@@ -33,8 +34,7 @@ struct Scene {
     caches: [(Space, bool); 2],
     /// Keys beyond those of all scenes: their names, their namespaces, and whether they are those of codec `raw`.
     keys: Vec<(String, Space, bool)>,
-    /// The servers are a cluster's.
-    cluster: bool,
+    topology: Topology,
 }
 
 /// What a scene did.
@@ -44,7 +44,8 @@ struct Played {
 }
 
 fn scene() -> Scene {
-    Scene { clients: Vec::new(), faults: Vec::new(), caches: [(0, false); 2], keys: Vec::new(), cluster: false }
+    let topology = Topology::Single;
+    Scene { clients: Vec::new(), faults: Vec::new(), caches: [(0, false); 2], keys: Vec::new(), topology }
 }
 
 impl Scene {
@@ -91,7 +92,8 @@ impl Scene {
 
     fn play_often(self, seeds: u64, look: impl Fn(&Played)) {
         for seed in 0..seeds {
-            let Self { clients, faults, caches, keys, cluster } = self.clone();
+            let Self { clients, faults, caches, keys, topology } = self.clone();
+            let cluster = topology == Topology::Cluster;
             // Slots 15,495, 3,300 and 15,495: servers 2 and 0. That of the tag t0, 8,093, is server 1's.
             let names = if cluster { ["k0{a}", "k1{b}", "n0{a}"] } else { ["k0", "k1", "n0"] };
             let mut names = names.map(str::to_owned).to_vec();
@@ -115,6 +117,7 @@ impl Scene {
                 part: PART,
                 resp2: false,
                 cluster,
+                sentinels: topology == Topology::Sentinel,
                 walled: false,
                 tracked: None,
                 max_age: None,

@@ -122,7 +122,7 @@ impl Server {
     pub(super) fn expire(&mut self, database: usize, key: &[u8]) -> bool {
         let now = self.now;
         let due = self.database(database).entries.get(key).is_some_and(|entry| entry.is_due(now));
-        if due && !self.faults.readonly {
+        if due && !self.is_replica() {
             self.delete(database, key);
         }
         due

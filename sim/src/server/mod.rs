@@ -56,6 +56,10 @@ pub const FOREIGN: Id = 0;
 pub struct Server {
     /// What is wrong with it now: the world sets it at any time.
     pub faults: Faults,
+    /// It follows another one.
+    pub replica: bool,
+    /// It is a sentinel, and names the server at this port as the primary.
+    pub names: Option<u16>,
     /// What it knows as a node of a cluster; none where it is by itself.
     pub cluster: Option<cluster::Membership>,
     /// From version 7.2 on, a script's reads are remembered as those of any command are; before, each of them stands
@@ -90,6 +94,8 @@ impl Server {
     pub fn new(seed: u64) -> Self {
         let mut server = Self {
             faults: Faults::default(),
+            replica: false,
+            names: None,
             cluster: None,
             tracks_script_reads: false,
             now: 0,
@@ -236,7 +242,7 @@ impl Server {
         self.advance(now);
         self.current = FOREIGN;
         self.bound_tracking();
-        if self.faults.readonly || self.faults.loading || self.faults.busy {
+        if self.is_replica() || self.faults.loading || self.faults.busy {
             return;
         }
         for database in 0..self.databases.len() {
@@ -259,6 +265,11 @@ impl Server {
         let key = self.databases.get(database)?.entries.keys().nth(at)?.clone();
         self.delete(database, &key);
         Some(key)
+    }
+
+    /// Whether it takes no writes, and leaves it to its primary to delete what is due.
+    pub(super) fn is_replica(&self) -> bool {
+        self.replica || self.faults.readonly
     }
 
     /// A number from 0 to below `most`.

@@ -22,6 +22,9 @@ impl Server {
     /// The reply to one command; pushes to its own client wait.
     pub(super) fn reply(&mut self, id: Id, words: &[&[u8]]) -> Reply {
         self.current = id;
+        if let Some(reply) = self.names.and_then(|port| sentinel(port, words)) {
+            return reply;
+        }
         let command = match Self::known(words) {
             Ok(command) => command,
             Err(words) => return self.rejected(id, None, words),
@@ -100,7 +103,7 @@ impl Server {
         let words = match &self.faults {
             faults if faults.misconf && (writes || command.name == "ping") => faults::MISCONF,
             faults if faults.noreplicas && writes => faults::NOREPLICAS,
-            faults if faults.readonly && writes => faults::READONLY,
+            _ if self.is_replica() && writes => faults::READONLY,
             faults if faults.loading && !loads => faults::LOADING,
             faults if faults.busy && !command.is(command::ALLOW_BUSY) => faults::BUSY,
             _ => return None,
@@ -154,5 +157,17 @@ impl Server {
         if command.is(command::READONLY) && self.clients.get(id).is_some_and(|client| client.tracking.is_some()) {
             self.remember(id, keys);
         }
+    }
+}
+
+/// What a sentinel says, and no other server; of the others it knows nothing.
+fn sentinel(port: u16, words: &[&[u8]]) -> Option<Reply> {
+    let [first, what, _] = words else { return None };
+    match is(first, "SENTINEL") {
+        true if is(what, "GET-MASTER-ADDR-BY-NAME") => {
+            Some(Reply::Array(vec![Reply::text("server"), Reply::text(&port.to_string())]))
+        }
+        true => Some(Reply::Array(Vec::new())),
+        false => None,
     }
 }

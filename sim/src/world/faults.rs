@@ -17,7 +17,9 @@ impl World {
 
     pub(super) fn begin(&mut self, number: usize) {
         let fault = self.schedule.faults[number].clone();
-        let Fault { kind, process, ms, machine, .. } = fault;
+        let Fault { kind, process, ms, .. } = fault;
+        let machine = if self.schedule.settings.sentinels { self.primary } else { fault.machine };
+        self.victims[number] = machine;
         let mut lasts = true;
         self.began[number] = self.now;
         self.note(|| format!("-- {kind:?} begins ({process})"));
@@ -103,8 +105,8 @@ impl World {
 
     pub(super) fn end(&mut self, number: usize) {
         let fault = self.schedule.faults[number].clone();
-        let Fault { kind, process, machine, .. } = fault;
-        let began = self.began[number];
+        let Fault { kind, process, .. } = fault;
+        let (began, machine) = (self.began[number], self.victims[number]);
         self.note(|| format!("-- {kind:?} ends ({process})"));
         match kind {
             Kind::Stop => {

@@ -8,6 +8,7 @@ use crate::history::SPACES;
 use crate::history::{Event as Told, Key, Mode, Outcome, Verb, stored_tag};
 use crate::server::Reply;
 use crate::world::World;
+use crate::world::fleet::machine::Machine;
 
 impl World {
     /// As a key is stored.
@@ -95,7 +96,8 @@ impl World {
             }
             Verb::Flush => {
                 let mut refused = false;
-                for machine in &mut self.machines {
+                let takes = |machine: &&mut Machine| !machine.server.replica && machine.server.names.is_none();
+                for machine in self.machines.iter_mut().filter(takes) {
                     refused |= machine.server.execute(&[b"FLUSHALL"], ms).is_error();
                 }
                 (!refused).then_some(Outcome::Done)

@@ -10,7 +10,7 @@ use holdfast::engine::base::random::Random;
 use crate::agenda::Agenda;
 use crate::bound::Bounds;
 use crate::history::{Event as Told, History, MICRO, MILLI, Mishap, Nanos, Place, Record};
-use crate::schedule::{PLACES, Schedule};
+use crate::schedule::{PLACES, Schedule, Topology};
 use crate::server::Snapshot;
 use crate::server::cluster::View;
 use crate::story::{Trace, who};
@@ -18,6 +18,7 @@ use crate::world::calls::{ClientRun, Wait};
 use crate::world::computing::{Computing, Go};
 use crate::world::environment::Environment;
 use crate::world::fleet::machine::Machine;
+use crate::world::fleet::sentinels;
 use crate::world::mailbox::Waiting;
 use crate::world::network::{Connection, Way, between};
 use crate::world::process::Process;
@@ -100,6 +101,8 @@ pub struct World {
     now: Nanos,
     agenda: Agenda<Event, { CYCLE + 1 }>,
     machines: Vec<Machine>,
+    /// The one server, or the one that is the primary.
+    primary: usize,
     /// A cluster as it is, whatever its nodes know.
     truth: Option<View>,
     /// Faults that leave slots without a node.
@@ -128,8 +131,9 @@ pub struct World {
     evicting: usize,
     /// Faults that leave dials without an answer.
     unanswered: usize,
-    /// When each fault began.
+    /// When each fault began, and which machine it befell.
     began: Vec<Nanos>,
+    victims: Vec<usize>,
     /// Faults that have not ended, and clients that have not.
     faults_left: usize,
     calm: bool,
@@ -167,11 +171,12 @@ impl World {
             .collect();
         let clients = schedule.clients.iter().map(|plan| ClientRun::new(plan.place)).collect();
         Self {
-            machines: if settings.cluster {
-                Machine::cluster(|| random.bits())
-            } else {
-                vec![Machine::alone(random.bits())]
+            machines: match schedule.topology() {
+                Topology::Cluster => Machine::cluster(|| random.bits()),
+                Topology::Sentinel => sentinels::machines(|| random.bits()),
+                Topology::Single => vec![Machine::alone(random.bits())],
             },
+            primary: 0,
             truth: settings.cluster.then(View::new),
             unserved: 0,
             was_up: vec![false; processes.len()],
@@ -195,6 +200,7 @@ impl World {
             mishaps: Vec::new(),
             bounds: Bounds::default(),
             began: vec![0; schedule.faults.len()],
+            victims: vec![0; schedule.faults.len()],
             snapshots: vec![Snapshot::default(); schedule.faults.len()],
             evicting: 0,
             unanswered: 0,

@@ -27,6 +27,7 @@ use crate::schedule::{CachePlan, PLACES, Settings};
 use crate::world::World;
 use crate::world::fleet::crew::Crew;
 use crate::world::fleet::line::{Deed, Line};
+use crate::world::fleet::sentinels;
 use crate::world::mailbox::Mailbox;
 
 /// Jobs that are handed over before replies are looked for again, as on the engine's thread.
@@ -254,7 +255,7 @@ impl World {
 
 fn options(cache: &CachePlan, settings: &Settings) -> Options {
     let given = Given {
-        url: Some("redis://server".to_owned()),
+        url: Some(if settings.sentinels { sentinels::URL } else { "redis://server" }.to_owned()),
         namespace: SPACES[cache.space].to_owned(),
         max_memory: Some("1mb".to_owned()),
         timeout_ms: Some(cache.timeout_ms as f64),

@@ -156,7 +156,7 @@ impl Running<'_> {
         let faults = &self.server.faults;
         if !self.wrote {
             let refusals = [
-                (faults.readonly, command::WRITE, faults::READONLY),
+                (self.server.is_replica(), command::WRITE, faults::READONLY),
                 (faults.misconf, command::WRITE, faults::MISCONF),
                 (faults.noreplicas, command::WRITE, faults::NOREPLICAS),
                 (faults.oom, command::DENYOOM, faults::OOM),

@@ -44,7 +44,7 @@ impl World {
     /// The machine that has a key, as one sees it who knows all: the owner of its slot, and of one that is on its way
     /// whoever has the key.
     pub(in crate::world) fn machine_of(&self, key: &str) -> usize {
-        let Some(truth) = &self.truth else { return 0 };
+        let Some(truth) = &self.truth else { return self.primary };
         let slot = slot_of(key.as_bytes());
         let owner = truth.owner(slot).or(self.unserved_by(slot)).unwrap_or(0);
         let leaving = self.machines[owner].server.cluster.as_ref().and_then(|node| node.leaving.get(&slot));
@@ -56,7 +56,9 @@ impl World {
 
     /// A primary is gone, and nobody has its place yet.
     pub(in crate::world) fn is_vacant(&self) -> bool {
-        let Some(truth) = &self.truth else { return false };
+        let Some(truth) = &self.truth else {
+            return self.schedule.settings.sentinels && self.machines[self.primary].down;
+        };
         let mut used = self.schedule.plan.used.iter();
         used.any(|slot| truth.owner(*slot).is_some_and(|owner| self.machines[owner].down))
     }

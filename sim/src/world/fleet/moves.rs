@@ -6,25 +6,29 @@ use crate::schedule::{Fault, Kind};
 use crate::server::Snapshot;
 use crate::server::cluster::{Node, PRIMARIES, node_at};
 use crate::world::fleet::machine::Machine;
+use crate::world::fleet::sentinels;
 use crate::world::network::between;
 use crate::world::{Event, World};
 
 /// How long it takes from one key of a slot to the next one, and until a node hears of what has changed.
 const KEY: [Nanos; 2] = [MILLI / 10, 2 * MILLI];
-const HEARING: [Nanos; 2] = [MILLI / 10, 3 * MILLI];
+pub(super) const HEARING: [Nanos; 2] = [MILLI / 10, 3 * MILLI];
 /// One node in so many hears of it late, so much later.
-const LATE_ONE_IN: u64 = 4;
-const LATE: [Nanos; 2] = [5 * MILLI, 400 * MILLI];
+pub(super) const LATE_ONE_IN: u64 = 4;
+pub(super) const LATE: [Nanos; 2] = [5 * MILLI, 400 * MILLI];
 /// A slot comes back to a node that had it after this at the earliest. Calls that were sent there before it left, and
 /// meet it there again, have overtaken those that met it elsewhere: a limit of every client that sends calls before
 /// others are answered (docs/cluster.md).
 const RETURNS: Nanos = 100 * MILLI;
 /// How long a third of the slots has no primary.
-const VACANT: [Nanos; 2] = [MILLI, 60 * MILLI];
+pub(super) const VACANT: [Nanos; 2] = [MILLI, 60 * MILLI];
 
 impl World {
     /// Where a port leads. Behind that of the URL is any of the nodes.
     pub(in crate::world) fn dialled_machine(&self, port: u16) -> usize {
+        if self.schedule.settings.sentinels {
+            return sentinels::machine_at(port);
+        }
         match node_at(port) {
             Some(node) if node < self.machines.len() => node,
             _ if self.truth.is_some() => self.random.bits() as usize % PRIMARIES,
@@ -89,6 +93,10 @@ impl World {
                 self.migrate_soon(number, from, to);
                 false
             }
+            Kind::Failover if self.schedule.settings.sentinels => {
+                self.snapshots[number] = self.machines[self.primary].server.snapshot();
+                true
+            }
             Kind::Failover => {
                 let lives = fault.machine < PRIMARIES && !self.machines[fault.machine].down;
                 if lives {
@@ -126,6 +134,7 @@ impl World {
                 let _ = slot;
             }
             Kind::ClusterDown => self.each_node(|node| node.down = false),
+            Kind::Failover if self.schedule.settings.sentinels => self.fail_over(number),
             Kind::Failover => {
                 let from = fault.machine;
                 if self.machines[from].down {
@@ -154,6 +163,9 @@ impl World {
 
     /// The replica of a primary takes over, with what it had.
     pub(in crate::world) fn promote(&mut self, number: usize) {
+        if self.schedule.settings.sentinels {
+            return self.take_over(number);
+        }
         let from = self.schedule.faults[number].machine;
         let to = from + PRIMARIES;
         self.note(|| format!("-- server {to} takes the place of server {from}"));
@@ -236,6 +248,9 @@ impl World {
 
     /// A node hears of all that has changed until now.
     pub(in crate::world) fn told_of_change(&mut self, at: Node) {
+        if self.schedule.settings.sentinels {
+            return self.told_of_failover(at);
+        }
         let (Some(truth), Some(node)) = (&self.truth, &mut self.machines[at].server.cluster) else { return };
         node.view = truth.clone();
         node.leaving.retain(|slot, _| truth.owner(*slot) == Some(at));

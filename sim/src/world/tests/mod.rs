@@ -19,6 +19,7 @@ fn settings(cache: CachePlan, window: usize, part: usize) -> Settings {
         part,
         resp2: false,
         cluster: false,
+        sentinels: false,
         walled: false,
         tracked: None,
         max_age: None,
