@@ -1,8 +1,8 @@
 //! A primary, its replica, and the sentinels that name it: who is dialled where, and what a failover is.
 //!
 //! The replica that takes over has what its primary had when the failover began, so what was written since is lost.
-//! Each sentinel hears of it in its own time, and sends whoever asks to the old one until then. That one comes back as a
-//! replica, with what it had.
+//! Each sentinel hears of it in its own time, and sends whoever asks to the old one until then. That one comes back as
+//! a replica, with what it had.
 
 use crate::history::{MILLI, Mishap, Nanos};
 use crate::world::fleet::machine::Machine;
