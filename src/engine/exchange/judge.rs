@@ -218,9 +218,9 @@ impl Judge {
 
     fn question(&mut self, call: &Call<'_>, question: Question) -> Reply {
         let replies = (self.replies.next(), self.replies.next());
-        let (Some(head), Some(pttl)) = replies else { return self.unanswered(call) };
+        let (Some(head), Some(pttl)) = replies else { return Self::elsewhere(call) };
         if self.lost {
-            return self.unanswered(call);
+            return Self::elsewhere(call);
         }
         if let Some(bounce) = call.bounced(Some(&head)) {
             return Reply::Bounced(bounce);
@@ -232,8 +232,8 @@ impl Judge {
         }
     }
 
-    /// What changes nothing may be asked again.
-    fn unanswered(&self, call: &Call<'_>) -> Reply {
+    /// A question that was not answered is asked where its slot is by now.
+    fn elsewhere(call: &Call<'_>) -> Reply {
         call.strayed().map_or_else(|| call.locally(), Reply::Bounced)
     }
 

@@ -4,10 +4,18 @@ use std::collections::BTreeMap;
 
 use holdfast::engine::fleet::slot::slot_of;
 
-use crate::history::Nanos;
+use crate::history::{MILLI, Nanos};
 use crate::server::cluster::{Membership, NODES, PRIMARIES, View};
 use crate::server::{Reply, Server};
 use crate::world::World;
+
+/// How long it takes until somebody hears of what has changed.
+pub(super) const HEARING: [Nanos; 2] = [MILLI / 10, 3 * MILLI];
+/// One in so many hears of it late, so much later.
+pub(super) const LATE_ONE_IN: u64 = 4;
+pub(super) const LATE: [Nanos; 2] = [5 * MILLI, 400 * MILLI];
+/// How long a primary that is gone has no heir.
+pub(super) const VACANT: [Nanos; 2] = [MILLI, 60 * MILLI];
 
 pub struct Machine {
     pub server: Server,

@@ -5,23 +5,17 @@ use crate::history::{MILLI, Mishap, Nanos};
 use crate::schedule::{Fault, Kind};
 use crate::server::Snapshot;
 use crate::server::cluster::{Node, PRIMARIES, node_at};
-use crate::world::fleet::machine::Machine;
+use crate::world::fleet::machine::{HEARING, LATE, LATE_ONE_IN, Machine, VACANT};
 use crate::world::fleet::sentinels;
 use crate::world::network::between;
 use crate::world::{Event, World};
 
-/// How long it takes from one key of a slot to the next one, and until a node hears of what has changed.
+/// How long it takes from one key of a slot to the next one.
 const KEY: [Nanos; 2] = [MILLI / 10, 2 * MILLI];
-pub(super) const HEARING: [Nanos; 2] = [MILLI / 10, 3 * MILLI];
-/// One node in so many hears of it late, so much later.
-pub(super) const LATE_ONE_IN: u64 = 4;
-pub(super) const LATE: [Nanos; 2] = [5 * MILLI, 400 * MILLI];
 /// A slot comes back to a node that had it after this at the earliest. Calls that were sent there before it left, and
 /// meet it there again, have overtaken those that met it elsewhere: a limit of every client that sends calls before
 /// others are answered (docs/cluster.md).
 const RETURNS: Nanos = 100 * MILLI;
-/// How long a third of the slots has no primary.
-pub(super) const VACANT: [Nanos; 2] = [MILLI, 60 * MILLI];
 
 impl World {
     /// Where a port leads. Behind that of the URL is any of the nodes.

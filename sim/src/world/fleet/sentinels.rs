@@ -5,8 +5,7 @@
 //! a replica, with what it had.
 
 use crate::history::{MILLI, Mishap, Nanos};
-use crate::world::fleet::machine::Machine;
-use crate::world::fleet::moves::{HEARING, LATE, LATE_ONE_IN, VACANT};
+use crate::world::fleet::machine::{HEARING, LATE, LATE_ONE_IN, Machine, VACANT};
 use crate::world::network::between;
 use crate::world::{Event, World};
 
