@@ -153,6 +153,9 @@ impl Hearing<'_> {
         let cache = flight.job.as_ref().map(|job| job.cache.clone());
         let asks = flight.job.as_ref().is_some_and(|job| job.asks());
         let verdict = flight.settle(Came::All(values), self.ms());
+        if verdict.outage.is_some() {
+            self.pump.refused = Some(Next::Settle(flight));
+        }
         self.follow_up(cache, asks, verdict)
     }
 
@@ -205,7 +208,13 @@ impl Hearing<'_> {
         };
         let Some(cache) = job.map(|job| job.cache.clone()) else { return Ok(()) };
         let server = self.pump.connection.server.clone();
-        let (heard, renewals) = asked.heard(&cache, &server, values, self.ms())?;
+        let (heard, renewals) = match asked.heard(&cache, &server, values, self.ms()) {
+            Ok(heard) => heard,
+            Err(trouble) => {
+                self.pump.refused = Some(next);
+                return Err(trouble);
+            }
+        };
         self.renew(&cache, renewals);
         let tokens = match heard {
             Heard::All(tokens) => tokens,

@@ -57,6 +57,9 @@ struct Gathering {
 pub struct Pump {
     pub(super) shared: Arc<Shared>,
     pub connection: Connection,
+    /// What the server answered with an outage: it is told of that once the outage has been declared, and in front of
+    /// what was sent behind it.
+    pub(super) refused: Option<Next>,
     pub(super) sent: Queue<Sent>,
     /// A job waits for tokens before it is planned: those that come wait behind it, as the order of jobs is the order
     /// on the wire.
@@ -85,6 +88,7 @@ impl Pump {
             shared: shared.clone(),
             connection,
             sent: Queue::default(),
+            refused: None,
             stalled: false,
             behind: VecDeque::new(),
             gathering: Vec::new(),
@@ -173,8 +177,7 @@ impl Pump {
                 if asks {
                     pipeline = asking(&pipeline);
                 }
-                let came = Vec::new();
-                let mut flight = InFlight { job: Some(job), plan: Some(plan), sent: now, came };
+                let mut flight = InFlight::new(job, plan, now);
                 if pipeline.is_empty() {
                     // All answered already: computations that end or wait, and keys that are none.
                     flight.settle(Came::All(Vec::new()), ms);
@@ -299,6 +302,7 @@ impl Drop for Pump {
         let (judged, planned): (Vec<_>, Vec<_>) =
             gathering.into_iter().partition(|one| matches!(one.next, Next::Settle(_)));
         drop(judged);
+        drop(self.refused.take());
         while let Some(sent) = self.sent.pop_front() {
             drop(sent);
         }

@@ -5,14 +5,17 @@ use std::time::Instant;
 
 use redis::{Pipeline, Value};
 
+use crate::engine::base::mutant;
 use crate::engine::base::pattern::Pattern;
 use crate::engine::cache::job::{Job, Work};
 use crate::engine::cache::namespace::Cache;
+use crate::engine::call::reply::Reply;
 use crate::engine::exchange::plan::{Came, Plan, Verdict};
 use crate::engine::exchange::tokens::Asked;
 use crate::engine::fleet::server::Server;
 use crate::engine::net::reply::{classify, is_redirect};
 use crate::engine::net::wire::{asked, asking};
+use crate::engine::once::waiters::Answers;
 use crate::engine::value::tags::Tokens;
 
 /// A pipeline under way.
@@ -106,9 +109,15 @@ pub(super) struct InFlight {
     pub(super) sent: Instant,
     /// Its replies, while they wait for others.
     pub(super) came: Vec<Value>,
+    /// What its callers are to be told, where they are not told at once.
+    told: Option<(Job, Vec<Reply>, Answers)>,
 }
 
 impl InFlight {
+    pub(super) fn new(job: Job, plan: Plan, sent: Instant) -> Self {
+        Self { job: Some(job), plan: Some(plan), sent, came: Vec::new(), told: None }
+    }
+
     fn deadline(&self) -> Instant {
         self.job.as_ref().map_or(self.sent, Job::deadline)
     }
@@ -118,6 +127,8 @@ impl InFlight {
         if self.job.as_ref().is_some_and(Job::asks) { asked(values) } else { values }
     }
 
+    /// Judges what came, and tells the callers; where it was an outage only once this is dropped, behind the declaration
+    /// of that outage: what is answered in process is not answered while the server counts as there.
     pub(super) fn settle(&mut self, came: Came, now: u64) -> Verdict {
         let (Some(job), Some(plan)) = (self.job.take(), self.plan.take()) else { return Verdict::default() };
         if job.server().is_replica() && !is_answered(job.server(), &came) {
@@ -126,9 +137,17 @@ impl InFlight {
         }
         let Work::Batch(batch) = &job.work else { return Verdict::default() };
         let (replies, mut verdict) = plan.settle(&job.cache, batch, &job.to, came, now);
-        job.finish(&replies);
-        std::mem::take(&mut verdict.answers).send();
+        self.told = Some((job, replies, std::mem::take(&mut verdict.answers)));
+        if verdict.outage.is_none() || mutant::lacks("undeclared") {
+            self.tell();
+        }
         verdict
+    }
+
+    fn tell(&mut self) {
+        let Some((job, replies, answers)) = self.told.take() else { return };
+        job.finish(&replies);
+        answers.send();
     }
 
     /// Its replies are there, and wait.
@@ -188,6 +207,7 @@ impl Drop for InFlight {
         let now = self.job.as_ref().map_or(0, |job| job.cache.shared().clock.now_ms());
         let came = std::mem::take(&mut self.came);
         self.settle(Came::Lost(came), now);
+        self.tell();
     }
 }
 

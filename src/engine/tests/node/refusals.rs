@@ -1,9 +1,16 @@
 //! What a connected server refuses: the older value, and the older token of a tag, are not read for it.
 
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use crate::engine::cache::shared::Shared;
 use crate::engine::cache::tell::status::Mode;
+use crate::engine::call::batch::Batch;
 use crate::engine::call::batch::{Extras, NONE, Op};
 use crate::engine::call::reply::Reply;
-use crate::engine::tests::node::world::value;
+use crate::engine::call::sink::{ReplyTo, Sink, Versions};
+use crate::engine::tests::node::world::{self, World, filled, value};
 use crate::engine::tests::support::{Calls, Client, Server, patient, until};
 
 #[test]
@@ -154,4 +161,61 @@ fn nor_is_one_that_another_read_asks_for_afterwards() {
     assert_eq!(client.run(&cache, Calls::default().del("\0tag\0t").0), [Reply::Number(0)]);
     assert_eq!(client.run(&cache, Calls::default().get("b").0), [Reply::Miss]);
     assert_eq!(client.run(&cache, Calls::default().get("a").0), [Reply::Miss]);
+}
+
+/// Notes in which mode it was told.
+struct Witness {
+    shared: Arc<Shared>,
+    told: Mutex<Vec<(u32, Mode)>>,
+}
+
+impl Sink for Witness {
+    fn client(&self) -> u32 {
+        2
+    }
+
+    fn closed(&self) -> bool {
+        false
+    }
+
+    fn complete(&self, id: u32, _: &[Reply]) {
+        self.told.lock().push((id, self.shared.status.mode()));
+    }
+
+    fn complete_some(&self, id: u32, _: &[u32], _: &[Reply]) {
+        unreachable!("one server answers a batch whole: {id}");
+    }
+
+    fn event(&self, _: String) {}
+
+    fn versions(&self) -> Option<Arc<dyn Versions>> {
+        None
+    }
+}
+
+#[test]
+fn what_is_answered_in_process_for_a_refusal_is_answered_once_that_is_an_outage() {
+    for refusal in [
+        "READONLY You can't write against a read only replica.",
+        "CLUSTERDOWN The cluster is down",
+        "LOADING Redis is loading the dataset in memory",
+    ] {
+        let mut world = World::new(world::Server::default());
+        world.settle();
+        assert_eq!(world.mode(), Mode::Redis, "{refusal}");
+        world.server.refusal = Some(refusal);
+        let witness = Arc::new(Witness { shared: world.cache.shared().clone(), told: Mutex::default() });
+        let mut call = |id: u32, tag: bool| {
+            let tagged = Extras { tags: vec!["t".into()], ..NONE.clone() };
+            let batch = Batch { extras: if tag { vec![tagged] } else { Vec::new() }, ..Batch::default() };
+            world.submit_batch(filled("a", Some("1"), batch), &ReplyTo { sink: witness.clone(), id });
+        };
+        call(1, false);
+        call(2, false);
+        // Its token is refused, before it is planned.
+        call(3, true);
+        world.settle();
+        let local = [(1, Mode::Memory), (2, Mode::Memory), (3, Mode::Memory)];
+        assert_eq!(*witness.told.lock(), local, "{refusal}");
+    }
 }

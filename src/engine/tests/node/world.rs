@@ -41,6 +41,8 @@ pub struct Server {
     pub primary: (String, u16),
     /// What it is by its own word, where that is no master.
     pub role: Option<&'static str>,
+    /// What it says to each SET, and to each script.
+    pub refusal: Option<&'static str>,
     pub commands: Vec<String>,
 }
 
@@ -70,6 +72,9 @@ impl Server {
         let bulk = |text: &str| format!("${}\r\n{text}\r\n", text.chars().count());
         let value = |text: Option<&String>| text.map_or("$-1\r\n".into(), |text| bulk(text));
         match words[0].as_str() {
+            "SET" | "EVAL" | "EVALSHA" if self.refusal.is_some() => {
+                format!("-{}\r\n", self.refusal.unwrap_or_default())
+            }
             "HELLO" if self.old => "-ERR unknown command 'HELLO'\r\n".into(),
             "HELLO" => format!("%1\r\n{}{}", bulk("mode"), bulk("standalone")),
             "INFO" => bulk("redis_version:7.4.0\r\nrun_id:one\r\n"),
