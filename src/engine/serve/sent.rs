@@ -127,8 +127,8 @@ impl InFlight {
         if self.job.as_ref().is_some_and(Job::asks) { asked(values) } else { values }
     }
 
-    /// Judges what came, and tells the callers; where it was an outage only once this is dropped, behind the declaration
-    /// of that outage: what is answered in process is not answered while the server counts as there.
+    /// Judges what came, and tells the callers; where it was an outage only once this is dropped, when that has been
+    /// declared: what is answered in process is not answered while the server counts as there.
     pub(super) fn settle(&mut self, came: Came, now: u64) -> Verdict {
         let (Some(job), Some(plan)) = (self.job.take(), self.plan.take()) else { return Verdict::default() };
         if job.server().is_replica() && !is_answered(job.server(), &came) {
