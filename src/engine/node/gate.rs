@@ -12,7 +12,7 @@ use crate::engine::base::mutant;
 use crate::engine::cache::job::Job;
 use crate::engine::cache::shared::Shared;
 use crate::engine::conversation::connection::Connection;
-use crate::engine::conversation::undo::replay;
+use crate::engine::conversation::undo::replay::{self, Undoing};
 use crate::engine::exchange::refusals;
 use crate::engine::fleet::server::{Gate, InUse, Server};
 use crate::engine::net::denied::Denied;
@@ -50,10 +50,10 @@ pub async fn recover(shared: &Shared, connection: &Connection, old: Option<&Old>
     if let Some(old) = same.filter(|_| !connection.denied.kill.is()) {
         replay::kill(shared, connection, old.id).await;
     }
-    let mut refused = Vec::new();
-    let result = replay_all(shared, connection, &mut refused).await;
+    let mut undoing = Undoing::new(shared, connection);
+    let result = replay_all(shared, connection, &mut undoing).await;
     let Server { journal, .. } = &*connection.server;
-    for key in &refused {
+    for key in &undoing.refused() {
         // In a cluster it may only be for now.
         let noted = if shared.fleet.cluster().is_some() { journal.owe(key) } else { journal.distrust(key) };
         if noted != Noted::Kept {
@@ -63,10 +63,10 @@ pub async fn recover(shared: &Shared, connection: &Connection, old: Option<&Old>
     result
 }
 
-async fn replay_all(shared: &Shared, connection: &Connection, refused: &mut Vec<Box<str>>) -> Result<u64, Trouble> {
-    let most = replay::before_the_gate(shared, connection, refused).await?;
+async fn replay_all(shared: &Shared, connection: &Connection, undoing: &mut Undoing<'_>) -> Result<u64, Trouble> {
+    let most = undoing.before_the_gate().await?;
     shared.fleet.set_gate(&connection.server, Gate::Connection);
-    Ok(most + replay::behind_the_gate(shared, connection, refused).await?)
+    Ok(most + undoing.behind_the_gate().await?)
 }
 
 /// Work is admitted; `now` in milliseconds.

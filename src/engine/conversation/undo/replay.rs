@@ -43,89 +43,97 @@ pub async fn kill(shared: &Shared, connection: &Connection, old: i64) {
     let _ = Steps::behind(shared, connection).command(kill).await;
 }
 
-/// Undoes what the journal holds, as far as that may be done while callers run on the in-process tier and add to it;
-/// how many keys there were. What the server refuses to undo is put into `refused`.
-pub async fn before_the_gate(
-    shared: &Shared,
-    connection: &Connection,
-    refused: &mut Vec<Box<str>>,
-) -> Result<u64, Trouble> {
-    let mut undone = keys(shared, connection, MAX_KEYS_BEHIND_GATE, refused).await?;
-    let swept = Steps::behind(shared, connection).walk(shared, connection.identity.run_id.as_deref()).await?;
-    if let Some(swept) = swept {
-        undone += swept + keys(shared, connection, MAX_KEYS_BEHIND_GATE, refused).await?;
+/// Keys that were taken out of a journal to be unlinked. A recovery ends wherever its connection does, or its node moves:
+/// what is not known to be gone when this is dropped goes back into the journal.
+pub struct Undoing<'a> {
+    shared: &'a Shared,
+    connection: &'a Connection,
+    taken: Vec<Box<str>>,
+    /// What the server refused to unlink: not tried again by this recovery.
+    refused: Vec<Box<str>>,
+}
+
+impl<'a> Undoing<'a> {
+    pub fn new(shared: &'a Shared, connection: &'a Connection) -> Self {
+        Self { shared, connection, taken: Vec::new(), refused: Vec::new() }
     }
-    Ok(undone)
-}
 
-/// The keys that are left, once nobody adds to them.
-pub async fn behind_the_gate(
-    shared: &Shared,
-    connection: &Connection,
-    refused: &mut Vec<Box<str>>,
-) -> Result<u64, Trouble> {
-    keys(shared, connection, 0, refused).await
-}
-
-/// Unlinks keys until no more than `most` are left, or so many rounds were made; how many went.
-async fn keys(
-    shared: &Shared,
-    connection: &Connection,
-    most: usize,
-    refused: &mut Vec<Box<str>>,
-) -> Result<u64, Trouble> {
-    let mut steps = Steps::behind(shared, connection);
-    let mut undone = 0;
-    for _ in 0..MAX_ROUNDS {
-        if connection.server.journal.keys() <= most {
-            break;
+    /// Undoes what the journal holds, as far as that may be done while callers run on the in-process tier and add to
+    /// it; how many keys there were.
+    pub async fn before_the_gate(&mut self) -> Result<u64, Trouble> {
+        let Self { shared, connection, .. } = *self;
+        let mut undone = self.keys(MAX_KEYS_BEHIND_GATE).await?;
+        let swept = Steps::behind(shared, connection).walk(shared, connection.identity.run_id.as_deref()).await?;
+        if let Some(swept) = swept {
+            undone += swept + self.keys(MAX_KEYS_BEHIND_GATE).await?;
         }
-        match unlink(shared, &mut steps, connection.server.journal.take_keys(CHUNK), refused).await {
-            Ok(count) => undone += count,
-            Err((trouble, keys)) => {
-                connection.server.journal.put_back(keys);
-                return Err(trouble);
+        Ok(undone)
+    }
+
+    /// The keys that are left, once nobody adds to them.
+    pub async fn behind_the_gate(&mut self) -> Result<u64, Trouble> {
+        self.keys(0).await
+    }
+
+    /// What the server refused.
+    pub fn refused(mut self) -> Vec<Box<str>> {
+        std::mem::take(&mut self.refused)
+    }
+
+    /// Unlinks keys until no more than `most` are left, or so many rounds were made; how many went.
+    async fn keys(&mut self, most: usize) -> Result<u64, Trouble> {
+        let Self { shared, connection, .. } = *self;
+        let journal = &connection.server.journal;
+        let mut steps = Steps::behind(shared, connection);
+        let mut undone = 0;
+        for _ in 0..MAX_ROUNDS {
+            if journal.keys() <= most {
+                break;
+            }
+            self.taken = journal.take_keys(CHUNK);
+            undone += self.unlink(&mut steps).await?;
+            self.taken.clear();
+        }
+        Ok(undone)
+    }
+
+    /// Unlinks the keys that were taken; where the server refuses that of one of them, each for itself.
+    async fn unlink(&mut self, steps: &mut Steps) -> Result<u64, Trouble> {
+        // Those of a cluster's slots that are on their way are redirected one by one.
+        if self.shared.fleet.cluster().is_none() {
+            match steps.unlink(&self.taken).await {
+                Ok(_) => return Ok(self.taken.len() as u64),
+                Err(trouble) if trouble.kind.is_outage() => return Err(trouble),
+                Err(_) => {}
             }
         }
+        let mut pipeline = Pipeline::with_capacity(self.taken.len());
+        for key in &self.taken {
+            pipeline.cmd(writes::remove(steps.denied)).arg(&**key);
+        }
+        let replies = steps.pipeline(pipeline).await?;
+        let mut undone = 0;
+        for (key, reply) in self.taken.iter().zip(replies) {
+            match self.shared.owed_elsewhere(key, &reply, &steps.server) {
+                Some(owner) if !Arc::ptr_eq(&owner, &steps.server) => _ = owner.journal.owe(key),
+                // Nobody serves its slot for now.
+                Some(_) => self.refused.push(key.clone()),
+                None => match integer(reply) {
+                    Ok(_) => undone += 1,
+                    Err(trouble) if trouble.kind.is_outage() => return Err(trouble),
+                    Err(_) => self.refused.push(key.clone()),
+                },
+            }
+        }
+        Ok(undone)
     }
-    Ok(undone)
 }
 
-/// Unlinks keys; where the server refuses that of one of them, each for itself.
-async fn unlink(
-    shared: &Shared,
-    steps: &mut Steps,
-    keys: Vec<Box<str>>,
-    refused: &mut Vec<Box<str>>,
-) -> Result<u64, (Trouble, Vec<Box<str>>)> {
-    // Those of a cluster's slots that are on their way are redirected one by one.
-    if shared.fleet.cluster().is_none() {
-        match steps.unlink(&keys).await {
-            Ok(_) => return Ok(keys.len() as u64),
-            Err(trouble) if trouble.kind.is_outage() => return Err((trouble, keys)),
-            Err(_) => {}
+impl Drop for Undoing<'_> {
+    fn drop(&mut self) {
+        let left = self.taken.drain(..).chain(self.refused.drain(..)).collect();
+        if !mutant::lacks("undoing") {
+            self.connection.server.journal.put_back(left);
         }
     }
-    let mut pipeline = Pipeline::with_capacity(keys.len());
-    for key in &keys {
-        pipeline.cmd(writes::remove(steps.denied)).arg(&**key);
-    }
-    let replies = match steps.pipeline(pipeline).await {
-        Ok(replies) => replies,
-        Err(trouble) => return Err((trouble, keys)),
-    };
-    let mut undone = 0;
-    for (key, reply) in keys.iter().zip(replies) {
-        match shared.owed_elsewhere(key, &reply, &steps.server) {
-            Some(owner) if !Arc::ptr_eq(&owner, &steps.server) => _ = owner.journal.owe(key),
-            // Nobody serves its slot for now.
-            Some(_) => refused.push(key.clone()),
-            None => match integer(reply) {
-                Ok(_) => undone += 1,
-                Err(trouble) if trouble.kind.is_outage() => return Err((trouble, keys)),
-                Err(_) => refused.push(key.clone()),
-            },
-        }
-    }
-    Ok(undone)
 }

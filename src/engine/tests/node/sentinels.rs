@@ -100,3 +100,34 @@ fn a_hint_that_the_primary_is_elsewhere_has_the_sentinels_asked_soon() {
     world.pass(Duration::from_millis(101));
     assert_eq!(world.mode(), Mode::Redis, "{:?}", world.dialled);
 }
+
+#[test]
+fn what_a_recovery_was_undoing_is_still_to_be_undone_where_that_ends_in_the_middle() {
+    let mut world = world();
+    world.settle();
+    world.node.lost(crate::engine::net::wire::closed(), world.now);
+    world.settle();
+    world.call(1, "k", Some("1"));
+    let journal = |world: &World| world.cache.shared().server("app:k").journal.keys();
+    assert_eq!((journal(&world), world.mode()), (1, Mode::Memory));
+    // Its removal is sent, and never answered.
+    world.server.hangs = Some("app:k");
+    for _ in 0..1_000 {
+        world.pass(Duration::from_millis(5));
+        if journal(&world) == 0 {
+            break;
+        }
+    }
+    assert_eq!(journal(&world), 0, "it was taken, to be unlinked");
+    // Another thread takes the node, say.
+    world.dead = vec!["s1", "s2", "s9"];
+    world.node.moved(world.now);
+    world.settle();
+    assert_eq!(journal(&world), 1);
+    world.dead.clear();
+    world.server.hangs = None;
+    world.server.stored.insert("app:k".into(), "0".into());
+    world.pass(Duration::from_secs(5));
+    assert_eq!((journal(&world), world.mode()), (0, Mode::Redis));
+    assert!(!world.server.stored.contains_key("app:k"));
+}

@@ -43,6 +43,8 @@ pub struct Server {
     pub role: Option<&'static str>,
     /// What it says to each SET, and to each script.
     pub refusal: Option<&'static str>,
+    /// It never answers what names this key.
+    pub hangs: Option<&'static str>,
     pub commands: Vec<String>,
 }
 
@@ -72,6 +74,7 @@ impl Server {
         let bulk = |text: &str| format!("${}\r\n{text}\r\n", text.chars().count());
         let value = |text: Option<&String>| text.map_or("$-1\r\n".into(), |text| bulk(text));
         match words[0].as_str() {
+            _ if words[1..].iter().any(|word| Some(word.as_str()) == self.hangs) => String::new(),
             "SET" | "EVAL" | "EVALSHA" if self.refusal.is_some() => {
                 format!("-{}\r\n", self.refusal.unwrap_or_default())
             }
