@@ -43,8 +43,8 @@ pub async fn kill(shared: &Shared, connection: &Connection, old: i64) {
     let _ = Steps::behind(shared, connection).command(kill).await;
 }
 
-/// Keys that were taken out of a journal to be unlinked. A recovery ends wherever its connection does, or its node moves:
-/// what is not known to be gone when this is dropped goes back into the journal.
+/// Keys that were taken out of a journal to be unlinked. A recovery ends wherever its connection does, or its node
+/// moves: what is not known to be gone when this is dropped goes back into the journal.
 pub struct Undoing<'a> {
     shared: &'a Shared,
     connection: &'a Connection,
