@@ -272,6 +272,8 @@ pub enum Mishap {
     Moved { slots: u64, from: Nanos, until: Nanos },
     /// Nothing was left to be swept in the journal of a process.
     Swept { process: usize, at: Nanos },
+    /// Nor these keys, by number, to be removed: what its outage had ended of them was, though it was not back.
+    Removed { process: usize, keys: u64, at: Nanos },
     /// A process died, and its journal with it. Who takes its place has a number of its own.
     Death { process: usize, at: Nanos },
     /// The event `error` of a full journal: keys without a namespace are lost from here on, until Redis is back.

@@ -240,6 +240,7 @@ fn taken(facts: &Facts, write: &Write, reader: &Call) -> bool {
             Mishap::Death { .. }
             | Mishap::Overflow { .. }
             | Mishap::Swept { .. }
+            | Mishap::Removed { .. }
             | Mishap::Moved { .. }
             | Mishap::Failover { .. } => false,
         })

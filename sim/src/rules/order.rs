@@ -17,7 +17,7 @@
 //! - **A slot that moves while a sweep runs**, or that nobody serves, may be met by it nowhere.
 
 use super::facts::{Call, Effect, Facts, Write, over};
-use crate::history::{Mishap, Nanos, Verb};
+use crate::history::{Key, Mishap, Nanos, Verb};
 
 impl Facts<'_> {
     /// Whether a value was certainly there, or its computation begun, before a call that ends such values.
@@ -93,14 +93,17 @@ impl Facts<'_> {
             | Mishap::Failover { .. }
             | Mishap::Moved { .. }
             | Mishap::Unserved { .. }
-            | Mishap::Swept { .. } => false,
+            | Mishap::Swept { .. }
+            | Mishap::Removed { .. } => false,
             Mishap::Restart { down, up, snapshot: Some(snapshot) } => {
                 if reader.end < down || !self.restored(write, end, snapshot, down) {
                     return false;
                 }
                 // The journal is replayed when its process is back; what it sweeps may be swept later.
                 let gone = (swept || self.beside_sweep(end)) && self.swept(end, down);
-                let replayed = if gone { down } else { self.back(end.process, end.end) };
+                let back = self.back(end.process, end.end);
+                let removed = self.removed(end, write.key, down);
+                let replayed = if gone || (removed && down < back) { down } else { back };
                 // Of a cluster's servers each is back at its own time, and the process with the last of them.
                 let by = if self.history.plan.cluster { end.end } else { replayed };
                 // What the server had answered before its process noticed an outage is in no journal.
@@ -143,6 +146,17 @@ impl Facts<'_> {
     fn swept(&self, end: &Call, moment: Nanos) -> bool {
         self.history.mishaps.iter().any(|mishap| match *mishap {
             Mishap::Swept { process, at } => process == end.process && end.end <= at && at == moment,
+            _ => false,
+        })
+    }
+
+    /// Whether what it had left to be removed of a key was gone at that moment, though its process was not back yet: the
+    /// connection was lost behind that, and before it was in use.
+    fn removed(&self, end: &Call, key: Key, moment: Nanos) -> bool {
+        self.history.mishaps.iter().any(|mishap| match *mishap {
+            Mishap::Removed { process, keys, at } => {
+                process == end.process && end.end <= at && at == moment && keys >> key & 1 == 1
+            }
             _ => false,
         })
     }

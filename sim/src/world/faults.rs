@@ -149,6 +149,9 @@ impl World {
                 let swept = (0..self.processes.len()).filter(|process| self.nothing_to_sweep(*process));
                 let swept: Vec<usize> = swept.collect();
                 self.mishaps.extend(swept.into_iter().map(|process| Mishap::Swept { process, at: self.now }));
+                for process in 0..self.processes.len() {
+                    self.mishaps.push(Mishap::Removed { process, keys: self.removed(process), at: self.now });
+                }
                 self.mishaps.push(Mishap::Restart { down: self.now, up: self.now, snapshot: Some(began) });
             }
             Kind::Evict => {

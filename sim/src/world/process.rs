@@ -235,6 +235,14 @@ impl World {
         self.processes[process].shared.fleet.servers().all(|server| !server.journal.is_covering())
     }
 
+    /// Of which keys nothing is left to be removed: a bit for each.
+    pub(super) fn removed(&self, process: usize) -> u64 {
+        let servers = || self.processes[process].shared.fleet.servers();
+        let held = |key: &usize| servers().any(|server| server.journal.holds(&self.stored(*key)));
+        let names = 0..self.schedule.plan.names.len().min(64);
+        names.filter(|key| !held(key)).map(|key| 1 << key).sum()
+    }
+
     pub(super) fn measure_at_rest(&mut self, process: usize) {
         let idle = (0..PLACES.len()).all(|at| {
             let environment = &self.environments[at];

@@ -67,6 +67,29 @@ fn what_was_swept_before_its_process_was_back_may_be_back_with_the_snapshot() {
 }
 
 #[test]
+fn what_was_removed_before_its_process_was_back_may_be_back_with_the_snapshot() {
+    let found = |undone: Option<(usize, u64, u64)>, recovered: u64| {
+        let mut story = Story::new();
+        story.does(A, 0, set(1));
+        story.event(0, true, 8);
+        story.within(A, 10..11, (AWAY, AWAY), del(), Outcome::Number(0));
+        if let Some((process, keys, at)) = undone {
+            story.mishap(Mishap::Removed { process, keys, at: at * MILLI });
+        }
+        story.mishap(restart(Some(15)));
+        story.event(0, false, recovered);
+        reads(&mut story, AGAIN, 40, Some(1));
+        story.found()
+    };
+    assert_eq!(found(None, 30), ["G3"], "it is removed when its process is back");
+    assert_eq!(found(Some((0, 1, 20)), 30), NOTHING);
+    assert_eq!(found(Some((0, 2, 20)), 30), ["G3"], "another key");
+    assert_eq!(found(Some((1, 1, 20)), 30), ["G3"], "another process");
+    assert_eq!(found(Some((0, 1, 16)), 30), ["G3"], "another restart");
+    assert_eq!(found(Some((0, 1, 20)), 12), ["G3"], "it was back before the snapshot");
+}
+
+#[test]
 fn what_was_answered_as_the_connection_broke_is_in_no_journal() {
     let found = |snapshot| {
         let mut story = Story::new();

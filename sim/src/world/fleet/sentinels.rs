@@ -66,6 +66,10 @@ impl World {
         (machine.server.replica, machine.down, machine.stopped) = (false, false, false);
         self.primary = to;
         let (down, up) = (self.machines[from].down_since, self.now);
+        // Who has lost its connection meanwhile has taken back what it does not know to be gone.
+        for process in 0..self.processes.len() {
+            self.mishaps.push(Mishap::Removed { process, keys: self.removed(process), at: down });
+        }
         self.mishaps.push(Mishap::Restart { down, up, snapshot: Some(self.began[number]) });
         for sentinel in SERVERS..self.machines.len() {
             let late = self.random.bits().is_multiple_of(LATE_ONE_IN);
