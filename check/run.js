@@ -79,6 +79,15 @@ function* again(plan) {
   for (let i = 0; i < TRIES; i++) yield plan;
 }
 
+/** Keeps a plan and its history where they can be looked at, and run again; where. */
+function save({ plan, raw }) {
+  const folder = path.join(ROOT, 'target', 'check');
+  fs.mkdirSync(folder, { recursive: true });
+  const file = path.join(folder, `${plan.seed}-${plan.index}.json`);
+  fs.writeFileSync(file, JSON.stringify({ plan, raw }));
+  return file;
+}
+
 /** Shrinks what was found, prints it, and keeps it where it can be run again. */
 async function explain(result, build) {
   const { plan, found } = result;
@@ -86,10 +95,7 @@ async function explain(result, build) {
     `\nschedule ${plan.index} of seed ${plan.seed} (${plan.theme}${plan.acl ? ', a user of one prefix' : ''}): ${found[0].guarantee}: ${found[0].text}`,
   );
   const smallest = result.raw === null ? { ...result, tries: 0, times: 0 } : await shrink(result, build);
-  const folder = path.join(ROOT, 'target', 'check');
-  fs.mkdirSync(folder, { recursive: true });
-  const file = path.join(folder, `${plan.seed}-${plan.index}.json`);
-  fs.writeFileSync(file, JSON.stringify({ plan: smallest.plan, raw: smallest.raw }));
+  const file = save(smallest);
   console.log(report(smallest, { ...build, file: path.relative(ROOT, file) }));
 }
 
@@ -110,9 +116,11 @@ async function checkStraight(plans, total) {
     }
     if (result.found.length === 0) return false;
     bad.push(result);
-    if (args['keep-going'])
-      console.log(`  schedule ${result.plan.index}: ${result.found[0].guarantee}: ${result.found[0].text}`);
-    return !args['keep-going'];
+    if (!args['keep-going']) return true;
+    // At once: what is seen once in a thousand schedules is not to be lost with the run.
+    console.log(`  schedule ${result.plan.index}: ${result.found[0].guarantee}: ${result.found[0].text}`);
+    console.log(`    in ${path.relative(ROOT, save(result))}`);
+    return false;
   });
   for (const result of bad.slice(0, 5)) await explain(result, build);
   console.log(`${ran} of ${total} schedules from seed ${seed} in ${seconds(since)} s: ${bad.length} violated`);

@@ -54,6 +54,9 @@ const MUTANTS = [
   { fence: 'again', tests: 'fleet::moved' },
   { fence: 'heir', tests: 'fleet::moved' },
   { fence: 'leftover', tests: 'fleet::moved' },
+  { fence: 'role', tests: 'node::sentinels' },
+  { fence: 'undeclared', tests: 'node::refusals' },
+  { fence: 'undoing', tests: 'node::sentinels' },
 ];
 /** Only the checker notices these (check/run.js): `npm run check:guarantees -- --mutant all`. */
 const NOTICED_BY_THE_CHECKER = ['kill'];

@@ -30,7 +30,8 @@ const failover = {
 
 function judge(ops, fleet = failover, events = []) {
   const places = { a: 'a', b: 'b' };
-  const plan = { keys: ['k', 'n'], counters: ['n'], tags: ['t'], clients: [], faults: [] };
+  const options = { timeoutMs: 40 };
+  const plan = { options, keys: ['k', 'n'], counters: ['n'], tags: ['t'], clients: [], faults: [] };
   const numbered = ops.map((op, seq) => ({ result: null, ...op, seq }));
   const raw = { ops: numbered, events, processOf: places, final: { k: [null, null], n: [null, null] }, lost: [] };
   return check(plan, { ...raw, fleet }).map(({ guarantee }) => guarantee);
@@ -113,5 +114,16 @@ describe('a cluster', () => {
     const drop = { slot: 1, names: ['k'], to: 1, keys: false, from: 15 * MS, till: 25 * MS };
     expect(judge(missed, { ...fleet, moves: [drop] })).toEqual([]);
     expect(judge(missed, { ...fleet, moves: [{ ...drop, keys: true }] })).toEqual(['G1']);
+  });
+
+  test('a value with a tag is missed where its token was on another server and came too late', () => {
+    const tagged = (took, key = 'k') => [
+      { ...set(10), key, tag: 't', end: (10 + took) * MS, ...both },
+      { ...call('a', 'get', 80, { key, result: null }), ...both },
+    ];
+    expect(judge(tagged(19), fleet)).toEqual(['G1']);
+    expect(judge(tagged(20), fleet)).toEqual([]);
+    const beside = { ...fleet, of: { ...fleet.of, t: [0] } };
+    expect(judge(tagged(20), beside)).toEqual(['G1']);
   });
 });

@@ -124,7 +124,7 @@ function* computations({ reads, ends, reaches }) {
 }
 
 /** G1: one's own write is there, where nothing took it away. */
-function* kept({ reads, writes, ends, perhaps, outages, back, fleet }) {
+function* kept({ plan, reads, writes, ends, perhaps, outages, back, fleet }) {
   for (const read of reads) {
     if (read.value !== null || computes(read.op) || read.op.where !== 'redis') continue;
     for (const write of writes.values()) {
@@ -145,6 +145,7 @@ function* kept({ reads, writes, ends, perhaps, outages, back, fleet }) {
           (other) =>
             other.kind === 'compute' && other.key === write.key && !other.leased && meanwhile(other.start, other.until),
         ) ||
+        missesToken(plan, fleet, write, read) ||
         groupsOf(fleet, write).some((group) =>
           outages.some(
             ({ process, at, shard }) =>
@@ -156,6 +157,15 @@ function* kept({ reads, writes, ends, perhaps, outages, back, fleet }) {
         yield violation('G1', `${show(read)} although nothing took its own ${write.value} away`, [write.op, read.op]);
     }
   }
+}
+
+/**
+ * Whether the token of a tag, which lies on another server than the key, may have been waited for in vain: a call waits
+ * for it for half of its time, and then stores or finds a value that nobody reads.
+ */
+function missesToken(plan, fleet, write, read) {
+  const waited = ({ start, end }) => end - start >= (plan.options.timeoutMs / 2_000) * SECOND;
+  return new Set(groupsOf(fleet, write)).size > 1 && (waited(write.op) || waited(read.op));
 }
 
 /** The shards that a value needs: those of its key, and those of its tag's token. */

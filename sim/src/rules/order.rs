@@ -150,8 +150,8 @@ impl Facts<'_> {
         })
     }
 
-    /// Whether what it had left to be removed of a key was gone at that moment, though its process was not back yet: the
-    /// connection was lost behind that, and before it was in use.
+    /// Whether what it had left to be removed of a key was gone at that moment, though its process was not back: the
+    /// connection was lost before it was in use.
     fn removed(&self, end: &Call, key: Key, moment: Nanos) -> bool {
         self.history.mishaps.iter().any(|mishap| match *mishap {
             Mishap::Removed { process, keys, at } => {

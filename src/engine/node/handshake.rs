@@ -263,6 +263,8 @@ async fn inspect(shared: &Shared, connection: &mut Connection, protocol: Protoco
             _ if is_replica => {
                 return Err(Trouble::new(Kind::Cluster, "the server is no replica, and was one"));
             }
+            // A sentinel may not have heard of the failover yet, or may lie.
+            Some("slave" | "replica") if mutant::lacks("role") => {}
             Some("slave" | "replica") => {
                 let message = "the server is a replica and takes no writes; the URL should name the master";
                 return Err(Trouble::new(Kind::Readonly, message));
