@@ -247,11 +247,13 @@ impl Cluster {
     fn give(&self, past: &mut Past, slot: u16, to: Option<&Arc<Server>>, applied: &mut Applied) {
         let Some(cell) = self.owners.get(usize::from(slot)) else { return };
         let place = to.map_or(NOBODY, |server| server.place);
-        let again = to.is_some_and(|to| past.note(slot, to.place));
-        let before = cell.swap(place, Ordering::SeqCst);
+        // As for nearly all, whenever the cluster is asked.
+        let before = cell.load(Ordering::SeqCst);
         if before == place {
             return;
         }
+        cell.store(place, Ordering::SeqCst);
+        let again = to.is_some_and(|to| past.note(slot, to.place));
         let share = |of: u16| self.shares.get(usize::from(of));
         share(place).inspect(|share| _ = share.fetch_add(1, Ordering::SeqCst));
         share(before).inspect(|share| _ = share.fetch_sub(1, Ordering::SeqCst));

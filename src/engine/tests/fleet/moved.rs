@@ -2,17 +2,22 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
+use std::time::Instant;
 
+use parking_lot::Mutex;
 use redis::Value;
 
 use crate::engine::base::clock::Ttl;
 use crate::engine::base::text::Json;
+use crate::engine::cache::job::{Job, Part, Whole};
 use crate::engine::cache::namespace::Cache;
+use crate::engine::call::batch::Batch;
 use crate::engine::call::reply::{Bounce, Reply};
-use crate::engine::call::sink::{COUNTERS, Versions};
+use crate::engine::call::sink::{COUNTERS, ReplyTo, Versions};
 use crate::engine::exchange::plan::Came;
 use crate::engine::exchange::plan::Line;
 use crate::engine::exchange::planner;
+use crate::engine::fleet::cluster::Cluster;
 use crate::engine::fleet::parse::parse_slots;
 use crate::engine::fleet::server::Server;
 use crate::engine::fleet::slot::slot_of;
@@ -73,6 +78,19 @@ impl Bench {
     fn write_in_process(&self) {
         let shared = self.cache.shared();
         shared.memory.set(KEY, "1", TTL, shared.clock.now_ms());
+    }
+}
+
+/// A batch of which one part is told of.
+struct Told(Arc<Cache>, Mutex<Vec<Reply>>);
+
+impl Whole for Told {
+    fn fill(&self, _: &Server, _: &Part, _: &Batch, replies: &[Reply]) {
+        self.1.lock().extend_from_slice(replies);
+    }
+
+    fn common(&self) -> (Arc<Cache>, ReplyTo, Instant) {
+        (self.0.clone(), Client::new().to(1), self.0.shared().clock.now())
     }
 }
 
@@ -144,6 +162,39 @@ fn a_call_that_waited_at_a_server_that_has_lost_its_slot_is_not_sent_there() {
         let plan = planner::plan(cache, &line, &calls.0, &to, Tokens::new(), now);
         assert_eq!(plan.pipeline.len(), sent);
     }
+}
+
+#[test]
+fn what_was_never_sent_goes_where_its_slot_is_and_the_rest_is_answered_in_process() {
+    let bench = Bench::new(29);
+    let shared = bench.cache.shared();
+    bench.moves(&bench.second);
+    let changes = || shared.fleet.cluster().map_or(0, Cluster::changes);
+    let chosen = changes();
+    let told = Arc::new(Told(bench.cache.cache.clone(), Mutex::default()));
+    let part = |changes| Part {
+        joint: told.clone(),
+        places: vec![0, 1],
+        number: 0,
+        hops: 0,
+        asks: false,
+        changes,
+        tokens: Arc::default(),
+    };
+    let calls = || Calls::default().get("k").set("other", "1").0;
+    let job = Job::part(bench.second.clone(), calls(), part(chosen));
+    assert!(!job.strays());
+    bench.moves(&bench.first);
+    assert!(job.strays());
+    // Its node ends.
+    drop(job);
+    let slot = slot_of(KEY.as_bytes());
+    let elsewhere = Reply::Bounced(Bounce { slot, asks: false, to: bench.first.place, unserved: false });
+    assert_eq!(std::mem::take(&mut *told.1.lock()), [elsewhere, Reply::Done]);
+    assert!(shared.memory.get("moved:other", shared.clock.now_ms()).is_some());
+    // And where nothing has moved since, all of it.
+    drop(Job::part(bench.second.clone(), calls(), part(changes())));
+    assert_eq!(*told.1.lock(), [Reply::Miss, Reply::Done]);
 }
 
 #[test]
