@@ -49,8 +49,8 @@ impl Called {
         Self { only: Some(place), ..Self::new(cache, task) }
     }
 
-    /// Once more, behind what was called meanwhile.
-    pub fn anew(&self, cache: &Cache) -> Self {
+    /// Once more.
+    fn anew(&self, cache: &Cache) -> Self {
         Self { only: self.only, ..Self::new(cache, self.task.clone()) }
     }
 
@@ -104,7 +104,8 @@ impl Sweep {
 
 /// Answers a task on the in-process tier: at once where that is small, else through `to`.
 pub fn locally(cache: &Arc<Cache>, mut called: Called, to: &ReplyTo) -> Option<Reply> {
-    let sweep = called.take_place(cache);
+    // Where its server did a part of it, and is gone: once more, behind what was called meanwhile.
+    let sweep = called.take_place(cache).or_else(|| called.anew(cache).take_place(cache));
     if let Some(sweep) = &sweep {
         cache.journal_pattern(&sweep.pattern, false, called.only);
     } else if called.task != Task::Stats {

@@ -6,7 +6,7 @@ use redis::{Pipeline, Value};
 
 use crate::engine::base::error::{CallError, Kind, Trouble};
 use crate::engine::base::pattern::Pattern;
-use crate::engine::cache::job::{Job, Work};
+use crate::engine::cache::job::Job;
 use crate::engine::cache::local::to_i64;
 use crate::engine::cache::long::{Called, Sweep, stats};
 use crate::engine::cache::namespace::Cache;
@@ -59,7 +59,7 @@ pub fn place(cache: &Cache, called: &mut Called, server: &Server, wire: &Wire) -
 
 /// Does a task and answers it. An outage in the middle of it is the pump's, too, and what was called before it is
 /// answered before it: `ended` says when.
-pub async fn run(mut job: Job, placed: Placed, steps: Steps, ended: Watched) {
+pub async fn run(job: Job, placed: Placed, steps: Steps, ended: Watched) {
     let wire = steps.wire.clone();
     let mut tasks = Tasks { cache: &job.cache, steps };
     let reply = match placed {
@@ -72,11 +72,8 @@ pub async fn run(mut job: Job, placed: Placed, steps: Steps, ended: Watched) {
         Ok(reply) => job.finish(&[reply]),
         Err(trouble) => {
             wire.fail(trouble);
+            // Behind those: what they wrote on the in-process tier is of before it.
             ended.over().await;
-            if let Work::Task(called) = &mut job.work {
-                // Once more, behind those: what they wrote on the in-process tier is of before it.
-                *called = called.anew(&job.cache);
-            }
             job.fall_back();
         }
     }

@@ -4,10 +4,13 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use crate::engine::base::clock::Ttl;
+use crate::engine::cache::job::{Job, Work};
+use crate::engine::cache::long::Called;
 use crate::engine::cache::shared::Shared;
 use crate::engine::cache::tell::status::Mode;
 use crate::engine::call::batch::Batch;
-use crate::engine::call::batch::{Extras, NONE, Op};
+use crate::engine::call::batch::{Extras, NONE, Op, Task};
 use crate::engine::call::reply::Reply;
 use crate::engine::call::sink::{ReplyTo, Sink, Versions};
 use crate::engine::tests::node::world::{self, World, filled, value};
@@ -217,5 +220,24 @@ fn what_is_answered_in_process_for_a_refusal_is_answered_once_that_is_an_outage(
         world.settle();
         let local = [(1, Mode::Memory), (2, Mode::Memory), (3, Mode::Memory)];
         assert_eq!(*witness.told.lock(), local, "{refusal}");
+    }
+}
+
+#[test]
+fn a_sweep_whose_node_ends_in_the_middle_is_answered_in_process() {
+    for task in [Task::Clear { flush_db: false }, Task::DelPattern("*".into())] {
+        let mut world = World::new(world::Server::default());
+        world.settle();
+        world.cache.shared().memory.set("app:k", "1", Ttl::Millis(60_000), world.cache.shared().clock.now_ms());
+        world.stopped = true;
+        let (cache, to) = (world.cache.clone(), world.to(1));
+        let work = Work::Task(Called::new(&cache, task));
+        world.node.call(Job::new(cache.clone(), cache.shared().server("").clone(), work, to), world.now);
+        world.settle();
+        let World { node, listener, .. } = world;
+        assert_eq!(listener.reply(1), None, "it has its place, and waits for the server");
+        drop(node);
+        assert!(matches!(listener.reply(1).as_deref(), Some([Reply::Number(_)])), "{:?}", listener.reply(1));
+        assert!(cache.shared().memory.get("app:k", cache.shared().clock.now_ms()).is_none());
     }
 }
