@@ -239,14 +239,15 @@ impl Task {
             }
             _ => return Err(out_of_step()),
         };
-        if self.server().journal.holds(&self.key) {
-            return Ok(Found::Foreign);
-        }
         if bytes == self.holder().marker() {
             return Ok(Found::Lease);
         }
         if codec::is_marker(&bytes) {
             return Ok(Found::Computing(self.holder().sibling(&bytes)));
+        }
+        // A marker is newer than what is to be removed there.
+        if self.server().journal.holds(&self.key) {
+            return Ok(Found::Foreign);
         }
         let tokens = self.tokens(&bytes).await?;
         let token = |key: &str| tokens.get(key).cloned();

@@ -13,6 +13,7 @@ use crate::engine::front::Front;
 use crate::engine::once::lease::{self, Holder};
 use crate::engine::registry;
 use crate::engine::tests::support::{Calls, Client, Server, in_mode, until};
+use crate::engine::value::codec;
 
 /// An engine is found by its URL: two spellings are two engines.
 pub(super) fn two(server: &Server) -> (Arc<Front>, Arc<Front>) {
@@ -294,4 +295,28 @@ fn the_lock_of_a_refresh_is_not_taken_once_the_entry_is_another_one() {
     assert!(!locked, "it keeps nobody from refreshing the new one");
     // What has no name of its own may be any.
     assert_eq!(take(b"", 4), 1);
+}
+
+#[test]
+fn a_lease_counts_where_an_older_value_was_still_to_be_removed() {
+    let server = Server::start();
+    let (one, two) = two(&server);
+    let client = Client::new();
+    let _ = one.shared().server("k").journal.distrust("k");
+    let token = match client.run(&one, begin("k", 1, Extras::default())).remove(0) {
+        Reply::Lead(token) => token,
+        Reply::Wait => match until("the lead", || client.reply(1)).remove(0) {
+            Reply::Lead(token) => token,
+            other => panic!("expected to lead, got {other:?}"),
+        },
+        other => panic!("expected to lead, got {other:?}"),
+    };
+    let mut admin = server.connection();
+    let lies: Vec<u8> = redis::cmd("GET").arg("k").query(&mut admin).expect("get");
+    assert!(codec::is_marker(&lies), "{lies:?}");
+    // Another process ends what is computed.
+    client.run(&two, Calls::default().del("k").0);
+    client.run(&one, end("k", "1", token, MINUTE, Extras::default()));
+    let lies: Option<Vec<u8>> = redis::cmd("GET").arg("k").query(&mut admin).expect("get");
+    assert_eq!(lies, None);
 }
