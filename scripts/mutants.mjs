@@ -43,6 +43,7 @@ const MUTANTS = [
   { fence: 'token', tests: 'refusals' },
   { fence: 'orphans', tests: 'flight' },
   { fence: 'tagged', tests: 'flight' },
+  { fence: 'old-tags', tests: 'fences' },
   { fence: 'replace', tests: 'processes' },
   { fence: 'swept', tests: 'sweeps' },
   { fence: 'walk', tests: 'covers' },

@@ -163,8 +163,10 @@ pub fn finish_read(cache: &Cache, key: &str, token: u32, to: &ReplyTo, ask: Ask,
             (Reply::Hit(json), answers)
         }
         (found, life) => {
-            let stale = found.and_then(|entry| Stale::new(entry.value, life, now));
-            let over = stale.map(|stale| Over { stale, identity: Box::default() });
+            let over = found.and_then(|entry| {
+                let tags = tags::names(entry.meta.as_deref());
+                Some(Over { stale: Stale::new(entry.value, life, now)?, identity: Box::default(), tags })
+            });
             let (reply, led) = lead(cache, key, token, to, Lease::None, over, now);
             (reply, led.answers)
         }

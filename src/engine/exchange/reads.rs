@@ -78,7 +78,7 @@ pub fn judge(
         Life::Fresh(fresh) => Found::Fresh(entry, left.map_or(0, |_| fresh)),
         Life::Over => Found::Void(identity),
         life => match Stale::new(entry.json.share(), life, now) {
-            Some(stale) => Found::Old(Over { stale, identity }),
+            Some(stale) => Found::Old(Over { stale, identity, tags: tags::names(meta) }),
             None => Found::Void(identity),
         },
     }

@@ -13,7 +13,7 @@ use crate::engine::base::mutant;
 use crate::engine::base::pattern::Pattern;
 use crate::engine::call::sink::ReplyTo;
 use crate::engine::once::flight::{Flights, Table};
-use crate::engine::once::waiters::{Flight, Lease};
+use crate::engine::once::waiters::{Flight, Lease, Over};
 use crate::engine::value::tag_list::Tag;
 
 impl Flights {
@@ -98,17 +98,40 @@ impl Flights {
         self.tag(key, token, new);
     }
 
-    /// As `fence`, for the flights whose result would have the tag of this stored key.
+    /// As `fence`, for the flights whose result would have the tag of this stored key; what has it and is to be replaced
+    /// is not served any more.
     pub fn fence_tag(&self, key: &str) {
         if self.is_empty() || mutant::lacks("tagged") {
             return;
         }
         let Some((prefix, name)) = key.split_once(key::TAG) else { return };
         let mut table = self.table.lock();
+        table.tag_ends += 1;
         let Table { flights, tagged, .. } = &mut *table;
         for (token, key) in tagged.get(name).into_iter().flatten().filter(|(_, key)| key.starts_with(prefix)) {
             let own = flights.get_mut(key).and_then(|flights| flights.iter_mut().find(|f| f.token == *token));
-            own.into_iter().for_each(|f| f.fence());
+            let Some(flight) = own else { continue };
+            if flight.tags.iter().any(|tag| &*tag.name == name) {
+                flight.fence();
+            } else if !mutant::lacks("old-tags") {
+                flight.outdated = true;
+            }
         }
+    }
+}
+
+impl Table {
+    /// What a flight's read found is to be replaced. A tag of that may have ended since the read was sent: the token was
+    /// asked for before that, and with those of other servers it was waited for.
+    pub(super) fn replaces(&mut self, key: &str, token: u32, over: Option<Over>) -> Option<&mut Flight> {
+        let ends = self.tag_ends;
+        let tags = over.as_ref().map_or_else(Vec::new, |over| over.tags.clone());
+        let flight = self.find(key, token)?;
+        flight.outdated |= !tags.is_empty() && flight.tag_ends != ends && !mutant::lacks("old-tags");
+        flight.over = over;
+        for name in tags {
+            self.tagged.entry(name).or_default().entry(token).or_insert_with(|| key.into());
+        }
+        self.find(key, token)
     }
 }

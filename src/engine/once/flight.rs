@@ -64,8 +64,11 @@ pub struct Flights {
 pub(super) struct Table {
     /// In their order: a pattern fences those behind its head.
     pub(super) flights: BTreeMap<Box<str>, Vec<Flight>>,
-    /// Of each tag, the flights whose result would have it, by their tokens, and their keys.
+    /// Of each tag, the flights whose result would have it, or which are to replace what has it, by their tokens, and
+    /// their keys.
     pub(super) tagged: HashMap<Arc<str>, BTreeMap<u32, Box<str>>>,
+    /// How many tags ended while there were flights.
+    pub(super) tag_ends: u64,
     next_token: u32,
 }
 
@@ -82,8 +85,8 @@ impl Flights {
         {
             return flight.join(caller, now);
         }
-        let token = table.token();
-        table.flights.entry(key.into()).or_default().push(Flight::new(token, &caller));
+        let (token, ends) = (table.token(), table.tag_ends);
+        table.flights.entry(key.into()).or_default().push(Flight::new(token, &caller, ends));
         self.count(&table);
         Begin::Read(token)
     }
@@ -114,8 +117,7 @@ impl Flights {
     /// without one all ask again, as that caller may have wanted none (`lock: false`) where they do.
     pub fn lead(&self, key: &str, token: u32, to: &ReplyTo, lease: Lease, over: Option<Over>, now: u64) -> Led {
         let mut table = self.table.lock();
-        let Some(flight) = table.find(key, token) else { return Led::default() };
-        flight.over = over;
+        let Some(flight) = table.replaces(key, token, over) else { return Led::default() };
         if !to.sink.closed() || mutant::lacks("living") {
             return flight.take_off(lease, None, now);
         }
@@ -130,8 +132,8 @@ impl Flights {
     /// where nobody waits.
     pub fn hold(&self, key: &str, token: u32, first: Caller, over: Option<Over>) -> bool {
         let mut table = self.table.lock();
-        let Some(flight) = table.find(key, token) else { return false };
-        (flight.over, flight.answered, flight.state) = (over, false, State::Asking);
+        let Some(flight) = table.replaces(key, token, over) else { return false };
+        (flight.answered, flight.state) = (false, State::Asking);
         self.asking.store(true, Ordering::Relaxed);
         if !first.to.sink.closed() {
             flight.waiters.insert(0, first);
@@ -331,11 +333,12 @@ impl Table {
 
 /// A flight that is over has no tags.
 fn untag(tagged: &mut HashMap<Arc<str>, BTreeMap<u32, Box<str>>>, flight: &Flight) {
-    for tag in &flight.tags {
-        if let Some(flights) = tagged.get_mut(&tag.name) {
+    let old = flight.over.iter().flat_map(|over| &over.tags);
+    for name in flight.tags.iter().map(|tag| &tag.name).chain(old) {
+        if let Some(flights) = tagged.get_mut(name) {
             flights.remove(&flight.token);
             if flights.is_empty() {
-                tagged.remove(&tag.name);
+                tagged.remove(name);
             }
         }
     }

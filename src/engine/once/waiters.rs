@@ -62,6 +62,8 @@ pub struct Over {
     pub stale: Stale,
     /// The bytes by which Redis tells that the entry is still the same; empty on the in-process tier.
     pub identity: Box<[u8]>,
+    /// The names of the tags that the entry has.
+    pub tags: Vec<Arc<str>>,
 }
 
 /// How a computation ended.
@@ -143,8 +145,11 @@ pub struct Flight {
     pub state: State,
     pub fenced: bool,
     pub overdue: bool,
-    /// Another client may have changed the key since: what it was to replace is not served to who asks from here on.
+    /// Another client may have changed the key since, or a tag of what it is to replace has ended: that is not served to
+    /// who asks from here on.
     pub outdated: bool,
+    /// How many tags had ended when it began.
+    pub tag_ends: u64,
     /// Its read has been answered, and waits to be judged: what is written from here on it does not know.
     pub answered: bool,
     pub lease: Lease,
@@ -170,9 +175,10 @@ pub struct Flight {
 }
 
 impl Flight {
-    pub fn new(token: u32, caller: &Caller) -> Self {
+    pub fn new(token: u32, caller: &Caller, tag_ends: u64) -> Self {
         Self {
             token,
+            tag_ends,
             client: caller.client(),
             state: State::Reading,
             fenced: false,

@@ -52,6 +52,11 @@ pub fn check(op: &Op, key: &str) -> Result<(), CallError> {
     Ok(())
 }
 
+/// The names of an entry's tags.
+pub fn names(meta: Option<&Meta>) -> Vec<Arc<str>> {
+    meta.map_or_else(Vec::new, |meta| meta.tags.names().map(Arc::from).collect())
+}
+
 /// A token that no tag has had before: a JSON text, as the tiers hold nothing else.
 pub fn new_token(random: &Random) -> Arc<str> {
     format!("\"{:016x}\"", random.bits()).into()

@@ -2,9 +2,10 @@
 
 use crate::engine::base::key::Prefix;
 use crate::engine::once::flight::Flights;
-use crate::engine::once::waiters::{Begin, Caller, Lease, Outcome};
+use crate::engine::once::waiters::{Begin, Caller, Lease, Outcome, Over};
 use crate::engine::tests::support::Client;
 use crate::engine::value::codec::Codec;
+use crate::engine::value::life::{Life, Stale};
 use crate::engine::value::tag_list::Tag;
 use crate::engine::value::tags;
 
@@ -68,4 +69,35 @@ fn a_write_hears_of_every_flight_that_may_have_the_lease() {
     };
     // An increment in front of which only one of them gave its marker up would meet the other's.
     assert_eq!([begin(1), begin(2)], flights.fence("k")[..]);
+}
+
+#[test]
+fn the_old_value_of_a_refresh_is_not_served_once_one_of_its_tags_has_ended() {
+    let end = |flights: &Flights, tag: &str| flights.fence_tag(&tags::key(&Prefix::new("app"), tag));
+    // The tag of the old value, or another one; while it was read, or while it is refreshed; asked for at once, or not.
+    for (tag, reading, leads) in
+        [("old", true, true), ("old", false, true), ("old", true, false), ("old", false, false), ("other", false, true)]
+    {
+        let flights = Flights::default();
+        let (one, two) = (Client::new(), Client::new());
+        let caller = |to| Caller { to, window: 60_000, many: false, codec: Codec::Json };
+        let Begin::Read(token) = flights.begin("app:k", caller(one.to(1)), 0) else { panic!("nobody else asked") };
+        if reading {
+            end(&flights, tag);
+        }
+        let stale = Stale::new("1".into(), Life::Stale(10), 100).expect("it is of use");
+        let over = Some(Over { stale, identity: Box::default(), tags: vec!["old".into()] });
+        if leads {
+            assert!(flights.lead("app:k", token, &one.to(0), Lease::None, over, 100).leads);
+        } else {
+            assert!(flights.hold("app:k", token, caller(one.to(1)), over));
+        }
+        if !reading {
+            assert!(!matches!(flights.begin("app:k", caller(two.to(2)), 100), Begin::Read(_)));
+            end(&flights, tag);
+        }
+        let reads = matches!(flights.begin("app:k", caller(two.to(3)), 100), Begin::Read(_));
+        assert_eq!(reads, tag == "old", "{tag}, {reading}, {leads}");
+        assert!(flights.landing("app:k", token).is_some(), "what it computes has no such tag");
+    }
 }
