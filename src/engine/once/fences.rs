@@ -98,8 +98,8 @@ impl Flights {
         self.tag(key, token, new);
     }
 
-    /// As `fence`, for the flights whose result would have the tag of this stored key; what has it and is to be replaced
-    /// is not served any more.
+    /// As `fence`, for the flights whose result would have the tag of this stored key; what has it and is to be
+    /// replaced is not served any more.
     pub fn fence_tag(&self, key: &str) {
         if self.is_empty() || mutant::lacks("tagged") {
             return;
@@ -121,8 +121,8 @@ impl Flights {
 }
 
 impl Table {
-    /// What a flight's read found is to be replaced. A tag of that may have ended since the read was sent: the token was
-    /// asked for before that, and with those of other servers it was waited for.
+    /// What a flight's read found is to be replaced. A tag of that may have ended since the read was sent: the token
+    /// was asked for before that, and with those of other servers it was waited for.
     pub(super) fn replaces(&mut self, key: &str, token: u32, over: Option<Over>) -> Option<&mut Flight> {
         let ends = self.tag_ends;
         let tags = over.as_ref().map_or_else(Vec::new, |over| over.tags.clone());

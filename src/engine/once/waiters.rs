@@ -145,8 +145,8 @@ pub struct Flight {
     pub state: State,
     pub fenced: bool,
     pub overdue: bool,
-    /// Another client may have changed the key since, or a tag of what it is to replace has ended: that is not served to
-    /// who asks from here on.
+    /// Another client may have changed the key since, or a tag of what it is to replace has ended: that is not served
+    /// to who asks from here on.
     pub outdated: bool,
     /// How many tags had ended when it began.
     pub tag_ends: u64,
