@@ -99,6 +99,7 @@ fn arguments() -> Result<(Search, Option<Vec<String>>), String> {
     }
     let fences = |named: String| match named.as_str() {
         "all" if plan.topology == Topology::Cluster => CLUSTER_FENCES.map(str::to_owned).to_vec(),
+        "all" if plan.topology == Topology::Sentinel => SENTINEL_FENCES.map(str::to_owned).to_vec(),
         "all" => fences(),
         _ => vec![named],
     };
@@ -111,6 +112,9 @@ fn arguments() -> Result<(Search, Option<Vec<String>>), String> {
 /// notice `moved` and `again`, hot values of a slot that moves and what is held of one that comes back (servers of
 /// today push each key that leaves them), and `epoch`, an old answer (it costs detours).
 const CLUSTER_FENCES: [&str; 7] = ["detour", "late", "stray", "handed", "pinned", "leftover", "heir"];
+
+/// And of sentinels: that the server which they name is proved to be the primary.
+const SENTINEL_FENCES: [&str; 1] = ["role"];
 
 /// The fences that the engine can lack and that the schedules can show. The tests of the engine alone notice `budget`
 /// (no call tells how much memory is held), `take` (without it a refresh may run a second time, and stores nothing:

@@ -58,6 +58,8 @@ pub struct Server {
     pub faults: Faults,
     /// It follows another one.
     pub replica: bool,
+    /// And takes writes all the same (`replica-read-only no`), which are lost: only ROLE tells it from a primary.
+    pub takes_writes: bool,
     /// It is a sentinel, and names the server at this port as the primary.
     pub names: Option<u16>,
     /// What it knows as a node of a cluster; none where it is by itself.
@@ -95,6 +97,7 @@ impl Server {
         let mut server = Self {
             faults: Faults::default(),
             replica: false,
+            takes_writes: false,
             names: None,
             cluster: None,
             tracks_script_reads: false,
@@ -267,9 +270,14 @@ impl Server {
         Some(key)
     }
 
-    /// Whether it takes no writes, and leaves it to its primary to delete what is due.
-    pub(super) fn is_replica(&self) -> bool {
+    /// What it is by its own word.
+    pub(super) fn says_replica(&self) -> bool {
         self.replica || self.faults.readonly
+    }
+
+    /// Whether it takes no writes, and leaves it to its primary to delete what is due. One that takes them deletes, too.
+    pub(super) fn is_replica(&self) -> bool {
+        self.replica && !self.takes_writes || self.faults.readonly
     }
 
     /// A number from 0 to below `most`.

@@ -103,7 +103,7 @@ fn greeted(server: &mut Server, id: Id, words: &[&[u8]]) -> Result<Reply, Reply>
             return Err(reply);
         }
     }
-    let role = if server.is_replica() { "replica" } else { "master" };
+    let role = if server.says_replica() { "replica" } else { "master" };
     let is_node = server.cluster.is_some();
     let Some(client) = server.clients.get_mut(id) else { return Ok(Reply::Nil) };
     if !client.authenticated {

@@ -34,7 +34,7 @@ pub fn info(server: &mut Server, _: Id, words: &[&[u8]]) -> Reply {
 }
 
 pub fn role(server: &mut Server, _: Id, _: &[&[u8]]) -> Reply {
-    Reply::Array(if server.is_replica() {
+    Reply::Array(if server.says_replica() {
         let (master, port) = (Reply::text("127.0.0.1"), Reply::Int(6379));
         vec![Reply::text("slave"), master, port, Reply::text("connected"), Reply::Int(0)]
     } else {

@@ -2,7 +2,7 @@
 //!
 //! The replica that takes over has what its primary had when the failover began, so what was written since is lost.
 //! Each sentinel hears of it in its own time, and sends whoever asks to the old one until then. That one comes back as
-//! a replica, with what it had.
+//! a replica, with what it had; in some schedules one that takes writes.
 
 use crate::history::{MILLI, Mishap, Nanos};
 use crate::world::fleet::machine::{HEARING, LATE, LATE_ONE_IN, Machine, VACANT};
@@ -15,14 +15,17 @@ const SERVER_PORT: u16 = 6_380;
 const SENTINEL_PORT: u16 = 26_379;
 /// Where the processes are told to ask.
 pub const URL: &str = "redis+sentinel://s:26379,s:26380,s:26381/main";
+/// In how many schedules a replica takes writes, one in so many.
+const WRITABLE_ONE_IN: u64 = 4;
 /// How long a primary that was replaced is away.
 const AWAY: [Nanos; 2] = [5 * MILLI, 300 * MILLI];
 
 /// The servers, the primary first, and the sentinels behind them.
 pub fn machines(mut seed: impl FnMut() -> u64) -> Vec<Machine> {
+    let takes_writes = seed().is_multiple_of(WRITABLE_ONE_IN);
     let machine = |at| {
         let mut machine = Machine::alone(seed());
-        machine.server.replica = at == 1;
+        (machine.server.replica, machine.server.takes_writes) = (at == 1, takes_writes);
         machine.server.names = (at >= SERVERS).then_some(SERVER_PORT);
         machine
     };
