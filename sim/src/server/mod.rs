@@ -275,7 +275,7 @@ impl Server {
         self.replica || self.faults.readonly
     }
 
-    /// Whether it takes no writes, and leaves it to its primary to delete what is due. One that takes them deletes, too.
+    /// Whether it takes no writes, and leaves it to its primary to delete what is due.
     pub(super) fn is_replica(&self) -> bool {
         self.replica && !self.takes_writes || self.faults.readonly
     }
