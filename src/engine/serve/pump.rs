@@ -57,8 +57,8 @@ struct Gathering {
 pub struct Pump {
     pub(super) shared: Arc<Shared>,
     pub connection: Connection,
-    /// What the server answered with an outage: it is told of that once the outage has been declared, and in front of
-    /// what was sent behind it.
+    /// What the server refused in a way that is an outage: its callers are told once that has been declared, before
+    /// those of what was sent behind it.
     pub(super) refused: Option<Next>,
     pub(super) sent: Queue<Sent>,
     /// A job waits for tokens before it is planned: those that come wait behind it, as the order of jobs is the order
