@@ -1,9 +1,9 @@
 // The functions of a cache: each checks its arguments and becomes operations of the bridge.
 'use strict';
 
-const { LateVariables, variable } = require('../base/environment.js');
+const { LateVariables } = require('../base/environment.js');
 const { HoldfastError, closed } = require('../base/errors.js');
-const { dateNow, nextTick, parse } = require('../base/host.js');
+const { dateNow, nextTick } = require('../base/host.js');
 const { Op, Task } = require('../base/ops.js');
 const native = require('../addon/native.js');
 const {
@@ -31,6 +31,7 @@ const { Computer } = require('../once/compute.js');
 const { Flights } = require('../once/flights.js');
 const { Listeners } = require('./listeners.js');
 const { delMany, getMany, invalidateTags, setMany } = require('./many.js');
+const { healthOf, healthSince, statsOf } = require('./report.js');
 
 const ANY_CERTIFICATE =
   'holdfast accepts any TLS certificate (tls.insecure): whoever is between can read and change the cache';
@@ -282,17 +283,7 @@ class Cache {
 
   /** @returns {Promise<import('../../../index').Stats>} */
   async getStats() {
-    const { channel, codec, computer, hot } = this.use();
-    hot?.room.settle();
-    const stats = await channel.run(Task.STATS, '');
-    // Counts that only JavaScript has.
-    stats.staleServed += computer.staleServed;
-    stats.decodeErrors += codec.unreadable;
-    const { hits } = stats;
-    hits.near += hot?.hits ?? 0;
-    hits.total += hot?.hits ?? 0;
-    if (hits.total > 0) stats.hitRate = hits.total / (hits.total + stats.misses);
-    return stats;
+    return statsOf(this.use());
   }
 
   /** @returns {import('../../../index').Mode} */
@@ -302,20 +293,7 @@ class Cache {
 
   /** @returns {import('../../../index').Health} */
   health() {
-    if (this.closing !== null) {
-      return {
-        status: 'degraded',
-        mode: 'memory',
-        since: this.closedAt,
-        lastError: null,
-        breaker: 'open',
-        journal: 0,
-        inFlight: 0,
-      };
-    }
-    const { handle, problem } = this.use();
-    const health = parse(handle.health(variable('NODE_ENV') === 'production'));
-    return problem === null ? health : { ...health, status: 'degraded', lastError: problem };
+    return this.closing === null ? healthOf(this.use()) : healthSince(this.closedAt);
   }
 
   /** @returns {Promise<void>} */
