@@ -112,22 +112,27 @@ class Fleet {
     if (this.promotions.length === 0) return true;
     return change.group.split(',').every((shard) => {
       const reigns = this.#reigns[shard];
-      const [reign, by] = this.#landing(change, shard, backOf);
-      return this.#audiences(read, shard).every((other) => {
+      const audiences = this.#audiences(read, shard);
+      const heard = ([reign, by]) => (other) => {
         if (other === reign) return true;
         // In its own process a change holds whatever it was connected to before.
         if (other < reign) return change.process === read.process;
         return reigns.slice(reign + 1, other + 1).every(({ safe }) => by < safe);
-      });
+      };
+      return this.#landings(change, shard, backOf).every((landing) => audiences.every(heard(landing)));
     });
   }
 
-  /** In which reign a change took effect for good, and by when: one of an outage does so when its process is back. */
-  #landing(change, shard, backOf) {
-    if (change.where === 'redis') return [this.#reignOf(this.#serverOf(change, shard), shard, change.end), change.end];
+  /**
+   * In which reign a change took effect for good, and by when: one of an outage does so when its process is back. One
+   * that is unknown did either: the primary of then may have acknowledged it a moment before the outage was noticed.
+   */
+  #landings(change, shard, backOf) {
+    if (change.where === 'redis') return [[this.#reignOf(this.#serverOf(change, shard), shard, change.end), change.end]];
     const back = change.end === null ? Infinity : backOf(change, change.end);
-    const server = this.#contacts.get(`${change.process}:${shard}`)?.findLast(([at]) => at <= back)?.[1];
-    return [this.#reignOf(server, shard, back), back];
+    const contacts = this.#contacts.get(`${change.process}:${shard}`) ?? [];
+    const at = (moment) => [this.#reignOf(contacts.findLast(([since]) => since <= moment)?.[1], shard, moment), moment];
+    return change.where === 'unknown' && change.end !== null ? [at(change.end), at(back)] : [at(back)];
   }
 
   /** The reigns that a call may have heard: that of its server, or without one all that its process has known. */

@@ -145,7 +145,7 @@ function* kept({ plan, reads, writes, ends, perhaps, outages, back, fleet }) {
           (other) =>
             other.kind === 'compute' && other.key === write.key && !other.leased && meanwhile(other.start, other.until),
         ) ||
-        missesToken(plan, fleet, write, read) ||
+        missesToken(plan, write, read) ||
         groupsOf(fleet, write).some((group) =>
           outages.some(
             ({ process, at, shard }) =>
@@ -160,12 +160,13 @@ function* kept({ plan, reads, writes, ends, perhaps, outages, back, fleet }) {
 }
 
 /**
- * Whether the token of a tag, which lies on another server than the key, may have been waited for in vain: a call waits
- * for it for half of its time, and then stores or finds a value that nobody reads.
+ * Whether the token of a tag may have been waited for in vain. On a cluster it is asked for in front of what is stored
+ * under it, also where both lie on one server: a call waits for it for half of its time, and then stores or finds a
+ * value that nobody reads.
  */
-function missesToken(plan, fleet, write, read) {
-  const waited = ({ start, end }) => end - start >= (plan.options.timeoutMs / 2_000) * SECOND;
-  return new Set(groupsOf(fleet, write)).size > 1 && (waited(write.op) || waited(read.op));
+function missesToken({ topology, options }, write, read) {
+  const waited = ({ start, end }) => end - start >= (options.timeoutMs / 2_000) * SECOND;
+  return topology === 'cluster' && Boolean(write.op.tag) && (waited(write.op) || waited(read.op));
 }
 
 /** The shards that a value needs: those of its key, and those of its tag's token. */
