@@ -55,8 +55,8 @@ export type HoldfastErrorCode =
   /** The function given to `getOrCompute` asked, before its first `await`, for the very key that it computes. */
   | 'ERR_COMPUTE_DEADLOCK'
   /**
-   * `increment` with `onOutage: 'reject'` while Redis is away, or when its reply was lost. The increment counts once at
-   * most.
+   * `increment` or `take` with `onOutage: 'reject'` while Redis is away, or when its reply was lost. The increment
+   * counts once at most; the value may be gone.
    */
   | 'ERR_REDIS_UNAVAILABLE'
   /**
@@ -165,6 +165,23 @@ export interface IncrementOptions {
    * when Redis is back; `reject` rejects with `ERR_REDIS_UNAVAILABLE`. Default `local`.
    */
   onOutage?: 'local' | 'reject';
+}
+
+export interface TakeOptions {
+  /**
+   * While Redis is away: `local` takes from what this process wrote meanwhile, and leaves what lies in Redis there;
+   * `reject` rejects with `ERR_REDIS_UNAVAILABLE`. Default `local`.
+   */
+  onOutage?: 'local' | 'reject';
+}
+
+export interface ScanOptions {
+  /**
+   * About how many keys a page looks at, 1 to 10,000: Redis serves nobody else meanwhile. A page names those that
+   * match, so it may be shorter; longer is it where several keys share a slot of Redis' table. Default 1,000, about a
+   * millisecond of the server.
+   */
+  count?: number;
 }
 
 export interface ClearOptions {
@@ -637,6 +654,22 @@ export interface Cache extends CacheEmitter {
    */
   delPattern(pattern: string): Promise<number>;
   /**
+   * The names of this cache's keys that match a Redis glob (default `*`), page by page, in no order:
+   * `for await (const keys of cache.scan('user:*')) await cache.getMany(keys)`. Nothing is kept between two pages, so
+   * `break` ends it, whenever. A key that is there from beginning to end is named, once at least; within a page only
+   * once; what is written or removed meanwhile may be named or not. If Redis goes away, or comes back, it goes on with
+   * what answers calls then. A key that is named may read as a miss: its computation is under way, its TTL is over and
+   * it is kept for `grace`, or one of its tags has ended. A cache without a namespace names all keys of the database.
+   * On a cluster the primaries come one after the other; should slots change hands meanwhile, once more, up to three
+   * times in all. Where the server does not allow SCAN, no key is named.
+   */
+  scan(pattern?: string, options?: ScanOptions): AsyncGenerator<string[], void, undefined>;
+  /**
+   * Reads the value at `key` and removes it in one step: of several callers, in all processes, one gets it. null on a
+   * miss. At most once: where Redis goes away before its answer is here, the value may be gone and nobody have it.
+   */
+  take<T = unknown>(key: string, options?: TakeOptions): Promise<T | null>;
+  /**
    * The value at `key`; on a miss runs `fn`, resolves to its result, and stores it: in front of whatever this thread
    * calls then. All concurrent callers of one key
    * share one run, in all threads and, while Redis is up, in all processes; each gets its own copy. If `fn` returns
@@ -714,6 +747,8 @@ export const get: Cache['get'];
 export const set: Cache['set'];
 export const del: Cache['del'];
 export const delPattern: Cache['delPattern'];
+export const scan: Cache['scan'];
+export const take: Cache['take'];
 export const getOrCompute: Cache['getOrCompute'];
 export const getOrComputeMany: Cache['getOrComputeMany'];
 export const increment: Cache['increment'];

@@ -6,8 +6,8 @@ const { closeCaches } = require('./support/holdfast');
 const { DRIVEN } = require('./support/modes');
 
 const SUBJECTS = {
-  entries: ['values', 'ttl', 'many', 'increment', 'arguments', 'codecs'],
-  keys: ['glob', 'namespaces', 'tags'],
+  entries: ['values', 'ttl', 'many', 'increment', 'take', 'arguments', 'codecs'],
+  keys: ['glob', 'namespaces', 'scan', 'tags'],
   computing: ['compute', 'compute-many', 'functions', 'sharing', 'fences', 'stale'],
   cache: ['stats', 'events', 'close'],
 };

@@ -113,12 +113,14 @@ class Fleet {
     return change.group.split(',').every((shard) => {
       const reigns = this.#reigns[shard];
       const audiences = this.#audiences(read, shard);
-      const heard = ([reign, by]) => (other) => {
-        if (other === reign) return true;
-        // In its own process a change holds whatever it was connected to before.
-        if (other < reign) return change.process === read.process;
-        return reigns.slice(reign + 1, other + 1).every(({ safe }) => by < safe);
-      };
+      const heard =
+        ([reign, by]) =>
+        (other) => {
+          if (other === reign) return true;
+          // In its own process a change holds whatever it was connected to before.
+          if (other < reign) return change.process === read.process;
+          return reigns.slice(reign + 1, other + 1).every(({ safe }) => by < safe);
+        };
       return this.#landings(change, shard, backOf).every((landing) => audiences.every(heard(landing)));
     });
   }
@@ -128,7 +130,8 @@ class Fleet {
    * that is unknown did either: the primary of then may have acknowledged it a moment before the outage was noticed.
    */
   #landings(change, shard, backOf) {
-    if (change.where === 'redis') return [[this.#reignOf(this.#serverOf(change, shard), shard, change.end), change.end]];
+    if (change.where === 'redis')
+      return [[this.#reignOf(this.#serverOf(change, shard), shard, change.end), change.end]];
     const back = change.end === null ? Infinity : backOf(change, change.end);
     const contacts = this.#contacts.get(`${change.process}:${shard}`) ?? [];
     const at = (moment) => [this.#reignOf(contacts.findLast(([since]) => since <= moment)?.[1], shard, moment), moment];

@@ -16,7 +16,7 @@ use super::text::{Frames, Json, Text};
 use crate::engine::base::clock::{Clock, Ttl};
 use crate::engine::cache::namespace::Cache;
 use crate::engine::cache::shared::Shared;
-use crate::engine::call::batch::Task;
+use crate::engine::call::batch::{Scan, Task};
 use crate::engine::call::leaves::Shapes;
 use crate::engine::call::mend;
 use crate::engine::call::reply::{Hot, Reply, Submitted};
@@ -124,7 +124,7 @@ impl Bridge {
         Some(Json(hot.text))
     }
 
-    /// Hands over long work: 0 `delPattern`, 1 `clear`, 2 `clear` with FLUSHDB, 3 `getStats`.
+    /// Hands over long work: 0 `delPattern`, 1 `clear`, 2 `clear` with FLUSHDB, 3 `getStats`, 4 a page of `scan`.
     #[napi(catch_unwind)]
     pub fn run(&self, env: Env, cache: &CacheHandle, id: u32, task: u32, pattern: Text) -> Option<Json> {
         let CacheHandle { cache, line, .. } = cache;
@@ -134,6 +134,7 @@ impl Bridge {
             0 => Task::DelPattern(pattern.into_lossy()),
             1 => Task::Clear { flush_db: false },
             2 => Task::Clear { flush_db: true },
+            4 => Task::Scan(Scan::parse(&pattern.into_lossy())),
             _ => Task::Stats,
         };
         match cache.run(task, &self.reply_to(id)) {

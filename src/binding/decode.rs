@@ -93,6 +93,7 @@ fn op(n: &[f64; STRIDE], key: Span, value: Span, more: More) -> Op {
         }
         10 => Op::Overdue { key, token: b as u32 },
         11 => Op::Withdraw { key, waiter: b as u32 },
+        12 => Op::Take { key, more },
         _ => Op::Malformed,
     }
 }

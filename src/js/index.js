@@ -17,6 +17,8 @@ const FUNCTIONS = /** @type {const} */ ([
   'set',
   'del',
   'delPattern',
+  'scan',
+  'take',
   'getOrCompute',
   'getOrComputeMany',
   'increment',
@@ -87,6 +89,8 @@ exports.get = functions.get;
 exports.set = functions.set;
 exports.del = functions.del;
 exports.delPattern = functions.delPattern;
+exports.scan = functions.scan;
+exports.take = functions.take;
 exports.getOrCompute = functions.getOrCompute;
 exports.getOrComputeMany = functions.getOrComputeMany;
 exports.increment = functions.increment;

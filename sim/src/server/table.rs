@@ -77,6 +77,7 @@ static COMMANDS: &[Command] = &[
     command("exists", -2, READONLY, Keys::All, keys::exists),
     command("ttl", 2, READONLY, Keys::First, keys::ttl),
     command("strlen", 2, READONLY, Keys::First, strings::strlen),
+    command("getdel", 2, WRITE, Keys::First, strings::getdel),
     command("persist", 2, WRITE, Keys::First, keys::persist),
     command("expire", -3, WRITE, Keys::First, keys::expire),
     command("expireat", -3, WRITE, Keys::First, keys::expireat),

@@ -66,8 +66,19 @@ pub fn one(cache: &Cache, batch: &Batch, op: &Op, to: &ReplyTo, now: u64, buffer
             }
             Reply::Number(i64::from(memory.remove(key, now)))
         }
-        Op::Increment { more, .. } if cache.has_redis && batch.more(more).reject => {
+        Op::Take { more, .. } | Op::Increment { more, .. } if cache.has_redis && batch.more(more).reject => {
             Reply::Error(CallError::unavailable())
+        }
+        Op::Take { .. } => {
+            flights.fence(key);
+            // Not what the near cache held: that lies in Redis, where somebody else may take it, and stays there.
+            let found = judged(cache, memory.entry(key, now), now).filter(|e| e.fresh_until() > now);
+            count(cache, found.is_some());
+            if memory.remove(key, now) {
+                cache.journal(key);
+                add(&cache.counters.deletes, u64::from(found.is_some()));
+            }
+            found.map_or(Reply::Miss, |entry| Reply::Value(Json::Shared(entry.value)))
         }
         Op::Increment { amount, ttl, .. } => {
             flights.fence(key);
@@ -205,9 +216,17 @@ pub fn joined(cache: &Cache, begin: Begin) -> Reply {
 
 /// What is there, stale or not, and whose tags stand.
 fn valid(cache: &Cache, key: &str, now: u64) -> Option<Entry> {
-    let entry = |key: &str| cache.shared().memory.entry(key, now).or_else(|| held(cache, key, now));
-    let token = |key: &str| entry(key).map(|e| e.value);
-    entry(key).filter(|e| tags::valid(e.meta.as_deref(), &cache.prefix, token))
+    judged(cache, entry(cache, key, now), now)
+}
+
+fn entry(cache: &Cache, key: &str, now: u64) -> Option<Entry> {
+    cache.shared().memory.entry(key, now).or_else(|| held(cache, key, now))
+}
+
+/// What was found, if its tags stand.
+fn judged(cache: &Cache, found: Option<Entry>, now: u64) -> Option<Entry> {
+    let token = |key: &str| entry(cache, key, now).map(|e| e.value);
+    found.filter(|e| tags::valid(e.meta.as_deref(), &cache.prefix, token))
 }
 
 /// What the near cache held when Redis went, while that is of use. A write here removes it there.
@@ -216,7 +235,7 @@ fn held(cache: &Cache, key: &str, now: u64) -> Option<Entry> {
     if cache.near { cache.shared().server(key).near.get_frozen(key, most, cache.max_age, now) } else { None }
 }
 
-fn fresh(cache: &Cache, key: &str, now: u64) -> Option<Entry> {
+pub(super) fn fresh(cache: &Cache, key: &str, now: u64) -> Option<Entry> {
     valid(cache, key, now).filter(|e| e.fresh_until() > now)
 }
 

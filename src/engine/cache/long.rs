@@ -1,4 +1,4 @@
-//! Long work: `delPattern`, `clear` and `getStats`, which look at every key there is.
+//! Long work: `delPattern`, `clear` and `getStats`, which look at every key there is, and `scan`, a page at a time.
 //!
 //! A sweep takes effect in three moments. When it is *called*, on the caller's thread, what the near cache has of its
 //! keys ends. When it takes its *place* in the order of calls (on the engine's thread, or at once on the in-process
@@ -13,6 +13,7 @@ use crate::engine::base::pattern::Pattern;
 use crate::engine::base::text::Json;
 use crate::engine::cache::local::to_i64;
 use crate::engine::cache::namespace::Cache;
+use crate::engine::cache::scan;
 use crate::engine::cache::shared::Shared;
 use crate::engine::cache::tell::counters::{ServerStats, add};
 use crate::engine::cache::tell::stats::stats_json;
@@ -35,7 +36,7 @@ impl Called {
             Task::DelPattern(glob) => Some(Pattern::new(&cache.prefix, glob, false)),
             Task::Clear { flush_db } if needs_namespace(cache, *flush_db) => None,
             Task::Clear { .. } => Some(Pattern::everything(&cache.prefix)),
-            Task::Stats => None,
+            Task::Stats | Task::Scan(_) => None,
         };
         let sweep = pattern.map(|pattern| {
             let near = cache.shared().fleet.servers().map(|server| server.near.cover(&pattern)).collect();
@@ -104,6 +105,9 @@ impl Sweep {
 
 /// Answers a task on the in-process tier: at once where that is small, else through `to`.
 pub fn locally(cache: &Arc<Cache>, mut called: Called, to: &ReplyTo) -> Option<Reply> {
+    if let Task::Scan(scan) = &called.task {
+        return Some(scan::locally(cache, scan));
+    }
     // Where its server did a part of it, and is gone: once more, behind what was called meanwhile.
     let sweep = called.take_place(cache).or_else(|| called.anew(cache).take_place(cache));
     if let Some(sweep) = &sweep {

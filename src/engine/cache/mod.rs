@@ -8,5 +8,6 @@ pub mod long;
 mod moved;
 pub mod namespace;
 pub mod options;
+pub mod scan;
 pub mod shared;
 pub mod tell;

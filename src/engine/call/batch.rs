@@ -44,6 +44,11 @@ pub enum Op {
     Del {
         key: Span,
     },
+    /// Reads the value and removes it, in one step.
+    Take {
+        key: Span,
+        more: More,
+    },
     /// `ttl` applies when the key is created.
     Increment {
         key: Span,
@@ -105,7 +110,12 @@ impl Op {
     pub fn writes(&self) -> bool {
         matches!(
             self,
-            Self::Set { .. } | Self::End { .. } | Self::Del { .. } | Self::Increment { .. } | Self::Expire { .. }
+            Self::Set { .. }
+                | Self::End { .. }
+                | Self::Del { .. }
+                | Self::Take { .. }
+                | Self::Increment { .. }
+                | Self::Expire { .. }
         )
     }
 
@@ -115,7 +125,9 @@ impl Op {
             Self::Set { key, value, more, .. } | Self::End { key, value, more, .. } => {
                 ([Some(key), Some(value)], Some(more))
             }
-            Self::Increment { key, more, .. } | Self::Begin { key, more, .. } => ([Some(key), None], Some(more)),
+            Self::Take { key, more } | Self::Increment { key, more, .. } | Self::Begin { key, more, .. } => {
+                ([Some(key), None], Some(more))
+            }
             Self::Get { key, .. }
             | Self::Del { key }
             | Self::Exists { key }
@@ -133,6 +145,7 @@ impl Op {
             Self::Get { key, .. }
             | Self::Set { key, .. }
             | Self::Del { key }
+            | Self::Take { key, .. }
             | Self::Increment { key, .. }
             | Self::Exists { key }
             | Self::Ttl { key }
@@ -227,6 +240,27 @@ pub enum Task {
     DelPattern(String),
     Clear { flush_db: bool },
     Stats,
+    Scan(Scan),
+}
+
+/// A page of `scan()`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Scan {
+    pub glob: String,
+    /// About so many keys.
+    pub count: usize,
+    /// Where it begins: as the page before it said, or empty.
+    pub from: String,
+}
+
+impl Scan {
+    /// Reads what `src/js/cache/many.js` hands over.
+    pub fn parse(text: &str) -> Self {
+        let given: serde_json::Value = serde_json::from_str(text).unwrap_or_default();
+        let text = |name: &str| given[name].as_str().unwrap_or_default().to_owned();
+        let count = given["count"].as_u64().and_then(|count| usize::try_from(count).ok());
+        Self { glob: text("glob"), count: count.unwrap_or(1), from: text("from") }
+    }
 }
 
 /// What a call says beyond its key, value and TTL; most calls say nothing of it. `src/js/bridge/channel.js` packs it: a
@@ -239,7 +273,7 @@ pub struct Extras {
     pub window: u64,
     /// `Begin`: how eagerly an entry is refreshed before it expires; 0 for not at all. See `life::early`.
     pub beta: f64,
-    /// `Increment`: rather fail than count on the in-process tier while Redis is away.
+    /// `Increment`, `Take`: rather fail than be answered by the in-process tier while Redis is away.
     pub reject: bool,
     /// `End`: how long the entry is kept beyond its TTL, in milliseconds.
     pub extra: u64,

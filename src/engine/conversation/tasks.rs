@@ -1,8 +1,11 @@
-//! Long work on the connection, beside the pump: `delPattern`, `clear`, `getStats`. Each step has the deadline of a
-//! call.
+//! Long work on the connection, beside the pump: `delPattern`, `clear`, `getStats`, a page of `scan`. Each step has the
+//! deadline of a call.
+
+use std::collections::BTreeSet;
+use std::slice;
 
 use futures_channel::oneshot;
-use redis::{Pipeline, Value};
+use redis::{Pipeline, Value, cmd};
 
 use crate::engine::base::error::{CallError, Kind, Trouble};
 use crate::engine::base::pattern::Pattern;
@@ -10,19 +13,20 @@ use crate::engine::cache::job::Job;
 use crate::engine::cache::local::to_i64;
 use crate::engine::cache::long::{Called, Sweep, stats};
 use crate::engine::cache::namespace::Cache;
+use crate::engine::cache::scan;
 use crate::engine::cache::tell::counters::{ServerStats, add};
-use crate::engine::call::batch::Task;
+use crate::engine::call::batch::{Scan, Task};
 use crate::engine::call::reply::Reply;
-use crate::engine::conversation::connection::Steps;
-use crate::engine::fleet::server::Server;
+use crate::engine::conversation::connection::{Connection, Steps};
 use crate::engine::net::reply::{classify, field, integer, out_of_step, text};
-use crate::engine::net::wire::Wire;
 use crate::engine::task::signal::Watched;
 use crate::engine::tier::cover::Swept;
 
 /// A task that has its place in the order of calls, and what it waits for.
 pub enum Placed {
     Stats,
+    /// And what the server calls itself.
+    Scan(Scan, Option<String>),
     Refused,
     /// Its cover is swept with all others: see `sweep::keep_swept`.
     Sweep(Sweep, oneshot::Receiver<Swept>),
@@ -34,7 +38,7 @@ impl Placed {
     /// What it sweeps.
     pub fn pattern(&self) -> Option<Pattern> {
         match self {
-            Self::Stats | Self::Refused => None,
+            Self::Stats | Self::Scan(..) | Self::Refused => None,
             Self::Sweep(sweep, _) | Self::Flush(sweep, _) => Some(sweep.pattern.clone()),
         }
     }
@@ -43,9 +47,14 @@ impl Placed {
 type Flushed = futures_util::future::BoxFuture<'static, Result<Vec<Value>, Trouble>>;
 
 /// A task takes its place: what is planned from here on is behind it.
-pub fn place(cache: &Cache, called: &mut Called, server: &Server, wire: &Wire) -> Placed {
+pub fn place(cache: &Cache, called: &mut Called, connection: &Connection) -> Placed {
+    let Connection { server, wire, .. } = connection;
     let Some(sweep) = called.take_place(cache) else {
-        return if called.task == Task::Stats { Placed::Stats } else { Placed::Refused };
+        return match &called.task {
+            Task::Stats => Placed::Stats,
+            Task::Scan(scan) => Placed::Scan(scan.clone(), connection.identity.run_id.clone()),
+            _ => Placed::Refused,
+        };
     };
     if called.task == (Task::Clear { flush_db: true }) && cache.prefix.is_raw() {
         let mut pipeline = Pipeline::with_capacity(2);
@@ -64,6 +73,7 @@ pub async fn run(job: Job, placed: Placed, steps: Steps, ended: Watched) {
     let mut tasks = Tasks { cache: &job.cache, steps };
     let reply = match placed {
         Placed::Stats => tasks.stats().await,
+        Placed::Scan(scan, run_id) => tasks.scan(&scan, run_id.as_deref()).await,
         Placed::Refused => Ok(Reply::Error(CallError::needs_namespace())),
         Placed::Sweep(sweep, swept) => tasks.swept(&sweep, swept).await,
         Placed::Flush(sweep, flushed) => tasks.flushed(&sweep, flushed).await,
@@ -136,6 +146,31 @@ impl Tasks<'_> {
         Ok(stats(self.cache, Some(&server)).await)
     }
 
+    async fn scan(&mut self, scan: &Scan, run_id: Option<&str>) -> Outcome {
+        let cache = self.cache;
+        let from = scan::From::parse(&scan.from, cache.shared());
+        let pattern = Pattern::new(&cache.prefix, &scan.glob, false);
+        let mut command = cmd("SCAN");
+        command.arg(from.cursor(run_id)).arg("MATCH").arg(Pattern::common(slice::from_ref(&pattern)));
+        command.arg("COUNT").arg(scan.count);
+        let (keys, cursor) = match self.steps.command(command).await {
+            Ok(Value::Array(page)) => scanned(page).ok_or_else(out_of_step)?,
+            Ok(_) => return Err(out_of_step()),
+            Err(trouble) => {
+                let trouble = unless_outage(trouble)?;
+                cache.shared().errors.count(trouble.kind);
+                cache.shared().status.notice_once(&trouble);
+                return Ok(scan::page(cache, std::iter::empty(), from.behind_server(cache.shared()).as_ref()));
+            }
+        };
+        let journal = &self.steps.server.journal;
+        let is_there = |key: &str| pattern.matches(key.as_bytes()) && !journal.holds(key) && !journal.covers(key);
+        // A page may name a key twice. What is no UTF-8 is no key of ours.
+        let keys: BTreeSet<String> = keys.into_iter().filter_map(|key| String::from_utf8(key).ok()).collect();
+        let next = from.behind_page(&cursor, run_id, cache.shared());
+        Ok(scan::page(cache, keys.iter().map(String::as_str).filter(|key| is_there(key)), next.as_ref()))
+    }
+
     /// Some are left: the next recovery tries it again.
     fn refused(&self, sweep: &Sweep, trouble: Trouble) {
         self.cache.journal_pattern(&sweep.pattern, true, Some(self.steps.server.place));
@@ -146,4 +181,11 @@ impl Tasks<'_> {
 
 fn unless_outage(trouble: Trouble) -> Result<Trouble, Trouble> {
     if trouble.kind.is_outage() { Err(trouble) } else { Ok(trouble) }
+}
+
+/// The keys of a page of SCAN, and the cursor of the next.
+fn scanned(mut page: Vec<Value>) -> Option<(Vec<Vec<u8>>, String)> {
+    let (Value::Array(keys), Value::BulkString(cursor)) = (page.pop()?, page.pop()?) else { return None };
+    let bytes = |key| if let Value::BulkString(bytes) = key { Some(bytes) } else { None };
+    Some((keys.into_iter().filter_map(bytes).collect(), String::from_utf8(cursor).ok()?))
 }

@@ -14,7 +14,7 @@ use crate::engine::cache::namespace::Cache;
 use crate::engine::call::batch::{Batch, Op};
 use crate::engine::call::reply::{Bounce, Reply};
 use crate::engine::call::sink::ReplyTo;
-use crate::engine::exchange::writes::with_key;
+use crate::engine::exchange::writes::{Taking, with_key};
 use crate::engine::fleet::server::Server;
 use crate::engine::net::denied::Denied;
 use crate::engine::once::waiters::Answers;
@@ -54,6 +54,8 @@ pub(super) enum Step {
     Held(Question),
     /// By the second element of EXEC, the last of so many replies.
     Transaction(usize),
+    /// By a value that is removed with that.
+    Taken(Taking),
 }
 
 /// What a question about a key wants to know. Two replies tell it: the entry's first bytes, and its time left.
@@ -139,7 +141,7 @@ impl Call<'_> {
         match (reply, self.op) {
             // It was to be called once more.
             (Some(Value::ServerError(error)), _) if error.code() == "NOSCRIPT" => Some(self.locally()),
-            (None, Op::Set { .. } | Op::Del { .. } | Op::Increment { .. }) => {
+            (None, Op::Set { .. } | Op::Del { .. } | Op::Take { .. } | Op::Increment { .. }) => {
                 self.strayed().map(|bounce| Reply::Bounced(Bounce { asks: true, to: 0, ..bounce }))
             }
             _ => None,

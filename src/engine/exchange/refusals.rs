@@ -8,6 +8,8 @@
 //! when their answers come, in the order of the wire, and not again when the batch is judged. And whoever asks for a
 //! key from then on does not share a read that waits so: it may be older than what he has read meanwhile.
 
+use std::ops::Range;
+
 use redis::Value;
 
 use crate::engine::base::error::{Kind, Trouble};
@@ -94,10 +96,11 @@ impl Plan {
         for Written { step, removal, reply } in self.written() {
             let Some(op) = batch.ops.get(step) else { continue };
             let Some(key) = op.key().map(|span| cache.prefix.join(batch.str(span), &mut buffer)) else { continue };
-            let came = |at: Option<usize>| at.and_then(|at| came.get(at));
-            if is_replaced(op, came(reply)) {
+            let removal = removal.and_then(|at| came.get(at));
+            let reply = reply.and_then(|at| telling(came.get(at)?));
+            if is_replaced(op, reply) {
                 self.server.journal.replaced(key);
-            } else if is_refused(came(removal)) || (replaces(op) && is_refused(came(reply))) {
+            } else if is_refused(removal) || (replaces(op) && is_refused(reply)) {
                 distrust(cache, &self.server, key);
             }
         }
@@ -111,7 +114,11 @@ impl Plan {
         for (step, how) in self.steps.iter().enumerate() {
             let removal = uncovered.next_if_eq(&step).map(|_| at);
             at += usize::from(removal.is_some());
-            let reply = matches!(how, Step::Write).then_some(at);
+            let reply = match how {
+                Step::Write => Some(at..at + 1),
+                Step::Taken(how) => Some(at..at + how.replies()),
+                _ => None,
+            };
             if removal.is_some() || reply.is_some() {
                 written.push(Written { step, removal, reply });
             }
@@ -121,6 +128,7 @@ impl Plan {
                 Step::Read(read) => 1 + read.run.fills + read.run.leases,
                 Step::Write | Step::Passed => 1,
                 Step::Last(replies) | Step::Transaction(replies) => *replies,
+                Step::Taken(how) => how.replies(),
                 Step::Held(_) => 2,
             };
         }
@@ -134,18 +142,27 @@ struct Written {
     /// To the removal of what a sweep covers.
     removal: Option<usize>,
     /// To what the call asked for.
-    reply: Option<usize>,
+    reply: Option<Range<usize>>,
+}
+
+/// Of the replies to one call the one that tells what became of it.
+fn telling(replies: &[Value]) -> Option<&Value> {
+    replies.iter().find(|reply| matches!(reply, Value::ServerError(_))).or(replies.last())
 }
 
 /// Whether it leaves nothing of what was there. An increment does not, and `expire` changes no value.
 fn replaces(op: &Op) -> bool {
-    matches!(op, Op::Set { .. } | Op::End { .. } | Op::Del { .. })
+    matches!(op, Op::Set { .. } | Op::End { .. } | Op::Del { .. } | Op::Take { .. })
 }
 
 fn is_replaced(op: &Op, reply: Option<&Value>) -> bool {
     match op {
         Op::Set { .. } | Op::End { .. } => matches!(reply, Some(Value::Okay | Value::Int(1))),
         Op::Del { .. } => matches!(reply, Some(Value::Int(_))),
+        Op::Take { .. } => match reply {
+            Some(Value::Array(parts)) => !parts.iter().any(|part| matches!(part, Value::ServerError(_))),
+            reply => matches!(reply, Some(Value::BulkString(_) | Value::Nil | Value::Int(_))),
+        },
         _ => false,
     }
 }

@@ -75,6 +75,46 @@ pub(super) fn increment(to: &mut Pipeline, key: &str, amount: i64, ttl: Option<T
     (4, true)
 }
 
+/// How a value is read and removed.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Taking {
+    /// How long it would have lived is asked first.
+    pub(super) timed: bool,
+    /// Its removal is a command of its own, behind the read.
+    pub(super) removes: bool,
+    /// In a transaction.
+    pub(super) whole: bool,
+}
+
+impl Taking {
+    pub(super) fn replies(self) -> usize {
+        1 + usize::from(self.timed) + usize::from(self.removes) + 2 * usize::from(self.whole)
+    }
+}
+
+/// Reads a value and removes it, in one step. How long it would have lived is asked too: an entry with grace may be
+/// over.
+pub(super) fn take(to: &mut Pipeline, key: &str, denied: Denied, asks: bool) -> Taking {
+    // As for counters: see planner/mod.rs.
+    let whole = !denied.exec.is() && !asks;
+    let how = Taking { timed: !denied.pttl.is(), removes: denied.getdel.is(), whole };
+    if whole {
+        to.cmd("MULTI");
+    }
+    if how.timed {
+        to.add_command(with_key("PTTL", key));
+    }
+    if how.removes {
+        to.add_command(with_key("GET", key)).add_command(with_key(remove(denied), key));
+    } else {
+        to.add_command(with_key("GETDEL", key));
+    }
+    if whole {
+        to.cmd("EXEC");
+    }
+    how
+}
+
 /// The result of a computation.
 pub(super) struct Computed<'a> {
     pub(super) token: u32,
@@ -152,7 +192,6 @@ pub fn refresh_lock(cache: &Cache, key: &str) -> String {
 
 /// What became of a counter that is made and added to in one step; none where not all of it came.
 pub(super) fn transaction(mut replies: Vec<Value>) -> Option<Value> {
-    let is_error = |value: &Value| matches!(value, Value::ServerError(_));
     let exec = replies.pop()?;
     // The rest stood for itself: it was done, or refused, all the same.
     let begun = replies.len().checked_sub(3).and_then(|at| replies.get(at)).is_some_and(|multi| !is_error(multi));
@@ -164,9 +203,13 @@ pub(super) fn transaction(mut replies: Vec<Value>) -> Option<Value> {
     }
 }
 
+pub(super) fn is_error(value: &Value) -> bool {
+    matches!(value, Value::ServerError(_))
+}
+
 /// A cluster's call may have been answered in process while its server was in use, as another one was asked for it, or
 /// nobody did it. What that left ends with the next write that is done, or the next outage would show it.
-fn end_leftover(cache: &Cache, key: &str) {
+pub(super) fn end_leftover(cache: &Cache, key: &str) {
     let shared = cache.shared();
     if shared.fleet.cluster().is_some() && shared.memory.usage().entries > 0 && !mutant::lacks("leftover") {
         shared.memory.remove(key, shared.clock.now_ms());

@@ -90,6 +90,7 @@ pub struct Denied {
     pub pttl: Lack,
     pub pexpire: Lack,
     pub getrange: Lack,
+    pub getdel: Lack,
     pub exec: Lack,
     /// Several keys in one command.
     pub many: Lack,
@@ -113,6 +114,7 @@ impl Denied {
         pipe.cmd("PTTL").arg(&key);
         pipe.cmd("PEXPIRE").arg(&key).arg(1);
         pipe.cmd("GETRANGE").arg(&key).arg(0).arg(0);
+        pipe.cmd("GETDEL").arg(&key);
         // Without a MULTI it does nothing.
         pipe.cmd("EXEC");
         lease::probe(pipe, &key);
@@ -133,6 +135,7 @@ impl Denied {
             pttl: next(),
             pexpire: next(),
             getrange: next(),
+            getdel: next(),
             exec: next(),
             echo,
             scripts: Lack::None,
@@ -163,7 +166,7 @@ impl Denied {
         };
         let end = format!("{end} (what a lost connection had sent may still be executed behind the recovery)");
         let parts = [
-            (self.scan, "SCAN (delPattern and clear cannot remove keys in Redis)"),
+            (self.scan, "SCAN (delPattern and clear cannot remove keys in Redis; scan names no key)"),
             (self.unlink.or(self.del), delete),
             (
                 self.scripts,
@@ -179,7 +182,8 @@ impl Denied {
             ),
             (self.pexpire, "PEXPIRE (expire does nothing)"),
             (self.getrange, "GETRANGE (exists, ttl and expire know nothing)"),
-            (self.exec, "EXEC (a counter with a ttl is made in two steps)"),
+            (self.getdel, "GETDEL (take reads and removes in a transaction)"),
+            (self.exec, "EXEC (a counter with a ttl is made in two steps, and take asks for the time left first)"),
             (self.echo, "ECHO (a reply too many or too few among reads is not noticed)"),
             (self.hello, "HELLO (RESP2 is spoken: nothing is kept in process while Redis is up)"),
             (self.client, "CLIENT SETNAME (the connection has no name)"),

@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::engine::base::text::Json;
 use crate::engine::cache::job::{Job, Work};
 use crate::engine::cache::long::Called;
+use crate::engine::cache::scan;
 use crate::engine::call::batch::Task;
 use crate::engine::call::reply::Reply;
 use crate::engine::call::sink::{ReplyTo, Sink, Versions};
@@ -21,8 +22,14 @@ pub fn split(mut job: Job, together: &Arc<Together>) -> Option<Vec<(Arc<Server>,
     let cache = job.cache.clone();
     let fleet = &cache.shared().fleet;
     let cluster = fleet.cluster()?;
-    let task = called.task.clone();
+    let mut task = called.task.clone();
     let mut servers: Vec<_> = cluster.servers().filter(|server| cluster.is_used(server)).cloned().collect();
+    if let Task::Scan(scan) = &mut task {
+        // A page is one server's.
+        let from = scan::From::parse(&scan.from, cache.shared()).at_server(cache.shared());
+        servers.retain(|server| server.place == from.server);
+        scan.from = from.to_string();
+    }
     if servers.is_empty() {
         servers.push(fleet.first().clone());
     }

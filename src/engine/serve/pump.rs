@@ -187,7 +187,7 @@ impl Pump {
             }
             Work::Task(called) => {
                 // Here, and not where it is done: the order of jobs is the order of their effects.
-                let placed = tasks::place(&job.cache, called, &self.connection.server, &self.connection.wire);
+                let placed = tasks::place(&job.cache, called, &self.connection);
                 if let Some(pattern) = placed.pattern() {
                     let deadline = now + UNHURRIED;
                     let place = PlaceOf { cache: job.cache.clone(), pattern, deadline, passed: false };

@@ -278,6 +278,17 @@ impl Store {
         record::write(&mut self.record, key.as_bytes(), life, meta, form, bytes) && self.record.len() <= 2 * most
     }
 
+    /// How many parts its keys lie in. A key stays in its part until the store is empty.
+    pub fn parts_of_keys(&self) -> usize {
+        self.index.tables()
+    }
+
+    /// The keys of one of these parts.
+    pub fn keys_of(&self, part: usize) -> impl Iterator<Item = (&str, Life)> {
+        let key = |place| std::str::from_utf8(key_at(&self.segments, &self.bulky, place)).ok();
+        self.index.of_table(part).filter_map(move |&place| Some((key(place)?, self.life(place))))
+    }
+
     /// Goes on with a walk over the next `count` entries, and removes those for which `visit` says so; how many there
     /// were and how many of them it removed.
     pub fn walk(

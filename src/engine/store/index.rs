@@ -35,6 +35,15 @@ impl Index {
         self.bytes
     }
 
+    pub fn tables(&self) -> usize {
+        self.tables.len()
+    }
+
+    /// The records of one of its tables, which is the same for a key wherever its record is.
+    pub fn of_table(&self, table: usize) -> impl Iterator<Item = &Place> {
+        self.tables.get(table).into_iter().flatten()
+    }
+
     pub fn find(&self, hash: u64, is: impl FnMut(&Place) -> bool) -> Option<Place> {
         self.tables[self.which(hash)].find(hash, is).copied()
     }

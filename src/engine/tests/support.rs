@@ -144,6 +144,10 @@ impl Calls {
         self.add(key, "", |key, _| Op::Del { key })
     }
 
+    pub fn take(self, key: &str) -> Self {
+        self.add(key, "", |key, _| Op::Take { key, more: None })
+    }
+
     fn span(&mut self, part: &str) -> Span {
         let start = self.0.text.len() as u32;
         self.0.text.push_str(part);

@@ -118,6 +118,28 @@ impl Memory {
         count
     }
 
+    /// Adds the keys that are `asked` for, from one part of the store on, until there are about `count`; the part that
+    /// comes next, if any. A key that is there all the while is met by who goes through all parts.
+    pub fn page(
+        &self,
+        from: usize,
+        count: usize,
+        asked: impl Fn(&str) -> bool,
+        keys: &mut Vec<String>,
+    ) -> Option<usize> {
+        let mut part = from;
+        while keys.len() < count {
+            let store = self.store.lock();
+            if part >= store.parts_of_keys() {
+                return None;
+            }
+            let there = store.keys_of(part).filter(|(key, life)| asked(key) && !self.marks.hides(key, life.stamp));
+            keys.extend(there.map(|(key, _)| key.to_owned()));
+            part += 1;
+        }
+        Some(part)
+    }
+
     fn counts(&self, prefix: &str, key: &str, life: &Life, now: u64) -> bool {
         let is_callers = |rest: &str| !key::is_internal(rest.as_bytes());
         life.deadline > now && key.strip_prefix(prefix).is_some_and(is_callers) && !self.marks.hides(key, life.stamp)

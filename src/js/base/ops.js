@@ -15,6 +15,7 @@ const Op = Object.freeze({
   ABANDON: 9,
   OVERDUE: 10,
   WITHDRAW: 11,
+  TAKE: 12,
 });
 // How a GET may be answered.
 const Early = Object.freeze({
@@ -41,9 +42,9 @@ const Why = Object.freeze({
 // each means.
 const Answer = Object.freeze({ HIT: 0, LEAD: 1, FOLLOW: 2, WAIT: 3, NOTHING: 4, AGAIN: 5, STALE: 6, ELSEWHERE: 7 });
 // The operations that change a key: its hot values end when they are called.
-const WRITES = new Set(/** @type {number[]} */ ([Op.SET, Op.DEL, Op.INCREMENT, Op.EXPIRE, Op.END]));
+const WRITES = new Set(/** @type {number[]} */ ([Op.SET, Op.DEL, Op.TAKE, Op.INCREMENT, Op.EXPIRE, Op.END]));
 // Long work; src/binding/bridge.rs reads them.
-const Task = Object.freeze({ DEL_PATTERN: 0, CLEAR: 1, FLUSH_DB: 2, STATS: 3 });
+const Task = Object.freeze({ DEL_PATTERN: 0, CLEAR: 1, FLUSH_DB: 2, STATS: 3, SCAN: 4 });
 // A tag is a key of this prefix (src/engine/value/tags.rs): deleting the key invalidates the entries that carry the
 // tag.
 const TAG = '\0tag\0';

@@ -202,14 +202,14 @@ class Channel {
   /**
    * Long work.
    * @param {number} task
-   * @param {string} pattern
+   * @param {string} given a pattern, the page of a scan as JSON, or ''
    * @returns {Promise<any>}
    */
-  run(task, pattern) {
+  run(task, given) {
     return new Promise((resolve, reject) => {
-      if (task !== Task.STATS) this.lane.forgetAll();
+      if (task !== Task.STATS && task !== Task.SCAN) this.lane.forgetAll();
       const slots = [newSlot(resolve, reject, '')];
-      this.lane.add({ channel: this, text: pattern, numbers: NONE, used: 0, count: 1, slots, task });
+      this.lane.add({ channel: this, text: given, numbers: NONE, used: 0, count: 1, slots, task });
     });
   }
 

@@ -10,10 +10,12 @@ const {
   checkKey,
   checkKeys,
   checkOptions,
+  checkPattern,
   describe,
   extrasOf,
   invalid,
   isArray,
+  outageExtras,
   setOptions,
   toMs,
   ttlOf,
@@ -30,7 +32,7 @@ const { getOrComputeMany } = require('../once/compute-many.js');
 const { Computer } = require('../once/compute.js');
 const { Flights } = require('../once/flights.js');
 const { Listeners } = require('./listeners.js');
-const { delMany, getMany, invalidateTags, setMany } = require('./many.js');
+const { delMany, getMany, invalidateTags, scan, setMany } = require('./many.js');
 const { healthOf, healthSince, statsOf } = require('./report.js');
 
 const ANY_CERTIFICATE =
@@ -183,9 +185,27 @@ class Cache {
 
   /** @param {string} pattern */
   async delPattern(pattern) {
-    const { channel } = this.use();
-    if (typeof pattern !== 'string') throw invalid(`a pattern must be a string, not ${describe(pattern)}`);
-    return channel.run(Task.DEL_PATTERN, pattern);
+    return this.use().channel.run(Task.DEL_PATTERN, checkPattern(pattern));
+  }
+
+  /**
+   * @param {string} [pattern]
+   * @param {import('../../../index').ScanOptions} [options]
+   */
+  scan(pattern = '*', options = {}) {
+    return scan(() => this.use().channel, checkPattern(pattern), options);
+  }
+
+  /**
+   * @param {string} key
+   * @param {import('../../../index').TakeOptions} [options]
+   * @returns {Promise<any>}
+   */
+  async take(key, options) {
+    const { channel, codec } = this.use();
+    const extras = outageExtras(checkOptions(options, ['onOutage']));
+    const reply = await channel.call(Op.TAKE, checkKey(key), '', 0, 0, false, extras);
+    return codec.read === null ? reply : codec.read(reply);
   }
 
   /**
@@ -223,10 +243,9 @@ class Cache {
     if (!Number.isSafeInteger(amount)) {
       throw new HoldfastError('ERR_INVALID_AMOUNT', `an amount must be a safe integer; got ${describe(amount)}`);
     }
-    const { ttl, onOutage = 'local' } = checkOptions(options, ['ttl', 'onOutage']);
-    if (onOutage !== 'local' && onOutage !== 'reject') throw invalid("onOutage must be 'local' or 'reject'");
-    const extras = onOutage === 'reject' ? '{"reject":true}' : '';
-    return channel.call(Op.INCREMENT, key, '', ttl === undefined ? 0 : toMs(ttl), amount, false, extras);
+    const given = checkOptions(options, ['ttl', 'onOutage']);
+    const ttl = given.ttl === undefined ? 0 : toMs(given.ttl);
+    return channel.call(Op.INCREMENT, key, '', ttl, amount, false, outageExtras(given));
   }
 
   /** @param {string} key */

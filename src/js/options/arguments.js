@@ -86,6 +86,24 @@ function checkTags(tags) {
 }
 
 /**
+ * @param {unknown} pattern
+ * @returns {string}
+ */
+function checkPattern(pattern) {
+  if (typeof pattern !== 'string') throw invalid(`a pattern must be a string, not ${describe(pattern)}`);
+  return pattern;
+}
+
+/**
+ * What a call says of outages, for Rust.
+ * @param {Record<string, unknown>} given its options
+ */
+function outageExtras({ onOutage = 'local' }) {
+  if (onOutage !== 'local' && onOutage !== 'reject') throw invalid("onOutage must be 'local' or 'reject'");
+  return onOutage === 'reject' ? '{"reject":true}' : '';
+}
+
+/**
  * The function that computes.
  * @param {unknown} fn
  * @param {string} name of the function that it was given to
@@ -268,6 +286,7 @@ module.exports = {
   checkKey,
   checkKeys,
   checkOptions,
+  checkPattern,
   checkStorable,
   checkTag,
   checkTags,
@@ -277,6 +296,7 @@ module.exports = {
   isArray,
   isPlain,
   listOf,
+  outageExtras,
   ownOf,
   pairsOf,
   setOptions,

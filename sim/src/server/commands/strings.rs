@@ -23,6 +23,17 @@ pub fn get(server: &mut Server, id: Id, words: &[&[u8]]) -> Reply {
     either(text(server, id, words[1]).map(|text| text.map_or(Reply::Nil, Reply::Bulk)))
 }
 
+pub fn getdel(server: &mut Server, id: Id, words: &[&[u8]]) -> Reply {
+    match text(server, id, words[1]) {
+        Ok(Some(text)) => {
+            let database = server.selected(id);
+            server.delete(database, words[1]);
+            Reply::Bulk(text)
+        }
+        found => either(found.map(|_| Reply::Nil)),
+    }
+}
+
 pub fn mget(server: &mut Server, id: Id, words: &[&[u8]]) -> Reply {
     let value = |key: &&[u8]| text(server, id, key).ok().flatten().map_or(Reply::Nil, Reply::Bulk);
     Reply::Array(words[1..].iter().map(value).collect())

@@ -122,7 +122,7 @@ impl Dice {
             14 => words(&[vec!["DEL"], self.some_keys()].concat()),
             15 => words(&[vec!["UNLINK"], self.some_keys()].concat()),
             16 => words(&[vec!["EXISTS"], self.some_keys()].concat()),
-            17 => words(&[self.of(&["PTTL", "TTL", "STRLEN", "PERSIST"]), key]),
+            17 => words(&[self.of(&["PTTL", "TTL", "STRLEN", "PERSIST", "GETDEL", "GETDEL"]), key]),
             18 => words(&["PTTL", key]),
             19 | 20 => words(&["PEXPIRE", key, self.ms(brief)]),
             21 => self.expire(key),

@@ -12,4 +12,6 @@ mod machine;
 mod refusals;
 mod sentinels;
 mod steps;
+#[cfg(feature = "drive")]
+mod taking;
 pub mod world;

@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use redis::{Cmd, Pipeline, cmd};
+use redis::{Cmd, Pipeline};
 
 use crate::engine::base::clock::Ttl;
 use crate::engine::base::key;
@@ -19,7 +19,7 @@ use crate::engine::call::batch::{Batch, More, Op};
 use crate::engine::call::reply::Reply;
 use crate::engine::call::sink::ReplyTo;
 use crate::engine::exchange::expiry;
-use crate::engine::exchange::plan::{Computing, HEAD, Head, Line, Plan, Question, Read, Run, Step, head};
+use crate::engine::exchange::plan::{Computing, Head, Line, Plan, Question, Step};
 use crate::engine::exchange::writes::{self, Computed, holder, remove, renewed, set, store, with_key};
 use crate::engine::fleet::server::Server;
 use crate::engine::net::denied::Denied;
@@ -31,8 +31,9 @@ use crate::engine::value::life::Ask;
 use crate::engine::value::tag_list::Tag;
 use crate::engine::value::tags::{self, Tokens};
 
-/// The most reads in one MGET: enough to make its cost vanish, short enough not to hold up the server's other clients.
-const MAX_MGET: usize = 256;
+mod reading;
+
+use reading::OpenRun;
 
 /// Plans a batch. Registers its flights and fences, in the order of the engine's queue. `tokens`: those of its tags
 /// that the near cache did not have.
@@ -87,15 +88,6 @@ struct Planner {
     uncovered: Vec<(usize, Option<Removal>)>,
     /// The tags of the last options: calls of a group have the same.
     tags: Option<(More, Vec<Tag>)>,
-}
-
-/// The MGET under way: where it began among the steps, its keys so far, and the PTTL and leases that will follow.
-struct OpenRun {
-    at: usize,
-    keys: usize,
-    command: Cmd,
-    ttls: Vec<Cmd>,
-    leases: Vec<Cmd>,
 }
 
 impl Planner {
@@ -187,14 +179,16 @@ impl Planner {
                 server.journal.supersede(key);
                 self.command(with_key(remove(self.denied), key), Step::Write);
             }
+            Op::Take { .. } => {
+                flights.fence(key);
+                self.uncover_all(key);
+                self.close_run();
+                let taking = writes::take(&mut self.pipeline, key, self.denied, self.asks);
+                self.steps.push(Step::Taken(taking));
+            }
             Op::Increment { amount, ttl, .. } => {
                 let computing: Vec<_> = flights.fence(key).into_iter().map(|token| holder(cache, token)).collect();
-                let removals = self.uncovered.len();
-                self.uncover(key);
-                // What came with a slot is not to be added to.
-                if server.journal.supersede(key) && self.uncovered.len() == removals {
-                    self.remove_first(key, None);
-                }
+                self.uncover_all(key);
                 self.increment(key, amount, ttl, &computing);
             }
             Op::Exists { .. } => self.question(key, Question::Exists, None),
@@ -237,34 +231,6 @@ impl Planner {
         }
     }
 
-    fn read(&mut self, cache: &Cache, key: &str, flight: Option<Computing>) {
-        if self.run.as_ref().is_some_and(|run| run.keys == MAX_MGET || self.denied.mget.is()) {
-            self.close_run();
-        }
-        let run = self.run.get_or_insert_with(|| OpenRun {
-            at: self.steps.len(),
-            keys: 0,
-            command: cmd(if self.denied.mget.is() { "GET" } else { "MGET" }),
-            ttls: Vec::new(),
-            leases: Vec::new(),
-        });
-        run.keys += 1;
-        run.command.arg(key);
-        let ticket = if cache.near && !self.asks { self.server.near.reserve(key) } else { None };
-        // Without its time left, the age of an entry with grace is not known.
-        let grace = flight.is_some_and(|f| f.ask.window > 0 || f.ask.beta > 0.0 || f.ask.early);
-        let timed = ticket.is_some() || grace || cache.shared().has_grace();
-        if timed {
-            run.ttls.push(with_key("PTTL", key));
-        }
-        let asking = flight.filter(|f| f.lock.is_some_and(|(_, many)| !many) && cache.shared().misses.prevail());
-        if let Some(Computing { token, .. }) = asking {
-            cache.shared().flights.asked(key, token);
-            run.leases.push(lease::acquire(false, key, holder(cache, token), &[]));
-        }
-        self.steps.push(Step::Read(Read { run: Run::default(), flight, timed, asks: asking.is_some(), ticket }));
-    }
-
     /// The tags of what is to be stored, with the tokens that they have.
     fn tags(&mut self, cache: &Cache, batch: &Batch, more: More) -> Vec<Tag> {
         if let Some((last, tags)) = &self.tags
@@ -292,22 +258,19 @@ impl Planner {
         excepted
     }
 
+    /// As `uncover`, and what came with a slot, which is neither to be added to nor given to anybody.
+    fn uncover_all(&mut self, key: &str) {
+        let removals = self.uncovered.len();
+        self.uncover(key);
+        if self.server.journal.supersede(key) && self.uncovered.len() == removals {
+            self.remove_first(key, None);
+        }
+    }
+
     fn remove_first(&mut self, key: &str, removal: Option<Removal>) {
         self.close_run();
         self.pipeline.add_command(with_key(remove(self.denied), key));
         self.uncovered.push((self.steps.len(), removal));
-    }
-
-    /// Ends the MGET under way, so that what follows stands behind it.
-    fn close_run(&mut self) {
-        let Some(open) = self.run.take() else { return };
-        self.pipeline.add_command(open.command);
-        if let Some(Step::Read(read)) = self.steps.get_mut(open.at) {
-            read.run = Run { keys: open.keys, fills: open.ttls.len(), leases: open.leases.len() };
-        }
-        for command in open.ttls.into_iter().chain(open.leases) {
-            self.pipeline.add_command(command);
-        }
     }
 
     /// A computation that stores nothing: its lease goes.
@@ -317,15 +280,6 @@ impl Planner {
         } else {
             self.steps.push(Step::Answered(Reply::Done));
         }
-    }
-
-    /// A question about a key, behind what tells whether there is a value for a caller: a marker is none, nor is an
-    /// entry that is stale, or that a tag made a miss.
-    fn question(&mut self, key: &str, question: Question, renews: Option<Ttl>) {
-        self.close_run();
-        self.heads.push(Head { at: self.pipeline.len(), key: key.to_owned(), renews });
-        self.command(head(key, HEAD), Step::Held(question));
-        self.pipeline.add_command(with_key("PTTL", key));
     }
 
     fn command(&mut self, command: Cmd, step: Step) {

@@ -9,10 +9,11 @@ use redis::Value;
 use crate::engine::base::error::{CallError, Kind, Trouble};
 use crate::engine::base::text::Span;
 use crate::engine::cache::namespace::Cache;
+use crate::engine::cache::tell::counters::add;
 use crate::engine::call::batch::{Batch, Op};
 use crate::engine::call::reply::Reply;
 use crate::engine::call::sink::ReplyTo;
-use crate::engine::exchange::plan::{Call, Came, Plan, Question, Read, Run, Step, Verdict};
+use crate::engine::exchange::plan::{Call, Came, Plan, Question, Read, Step, Verdict};
 use crate::engine::exchange::reads::{self, Found, Look};
 use crate::engine::exchange::tokens::Missing;
 use crate::engine::exchange::writes::{take_back, transaction, written};
@@ -25,6 +26,12 @@ use crate::engine::value::codec::Room;
 use crate::engine::value::entry;
 use crate::engine::value::life::Ask;
 use crate::engine::value::tags::Tokens;
+
+mod replies;
+mod taken;
+
+use replies::Replies;
+use taken::taken;
 
 impl Plan {
     /// The tags of what came back whose tokens are not known, and the tokens of those that the near cache has.
@@ -78,56 +85,6 @@ impl Plan {
     }
 }
 
-/// The replies of one pipeline, as its steps consume them.
-struct Replies {
-    values: vec::IntoIter<Value>,
-    /// A read is a GET, as the server denies MGET.
-    gets: bool,
-    /// Of the MGET that is being read; empty where it failed.
-    mget: vec::IntoIter<Value>,
-    /// The PTTL behind it.
-    ttls: vec::IntoIter<Value>,
-    /// And the leases behind those.
-    leases: vec::IntoIter<Value>,
-}
-
-impl Replies {
-    fn new(values: Vec<Value>, gets: bool) -> Self {
-        let none = || Vec::new().into_iter();
-        Self { values: values.into_iter(), gets, mget: none(), ttls: none(), leases: none() }
-    }
-
-    fn next(&mut self) -> Option<Value> {
-        self.values.next()
-    }
-
-    fn last_of(&mut self, replies: usize) -> Option<Value> {
-        self.values.nth(replies - 1)
-    }
-
-    fn take(&mut self, replies: usize) -> Vec<Value> {
-        self.values.by_ref().take(replies).collect()
-    }
-
-    /// The value of a read.
-    fn read(&mut self, run: Run) -> Option<Value> {
-        if run.keys > 0 {
-            self.mget = match self.values.next() {
-                Some(Value::Array(values)) if !self.gets && values.len() == run.keys => values.into_iter(),
-                // An error goes for all of them.
-                Some(value @ Value::ServerError(_)) => vec![value; run.keys].into_iter(),
-                Some(value) if self.gets => vec![value].into_iter(),
-                // Not what an MGET is answered with, so no key's value: a kind that no read takes.
-                Some(_) => vec![Value::Okay; run.keys].into_iter(),
-                None => Vec::new().into_iter(),
-            };
-            self.ttls = self.take(run.fills).into_iter();
-            self.leases = self.take(run.leases).into_iter();
-        }
-        self.mget.next()
-    }
-}
-
 struct Judge {
     replies: Replies,
     /// Nothing can be sent behind it any more.
@@ -168,6 +125,10 @@ impl Judge {
             Step::Transaction(replies) => {
                 let reply = transaction(self.replies.take(replies));
                 self.write(call, reply)
+            }
+            Step::Taken(how) => {
+                let taken = taken(self.replies.take(how.replies()), how);
+                self.take(call, taken)
             }
         }
     }
@@ -336,6 +297,14 @@ impl Judge {
             Op::Del { .. } => {
                 self.distrust(call);
                 Some(Reply::Number(0))
+            }
+            // Nor is this; what is no string is nobody's value in any case.
+            Op::Take { .. } => {
+                if trouble.kind != Kind::Wrongtype {
+                    self.distrust(call);
+                }
+                add(&call.cache.counters.misses, 1);
+                Some(Reply::Miss)
             }
             Op::Increment { .. } if matches!(trouble.kind, Kind::Oom | Kind::Denied | Kind::Refused) => None,
             Op::Increment { .. } => Some(Reply::Error(CallError::not_an_integer())),

@@ -1,0 +1,83 @@
+// take while Redis goes away: at most one caller has the value, and what nobody took is not lost.
+'use strict';
+
+const { closeCaches, expectCode, openWatched } = require('../../support/holdfast');
+const { startProxy } = require('../../support/network/fault-proxy');
+const { startRedis } = require('../../support/redis-server');
+const { untilMode, until } = require('../../support/until');
+
+let server;
+let proxy;
+beforeEach(async () => {
+  server = await startRedis();
+  proxy = await startProxy(server);
+});
+afterEach(async () => {
+  await closeCaches();
+  await proxy.stop();
+  await server.stop();
+});
+
+const connected = (options) => openWatched({ url: proxy.url(), namespace: 'n', timeoutMs: 250, ...options });
+
+async function away(cache) {
+  proxy.refuse();
+  proxy.reset();
+  await untilMode(cache, 'memory');
+}
+
+async function back({ told }) {
+  await proxy.accept();
+  await until(() => told.count('recovered') === 1, 'recovered');
+}
+
+test('what lies in Redis is nobody’s in an outage, and is still there behind it', async () => {
+  const one = await connected();
+  await one.cache.set('k', 'v');
+  for (let n = 0; n < 4; n++) expect(await one.cache.get('k')).toBe('v');
+  await away(one.cache);
+  expect(await one.cache.take('k')).toBeNull();
+  await back(one);
+  expect(await one.cache.take('k')).toBe('v');
+  expect(await one.cache.take('k')).toBeNull();
+});
+
+test('what was written in the outage is taken once, and does not come back', async () => {
+  const one = await connected();
+  await one.cache.set('k', 'old');
+  await away(one.cache);
+  await one.cache.set('k', 'new');
+  expect(await Promise.all([one.cache.take('k'), one.cache.take('k')])).toEqual(['new', null]);
+  expect(await one.cache.get('k')).toBeNull();
+  await back(one);
+  expect(await one.cache.get('k')).toBeNull();
+  expect(await server.cli('exists', 'n:k')).toBe('0');
+});
+
+test('an outage between take and its reply: nobody has the value twice', async () => {
+  const one = await connected();
+  const two = await openWatched({ url: server.url(), namespace: 'n' });
+  await one.cache.set('k', 'v');
+  proxy.inject({ hold: true });
+  expect(await one.cache.take('k')).toBeNull();
+  proxy.inject({ hold: false });
+  const taken = await Promise.all([one.cache.take('k'), two.cache.take('k'), one.cache.take('k')]);
+  expect(taken.filter((value) => value !== null).length).toBeLessThanOrEqual(1);
+});
+
+test('with reject the caller is told', async () => {
+  const one = await connected();
+  await one.cache.set('k', 'v');
+  await away(one.cache);
+  await expectCode(() => one.cache.take('k', { onOutage: 'reject' }), 'ERR_REDIS_UNAVAILABLE');
+  await back(one);
+  expect(await one.cache.take('k', { onOutage: 'reject' })).toBe('v');
+});
+
+test('a reply that is late is told as an outage, too', async () => {
+  const one = await connected();
+  await one.cache.set('k', 'v');
+  proxy.inject({ hold: true });
+  await expectCode(() => one.cache.take('k', { onOutage: 'reject' }), 'ERR_REDIS_UNAVAILABLE');
+  proxy.inject({ hold: false });
+});
