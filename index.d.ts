@@ -648,6 +648,11 @@ export interface Cache extends CacheEmitter {
   /** Removes one key or many; resolves to the number of keys that existed. */
   del(key: string | readonly string[]): Promise<number>;
   /**
+   * Removes many keys; resolves to which of them existed, in their order. Of duplicates the first is true, the others
+   * are false. Any number of keys; all are checked before the first is removed.
+   */
+  delMany(keys: readonly string[]): Promise<boolean[]>;
+  /**
    * Removes the keys that match a Redis glob (`*`, `?`, `[a-c]`, `[^a]`, `\x`), by SCAN and UNLINK in batches. Resolves
    * to the number of removed keys. It takes effect when it is called: later reads in this process miss, and later
    * writes of this process stay. Keys that other processes write while it runs may or may not be removed.
@@ -699,7 +704,13 @@ export interface Cache extends CacheEmitter {
    * atomic. Resolves to the sum; rejects with `ERR_UNSAFE_INTEGER` if a JavaScript number cannot hold the sum exactly.
    */
   increment(key: string, amount?: number, options?: IncrementOptions): Promise<number>;
+  /** Whether there is a value at `key`. It does not count as a read in {@link Stats}. */
   exists(key: string): Promise<boolean>;
+  /**
+   * Which of the keys exist, in their order; duplicates allowed, any number. All are checked before the first is asked
+   * for.
+   */
+  existsMany(keys: readonly string[]): Promise<boolean[]>;
   /** Seconds left (fractions, to the millisecond), `Infinity` without expiry, null if the key does not exist. */
   ttl(key: string): Promise<number | null>;
   /** Sets a new TTL (`Infinity` removes it); false if the key does not exist. */
@@ -746,6 +757,7 @@ export const ready: Cache['ready'];
 export const get: Cache['get'];
 export const set: Cache['set'];
 export const del: Cache['del'];
+export const delMany: Cache['delMany'];
 export const delPattern: Cache['delPattern'];
 export const scan: Cache['scan'];
 export const take: Cache['take'];
@@ -753,6 +765,7 @@ export const getOrCompute: Cache['getOrCompute'];
 export const getOrComputeMany: Cache['getOrComputeMany'];
 export const increment: Cache['increment'];
 export const exists: Cache['exists'];
+export const existsMany: Cache['existsMany'];
 export const ttl: Cache['ttl'];
 export const expire: Cache['expire'];
 export const getMany: Cache['getMany'];

@@ -10,7 +10,9 @@ import {
   type ComputeOptions,
   createCache,
   del,
+  delMany,
   type ErrorKind,
+  existsMany,
   expire,
   type FallbackEvent,
   get,
@@ -151,6 +153,14 @@ export async function keysAndCounters(): Promise<void> {
   await del(frozenKeys);
   // @ts-expect-error keys are strings
   await del([1]);
+  same<Awaited<ReturnType<typeof delMany>>, boolean[]>(true);
+  same<Awaited<ReturnType<typeof existsMany>>, boolean[]>(true);
+  await delMany(frozenKeys);
+  await existsMany(frozenKeys);
+  // @ts-expect-error keys are a list
+  await delMany('a');
+  // @ts-expect-error keys are a list
+  await existsMany('a');
 
   same<Awaited<ReturnType<typeof increment>>, number>(true);
   await increment('hits');

@@ -16,6 +16,7 @@ const FUNCTIONS = /** @type {const} */ ([
   'get',
   'set',
   'del',
+  'delMany',
   'delPattern',
   'scan',
   'take',
@@ -23,6 +24,7 @@ const FUNCTIONS = /** @type {const} */ ([
   'getOrComputeMany',
   'increment',
   'exists',
+  'existsMany',
   'ttl',
   'expire',
   'getMany',
@@ -88,6 +90,7 @@ exports.ready = functions.ready;
 exports.get = functions.get;
 exports.set = functions.set;
 exports.del = functions.del;
+exports.delMany = functions.delMany;
 exports.delPattern = functions.delPattern;
 exports.scan = functions.scan;
 exports.take = functions.take;
@@ -95,6 +98,7 @@ exports.getOrCompute = functions.getOrCompute;
 exports.getOrComputeMany = functions.getOrComputeMany;
 exports.increment = functions.increment;
 exports.exists = functions.exists;
+exports.existsMany = functions.existsMany;
 exports.ttl = functions.ttl;
 exports.expire = functions.expire;
 exports.getMany = functions.getMany;

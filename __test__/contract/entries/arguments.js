@@ -53,6 +53,8 @@ module.exports = function badArguments(mode) {
       (key) => cache.expire(key, 1),
       (key) => cache.getMany([key]),
       (key) => cache.del([key]),
+      (key) => cache.delMany([key]),
+      (key) => cache.existsMany([key]),
       (key) => cache.setMany([[key, 1]]),
     ];
     for (const call of calls) {
@@ -94,7 +96,7 @@ module.exports = function badArguments(mode) {
     await expectCode(() => cache.set('k', 1, proxy), 'ERR_INVALID_TTL');
     await expectCode(() => cache.set('k', 1, { tags: proxy }), 'ERR_INVALID_ARGUMENT');
     await expectCode(() => cache.set('k', proxy), 'ERR_UNSERIALIZABLE');
-    for (const call of ['getMany', 'setMany', 'invalidateTags', 'delPattern', 'clear'])
+    for (const call of ['getMany', 'setMany', 'delMany', 'existsMany', 'invalidateTags', 'delPattern', 'clear'])
       await expectCode(() => cache[call](proxy), 'ERR_INVALID_ARGUMENT');
     const silent = new Proxy({}, { ownKeys: () => proxy });
     await expectCode(() => cache.set('k', 1, silent), 'ERR_INVALID_ARGUMENT');

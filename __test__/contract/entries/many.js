@@ -1,4 +1,4 @@
-// Contract: getMany and setMany.
+// Contract: getMany, setMany, delMany and existsMany.
 'use strict';
 
 const { expectCode } = require('../../support/holdfast');
@@ -74,9 +74,65 @@ module.exports = function many(mode) {
     expect(await cache.get('good')).toBeNull();
   });
 
+  test('delMany tells of each key whether it existed, and removes it', async () => {
+    await cache.setMany({ a: 1, b: null, kept: 2 });
+    expect(await cache.delMany(['nothing', 'b', 'a'])).toEqual([false, true, true]);
+    expect(await cache.getMany(['a', 'b', 'kept'])).toEqual([null, null, 2]);
+    expect(await cache.delMany(['a', 'b'])).toEqual([false, false]);
+  });
+
+  test('of a key that delMany is given twice, the first is true', async () => {
+    await cache.set('k', 1);
+    expect(await cache.delMany(['k', 'nothing', 'k', 'k'])).toEqual([true, false, false, false]);
+  });
+
+  test('existsMany tells of each key whether it exists, duplicates included, and counts no reads', async () => {
+    await cache.setMany({ a: 1, b: null });
+    expect(await cache.existsMany(['b', 'nothing', 'a', 'b'])).toEqual([true, false, true, true]);
+    const { hits, misses } = await cache.getStats();
+    expect([hits.total, misses]).toEqual([0, 0]);
+  });
+
+  test('delMany and existsMany of nothing are empty lists', async () => {
+    expect(await cache.delMany([])).toEqual([]);
+    expect(await cache.existsMany([])).toEqual([]);
+  });
+
+  test('delMany and existsMany take thousands of keys', async () => {
+    const keys = Array.from({ length: 10_000 }, (_, i) => `k${i}`);
+    const stored = keys.filter((_, i) => i % 7 === 0);
+    await cache.setMany(stored.map((key) => [key, 1]));
+    const expected = keys.map((_, i) => i % 7 === 0);
+    expect(await cache.existsMany(keys)).toEqual(expected);
+    expect(await cache.delMany(keys)).toEqual(expected);
+    expect(new Set(await cache.existsMany(keys))).toEqual(new Set([false]));
+  });
+
+  test('reads behind delMany and existsMany in one turn find what they left', async () => {
+    await cache.set('k', 1);
+    const calls = [
+      cache.existsMany(['k']),
+      cache.get('k'),
+      cache.delMany(['k']),
+      cache.existsMany(['k']),
+      cache.get('k'),
+    ];
+    expect(await Promise.all(calls)).toEqual([[true], 1, [true], [false], null]);
+  });
+
+  test('nothing is removed when one key of delMany is bad', async () => {
+    await cache.set('good', 1);
+    for (const bad of ['', 5, '\ud800', 'x'.repeat(65_536), '\u00e4'.repeat(40_000)]) {
+      await expectCode(() => cache.delMany(['good', bad]), 'ERR_INVALID_KEY');
+      await expectCode(() => cache.existsMany(['good', bad]), 'ERR_INVALID_KEY');
+    }
+    expect(await cache.exists('good')).toBe(true);
+  });
+
   test('what is no list of keys is refused', async () => {
     for (const keys of [undefined, null, 'abc', 5, { 0: 'a', length: 1 }, new Set(['a'])]) {
-      await expectCode(() => cache.getMany(keys), 'ERR_INVALID_ARGUMENT');
+      for (const call of ['getMany', 'delMany', 'existsMany'])
+        await expectCode(() => cache[call](keys), 'ERR_INVALID_ARGUMENT');
     }
     for (const keys of [[''], ['a', 5], ['a', undefined]]) {
       await expectCode(() => cache.getMany(keys), 'ERR_INVALID_KEY');

@@ -72,6 +72,8 @@ describe.each(MODES)('in $name', (mode) => {
     ['getMany', (cache) => cache.getMany(['a', 'b', 'c', 'a']), [null, null, null, null]],
     ['setMany', (cache) => cache.setMany({ a: 1, b: 2, c: 3 }), undefined],
     ['del of many', (cache) => cache.del(['a', 'b', 'c']), 0],
+    ['delMany', (cache) => cache.delMany(['a', 'b', 'c']), [false, false, false]],
+    ['existsMany', (cache) => cache.existsMany(['a', 'b', 'c']), [false, false, false]],
     ['invalidateTags', (cache) => cache.invalidateTags(['a', 'b', 'c']), undefined],
     ['getOrComputeMany', (cache) => cache.getOrComputeMany(['a', 'b', 'c'], () => [1, 2, 3]), [1, 2, 3]],
   ];

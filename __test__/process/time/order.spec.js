@@ -116,6 +116,8 @@ describe.each(MODES)('in $name', (mode) => {
     ['getMany', (keys) => cache.getMany(keys).then((values) => values.length)],
     ['setMany', (keys) => cache.setMany(keys.map((key) => [key, 1])).then(() => keys.length)],
     ['del', (keys) => cache.del(keys)],
+    ['delMany', (keys) => cache.delMany(keys).then((existed) => existed.length)],
+    ['existsMany', (keys) => cache.existsMany(keys).then((exist) => exist.length)],
   ])('close waits for all parts of %s', async (_call, call) => {
     const keys = Array.from({ length: 30_000 }, (_, i) => `k${i}`);
     await cache.setMany(keys.map((key) => [key, 1]));

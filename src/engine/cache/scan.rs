@@ -11,8 +11,8 @@
 //! changed hands meanwhile, since a key may have gone from one that was to come to one that had been. So a key may
 //! come twice, and what is not there any more, or not yet, may come or not.
 //!
-//! **The limits.** Slots that change hands in each of [`ROUNDS`] rounds: a key may be passed over. A server that is away
-//! knows nothing of its keys here but those that are held in process.
+//! **The limits.** Slots that change hands in each of [`ROUNDS`] rounds: a key may be passed over. A server that is
+//! away knows nothing of its keys here but those that are held in process.
 
 use std::fmt;
 

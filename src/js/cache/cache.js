@@ -3,12 +3,10 @@
 
 const { LateVariables } = require('../base/environment.js');
 const { HoldfastError, closed } = require('../base/errors.js');
-const { dateNow, nextTick } = require('../base/host.js');
+const { dateNow } = require('../base/host.js');
 const { Op, Task } = require('../base/ops.js');
-const native = require('../addon/native.js');
 const {
   checkKey,
-  checkKeys,
   checkOptions,
   checkPattern,
   describe,
@@ -20,36 +18,15 @@ const {
   toMs,
   ttlOf,
 } = require('../options/arguments.js');
-const { extraProblem } = require('../options/certificates.js');
-const config = require('../config.js');
 const { tellLogger } = require('../options/logging.js');
-const { codecOf } = require('../value/codec.js');
-const { Hot } = require('../hot/hot.js');
-const { Bridge } = require('../bridge/bridge.js');
-const { Channel } = require('../bridge/channel.js');
 const { answered } = require('../bridge/turn.js');
 const { getOrComputeMany } = require('../once/compute-many.js');
-const { Computer } = require('../once/compute.js');
-const { Flights } = require('../once/flights.js');
 const { Listeners } = require('./listeners.js');
-const { delMany, getMany, invalidateTags, scan, setMany } = require('./many.js');
+const { delAll, delMany, existsMany, getMany, invalidateTags, scan, setMany } = require('./many.js');
+const { opened } = require('./opening.js');
 const { healthOf, healthSince, statsOf } = require('./report.js');
 
-const ANY_CERTIFICATE =
-  'holdfast accepts any TLS certificate (tls.insecure): whoever is between can read and change the cache';
-
-// All caches of this environment share them.
-/** @type {Bridge | undefined} */
-let bridge;
-const flights = new Flights();
-
-/** @typedef {import('../../../index').Logger} Logger */
-/**
- * The parts of an open cache. `problem`: why a default cache is in memory mode although a Redis is configured.
- * @typedef {{ handle: any, channel: Channel, codec: import('../value/codec').Codec, computer: Computer,
- *   hot: Hot | null, ttl: number, lazy: boolean, logger: Logger | null, unlisten: () => void,
- *   problem: { kind: 'config', message: string, at: number } | null }} State
- */
+/** @typedef {import('./opening').State} State */
 
 class Cache {
   /**
@@ -71,43 +48,11 @@ class Cache {
 
   /** Opens the cache: connecting begins, in the background. */
   open() {
-    bridge ??= new Bridge();
     if (this.tolerant) this.late = new LateVariables();
-    /** @type {State['problem']} */
-    let problem = null;
-    let settings;
-    let handle;
-    try {
-      settings = this.configure();
-      handle = openHandle(settings);
-    } catch (error) {
-      if (!this.tolerant || !(error instanceof HoldfastError) || error.code !== 'ERR_CONFIG') throw error;
-      problem = { kind: 'config', message: error.message, at: dateNow() };
-      settings = config.inMemory();
-      handle = openHandle(settings);
-    }
-    const { logger, ttl, frozen, spin } = settings;
-    const codec = codecOf(settings.codec, settings.maxValueBytes, frozen, bridge.leaves);
-    const hot = settings.hot
-      ? new Hot(bridge.versions, frozen, handle.clock, native.Bridge.now, (bytes) => handle.hold(bytes))
-      : null;
-    const channel = new Channel(bridge, handle, hot, spin);
-    // Before anybody listens: an attempt that ends from here on is told by an event, which the process waits for.
-    const { mode } = handle;
-    const unlisten = bridge.events.add(handle, this.listeners, logger);
-    const computer = new Computer(channel, codec, ttl, settings.given.namespace, flights);
-    this.state = { handle, channel, codec, computer, hot, ttl, lazy: settings.given.lazy, logger, unlisten, problem };
-    // In a tick of its own, as all events are.
-    if (handle.target === 'memory') nextTick(() => this.listeners.emit('ready', {}));
-    // The first attempt is over. Where the cache shares a connection that is down, no further event would say so.
-    else if (mode !== 'initializing') this.listeners.decided();
-    if (problem !== null) tellLogger(logger, 'warn', `holdfast runs in memory mode: ${problem.message}`);
-    if (handle.target === 'tls') {
-      if (settings.insecure) tellLogger(logger, 'warn', ANY_CERTIFICATE);
-      const extra = extraProblem();
-      if (extra !== null) tellLogger(logger, 'warn', `holdfast: ${extra}`);
-    }
-    return this.state;
+    const { state, tell } = opened(this.configure, this.tolerant, this.listeners);
+    this.state = state;
+    tell();
+    return state;
   }
 
   /** @returns {State} */
@@ -178,9 +123,12 @@ class Cache {
   /** @param {string | readonly string[]} key */
   async del(key) {
     const { channel } = this.use();
-    return isArray(key)
-      ? delMany(channel, checkKeys(key))
-      : channel.call(Op.DEL, checkKey(/** @type {string} */ (key)), '', 0, 0);
+    return isArray(key) ? delAll(channel, key) : channel.call(Op.DEL, checkKey(/** @type {string} */ (key)), '', 0, 0);
+  }
+
+  /** @param {readonly string[]} keys */
+  async delMany(keys) {
+    return delMany(this.use().channel, keys);
   }
 
   /** @param {string} pattern */
@@ -251,6 +199,11 @@ class Cache {
   /** @param {string} key */
   async exists(key) {
     return this.use().channel.call(Op.EXISTS, checkKey(key), '', 0, 0);
+  }
+
+  /** @param {readonly string[]} keys */
+  async existsMany(keys) {
+    return existsMany(this.use().channel, keys);
   }
 
   /** @param {string} key */
@@ -335,13 +288,6 @@ class Cache {
     state.handle.close();
     state.channel.line?.turn();
   }
-}
-
-/** @param {import('../config').Config} settings */
-function openHandle(settings) {
-  const handle = /** @type {Bridge} */ (bridge).open(settings.given);
-  if (handle instanceof native.CacheHandle) return handle;
-  throw new HoldfastError(handle.code, handle.message);
 }
 
 module.exports = { Cache };

@@ -41,13 +41,18 @@ const CHUNKS_AT_ONCE = 4;
  * @returns {Promise<any[]>}
  */
 async function getMany(channel, codec, keys) {
-  const values = await inChunks(channel, checkKeys(keys), (chunk) =>
-    channel.group(chunk.length, (push) => {
-      for (const key of chunk) push(Op.GET, key, '', 0);
-    }),
-  );
+  const values = await askEach(channel, Op.GET, checkKeys(keys));
   const { read } = codec;
   return read === null ? values : values.map((reply) => read(reply));
+}
+
+/**
+ * @param {Channel} channel
+ * @param {unknown} keys
+ * @returns {Promise<boolean[]>} of each, whether it exists
+ */
+async function existsMany(channel, keys) {
+  return askEach(channel, Op.EXISTS, checkKeys(keys, checkStorable));
 }
 
 /**
@@ -82,22 +87,22 @@ async function setMany(channel, codec, entries, ttl, extras) {
 
 /**
  * @param {Channel} channel
- * @param {string[]} keys
- * @param {number} [atOnce]
- * @returns {Promise<number>} how many keys existed
+ * @param {unknown} keys
+ * @returns {Promise<boolean[]>} of each, whether it existed
  */
-async function delMany(channel, keys, atOnce = CHUNKS_AT_ONCE) {
-  const removed = await writeInChunks(
-    channel,
-    keys,
-    (key) => key,
-    (push, key) => push(Op.DEL, key, '', 0),
-    (key) => key.length,
-    '',
-    CHUNK,
-    atOnce,
-  );
-  return removed.reduce((sum, n) => sum + n, 0);
+async function delMany(channel, keys) {
+  const removed = await delEach(channel, checkKeys(keys, checkStorable));
+  return removed.map((count) => count > 0);
+}
+
+/**
+ * @param {Channel} channel
+ * @param {unknown} keys
+ * @returns {Promise<number>} how many existed
+ */
+async function delAll(channel, keys) {
+  const removed = await delEach(channel, checkKeys(keys));
+  return removed.reduce((sum, count) => sum + count, 0);
 }
 
 /**
@@ -108,7 +113,7 @@ async function invalidateTags(channel, tags) {
   const checked = isArray(tags) ? checkKeys(tags, checkTag) : [checkTag(tags)];
   const keys = Array.from(new Set(checked), (tag) => TAG + tag);
   // All chunks at once: the keys of later reads do not tell which tags concern them.
-  const removed = delMany(channel, keys, Infinity);
+  const removed = delEach(channel, keys, Infinity);
   channel.flushAhead();
   await removed;
 }
@@ -133,15 +138,40 @@ async function* scan(open, glob, options) {
 }
 
 /**
- * Sends reads in groups, some at once, and gathers the replies in order.
+ * Removes keys.
  * @param {Channel} channel
  * @param {string[]} keys
- * @param {(chunk: string[]) => Promise<any[]>} send
+ * @param {number} [atOnce]
+ * @returns {Promise<number[]>} of each, 1 where it existed, else 0
+ */
+function delEach(channel, keys, atOnce = CHUNKS_AT_ONCE) {
+  return writeInChunks(
+    channel,
+    keys,
+    (key) => key,
+    (push, key) => push(Op.DEL, key, '', 0),
+    (key) => key.length,
+    '',
+    CHUNK,
+    atOnce,
+  );
+}
+
+/**
+ * Sends reads of one kind in groups, some at once, and gathers the replies in order.
+ * @param {Channel} channel
+ * @param {number} kind
+ * @param {string[]} keys
  * @returns {Promise<any[]>}
  */
-function inChunks(channel, keys, send) {
+function askEach(channel, kind, keys) {
   const chunks = chunksOf(keys, (key) => key.length, READ_CHUNK);
   const atOnce = (CHUNKS_AT_ONCE * CHUNK) / READ_CHUNK;
+  /** @param {string[]} chunk */
+  const send = (chunk) =>
+    channel.group(chunk.length, (push) => {
+      for (const key of chunk) push(kind, key, '', 0);
+    });
   return channel.during(async () => {
     const results = [];
     for (let at = 0; at < chunks.length; at += atOnce)
@@ -220,4 +250,4 @@ function chunkAt(items, from, lengthOf, most) {
   return items.slice(from, end);
 }
 
-module.exports = { delMany, getMany, invalidateTags, scan, setMany };
+module.exports = { delAll, delMany, existsMany, getMany, invalidateTags, scan, setMany };
