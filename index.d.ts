@@ -19,7 +19,8 @@ export type HoldfastErrorCode =
   | 'ERR_INVALID_KEY'
   /**
    * A TTL, or another time of `getOrCompute`, is not a positive number of seconds (or `Infinity`), or lies beyond
-   * 9,007,199,254,740 seconds. `swr` and `grace` may be 0.
+   * 9,007,199,254,740 seconds; `swr` and `grace` may be 0. Or an `expiresAt` is neither a valid Date nor a number of
+   * milliseconds since 1970 (or `Infinity`), or lies beyond ±9,007,199,254,740,991.
    */
   | 'ERR_INVALID_TTL'
   /**
@@ -87,6 +88,18 @@ export class HoldfastError extends Error {
 export type Ttl = number;
 
 /**
+ * A moment, in place of a {@link Ttl}: a valid Date, or milliseconds since 1970, as `Date.now()` gives them. `Infinity`
+ * means no expiry. NaN, an invalid Date, a text, a BigInt and `-Infinity` reject with `ERR_INVALID_TTL`, and a `ttl`
+ * beside it with `ERR_INVALID_ARGUMENT`.
+ *
+ * The call turns it into the time that is left, in whole milliseconds, by the clock of this machine; where the clocks
+ * of processes differ, the entry ends so much earlier or later. Fake timers that a test installs behind the first
+ * `require` of this package do not move that clock. A moment in the past is no error: each option says what it does
+ * then. Mind that seconds since 1970, where milliseconds are meant, are such a moment.
+ */
+export type Moment = Date | number;
+
+/**
  * Names of the things on which an entry depends, so that {@link Cache.invalidateTags} can end it: up to 64 non-empty,
  * well-formed texts of at most 512 bytes of UTF-8 each, else `ERR_INVALID_ARGUMENT`. Duplicates count once, and an
  * empty list means no tags. Tags belong to the cache's namespace.
@@ -96,6 +109,11 @@ export type Tags = readonly string[];
 export interface SetOptions {
   /** Seconds until the entry expires. Default: the cache's `ttl` (300). */
   ttl?: Ttl;
+  /**
+   * When the entry expires, in place of `ttl`. In the past: the value is checked as ever, and the key is removed, so
+   * that later reads miss.
+   */
+  expiresAt?: Moment;
   /** The entry's tags; they replace the tags that it had. Default: none. */
   tags?: Tags;
 }
@@ -103,6 +121,11 @@ export interface SetOptions {
 export interface ComputeOptions {
   /** Seconds until the computed entry expires. Default: the cache's `ttl` (300). */
   ttl?: Ttl;
+  /**
+   * When the computed entry expires, in place of `ttl`; turned into the time that is left when the function is done.
+   * Already past then: the value is returned, and not stored. A value that is stored already is returned as ever.
+   */
+  expiresAt?: Moment;
   /**
    * Stale-while-revalidate, in seconds: for this time after the TTL a caller gets the old value at once, and the
    * function runs once in the background to replace it; an error of that run reaches nobody. 0 to `Infinity` (kept 31
@@ -161,6 +184,11 @@ export interface IncrementOptions {
    */
   ttl?: Ttl;
   /**
+   * When the counter expires, in place of `ttl`, and as it applied only when this call creates it. In the past: a
+   * counter that this call creates ends after a millisecond, the shortest TTL.
+   */
+  expiresAt?: Moment;
+  /**
    * While Redis is away: `local` counts in this process, apart from Redis' counter, which continues from its old number
    * when Redis is back; `reject` rejects with `ERR_REDIS_UNAVAILABLE`. Default `local`.
    */
@@ -182,6 +210,14 @@ export interface ScanOptions {
    * millisecond of the server.
    */
   count?: number;
+}
+
+/** One of the two, else `ERR_INVALID_TTL`. */
+export interface ExpireOptions {
+  /** Seconds until the entry expires. */
+  ttl?: Ttl;
+  /** When the entry expires, in place of `ttl`. In the past: the key is removed. */
+  expiresAt?: Moment;
 }
 
 export interface ClearOptions {
@@ -713,8 +749,11 @@ export interface Cache extends CacheEmitter {
   existsMany(keys: readonly string[]): Promise<boolean[]>;
   /** Seconds left (fractions, to the millisecond), `Infinity` without expiry, null if the key does not exist. */
   ttl(key: string): Promise<number | null>;
-  /** Sets a new TTL (`Infinity` removes it); false if the key does not exist. */
-  expire(key: string, ttl: Ttl): Promise<boolean>;
+  /**
+   * Sets a new TTL (`Infinity` removes it), or a moment at which the entry expires; in the past, the key is removed.
+   * False if the key does not exist.
+   */
+  expire(key: string, ttl: Ttl | ExpireOptions): Promise<boolean>;
   /** The values in the order of the keys, null for a miss; duplicates allowed, any number. */
   getMany<T = unknown>(keys: readonly string[]): Promise<Array<T | null>>;
   /**

@@ -29,6 +29,7 @@ import {
   invalidateTags,
   type listenerCount,
   type Mode,
+  type Moment,
   on,
   type ready,
   type Stats,
@@ -65,6 +66,12 @@ export async function values(): Promise<void> {
   await set('price', null, 0.5);
   await set('price', [1, 2], Number.POSITIVE_INFINITY);
   await set('price', 'text', { ttl: 60 });
+  await set('price', 1, { expiresAt: new Date() });
+  await set('price', 1, { expiresAt: Date.now() + 1_000, tags: ['prices'] });
+  // @ts-expect-error a moment is no text
+  await set('price', 1, { expiresAt: '2030-01-01' });
+  // @ts-expect-error a Date is given as an option
+  await set('price', 1, new Date());
   const tags = ['prices', 'AAPL'] as const;
   await set('price', 1, { ttl: 60, tags });
   await set('price', 1, { tags: ['prices'] });
@@ -91,6 +98,7 @@ export async function computations(): Promise<void> {
   await getOrCompute('price', () => 1, { ttl: 60, hardTimeout: 5, jitter: 0.1, lock: false });
   const all: Required<ComputeOptions> = {
     ttl: 60,
+    expiresAt: new Date(),
     swr: 30,
     grace: Number.POSITIVE_INFINITY,
     timeout: 0.5,
@@ -165,6 +173,7 @@ export async function keysAndCounters(): Promise<void> {
   same<Awaited<ReturnType<typeof increment>>, number>(true);
   await increment('hits');
   await increment('hits', -2, { ttl: 60 });
+  await increment('hits', 1, { expiresAt: new Date(), onOutage: 'reject' });
   // @ts-expect-error an amount is a number
   await increment('hits', 1n);
   // @ts-expect-error the TTL of a counter is an option
@@ -172,8 +181,14 @@ export async function keysAndCounters(): Promise<void> {
 
   same<Awaited<ReturnType<typeof ttl>>, number | null>(true);
   same<Awaited<ReturnType<typeof expire>>, boolean>(true);
+  const moment: Moment = new Date();
+  await expire('a', 60);
+  await expire('a', { ttl: 60 });
+  await expire('a', { expiresAt: moment });
   // @ts-expect-error a TTL is needed
   await expire('a');
+  // @ts-expect-error expire stores no tags
+  await expire('a', { ttl: 60, tags: [] });
 }
 
 export async function many(): Promise<void> {

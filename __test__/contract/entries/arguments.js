@@ -69,6 +69,7 @@ module.exports = function badArguments(mode) {
     await expectCode(() => cache.setMany({ k: 1 }, { tll: 5 }), 'ERR_INVALID_ARGUMENT');
     await expectCode(() => cache.getOrCompute('k', () => 1, { tll: 5 }), 'ERR_INVALID_ARGUMENT');
     await expectCode(() => cache.increment('k', 1, { tll: 5 }), 'ERR_INVALID_ARGUMENT');
+    await expectCode(() => cache.expire('k', { tll: 5 }), 'ERR_INVALID_ARGUMENT');
     await expectCode(() => cache.clear({ flushdb: true }), 'ERR_INVALID_ARGUMENT');
     await expectCode(() => cache.clear({ flushDb: 'yes' }), 'ERR_INVALID_ARGUMENT');
     expect(await cache.exists('k')).toBe(false);
@@ -147,6 +148,9 @@ module.exports = function badArguments(mode) {
       [7, () => cache.getOrCompute('d', () => 1, compute())],
       [7, () => cache.getOrComputeMany(['e', 'f'], () => [1, 2], compute())],
       [2, () => cache.increment('n', 1, counting({ ttl: 50, onOutage: 'local' }))],
+      [1, () => cache.expire('a', counting({ ttl: 50 }))],
+      [1, () => cache.set('a', 1, counting({ expiresAt: Infinity }))],
+      [1, () => cache.getOrCompute('g', () => 1, counting({ expiresAt: Infinity }))],
     ];
     for (const [expected, call] of calls) {
       reads = 0;

@@ -57,6 +57,18 @@ describe.each(MODES)('in $name', (mode) => {
     await cache.close();
   });
 
+  test('expiresAt is a moment of the real clock, whatever the fake one shows', async () => {
+    const cache = await mode.cache();
+    const real = Date.now();
+    jest.useFakeTimers({ now: 0 });
+    for (const expiresAt of [real + 1_000_000, new Date(real + 1_000_000)]) {
+      await cache.set('k', 1, { expiresAt });
+      expect(await cache.ttl('k')).toBeLessThan(2_000);
+    }
+    await cache.set('k', 1, { expiresAt: Date.now() + 1_000_000 });
+    expect(await cache.get('k')).toBeNull();
+  });
+
   test('a flush that never came is made up for by later calls', async () => {
     const cache = await mode.cache({ nearCache: false });
     const { lane } = stateOf(cache).channel;

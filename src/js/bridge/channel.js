@@ -100,13 +100,15 @@ class Channel {
    * @param {string} key
    * @param {unknown} value
    * @param {import('../value/codec').Codec} codec
-   * @param {number} ttl milliseconds
+   * @param {number} ttl milliseconds; 0 where the time of the value is over already
    * @param {string} extras
    * @returns {Promise<any>}
    */
   set(key, value, codec, ttl, extras) {
     const leaves = codec.take(value);
     const text = leaves === null ? codec.encode(value) : leaves.strings();
+    // It would replace what lies there, and end at once.
+    if (ttl === 0) return this.call(Op.DEL, key, '', 0, 0, true);
     return this.call(Op.SET, key, text, ttl, 0, true, extras, leaves);
   }
 

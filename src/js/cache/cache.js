@@ -15,9 +15,8 @@ const {
   isArray,
   outageExtras,
   setOptions,
-  toMs,
-  ttlOf,
 } = require('../options/arguments.js');
+const { lifeOf, newLifeOf, ttlOf } = require('../options/expiry.js');
 const { tellLogger } = require('../options/logging.js');
 const { answered } = require('../bridge/turn.js');
 const { getOrComputeMany } = require('../once/compute-many.js');
@@ -191,8 +190,10 @@ class Cache {
     if (!Number.isSafeInteger(amount)) {
       throw new HoldfastError('ERR_INVALID_AMOUNT', `an amount must be a safe integer; got ${describe(amount)}`);
     }
-    const given = checkOptions(options, ['ttl', 'onOutage']);
-    const ttl = given.ttl === undefined ? 0 : toMs(given.ttl);
+    const given = checkOptions(options, ['ttl', 'expiresAt', 'onOutage']);
+    const life = lifeOf(given);
+    // 0 stands for no expiry here: a counter whose time is over gets the shortest that there is.
+    const ttl = life === undefined ? 0 : Math.max(1, life);
     return channel.call(Op.INCREMENT, key, '', ttl, amount, false, outageExtras(given));
   }
 
@@ -215,10 +216,14 @@ class Cache {
 
   /**
    * @param {string} key
-   * @param {number} ttl
+   * @param {number | import('../../../index').ExpireOptions} options a TTL or options
    */
-  async expire(key, ttl) {
-    return this.use().channel.call(Op.EXPIRE, checkKey(key), '', toMs(ttl), 0);
+  async expire(key, options) {
+    const { channel } = this.use();
+    checkKey(key);
+    const life = newLifeOf(options);
+    if (life > 0) return channel.call(Op.EXPIRE, key, '', life, 0);
+    return (await channel.call(Op.DEL, key, '', 0, 0)) > 0;
   }
 
   /**

@@ -59,7 +59,7 @@ async function existsMany(channel, keys) {
  * @param {Channel} channel
  * @param {Codec} codec
  * @param {unknown} entries
- * @param {number} ttl
+ * @param {number} ttl milliseconds; 0 where the time of the entries is over already
  * @param {string} extras
  */
 async function setMany(channel, codec, entries, ttl, extras) {
@@ -71,6 +71,14 @@ async function setMany(channel, codec, entries, ttl, extras) {
       ? { key, text: codec.encode(value), leaves }
       : { key, text: leaves.strings(), leaves: leaves.copy() };
   });
+  // They would replace what lies there, and end at once.
+  if (ttl === 0) {
+    await delEach(
+      channel,
+      writes.map(({ key }) => key),
+    );
+    return;
+  }
   const tags = extras === '' ? 0 : parse(extras).tags.length;
   const most = tags === 0 ? CHUNK : Math.min(CHUNK, Math.ceil(CHUNK_TAGS / tags));
   await writeInChunks(

@@ -161,8 +161,9 @@ class Computer {
    * @param {number} took milliseconds
    */
   tell({ key, token }, text, terms, took) {
-    if (text === null) return this.channel.call(Op.ABANDON, key, '', Why.NOTHING, token);
-    return this.channel.call(Op.END, key, text, ttlFor(terms), token, false, storingOf(terms, took));
+    const ttl = ttlFor(terms);
+    if (text === null || ttl === 0) return this.channel.call(Op.ABANDON, key, '', Why.NOTHING, token);
+    return this.channel.call(Op.END, key, text, ttl, token, false, storingOf(terms, took));
   }
 
   /**

@@ -2,17 +2,30 @@
 'use strict';
 
 const { checkOptions, checkTags, describe, invalid, listOf, toMs } = require('../options/arguments.js');
+const { leftUntil, lifeOf, momentOf } = require('../options/expiry.js');
 
-const OPTIONS = ['ttl', 'swr', 'grace', 'timeout', 'hardTimeout', 'jitter', 'earlyRefresh', 'tags', 'lock'];
+const OPTIONS = [
+  'ttl',
+  'expiresAt',
+  'swr',
+  'grace',
+  'timeout',
+  'hardTimeout',
+  'jitter',
+  'earlyRefresh',
+  'tags',
+  'lock',
+];
 const DEFAULT_HARD_TIMEOUT_MS = 30_000;
 // Upper bound of swr and grace: 31 years. A value that is kept for ever needs a TTL of Infinity.
 const LONGEST_WINDOW_MS = 1e12;
 
 /**
- * `extra`: milliseconds for which an entry is of use after its TTL. `beta`: earlyRefresh. `asking`: the extras of
- * BEGIN; null until they are needed.
- * @typedef {{ ttl: number, swr: number, grace: number, extra: number, timeout: number, hardTimeout: number,
- *   jitter: number, beta: number, tags: string[] | undefined, lock: boolean, asking: string | null }} Terms
+ * `until`: the moment that was given in place of a TTL, in milliseconds since 1970. `extra`: milliseconds for which an
+ * entry is of use after its TTL. `beta`: earlyRefresh. `asking`: the extras of BEGIN; null until they are needed.
+ * @typedef {{ ttl: number, until: number | undefined, swr: number, grace: number, extra: number, timeout: number,
+ *   hardTimeout: number, jitter: number, beta: number, tags: string[] | undefined, lock: boolean,
+ *   asking: string | null }} Terms
  */
 
 /**
@@ -23,6 +36,7 @@ const LONGEST_WINDOW_MS = 1e12;
 function usualTerms(ttl) {
   return {
     ttl,
+    until: undefined,
     swr: 0,
     grace: 0,
     extra: 0,
@@ -45,14 +59,15 @@ function termsOf(given, usual) {
   if (given === undefined) return usual;
   if (typeof given === 'number') return usualTerms(toMs(given));
   const options = checkOptions(given, OPTIONS, true);
-  const { ttl, timeout, hardTimeout, lock } = options;
+  const { timeout, hardTimeout, lock } = options;
   if (lock !== undefined && typeof lock !== 'boolean') throw invalid('lock must be true or false');
   const swr = windowOf(options.swr, 'swr');
   const grace = windowOf(options.grace, 'grace');
   const beta = numberOf(options.earlyRefresh, 'earlyRefresh', Number.MAX_VALUE);
   const tags = checkTags(options.tags);
   return {
-    ttl: ttl === undefined ? usual.ttl : toMs(ttl),
+    ttl: lifeOf(options) ?? usual.ttl,
+    until: momentOf(options),
     swr,
     grace,
     extra: Math.max(swr, grace),
@@ -123,11 +138,14 @@ function extrasFor(tags, members) {
 }
 
 /**
- * The TTL of one entry: shortened at random, by the fraction `jitter` at most.
+ * The TTL of one entry: shortened at random, by the fraction `jitter` at most; 0 where its time is over. A moment stays
+ * where it is however long the function ran, so what is left of it is taken now.
  * @param {Terms} terms
  */
-function ttlFor({ ttl, jitter }) {
-  return jitter === 0 || ttl === Infinity ? ttl : Math.max(1, Math.round(ttl * (1 - jitter * Math.random())));
+function ttlFor({ ttl, until, jitter }) {
+  const life = until === undefined ? ttl : leftUntil(until);
+  if (jitter === 0 || life === 0 || life === Infinity) return life;
+  return Math.max(1, Math.round(life * (1 - jitter * Math.random())));
 }
 
 module.exports = { askingOf, storingOf, termsOf, ttlFor, usualTerms };

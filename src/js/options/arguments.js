@@ -6,7 +6,7 @@ const { HoldfastError } = require('../base/errors.js');
 const { hasOwn, stringify } = require('../base/host.js');
 const { REFRESH, TAG } = require('../base/ops.js');
 
-const SET_OPTIONS = ['ttl', 'tags'];
+const SET_OPTIONS = ['ttl', 'expiresAt', 'tags'];
 const MAX_KEY_BYTES = 65_535;
 const MAX_TAGS = 64;
 const MAX_TAG_BYTES = 512;
@@ -245,17 +245,6 @@ function setOptions(given) {
 }
 
 /**
- * The TTL of an entry that is stored.
- * @param {ReturnType<typeof setOptions>} options
- * @param {number} byDefault milliseconds
- */
-function ttlOf(options, byDefault) {
-  if (options === undefined) return byDefault;
-  if (typeof options === 'number') return toMs(options);
-  return options.ttl === undefined ? byDefault : toMs(options.ttl);
-}
-
-/**
  * The extras of an entry that is stored: its tags, as JSON.
  * @param {ReturnType<typeof setOptions>} options
  */
@@ -301,5 +290,4 @@ module.exports = {
   pairsOf,
   setOptions,
   toMs,
-  ttlOf,
 };
