@@ -56,8 +56,8 @@ export type HoldfastErrorCode =
   /** The function given to `getOrCompute` asked, before its first `await`, for the very key that it computes. */
   | 'ERR_COMPUTE_DEADLOCK'
   /**
-   * `increment` or `take` with `onOutage: 'reject'` while Redis is away, or when its reply was lost. The increment
-   * counts once at most; the value may be gone.
+   * `increment`, `take` or `setIfAbsent` with `onOutage: 'reject'` while Redis is away, or when its reply was lost. The
+   * increment counts once at most; the value may be gone, or stored.
    */
   | 'ERR_REDIS_UNAVAILABLE'
   /**
@@ -191,6 +191,14 @@ export interface IncrementOptions {
   /**
    * While Redis is away: `local` counts in this process, apart from Redis' counter, which continues from its old number
    * when Redis is back; `reject` rejects with `ERR_REDIS_UNAVAILABLE`. Default `local`.
+   */
+  onOutage?: 'local' | 'reject';
+}
+
+export interface SetIfAbsentOptions extends SetOptions {
+  /**
+   * While Redis is away: `local` looks at what this process holds, and stores there, as `set` does, so that another
+   * process may do the same; `reject` rejects with `ERR_REDIS_UNAVAILABLE`. Default `local`.
    */
   onOutage?: 'local' | 'reject';
 }
@@ -702,9 +710,17 @@ export interface Cache extends CacheEmitter {
    * what answers calls then. A key that is named may read as a miss: its computation is under way, its TTL is over and
    * it is kept for `grace`, or one of its tags has ended. A cache without a namespace names all keys of the database.
    * On a cluster the primaries come one after the other; should slots change hands meanwhile, once more, up to three
-   * times in all. Where the server does not allow SCAN, no key is named.
+   * times in all (docs/cluster.md has the limits). Where the server does not allow SCAN, no key is named.
    */
   scan(pattern?: string, options?: ScanOptions): AsyncGenerator<string[], void, undefined>;
+  /**
+   * Stores `value` where a read would miss, and resolves to whether it did: of several callers, in all processes, one
+   * gets `true`. An entry that is over and kept for `grace`, or that a tag ended, is no value, nor is a computation
+   * under way, whose result is then not stored. `false` too where the server refuses the value (no memory, an ACL). As
+   * a lock it holds for as long as Redis keeps the key: an eviction, a failover, an outage without `reject`, or the end
+   * of its TTL lets the next one in.
+   */
+  setIfAbsent(key: string, value: unknown, ttl?: Ttl | SetIfAbsentOptions): Promise<boolean>;
   /**
    * Reads the value at `key` and removes it in one step: of several callers, in all processes, one gets it. null on a
    * miss. At most once: where Redis goes away before its answer is here, the value may be gone and nobody have it.
@@ -800,6 +816,7 @@ export const delMany: Cache['delMany'];
 export const delPattern: Cache['delPattern'];
 export const scan: Cache['scan'];
 export const take: Cache['take'];
+export const setIfAbsent: Cache['setIfAbsent'];
 export const getOrCompute: Cache['getOrCompute'];
 export const getOrComputeMany: Cache['getOrComputeMany'];
 export const increment: Cache['increment'];

@@ -6,7 +6,7 @@ const { closeCaches } = require('./support/holdfast');
 const { DRIVEN } = require('./support/modes');
 
 const SUBJECTS = {
-  entries: ['values', 'ttl', 'expires-at', 'many', 'increment', 'take', 'arguments', 'codecs'],
+  entries: ['values', 'ttl', 'expires-at', 'many', 'increment', 'take', 'set-if-absent', 'arguments', 'codecs'],
   keys: ['glob', 'namespaces', 'scan', 'tags'],
   computing: ['compute', 'compute-many', 'functions', 'sharing', 'fences', 'stale'],
   cache: ['stats', 'events', 'close'],

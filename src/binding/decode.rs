@@ -94,6 +94,7 @@ fn op(n: &[f64; STRIDE], key: Span, value: Span, more: More) -> Op {
         10 => Op::Overdue { key, token: b as u32 },
         11 => Op::Withdraw { key, waiter: b as u32 },
         12 => Op::Take { key, more },
+        13 => Op::SetIfAbsent { key, value, ttl: ttl(), more },
         _ => Op::Malformed,
     }
 }

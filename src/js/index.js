@@ -20,6 +20,7 @@ const FUNCTIONS = /** @type {const} */ ([
   'delPattern',
   'scan',
   'take',
+  'setIfAbsent',
   'getOrCompute',
   'getOrComputeMany',
   'increment',
@@ -94,6 +95,7 @@ exports.delMany = functions.delMany;
 exports.delPattern = functions.delPattern;
 exports.scan = functions.scan;
 exports.take = functions.take;
+exports.setIfAbsent = functions.setIfAbsent;
 exports.getOrCompute = functions.getOrCompute;
 exports.getOrComputeMany = functions.getOrComputeMany;
 exports.increment = functions.increment;

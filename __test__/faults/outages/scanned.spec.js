@@ -81,6 +81,13 @@ test('Redis is back in the middle: all of its keys are named', async () => {
   expect(await rest(one.cache.scan('k*'))).toEqual([...KEYS].sort());
 });
 
+test('a server that does not say who it is: it ends, and every key is named', async () => {
+  await server.cli('acl', 'setuser', 'default', '-info');
+  const { cache } = await connected();
+  await cache.setMany(KEYS.map((key) => [key, key]));
+  expect(await rest(cache.scan('*', { count: 100 }))).toEqual([...KEYS].sort());
+});
+
 test('another server behind the address in the middle: its keys are named from the first on', async () => {
   const one = await connected();
   await one.cache.setMany(KEYS.map((key) => [key, key]));

@@ -6,15 +6,15 @@ use std::sync::Arc;
 use crate::engine::base::clock::Ttl;
 use crate::engine::base::error::CallError;
 use crate::engine::base::key;
-use crate::engine::base::text::Json;
+use crate::engine::base::text::{Json, Span};
 use crate::engine::cache::namespace::Cache;
 use crate::engine::cache::tell::counters::add;
 use crate::engine::call::batch::Extras;
-use crate::engine::call::batch::{Batch, Op};
+use crate::engine::call::batch::{Batch, More, Op};
 use crate::engine::call::reply::Reply;
 use crate::engine::call::sink::ReplyTo;
 use crate::engine::once::waiters::{Answers, Begin, Caller, Lease, Led, Outcome, Over};
-use crate::engine::tier::memory::{Entry, Uncountable};
+use crate::engine::tier::memory::{Entry, Memory, Uncountable};
 use crate::engine::value::entry::Meta;
 use crate::engine::value::life::{self, Ask, Life, Stale};
 use crate::engine::value::tag_list::{Tag, Tags};
@@ -43,18 +43,18 @@ pub fn one(cache: &Cache, batch: &Batch, op: &Op, to: &ReplyTo, now: u64, buffer
             Some(value) => Reply::Value(value),
             None => Reply::Miss,
         },
+        Op::Take { more, .. } | Op::SetIfAbsent { more, .. } | Op::Increment { more, .. }
+            if cache.has_redis && batch.more(more).reject =>
+        {
+            Reply::Error(CallError::unavailable())
+        }
         Op::Set { value, ttl, more, .. } => {
-            flights.fence(key);
-            let names = &batch.more(more).tags;
-            let meta = (!names.is_empty()).then(|| meta(cache, 0, 0, local_tokens(cache, names, now)));
-            if meta.is_some() && cache.shared().has_ended_tags(batch.ends) {
-                memory.remove(key, now);
-            } else {
-                memory.put(key, batch.str(value), meta, cache.local_ttl(ttl), now);
-            }
-            cache.journal(key);
-            add(&cache.counters.sets, 1);
+            set(cache, batch, key, (value, ttl, more), now, |_| false);
             Reply::Done
+        }
+        Op::SetIfAbsent { value, ttl, more, .. } => {
+            let there = |_: &Memory| fresh(cache, key, now).is_some();
+            Reply::Flag(set(cache, batch, key, (value, ttl, more), now, there))
         }
         Op::Del { .. } => {
             flights.fence(key);
@@ -66,18 +66,13 @@ pub fn one(cache: &Cache, batch: &Batch, op: &Op, to: &ReplyTo, now: u64, buffer
             }
             Reply::Number(i64::from(memory.remove(key, now)))
         }
-        Op::Take { more, .. } | Op::Increment { more, .. } if cache.has_redis && batch.more(more).reject => {
-            Reply::Error(CallError::unavailable())
-        }
         Op::Take { .. } => {
             flights.fence(key);
             // Not what the near cache held: that lies in Redis, where somebody else may take it, and stays there.
-            let found = judged(cache, memory.entry(key, now), now).filter(|e| e.fresh_until() > now);
+            let found = memory.take(key, now).inspect(|_| cache.journal(key));
+            let found = judged(cache, found, now).filter(|entry| entry.fresh_until() > now);
             count(cache, found.is_some());
-            if memory.remove(key, now) {
-                cache.journal(key);
-                add(&cache.counters.deletes, u64::from(found.is_some()));
-            }
+            add(&cache.counters.deletes, u64::from(found.is_some()));
             found.map_or(Reply::Miss, |entry| Reply::Value(Json::Shared(entry.value)))
         }
         Op::Increment { amount, ttl, .. } => {
@@ -148,6 +143,35 @@ pub fn one(cache: &Cache, batch: &Batch, op: &Op, to: &ReplyTo, now: u64, buffer
         }
         Op::Malformed | Op::Answered | Op::Known(_) => keyless(batch, op),
     }
+}
+
+/// Stores a value, unless what is there `stays`; whether it did.
+fn set(
+    cache: &Cache,
+    batch: &Batch,
+    key: &str,
+    (value, ttl, more): (Span, Ttl, More),
+    now: u64,
+    stays: impl FnOnce(&Memory) -> bool,
+) -> bool {
+    let memory = &cache.shared().memory;
+    let names = &batch.more(more).tags;
+    let meta = (!names.is_empty()).then(|| meta(cache, 0, 0, local_tokens(cache, names, now)));
+    cache.shared().flights.fence(key);
+    let stored = if meta.is_some() && cache.shared().has_ended_tags(batch.ends) {
+        let stays = stays(memory);
+        !stays && {
+            memory.remove(key, now);
+            true
+        }
+    } else {
+        memory.put_unless(key, batch.str(value), meta, cache.local_ttl(ttl), now, stays)
+    };
+    if stored {
+        cache.journal(key);
+        add(&cache.counters.sets, 1);
+    }
+    stored
 }
 
 /// The reply of an operation that names no key.

@@ -105,8 +105,8 @@ impl From {
 
     /// Where SCAN goes on, at the server that calls itself `run_id`.
     pub fn cursor(&self, run_id: Option<&str>) -> &str {
-        let cursor = self.at.split_once(':').filter(|(id, _)| Some(*id) == run_id && self.store == Store::Redis);
-        cursor.map_or("0", |(_, cursor)| cursor)
+        let is_its = |id: &str| id == run_id.unwrap_or_default() && self.store == Store::Redis;
+        self.at.split_once(':').filter(|(id, _)| is_its(id)).map_or("0", |(_, cursor)| cursor)
     }
 
     /// Behind a page of SCAN that ended with this cursor; none where that was the last.

@@ -41,6 +41,13 @@ pub enum Op {
         ttl: Ttl,
         more: More,
     },
+    /// As `Set`, where there is no value.
+    SetIfAbsent {
+        key: Span,
+        value: Span,
+        ttl: Ttl,
+        more: More,
+    },
     Del {
         key: Span,
     },
@@ -111,6 +118,7 @@ impl Op {
         matches!(
             self,
             Self::Set { .. }
+                | Self::SetIfAbsent { .. }
                 | Self::End { .. }
                 | Self::Del { .. }
                 | Self::Take { .. }
@@ -122,9 +130,9 @@ impl Op {
     /// Its parts of the text, and which options it has.
     fn parts(&mut self) -> ([Option<&mut Span>; 2], Option<&mut More>) {
         match self {
-            Self::Set { key, value, more, .. } | Self::End { key, value, more, .. } => {
-                ([Some(key), Some(value)], Some(more))
-            }
+            Self::Set { key, value, more, .. }
+            | Self::SetIfAbsent { key, value, more, .. }
+            | Self::End { key, value, more, .. } => ([Some(key), Some(value)], Some(more)),
             Self::Take { key, more } | Self::Increment { key, more, .. } | Self::Begin { key, more, .. } => {
                 ([Some(key), None], Some(more))
             }
@@ -144,6 +152,7 @@ impl Op {
         match *self {
             Self::Get { key, .. }
             | Self::Set { key, .. }
+            | Self::SetIfAbsent { key, .. }
             | Self::Del { key }
             | Self::Take { key, .. }
             | Self::Increment { key, .. }
@@ -273,7 +282,7 @@ pub struct Extras {
     pub window: u64,
     /// `Begin`: how eagerly an entry is refreshed before it expires; 0 for not at all. See `life::early`.
     pub beta: f64,
-    /// `Increment`, `Take`: rather fail than be answered by the in-process tier while Redis is away.
+    /// `Increment`, `Take`, `SetIfAbsent`: rather fail than be answered by the in-process tier while Redis is away.
     pub reject: bool,
     /// `End`: how long the entry is kept beyond its TTL, in milliseconds.
     pub extra: u64,

@@ -2,6 +2,7 @@
 //!
 //! Uses what stands above it in the list of layers.
 
+mod absent;
 pub mod expiry;
 pub mod judge;
 pub mod plan;

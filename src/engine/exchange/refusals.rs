@@ -115,7 +115,7 @@ impl Plan {
             let removal = uncovered.next_if_eq(&step).map(|_| at);
             at += usize::from(removal.is_some());
             let reply = match how {
-                Step::Write => Some(at..at + 1),
+                Step::Write | Step::Absent => Some(at..at + 1),
                 Step::Taken(how) => Some(at..at + how.replies()),
                 _ => None,
             };
@@ -129,6 +129,7 @@ impl Plan {
                 Step::Write | Step::Passed => 1,
                 Step::Last(replies) | Step::Transaction(replies) => *replies,
                 Step::Taken(how) => how.replies(),
+                Step::Absent => 3,
                 Step::Held(_) => 2,
             };
         }
@@ -157,7 +158,9 @@ fn replaces(op: &Op) -> bool {
 
 fn is_replaced(op: &Op, reply: Option<&Value>) -> bool {
     match op {
-        Op::Set { .. } | Op::End { .. } => matches!(reply, Some(Value::Okay | Value::Int(1))),
+        Op::Set { .. } | Op::SetIfAbsent { .. } | Op::End { .. } => {
+            matches!(reply, Some(Value::Okay | Value::Int(1)))
+        }
         Op::Del { .. } => matches!(reply, Some(Value::Int(_))),
         Op::Take { .. } => match reply {
             Some(Value::Array(parts)) => !parts.iter().any(|part| matches!(part, Value::ServerError(_))),

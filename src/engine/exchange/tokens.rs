@@ -60,7 +60,7 @@ pub fn wanted(cache: &Cache, batch: &Batch, now: u64) -> (Vec<String>, Tokens) {
     let mut keys = Missing::new(cache, now);
     let mut last = None;
     for op in &batch.ops {
-        let (Op::Set { more, .. } | Op::Begin { more, .. }) = op else { continue };
+        let (Op::Set { more, .. } | Op::SetIfAbsent { more, .. } | Op::Begin { more, .. }) = op else { continue };
         // Calls of a group have the same options.
         if *more == last {
             continue;

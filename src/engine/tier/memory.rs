@@ -233,14 +233,26 @@ impl Memory {
 
     /// As `set`; an entry with grace is kept longer than its TTL.
     pub fn put(&self, key: &str, value: &str, meta: Option<Arc<Meta>>, ttl: Ttl, now: u64) {
+        self.put_unless(key, value, meta, ttl, now, |_| false);
+    }
+
+    /// As `put`, unless what is there `stays`; whether it was put.
+    pub fn put_unless<S>(&self, key: &str, value: &str, meta: Option<Arc<Meta>>, ttl: Ttl, now: u64, stays: S) -> bool
+    where
+        S: FnOnce(&Self) -> bool,
+    {
         let extra = meta.as_ref().map_or(0, |meta| meta.extra_ms);
         // What may lie outside of the segments is copied while nobody waits for it.
         let shared = (value.len() > LONG).then(|| Arc::from(value));
         let _guard = self.updates.lock();
+        if stays(self) {
+            return false;
+        }
         let deadline = ttl.deadline(now).saturating_add(extra);
         let stamp = self.marks.stamp();
         let life = Life { deadline, since: now, stamp, extra };
         self.insert(Given { key, value, shared, meta, life }, now);
+        true
     }
 
     /// The value at `key`, or, where there is none, the one that `make` makes, which stays.
@@ -259,6 +271,18 @@ impl Memory {
     /// Whether there was something to remove.
     pub fn remove(&self, key: &str, now: u64) -> bool {
         let _guard = self.updates.lock();
+        self.removed(key, now)
+    }
+
+    /// As `remove`; what was there, and is nobody else's.
+    pub fn take(&self, key: &str, now: u64) -> Option<Entry> {
+        let _guard = self.updates.lock();
+        let entry = self.live(key, now);
+        self.removed(key, now);
+        entry
+    }
+
+    fn removed(&self, key: &str, now: u64) -> bool {
         let Some(life) = self.remove_if(key, |_| true, now) else { return false };
         if self.marks.hides(key, life.stamp) {
             self.count_hidden(key, &life, now);

@@ -16,6 +16,7 @@ const Op = Object.freeze({
   OVERDUE: 10,
   WITHDRAW: 11,
   TAKE: 12,
+  SET_IF_ABSENT: 13,
 });
 // How a GET may be answered.
 const Early = Object.freeze({
@@ -42,7 +43,9 @@ const Why = Object.freeze({
 // each means.
 const Answer = Object.freeze({ HIT: 0, LEAD: 1, FOLLOW: 2, WAIT: 3, NOTHING: 4, AGAIN: 5, STALE: 6, ELSEWHERE: 7 });
 // The operations that change a key: its hot values end when they are called.
-const WRITES = new Set(/** @type {number[]} */ ([Op.SET, Op.DEL, Op.TAKE, Op.INCREMENT, Op.EXPIRE, Op.END]));
+const WRITES = new Set(
+  /** @type {number[]} */ ([Op.SET, Op.SET_IF_ABSENT, Op.DEL, Op.TAKE, Op.INCREMENT, Op.EXPIRE, Op.END]),
+);
 // Long work; src/binding/bridge.rs reads them.
 const Task = Object.freeze({ DEL_PATTERN: 0, CLEAR: 1, FLUSH_DB: 2, STATS: 3, SCAN: 4 });
 // A tag is a key of this prefix (src/engine/value/tags.rs): deleting the key invalidates the entries that carry the

@@ -119,6 +119,19 @@ class Cache {
     }
   }
 
+  /**
+   * @param {string} key
+   * @param {unknown} value
+   * @param {number | import('../../../index').SetIfAbsentOptions} [options] a TTL or options
+   * @returns {Promise<boolean>}
+   */
+  async setIfAbsent(key, value, options) {
+    const { channel, codec, ttl } = this.use();
+    const given = setOptions(options, ['onOutage']);
+    const life = Math.max(1, ttlOf(given, ttl));
+    return channel.call(Op.SET_IF_ABSENT, checkKey(key), codec.encode(value), life, 0, false, extrasOf(given));
+  }
+
   /** @param {string | readonly string[]} key */
   async del(key) {
     const { channel } = this.use();

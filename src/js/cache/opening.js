@@ -35,7 +35,8 @@ const flights = new Flights();
  * @param {() => Config} configure
  * @param {boolean} tolerant a configuration that does not parse causes a warning and memory mode; else it throws
  * @param {import('./listeners').Listeners} listeners
- * @returns {{ state: State, tell: () => void }} `tell` is called once the cache has its state: it calls its owner's code
+ * @returns {{ state: State, tell: () => void }} `tell` is called once the cache has its state: it calls its owner's
+ * code
  */
 function opened(configure, tolerant, listeners) {
   bridge ??= new Bridge();

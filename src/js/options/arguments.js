@@ -238,20 +238,24 @@ function checkOptions(given, known, bareTtl = false) {
 /**
  * The options of an entry that is stored: none, a bare TTL, or a plain object.
  * @param {unknown} given
+ * @param {string[]} [further] names of options beyond those of every entry
  * @returns {undefined | number | Record<string, unknown>}
  */
-function setOptions(given) {
-  return given === undefined || typeof given === 'number' ? given : checkOptions(given, SET_OPTIONS, true);
+function setOptions(given, further = []) {
+  if (given === undefined || typeof given === 'number') return given;
+  return checkOptions(given, further.length === 0 ? SET_OPTIONS : [...SET_OPTIONS, ...further], true);
 }
 
 /**
- * The extras of an entry that is stored: its tags, as JSON.
+ * The extras of an entry that is stored: its tags, and what it says of outages, as JSON.
  * @param {ReturnType<typeof setOptions>} options
  */
 function extrasOf(options) {
   if (options === undefined || typeof options === 'number') return '';
   const tags = checkTags(options.tags);
-  return tags === undefined ? '' : `{"tags":${listOf(tags)}}`;
+  const rejects = outageExtras(options);
+  if (tags === undefined) return rejects;
+  return `{"tags":${listOf(tags)}${rejects === '' ? '' : `,${rejects.slice(1, -1)}`}}`;
 }
 
 /**

@@ -85,12 +85,12 @@ impl Plan {
     }
 }
 
-struct Judge {
+pub(super) struct Judge {
     replies: Replies,
     /// Nothing can be sent behind it any more.
-    lost: bool,
+    pub(super) lost: bool,
     /// What became of its writes has been noted, and what later batches did since.
-    noted: bool,
+    pub(super) noted: bool,
     /// When the batch was sent.
     sent: u64,
     tokens: Tokens,
@@ -100,8 +100,8 @@ struct Judge {
     denied: Denied,
     /// Keys that are not to be trusted at this place of the batch: from when the replies came, or from the refusal of a
     /// write in front of it, until a write of this batch has replaced them.
-    held: BTreeSet<String>,
-    verdict: Verdict,
+    pub(super) held: BTreeSet<String>,
+    pub(super) verdict: Verdict,
 }
 
 impl Judge {
@@ -125,6 +125,10 @@ impl Judge {
             Step::Transaction(replies) => {
                 let reply = transaction(self.replies.take(replies));
                 self.write(call, reply)
+            }
+            Step::Absent => {
+                let stored = self.replies.take(3).into_iter().next();
+                self.absent(call, stored)
             }
             Step::Taken(how) => {
                 let taken = taken(self.replies.take(how.replies()), how);
@@ -271,7 +275,7 @@ impl Judge {
     }
 
     /// The server's word on one write: an answer, or `None` where the in-process tier must give one.
-    fn refused(&mut self, call: &Call<'_>, trouble: Trouble) -> Option<Reply> {
+    pub(super) fn refused(&mut self, call: &Call<'_>, trouble: Trouble) -> Option<Reply> {
         let op = call.op;
         if matches!(op, Op::Increment { .. }) && trouble.kind == Kind::Server {
             // The caller's mistake, and no trouble with Redis.

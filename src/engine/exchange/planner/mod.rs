@@ -19,7 +19,7 @@ use crate::engine::call::batch::{Batch, More, Op};
 use crate::engine::call::reply::Reply;
 use crate::engine::call::sink::ReplyTo;
 use crate::engine::exchange::expiry;
-use crate::engine::exchange::plan::{Computing, Head, Line, Plan, Question, Step};
+use crate::engine::exchange::plan::{Computing, Head, Line, Plan, Question, Step, Then};
 use crate::engine::exchange::writes::{self, Computed, holder, remove, renewed, set, store, with_key};
 use crate::engine::fleet::server::Server;
 use crate::engine::net::denied::Denied;
@@ -67,14 +67,14 @@ pub fn plan(cache: &Cache, line: &Line<'_>, batch: &Batch, to: &ReplyTo, tokens:
     Plan { server, asks, pipeline, steps, heads, named, answers, now, tokens, denied, uncovered, held, noted: false }
 }
 
-struct Planner {
+pub(super) struct Planner {
     asks: bool,
     strays: bool,
     /// To which it goes.
-    server: Arc<Server>,
-    pipeline: Pipeline,
-    steps: Vec<Step>,
-    heads: Vec<Head>,
+    pub(super) server: Arc<Server>,
+    pub(super) pipeline: Pipeline,
+    pub(super) steps: Vec<Step>,
+    pub(super) heads: Vec<Head>,
     named: Vec<(usize, String, Ttl)>,
     run: Option<OpenRun>,
     /// Something was stored by this batch.
@@ -155,6 +155,13 @@ impl Planner {
                 let meta = tagged.then(|| local::meta(cache, 0, 0, self.tags(cache, batch, more)));
                 self.command(set(key, &cache.format.encode(batch.str(value), meta.as_deref()), ttl), Step::Write);
             }
+            Op::SetIfAbsent { value, ttl, more, .. } => {
+                flights.fence(key);
+                self.uncover_all(key);
+                let tagged = !batch.more(more).tags.is_empty();
+                let meta = tagged.then(|| local::meta(cache, 0, 0, self.tags(cache, batch, more)));
+                self.set_if_absent(key, cache.format.encode(batch.str(value), meta.as_deref()).into_owned(), ttl);
+            }
             Op::End { value, ttl, token, more, .. } => match flights.landing(key, token) {
                 Some(landing) => {
                     if landing.lease == Lease::None {
@@ -191,8 +198,8 @@ impl Planner {
                 self.uncover_all(key);
                 self.increment(key, amount, ttl, &computing);
             }
-            Op::Exists { .. } => self.question(key, Question::Exists, None),
-            Op::Ttl { .. } => self.question(key, Question::Ttl, None),
+            Op::Exists { .. } => self.question(key, Question::Exists, Then::Nothing),
+            Op::Ttl { .. } => self.question(key, Question::Ttl, Then::Nothing),
             // What reads as a miss here keeps its time, unless it was replaced just now.
             Op::Expire { .. } if !self.wrote && server.journal.holds(key) => {
                 self.steps.push(Step::Answered(Reply::Flag(false)));
@@ -203,7 +210,7 @@ impl Planner {
                 self.command(renewed(key, ttl, 0), Step::Write);
             }
             Op::Expire { ttl, .. } if self.denied.scripts.is() || self.denied.many.is() => {
-                self.question(key, Question::Expire, Some(ttl));
+                self.question(key, Question::Expire, Then::Renew(ttl));
             }
             Op::Expire { ttl, .. } => {
                 self.close_run();
@@ -267,7 +274,7 @@ impl Planner {
         }
     }
 
-    fn remove_first(&mut self, key: &str, removal: Option<Removal>) {
+    pub(super) fn remove_first(&mut self, key: &str, removal: Option<Removal>) {
         self.close_run();
         self.pipeline.add_command(with_key(remove(self.denied), key));
         self.uncovered.push((self.steps.len(), removal));
