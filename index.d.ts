@@ -106,6 +106,7 @@ export type Moment = Date | number;
  */
 export type Tags = readonly string[];
 
+/** Options of `set` and `setMany`; a number in their place is `ttl`. */
 export interface SetOptions {
   /** Seconds until the entry expires. Default: the cache's `ttl` (300). */
   ttl?: Ttl;
@@ -118,6 +119,7 @@ export interface SetOptions {
   tags?: Tags;
 }
 
+/** Options of `getOrCompute` and `getOrComputeMany`; a number in their place is `ttl`. */
 export interface ComputeOptions {
   /** Seconds until the computed entry expires. Default: the cache's `ttl` (300). */
   ttl?: Ttl;
@@ -178,6 +180,7 @@ export interface ComputeOptions {
   lock?: boolean;
 }
 
+/** Options of `increment`. */
 export interface IncrementOptions {
   /**
    * Seconds until the counter expires, applied only when this call creates it. Default: no expiry, as Redis' INCRBY.
@@ -220,7 +223,7 @@ export interface ScanOptions {
   count?: number;
 }
 
-/** One of the two, else `ERR_INVALID_TTL`. */
+/** Options of `expire`: one of the two, else `ERR_INVALID_TTL`; a number in their place is `ttl`. */
 export interface ExpireOptions {
   /** Seconds until the entry expires. */
   ttl?: Ttl;
@@ -228,6 +231,7 @@ export interface ExpireOptions {
   expiresAt?: Moment;
 }
 
+/** Options of `clear`. */
 export interface ClearOptions {
   /** Allow a cache without a namespace to empty the whole Redis database (FLUSHDB). Default false. */
   flushDb?: boolean;
@@ -390,7 +394,8 @@ export interface NearCacheOptions {
   maxAge?: number;
   /**
    * `copied`: each read gives a fresh copy. `frozen`: all hits give the same, deeply frozen object; needs codec `json`,
-   * else `ERR_CONFIG`. Default `HOLDFAST_VALUES`, which other codecs ignore, else `copied`.
+   * else `ERR_CONFIG`. Default `HOLDFAST_VALUES`, which other codecs ignore, else `copied`. The types of frozen values
+   * are as readonly as the caller, or the schema of the {@link Cache}, says.
    */
   values?: 'copied' | 'frozen';
 }
@@ -667,11 +672,119 @@ export interface CacheEmitter {
   emit(event: string | symbol, ...args: unknown[]): never;
 }
 
+// What a schema makes of the functions of a cache. The schema's author writes none of these types.
+
+/** No schema: any key, and any value. `any`, so that a cache with a schema is a `Cache`, too. */
+// biome-ignore lint/suspicious/noExplicitAny: no other type takes every schema, and is taken for each.
+export type NoSchema = any;
+
+/** The keys of a schema. */
+export type KeyOf<Schema> = keyof Schema & string;
+
+/** The type of the values at a key of a schema. `key?: T` stands for T: any key may be missing. */
+export type ValueOf<Schema, Key extends KeyOf<Schema>> = Required<Schema>[Key];
+
+/** The keys of a schema whose values are numbers: those that `increment` takes. */
+export type CounterOf<Schema, Key extends KeyOf<Schema> = KeyOf<Schema>> =
+  Key extends KeyOf<Schema> ? (ValueOf<Schema, Key> extends number ? Key : never) : never;
+
+/** The entries of a schema, as the pairs that `setMany` takes. */
+export type EntryOf<Schema, Key extends KeyOf<Schema> = KeyOf<Schema>> =
+  Key extends KeyOf<Schema> ? readonly [Key, ValueOf<Schema, Key>] : never;
+
+/** The values at a list of keys, each of them or `Miss`: a tuple for a tuple, an array for an array. */
+export type ValuesOf<Schema, Keys extends readonly KeyOf<Schema>[], Miss = never> = {
+  -readonly [At in keyof Keys]: ValueOf<Schema, Keys[At]> | Miss;
+};
+
+/** The functions of keys as a cache without a schema has them; what they do stands at {@link Cache}. */
+export interface UntypedFunctions {
+  get<T = unknown>(key: string): Promise<T | null>;
+  set(key: string, value: unknown, ttl?: Ttl | SetOptions): Promise<void>;
+  del(key: string | readonly string[]): Promise<number>;
+  delMany(keys: readonly string[]): Promise<boolean[]>;
+  scan(pattern?: string, options?: ScanOptions): AsyncGenerator<string[], void, undefined>;
+  setIfAbsent(key: string, value: unknown, ttl?: Ttl | SetIfAbsentOptions): Promise<boolean>;
+  take<T = unknown>(key: string, options?: TakeOptions): Promise<T | null>;
+  getOrCompute<T>(key: string, fn: () => T | Promise<T>, ttl?: Ttl | ComputeOptions): Promise<T>;
+  getOrComputeMany<T>(
+    keys: readonly string[],
+    fn: (missing: string[]) => readonly T[] | Promise<readonly T[]>,
+    ttl?: Ttl | ComputeOptions,
+  ): Promise<T[]>;
+  increment(key: string, amount?: number, options?: IncrementOptions): Promise<number>;
+  exists(key: string): Promise<boolean>;
+  existsMany(keys: readonly string[]): Promise<boolean[]>;
+  ttl(key: string): Promise<number | null>;
+  expire(key: string, ttl: Ttl | ExpireOptions): Promise<boolean>;
+  getMany<T = unknown>(keys: readonly string[]): Promise<Array<T | null>>;
+  setMany(
+    entries: Iterable<readonly [string, unknown]> | Record<string, unknown>,
+    ttl?: Ttl | SetOptions,
+  ): Promise<void>;
+}
+
+/** The functions of keys as a cache with a schema has them; what they do stands at {@link Cache}. */
+export interface TypedFunctions<Schema> {
+  get<Key extends KeyOf<Schema>>(key: Key): Promise<ValueOf<Schema, Key> | null>;
+  set<Key extends KeyOf<Schema>>(key: Key, value: ValueOf<Schema, Key>, ttl?: Ttl | SetOptions): Promise<void>;
+  del(key: KeyOf<Schema> | readonly KeyOf<Schema>[]): Promise<number>;
+  delMany(keys: readonly KeyOf<Schema>[]): Promise<boolean[]>;
+  scan(pattern?: string, options?: ScanOptions): AsyncGenerator<Array<KeyOf<Schema>>, void, undefined>;
+  setIfAbsent<Key extends KeyOf<Schema>>(
+    key: Key,
+    value: ValueOf<Schema, Key>,
+    ttl?: Ttl | SetIfAbsentOptions,
+  ): Promise<boolean>;
+  take<Key extends KeyOf<Schema>>(key: Key, options?: TakeOptions): Promise<ValueOf<Schema, Key> | null>;
+  getOrCompute<Key extends KeyOf<Schema>>(
+    key: Key,
+    fn: () => ValueOf<Schema, Key> | Promise<ValueOf<Schema, Key>>,
+    ttl?: Ttl | ComputeOptions,
+  ): Promise<ValueOf<Schema, Key>>;
+  getOrComputeMany<Keys extends readonly KeyOf<Schema>[] | []>(
+    keys: Keys,
+    fn: (
+      missing: Array<Keys[number]>,
+    ) => ReadonlyArray<ValueOf<Schema, Keys[number]>> | Promise<ReadonlyArray<ValueOf<Schema, Keys[number]>>>,
+    ttl?: Ttl | ComputeOptions,
+  ): Promise<ValuesOf<Schema, Keys>>;
+  increment(key: CounterOf<Schema>, amount?: number, options?: IncrementOptions): Promise<number>;
+  exists(key: KeyOf<Schema>): Promise<boolean>;
+  existsMany(keys: readonly KeyOf<Schema>[]): Promise<boolean[]>;
+  ttl(key: KeyOf<Schema>): Promise<number | null>;
+  expire(key: KeyOf<Schema>, ttl: Ttl | ExpireOptions): Promise<boolean>;
+  getMany<Keys extends readonly KeyOf<Schema>[] | []>(keys: Keys): Promise<ValuesOf<Schema, Keys, null>>;
+  setMany(entries: Iterable<EntryOf<Schema>> | Partial<Schema>, ttl?: Ttl | SetOptions): Promise<void>;
+}
+
+/** The functions of keys. Only {@link NoSchema} takes an `unknown`. */
+export type FunctionsOf<Schema> = unknown extends Schema ? UntypedFunctions : TypedFunctions<Schema>;
+
 /**
  * Its functions are bound, and are ordinary properties: a test may replace one (`jest.spyOn(cache, 'get')`) and restore
  * it. None of them calls another.
+ *
+ * A `Schema` names the keys and the types of their values, as an interface or a type; a template stands for many keys:
+ *
+ * ```ts
+ * interface Schema {
+ *   [user: `user:${number}`]: User;
+ *   config: Config;
+ *   visits: number;
+ * }
+ * const cache = createCache<Schema>({ namespace: 'app' });
+ * await cache.get('user:7'); // User | null
+ * ```
+ *
+ * A key that is not in the schema, and a value of another type, is then an error of the compiler. Nothing is checked
+ * when the program runs: name the types that come out of the cache's codec (with `json` a Date comes back as a text),
+ * and readonly ones with `nearCache.values: 'frozen'`. A key that fits two templates must have the values of both, so
+ * let none fit into another. Computed keys of an object are any text to the compiler: give `setMany` pairs. A cache is
+ * also a `Cache` of fewer keys, and a `Cache` without a schema, which takes every key: there, `get<User>('user:7')`
+ * names the type at each call.
  */
-export interface Cache extends CacheEmitter {
+export interface Cache<Schema extends object = NoSchema> extends CacheEmitter {
   /**
    * Resolves with the mode as soon as the first attempt to connect has ended: `redis`, or `memory` where Redis could
    * not be reached or none is configured. So a start-up that awaits it waits for Redis, but never longer than one
@@ -683,19 +796,19 @@ export interface Cache extends CacheEmitter {
    * The value stored at `key`, or null on a miss: a fresh copy each time, or a frozen object with
    * `nearCache.values: 'frozen'`.
    */
-  get<T = unknown>(key: string): Promise<T | null>;
+  get: FunctionsOf<Schema>['get'];
   /**
    * Stores `value` in the form of the cache's codec. Rejects with `ERR_UNSERIALIZABLE` if the codec cannot carry it,
    * and with `ERR_VALUE_TOO_LARGE` above `maxValueBytes`; the stored value then stays.
    */
-  set(key: string, value: unknown, ttl?: Ttl | SetOptions): Promise<void>;
+  set: FunctionsOf<Schema>['set'];
   /** Removes one key or many; resolves to the number of keys that existed. */
-  del(key: string | readonly string[]): Promise<number>;
+  del: FunctionsOf<Schema>['del'];
   /**
    * Removes many keys; resolves to which of them existed, in their order. Of duplicates the first is true, the others
    * are false. Any number of keys; all are checked before the first is removed.
    */
-  delMany(keys: readonly string[]): Promise<boolean[]>;
+  delMany: FunctionsOf<Schema>['delMany'];
   /**
    * Removes the keys that match a Redis glob (`*`, `?`, `[a-c]`, `[^a]`, `\x`), by SCAN and UNLINK in batches. Resolves
    * to the number of removed keys. It takes effect when it is called: later reads in this process miss, and later
@@ -712,7 +825,7 @@ export interface Cache extends CacheEmitter {
    * On a cluster the primaries come one after the other; should slots change hands meanwhile, once more, up to three
    * times in all (docs/cluster.md has the limits). Where the server does not allow SCAN, no key is named.
    */
-  scan(pattern?: string, options?: ScanOptions): AsyncGenerator<string[], void, undefined>;
+  scan: FunctionsOf<Schema>['scan'];
   /**
    * Stores `value` where a read would miss, and resolves to whether it did: of several callers, in all processes, one
    * gets `true`. An entry that is over and kept for `grace`, or that a tag ended, is no value, nor is a computation
@@ -720,12 +833,12 @@ export interface Cache extends CacheEmitter {
    * a lock it holds for as long as Redis keeps the key: an eviction, a failover, an outage without `reject`, or the end
    * of its TTL lets the next one in.
    */
-  setIfAbsent(key: string, value: unknown, ttl?: Ttl | SetIfAbsentOptions): Promise<boolean>;
+  setIfAbsent: FunctionsOf<Schema>['setIfAbsent'];
   /**
    * Reads the value at `key` and removes it in one step: of several callers, in all processes, one gets it. null on a
    * miss. At most once: where Redis goes away before its answer is here, the value may be gone and nobody have it.
    */
-  take<T = unknown>(key: string, options?: TakeOptions): Promise<T | null>;
+  take: FunctionsOf<Schema>['take'];
   /**
    * The value at `key`; on a miss runs `fn`, resolves to its result, and stores it: in front of whatever this thread
    * calls then. All concurrent callers of one key
@@ -733,7 +846,7 @@ export interface Cache extends CacheEmitter {
    * undefined, nothing is stored; an error of `fn` reaches every waiter of its thread unchanged. If any client writes
    * or deletes the key during the run, the result is returned, but not stored.
    */
-  getOrCompute<T>(key: string, fn: () => T | Promise<T>, ttl?: Ttl | ComputeOptions): Promise<T>;
+  getOrCompute: FunctionsOf<Schema>['getOrCompute'];
   /**
    * The values at `keys`, in their order, duplicates allowed, any number; `fn` is called once with the distinct keys
    * that this caller is to compute, and must return one value for each of them, in their order (else
@@ -746,40 +859,33 @@ export interface Cache extends CacheEmitter {
    * background replaces them all. Old values within `grace` stand in when `fn` throws or is slow; if any key has none,
    * the call waits (until `hardTimeout`) and rejects.
    */
-  getOrComputeMany<T>(
-    keys: readonly string[],
-    fn: (missing: string[]) => readonly T[] | Promise<readonly T[]>,
-    ttl?: Ttl | ComputeOptions,
-  ): Promise<T[]>;
+  getOrComputeMany: FunctionsOf<Schema>['getOrComputeMany'];
   /**
    * Adds a safe integer (default 1, may be negative) to the integer at `key`, or to 0 if the key does not exist;
    * atomic. Resolves to the sum; rejects with `ERR_UNSAFE_INTEGER` if a JavaScript number cannot hold the sum exactly.
    */
-  increment(key: string, amount?: number, options?: IncrementOptions): Promise<number>;
+  increment: FunctionsOf<Schema>['increment'];
   /** Whether there is a value at `key`. It does not count as a read in {@link Stats}. */
-  exists(key: string): Promise<boolean>;
+  exists: FunctionsOf<Schema>['exists'];
   /**
    * Which of the keys exist, in their order; duplicates allowed, any number. All are checked before the first is asked
    * for.
    */
-  existsMany(keys: readonly string[]): Promise<boolean[]>;
+  existsMany: FunctionsOf<Schema>['existsMany'];
   /** Seconds left (fractions, to the millisecond), `Infinity` without expiry, null if the key does not exist. */
-  ttl(key: string): Promise<number | null>;
+  ttl: FunctionsOf<Schema>['ttl'];
   /**
    * Sets a new TTL (`Infinity` removes it), or a moment at which the entry expires; in the past, the key is removed.
    * False if the key does not exist.
    */
-  expire(key: string, ttl: Ttl | ExpireOptions): Promise<boolean>;
+  expire: FunctionsOf<Schema>['expire'];
   /** The values in the order of the keys, null for a miss; duplicates allowed, any number. */
-  getMany<T = unknown>(keys: readonly string[]): Promise<Array<T | null>>;
+  getMany: FunctionsOf<Schema>['getMany'];
   /**
    * Stores many entries: a Map, pairs, or a plain object. The options apply to each entry. All entries are checked
    * before the first is stored.
    */
-  setMany(
-    entries: Iterable<readonly [string, unknown]> | Record<string, unknown>,
-    ttl?: Ttl | SetOptions,
-  ): Promise<void>;
+  setMany: FunctionsOf<Schema>['setMany'];
   /**
    * Makes every entry that was stored with one of these tags a miss, whichever process stored it. The work for each tag
    * is constant, however many entries carry it. Takes one tag or any number; each must be a tag that an entry may have.
@@ -791,7 +897,9 @@ export interface Cache extends CacheEmitter {
    * rejects with `ERR_CLEAR_NEEDS_NAMESPACE` if a Redis is configured, unless it is given `{ flushDb: true }`.
    */
   clear(options?: ClearOptions): Promise<number>;
+  /** Counts since the cache was made, and the server's own report, for which Redis is asked. */
   getStats(): Promise<Stats>;
+  /** Who answers calls right now: synchronous, no I/O. `memory` after `close()`. */
   getMode(): Mode;
   /** For a `/health` route: synchronous, no I/O. */
   health(): Health;
@@ -804,9 +912,9 @@ export interface Cache extends CacheEmitter {
 
 /**
  * Makes a further cache. Throws `ERR_CONFIG` for options that do not parse: own properties of a plain object, each read
- * once. Connecting begins at once, in the background.
+ * once. Connecting begins at once, in the background. `Schema`: the types of keys and values, see {@link Cache}.
  */
-export function createCache(options: CacheOptions): Cache;
+export function createCache<Schema extends object = NoSchema>(options: CacheOptions): Cache<Schema>;
 
 export const ready: Cache['ready'];
 export const get: Cache['get'];

@@ -33,10 +33,13 @@ import {
   on,
   type ready,
   type Stats,
+  scan,
   set,
+  setIfAbsent,
   setMany,
   type Tags,
   type Ttl,
+  take,
   type ttl,
 } from 'holdfast';
 
@@ -161,6 +164,13 @@ export async function keysAndCounters(): Promise<void> {
   await del(frozenKeys);
   // @ts-expect-error keys are strings
   await del([1]);
+  const taken = await take<{ id: number }>('user:7', { onOutage: 'reject' });
+  same<typeof taken, { id: number } | null>(true);
+  const stored = await setIfAbsent('lock', 1, { ttl: 60, tags: ['t'], onOutage: 'local' });
+  same<typeof stored, boolean>(true);
+  for await (const page of scan('user:*', { count: 100 })) same<typeof page, string[]>(true);
+  // @ts-expect-error no such option
+  scan('user:*', { limit: 5 });
   same<Awaited<ReturnType<typeof delMany>>, boolean[]>(true);
   same<Awaited<ReturnType<typeof existsMany>>, boolean[]>(true);
   await delMany(frozenKeys);
@@ -292,6 +302,34 @@ export function stubs(cache: Cache): void {
   // A test replaces a function, and restores it.
   cache.get = async () => null;
   cache.get = get;
+}
+
+export function doubles(): Cache['get'][] {
+  // Of methods: with fewer keys, or types, than the cache has.
+  const double: Pick<Cache, 'get' | 'set' | 'getOrCompute'> = {
+    async get(_key: 'price') {
+      return null;
+    },
+    async set(_key: string, _value: Price) {},
+    async getOrCompute(_key, fn) {
+      return fn();
+    },
+  };
+  class Prices implements Pick<Cache, 'getMany' | 'del'> {
+    async getMany<T>(keys: readonly string[]): Promise<Array<T | null>> {
+      return keys.map(() => null);
+    }
+    async del(key: string | readonly string[]): Promise<number> {
+      return key.length;
+    }
+  }
+  void new Prices().getMany<Price>(['a']);
+  return [double.get];
+}
+
+/** An application adds to what it has. */
+export interface Wrapped extends Cache {
+  getPrice(symbol: string): Promise<Price | null>;
 }
 
 export function errors(error: unknown): string {
