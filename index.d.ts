@@ -18,9 +18,10 @@ export type HoldfastErrorCode =
    */
   | 'ERR_INVALID_KEY'
   /**
-   * A TTL, or another time of `getOrCompute`, is not a positive number of seconds (or `Infinity`), or lies beyond
-   * 9,007,199,254,740 seconds; `swr` and `grace` may be 0. Or an `expiresAt` is neither a valid Date nor a number of
-   * milliseconds since 1970 (or `Infinity`), or lies beyond ±9,007,199,254,740,991.
+   * A TTL (also one that the function `ttl` returned, or that `setTtl` was given), or another time of `getOrCompute`,
+   * is not a positive number of seconds (or `Infinity`), or lies beyond 9,007,199,254,740 seconds; `swr` and `grace`
+   * may be 0. Or an `expiresAt` is neither a valid Date nor a number of milliseconds since 1970 (or `Infinity`), or
+   * lies beyond ±9,007,199,254,740,991.
    */
   | 'ERR_INVALID_TTL'
   /**
@@ -53,6 +54,11 @@ export type HoldfastErrorCode =
    * `grace`.
    */
   | 'ERR_COMPUTE_TIMEOUT'
+  /**
+   * What the function given to `getOrCompute` returned does not pass `validate`; it is not stored. `cause` is what
+   * `validate` threw, or the schema's issues.
+   */
+  | 'ERR_INVALID_VALUE'
   /** The function given to `getOrCompute` asked, before its first `await`, for the very key that it computes. */
   | 'ERR_COMPUTE_DEADLOCK'
   /**
@@ -119,10 +125,48 @@ export interface SetOptions {
   tags?: Tags;
 }
 
+/** What the function of `getOrCompute` is given. Its functions may be taken out: `({ skip }) => …`. */
+export interface ComputeContext {
+  /**
+   * The old value that is replaced, a copy of its own; undefined where there is none. It is there where the call has
+   * `swr`, `grace` or `earlyRefresh` and an entry within them was found; with `forceFresh`, where a value was found
+   * within its TTL; and it is the value that `validate` refused. Unknown, as an earlier version of the application may
+   * have stored it.
+   */
+  readonly stale: unknown;
+  /**
+   * Aborted once every caller of this thread that waited has given up, by its own `signal` or by `hardTimeout`, and
+   * when a refresh that runs behind an old value outlives `hardTimeout`. Callers of other threads and processes do not
+   * count: they ask again. The next caller starts the function anew; a result that still comes may be stored, as after
+   * a time-out. Made when it is read.
+   */
+  readonly signal: AbortSignal;
+  /**
+   * Seconds until this result expires, in place of `ttl`; the last call counts. Throws `ERR_INVALID_TTL`. Without
+   * effect once the function has settled.
+   */
+  readonly setTtl: (seconds: Ttl) => void;
+  /**
+   * The result is returned, but not stored; what is stored stays. The callers of this thread get it; those of other
+   * threads and processes ask again. The codec must be able to carry it all the same. Without effect once the function
+   * has settled.
+   */
+  readonly skip: () => void;
+}
+
+/** A schema of Standard Schema (Zod, Valibot, ArkType): only whether it finds issues is looked at. */
+export interface ValueSchema {
+  readonly '~standard': { readonly validate: (value: unknown) => unknown };
+}
+
 /** Options of `getOrCompute` and `getOrComputeMany`; a number in their place is `ttl`. */
-export interface ComputeOptions {
-  /** Seconds until the computed entry expires. Default: the cache's `ttl` (300). */
-  ttl?: Ttl;
+export interface ComputeOptions<T = unknown> {
+  /**
+   * Seconds until the computed entry expires, or a function of what was computed that returns them. What that function
+   * throws, and `ERR_INVALID_TTL` for what is no TTL, reach the callers as an error of `fn` does, and nothing is
+   * stored; it is not called for `undefined`, nor after `setTtl` and `skip`. Default: the cache's `ttl` (300).
+   */
+  ttl?: Ttl | ((value: T) => Ttl);
   /**
    * When the computed entry expires, in place of `ttl`; turned into the time that is left when the function is done.
    * Already past then: the value is returned, and not stored. A value that is stored already is returned as ever.
@@ -178,6 +222,30 @@ export interface ComputeOptions {
    * process.
    */
   lock?: boolean;
+  /**
+   * Computes although there is a value: as a `del` and a call in one, so that no computation that began before this
+   * call is the answer, nor stored behind it. Until the result is there the key is missing, to `get` too; where `fn`
+   * throws, the old value is gone, and `swr` and `grace` have none to give. Callers without this option share the
+   * computation. The answer may be that of another call which began after this one. Default false.
+   */
+  forceFresh?: boolean;
+  /**
+   * Which values are taken: a function that returns or resolves to something truthy for them, or a schema of Standard
+   * Schema, of which only the issues count: the value is given as it is stored. What throws or rejects refuses. It gets
+   * the caller's own copy.
+   *
+   * A stored value that is refused is removed and computed anew, once a call; where what comes then is refused as well,
+   * `fn` runs for this call alone, and its result is not stored. An old value that is refused serves neither `swr` nor
+   * `grace`. What `fn` returns is checked before it is stored, unless it is undefined; where it is refused, the callers
+   * reject with `ERR_INVALID_VALUE`, or fall back on `grace`, as for an error of `fn`. Default: all are taken.
+   */
+  validate?: ((value: unknown) => boolean | Promise<boolean>) | ValueSchema;
+  /**
+   * Ends the waiting of this call alone: it rejects with the signal's reason, at once, whatever `grace` says; where the
+   * signal is aborted already, before anything is asked. The function goes on, and its result is stored, unless it
+   * heeds `context.signal`. Default: none.
+   */
+  signal?: AbortSignal;
 }
 
 /** Options of `increment`. */
@@ -706,11 +774,15 @@ export interface UntypedFunctions {
   scan(pattern?: string, options?: ScanOptions): AsyncGenerator<string[], void, undefined>;
   setIfAbsent(key: string, value: unknown, ttl?: Ttl | SetIfAbsentOptions): Promise<boolean>;
   take<T = unknown>(key: string, options?: TakeOptions): Promise<T | null>;
-  getOrCompute<T>(key: string, fn: () => T | Promise<T>, ttl?: Ttl | ComputeOptions): Promise<T>;
+  getOrCompute<T>(
+    key: string,
+    fn: (context: ComputeContext) => T | Promise<T>,
+    ttl?: Ttl | ComputeOptions<T>,
+  ): Promise<T>;
   getOrComputeMany<T>(
     keys: readonly string[],
     fn: (missing: string[]) => readonly T[] | Promise<readonly T[]>,
-    ttl?: Ttl | ComputeOptions,
+    ttl?: Ttl | ComputeOptions<T>,
   ): Promise<T[]>;
   increment(key: string, amount?: number, options?: IncrementOptions): Promise<number>;
   exists(key: string): Promise<boolean>;
@@ -739,15 +811,15 @@ export interface TypedFunctions<Schema> {
   take<Key extends KeyOf<Schema>>(key: Key, options?: TakeOptions): Promise<ValueOf<Schema, Key> | null>;
   getOrCompute<Key extends KeyOf<Schema>>(
     key: Key,
-    fn: () => ValueOf<Schema, Key> | Promise<ValueOf<Schema, Key>>,
-    ttl?: Ttl | ComputeOptions,
+    fn: (context: ComputeContext) => ValueOf<Schema, Key> | Promise<ValueOf<Schema, Key>>,
+    ttl?: Ttl | ComputeOptions<ValueOf<Schema, Key>>,
   ): Promise<ValueOf<Schema, Key>>;
   getOrComputeMany<Keys extends readonly KeyOf<Schema>[] | []>(
     keys: Keys,
     fn: (
       missing: Array<Keys[number]>,
     ) => ReadonlyArray<ValueOf<Schema, Keys[number]>> | Promise<ReadonlyArray<ValueOf<Schema, Keys[number]>>>,
-    ttl?: Ttl | ComputeOptions,
+    ttl?: Ttl | ComputeOptions<ValueOf<Schema, Keys[number]>>,
   ): Promise<ValuesOf<Schema, Keys>>;
   increment(key: CounterOf<Schema>, amount?: number, options?: IncrementOptions): Promise<number>;
   exists(key: KeyOf<Schema>): Promise<boolean>;
@@ -855,7 +927,8 @@ export interface Cache<Schema extends object = NoSchema> extends CacheEmitter {
    * single calls of `getOrCompute` share its computations. If such a computation elsewhere fails, `fn` is called again
    * with that key alone.
    *
-   * The options are those of `getOrCompute`. Old values within `swr` are returned, and one more call of `fn` in the
+   * The options are those of `getOrCompute`; `ttl` and `validate`, where they are functions, get one value each. `fn`
+   * has no context. Old values within `swr` are returned, and one more call of `fn` in the
    * background replaces them all. Old values within `grace` stand in when `fn` throws or is slow; if any key has none,
    * the call waits (until `hardTimeout`) and rejects.
    */

@@ -8,7 +8,18 @@ const { DRIVEN } = require('./support/modes');
 const SUBJECTS = {
   entries: ['values', 'ttl', 'expires-at', 'many', 'increment', 'take', 'set-if-absent', 'arguments', 'codecs'],
   keys: ['glob', 'namespaces', 'scan', 'tags'],
-  computing: ['compute', 'compute-many', 'functions', 'sharing', 'fences', 'stale'],
+  computing: [
+    'compute',
+    'compute-many',
+    'functions',
+    'sharing',
+    'fences',
+    'stale',
+    'context',
+    'fresh',
+    'validate',
+    'signal',
+  ],
   cache: ['stats', 'events', 'close'],
 };
 

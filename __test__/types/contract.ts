@@ -7,6 +7,7 @@ import {
   type CacheEvents,
   type CacheOptions,
   type Codec,
+  type ComputeContext,
   type ComputeOptions,
   createCache,
   del,
@@ -41,6 +42,7 @@ import {
   type Ttl,
   take,
   type ttl,
+  type ValueSchema,
 } from 'holdfast';
 
 interface Price {
@@ -110,6 +112,9 @@ export async function computations(): Promise<void> {
     earlyRefresh: 1,
     tags: ['prices'],
     lock: true,
+    forceFresh: true,
+    validate: (value) => value !== null,
+    signal: AbortSignal.timeout(1_000),
   };
   await getOrCompute('price', () => 1, all);
   // @ts-expect-error seconds are a number
@@ -124,6 +129,53 @@ export async function computations(): Promise<void> {
   await getOrCompute<Price>('price', () => 'text');
   // @ts-expect-error an option that does not exist
   await getOrCompute('price', () => 1, { expires: 1 });
+}
+
+export async function contexts(): Promise<void> {
+  const inferred = await getOrCompute('price', async (context) => {
+    same<typeof context, ComputeContext>(true);
+    same<typeof context.stale, unknown>(true);
+    const old = context.stale as Price | undefined;
+    context.setTtl(60);
+    context.skip();
+    return { cents: old?.cents ?? 1, aborted: context.signal.aborted };
+  });
+  same<typeof inferred, { cents: number; aborted: boolean }>(true);
+  const both = await getOrCompute('price', (context) => ({ cents: context.stale ? 1 : 2 }), {
+    ttl: ({ cents }) => cents,
+  });
+  same<typeof both, { cents: number }>(true);
+  const options: ComputeOptions<Price> = { ttl: ({ cents }) => cents };
+  await getOrCompute<Price>('price', ({ skip }) => skip() ?? { symbol: 'AAPL', cents: 1 }, options);
+  await getOrComputeMany(['a'], () => [{ cents: 1 }], { ttl: ({ cents }) => cents, validate: (value) => value !== 1 });
+  // @ts-expect-error the function of many keys has no context
+  await getOrComputeMany(['a'], (_keys, context) => [context]);
+  // @ts-expect-error what is old may be of an earlier version
+  await getOrCompute('price', ({ stale }) => stale.cents);
+  // @ts-expect-error a TTL is a number
+  await getOrCompute('price', () => 1, { ttl: () => '60' });
+  // @ts-expect-error the value is a number
+  await getOrCompute('price', () => 1, { ttl: (value: string) => value.length });
+  // @ts-expect-error a controller is no signal
+  await getOrCompute('price', () => 1, { signal: new AbortController() });
+}
+
+export async function validated(
+  fetched: unknown,
+  isPrice: (value: unknown) => value is Price,
+  schema: ValueSchema,
+): Promise<void> {
+  const parsed = await getOrCompute('price', (context) => fetched ?? context.stale, { validate: schema });
+  same<typeof parsed, unknown>(true);
+  const known = await getOrCompute('price', async (): Promise<Price> => ({ symbol: 'AAPL', cents: 1 }), {
+    validate: isPrice,
+    ttl: ({ cents }) => cents,
+  });
+  same<typeof known, Price>(true);
+  const checked = await getOrCompute('price', () => 1, { validate: async (value) => value === 1 });
+  same<typeof checked, number>(true);
+  // @ts-expect-error a pattern is no validator
+  await getOrCompute('price', () => 1, { validate: /1/ });
 }
 
 export async function computationsOfMany(): Promise<void> {
@@ -312,7 +364,7 @@ export function doubles(): Cache['get'][] {
     },
     async set(_key: string, _value: Price) {},
     async getOrCompute(_key, fn) {
-      return fn();
+      return fn({ stale: undefined, signal: new AbortController().signal, setTtl() {}, skip() {} });
     },
   };
   class Prices implements Pick<Cache, 'getMany' | 'del'> {

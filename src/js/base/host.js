@@ -1,4 +1,4 @@
-// The functions of the runtime that Holdfast uses, taken once, when this module loads: timers, ticks, clocks and JSON.
+// What Holdfast uses of the runtime, taken once, when this module loads: timers, ticks, clocks, JSON, AbortController.
 //
 // Tests replace them (the fake timers of Jest, sinon and node:test; a spy on JSON.parse that throws once). A flush
 // scheduled with a fake timer would wait until the test advances its clock, and every call of the cache with it. So
@@ -10,6 +10,7 @@ const process = require('node:process');
 const timers = require('node:timers');
 
 const { parse, stringify } = JSON;
+const { AbortController } = globalThis;
 const { hasOwn } = Object;
 const { now: dateNow } = Date;
 const { hrtime } = process;
@@ -103,6 +104,7 @@ function surface(error) {
 const hasTime = isReal(setTimeout, 'setTimeout') && isReal(timers.setImmediate, 'setImmediate');
 
 module.exports = {
+  AbortController,
   clearInterval,
   clearTimeout,
   dateNow,

@@ -170,7 +170,7 @@ class Cache {
 
   /**
    * @param {string} key
-   * @param {() => unknown} fn
+   * @param {(context: any) => unknown} fn
    * @param {number | import('../../../index').ComputeOptions} [options]
    * @returns {Promise<any>}
    */

@@ -6,106 +6,28 @@
 // ignores it.
 'use strict';
 
-const { HoldfastError } = require('../base/errors.js');
-const { clearTimeout, hasOwn, now, pause, setTimeout, turn } = require('../base/host.js');
+const { clearTimeout, hasOwn, pause, turn } = require('../base/host.js');
 const { Answer, Op } = require('../base/ops.js');
 const { UNREADABLE } = require('../value/codec.js');
+const { Patience, after, tooLate } = require('./patience.js');
 
 // The pause before a caller asks again for a flight that it was told to follow and that is not here: the message that
 // begins or ends the flight is on its way.
 const FOLLOW_PAUSE_MS = 5;
-// Node's timers hold a signed 32-bit number of milliseconds; a longer time is as good as never.
-const LONGEST_TIMER = 0x7fffffff;
+// Beside the answers of Rust: the value of a flight, which is still to be looked at.
+const FLOWN = -1;
 
 /** @typedef {import('./compute').Computer} Computer */
 /** @typedef {import('./flights').Flight} Flight */
 /** @typedef {import('./flights').Ended} Ended */
-/** @typedef {import('../value/codec').Codec} Codec */
+/** @typedef {import('./stale').Stale} Stale */
 /** @typedef {import('./terms').Terms} Terms */
-
-/** A value whose TTL has ended, or that is refreshed before it ends. */
-class Stale {
-  /**
-   * @param {any} reply
-   * @param {number} age milliseconds since its TTL ended; negative where it has not ended yet
-   */
-  constructor(reply, age) {
-    this.reply = reply;
-    this.endedAt = now() - age;
-  }
-
-  /** @param {Terms} terms of a caller; whether this value satisfies it */
-  servesAtOnce({ swr }) {
-    const { age } = this;
-    return age < 0 || age < swr;
-  }
-
-  /** @param {Terms} terms of a caller; whether it may fall back on this value */
-  servesInNeed({ grace }) {
-    return this.age < grace;
-  }
-
-  get age() {
-    return now() - this.endedAt;
-  }
-
-  /**
-   * The value, for one more owner.
-   * @param {Codec} codec of the owner's cache
-   */
-  take(codec) {
-    const { reply } = this;
-    return codec.decode === null ? codec.copy(reply) : codec.decode(reply);
-  }
-}
-
-/**
- * The stale value that came with an answer to lead.
- * @param {Codec} codec
- * @param {any[]} answer
- */
-function staleOf(codec, [, , age, reply]) {
-  if (age === undefined) return null;
-  if (codec.decode === null || codec.decode(reply) !== UNREADABLE) return new Stale(reply, age);
-  codec.unreadable++;
-  return null;
-}
-
-/**
- * How long a call waits: one timer. It keeps the process alive until the call is settled, and runs on for the flights
- * that the call leads.
- */
-class Patience {
-  /**
-   * @param {number} ms
-   * @param {() => void} end
-   */
-  constructor(ms, end) {
-    this.timer = after(ms, end);
-    /** The call, and each flight that it leads. */
-    this.holders = 1;
-  }
-
-  hold() {
-    this.holders++;
-  }
-
-  release() {
-    if (--this.holders === 0) clearTimeout(this.timer);
-  }
-
-  /** The call is settled. Its functions may go on; after its time the next caller leads anew. */
-  leave() {
-    this.timer?.unref();
-    this.release();
-  }
-}
 
 class Caller {
   /**
    * @param {Computer} computer
    * @param {string} key
-   * @param {() => unknown} fn
+   * @param {import('./compute').Fn} fn
    * @param {Terms} terms
    */
   constructor(computer, key, fn, terms) {
@@ -121,6 +43,8 @@ class Caller {
     this.waiter = 0;
     /** @type {Stale | null} the value that it falls back on */
     this.spare = null;
+    /** @type {any} a value that it did not take, or undefined */
+    this.old = undefined;
     this.dropped = false;
     this.settled = false;
     /** @type {NodeJS.Timeout | undefined} */
@@ -147,8 +71,13 @@ class Caller {
       this.computer.waiting++;
       this.alone = shared === null;
       this.patience = shared ?? new Patience(this.terms.hardTimeout, () => this.giveUp());
-      this.ask(first).catch((error) => this.fallBack(error));
+      this.begin(first);
     });
+  }
+
+  /** @param {any[]} first the answer that it got */
+  begin(first) {
+    this.ask(first).catch((error) => this.fallBack(error));
   }
 
   /**
@@ -161,15 +90,18 @@ class Caller {
     for (let missed = 0; ; ) {
       switch (answer[0]) {
         case Answer.HIT:
+        case FLOWN:
         case Answer.STALE: {
-          const value = computer.read(answer[1]);
-          if (value !== UNREADABLE) {
+          const value = answer[0] === FLOWN ? answer[1] : computer.read(answer[1]);
+          if (value !== UNREADABLE && (terms.validate === null || (await this.takes(value)))) {
+            if (this.settled) return;
             if (answer[0] === Answer.STALE) computer.staleServed++;
             return this.settle(this.resolve, value);
           }
-          // An unreadable value that came back after it was removed would come back again.
-          if (this.dropped) return this.settle(this.resolve, await computer.start([key], this.fn));
-          this.drop();
+          if (this.settled) return;
+          // One that came back after it was removed would come back again.
+          if (this.dropped) return this.settle(this.resolve, await computer.alone(key, this.fn, terms, this.old));
+          this.drop(value);
           break;
         }
         case Answer.NOTHING:
@@ -184,7 +116,7 @@ class Caller {
           continue;
         case Answer.FOLLOW: {
           const flight = answer[2] ?? computer.flight(answer[1]);
-          if (flight !== undefined) return this.join(flight);
+          if (flight !== undefined) return this.meet(flight);
           // The flight has ended, or the answer that begins it is still on its way: an answer given at once overtakes a
           // wake-up. In memory mode, asking again at once would keep the event loop from ever reaching that wake-up.
           await (missed++ === 0 ? turn() : pause(FOLLOW_PAUSE_MS));
@@ -195,7 +127,7 @@ class Caller {
       }
       computer.asking++;
       try {
-        answer = await computer.begin(key, terms, false);
+        answer = await this.question();
         if (this.settled) return computer.decline(key, answer);
       } finally {
         computer.asked();
@@ -203,14 +135,36 @@ class Caller {
     }
   }
 
-  /** @param {Flight} flight whose function is this caller's */
+  /** Asks for its key. */
+  question() {
+    return this.computer.begin(this.key, this.terms, false);
+  }
+
+  /**
+   * @param {Flight} flight whose function is this caller's
+   * @returns {Promise<void> | void}
+   */
   lead(flight) {
     const { patience } = this;
     this.leads = flight;
     flight.patience = patience;
     patience?.hold();
+    const met = this.meet(flight);
+    this.fly(flight);
+    return met;
+  }
+
+  /** @param {Flight} flight that it leads */
+  fly(flight) {
+    this.computer.fly(flight, this.fn, this.terms, undefined);
+  }
+
+  /**
+   * @param {Flight} flight that it leads or follows
+   * @returns {Promise<void> | void}
+   */
+  meet(flight) {
     this.join(flight);
-    this.computer.fly(flight, this.fn, this.terms);
   }
 
   /**
@@ -218,14 +172,26 @@ class Caller {
    * @param {Flight} flight
    */
   join(flight) {
-    const { stale, ended } = flight;
-    if (stale?.servesAtOnce(this.terms)) return this.settle(this.resolve, this.serve(stale));
+    const { ended } = flight;
+    const stale = this.usable(flight);
+    if (stale?.servesAtOnce(this.terms)) {
+      flight.wanted = true;
+      return this.settle(this.resolve, this.serve(stale));
+    }
     if (stale?.servesInNeed(this.terms)) this.spare = stale;
     // The function has ended; its result may still be on its way to Rust.
     if (ended !== null) return this.landed(flight, ended);
-    if (this.spare !== null) this.soft = after(this.terms.timeout, () => this.fallBack(undefined));
+    if (this.spare !== null) this.soft = after(this.terms.timeout, () => this.lose(flight));
     this.follows = flight;
-    flight.followers.add(this);
+    flight.join(this);
+  }
+
+  /**
+   * @param {Flight} flight
+   * @returns {Stale | null} its old value
+   */
+  usable(flight) {
+    return flight.stale;
   }
 
   /**
@@ -235,10 +201,17 @@ class Caller {
    */
   landed(flight, ended) {
     try {
-      if (failed(ended)) return this.fallBack(ended.error);
+      if (failed(ended)) {
+        // Told to stop when nobody waited, and this one came since.
+        if (flight.aborted) return this.again();
+        return this.fallBack(ended.error);
+      }
       // A follower's own copy, which no other caller can change.
       const own = flight === this.leads || ended.text === null;
-      this.settle(this.resolve, own ? ended.value : this.computer.codec.parse(ended.text ?? ''));
+      const value = own ? ended.value : this.computer.codec.parse(ended.text ?? '');
+      if (own || this.terms.validate === null) return this.settle(this.resolve, value);
+      this.follows = null;
+      this.ask([FLOWN, value]).catch((error) => this.fallBack(error));
     } catch (error) {
       this.fallBack(error);
     }
@@ -267,15 +240,41 @@ class Caller {
     }
   }
 
+  /**
+   * The function is slow: the old value serves, and the new one is still wanted.
+   * @param {Flight} flight
+   */
+  lose(flight) {
+    flight.wanted = true;
+    this.fallBack(undefined);
+  }
+
   /** The caller's patience is over. */
   giveUp() {
-    if (this.leads !== null) this.computer.overdue(this.leads);
+    const { leads, follows } = this;
+    if (leads !== null) {
+      leads.wanted = false;
+      this.computer.overdue(leads);
+    }
     this.fallBack(tooLate(this.terms));
+    leads?.left();
+    follows?.left();
   }
 
   /** The result of this caller is no longer wanted. */
   leave() {
-    this.settle(ignore, undefined);
+    this.depart(ignore, undefined);
+  }
+
+  /**
+   * @param {(result: any) => void} end
+   * @param {unknown} result
+   */
+  depart(end, result) {
+    const { follows } = this;
+    if (this.settled) return;
+    this.settle(end, result);
+    follows?.left();
   }
 
   /**
@@ -300,28 +299,27 @@ class Caller {
     return stale.take(this.computer.codec);
   }
 
-  /** Removes a value that no caller can read, so that it is computed anew. */
-  drop() {
+  /**
+   * Whether its caller takes a value.
+   * @param {any} _value
+   */
+  async takes(_value) {
+    return true;
+  }
+
+  /**
+   * Removes a value that this caller does not take, so that it is computed anew.
+   * @param {any} _value UNREADABLE where no caller can read it
+   */
+  drop(_value) {
     this.dropped = true;
     this.computer.codec.unreadable++;
+    this.remove();
+  }
+
+  remove() {
     this.computer.send(Op.DEL, this.key, 0, 0);
   }
-}
-
-/** @param {Terms} terms of a call whose patience is over */
-function tooLate({ hardTimeout }) {
-  return new HoldfastError(
-    'ERR_COMPUTE_TIMEOUT',
-    `the function did not settle within hardTimeout (${hardTimeout / 1000} s); it goes on, and its result may still be stored`,
-  );
-}
-
-/**
- * @param {number} ms
- * @param {() => void} act
- */
-function after(ms, act) {
-  return ms > LONGEST_TIMER ? undefined : setTimeout(act, ms);
 }
 
 /**
@@ -335,4 +333,4 @@ function failed(ended) {
 
 function ignore() {}
 
-module.exports = { Caller, Patience, Stale, staleOf, tooLate };
+module.exports = { Caller };

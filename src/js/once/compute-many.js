@@ -9,17 +9,21 @@
 'use strict';
 
 const { turn } = require('../base/host.js');
-const { Answer } = require('../base/ops.js');
+const { Answer, Op } = require('../base/ops.js');
 const { checkFunction, checkKeys, checkStorable, invalid } = require('../options/arguments.js');
 const { UNREADABLE } = require('../value/codec.js');
 const { isDue } = require('../bridge/turn.js');
-const { Caller, Patience, tooLate } = require('./caller.js');
+const { Caller } = require('./caller.js');
+const { Careful } = require('./careful.js');
+const { Listening, Patience, checkSignal, tooLate } = require('./patience.js');
 const { termsOf } = require('./terms.js');
+const { Reader, problemOf } = require('./validation.js');
 
 /** @typedef {import('./compute').Computer} Computer */
 /** @typedef {import('./flights').Flight} Flight */
 /** @typedef {import('./terms').Terms} Terms */
 /** @typedef {(keys: string[]) => unknown} Fn */
+/** @typedef {[key: string, answer: any[]]} Ask */
 
 /** One call of the function, for keys that are gathered before the call begins. */
 class Joint {
@@ -71,29 +75,27 @@ async function getOrComputeMany(computer, keys, fn, given) {
   checkFunction(fn, 'getOrComputeMany');
   const terms = termsOf(given, computer.usual);
   for (const key of wanted) computer.refuseOwn(key);
+  checkSignal(terms.signal);
   /** @type {Map<string, any>} */
   const values = new Map();
   const cold = [];
   for (const key of new Set(wanted)) {
-    const hot = computer.hot(key, terms);
+    // What may be refused, or is to be replaced, is asked for with the others.
+    const hot = terms.fresh || terms.validate !== null ? undefined : computer.hot(key, terms);
     if (hot === undefined) cold.push(key);
     else values.set(key, hot);
   }
   if (cold.length === 0 && isDue()) await turn();
   // Counts this call also between the last answer and the first caller.
   computer.waiting++;
-  const asked = new Asked(computer, terms);
-  /** @type {[Caller, any[]][]} */
-  let callers = [];
+  const asked = new Asked(computer, terms, fn, values);
   try {
-    const answers = await Promise.all(cold.map((key) => asked.ask(key)));
-    if (asked.late) throw tooLate(terms);
-    callers = callersOf(computer, cold, answers, fn, terms, values);
-    for (const [key, value] of await asked.waitForAll(callers)) values.set(key, value);
+    const all = asked.find(cold);
+    await (terms.special ? asked.heed(all) : all);
   } finally {
     // Where one key's error ended the call, the other callers' results are no longer wanted.
     try {
-      for (const [caller] of callers) caller.leave();
+      for (const [caller] of asked.callers) caller.leave();
       asked.end();
     } finally {
       computer.left();
@@ -107,10 +109,14 @@ class Asked {
   /**
    * @param {Computer} computer
    * @param {Terms} terms
+   * @param {Fn} fn
+   * @param {Map<string, any>} values found, by key
    */
-  constructor(computer, terms) {
+  constructor(computer, terms, fn, values) {
     this.computer = computer;
     this.terms = terms;
+    this.fn = fn;
+    this.values = values;
     this.late = false;
     this.ended = false;
     /** @type {Patience | null} begins with the first answer or flight that is waited for */
@@ -121,6 +127,81 @@ class Asked {
     this.reserved = new Set();
     /** @type {[Caller, any[]][]} */
     this.callers = [];
+    /** @type {((error: unknown) => void) | null} ends a call that heeds more than answers */
+    this.stop = null;
+    /** @type {Listening | null} */
+    this.listening = null;
+    /** @type {Map<string, Reader>} of a call with `validate`, by key */
+    this.readers = new Map();
+  }
+
+  /** @param {string[]} keys whose values it finds or computes */
+  async find(keys) {
+    const { computer, terms } = this;
+    if (terms.fresh) for (const key of keys) computer.send(Op.DEL, key, 0, 0);
+    if (terms.validate !== null) for (const key of keys) this.readers.set(key, new Reader(computer, key));
+    const asks = await this.askAll(keys);
+    if (this.late) throw tooLate(terms);
+    if (this.ended) return;
+    if (terms.validate === null) return this.compute(asks, false);
+    const hits = asks.filter(([, [kind]]) => kind === Answer.HIT);
+    const others = asks.filter(([, [kind]]) => kind !== Answer.HIT);
+    // The function does not wait for `validate`: others may wait for these keys.
+    await Promise.all([this.compute(others, false), this.check(hits)]);
+  }
+
+  /**
+   * Takes the values that pass `validate`. The others are removed, asked for again together, and computed.
+   * @param {Ask[]} hits
+   */
+  async check(hits) {
+    const { computer, terms, values } = this;
+    /** @type {string[]} */
+    const refused = [];
+    const look = async (/** @type {Ask} */ [key, [, reply]]) => {
+      const value = computer.read(reply);
+      if (value === UNREADABLE) computer.codec.unreadable++;
+      else if (terms.validate === null || (await problemOf(terms.validate, value)) === null)
+        return values.set(key, value);
+      return refused.push(key);
+    };
+    await Promise.all(hits.map(look));
+    if (this.ended) return;
+    for (const key of refused) this.readers.get(key)?.remove();
+    const asks = await this.askAll(refused);
+    if (!this.ended) await this.compute(asks, true);
+  }
+
+  /**
+   * @param {Ask[]} asks
+   * @param {boolean} dropped whether their values were removed already
+   */
+  async compute(asks, dropped) {
+    const callers = callersOf(this, asks, dropped);
+    for (const [key, value] of await this.waitForAll(callers)) this.values.set(key, value);
+  }
+
+  /**
+   * The same result, unless the signal or the patience of the call ends it before: `validate` may never answer.
+   * @param {Promise<void>} all
+   * @returns {Promise<void>}
+   */
+  heed(all) {
+    const { signal } = this.terms;
+    return new Promise((resolve, reject) => {
+      all.then(resolve, reject);
+      this.stop = reject;
+      this.begin();
+      if (signal !== undefined) this.listening = new Listening(signal, (reason) => this.quit(reason));
+    });
+  }
+
+  /**
+   * @param {string[]} keys
+   * @returns {Promise<Ask[]>}
+   */
+  askAll(keys) {
+    return Promise.all(keys.map(async (key) => /** @type {Ask} */ ([key, await this.ask(key)])));
   }
 
   /**
@@ -165,7 +246,7 @@ class Asked {
   async waitForAll(callers) {
     if (callers.length === 0) return [];
     const patience = this.begin();
-    this.callers = callers;
+    this.callers.push(...callers);
     const waits = callers.map(([caller, answer]) => caller.wait(answer, patience));
     // From here on each caller ends the flight that it leads.
     this.reserved.clear();
@@ -183,10 +264,19 @@ class Asked {
     for (const [caller] of this.callers) caller.giveUp();
     this.late = true;
     if (!this.ended) this.decline();
+    this.stop?.(tooLate(this.terms));
+  }
+
+  /** @param {unknown} reason of its signal, which was aborted */
+  quit(reason) {
+    this.stop?.(reason);
+    for (const [caller] of this.callers) caller.depart(caller.reject, reason);
   }
 
   /** The call is settled. */
   end() {
+    this.listening?.stop();
+    for (const reader of this.readers.values()) reader.end();
     if (!this.ended) this.decline();
     this.patience?.leave();
   }
@@ -209,22 +299,21 @@ class Asked {
 
 /**
  * Takes the values that were found, and makes a caller for each other key; callers that need the function come first.
- * @param {Computer} computer
- * @param {string[]} keys
- * @param {any[][]} answers
- * @param {Fn} fn
- * @param {Terms} terms
- * @param {Map<string, any>} values
+ * @param {Asked} asked
+ * @param {Ask[]} asks
+ * @param {boolean} dropped whether their values were removed already
  */
-function callersOf(computer, keys, answers, fn, terms, values) {
+function callersOf({ computer, terms, fn, values }, asks, dropped) {
+  const Kind = terms.special ? Careful : Caller;
   const missing = new Joint(computer, fn);
   const refreshed = new Joint(computer, fn);
   const needed = /** @type {[Caller, any[]][]} */ ([]);
   const others = /** @type {[Caller, any[]][]} */ ([]);
   let spares = 0;
-  for (const [i, key] of keys.entries()) {
-    const [kind, what] = answers[i];
-    const value = kind === Answer.HIT ? computer.read(what) : UNREADABLE;
+  for (const [key, answer] of asks) {
+    const [kind, what] = answer;
+    // What came in place of a value that was refused is looked at by its caller, as what others compute is.
+    const value = kind === Answer.HIT && !dropped ? computer.read(what) : UNREADABLE;
     if (value !== UNREADABLE) {
       values.set(key, value);
       continue;
@@ -232,7 +321,9 @@ function callersOf(computer, keys, answers, fn, terms, values) {
     const stale = kind === Answer.LEAD ? computer.flight(what)?.stale : null;
     const needs = kind === Answer.LEAD && !stale?.servesAtOnce(terms);
     const joint = needs ? missing : stale ? refreshed : new Joint(computer, fn);
-    (needs ? needed : others).push([new Caller(computer, key, joint.add(key), terms), answers[i]]);
+    const caller = new Kind(computer, key, joint.add(key), terms);
+    caller.dropped = dropped;
+    (needs ? needed : others).push([caller, answer]);
     if (needs && stale?.servesInNeed(terms)) spares++;
   }
   // Where one key must wait for the function anyway, the others fall back on stale values only when it has failed.

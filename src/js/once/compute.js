@@ -7,15 +7,21 @@
 
 const { HoldfastError } = require('../base/errors.js');
 const { now, turn } = require('../base/host.js');
-const { Answer, Ask, Op, Why } = require('../base/ops.js');
-const { checkFunction } = require('../options/arguments.js');
+const { Answer, Ask, Early, Op, Why } = require('../base/ops.js');
+const { checkFunction, toMs } = require('../options/arguments.js');
 const { UNREADABLE } = require('../value/codec.js');
 const { isDue } = require('../bridge/turn.js');
-const { Caller, staleOf } = require('./caller.js');
+const { Caller } = require('./caller.js');
+const { Careful } = require('./careful.js');
+const { Context, Run } = require('./context.js');
 const { Flight } = require('./flights.js');
+const { checkSignal } = require('./patience.js');
+const { staleOf } = require('./stale.js');
 const { askingOf, storingOf, termsOf, ttlFor, usualTerms } = require('./terms.js');
+const { checkMade } = require('./validation.js');
 
 /** @typedef {import('./terms').Terms} Terms */
+/** @typedef {(context: any) => unknown} Fn */
 
 // Tokens are numbers of 32 bits, one for each flight of an engine.
 const TOKENS = 2 ** 32;
@@ -40,6 +46,8 @@ class Computer {
     /** The same for all caches that share their keys: those of one Redis and namespace. */
     this.scope = `${engine}:${namespace}:`;
     this.flights = flights;
+    /** @type {Map<string, import('./validation').Removals>} keys of calls that may refuse what they read */
+    this.readers = new Map();
     /** Callers that wait. */
     this.waiting = 0;
     /** Questions not answered yet: the answer may be to lead, although the caller has given up. */
@@ -51,13 +59,14 @@ class Computer {
 
   /**
    * @param {string} key
-   * @param {() => unknown} fn
+   * @param {Fn} fn
    * @param {unknown} given a TTL or options
    */
   async getOrCompute(key, fn, given) {
     checkFunction(fn, 'getOrCompute');
     const terms = termsOf(given, this.usual);
     this.refuseOwn(key);
+    if (terms.special) return this.attend(key, fn, terms);
     // Most calls hit: a Caller is only made for the others.
     const hot = this.hot(key, terms);
     if (hot !== undefined) {
@@ -71,6 +80,40 @@ class Computer {
       if (value !== UNREADABLE) return value;
     }
     return new Caller(this, key, fn, terms).wait(answer);
+  }
+
+  /**
+   * As `getOrCompute`, for a call with a signal, with `validate` or `forceFresh`.
+   * @param {string} key
+   * @param {Fn} fn
+   * @param {Terms} terms
+   */
+  async attend(key, fn, terms) {
+    checkSignal(terms.signal);
+    if (terms.fresh) {
+      const caller = new Careful(this, key, fn, terms);
+      caller.found = this.replace(key, terms).catch(ignore);
+      return caller.wait([Answer.AGAIN]);
+    }
+    const hot = this.hot(key, terms);
+    // As for a plain hit.
+    if (hot !== undefined && isDue()) await turn();
+    const caller = new Careful(this, key, fn, terms);
+    return caller.wait(hot === undefined ? [Answer.AGAIN] : [Answer.HIT, hot]);
+  }
+
+  /**
+   * Removes what is at a key: what was computed before is not taken for an answer to what is asked behind this.
+   * @param {string} key
+   * @param {Terms} terms
+   * @returns {Promise<any>} the value that was there, within its TTL
+   */
+  async replace(key, terms) {
+    const near = this.hot(key, terms);
+    const read = near === undefined ? this.channel.call(Op.GET, key, '', Early.NO, 0) : null;
+    this.send(Op.DEL, key, 0, 0);
+    const value = read === null ? near : this.read(await read.catch(ignore));
+    return value === UNREADABLE || value === null ? undefined : value;
   }
 
   /**
@@ -129,17 +172,24 @@ class Computer {
    * Runs the function of a flight, and stores what it returns. The callers have the value at once: the store travels
    * behind it, in front of whatever they call then.
    * @param {Flight} flight
-   * @param {() => unknown} fn
+   * @param {Fn} fn
    * @param {Terms} terms
+   * @param {any} [old] the value that was there, where the flight has none
    */
-  async fly(flight, fn, terms) {
+  async fly(flight, fn, terms, old) {
     const { key, token } = flight;
+    const run = new Run(flight, this.codec, old);
     try {
       const began = terms.beta > 0 ? now() : 0;
-      const value = await this.start([key], fn);
+      const value = await this.start([key], fn, new Context(run));
+      const took = began > 0 ? now() - began : 0;
+      run.end();
+      if (terms.validate !== null && value !== undefined) await checkMade(terms.validate, value);
+      if (terms.ttlOf !== null && value !== undefined && run.ttl === null && !run.skipped)
+        run.ttl = toMs(terms.ttlOf(value));
       const text = value === undefined ? null : this.codec.encode(value);
       const { lost } = flight;
-      const told = lost ? null : this.tell(flight, text, terms, began > 0 ? now() - began : 0);
+      const told = lost ? null : this.tell(flight, text, terms, run, took);
       // Should what follows throw, nobody awaits it.
       told?.catch(ignore);
       flight.end({ value: text === null ? value : this.codec.made(value, text), text });
@@ -158,12 +208,32 @@ class Computer {
    * @param {Flight} flight
    * @param {string | null} text the value; null: there is nothing to store
    * @param {Terms} terms
+   * @param {Run} run
    * @param {number} took milliseconds
    */
-  tell({ key, token }, text, terms, took) {
-    const ttl = ttlFor(terms);
-    if (text === null || ttl === 0) return this.channel.call(Op.ABANDON, key, '', Why.NOTHING, token);
-    return this.channel.call(Op.END, key, text, ttl, token, false, storingOf(terms, took));
+  tell({ key, token }, text, terms, run, took) {
+    if (text === null) return this.channel.call(Op.ABANDON, key, '', Why.NOTHING, token);
+    // Only a value that is stored reaches who waits elsewhere: they ask again.
+    if (run.skipped) return this.channel.call(Op.ABANDON, key, '', Why.FAILED, token);
+    const ttl = ttlFor(run.ttl, terms);
+    // A moment that has come: there is nothing to store.
+    if (ttl === 0) return this.channel.call(Op.ABANDON, key, '', Why.NOTHING, token);
+    return this.channel.call(Op.END, key, text, ttl, token, false, storingOf(ttl, terms, took));
+  }
+
+  /**
+   * Runs the function for one caller alone, and stores nothing.
+   * @param {string} key
+   * @param {Fn} fn
+   * @param {Terms} terms
+   * @param {any} old the value that the caller refused, or undefined
+   */
+  async alone(key, fn, { validate }, old) {
+    const run = new Run(null, this.codec, old);
+    const value = await this.start([key], fn, new Context(run));
+    run.end();
+    if (validate !== null && value !== undefined) await checkMade(validate, value);
+    return value;
   }
 
   /**
@@ -214,12 +284,13 @@ class Computer {
   /**
    * Calls a function, and records the keys that it computes while its synchronous part runs.
    * @param {Iterable<string>} keys
-   * @param {() => unknown} fn
+   * @param {Fn} fn
+   * @param {Context} [context]
    */
-  start(keys, fn) {
+  start(keys, fn, context) {
     running.push({ computer: this, keys: new Set(keys) });
     try {
-      return fn();
+      return fn(context);
     } finally {
       running.pop();
     }

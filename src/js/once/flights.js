@@ -6,6 +6,8 @@
 // and are forgotten, here and in Rust.
 'use strict';
 
+const { AbortController } = require('../base/host.js');
+
 /** Flights of one key whose callers gave up, and that may still store. */
 const MAX_OVERDUE_OF_KEY = 2;
 /** Such flights of all keys of this environment. */
@@ -14,7 +16,7 @@ const MAX_OVERDUE = 1_000;
 /** @typedef {import('./caller').Caller} Caller */
 /** @typedef {import('./compute').Computer} Computer */
 /**
- * How a flight ended; `text` is null where nothing was stored.
+ * How a flight ended; `text` is null where the function returned undefined.
  * @typedef {{ value: any, text: string | null } | { error: unknown }} Ended
  */
 
@@ -24,7 +26,7 @@ class Flight {
    * @param {Computer} computer of the cache whose caller gave the function
    * @param {string} key
    * @param {number} token its name in Rust
-   * @param {InstanceType<typeof import('./caller').Stale> | null} stale the value that it replaces
+   * @param {import('./stale').Stale | null} stale the value that it replaces
    */
   constructor(computer, key, token, stale) {
     this.computer = computer;
@@ -33,10 +35,16 @@ class Flight {
     this.stale = stale;
     /** @type {Set<Caller>} the callers that wait for it, its leader among them; a caller that gives up is removed */
     this.followers = new Set();
-    /** @type {import('./caller').Patience | null} how long its leader's call waits */
+    /** @type {import('./patience').Patience | null} how long its leader's call waits */
     this.patience = null;
     /** @type {Ended | null} */
     this.ended = null;
+    /** @type {AbortController | null} made when the function asks for its signal */
+    this.controller = null;
+    /** A caller has been given the old value, and counts on the new one. */
+    this.wanted = false;
+    /** All callers of this environment who waited have given up. */
+    this.deserted = false;
     this.overdue = false;
     /** It may no longer store its result, and Rust has forgotten it. */
     this.lost = false;
@@ -44,6 +52,39 @@ class Flight {
 
   get id() {
     return this.computer.idOf(this.token);
+  }
+
+  /** Aborted when all who waited have given up. */
+  get signal() {
+    if (this.controller === null) {
+      this.controller = new AbortController();
+      if (this.deserted) this.abort();
+    }
+    return this.controller.signal;
+  }
+
+  /** Whether its function has been told to stop. */
+  get aborted() {
+    return this.controller?.signal.aborted === true;
+  }
+
+  /** @param {Caller} caller waits for it */
+  join(caller) {
+    this.followers.add(caller);
+    this.deserted = false;
+  }
+
+  /** A caller has given up. */
+  left() {
+    if (this.ended !== null || this.wanted || this.followers.size > 0) return;
+    this.deserted = true;
+    if (this.controller !== null) this.abort();
+  }
+
+  /** Who asks from here on is not to get the error that this ends with. */
+  abort() {
+    this.computer.overdue(this);
+    this.controller?.abort();
   }
 
   /** @param {Ended} ended */

@@ -3,6 +3,7 @@
 
 const { checkOptions, checkTags, describe, invalid, listOf, toMs } = require('../options/arguments.js');
 const { leftUntil, lifeOf, momentOf } = require('../options/expiry.js');
+const { validateOf } = require('./validation.js');
 
 const OPTIONS = [
   'ttl',
@@ -15,16 +16,23 @@ const OPTIONS = [
   'earlyRefresh',
   'tags',
   'lock',
+  'forceFresh',
+  'validate',
+  'signal',
 ];
 const DEFAULT_HARD_TIMEOUT_MS = 30_000;
 // Upper bound of swr and grace: 31 years. A value that is kept for ever needs a TTL of Infinity.
 const LONGEST_WINDOW_MS = 1e12;
 
 /**
- * `until`: the moment that was given in place of a TTL, in milliseconds since 1970. `extra`: milliseconds for which an
- * entry is of use after its TTL. `beta`: earlyRefresh. `asking`: the extras of BEGIN; null until they are needed.
- * @typedef {{ ttl: number, until: number | undefined, swr: number, grace: number, extra: number, timeout: number,
- *   hardTimeout: number, jitter: number, beta: number, tags: string[] | undefined, lock: boolean,
+ * `ttlOf`: makes the TTL of a value, in seconds. `until`: the moment that was given in place of a TTL, in milliseconds
+ * since 1970. `extra`: milliseconds for which an entry is of use after its TTL. `beta`: earlyRefresh. `fresh`:
+ * forceFresh. `special`: the call has more to heed than a value and its function. `asking`: the extras of BEGIN; null
+ * until they are needed.
+ * @typedef {{ ttl: number, ttlOf: ((value: any) => unknown) | null, until: number | undefined, swr: number,
+ *   grace: number, extra: number, timeout: number, hardTimeout: number, jitter: number, beta: number,
+ *   tags: string[] | undefined, lock: boolean, fresh: boolean,
+ *   validate: import('./validation').Validate | null, signal: AbortSignal | undefined, special: boolean,
  *   asking: string | null }} Terms
  */
 
@@ -36,6 +44,7 @@ const LONGEST_WINDOW_MS = 1e12;
 function usualTerms(ttl) {
   return {
     ttl,
+    ttlOf: null,
     until: undefined,
     swr: 0,
     grace: 0,
@@ -46,6 +55,10 @@ function usualTerms(ttl) {
     beta: 0,
     tags: undefined,
     lock: true,
+    fresh: false,
+    validate: null,
+    signal: undefined,
+    special: false,
     asking: '',
   };
 }
@@ -59,14 +72,23 @@ function termsOf(given, usual) {
   if (given === undefined) return usual;
   if (typeof given === 'number') return usualTerms(toMs(given));
   const options = checkOptions(given, OPTIONS, true);
-  const { timeout, hardTimeout, lock } = options;
-  if (lock !== undefined && typeof lock !== 'boolean') throw invalid('lock must be true or false');
+  const { timeout, hardTimeout } = options;
+  // An option only: a bare function is no TTL.
+  const isMade = typeof given === 'object' && typeof options.ttl === 'function';
+  const ttlOf = isMade ? /** @type {Terms['ttlOf']} */ (options.ttl) : null;
+  const { expiresAt } = options;
+  const times = ttlOf === null ? options : { expiresAt };
+  const lock = switchOf(options.lock, 'lock', true);
+  const fresh = switchOf(options.forceFresh, 'forceFresh', false);
+  const validate = validateOf(options.validate);
+  const signal = signalOf(options.signal);
   const swr = windowOf(options.swr, 'swr');
   const grace = windowOf(options.grace, 'grace');
   const beta = numberOf(options.earlyRefresh, 'earlyRefresh', Number.MAX_VALUE);
   const tags = checkTags(options.tags);
   return {
-    ttl: lifeOf(options) ?? usual.ttl,
+    ttl: lifeOf(times) ?? usual.ttl,
+    ttlOf,
     until: momentOf(options),
     swr,
     grace,
@@ -76,10 +98,42 @@ function termsOf(given, usual) {
     jitter: numberOf(options.jitter, 'jitter', 1),
     beta,
     tags,
-    lock: lock !== false,
+    lock,
+    fresh,
+    validate,
+    signal,
+    special: fresh || validate !== null || signal !== undefined,
     // Calls without these options have no extras to write.
     asking: tags === undefined && swr === 0 && grace === 0 && beta === 0 ? '' : null,
   };
+}
+
+/**
+ * @param {unknown} value
+ * @param {string} name
+ * @param {boolean} byDefault
+ */
+function switchOf(value, name, byDefault) {
+  if (value === undefined) return byDefault;
+  if (typeof value !== 'boolean') throw invalid(`${name} must be true or false, not ${describe(value)}`);
+  return value;
+}
+
+/**
+ * An AbortSignal of whichever realm.
+ * @param {any} signal
+ * @returns {AbortSignal | undefined}
+ */
+function signalOf(signal) {
+  if (signal === undefined) return undefined;
+  try {
+    const { aborted, addEventListener, removeEventListener } = signal;
+    if (typeof aborted === 'boolean' && [addEventListener, removeEventListener].every((f) => typeof f === 'function'))
+      return signal;
+  } catch (cause) {
+    throw invalid('signal must be an AbortSignal, and this one could not be read', cause);
+  }
+  throw invalid(`signal must be an AbortSignal, not ${describe(signal)}`);
 }
 
 /**
@@ -117,10 +171,11 @@ function askingOf(terms) {
 
 /**
  * The extras of END.
+ * @param {number} ttl milliseconds
  * @param {Terms} terms
  * @param {number} ms how long the function ran
  */
-function storingOf({ ttl, tags, extra, beta }, ms) {
+function storingOf(ttl, { tags, extra, beta }, ms) {
   return extrasFor(tags, [
     ['extra', ttl === Infinity ? 0 : extra],
     ['delta', beta > 0 ? Math.max(1, Math.round(ms)) : 0],
@@ -140,10 +195,11 @@ function extrasFor(tags, members) {
 /**
  * The TTL of one entry: shortened at random, by the fraction `jitter` at most; 0 where its time is over. A moment stays
  * where it is however long the function ran, so what is left of it is taken now.
+ * @param {number | null} made milliseconds, where the function or `ttl` made one for this value
  * @param {Terms} terms
  */
-function ttlFor({ ttl, until, jitter }) {
-  const life = until === undefined ? ttl : leftUntil(until);
+function ttlFor(made, { ttl, until, jitter }) {
+  const life = made ?? (until === undefined ? ttl : leftUntil(until));
   if (jitter === 0 || life === 0 || life === Infinity) return life;
   return Math.max(1, Math.round(life * (1 - jitter * Math.random())));
 }

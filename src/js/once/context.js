@@ -1,0 +1,88 @@
+// What the function of getOrCompute is given: the old value, and how it tells what is to become of its result.
+//
+// Most functions take no argument, and none can be told from one that does (rest parameters, `arguments`). So each run
+// makes two small objects, and all that costs is behind getters: a copy of the old value, an AbortController, functions
+// that may be taken out (`({ skip }) => …`).
+'use strict';
+
+const { AbortController } = require('../base/host.js');
+const { toMs } = require('../options/arguments.js');
+
+/** @typedef {import('./flights').Flight} Flight */
+/** @typedef {import('../value/codec').Codec} Codec */
+
+/** One run of a function, and what the function has said of its result. */
+class Run {
+  /**
+   * @param {Flight | null} flight null where the result is for one caller alone
+   * @param {Codec} codec
+   * @param {any} old a value that nobody else has, or undefined: that of the flight, if there is one
+   */
+  constructor(flight, codec, old) {
+    this.flight = flight;
+    this.codec = codec;
+    this.old = old;
+    /** Milliseconds; null: as the terms say. */
+    this.ttl = /** @type {number | null} */ (null);
+    this.skipped = false;
+    this.over = false;
+  }
+
+  /** The function has settled: what it says from here on is not heard. */
+  end() {
+    this.over = true;
+  }
+
+  /** The value that is replaced: of this run alone, and the same each time that it is asked for. */
+  get stale() {
+    const { flight } = this;
+    if (this.old === undefined && !this.over && flight !== null && flight.stale !== null)
+      this.old = flight.stale.take(this.codec);
+    return this.old;
+  }
+
+  get signal() {
+    return this.flight === null ? new AbortController().signal : this.flight.signal;
+  }
+
+  /** @param {unknown} seconds */
+  setTtl(seconds) {
+    const ms = toMs(seconds);
+    if (!this.over) this.ttl = ms;
+  }
+
+  skip() {
+    if (!this.over) this.skipped = true;
+  }
+}
+
+/** What the function sees of its run. */
+class Context {
+  /** @type {Run} */
+  #run;
+
+  /** @param {Run} run */
+  constructor(run) {
+    this.#run = run;
+  }
+
+  get stale() {
+    return this.#run.stale;
+  }
+
+  get signal() {
+    return this.#run.signal;
+  }
+
+  get setTtl() {
+    const run = this.#run;
+    return (/** @type {unknown} */ seconds) => run.setTtl(seconds);
+  }
+
+  get skip() {
+    const run = this.#run;
+    return () => run.skip();
+  }
+}
+
+module.exports = { Context, Run };
