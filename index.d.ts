@@ -248,6 +248,29 @@ export interface ComputeOptions<T = unknown> {
   signal?: AbortSignal;
 }
 
+/** The options of {@link Cache.memoize}: those of `getOrCompute` that are the same for all calls, and the key. */
+export interface MemoizeOptions<T, Args extends unknown[], This = unknown>
+  extends Omit<ComputeOptions<T>, 'forceFresh' | 'signal'> {
+  /**
+   * A function of the arguments that returns the key; it gets the same `this`. Or a text, which is not empty: the key
+   * is then the text, a colon, and the arguments as JSON with the properties of objects in order. All arguments must be
+   * plain JSON (null, booleans, finite numbers, texts, arrays without holes, plain objects, 64 levels);
+   * others, `undefined` among them, reject with `ERR_INVALID_ARGUMENT`, as two of them could share a key.
+   */
+  key: string | ((this: This, ...args: Args) => string);
+}
+
+/** A function made by {@link Cache.memoize}. */
+export interface Memoized<T, Args extends unknown[], This = unknown> {
+  (this: This, ...args: Args): Promise<T>;
+  /** The key of a call. Throws what the option `key` throws, `ERR_INVALID_KEY`, or `ERR_INVALID_ARGUMENT`. */
+  readonly key: (this: unknown, ...args: Args) => string;
+  /** Removes the value of these arguments; resolves to 1 where there was one, else to 0. */
+  readonly del: (this: unknown, ...args: Args) => Promise<number>;
+  /** Computes the value of these arguments anew, as a call with `forceFresh`. */
+  readonly refresh: (this: unknown, ...args: Args) => Promise<T>;
+}
+
 /** Options of `increment`. */
 export interface IncrementOptions {
   /**
@@ -934,6 +957,15 @@ export interface Cache<Schema extends object = NoSchema> extends CacheEmitter {
    */
   getOrComputeMany: FunctionsOf<Schema>['getOrComputeMany'];
   /**
+   * A function with the same arguments whose calls are `getOrCompute(key(...args), () => fn(...args), options)`. `fn`
+   * and `key` get the `this` of the call, and `fn` gets no context. Throws `ERR_INVALID_ARGUMENT` and `ERR_INVALID_TTL`
+   * for options that do not fit, which are read once. A call rejects with what `key` throws.
+   */
+  memoize<Fn extends (this: never, ...args: never[]) => unknown>(
+    fn: Fn,
+    options: MemoizeOptions<Awaited<ReturnType<Fn>>, Parameters<Fn>, ThisParameterType<Fn>>,
+  ): Memoized<Awaited<ReturnType<Fn>>, Parameters<Fn>, ThisParameterType<Fn>>;
+  /**
    * Adds a safe integer (default 1, may be negative) to the integer at `key`, or to 0 if the key does not exist;
    * atomic. Resolves to the sum; rejects with `ERR_UNSAFE_INTEGER` if a JavaScript number cannot hold the sum exactly.
    */
@@ -1000,6 +1032,7 @@ export const take: Cache['take'];
 export const setIfAbsent: Cache['setIfAbsent'];
 export const getOrCompute: Cache['getOrCompute'];
 export const getOrComputeMany: Cache['getOrComputeMany'];
+export const memoize: Cache['memoize'];
 export const increment: Cache['increment'];
 export const exists: Cache['exists'];
 export const existsMany: Cache['existsMany'];

@@ -20,7 +20,7 @@ const SUBJECTS = {
     'validate',
     'signal',
   ],
-  cache: ['stats', 'events', 'close'],
+  cache: ['stats', 'events', 'close', 'memoize'],
 };
 
 describe.each(DRIVEN)('$name', (mode) => {

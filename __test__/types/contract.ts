@@ -29,8 +29,10 @@ import {
   increment,
   invalidateTags,
   type listenerCount,
+  type Memoized,
   type Mode,
   type Moment,
+  memoize,
   on,
   type ready,
   type Stats,
@@ -176,6 +178,45 @@ export async function validated(
   same<typeof checked, number>(true);
   // @ts-expect-error a pattern is no validator
   await getOrCompute('price', () => 1, { validate: /1/ });
+}
+
+export async function memoized(isPrice: (value: unknown) => value is Price): Promise<void> {
+  const load = memoize(async (symbol: string, day?: number): Promise<Price> => ({ symbol, cents: day ?? 1 }), {
+    key: (symbol, day) => `price:${symbol.length}:${day}`,
+    ttl: ({ cents }) => cents,
+    validate: isPrice,
+    grace: 60,
+  });
+  load satisfies (symbol: string, day?: number) => Promise<Price>;
+  same<ReturnType<typeof load>, Promise<Price>>(true);
+  load satisfies Memoized<Price, [string, number?]>;
+  same<ReturnType<typeof load.key>, string>(true);
+  same<ReturnType<typeof load.del>, Promise<number>>(true);
+  same<ReturnType<typeof load.refresh>, Promise<Price>>(true);
+  await load('AAPL');
+  await load.refresh('AAPL', 1);
+  const own = memoize(
+    function (this: { tenant: string }, id: number) {
+      return `${this.tenant}:${id}`;
+    },
+    {
+      key(id) {
+        return `${this.tenant}:${id}`;
+      },
+    },
+  );
+  await own.call({ tenant: 'a' }, 1);
+  memoize(() => 1, { key: 'one' });
+  // @ts-expect-error the arguments are those of the function
+  await load(1);
+  // @ts-expect-error as for the key
+  load.key(1);
+  // @ts-expect-error it needs its tenant
+  await own(1);
+  // @ts-expect-error a key is needed
+  memoize(() => 1, { ttl: 60 });
+  // @ts-expect-error a signal is that of one call
+  memoize(() => 1, { key: 'one', signal: AbortSignal.timeout(1) });
 }
 
 export async function computationsOfMany(): Promise<void> {

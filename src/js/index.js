@@ -23,6 +23,7 @@ const FUNCTIONS = /** @type {const} */ ([
   'setIfAbsent',
   'getOrCompute',
   'getOrComputeMany',
+  'memoize',
   'increment',
   'exists',
   'existsMany',
@@ -98,6 +99,7 @@ exports.take = functions.take;
 exports.setIfAbsent = functions.setIfAbsent;
 exports.getOrCompute = functions.getOrCompute;
 exports.getOrComputeMany = functions.getOrComputeMany;
+exports.memoize = functions.memoize;
 exports.increment = functions.increment;
 exports.exists = functions.exists;
 exports.existsMany = functions.existsMany;

@@ -22,6 +22,7 @@ const { answered } = require('../bridge/turn.js');
 const { getOrComputeMany } = require('../once/compute-many.js');
 const { Listeners } = require('./listeners.js');
 const { delAll, delMany, existsMany, getMany, invalidateTags, scan, setMany } = require('./many.js');
+const { memoize } = require('./memoize.js');
 const { opened } = require('./opening.js');
 const { healthOf, healthSince, statsOf } = require('./report.js');
 
@@ -190,6 +191,15 @@ class Cache {
    */
   async getOrComputeMany(keys, fn, options) {
     return getOrComputeMany(this.use().computer, keys, fn, options);
+  }
+
+  /**
+   * @param {any} fn
+   * @param {any} options
+   * @returns {any}
+   */
+  memoize(fn, options) {
+    return memoize(() => this.use(), fn, options);
   }
 
   /**

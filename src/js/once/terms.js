@@ -71,6 +71,7 @@ function usualTerms(ttl) {
 function termsOf(given, usual) {
   if (given === undefined) return usual;
   if (typeof given === 'number') return usualTerms(toMs(given));
+  if (given instanceof Memo) return given.terms;
   const options = checkOptions(given, OPTIONS, true);
   const { timeout, hardTimeout } = options;
   // An option only: a bare function is no TTL.
@@ -106,6 +107,14 @@ function termsOf(given, usual) {
     // Calls without these options have no extras to write.
     asking: tags === undefined && swr === 0 && grace === 0 && beta === 0 ? '' : null,
   };
+}
+
+/** Terms in the place of options, for calls whose options were checked before. */
+class Memo {
+  /** @param {Terms} terms */
+  constructor(terms) {
+    this.terms = terms;
+  }
 }
 
 /**
@@ -204,4 +213,4 @@ function ttlFor(made, { ttl, until, jitter }) {
   return Math.max(1, Math.round(life * (1 - jitter * Math.random())));
 }
 
-module.exports = { askingOf, storingOf, termsOf, ttlFor, usualTerms };
+module.exports = { Memo, OPTIONS, askingOf, storingOf, termsOf, ttlFor, usualTerms };
