@@ -49,6 +49,19 @@ module.exports = function fresh(mode) {
     expect(await other.get('k')).toBe('after');
   });
 
+  test('a call that comes while another one runs is a run of its own, and its result is stored', async () => {
+    const runs = [computation(), computation()];
+    const calls = [];
+    for (const run of runs) {
+      calls.push(force(run.fn));
+      await run.begun();
+    }
+    runs[1].open('later');
+    runs[0].open('earlier');
+    expect(await Promise.all(calls)).toEqual(['earlier', 'later']);
+    expect(await other.get('k')).toBe('later');
+  });
+
   test('callers without it share the computation, each with a copy of its own', async () => {
     await cache.set('k', 'old');
     const held = computation();

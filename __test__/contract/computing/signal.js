@@ -111,6 +111,17 @@ module.exports = function signal(mode) {
       expect(await other.get('a')).toBe('a');
     });
 
+    test('ends a call of one key or many whose validate never answers', async () => {
+      await cache.set('k', 1);
+      const judged = computation();
+      const options = { signal: caller.signal, validate: judged.fn };
+      const calls = [cache.getOrCompute('k', notRun, options), cache.getOrComputeMany(['k'], notRun, options)];
+      await until(() => judged.runs === 2);
+      caller.abort(reason);
+      for (const call of calls) await expect(call).rejects.toBe(reason);
+      expect(await other.get('k')).toBe(1);
+    });
+
     test('shared by many calls, it has one listener, and none when they are settled', async () => {
       const { signal } = caller;
       const listeners = new Set();
@@ -186,6 +197,26 @@ module.exports = function signal(mode) {
       await expect(mine).rejects.toBe(reason);
       expect(await next).toBe('anew');
       expect(await other.get('k')).toBe('anew');
+    });
+
+    test('not heeded, it does not keep the next caller waiting for a function that never ends', async () => {
+      const held = computation();
+      const deaf = (context) => context.signal && held.fn();
+      const mine = ask(deaf);
+      await held.begun();
+      caller.abort(reason);
+      await expect(mine).rejects.toBe(reason);
+      expect(await other.getOrCompute('k', () => 'anew')).toBe('anew');
+    });
+
+    test('who asked in the turn in which it was aborted does not get the error of the function', async () => {
+      const held = heeding();
+      const mine = ask(held.fn);
+      await held.begun();
+      const next = [cache, other, cache].map((each) => each.getOrCompute('k', () => 'anew'));
+      caller.abort(reason);
+      await expect(mine).rejects.toBe(reason);
+      expect(await Promise.all(next)).toEqual(['anew', 'anew', 'anew']);
     });
 
     test('is aborted when the last of all callers has given up, by whichever means', async () => {

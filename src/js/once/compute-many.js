@@ -85,7 +85,10 @@ async function getOrComputeMany(computer, keys, fn, given) {
     if (hot === undefined) cold.push(key);
     else values.set(key, hot);
   }
-  if (cold.length === 0 && isDue()) await turn();
+  if (cold.length === 0) {
+    if (isDue()) await turn();
+    return inOrder(wanted, values, computer.codec);
+  }
   // Counts this call also between the last answer and the first caller.
   computer.waiting++;
   const asked = new Asked(computer, terms, fn, values);
@@ -150,10 +153,7 @@ class Asked {
     await Promise.all([this.compute(others, false), this.check(hits)]);
   }
 
-  /**
-   * Takes the values that pass `validate`. The others are removed, asked for again together, and computed.
-   * @param {Ask[]} hits
-   */
+  /** @param {Ask[]} hits taken where they pass `validate`; else removed, asked for again together, and computed */
   async check(hits) {
     const { computer, terms, values } = this;
     /** @type {string[]} */
@@ -184,11 +184,10 @@ class Asked {
   /**
    * The same result, unless the signal or the patience of the call ends it before: `validate` may never answer.
    * @param {Promise<void>} all
-   * @returns {Promise<void>}
    */
   heed(all) {
     const { signal } = this.terms;
-    return new Promise((resolve, reject) => {
+    return new Promise((/** @type {(nothing: void) => void} */ resolve, reject) => {
       all.then(resolve, reject);
       this.stop = reject;
       this.begin();
