@@ -12,6 +12,7 @@ const { turn } = require('../base/host.js');
 const { Answer, Op } = require('../base/ops.js');
 const { checkFunction, checkKeys, checkStorable, invalid } = require('../options/arguments.js');
 const { UNREADABLE } = require('../value/codec.js');
+const { inOrder } = require('../value/copy.js');
 const { isDue } = require('../bridge/turn.js');
 const { Caller } = require('./caller.js');
 const { Careful } = require('./careful.js');
@@ -93,8 +94,14 @@ async function getOrComputeMany(computer, keys, fn, given) {
   computer.waiting++;
   const asked = new Asked(computer, terms, fn, values);
   try {
-    const all = asked.find(cold);
-    await (terms.special ? asked.heed(all) : all);
+    if (terms.special) await asked.heed(asked.find(cold));
+    else {
+      // With no promise between that need not be: each is a step in which others call.
+      const answers = await Promise.all(cold.map((key) => asked.ask(key)));
+      if (asked.late) throw tooLate(terms);
+      const callers = callersOf(asked, /** @type {Ask[]} */ (cold.map((key, i) => [key, answers[i]])), false);
+      for (const [key, value] of await asked.waitForAll(callers)) values.set(key, value);
+    }
   } finally {
     // Where one key's error ended the call, the other callers' results are no longer wanted.
     try {
@@ -138,7 +145,7 @@ class Asked {
     this.readers = new Map();
   }
 
-  /** @param {string[]} keys whose values it finds or computes */
+  /** @param {string[]} keys whose values it finds or computes, where more than their answers is to be heeded */
   async find(keys) {
     const { computer, terms } = this;
     if (terms.fresh) for (const key of keys) computer.send(Op.DEL, key, 0, 0);
@@ -329,21 +336,6 @@ function callersOf({ computer, terms, fn, values }, asks, dropped) {
   const patient = { ...terms, timeout: Infinity };
   if (spares < needed.length) for (const [caller] of needed) caller.terms = patient;
   return [...needed, ...others];
-}
-
-/**
- * @param {string[]} keys
- * @param {Map<string, any>} values
- * @param {import('../value/codec').Codec} codec
- */
-function inOrder(keys, values, codec) {
-  const given = new Set();
-  return keys.map((key) => {
-    const value = values.get(key);
-    if (given.has(key)) return codec.copy(value);
-    given.add(key);
-    return value;
-  });
 }
 
 module.exports = { getOrComputeMany };

@@ -153,4 +153,20 @@ function frozenCopy(value) {
   return value !== null && typeof value === 'object' ? freeze(value) : value;
 }
 
-module.exports = { copyBy, copyTree, frozenCopy, planOf };
+/**
+ * Values in the order of their keys: a key that comes again gets a copy of its own.
+ * @param {string[]} keys
+ * @param {Map<string, any>} values
+ * @param {import('./codec').Codec} codec
+ */
+function inOrder(keys, values, codec) {
+  const given = new Set();
+  return keys.map((key) => {
+    const value = values.get(key);
+    if (given.has(key)) return codec.copy(value);
+    given.add(key);
+    return value;
+  });
+}
+
+module.exports = { copyBy, copyTree, frozenCopy, inOrder, planOf };
