@@ -87,6 +87,33 @@ test('an increment counts where the new primary certainly has it', () => {
   expect(judge(adding(120))).toEqual([]);
 });
 
+test('a value is taken once, unless the primary that gave it away is lost', () => {
+  const take = (place, at, since) => call(place, 'take', at, { key: 'k', result: 10 }, since);
+  expect(judge([set(10), take('a', 20), take('b', 30)])).toEqual(['G1']);
+  expect(judge([set(10), take('a', 90), take('b', 300, 2)])).toEqual(['G1']);
+  expect(judge([set(10), take('a', 120), take('b', 300, 2)])).toEqual([]);
+});
+
+test('what was taken is read no more, and what was not taken is there', () => {
+  const take = (result) => call('a', 'take', 20, { key: 'k', result });
+  const got = (result) => call('a', 'get', 30, { key: 'k', result });
+  expect(judge([set(10), take(10), got(10)])).toEqual(['G1']);
+  expect(judge([set(10), take(10), got(null)])).toEqual([]);
+  expect(judge([set(10), take(null)])).toEqual(['G1']);
+});
+
+test('setIfAbsent stores where nothing is, and nothing where something is', () => {
+  const add = (result) => call('a', 'setIfAbsent', 20, { key: 'k', value: 20, ttl: 20, result });
+  const got = (result) => call('a', 'get', 30, { key: 'k', result });
+  const deleted = call('a', 'del', 15, { keys: ['k'] });
+  expect(judge([set(10), add(true)])).toEqual(['G1']);
+  expect(judge([set(10), deleted, add(true), got(20)])).toEqual([]);
+  expect(judge([set(10), deleted, add(true), got(null)])).toEqual(['G1']);
+  expect(judge([set(10), deleted, add(true), got(10)])).toContain('G1');
+  expect(judge([set(10), add(false), got(10)])).toEqual([]);
+  expect(judge([set(10), add(false), got(20)])).toEqual(['G1']);
+});
+
 describe('a cluster', () => {
   const shards = (one, other) => [[[OLD, one, 1, 8_192]], [[NEW, other, 1, 8_192]]];
   const at = (states) => ({ before: ['redis', 1, states], after: ['redis', 1, states] });

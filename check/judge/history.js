@@ -116,6 +116,20 @@ class History {
         this.#write(op.key, op.value, { op, kind: 'set', start: op.start, where: op.where });
         this.ends.push({ op, covers: (write) => write.key === op.key });
         break;
+      case 'setIfAbsent':
+        // It stored nothing, and never will.
+        if (op.result === false && op.where !== 'unknown') break;
+        this.#write(op.key, op.value, { op, kind: 'set', start: op.start, where: op.where });
+        (op.result === true ? this.ends : this.perhaps).push({ op, covers: (write) => write.key === op.key });
+        // It found none there.
+        if (op.result === true) this.#read(op, op.key, null);
+        break;
+      case 'take':
+        this.#read(op, op.key, op.result);
+        // What found nothing ended nothing, as far as is known.
+        if ((op.result ?? null) !== null) this.ends.push({ op, covers: (write) => write.key === op.key });
+        else if (op.where === 'unknown') this.perhaps.push({ op, covers: (write) => write.key === op.key });
+        break;
       case 'compute':
       case 'computeMany':
         // What a function throws is nobody's value.

@@ -137,6 +137,7 @@ function* kept({ plan, reads, writes, ends, perhaps, outages, back, fleet }) {
           // What ends a tag and is not heard of yet makes a miss of what is stored with it.
           ({ op, covers }) =>
             op !== write.op &&
+            op !== read.op &&
             covers(write) &&
             !spares(op, write) &&
             meanwhile(op.start, endsTag(op, write) || isSweptLater(op) ? Infinity : op.until),
@@ -155,6 +156,20 @@ function* kept({ plan, reads, writes, ends, perhaps, outages, back, fleet }) {
         );
       if (!taken)
         yield violation('G1', `${show(read)} although nothing took its own ${write.value} away`, [write.op, read.op]);
+    }
+  }
+}
+
+/** G1: of several callers that take a value one gets it, unless a server that has it back gives it once more. */
+function* taken({ reads, reaches }) {
+  const takes = valued(reads).filter(({ op, write }) => op.op === 'take' && write.where === 'redis');
+  for (const one of takes) {
+    for (const other of takes) {
+      // Of two at the same time either may have been the first.
+      const isFirst = over(one.op, other.op) || (!over(other.op, one.op) && takes.indexOf(one) < takes.indexOf(other));
+      if (one.write !== other.write || !isFirst || !reaches(one.op, other.op, one.write)) continue;
+      if (!over(one.op, other.op) && !reaches(other.op, one.op, one.write)) continue;
+      yield violation('G1', `${show(other)}, which ${one.op.place} had taken`, [one.write.op, one.op, other.op]);
     }
   }
 }
@@ -264,6 +279,7 @@ function check(plan, raw) {
     met,
     timed,
     kept,
+    taken,
     settled,
     countersOf,
   ];

@@ -10,6 +10,8 @@ function line(op, marked) {
     get: op.key,
     sync: op.key,
     set: `${op.key} ${op.value}`,
+    setIfAbsent: `${op.key} ${op.value}`,
+    take: op.key,
     compute: `${op.key} ${op.value}`,
     computeMany: `${op.keys} ${op.value}`,
     expire: `${op.key} ${op.ttl}`,

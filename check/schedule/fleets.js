@@ -35,6 +35,7 @@ const MIXES = {
   counting: { increment: 8, get: 5, sync: 2 },
   tagged: { get: 6, set: 4, invalidate: 4, compute: 2, sync: 3, getMany: 1 },
   computing: { compute: 8, get: 5, del: 4, set: 1, sync: 1 },
+  taking: { take: 6, setIfAbsent: 6, get: 4, set: 2, del: 1, compute: 1, sync: 2 },
 };
 
 const NETWORK = { blackhole: 2, stall: 1, deafen: 1, cut: 1, kill: 1, freeze: 1, lag: 1 };
@@ -48,6 +49,7 @@ function falling(prefix, { falls, faults, pace, counters = 2 }) {
     [`${prefix}-deleting`]: theme(MIXES.deleting, { foreign: { set: 3, del: 3 } }),
     [`${prefix}-counting`]: theme(MIXES.counting, { counters, weight: 1 }),
     [`${prefix}-tagged`]: theme(MIXES.tagged, { tagged: 0.8, weight: 1 }),
+    [`${prefix}-taking`]: theme(MIXES.taking, { tagged: 0.2, weight: 1 }),
     [`${prefix}-computing`]: theme(MIXES.computing, { computes: [3, 60], foreign: { set: 1, del: 4 } }),
   };
 }
@@ -69,7 +71,7 @@ const WATCHERS = { lie: 1, mute: 1 };
 
 const sentinel = {
   ...withFaults(
-    ['mixed', 'outage', 'unknown', 'computing', 'racing', 'tags', 'sweeps', 'counting', 'expiry', 'stale', 'deaths'],
+    ['mixed', 'outage', 'unknown', 'computing', 'racing', 'taking', 'tags', 'sweeps', 'counting', 'expiry', 'stale', 'deaths'],
     WATCHERS,
   ),
   ...falling('failover', {
@@ -81,7 +83,7 @@ const sentinel = {
 
 const cluster = {
   ...withFaults(
-    ['mixed', 'outage', 'unknown', 'computing', 'racing', 'tags', 'sweeps', 'counting', 'expiry', 'stale', 'deaths'],
+    ['mixed', 'outage', 'unknown', 'computing', 'racing', 'taking', 'tags', 'sweeps', 'counting', 'expiry', 'stale', 'deaths'],
     {},
   ),
   ...falling('failover', {

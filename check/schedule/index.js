@@ -184,6 +184,8 @@ class Planner {
         return { op };
       case 'probe':
         return { op, key: this.pick(this.keys) };
+      case 'take':
+        return { op, key: this.pick(this.keys) };
       case 'increment':
         return this.increment();
       case 'invalidate':

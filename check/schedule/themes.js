@@ -55,6 +55,13 @@ const THEMES = {
     foreign: { set: 6, del: 1 },
     pause: [0, 3],
   },
+  taking: {
+    ops: { take: 6, setIfAbsent: 6, get: 4, set: 2, del: 1, compute: 1, invalidate: 0.5, sync: 2 },
+    faults: { blackhole: 2, cut: 2, stall: 2, stop: 1, deafen: 1, kill: 1 },
+    bursts: [1, 4],
+    tagged: 0.3,
+    keys: [1, 2],
+  },
   tags: {
     ops: { get: 6, set: 4, invalidate: 4, compute: 3, sync: 3, getMany: 1 },
     faults: { blackhole: 2, cut: 1, stall: 1 },

@@ -93,6 +93,8 @@ const verbs = {
   sync: ({ key, of }) => cache.get(of ? besides(of, key) : key),
   getMany: ({ keys }) => cache.getMany(keys),
   set: ({ key, value, ttl, tag }) => cache.set(key, value, tag ? { ttl, tags: [tag] } : ttl),
+  take: ({ key }) => cache.take(key),
+  setIfAbsent: ({ key, value, ttl, tag }) => cache.setIfAbsent(key, value, tag ? { ttl, tags: [tag] } : ttl),
   del: ({ keys }) => cache.del(keys.length === 1 ? keys[0] : keys),
   increment: ({ key, amount }) => cache.increment(key, amount),
   invalidate: ({ tag }) => cache.invalidateTags(tag),
