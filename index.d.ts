@@ -289,6 +289,17 @@ export interface IncrementOptions {
   onOutage?: 'local' | 'reject';
 }
 
+/** What `incrementWithTtl` resolves to. */
+export interface Counted {
+  /** The sum. */
+  value: number;
+  /**
+   * Seconds left of the counter's time (fractions, to the millisecond), `Infinity` without expiry; null where it ended,
+   * or was deleted, between the two, and where the server does not tell (an ACL without GETRANGE or PTTL).
+   */
+  ttl: number | null;
+}
+
 export interface SetIfAbsentOptions extends SetOptions {
   /**
    * While Redis is away: `local` looks at what this process holds, and stores there, as `set` does, so that another
@@ -808,6 +819,7 @@ export interface UntypedFunctions {
     ttl?: Ttl | ComputeOptions<T>,
   ): Promise<T[]>;
   increment(key: string, amount?: number, options?: IncrementOptions): Promise<number>;
+  incrementWithTtl(key: string, amount?: number, options?: IncrementOptions): Promise<Counted>;
   exists(key: string): Promise<boolean>;
   existsMany(keys: readonly string[]): Promise<boolean[]>;
   ttl(key: string): Promise<number | null>;
@@ -845,6 +857,7 @@ export interface TypedFunctions<Schema> {
     ttl?: Ttl | ComputeOptions<ValueOf<Schema, Keys[number]>>,
   ): Promise<ValuesOf<Schema, Keys>>;
   increment(key: CounterOf<Schema>, amount?: number, options?: IncrementOptions): Promise<number>;
+  incrementWithTtl(key: CounterOf<Schema>, amount?: number, options?: IncrementOptions): Promise<Counted>;
   exists(key: KeyOf<Schema>): Promise<boolean>;
   existsMany(keys: readonly KeyOf<Schema>[]): Promise<boolean[]>;
   ttl(key: KeyOf<Schema>): Promise<number | null>;
@@ -970,6 +983,11 @@ export interface Cache<Schema extends object = NoSchema> extends CacheEmitter {
    * atomic. Resolves to the sum; rejects with `ERR_UNSAFE_INTEGER` if a JavaScript number cannot hold the sum exactly.
    */
   increment: FunctionsOf<Schema>['increment'];
+  /**
+   * As `increment`, in one trip with what is left of the counter's time: for a limit on requests, whose window begins
+   * with the first one.
+   */
+  incrementWithTtl: FunctionsOf<Schema>['incrementWithTtl'];
   /** Whether there is a value at `key`. It does not count as a read in {@link Stats}. */
   exists: FunctionsOf<Schema>['exists'];
   /**
@@ -1034,6 +1052,7 @@ export const getOrCompute: Cache['getOrCompute'];
 export const getOrComputeMany: Cache['getOrComputeMany'];
 export const memoize: Cache['memoize'];
 export const increment: Cache['increment'];
+export const incrementWithTtl: Cache['incrementWithTtl'];
 export const exists: Cache['exists'];
 export const existsMany: Cache['existsMany'];
 export const ttl: Cache['ttl'];

@@ -27,6 +27,7 @@ import {
   type HoldfastErrorCode,
   health,
   increment,
+  incrementWithTtl,
   invalidateTags,
   type listenerCount,
   type Memoized,
@@ -264,6 +265,8 @@ export async function keysAndCounters(): Promise<void> {
   for await (const page of scan('user:*', { count: 100 })) same<typeof page, string[]>(true);
   // @ts-expect-error no such option
   scan('user:*', { limit: 5 });
+  const counted = await incrementWithTtl('hits', 1, { ttl: 60 });
+  same<typeof counted.ttl, number | null>(true);
   same<Awaited<ReturnType<typeof delMany>>, boolean[]>(true);
   same<Awaited<ReturnType<typeof existsMany>>, boolean[]>(true);
   await delMany(frozenKeys);

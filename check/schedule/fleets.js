@@ -71,7 +71,20 @@ const WATCHERS = { lie: 1, mute: 1 };
 
 const sentinel = {
   ...withFaults(
-    ['mixed', 'outage', 'unknown', 'computing', 'racing', 'taking', 'tags', 'sweeps', 'counting', 'expiry', 'stale', 'deaths'],
+    [
+      'mixed',
+      'outage',
+      'unknown',
+      'computing',
+      'racing',
+      'taking',
+      'tags',
+      'sweeps',
+      'counting',
+      'expiry',
+      'stale',
+      'deaths',
+    ],
     WATCHERS,
   ),
   ...falling('failover', {
@@ -83,7 +96,20 @@ const sentinel = {
 
 const cluster = {
   ...withFaults(
-    ['mixed', 'outage', 'unknown', 'computing', 'racing', 'taking', 'tags', 'sweeps', 'counting', 'expiry', 'stale', 'deaths'],
+    [
+      'mixed',
+      'outage',
+      'unknown',
+      'computing',
+      'racing',
+      'taking',
+      'tags',
+      'sweeps',
+      'counting',
+      'expiry',
+      'stale',
+      'deaths',
+    ],
     {},
   ),
   ...falling('failover', {

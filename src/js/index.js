@@ -25,6 +25,7 @@ const FUNCTIONS = /** @type {const} */ ([
   'getOrComputeMany',
   'memoize',
   'increment',
+  'incrementWithTtl',
   'exists',
   'existsMany',
   'ttl',
@@ -101,6 +102,7 @@ exports.getOrCompute = functions.getOrCompute;
 exports.getOrComputeMany = functions.getOrComputeMany;
 exports.memoize = functions.memoize;
 exports.increment = functions.increment;
+exports.incrementWithTtl = functions.incrementWithTtl;
 exports.exists = functions.exists;
 exports.existsMany = functions.existsMany;
 exports.ttl = functions.ttl;

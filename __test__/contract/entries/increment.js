@@ -99,4 +99,32 @@ module.exports = function increment(mode) {
     }
     expect(await cache.exists('n')).toBe(false);
   });
+
+  test('with what is left of its time', async () => {
+    const first = await cache.incrementWithTtl('n', 5, { ttl: 1_000 });
+    expect(first.value).toBe(5);
+    expect(first.ttl).toBeLessThanOrEqual(1_000);
+    expect(first.ttl).toBeGreaterThan(900);
+    const second = await cache.incrementWithTtl('n', 2, { ttl: 50_000 });
+    expect(second.value).toBe(7);
+    expect(second.ttl).toBeLessThanOrEqual(first.ttl);
+    expect(await cache.incrementWithTtl('eternal')).toEqual({ value: 1, ttl: Infinity });
+  });
+
+  test('of many at once each has its own sum, and what was called behind them changes none', async () => {
+    const counted = Array.from({ length: 50 }, () => cache.incrementWithTtl('n', 1, { ttl: 100 }));
+    const deleted = cache.del('n');
+    const results = await Promise.all(counted);
+    expect(results.map(({ value }) => value)).toEqual(Array.from({ length: 50 }, (_, i) => i + 1));
+    for (const { ttl } of results) expect(ttl).toBeGreaterThan(90);
+    expect(await deleted).toBe(1);
+  });
+
+  test('what increment refuses is refused with its time, too', async () => {
+    await cache.set('text', 'no number');
+    await expectCode(() => cache.incrementWithTtl('text'), 'ERR_NOT_AN_INTEGER');
+    await expectCode(() => cache.incrementWithTtl(5), 'ERR_INVALID_KEY');
+    await expectCode(() => cache.incrementWithTtl('n', 1.5), 'ERR_INVALID_AMOUNT');
+    await expectCode(() => cache.incrementWithTtl('n', 1, { ttl: 0 }), 'ERR_INVALID_TTL');
+  });
 };

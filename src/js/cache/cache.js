@@ -220,6 +220,17 @@ class Cache {
     return channel.call(Op.INCREMENT, key, '', ttl, amount, false, outageExtras(given));
   }
 
+  /**
+   * @param {string} key
+   * @param {number} [amount]
+   * @param {import('../../../index').IncrementOptions} [options]
+   */
+  async incrementWithTtl(key, amount, options) {
+    // Behind each other in one batch, and so in one trip.
+    const [value, ttl] = await Promise.all([this.increment(key, amount, options), this.ttl(key)]);
+    return { value, ttl };
+  }
+
   /** @param {string} key */
   async exists(key) {
     return this.use().channel.call(Op.EXISTS, checkKey(key), '', 0, 0);
