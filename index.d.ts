@@ -937,9 +937,10 @@ export interface Cache<Schema extends object = NoSchema> extends CacheEmitter {
   /**
    * Stores `value` where a read would miss, and resolves to whether it did: of several callers, in all processes, one
    * gets `true`. An entry that is over and kept for `grace`, or that a tag ended, is no value, nor is a computation
-   * under way, whose result is then not stored. `false` too where the server refuses the value (no memory, an ACL). As
-   * a lock it holds for as long as Redis keeps the key: an eviction, a failover, an outage without `reject`, or the end
-   * of its TTL lets the next one in.
+   * under way, whose result is then not stored. (On a cluster an entry that a tag ended counts as a value until it is
+   * over, and without scripts whatever lies there does.) `false` too where the server refuses it (no memory, an ACL).
+   * As a lock it holds for as long as Redis keeps the key: an eviction, a failover, an outage without `reject`, or the
+   * end of its TTL lets the next one in.
    */
   setIfAbsent: FunctionsOf<Schema>['setIfAbsent'];
   /**

@@ -2,7 +2,6 @@
 //!
 //! Uses what stands above it in the list of layers.
 
-mod absent;
 pub mod expiry;
 pub mod judge;
 pub mod plan;

@@ -56,8 +56,6 @@ pub(super) enum Step {
     Transaction(usize),
     /// By a value that is removed with that.
     Taken(Taking),
-    /// By whether it was stored; and what lies there, if not, by its first bytes and its time left.
-    Absent,
 }
 
 /// What a question about a key wants to know. Two replies tell it: the entry's first bytes, and its time left.
@@ -261,16 +259,8 @@ pub(super) struct Head {
     /// Where they are among the replies.
     pub(super) at: usize,
     pub(super) key: String,
-    pub(super) then: Then,
-}
-
-/// What follows from an entry's first bytes and its time left.
-pub(super) enum Then {
-    Nothing,
-    /// It gets another TTL, where it is a value for a caller.
-    Renew(Ttl),
-    /// What the reply in front says was not stored takes its place, where it is none.
-    Put(Vec<u8>, Ttl),
+    /// The TTL that it is to get, where it is a value for a caller.
+    pub(super) renews: Option<Ttl>,
 }
 
 /// Reads so many of the first bytes at a key.

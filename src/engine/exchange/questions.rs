@@ -14,7 +14,7 @@ use crate::engine::base::error::{Kind, Trouble};
 use crate::engine::cache::namespace::Cache;
 use crate::engine::call::reply::Reply;
 use crate::engine::exchange::expiry;
-use crate::engine::exchange::plan::{Call, Head, Plan, Question, Then};
+use crate::engine::exchange::plan::{Call, Head, Plan, Question};
 use crate::engine::exchange::writes::renewed;
 use crate::engine::net::reply::{classify, left};
 use crate::engine::value::life::{self, Ask, Life};
@@ -44,7 +44,7 @@ pub(super) fn answer(
 }
 
 /// Why it is no answer. Another type than a string lies there, and is there.
-pub(super) fn trouble(value: &Value) -> Option<Trouble> {
+fn trouble(value: &Value) -> Option<Trouble> {
     match value {
         Value::ServerError(error) => Some(classify(error)).filter(|trouble| trouble.kind != Kind::Wrongtype),
         _ => None,
@@ -52,22 +52,16 @@ pub(super) fn trouble(value: &Value) -> Option<Trouble> {
 }
 
 /// What lies at a key.
-pub(super) struct Found {
-    pub(super) head: Vec<u8>,
+struct Found {
+    head: Vec<u8>,
     /// Milliseconds for which it is a value for a caller, if it is one.
-    pub(super) fresh: Option<u64>,
+    fresh: Option<u64>,
     /// So much longer it lives than that.
     extra: u64,
 }
 
 impl Found {
-    pub(super) fn of(
-        cache: &Cache,
-        head: Value,
-        pttl: Value,
-        is_held: bool,
-        token: impl Fn(&str) -> Option<Arc<str>>,
-    ) -> Self {
+    fn of(cache: &Cache, head: Value, pttl: Value, is_held: bool, token: impl Fn(&str) -> Option<Arc<str>>) -> Self {
         let head = match head {
             Value::BulkString(bytes) => bytes,
             _ => Vec::new(),
@@ -94,19 +88,8 @@ impl Plan {
     /// the pipeline (SCRIPT FLUSH): once more, with its text.
     pub fn renewals(&self, cache: &Cache, values: &mut [Value], now: u64) -> Option<(Vec<usize>, Pipeline)> {
         let (mut places, mut pipeline) = (Vec::new(), Pipeline::new());
-        for Head { at, key, then } in &self.heads {
-            let ttl = match then {
-                Then::Nothing => continue,
-                Then::Put(bytes, ttl) => {
-                    if let Some(command) = self.put(cache, values, (*at, key), (bytes, *ttl), now) {
-                        pipeline.add_command(command);
-                        places.push(at - 1);
-                    }
-                    continue;
-                }
-                Then::Renew(ttl) => *ttl,
-            };
-            let Some([head, pttl]) = values.get_mut(*at..at + 2) else { continue };
+        for Head { at, key, renews } in &self.heads {
+            let (Some(ttl), Some([head, pttl])) = (*renews, values.get_mut(*at..at + 2)) else { continue };
             if [&*head, &*pttl].into_iter().find_map(trouble).is_some() {
                 continue;
             }

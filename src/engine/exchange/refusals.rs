@@ -115,7 +115,7 @@ impl Plan {
             let removal = uncovered.next_if_eq(&step).map(|_| at);
             at += usize::from(removal.is_some());
             let reply = match how {
-                Step::Write | Step::Absent => Some(at..at + 1),
+                Step::Write => Some(at..at + 1),
                 Step::Taken(how) => Some(at..at + how.replies()),
                 _ => None,
             };
@@ -129,7 +129,6 @@ impl Plan {
                 Step::Write | Step::Passed => 1,
                 Step::Last(replies) | Step::Transaction(replies) => *replies,
                 Step::Taken(how) => how.replies(),
-                Step::Absent => 3,
                 Step::Held(_) => 2,
             };
         }

@@ -245,6 +245,17 @@ pub(super) fn written(
             Value::ServerError(error) => Err(classify(&error)),
             _ => Err(out_of_step()),
         },
+        Op::SetIfAbsent { .. } => match value {
+            Value::Okay | Value::Int(1) => {
+                replaced();
+                cache.shared().status.allow_keys(cache.prefix.as_str());
+                add(&cache.counters.sets, 1);
+                Ok(Reply::Flag(true))
+            }
+            Value::Nil | Value::Int(0) => Ok(Reply::Flag(false)),
+            Value::ServerError(error) => Err(classify(&error)),
+            _ => Err(out_of_step()),
+        },
         Op::Del { .. } => {
             if !op.key().is_some_and(|key| key::is_internal(batch.str(key).as_bytes())) {
                 add(&cache.counters.deletes, 1);

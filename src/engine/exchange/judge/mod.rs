@@ -85,12 +85,12 @@ impl Plan {
     }
 }
 
-pub(super) struct Judge {
+struct Judge {
     replies: Replies,
     /// Nothing can be sent behind it any more.
-    pub(super) lost: bool,
+    lost: bool,
     /// What became of its writes has been noted, and what later batches did since.
-    pub(super) noted: bool,
+    noted: bool,
     /// When the batch was sent.
     sent: u64,
     tokens: Tokens,
@@ -100,8 +100,8 @@ pub(super) struct Judge {
     denied: Denied,
     /// Keys that are not to be trusted at this place of the batch: from when the replies came, or from the refusal of a
     /// write in front of it, until a write of this batch has replaced them.
-    pub(super) held: BTreeSet<String>,
-    pub(super) verdict: Verdict,
+    held: BTreeSet<String>,
+    verdict: Verdict,
 }
 
 impl Judge {
@@ -125,10 +125,6 @@ impl Judge {
             Step::Transaction(replies) => {
                 let reply = transaction(self.replies.take(replies));
                 self.write(call, reply)
-            }
-            Step::Absent => {
-                let stored = self.replies.take(3).into_iter().next();
-                self.absent(call, stored)
             }
             Step::Taken(how) => {
                 let taken = taken(self.replies.take(how.replies()), how);
@@ -219,11 +215,12 @@ impl Judge {
                 if let (Op::Increment { amount, .. }, Reply::Error(_)) = (call.op, &reply) {
                     self.verdict.behind.push(take_back(call.key, *amount, self.denied));
                 }
-                if matches!(call.op, Op::Set { .. } | Op::Del { .. }) {
+                let stored = reply == Reply::Flag(true) && matches!(call.op, Op::SetIfAbsent { .. });
+                if stored || matches!(call.op, Op::Set { .. } | Op::Del { .. }) {
                     self.held.remove(call.key);
                 }
                 // An earlier write of this batch was refused, and this one replaced what it would have.
-                if !self.verdict.stale.is_empty() && matches!(call.op, Op::Set { .. }) {
+                if !self.verdict.stale.is_empty() && (stored || matches!(call.op, Op::Set { .. })) {
                     self.verdict.stale.remove(call.key);
                 }
                 reply
@@ -275,7 +272,7 @@ impl Judge {
     }
 
     /// The server's word on one write: an answer, or `None` where the in-process tier must give one.
-    pub(super) fn refused(&mut self, call: &Call<'_>, trouble: Trouble) -> Option<Reply> {
+    fn refused(&mut self, call: &Call<'_>, trouble: Trouble) -> Option<Reply> {
         let op = call.op;
         if matches!(op, Op::Increment { .. }) && trouble.kind == Kind::Server {
             // The caller's mistake, and no trouble with Redis.

@@ -19,7 +19,7 @@ use crate::engine::call::batch::{Batch, More, Op};
 use crate::engine::call::reply::Reply;
 use crate::engine::call::sink::ReplyTo;
 use crate::engine::exchange::expiry;
-use crate::engine::exchange::plan::{Computing, Head, Line, Plan, Question, Step, Then};
+use crate::engine::exchange::plan::{Computing, Head, Line, Plan, Question, Step};
 use crate::engine::exchange::writes::{self, Computed, holder, remove, renewed, set, store, with_key};
 use crate::engine::fleet::server::Server;
 use crate::engine::net::denied::Denied;
@@ -52,6 +52,7 @@ pub fn plan(cache: &Cache, line: &Line<'_>, batch: &Batch, to: &ReplyTo, tokens:
         run: None,
         wrote: false,
         by_hash: false,
+        sets_absent: false,
         denied,
         answers: Answers::default(),
         uncovered: Vec::new(),
@@ -67,20 +68,22 @@ pub fn plan(cache: &Cache, line: &Line<'_>, batch: &Batch, to: &ReplyTo, tokens:
     Plan { server, asks, pipeline, steps, heads, named, answers, now, tokens, denied, uncovered, held, noted: false }
 }
 
-pub(super) struct Planner {
+struct Planner {
     asks: bool,
     strays: bool,
     /// To which it goes.
-    pub(super) server: Arc<Server>,
-    pub(super) pipeline: Pipeline,
-    pub(super) steps: Vec<Step>,
-    pub(super) heads: Vec<Head>,
+    server: Arc<Server>,
+    pipeline: Pipeline,
+    steps: Vec<Step>,
+    heads: Vec<Head>,
     named: Vec<(usize, String, Ttl)>,
     run: Option<OpenRun>,
     /// Something was stored by this batch.
     wrote: bool,
     /// The script of `expire` stands in this pipeline already, so the server has it.
     by_hash: bool,
+    /// As does that of `setIfAbsent`.
+    sets_absent: bool,
     denied: Denied,
     answers: Answers,
     now: u64,
@@ -160,7 +163,8 @@ impl Planner {
                 self.uncover_all(key);
                 let tagged = !batch.more(more).tags.is_empty();
                 let meta = tagged.then(|| local::meta(cache, 0, 0, self.tags(cache, batch, more)));
-                self.set_if_absent(key, cache.format.encode(batch.str(value), meta.as_deref()).into_owned(), ttl);
+                let bytes = cache.format.encode(batch.str(value), meta.as_deref());
+                self.set_if_absent(cache, key, &bytes, ttl);
             }
             Op::End { value, ttl, token, more, .. } => match flights.landing(key, token) {
                 Some(landing) => {
@@ -198,8 +202,8 @@ impl Planner {
                 self.uncover_all(key);
                 self.increment(key, amount, ttl, &computing);
             }
-            Op::Exists { .. } => self.question(key, Question::Exists, Then::Nothing),
-            Op::Ttl { .. } => self.question(key, Question::Ttl, Then::Nothing),
+            Op::Exists { .. } => self.question(key, Question::Exists, None),
+            Op::Ttl { .. } => self.question(key, Question::Ttl, None),
             // What reads as a miss here keeps its time, unless it was replaced just now.
             Op::Expire { .. } if !self.wrote && server.journal.holds(key) => {
                 self.steps.push(Step::Answered(Reply::Flag(false)));
@@ -210,7 +214,7 @@ impl Planner {
                 self.command(renewed(key, ttl, 0), Step::Write);
             }
             Op::Expire { ttl, .. } if self.denied.scripts.is() || self.denied.many.is() => {
-                self.question(key, Question::Expire, Then::Renew(ttl));
+                self.question(key, Question::Expire, Some(ttl));
             }
             Op::Expire { ttl, .. } => {
                 self.close_run();
@@ -253,6 +257,22 @@ impl Planner {
         tags
     }
 
+    fn set_if_absent(&mut self, cache: &Cache, key: &str, bytes: &[u8], ttl: Ttl) {
+        if self.server.journal.holds(key) {
+            // What is not to be read is nothing.
+            self.remove_first(key, None);
+        }
+        let command = if self.denied.scripts.is() {
+            let mut command = set(key, bytes, ttl);
+            command.arg("NX");
+            command
+        } else {
+            let by_text = !std::mem::replace(&mut self.sets_absent, true);
+            expiry::set_if_absent(by_text, &cache.prefix, (key, bytes, ttl), self.denied.many.is())
+        };
+        self.command(command, Step::Write);
+    }
+
     /// Removes what lies at a key that a sweep is about to remove, in front of the step that comes next. False where
     /// the key stays covered.
     fn uncover(&mut self, key: &str) -> bool {
@@ -274,7 +294,7 @@ impl Planner {
         }
     }
 
-    pub(super) fn remove_first(&mut self, key: &str, removal: Option<Removal>) {
+    fn remove_first(&mut self, key: &str, removal: Option<Removal>) {
         self.close_run();
         self.pipeline.add_command(with_key(remove(self.denied), key));
         self.uncovered.push((self.steps.len(), removal));

@@ -2,8 +2,9 @@
 
 use redis::{Cmd, cmd};
 
+use crate::engine::base::clock::Ttl;
 use crate::engine::cache::namespace::Cache;
-use crate::engine::exchange::plan::{Computing, HEAD, Head, Question, Read, Run, Step, Then, head};
+use crate::engine::exchange::plan::{Computing, HEAD, Head, Question, Read, Run, Step, head};
 use crate::engine::exchange::planner::Planner;
 use crate::engine::exchange::writes::{holder, with_key};
 use crate::engine::once::lease;
@@ -50,7 +51,7 @@ impl Planner {
     }
 
     /// Ends the MGET under way, so that what follows stands behind it.
-    pub(in crate::engine::exchange) fn close_run(&mut self) {
+    pub(super) fn close_run(&mut self) {
         let Some(open) = self.run.take() else { return };
         self.pipeline.add_command(open.command);
         if let Some(Step::Read(read)) = self.steps.get_mut(open.at) {
@@ -63,9 +64,9 @@ impl Planner {
 
     /// A question about a key, behind what tells whether there is a value for a caller: a marker is none, nor is an
     /// entry that is stale, or that a tag made a miss.
-    pub(super) fn question(&mut self, key: &str, question: Question, then: Then) {
+    pub(super) fn question(&mut self, key: &str, question: Question, renews: Option<Ttl>) {
         self.close_run();
-        self.heads.push(Head { at: self.pipeline.len(), key: key.to_owned(), then });
+        self.heads.push(Head { at: self.pipeline.len(), key: key.to_owned(), renews });
         self.command(head(key, HEAD), Step::Held(question));
         self.pipeline.add_command(with_key("PTTL", key));
     }

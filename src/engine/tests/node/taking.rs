@@ -1,6 +1,7 @@
-//! A value that is read and removed in one step: whoever gets it is the only one, and nobody gets what is not to be
-//! trusted.
+//! What is done in one step: a value is read and removed, and whoever gets it is the only one; or it is stored where
+//! there is none. Nobody gets what is not to be trusted.
 
+use crate::engine::base::clock::Ttl;
 use crate::engine::call::batch::{Extras, NONE, Op};
 use crate::engine::call::reply::Reply;
 use crate::engine::tests::node::world::value;
@@ -94,4 +95,41 @@ fn a_value_that_waits_for_the_token_of_its_tag_is_given_and_what_is_written_behi
     assert_eq!(until("the value", || client.reply(1)), [value("1")]);
     assert_eq!(until("what is behind it", || client.reply(2)), [Reply::Done, value("2")]);
     assert_eq!(client.run(&cache, Calls::default().get("a").0), [value("2")]);
+}
+
+/// `setIfAbsent`.
+fn absent(calls: Calls, key: &str, value: &str) -> Calls {
+    calls.add(key, value, |key, value| Op::SetIfAbsent { key, value, ttl: Ttl::Millis(60_000), more: None })
+}
+
+#[test]
+fn a_value_is_stored_at_its_place_among_the_calls_whatever_remainder_lies_there() {
+    let server = Server::start();
+    let cache = patient(&server, "app", true);
+    let client = Client::new();
+    let mut admin = server.connection();
+    // The marker of another process, an entry of another version, and nothing.
+    for there in [&b"\xFEholdfast:lease:0123456789abcdef:7"[..], &b"\xFF\x09\x00\x00"[..], b""] {
+        let () = redis::cmd("SET").arg("app:a").arg(there).query(&mut admin).expect("set");
+        if there.is_empty() {
+            let () = redis::cmd("DEL").arg("app:a").query(&mut admin).expect("del");
+        }
+        let calls = absent(absent(Calls::default(), "a", "1").get("a"), "a", "2").get("a").take("a").get("a");
+        let replies = client.run(&cache, calls.0);
+        let (yes, no) = (Reply::Flag(true), Reply::Flag(false));
+        assert_eq!(replies, [yes, value("1"), no, value("1"), value("1"), Reply::Miss], "{there:?}");
+    }
+}
+
+#[test]
+fn what_a_refused_write_was_to_replace_is_no_value_that_keeps_another_out() {
+    let server = Server::start();
+    let cache = patient(&server, "app", false);
+    let client = Client::new();
+    client.run(&cache, Calls::default().set("a", "1").0);
+    acl(&server, &["-set".into(), "-unlink".into(), "-del".into()]);
+    client.run(&cache, Calls::default().set("a", "2").0);
+    acl(&server, &["+@all".into()]);
+    let replies = client.run(&cache, absent(Calls::default(), "a", "3").get("a").0);
+    assert_eq!(replies, [Reply::Flag(true), value("3")]);
 }
