@@ -97,6 +97,16 @@ module.exports = function scan(mode) {
     expect(await swept).toBe(2_000);
   });
 
+  test('a page without a key of ours is none', async () => {
+    const [named, neighbour] = await Promise.all([mode.cache(), mode.cache()]);
+    await neighbour.setMany(Array.from({ length: 1_000 }, (_, n) => [`k${n}`, n]));
+    await named.set('ours', 1);
+    const pages = [];
+    for await (const page of named.scan('*', { count: 10 })) pages.push(page);
+    expect(pages).not.toContainEqual([]);
+    expect(distinct(pages.flat())).toEqual(['ours']);
+  });
+
   test('break ends it', async () => {
     await cache.setMany(Array.from({ length: 3_000 }, (_, n) => [`k${n}`, n]));
     let pages = 0;
