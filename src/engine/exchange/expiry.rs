@@ -16,7 +16,8 @@
 //! **`setIfAbsent`** asks the same: is there a value for a caller? SET with NX would take a remainder for one. It has
 //! to be done at its place among the calls, and not in a second trip: what its caller asks behind it is to find the
 //! value. So on a cluster, where its script cannot ask for tokens, an entry with tags counts as a value until it is
-//! over; and where scripts are denied, whatever lies there does.
+//! over; and where scripts are denied, whatever lies there does. So does what is in the journal: a write in front of
+//! this one may have replaced it, and not be confirmed yet.
 //!
 //! **Where scripts are denied** the second step of `expire` is a command that asks for nothing: what is written in
 //! between gets the new TTL. It is never set first and taken back.
@@ -110,9 +111,9 @@ pub fn expire_same(key: &str, head: &[u8], ttl: Ttl, extra: u64) -> Cmd {
 }
 
 /// Stores a value where there is none; the reply is 1 where it did. `tags_stand`: whether those of what lies there have
-/// ended cannot be asked.
-pub fn set_if_absent(by_text: bool, prefix: &Prefix, (key, value, ttl): (&str, &[u8], Ttl), tags_stand: bool) -> Cmd {
-    let mut command = ABSENT.call(by_text, &[key], ttl.px().unwrap_or(0).to_string().as_bytes());
+/// ended cannot be asked. By its text: a call that is answered behind others cannot be sent a second time.
+pub fn set_if_absent(prefix: &Prefix, (key, value, ttl): (&str, &[u8], Ttl), tags_stand: bool) -> Cmd {
+    let mut command = ABSENT.call(true, &[key], ttl.px().unwrap_or(0).to_string().as_bytes());
     let tags = if tags_stand { String::new() } else { [prefix.as_str(), key::TAG].concat() };
     command.arg(tags).arg(entry::LONGEST_HEADER).arg(value);
     command

@@ -55,6 +55,13 @@ pub(super) fn set(key: &str, value: &[u8], ttl: Ttl) -> Cmd {
     command
 }
 
+/// As `set`, where nothing lies.
+pub(super) fn set_new(key: &str, value: &[u8], ttl: Ttl) -> Cmd {
+    let mut command = set(key, value, ttl);
+    command.arg("NX");
+    command
+}
+
 /// Adds to a counter; the number of replies, and whether it is a transaction.
 pub(super) fn increment(to: &mut Pipeline, key: &str, amount: i64, ttl: Option<Ttl>, whole: bool) -> (usize, bool) {
     let mut add = with_key("INCRBY", key);

@@ -20,7 +20,7 @@ use crate::engine::call::reply::Reply;
 use crate::engine::call::sink::ReplyTo;
 use crate::engine::exchange::expiry;
 use crate::engine::exchange::plan::{Computing, Head, Line, Plan, Question, Step};
-use crate::engine::exchange::writes::{self, Computed, holder, remove, renewed, set, store, with_key};
+use crate::engine::exchange::writes::{self, Computed, holder, remove, renewed, set, set_new, store, with_key};
 use crate::engine::fleet::server::Server;
 use crate::engine::net::denied::Denied;
 use crate::engine::once::lease::{self, Holder};
@@ -52,7 +52,6 @@ pub fn plan(cache: &Cache, line: &Line<'_>, batch: &Batch, to: &ReplyTo, tokens:
         run: None,
         wrote: false,
         by_hash: false,
-        sets_absent: false,
         denied,
         answers: Answers::default(),
         uncovered: Vec::new(),
@@ -82,8 +81,6 @@ struct Planner {
     wrote: bool,
     /// The script of `expire` stands in this pipeline already, so the server has it.
     by_hash: bool,
-    /// As does that of `setIfAbsent`.
-    sets_absent: bool,
     denied: Denied,
     answers: Answers,
     now: u64,
@@ -164,7 +161,12 @@ impl Planner {
                 let tagged = !batch.more(more).tags.is_empty();
                 let meta = tagged.then(|| local::meta(cache, 0, 0, self.tags(cache, batch, more)));
                 let bytes = cache.format.encode(batch.str(value), meta.as_deref());
-                self.set_if_absent(cache, key, &bytes, ttl);
+                let command = if self.denied.scripts.is() {
+                    set_new(key, &bytes, ttl)
+                } else {
+                    expiry::set_if_absent(&cache.prefix, (key, &bytes, ttl), self.denied.many.is())
+                };
+                self.command(command, Step::Write);
             }
             Op::End { value, ttl, token, more, .. } => match flights.landing(key, token) {
                 Some(landing) => {
@@ -255,22 +257,6 @@ impl Planner {
         });
         self.tags = Some((more, tags.clone()));
         tags
-    }
-
-    fn set_if_absent(&mut self, cache: &Cache, key: &str, bytes: &[u8], ttl: Ttl) {
-        if self.server.journal.holds(key) {
-            // What is not to be read is nothing.
-            self.remove_first(key, None);
-        }
-        let command = if self.denied.scripts.is() {
-            let mut command = set(key, bytes, ttl);
-            command.arg("NX");
-            command
-        } else {
-            let by_text = !std::mem::replace(&mut self.sets_absent, true);
-            expiry::set_if_absent(by_text, &cache.prefix, (key, bytes, ttl), self.denied.many.is())
-        };
-        self.command(command, Step::Write);
     }
 
     /// Removes what lies at a key that a sweep is about to remove, in front of the step that comes next. False where

@@ -2,6 +2,7 @@
 //! there is none. Nobody gets what is not to be trusted.
 
 use crate::engine::base::clock::Ttl;
+use crate::engine::base::pattern::Pattern;
 use crate::engine::call::batch::{Extras, NONE, Op};
 use crate::engine::call::reply::Reply;
 use crate::engine::tests::node::world::value;
@@ -122,7 +123,7 @@ fn a_value_is_stored_at_its_place_among_the_calls_whatever_remainder_lies_there(
 }
 
 #[test]
-fn what_a_refused_write_was_to_replace_is_no_value_that_keeps_another_out() {
+fn what_is_not_to_be_trusted_keeps_others_out_until_it_is_replaced_and_takes_no_write_away() {
     let server = Server::start();
     let cache = patient(&server, "app", false);
     let client = Client::new();
@@ -130,6 +131,26 @@ fn what_a_refused_write_was_to_replace_is_no_value_that_keeps_another_out() {
     acl(&server, &["-set".into(), "-unlink".into(), "-del".into()]);
     client.run(&cache, Calls::default().set("a", "2").0);
     acl(&server, &["+@all".into()]);
-    let replies = client.run(&cache, absent(Calls::default(), "a", "3").get("a").0);
-    assert_eq!(replies, [Reply::Flag(true), value("3")]);
+    let no = Reply::Flag(false);
+    assert_eq!(client.run(&cache, absent(Calls::default(), "a", "3").get("a").0), [no.clone(), Reply::Miss]);
+    // The write in front of it is not confirmed yet.
+    let replies = client.run(&cache, absent(Calls::default().set("a", "4"), "a", "5").get("a").0);
+    assert_eq!(replies, [Reply::Done, no, value("4")]);
+}
+
+#[test]
+fn what_is_to_go_for_two_reasons_goes_once_and_the_calls_behind_it_get_their_own_replies() {
+    let server = Server::start();
+    let cache = patient(&server, "app", false);
+    let client = Client::new();
+    client.run(&cache, Calls::default().set("a", "1").set("b", "2").0);
+    server.signal("-STOP");
+    // Refused to be replaced, and about to be swept.
+    let journal = &cache.shared().server("app:a").journal;
+    _ = journal.distrust("app:a");
+    let _swept = journal.raise(Pattern::new(&cache.prefix, "a*", false));
+    cache.submit(absent(Calls::default(), "a", "3").get("a").get("b").0, &client.to(1));
+    std::thread::sleep(std::time::Duration::from_millis(50));
+    server.signal("-CONT");
+    assert_eq!(until("the replies", || client.reply(1)), [Reply::Flag(true), value("3"), value("2")]);
 }
