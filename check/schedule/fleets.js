@@ -38,6 +38,22 @@ const MIXES = {
   taking: { take: 6, setIfAbsent: 6, get: 4, set: 2, del: 1, compute: 1, sync: 2 },
 };
 
+/** The kinds for one server that say something of several. */
+const OF_ONE = [
+  'mixed',
+  'outage',
+  'unknown',
+  'computing',
+  'racing',
+  'taking',
+  'tags',
+  'sweeps',
+  'counting',
+  'expiry',
+  'stale',
+  'deaths',
+];
+
 const NETWORK = { blackhole: 2, stall: 1, deafen: 1, cut: 1, kill: 1, freeze: 1, lag: 1 };
 
 /** The mixes of calls, each in schedules with one of these falls. */
@@ -70,23 +86,7 @@ function withoutComputations(themes) {
 const WATCHERS = { lie: 1, mute: 1 };
 
 const sentinel = {
-  ...withFaults(
-    [
-      'mixed',
-      'outage',
-      'unknown',
-      'computing',
-      'racing',
-      'taking',
-      'tags',
-      'sweeps',
-      'counting',
-      'expiry',
-      'stale',
-      'deaths',
-    ],
-    WATCHERS,
-  ),
+  ...withFaults(OF_ONE, WATCHERS),
   ...falling('failover', {
     falls: { die: 2, hang: 2, promote: 3 },
     faults: { ...NETWORK, lie: 3, mute: 2 },
@@ -95,23 +95,7 @@ const sentinel = {
 };
 
 const cluster = {
-  ...withFaults(
-    [
-      'mixed',
-      'outage',
-      'unknown',
-      'computing',
-      'racing',
-      'taking',
-      'tags',
-      'sweeps',
-      'counting',
-      'expiry',
-      'stale',
-      'deaths',
-    ],
-    {},
-  ),
+  ...withFaults(OF_ONE, {}),
   ...falling('failover', {
     falls: { die: 2, hang: 2, promote: 3, force: 1, takeover: 1 },
     faults: { ...NETWORK, stop: 1 },

@@ -32,7 +32,7 @@ const ROUNDS: u8 = 3;
 
 /// Where a page begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct From {
+pub struct Start {
     /// The place of a server; 0 before the first.
     pub server: u16,
     store: Store,
@@ -54,7 +54,7 @@ enum Store {
 
 const STORES: [(Store, &str); 3] = [(Store::Redis, "r"), (Store::Memory, "m"), (Store::Near, "n")];
 
-impl fmt::Display for From {
+impl fmt::Display for Start {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { server, store, at, changes, round } = self;
         let store = STORES.iter().find(|(one, _)| one == store).map_or("", |(_, name)| name);
@@ -62,7 +62,7 @@ impl fmt::Display for From {
     }
 }
 
-impl From {
+impl Start {
     /// As the page before said; what is none begins the scan.
     pub fn parse(text: &str, shared: &Shared) -> Self {
         let first = || Self {
@@ -135,7 +135,7 @@ impl From {
 /// A page of what is held in process, on this thread.
 pub fn locally(cache: &Cache, scan: &Scan) -> Reply {
     let shared = cache.shared();
-    let from = From::parse(&scan.from, shared);
+    let from = Start::parse(&scan.from, shared);
     let pattern = Pattern::new(&cache.prefix, &scan.glob, false);
     let now = shared.clock.now_ms();
     let is_of = |key: &str| shared.fleet.cluster().is_none() || shared.server(key).place == from.server;
@@ -152,9 +152,9 @@ pub fn locally(cache: &Cache, scan: &Scan) -> Reply {
     // As a read would find them.
     keys.retain(|key| local::fresh(cache, key, now).is_some());
     let next = match next {
-        Some(at) => Some(From { store, at: at.to_string(), ..from }),
+        Some(at) => Some(Start { store, at: at.to_string(), ..from }),
         None if store == Store::Memory && cache.has_redis && cache.near => {
-            Some(From { store: Store::Near, at: String::new(), ..from })
+            Some(Start { store: Store::Near, at: String::new(), ..from })
         }
         None => from.behind_server(shared),
     };
@@ -162,9 +162,9 @@ pub fn locally(cache: &Cache, scan: &Scan) -> Reply {
 }
 
 /// The reply: the keys as the caller names them, and where the next page begins.
-pub fn page<'a>(cache: &Cache, stored: impl Iterator<Item = &'a str>, next: Option<&From>) -> Reply {
+pub fn page<'a>(cache: &Cache, stored: impl Iterator<Item = &'a str>, next: Option<&Start>) -> Reply {
     let keys: Vec<&str> = stored.filter_map(|key| key.strip_prefix(cache.prefix.as_str())).collect();
     debug_assert!(keys.iter().all(|key| !key::is_internal(key.as_bytes())));
-    let next = next.map(From::to_string);
+    let next = next.map(Start::to_string);
     Reply::Value(Json::Owned(serde_json::json!({ "keys": keys, "next": next }).to_string()))
 }

@@ -148,7 +148,7 @@ impl Tasks<'_> {
 
     async fn scan(&mut self, scan: &Scan, run_id: Option<&str>) -> Outcome {
         let cache = self.cache;
-        let from = scan::From::parse(&scan.from, cache.shared());
+        let from = scan::Start::parse(&scan.from, cache.shared());
         let pattern = Pattern::new(&cache.prefix, &scan.glob, false);
         let mut command = cmd("SCAN");
         command.arg(from.cursor(run_id)).arg("MATCH").arg(Pattern::common(slice::from_ref(&pattern)));

@@ -26,7 +26,7 @@ pub fn split(mut job: Job, together: &Arc<Together>) -> Option<Vec<(Arc<Server>,
     let mut servers: Vec<_> = cluster.servers().filter(|server| cluster.is_used(server)).cloned().collect();
     if let Task::Scan(scan) = &mut task {
         // A page is one server's.
-        let from = scan::From::parse(&scan.from, cache.shared()).at_server(cache.shared());
+        let from = scan::Start::parse(&scan.from, cache.shared()).at_server(cache.shared());
         servers.retain(|server| server.place == from.server);
         scan.from = from.to_string();
     }
