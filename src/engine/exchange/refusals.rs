@@ -17,6 +17,7 @@ use crate::engine::cache::namespace::Cache;
 use crate::engine::cache::shared::Shared;
 use crate::engine::call::batch::{Batch, Op};
 use crate::engine::exchange::plan::{Plan, Read, Step, distrust};
+use crate::engine::exchange::writes::is_error;
 use crate::engine::net::denied::{Denied, Lack};
 use crate::engine::net::reply::{classify, is_key};
 
@@ -147,7 +148,7 @@ struct Written {
 
 /// Of the replies to one call the one that tells what became of it.
 fn telling(replies: &[Value]) -> Option<&Value> {
-    replies.iter().find(|reply| matches!(reply, Value::ServerError(_))).or(replies.last())
+    replies.iter().find(|reply| is_error(reply)).or(replies.last())
 }
 
 /// Whether it leaves nothing of what was there. An increment does not, and `expire` changes no value.
@@ -162,7 +163,7 @@ fn is_replaced(op: &Op, reply: Option<&Value>) -> bool {
         }
         Op::Del { .. } => matches!(reply, Some(Value::Int(_))),
         Op::Take { .. } => match reply {
-            Some(Value::Array(parts)) => !parts.iter().any(|part| matches!(part, Value::ServerError(_))),
+            Some(Value::Array(parts)) => !parts.iter().any(is_error),
             reply => matches!(reply, Some(Value::BulkString(_) | Value::Nil | Value::Int(_))),
         },
         _ => false,
