@@ -1,6 +1,7 @@
 // Behind sentinels: the primary is found, followed through failovers, and believed only by its own word.
 'use strict';
 
+const { randomUUID } = require('node:crypto');
 const {
   closeCaches,
   expectThrows,
@@ -22,10 +23,12 @@ const optionsOf = (fleet, more = {}) => ({
   timeoutMs: 1_000,
 });
 const urlOf = (fleet) => `redis+sentinel://${fleet.sentinels.map(place).join(',')}/${fleet.name}`;
-/** Whether a cache writes to a server. */
+/** Whether a cache writes to a server: not to another one whose replica this one is, as the new primary has just been. */
 async function writesTo(cache, server) {
-  await cache.set('where', 'here');
-  return cache.getMode() === 'redis' && (await server.cli('keys', '*where')) !== '';
+  if (!(await server.cli('role')).startsWith('master')) return false;
+  const key = `where-${randomUUID()}`;
+  await cache.set(key, 'here');
+  return cache.getMode() === 'redis' && (await server.cli('keys', `*${key}`)) !== '';
 }
 
 afterEach(closeCaches);
