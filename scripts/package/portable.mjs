@@ -101,6 +101,7 @@ function build(target, source, targetDir) {
     [source.replace(/\/$/, ''), '/holdfast'],
   ];
   const rustflags = remap.map(([from, to]) => `--remap-path-prefix=${from}=${to}`);
+  const mapped = remap.map(([from, to]) => `-ffile-prefix-map=${from}=${to}`).join(' ');
   // A library that Node loads shares Node's C library; Rust would link musl into it.
   if (abi === 'musl') rustflags.push('-Ctarget-feature=-crt-static');
   run(
@@ -122,7 +123,9 @@ function build(target, source, targetDir) {
         ...process.env,
         PATH: `${installTools()}:${process.env.PATH}`,
         CARGO_ENCODED_RUSTFLAGS: rustflags.join('\x1f'),
-        CFLAGS: remap.map(([from, to]) => `-ffile-prefix-map=${from}=${to}`).join(' '),
+        // Beside CFLAGS, which .cargo/config.toml sets.
+        HOST_CFLAGS: mapped,
+        TARGET_CFLAGS: mapped,
         CARGO_INCREMENTAL: '0',
         SOURCE_DATE_EPOCH: '0',
       },
@@ -135,7 +138,7 @@ function build(target, source, targetDir) {
 function copySources() {
   const source = join(mkdtempSync(join(output, 'again-')), 'holdfast');
   mkdirSync(source);
-  for (const part of ['Cargo.toml', 'Cargo.lock', 'build.rs', 'src']) {
+  for (const part of ['.cargo', 'Cargo.toml', 'Cargo.lock', 'build.rs', 'src', 'sim']) {
     cpSync(join(root, part), join(source, part), { recursive: true });
   }
   return source;
