@@ -23,7 +23,9 @@ const optionsOf = (fleet, more = {}) => ({
   timeoutMs: 1_000,
 });
 const urlOf = (fleet) => `redis+sentinel://${fleet.sentinels.map(place).join(',')}/${fleet.name}`;
-/** Whether a cache writes to a server: not to another one whose replica this one is, as the new primary has just been. */
+/**
+ * Whether a cache writes to a server: not to another one whose replica this one is, as the new primary has just been.
+ */
 async function writesTo(cache, server) {
   if (!(await server.cli('role')).startsWith('master')) return false;
   const key = `where-${randomUUID()}`;

@@ -65,8 +65,8 @@ pub const LONGEST_HEADER: usize = 1 << 20;
 /// Tags that an entry can have.
 pub const MAX_TAGS: usize = u8::MAX as usize;
 
-/// zstd's own default: higher levels cost the engine's thread several times as much for a few percent. They are not even
-/// built: .cargo/config.toml leaves out their compressors.
+/// zstd's own default: higher levels cost the engine's thread several times as much for a few percent. They are not
+/// even built: .cargo/config.toml leaves out their compressors.
 const LEVEL: i32 = 3;
 thread_local! {
     // Their tables are kept: to make them anew costs more than to compress or expand a value of a kilobyte.
