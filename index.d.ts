@@ -333,6 +333,16 @@ export interface ExpireOptions {
   expiresAt?: Moment;
 }
 
+/** Options of `del`. */
+export interface DelOptions {
+  /**
+   * A soft end: seconds for which the value is still of use to `getOrCompute` with `swr` or `grace`, and to nobody
+   * else; then it is gone. Never longer than the entry would have lived, at most 31 years. While Redis is away, and
+   * where it runs no scripts, the value is deleted. Default 0: it is deleted.
+   */
+  stale?: number;
+}
+
 /** Options of `clear`. */
 export interface ClearOptions {
   /** Allow a cache without a namespace to empty the whole Redis database (FLUSHDB). Default false. */
@@ -803,7 +813,7 @@ export type ValuesOf<Schema, Keys extends readonly KeyOf<Schema>[], Miss = never
 export interface UntypedFunctions {
   get<T = unknown>(key: string): Promise<T | null>;
   set(key: string, value: unknown, ttl?: Ttl | SetOptions): Promise<void>;
-  del(key: string | readonly string[]): Promise<number>;
+  del(key: string | readonly string[], options?: DelOptions): Promise<number>;
   delMany(keys: readonly string[]): Promise<boolean[]>;
   scan(pattern?: string, options?: ScanOptions): AsyncGenerator<string[], void, undefined>;
   setIfAbsent(key: string, value: unknown, ttl?: Ttl | SetIfAbsentOptions): Promise<boolean>;
@@ -835,7 +845,7 @@ export interface UntypedFunctions {
 export interface TypedFunctions<Schema> {
   get<Key extends KeyOf<Schema>>(key: Key): Promise<ValueOf<Schema, Key> | null>;
   set<Key extends KeyOf<Schema>>(key: Key, value: ValueOf<Schema, Key>, ttl?: Ttl | SetOptions): Promise<void>;
-  del(key: KeyOf<Schema> | readonly KeyOf<Schema>[]): Promise<number>;
+  del(key: KeyOf<Schema> | readonly KeyOf<Schema>[], options?: DelOptions): Promise<number>;
   delMany(keys: readonly KeyOf<Schema>[]): Promise<boolean[]>;
   scan(pattern?: string, options?: ScanOptions): AsyncGenerator<Array<KeyOf<Schema>>, void, undefined>;
   setIfAbsent<Key extends KeyOf<Schema>>(
@@ -910,7 +920,11 @@ export interface Cache<Schema extends object = NoSchema> extends CacheEmitter {
    * and with `ERR_VALUE_TOO_LARGE` above `maxValueBytes`; the stored value then stays.
    */
   set: FunctionsOf<Schema>['set'];
-  /** Removes one key or many; resolves to the number of keys that existed. */
+  /**
+   * Removes one key or many; resolves to the number of keys that existed. With `stale` it ends them softly: from now on
+   * they are misses, but `getOrCompute` with `swr` or `grace` has the old value for so many seconds while a new one is
+   * computed. Options that are no object are ignored, as in `keys.map(del)`.
+   */
   del: FunctionsOf<Schema>['del'];
   /**
    * Removes many keys; resolves to which of them existed, in their order. Of duplicates the first is true, the others

@@ -7,7 +7,7 @@ const { DRIVEN } = require('./support/modes');
 
 const SUBJECTS = {
   entries: ['values', 'ttl', 'expires-at', 'many', 'increment', 'take', 'set-if-absent', 'arguments', 'codecs'],
-  keys: ['glob', 'namespaces', 'scan', 'tags'],
+  keys: ['glob', 'namespaces', 'scan', 'soft-ends', 'tags'],
   computing: [
     'compute',
     'compute-many',

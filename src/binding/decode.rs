@@ -95,6 +95,7 @@ fn op(n: &[f64; STRIDE], key: Span, value: Span, more: More) -> Op {
         11 => Op::Withdraw { key, waiter: b as u32 },
         12 => Op::Take { key, more },
         13 => Op::SetIfAbsent { key, value, ttl: ttl(), more },
+        14 => Op::Soften { key, stale_ms: a as u64 },
         _ => Op::Malformed,
     }
 }

@@ -56,7 +56,13 @@ pub fn one(cache: &Cache, batch: &Batch, op: &Op, to: &ReplyTo, now: u64, buffer
             let there = |_: &Memory| fresh(cache, key, now).is_some();
             Reply::Flag(set(cache, batch, key, (value, ttl, more), now, there))
         }
-        Op::Del { .. } => {
+        Op::Soften { stale_ms, .. } if !cache.has_redis => {
+            flights.fence(key);
+            add(&cache.counters.deletes, 1);
+            Reply::Number(i64::from(memory.soften(key, stale_ms, cache.shared().random.bits(), now)))
+        }
+        // In an outage: what lies in Redis cannot be marked, and is deleted when it is back.
+        Op::Del { .. } | Op::Soften { .. } => {
             flights.fence(key);
             cache.journal(key);
             if key::is_internal(given.as_bytes()) {

@@ -51,6 +51,11 @@ pub enum Op {
     Del {
         key: Span,
     },
+    /// As `Del`, but what is there is of use for so many milliseconds more to who takes stale values.
+    Soften {
+        key: Span,
+        stale_ms: u64,
+    },
     /// Reads the value and removes it, in one step.
     Take {
         key: Span,
@@ -121,6 +126,7 @@ impl Op {
                 | Self::SetIfAbsent { .. }
                 | Self::End { .. }
                 | Self::Del { .. }
+                | Self::Soften { .. }
                 | Self::Take { .. }
                 | Self::Increment { .. }
                 | Self::Expire { .. }
@@ -138,6 +144,7 @@ impl Op {
             }
             Self::Get { key, .. }
             | Self::Del { key }
+            | Self::Soften { key, .. }
             | Self::Exists { key }
             | Self::Ttl { key }
             | Self::Expire { key, .. }
@@ -154,6 +161,7 @@ impl Op {
             | Self::Set { key, .. }
             | Self::SetIfAbsent { key, .. }
             | Self::Del { key }
+            | Self::Soften { key, .. }
             | Self::Take { key, .. }
             | Self::Increment { key, .. }
             | Self::Exists { key }

@@ -9,5 +9,6 @@ pub mod planner;
 pub mod questions;
 pub mod reads;
 pub mod refusals;
+pub mod softening;
 pub mod tokens;
 pub mod writes;

@@ -143,7 +143,12 @@ impl Call<'_> {
             (Some(Value::ServerError(error)), _) if error.code() == "NOSCRIPT" => Some(self.locally()),
             (
                 None,
-                Op::Set { .. } | Op::SetIfAbsent { .. } | Op::Del { .. } | Op::Take { .. } | Op::Increment { .. },
+                Op::Set { .. }
+                | Op::SetIfAbsent { .. }
+                | Op::Del { .. }
+                | Op::Soften { .. }
+                | Op::Take { .. }
+                | Op::Increment { .. },
             ) => self.strayed().map(|bounce| Reply::Bounced(Bounce { asks: true, to: 0, ..bounce })),
             _ => None,
         }

@@ -271,6 +271,13 @@ pub(super) fn written(
             replaced();
             Ok(Reply::Number(removed))
         }
+        Op::Soften { .. } => {
+            add(&cache.counters.deletes, 1);
+            let softened = integer(value)?;
+            // What is in the journal stays in it: this did not replace what lies there.
+            end_leftover(cache, key);
+            Ok(Reply::Number(softened))
+        }
         Op::Increment { .. } => {
             let sum = integer(value)?;
             end_leftover(cache, key);

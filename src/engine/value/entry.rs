@@ -203,6 +203,11 @@ pub fn identity(bytes: &[u8]) -> Option<&[u8]> {
     if head.meta.nonce == 0 { None } else { bytes.get(..HEAD) }
 }
 
+/// The header of a plain value that gets a life, up to that; empty where the codec has no plain values but integers.
+pub fn life_of_plain(codec: Codec) -> Vec<u8> {
+    if codec == Codec::Structured { Vec::new() } else { vec![MAGIC, VERSION, codec as u8, LIFE] }
+}
+
 /// What an entry has beside its value, by its first bytes; None where there is no header, or they do
 /// not reach to the end of it.
 pub fn meta_of(bytes: &[u8]) -> Option<Meta> {

@@ -17,6 +17,7 @@ const Op = Object.freeze({
   WITHDRAW: 11,
   TAKE: 12,
   SET_IF_ABSENT: 13,
+  SOFTEN: 14,
 });
 // How a GET may be answered.
 const Early = Object.freeze({
@@ -44,7 +45,7 @@ const Why = Object.freeze({
 const Answer = Object.freeze({ HIT: 0, LEAD: 1, FOLLOW: 2, WAIT: 3, NOTHING: 4, AGAIN: 5, STALE: 6, ELSEWHERE: 7 });
 // The operations that change a key: its hot values end when they are called.
 const WRITES = new Set(
-  /** @type {number[]} */ ([Op.SET, Op.SET_IF_ABSENT, Op.DEL, Op.TAKE, Op.INCREMENT, Op.EXPIRE, Op.END]),
+  /** @type {number[]} */ ([Op.SET, Op.SET_IF_ABSENT, Op.DEL, Op.SOFTEN, Op.TAKE, Op.INCREMENT, Op.EXPIRE, Op.END]),
 );
 // Long work; src/binding/bridge.rs reads them.
 const Task = Object.freeze({ DEL_PATTERN: 0, CLEAR: 1, FLUSH_DB: 2, STATS: 3, SCAN: 4 });

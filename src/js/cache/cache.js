@@ -16,7 +16,7 @@ const {
   outageExtras,
   setOptions,
 } = require('../options/arguments.js');
-const { lifeOf, newLifeOf, ttlOf } = require('../options/expiry.js');
+const { lifeOf, newLifeOf, staleOf, ttlOf } = require('../options/expiry.js');
 const { tellLogger } = require('../options/logging.js');
 const { answered } = require('../bridge/turn.js');
 const { getOrComputeMany } = require('../once/compute-many.js');
@@ -133,10 +133,16 @@ class Cache {
     return channel.call(Op.SET_IF_ABSENT, checkKey(key), codec.encode(value), life, 0, false, extrasOf(given));
   }
 
-  /** @param {string | readonly string[]} key */
-  async del(key) {
+  /**
+   * @param {string | readonly string[]} key
+   * @param {import('../../../index').DelOptions} [options]
+   */
+  async del(key, options) {
     const { channel } = this.use();
-    return isArray(key) ? delAll(channel, key) : channel.call(Op.DEL, checkKey(/** @type {string} */ (key)), '', 0, 0);
+    const stale = staleOf(options);
+    if (isArray(key)) return delAll(channel, key, stale);
+    const kind = stale === 0 ? Op.DEL : Op.SOFTEN;
+    return channel.call(kind, checkKey(/** @type {string} */ (key)), '', stale, 0);
   }
 
   /** @param {readonly string[]} keys */

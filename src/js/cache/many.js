@@ -106,10 +106,11 @@ async function delMany(channel, keys) {
 /**
  * @param {Channel} channel
  * @param {unknown} keys
+ * @param {number} stale milliseconds
  * @returns {Promise<number>} how many existed
  */
-async function delAll(channel, keys) {
-  const removed = await delEach(channel, checkKeys(keys));
+async function delAll(channel, keys, stale) {
+  const removed = await delEach(channel, checkKeys(keys), undefined, stale);
   return removed.reduce((sum, count) => sum + count, 0);
 }
 
@@ -150,14 +151,16 @@ async function* scan(open, glob, options) {
  * @param {Channel} channel
  * @param {string[]} keys
  * @param {number} [atOnce]
+ * @param {number} [stale] for how long they are of use to who takes stale values, in milliseconds
  * @returns {Promise<number[]>} of each, 1 where it existed, else 0
  */
-function delEach(channel, keys, atOnce = CHUNKS_AT_ONCE) {
+function delEach(channel, keys, atOnce = CHUNKS_AT_ONCE, stale = 0) {
+  const kind = stale === 0 ? Op.DEL : Op.SOFTEN;
   return writeInChunks(
     channel,
     keys,
     (key) => key,
-    (push, key) => push(Op.DEL, key, '', 0),
+    (push, key) => push(kind, key, '', stale),
     (key) => key.length,
     '',
     CHUNK,

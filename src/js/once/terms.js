@@ -2,7 +2,7 @@
 'use strict';
 
 const { checkOptions, checkTags, describe, invalid, listOf, toMs } = require('../options/arguments.js');
-const { leftUntil, lifeOf, momentOf } = require('../options/expiry.js');
+const { leftUntil, lifeOf, momentOf, windowOf } = require('../options/expiry.js');
 const { validateOf } = require('./validation.js');
 
 const OPTIONS = [
@@ -21,8 +21,6 @@ const OPTIONS = [
   'signal',
 ];
 const DEFAULT_HARD_TIMEOUT_MS = 30_000;
-// Upper bound of swr and grace: 31 years. A value that is kept for ever needs a TTL of Infinity.
-const LONGEST_WINDOW_MS = 1e12;
 
 /**
  * `ttlOf`: makes the TTL of a value, in seconds. `until`: the moment that was given in place of a TTL, in milliseconds
@@ -143,14 +141,6 @@ function signalOf(signal) {
     throw invalid('signal must be an AbortSignal, and this one could not be read', cause);
   }
   throw invalid(`signal must be an AbortSignal, not ${describe(signal)}`);
-}
-
-/**
- * @param {unknown} seconds
- * @param {string} name
- */
-function windowOf(seconds, name) {
-  return seconds === undefined || seconds === 0 ? 0 : Math.min(toMs(seconds, name), LONGEST_WINDOW_MS);
 }
 
 /**

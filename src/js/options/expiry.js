@@ -10,6 +10,8 @@ const { dateNow } = require('../base/host.js');
 const { checkOptions, describe, invalid, toMs } = require('./arguments.js');
 
 const { getTime } = Date.prototype;
+// Upper bound of swr, grace and stale: 31 years. A value that is kept for ever needs a TTL of Infinity.
+const LONGEST_WINDOW_MS = 1e12;
 
 /**
  * The moment at which an entry is to end, in milliseconds since 1970; undefined where the options name none.
@@ -67,4 +69,22 @@ function newLifeOf(given) {
   return lifeOf(options) ?? toMs(options.ttl);
 }
 
-module.exports = { leftUntil, lifeOf, momentOf, newLifeOf, ttlOf };
+/**
+ * @param {unknown} seconds
+ * @param {string} name
+ */
+function windowOf(seconds, name) {
+  return seconds === undefined || seconds === 0 ? 0 : Math.min(toMs(seconds, name), LONGEST_WINDOW_MS);
+}
+
+/**
+ * For how long what is deleted is of use to who takes stale values, in milliseconds. What is no object says nothing:
+ * `keys.map(del)` hands over an index.
+ * @param {unknown} options of `del`
+ */
+function staleOf(options) {
+  if (options === null || typeof options !== 'object') return 0;
+  return windowOf(checkOptions(options, ['stale']).stale, 'stale');
+}
+
+module.exports = { leftUntil, lifeOf, momentOf, newLifeOf, staleOf, ttlOf, windowOf };

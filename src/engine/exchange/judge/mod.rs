@@ -286,13 +286,13 @@ impl Judge {
         match op {
             // Not stored; and what was there before must not be taken for it: it is removed, and reads that are behind
             // this write miss it until it is.
-            Op::Set { .. } | Op::End { .. } => {
+            Op::Set { .. } | Op::End { .. } | Op::Soften { .. } => {
                 self.distrust(call);
                 // A later write has replaced it, where this one was noted before.
                 if !self.noted || call.server.journal.holds(call.key) {
                     self.verdict.stale.insert(call.key.to_owned());
                 }
-                Some(Reply::Done)
+                Some(if matches!(op, Op::Soften { .. }) { Reply::Number(0) } else { Reply::Done })
             }
             // Still there, and not to be read any more.
             Op::Del { .. } => {

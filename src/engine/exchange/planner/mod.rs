@@ -20,6 +20,7 @@ use crate::engine::call::reply::Reply;
 use crate::engine::call::sink::ReplyTo;
 use crate::engine::exchange::expiry;
 use crate::engine::exchange::plan::{Computing, Head, Line, Plan, Question, Step};
+use crate::engine::exchange::softening;
 use crate::engine::exchange::writes::{self, Computed, holder, remove, renewed, set, set_new, store, with_key};
 use crate::engine::fleet::server::Server;
 use crate::engine::net::denied::Denied;
@@ -183,7 +184,14 @@ impl Planner {
                     self.over(cache, key, token, leased);
                 }
             },
-            Op::Del { .. } => {
+            Op::Soften { stale_ms, .. }
+                if !self.denied.scripts.is() && !server.journal.covers(key) && !server.journal.holds(key) =>
+            {
+                flights.fence(key);
+                cache.shared().note_grace();
+                self.command(softening::soften(cache, key, stale_ms), Step::Write);
+            }
+            Op::Del { .. } | Op::Soften { .. } => {
                 flights.fence(key);
                 if given.is_some_and(|given| key::is_internal(given.as_bytes())) {
                     flights.fence_tag(key);

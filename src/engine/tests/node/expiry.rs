@@ -16,7 +16,7 @@ use crate::engine::exchange::planner;
 use crate::engine::net::denied::Denied;
 use crate::engine::once::lease::Holder;
 use crate::engine::tests::now_ms;
-use crate::engine::tests::support::{Calls, Client, Server, cache, in_mode};
+use crate::engine::tests::support::{Calls, Client, Server, cache, in_mode, patient, until};
 use crate::engine::value::codec::Codec;
 use crate::engine::value::entry::{Format, Meta};
 use crate::engine::value::tag_list::{Tag, Tags};
@@ -197,4 +197,40 @@ fn a_script_that_the_server_has_forgotten_is_called_once_more_before_its_call_is
     values[1] = Value::Int(0);
     let (replies, _) = plan.settle(&cache, &calls, &to, Came::All(values), now);
     assert_eq!(replies, [Reply::Flag(true), Reply::Flag(false), Reply::Flag(true)]);
+}
+
+fn soften(calls: Calls, key: &str) -> Calls {
+    calls.add(key, "", |key, _| Op::Soften { key, stale_ms: 60_000 })
+}
+
+#[test]
+fn a_soft_end_leaves_nothing_of_what_is_not_to_be_trusted() {
+    let server = Server::start();
+    let cache = patient(&server, "app", true);
+    let client = Client::new();
+    let mut admin = server.connection();
+    let mut config = |bytes: u64| {
+        let () = redis::cmd("CONFIG").arg("SET").arg("maxmemory").arg(bytes).query(&mut admin).expect("config");
+    };
+    // A write in front of it is refused: what that was to replace is of use to nobody.
+    client.run(&cache, Calls::default().set("a", "1").0);
+    config(1);
+    client.run(&cache, soften(Calls::default().set("a", "2"), "a").get("a").0);
+    config(0);
+    let mut there = || redis::cmd("EXISTS").arg("app:a").query::<i64>(&mut admin).expect("exists") == 1;
+    until("what was not replaced is removed", || (!there()).then_some(()));
+}
+
+#[test]
+fn a_soft_end_that_the_server_refuses_is_a_delete() {
+    let server = Server::start();
+    let cache = patient(&server, "app", true);
+    let client = Client::new();
+    client.run(&cache, Calls::default().set("a", "1").0);
+    let mut admin = server.connection();
+    let () = redis::cmd("ACL").arg("SETUSER").arg("default").arg("-eval").query(&mut admin).expect("acl");
+    let replies = client.run(&cache, soften(Calls::default(), "a").get("a").0);
+    assert_eq!(replies, [Reply::Number(0), Reply::Miss]);
+    let mut there = |key| redis::cmd("EXISTS").arg(key).query::<i64>(&mut admin).expect("exists") == 1;
+    until("what was to end is removed", || (!there("app:a")).then_some(()));
 }

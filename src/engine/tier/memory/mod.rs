@@ -15,7 +15,9 @@ use crate::engine::store::record::Life;
 use crate::engine::task::signal::Signal;
 use crate::engine::tier::budget::{Bounded, Budget};
 use crate::engine::tier::marks::Marks;
-use crate::engine::value::entry::{Codec, Meta};
+use crate::engine::value::entry::Meta;
+
+mod updates;
 
 /// What is kept at a key.
 #[derive(Clone)]
@@ -289,33 +291,6 @@ impl Memory {
             return false;
         }
         life.deadline > now
-    }
-
-    pub fn expire(&self, key: &str, ttl: Ttl, now: u64) -> bool {
-        let _guard = self.updates.lock();
-        let Some(entry) = self.fresh(key, now) else { return false };
-        let Entry { value, since, meta, stamp, .. } = entry;
-        let extra = meta.as_ref().map_or(0, |meta| meta.extra_ms);
-        let life = Life { deadline: ttl.deadline(now).saturating_add(extra), since, stamp, extra };
-        self.insert(Given { key, value: &value, shared: Some(value.clone()), meta, life }, now);
-        true
-    }
-
-    /// As Redis' INCRBY: the value must be a canonical 64-bit integer, and have nothing beside it.
-    pub fn increment(&self, codec: Codec, key: &str, amount: i64, ttl: Ttl, now: u64) -> Result<i64, Uncountable> {
-        let _guard = self.updates.lock();
-        let (old, deadline) = match self.live(key, now) {
-            Some(Entry { meta: Some(_), .. }) => return Err(Uncountable::NotAnInteger),
-            Some(entry) => (codec.integer(&entry.value).ok_or(Uncountable::NotAnInteger)?, entry.deadline),
-            None => (0, ttl.deadline(now)),
-        };
-        let new = old.checked_add(amount).ok_or(Uncountable::NotAnInteger)?;
-        if !is_safe(new) {
-            return Err(Uncountable::Unsafe);
-        }
-        let life = Life { deadline, since: now, stamp: self.marks.stamp(), extra: 0 };
-        self.insert(Given { key, value: &codec.of_integer(new), shared: None, meta: None, life }, now);
-        Ok(new)
     }
 
     /// Sweeps of it that are not over.
