@@ -106,8 +106,8 @@ export type Ttl = number;
 export type Moment = Date | number;
 
 /**
- * Names of the things on which an entry depends, so that {@link Cache.invalidateTags} can end it: up to 64 non-empty,
- * well-formed texts of at most 512 bytes of UTF-8 each, else `ERR_INVALID_ARGUMENT`. Duplicates count once, and an
+ * Names of the things on which an entry depends, so that {@link Cache.invalidateTags} can end it: up to 128 non-empty,
+ * well-formed texts of at most 1,024 bytes of UTF-8 each, else `ERR_INVALID_ARGUMENT`. Duplicates count once, and an
  * empty list means no tags. Tags belong to the cache's namespace.
  */
 export type Tags = readonly string[];

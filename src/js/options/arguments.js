@@ -8,8 +8,8 @@ const { REFRESH, TAG } = require('../base/ops.js');
 
 const SET_OPTIONS = ['ttl', 'expiresAt', 'tags'];
 const MAX_KEY_BYTES = 65_535;
-const MAX_TAGS = 64;
-const MAX_TAG_BYTES = 512;
+const MAX_TAGS = 128;
+const MAX_TAG_BYTES = 1024;
 
 /**
  * @param {string} message
