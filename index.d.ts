@@ -343,6 +343,15 @@ export interface DelOptions {
   stale?: number;
 }
 
+/** Options of `invalidateTags`. */
+export interface InvalidateOptions {
+  /**
+   * A soft end: seconds for which entries with the tag are still of use to `getOrCompute` with `swr` or `grace`, and to
+   * nobody else; at most 30 days. Where Redis runs no scripts they are of use to nobody. Default 0.
+   */
+  stale?: number;
+}
+
 /** Options of `clear`. */
 export interface ClearOptions {
   /** Allow a cache without a namespace to empty the whole Redis database (FLUSHDB). Default false. */
@@ -1029,7 +1038,14 @@ export interface Cache<Schema extends object = NoSchema> extends CacheEmitter {
    * is constant, however many entries carry it. Takes one tag or any number; each must be a tag that an entry may have.
    * A running computation with such a tag does not store its result.
    */
-  invalidateTags(tags: string | Tags): Promise<void>;
+  invalidateTags(tags: string | Tags, options?: InvalidateOptions): Promise<void>;
+  /**
+   * When each tag was last invalidated, by any process: milliseconds since 1970 by the clock of the Redis server that
+   * has the tag, in the order of `tags`; 0 for never. Tags that were asked for are held in the near cache, and need no
+   * trip until they are invalidated. A record that Redis has lost reads as 0 too, and then no entry with the tag is
+   * valid. What cannot be known, as in an outage, reads as now.
+   */
+  tagTimes(tags: Tags): Promise<number[]>;
   /**
    * Removes this cache's keys and no others; resolves to the number of removed keys. A cache without a namespace
    * rejects with `ERR_CLEAR_NEEDS_NAMESPACE` if a Redis is configured, unless it is given `{ flushDb: true }`.
@@ -1075,6 +1091,7 @@ export const expire: Cache['expire'];
 export const getMany: Cache['getMany'];
 export const setMany: Cache['setMany'];
 export const invalidateTags: Cache['invalidateTags'];
+export const tagTimes: Cache['tagTimes'];
 export const clear: Cache['clear'];
 export const getStats: Cache['getStats'];
 export const getMode: Cache['getMode'];

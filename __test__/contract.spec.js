@@ -7,7 +7,7 @@ const { DRIVEN } = require('./support/modes');
 
 const SUBJECTS = {
   entries: ['values', 'ttl', 'expires-at', 'many', 'increment', 'take', 'set-if-absent', 'arguments', 'codecs'],
-  keys: ['glob', 'namespaces', 'scan', 'soft-ends', 'tags'],
+  keys: ['glob', 'namespaces', 'scan', 'soft-ends', 'soft-tags', 'tags'],
   computing: [
     'compute',
     'compute-many',

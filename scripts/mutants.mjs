@@ -28,6 +28,7 @@ const MUTANTS = [
   { fence: 'seen', tests: 'steps' },
   { fence: 'called', tests: 'machine' },
   { fence: 'expire', tests: 'expiry' },
+  { fence: 'soft', tests: 'expiry' },
   { fence: 'cover', tests: 'sweeps' },
   { fence: 'exception', tests: 'sweeps' },
   { fence: 'mark', tests: 'sweeps' },

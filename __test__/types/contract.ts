@@ -29,6 +29,7 @@ import {
   increment,
   incrementWithTtl,
   invalidateTags,
+  tagTimes,
   type listenerCount,
   type Memoized,
   type Mode,
@@ -245,6 +246,9 @@ export async function tagged(): Promise<void> {
   same<ReturnType<typeof invalidateTags>, Promise<void>>(true);
   await invalidateTags('prices');
   await invalidateTags(tags);
+  await invalidateTags(tags, { stale: 60 });
+  same<ReturnType<typeof tagTimes>, Promise<number[]>>(true);
+  await del('k', { stale: 60 });
   // @ts-expect-error a tag is a string
   await invalidateTags(1);
   // @ts-expect-error tags are needed

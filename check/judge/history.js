@@ -197,6 +197,12 @@ function windowOf({ swr = 0, grace = 0 }) {
   return Math.max(swr, grace) * 1e6;
 }
 
+/** Whether what a call has ended is still of use to a reader: to a computation that takes old values, for a while. */
+function serves({ op: end }, { op }) {
+  if (end.soft === undefined || !computes(op)) return false;
+  return op.start - (end.end ?? op.start) <= Math.min(windowOf(op), end.soft * 1e6) + SLACK;
+}
+
 /** Whether this part of a call, if it is but a part, is about the key of that value. */
 function isOf({ only }, { key }) {
   return only === undefined || only === key;
@@ -254,6 +260,7 @@ module.exports = {
   over,
   precedes,
   replaced,
+  serves,
   show,
   valued,
   violation,

@@ -4,7 +4,7 @@
 'use strict';
 
 const { countersOf } = require('./counters');
-const { SECOND, SLACK, History, computes, keysOf, made, over, precedes, replaced, show, valued, violation } =
+const { SECOND, SLACK, History, computes, keysOf, made, over, precedes, replaced, serves, show, valued, violation } =
   require('./history');
 const { expiry, met, old, timed } = require('./lives');
 
@@ -26,7 +26,7 @@ function* written({ reads, plan }) {
 function* ownWrites({ reads, ends, reaches }) {
   for (const read of valued(reads)) {
     for (const end of ends) {
-      if (end.op.process !== read.op.process || !end.covers(read.write)) continue;
+      if (end.op.process !== read.op.process || !end.covers(read.write) || serves(end, read)) continue;
       // A `get` that is called behind a write or a sweep is behind it; a computation may share a flight until the write
       // has resolved.
       const behind = computes(read.op) ? over(end.op, read.op) : made(end.op, read.op);
@@ -55,7 +55,7 @@ function* pushes({ reads, ends, syncs, reaches, fleet }) {
       if (!sync) continue;
       if (end.op.where !== 'redis' || !over(end.op, sync) || !end.covers(read.write) || !precedes(read.write, end))
         continue;
-      if (!reaches(end.op, read.op, read.write)) continue;
+      if (serves(end, read) || !reaches(end.op, read.op, read.write)) continue;
       const text = `${show(read)} after a reply of the server, older than the ${name(end)} of ${end.op.place} before that reply`;
       yield violation('G2', text, [read.write.op, end.op, sync, read.op]);
     }

@@ -22,6 +22,7 @@ function line(op, marked) {
   const more = [
     op.tag && op.op !== 'invalidate' ? `tag ${op.tag}` : '',
     op.ttl < 1 ? `ttl ${op.ttl}` : '',
+    op.soft ? `soft ${op.soft} ms` : '',
     ...(op.runs ?? []).map((run) => `[ran ${ms(run.start)}..${ms(run.end ?? null)} ${run.key} = ${run.value}]`),
   ];
   const result = op.error ?? JSON.stringify(op.result);

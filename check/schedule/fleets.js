@@ -36,6 +36,7 @@ const MIXES = {
   tagged: { get: 6, set: 4, invalidate: 4, compute: 2, sync: 3, getMany: 1 },
   computing: { compute: 8, get: 5, del: 4, set: 1, sync: 1 },
   taking: { take: 6, setIfAbsent: 6, get: 4, set: 2, del: 1, compute: 1, sync: 2 },
+  softening: { compute: 6, get: 4, del: 3, invalidate: 3, set: 3, sync: 2 },
 };
 
 /** The kinds for one server that say something of several. */
@@ -46,6 +47,7 @@ const OF_ONE = [
   'computing',
   'racing',
   'taking',
+  'softening',
   'tags',
   'sweeps',
   'counting',
@@ -66,6 +68,7 @@ function falling(prefix, { falls, faults, pace, counters = 2 }) {
     [`${prefix}-counting`]: theme(MIXES.counting, { counters, weight: 1 }),
     [`${prefix}-tagged`]: theme(MIXES.tagged, { tagged: 0.8, weight: 1 }),
     [`${prefix}-taking`]: theme(MIXES.taking, { tagged: 0.2, weight: 1 }),
+    [`${prefix}-softening`]: theme(MIXES.softening, { stale: 0.85, soft: 0.75, tagged: 0.5, weight: 1 }),
     [`${prefix}-computing`]: theme(MIXES.computing, { computes: [3, 60], foreign: { set: 1, del: 4 } }),
   };
 }

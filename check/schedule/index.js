@@ -189,7 +189,7 @@ class Planner {
       case 'increment':
         return this.increment();
       case 'invalidate':
-        return { op, tag: this.pick(this.tags) };
+        return { op, tag: this.pick(this.tags), ...this.softly() };
       case 'sweep':
         // Null: all of the namespace.
         return { op, pattern: this.pick([null, '*', 'k*', 'k0', '?[0-1]']) };
@@ -201,7 +201,7 @@ class Planner {
   /** A call that says what a key is to hold, or that it is to hold nothing. */
   write(op) {
     const key = this.pick(this.keys);
-    if (op === 'del') return { op, keys: this.chance(0.2) ? this.keys : [key] };
+    if (op === 'del') return { op, keys: this.chance(0.2) ? this.keys : [key], ...this.softly() };
     const { short = 0.15, tagged = 0.15, computes = [0, 12], longs = [LONG] } = this.theme;
     const ttl = this.chance(short) ? this.int([8, 60]) / 1000 : this.pick(longs);
     // Room for the runs of one call.
@@ -220,6 +220,12 @@ class Planner {
     const some = (p, range) => (this.chance(p) ? this.int(range) : 0);
     const windows = { swr: some(0.6, [5, 120]), grace: some(0.6, [5, 500]), timeout: some(0.3, [1, 20]) };
     return { ...windows, early: this.chance(0.3) ? this.pick([1, 50, 2_000]) : 0, fails: this.chance(0.25) };
+  }
+
+  /** Whether what ends is of use to who takes old values, for how many milliseconds. */
+  softly() {
+    const { soft = 0 } = this.theme;
+    return soft > 0 && this.chance(soft) ? { soft: this.int([5, 400]) } : {};
   }
 
   increment() {

@@ -10,7 +10,8 @@ const RESTARTED = { get: 8, getMany: 1, set: 4, del: 3, compute: 2, increment: 1
 // What each kind of schedule does more often than others, so that each fence matters often. `ops` and `faults`:
 // weights. `bursts`: how many calls one turn makes; `pause`: milliseconds between turns; `lasts`: how long a fault
 // lasts; `crowd`: how many keys of others there are, so that a sweep takes several steps; `stale`: how many
-// computations take old values, refresh early, or fail; `once`: of these faults a schedule has exactly one.
+// computations take old values, refresh early, or fail; `soft`: how many deletes and invalidations are soft; `once`: of
+// these faults a schedule has exactly one.
 const THEMES = {
   mixed: {
     ops: {
@@ -95,6 +96,18 @@ const THEMES = {
     pause: [5, 120],
     keys: [1, 3],
     foreign: { set: 1, del: 2 },
+    foreignSteps: [1, 4],
+  },
+  softening: {
+    ops: { compute: 8, get: 5, getMany: 0.5, del: 4, invalidate: 3, set: 3, sync: 2, expire: 0.2, setIfAbsent: 0.5 },
+    faults: { blackhole: 2, cut: 2, stall: 1, stop: 1, deafen: 1, kill: 1, lag: 1 },
+    stale: 0.85,
+    soft: 0.75,
+    tagged: 0.5,
+    computes: [1, 25],
+    pause: [0, 40],
+    keys: [1, 3],
+    foreign: { set: 1, del: 1 },
     foreignSteps: [1, 4],
   },
   restart: {

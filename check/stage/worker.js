@@ -95,9 +95,9 @@ const verbs = {
   set: ({ key, value, ttl, tag }) => cache.set(key, value, tag ? { ttl, tags: [tag] } : ttl),
   take: ({ key }) => cache.take(key),
   setIfAbsent: ({ key, value, ttl, tag }) => cache.setIfAbsent(key, value, tag ? { ttl, tags: [tag] } : ttl),
-  del: ({ keys }) => cache.del(keys.length === 1 ? keys[0] : keys),
+  del: ({ keys, soft }) => cache.del(keys.length === 1 ? keys[0] : keys, softly(soft)),
   increment: ({ key, amount }) => cache.increment(key, amount),
-  invalidate: ({ tag }) => cache.invalidateTags(tag),
+  invalidate: ({ tag, soft }) => cache.invalidateTags(tag, softly(soft)),
   sweep: ({ pattern }) => (pattern === null ? cache.clear() : cache.delPattern(pattern)),
   expire: ({ key, ttl }) => cache.expire(key, ttl),
   compute({ key, ...call }, record) {
@@ -106,6 +106,11 @@ const verbs = {
   },
   computeMany: ({ keys, ...call }, record) => cache.getOrComputeMany(keys, computation(call, record), optionsOf(call)),
 };
+
+/** @param {number} [soft] milliseconds */
+function softly(soft) {
+  return soft === undefined ? undefined : { stale: soft / 1_000 };
+}
 
 function optionsOf({ ttl, tag, lock, swr, grace, timeout, early }) {
   const seconds = Object.entries({ swr, grace, timeout }).filter(([, millis]) => millis > 0);

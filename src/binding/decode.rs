@@ -96,6 +96,8 @@ fn op(n: &[f64; STRIDE], key: Span, value: Span, more: More) -> Op {
         12 => Op::Take { key, more },
         13 => Op::SetIfAbsent { key, value, ttl: ttl(), more },
         14 => Op::Soften { key, stale_ms: a as u64 },
+        15 => Op::EndTag { key, stale_ms: a as u64 },
+        16 => Op::TagTime { key },
         _ => Op::Malformed,
     }
 }

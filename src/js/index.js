@@ -33,6 +33,7 @@ const FUNCTIONS = /** @type {const} */ ([
   'getMany',
   'setMany',
   'invalidateTags',
+  'tagTimes',
   'clear',
   'getStats',
   'getMode',
@@ -110,6 +111,7 @@ exports.expire = functions.expire;
 exports.getMany = functions.getMany;
 exports.setMany = functions.setMany;
 exports.invalidateTags = functions.invalidateTags;
+exports.tagTimes = functions.tagTimes;
 exports.clear = functions.clear;
 exports.getStats = functions.getStats;
 exports.getMode = functions.getMode;

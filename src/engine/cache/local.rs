@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::engine::base::clock::Ttl;
+use crate::engine::base::clock::{Ttl, wall_ms};
 use crate::engine::base::error::CallError;
 use crate::engine::base::key;
 use crate::engine::base::text::{Json, Span};
@@ -17,6 +17,7 @@ use crate::engine::once::waiters::{Answers, Begin, Caller, Lease, Led, Outcome, 
 use crate::engine::tier::memory::{Entry, Memory, Uncountable};
 use crate::engine::value::entry::Meta;
 use crate::engine::value::life::{self, Ask, Life, Stale};
+use crate::engine::value::record::{self, Standing};
 use crate::engine::value::tag_list::{Tag, Tags};
 use crate::engine::value::tags;
 
@@ -61,6 +62,16 @@ pub fn one(cache: &Cache, batch: &Batch, op: &Op, to: &ReplyTo, now: u64, buffer
             add(&cache.counters.deletes, 1);
             Reply::Number(i64::from(memory.soften(key, stale_ms, cache.shared().random.bits(), now)))
         }
+        Op::EndTag { stale_ms, .. } => {
+            let old = entry(cache, key, now).map(|entry| entry.value);
+            flights.fence_tag(key);
+            cache.journal(key);
+            let token = tags::new_token(&cache.shared().random);
+            let record = record::replaced(old.as_deref(), &token, stale_ms, wall_ms(), now);
+            memory.set(key, &record, Ttl::Forever, now);
+            Reply::Number(i64::from(old.is_some()))
+        }
+        Op::TagTime { .. } => tag_time(entry(cache, key, now).map(|entry| entry.value).as_deref(), cache.has_redis),
         // In an outage: what lies in Redis cannot be marked, and is deleted when it is back.
         Op::Del { .. } | Op::Soften { .. } => {
             flights.fence(key);
@@ -192,10 +203,15 @@ pub fn keyless(batch: &Batch, op: &Op) -> Reply {
 /// The read of a flight on this tier: a hit for all who wait, or the caller leads, with a stale value in hand where
 /// there is one.
 pub fn finish_read(cache: &Cache, key: &str, token: u32, to: &ReplyTo, ask: Ask, now: u64) -> (Reply, Answers) {
-    let found = valid(cache, key, now);
-    let life = found
-        .as_ref()
-        .map_or(Life::Over, |e| life::judge(e.meta.as_deref(), Some(e.left(now)), ask, &cache.shared().random));
+    let found = entry(cache, key, now);
+    let life = found.as_ref().map_or(Life::Over, |entry| {
+        let life = life::judge(entry.meta.as_deref(), Some(entry.left(now)), ask, &cache.shared().random);
+        match standing(cache, entry, now) {
+            Standing::Stands => life,
+            Standing::Soft(since) => life::softened(life, since, ask),
+            Standing::Ended => Life::Over,
+        }
+    });
     count(cache, matches!(life, Life::Fresh(_)));
     match (found, life) {
         (Some(entry), Life::Fresh(_)) => {
@@ -255,8 +271,19 @@ fn entry(cache: &Cache, key: &str, now: u64) -> Option<Entry> {
 
 /// What was found, if its tags stand.
 fn judged(cache: &Cache, found: Option<Entry>, now: u64) -> Option<Entry> {
+    found.filter(|entry| standing(cache, entry, now) == Standing::Stands)
+}
+
+fn standing(cache: &Cache, found: &Entry, now: u64) -> Standing {
     let token = |key: &str| entry(cache, key, now).map(|e| e.value);
-    found.filter(|e| tags::valid(e.meta.as_deref(), &cache.prefix, token))
+    tags::standing(found.meta.as_deref(), &cache.prefix, token, now)
+}
+
+/// The reply of when a tag was last ended, by its record. Where that may be lost, or was not asked for, it may have
+/// been ended just now.
+pub fn tag_time(record: Option<&str>, may_be_lost: bool) -> Reply {
+    let unknown = || if may_be_lost { wall_ms() } else { 0 };
+    Reply::Number(to_i64(record.map_or_else(unknown, record::ended_ms)))
 }
 
 /// What the near cache held when Redis went, while that is of use. A write here removes it there.

@@ -56,6 +56,15 @@ pub enum Op {
         key: Span,
         stale_ms: u64,
     },
+    /// Ends a tag: entries with its token are misses, and of use for so many milliseconds to who takes stale values.
+    EndTag {
+        key: Span,
+        stale_ms: u64,
+    },
+    /// When a tag was last ended.
+    TagTime {
+        key: Span,
+    },
     /// Reads the value and removes it, in one step.
     Take {
         key: Span,
@@ -127,6 +136,7 @@ impl Op {
                 | Self::End { .. }
                 | Self::Del { .. }
                 | Self::Soften { .. }
+                | Self::EndTag { .. }
                 | Self::Take { .. }
                 | Self::Increment { .. }
                 | Self::Expire { .. }
@@ -145,6 +155,8 @@ impl Op {
             Self::Get { key, .. }
             | Self::Del { key }
             | Self::Soften { key, .. }
+            | Self::EndTag { key, .. }
+            | Self::TagTime { key }
             | Self::Exists { key }
             | Self::Ttl { key }
             | Self::Expire { key, .. }
@@ -162,6 +174,8 @@ impl Op {
             | Self::SetIfAbsent { key, .. }
             | Self::Del { key }
             | Self::Soften { key, .. }
+            | Self::EndTag { key, .. }
+            | Self::TagTime { key }
             | Self::Take { key, .. }
             | Self::Increment { key, .. }
             | Self::Exists { key }

@@ -38,6 +38,8 @@ use crate::engine::value::entry;
 macro_rules! judged {
     () => {
         "local left = redis.call('PTTL', KEYS[1]) \
+    local function current(name) local record = redis.pcall('GET', ARGV[2] .. name) \
+      return type(record) == 'string' and (string.gsub(record, '@.*', '\"')) end \
     local function extra(most) \
       local v = redis.pcall('GETRANGE', KEYS[1], 0, most - 1) \
       if type(v) ~= 'string' then return 0 end \
@@ -56,7 +58,7 @@ macro_rules! judged {
       if flags >= 4 then for i = 1, number(1) do \
         local name = text(number(2)) local token = text(number(1)) \
         if at > #v + 1 then return cut end \
-        if ARGV[2] ~= '' and redis.pcall('GET', ARGV[2] .. name) ~= token then return false end end end \
+        if ARGV[2] ~= '' and current(name) ~= token then return false end end end \
       if at > #v + 1 then return cut end \
       return more end \
     local most, more = 4096, false \

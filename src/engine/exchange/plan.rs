@@ -147,6 +147,7 @@ impl Call<'_> {
                 | Op::SetIfAbsent { .. }
                 | Op::Del { .. }
                 | Op::Soften { .. }
+                | Op::EndTag { .. }
                 | Op::Take { .. }
                 | Op::Increment { .. },
             ) => self.strayed().map(|bounce| Reply::Bounced(Bounce { asks: true, to: 0, ..bounce })),

@@ -18,6 +18,7 @@ use crate::engine::once::waiters::{Caller, Lease, Outcome, Over};
 use crate::engine::value::codec::Room;
 use crate::engine::value::entry::{self, Entry};
 use crate::engine::value::life::{self, Ask, Life, Stale};
+use crate::engine::value::record::Standing;
 use crate::engine::value::{codec, tags};
 
 /// What a read found.
@@ -71,10 +72,13 @@ pub fn judge(
     if meta.is_some_and(|meta| meta.extra_ms > 0) {
         cache.shared().note_grace();
     }
-    if !tags::valid(meta, &cache.prefix, |key| cache.token(key, &token, now)) {
-        return Found::Void(identity);
-    }
-    match life::judge(meta, left, ask, &cache.shared().random) {
+    let life = life::judge(meta, left, ask, &cache.shared().random);
+    let life = match tags::standing(meta, &cache.prefix, |key| cache.token(key, &token, now), now) {
+        Standing::Stands => life,
+        Standing::Soft(since) => life::softened(life, since, ask),
+        Standing::Ended => Life::Over,
+    };
+    match life {
         Life::Fresh(fresh) => Found::Fresh(entry, left.map_or(0, |_| fresh)),
         Life::Over => Found::Void(identity),
         life => match Stale::new(entry.json.share(), life, now) {

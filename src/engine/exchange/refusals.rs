@@ -153,7 +153,7 @@ fn telling(replies: &[Value]) -> Option<&Value> {
 
 /// Whether it leaves nothing of what was there. An increment does not, and `expire` changes no value.
 fn replaces(op: &Op) -> bool {
-    matches!(op, Op::Set { .. } | Op::End { .. } | Op::Del { .. } | Op::Take { .. })
+    matches!(op, Op::Set { .. } | Op::End { .. } | Op::Del { .. } | Op::EndTag { .. } | Op::Take { .. })
 }
 
 fn is_replaced(op: &Op, reply: Option<&Value>) -> bool {
@@ -161,7 +161,7 @@ fn is_replaced(op: &Op, reply: Option<&Value>) -> bool {
         Op::Set { .. } | Op::SetIfAbsent { .. } | Op::End { .. } => {
             matches!(reply, Some(Value::Okay | Value::Int(1)))
         }
-        Op::Del { .. } => matches!(reply, Some(Value::Int(_))),
+        Op::Del { .. } | Op::EndTag { .. } => matches!(reply, Some(Value::Int(_))),
         Op::Take { .. } => match reply {
             Some(Value::Array(parts)) => !parts.iter().any(is_error),
             reply => matches!(reply, Some(Value::BulkString(_) | Value::Nil | Value::Int(_))),

@@ -5,10 +5,12 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use redis::{Pipeline, Value};
+use once_cell::sync::Lazy;
+use redis::{Cmd, Pipeline, Value};
 
 use crate::engine::base::clock::Ttl;
 use crate::engine::base::error::Trouble;
+use crate::engine::base::key;
 use crate::engine::base::mutant;
 use crate::engine::base::text::Json;
 use crate::engine::cache::namespace::Cache;
@@ -19,17 +21,39 @@ use crate::engine::exchange::writes::{self, pexpire};
 use crate::engine::fleet::server::Server;
 use crate::engine::net::denied::Denied;
 use crate::engine::net::reply::{classify, left};
+use crate::engine::once::lease::Script;
 use crate::engine::tier::cover::Covered;
 use crate::engine::tier::cover::Removal;
+use crate::engine::value::record;
 use crate::engine::value::tags::{self, Tokens};
 
-/// How long a token lives; it is renewed by whoever uses it in the second half of that time. An entry with a longer TTL
-/// may be a miss earlier.
-const LIFE: Duration = Duration::from_secs(30 * 86_400);
+/// How long a token lives; it is renewed by whoever uses it in the second half of that time, unless it names old ones.
+/// An entry with a longer TTL may be a miss earlier.
+pub const LIFE: Duration = Duration::from_secs(30 * 86_400);
 
 /// The most tokens that one pipeline asks for; the next one asks for the rest. It bounds what the server and this
 /// thread do in one go, as other caches' calls wait meanwhile.
 pub const MAX_ASKED: usize = 512;
+
+/// Gives a tag the token ARGV[1] (src/engine/value/record.rs). ARGV[2]: for how many milliseconds entries with the one
+/// of before are of use to who takes stale values. ARGV[3]: how long a record lives. ARGV[4]: old tokens at most.
+/// Servers before Redis 7 must be told that what it writes depends on the clock.
+const END_TEXT: &str = "if redis.replicate_commands then redis.replicate_commands() end \
+    local old, left, time = redis.pcall('GET', KEYS[1]), redis.call('PTTL', KEYS[1]), redis.call('TIME') \
+    local new = '\"' .. ARGV[1] .. '@' .. string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000)) \
+    local token = type(old) == 'string' and string.match(old, '^\"(%x+)') \
+    if token and tonumber(ARGV[2]) > 0 then \
+      new = new .. ';' .. token .. '+0/' .. ARGV[2] \
+      local since, count = math.max(tonumber(ARGV[3]) - left, 0), 1 \
+      for was, age, life in string.gmatch(old, ';(%x+)%+(%d+)/(%d+)') do \
+        age = age + since \
+        if count < tonumber(ARGV[4]) and age < tonumber(life) then \
+          new = new .. ';' .. was .. '+' .. string.format('%.0f', age) .. '/' .. life \
+          count = count + 1 end end end \
+    redis.call('SET', KEYS[1], new .. '\"', 'PX', ARGV[3]) \
+    return old and 1 or 0";
+
+static END: Lazy<Script> = Lazy::new(|| Script::new(END_TEXT));
 
 /// What was asked for.
 #[derive(Default)]
@@ -54,12 +78,17 @@ pub struct Asked {
 /// The tags of a batch whose tokens must be known before it is planned: the stored keys of those that are not, and the
 /// tokens that are.
 pub fn wanted(cache: &Cache, batch: &Batch, now: u64) -> (Vec<String>, Tokens) {
-    if batch.extras.is_empty() {
+    let asks = |op: &Op| matches!(op, Op::TagTime { .. });
+    if batch.extras.is_empty() && !batch.ops.iter().any(asks) {
         return (Vec::new(), Tokens::new());
     }
     let mut keys = Missing::new(cache, now);
     let mut last = None;
     for op in &batch.ops {
+        if let Op::TagTime { key } = op {
+            keys.look(batch.str(*key).strip_prefix(key::TAG).unwrap_or_default(), |_| false);
+            continue;
+        }
         let (Op::Set { more, .. } | Op::SetIfAbsent { more, .. } | Op::Begin { more, .. }) = op else { continue };
         // Calls of a group have the same options.
         if *more == last {
@@ -168,6 +197,18 @@ pub enum Heard {
 }
 
 impl Asked {
+    /// A record as this process keeps it. `ms`: what is left of its life.
+    fn anchored(&self, record: Json, ms: Option<u64>) -> Json {
+        match ms {
+            Some(ms) if record::is_soft(record.as_str()) => {
+                let age = i64::try_from(millis(LIFE).saturating_sub(ms)).unwrap_or(i64::MAX);
+                let sent = i64::try_from(self.sent).unwrap_or(i64::MAX);
+                Json::of(record::anchored(record.as_str(), sent.saturating_sub(age)))
+            }
+            _ => record,
+        }
+    }
+
     /// What this pipeline brought, and commands that let tokens live on.
     pub fn heard(
         mut self,
@@ -196,6 +237,7 @@ impl Asked {
                 _ => None,
             };
             let ms = values.next().and_then(left);
+            let token = token.map(|token| self.anchored(token, ms));
             match (&token, ms, ticket) {
                 (Some(token), Some(ms), Some(ticket)) => {
                     let ttl = Ttl::Millis(ms.min(millis(DEFAULT_MAX_AGE)).max(1));
@@ -204,7 +246,8 @@ impl Asked {
                 (_, _, Some(ticket)) => near.forget(&key, ticket),
                 _ => {}
             }
-            if token.is_some() && ms.is_some_and(|ms| ms < millis(LIFE) / 2) {
+            let may_live = token.as_ref().is_some_and(|token| !record::is_soft(token.as_str()));
+            if may_live && ms.is_some_and(|ms| ms < millis(LIFE) / 2) {
                 renewals.add_command(pexpire(&key, millis(LIFE)));
             }
             if let Some(token) = token {
@@ -222,6 +265,14 @@ impl Asked {
         };
         Ok((heard, renewals))
     }
+}
+
+/// Ends the tag at this stored key; the reply is 1 where it had a token.
+pub fn end(cache: &Cache, key: &str, stale_ms: u64) -> Cmd {
+    let token = tags::new_token(&cache.shared().random);
+    let mut command = END.call(true, &[key], token.trim_matches('"').as_bytes());
+    command.arg(stale_ms).arg(millis(LIFE)).arg(record::MAX_OLD);
+    command
 }
 
 /// A reply, unless it is an error: one that concerns the whole connection ends it, another one leaves the tag without a

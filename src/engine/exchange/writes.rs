@@ -263,7 +263,7 @@ pub(super) fn written(
             Value::ServerError(error) => Err(classify(&error)),
             _ => Err(out_of_step()),
         },
-        Op::Del { .. } => {
+        Op::Del { .. } | Op::EndTag { .. } => {
             if !op.key().is_some_and(|key| key::is_internal(batch.str(key).as_bytes())) {
                 add(&cache.counters.deletes, 1);
             }

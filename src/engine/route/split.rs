@@ -74,7 +74,7 @@ pub fn split(
         split.replies.push(Reply::Later);
         let stored = cache.prefix.join(given, &mut buffer);
         let slot = slot_of(stored.as_bytes());
-        let ends_tag = key::is_internal(given.as_bytes()) && matches!(op, Op::Del { .. });
+        let ends_tag = key::is_internal(given.as_bytes()) && matches!(op, Op::Del { .. } | Op::EndTag { .. });
         if ends_tag {
             // Its server is in use, and that of entries with the tag may be away: these are in process, or will be, as
             // their own server has not come to their calls yet.

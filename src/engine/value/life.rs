@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use crate::engine::base::mutant;
 use crate::engine::base::random::Random;
 use crate::engine::value::entry::Meta;
 
@@ -55,6 +56,17 @@ pub fn judge(meta: Option<&Meta>, left: Option<u64>, ask: Ask, random: &Random) 
             if age < ask.window { Life::Stale(age) } else { Life::Over }
         }
     }
+}
+
+/// What an entry is whose tags were softly ended so many milliseconds ago.
+pub fn softened(life: Life, since: u64, ask: Ask) -> Life {
+    let age = match life {
+        Life::Fresh(_) | Life::Early(_) if mutant::lacks("soft") => return life,
+        Life::Fresh(_) | Life::Early(_) => since,
+        Life::Stale(age) => age.max(since),
+        Life::Over => return Life::Over,
+    };
+    if age < ask.window { Life::Stale(age) } else { Life::Over }
 }
 
 /// XFetch (Vattani, Chierichetti, Lowenstein: Optimal Probabilistic Cache Stampede Prevention, 2015): refresh when

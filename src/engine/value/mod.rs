@@ -5,5 +5,6 @@
 pub mod codec;
 pub mod entry;
 pub mod life;
+pub mod record;
 pub mod tag_list;
 pub mod tags;

@@ -6,9 +6,13 @@
 //!
 //! **The approach.** A tag has a token: a random name at a key of its own, `…\0tag\0name`. An entry carries the tokens
 //! that its tags had when its computation *began*. It is valid while each of them is still what the tag's key holds. To
-//! invalidate a tag is to delete that one key: no entry fits the next token. So it costs the same however many entries
-//! there are, it reaches every process by the push that a deleted key sends anyway, and a computation that began before
+//! invalidate a tag is to write another token there: no older entry fits it. So it costs the same however many entries
+//! there are, it reaches every process by the push that a written key sends anyway, and a computation that began before
 //! it can store nothing that is valid after it. A tag's key that expires or is evicted makes misses, never stale hits.
+//!
+//! **Soft ends.** The key's record names the token of before, for a while (record.rs). An entry with that token is what
+//! one is whose TTL is over: of use to who takes stale values. This only ever adds to what is served to them; whoever
+//! does not know of it, as an older version, sees a miss.
 //!
 //! Reading a tagged entry needs the tokens; the near cache holds them as it holds values, so they are mostly there.
 //! Where they are not, a batch takes a second round trip.
@@ -27,9 +31,10 @@ use crate::engine::base::mutant;
 use crate::engine::base::random::Random;
 use crate::engine::call::batch::Op;
 use crate::engine::value::entry::Meta;
+use crate::engine::value::record::{self, Standing};
 use crate::engine::value::tag_list::Tag;
 
-/// Tokens by the stored key of their tag.
+/// What lies at tags' keys, by these: records of tokens (record.rs).
 pub type Tokens = HashMap<Box<str>, Arc<str>>;
 
 /// The stored key of a tag's token.
@@ -46,7 +51,8 @@ pub fn refresh_key(prefix: &Prefix, key: &str) -> String {
 /// and whoever wrote a lock could keep a key from being refreshed. Deleting one is how a tag is invalidated.
 pub fn check(op: &Op, key: &str) -> Result<(), CallError> {
     key::check(key)?;
-    if key::is_internal(key.as_bytes()) && !matches!(op, Op::Del { .. }) {
+    let ours = matches!(op, Op::Del { .. } | Op::EndTag { .. } | Op::TagTime { .. });
+    if key::is_internal(key.as_bytes()) && !ours {
         return Err(CallError::invalid_key("a key must not begin as the keys of tags and refreshes do"));
     }
     Ok(())
@@ -64,19 +70,31 @@ pub fn new_token(random: &Random) -> Arc<str> {
 
 /// Whether each tag still has the token that the entry carries.
 pub fn valid(meta: Option<&Meta>, prefix: &Prefix, token: impl Fn(&str) -> Option<Arc<str>>) -> bool {
-    let Some(meta) = meta.filter(|meta| !meta.tags.is_empty() && !mutant::lacks("tags")) else { return true };
+    standing(meta, prefix, token, 0) == Standing::Stands
+}
+
+/// How an entry's tags stand: as that of them which was ended first, and as the one that was ended for good.
+pub fn standing(meta: Option<&Meta>, prefix: &Prefix, token: impl Fn(&str) -> Option<Arc<str>>, now: u64) -> Standing {
+    let Some(meta) = meta.filter(|meta| !meta.tags.is_empty() && !mutant::lacks("tags")) else {
+        return Standing::Stands;
+    };
     let mut key = key(prefix, "");
     let base = key.len();
-    meta.tags.iter().all(|(name, held)| {
+    let mut worst = Standing::Stands;
+    for (name, held) in meta.tags.iter() {
         key.truncate(base);
         key.push_str(name);
-        token(&key).as_deref() == Some(held)
-    })
+        worst = worst.max(token(&key).map_or(Standing::Ended, |record| record::standing(&record, held, now)));
+        if worst == Standing::Ended {
+            break;
+        }
+    }
+    worst
 }
 
 /// The tags of an entry that is to be stored, `token` by name. One whose token is not known gets one that nothing
 /// holds: the entry is a miss, as it might be older than an invalidation.
 pub fn with_tokens(names: &[Box<str>], random: &Random, token: impl Fn(&str) -> Option<Arc<str>>) -> Vec<Tag> {
-    let token = |name: &str| token(name).unwrap_or_else(|| new_token(random));
+    let token = |name: &str| token(name).map_or_else(|| new_token(random), |record| record::current(&record));
     names.iter().map(|name| Tag { name: Arc::from(&**name), token: token(name) }).collect()
 }

@@ -18,6 +18,8 @@ const Op = Object.freeze({
   TAKE: 12,
   SET_IF_ABSENT: 13,
   SOFTEN: 14,
+  END_TAG: 15,
+  TAG_TIME: 16,
 });
 // How a GET may be answered.
 const Early = Object.freeze({
@@ -45,12 +47,21 @@ const Why = Object.freeze({
 const Answer = Object.freeze({ HIT: 0, LEAD: 1, FOLLOW: 2, WAIT: 3, NOTHING: 4, AGAIN: 5, STALE: 6, ELSEWHERE: 7 });
 // The operations that change a key: its hot values end when they are called.
 const WRITES = new Set(
-  /** @type {number[]} */ ([Op.SET, Op.SET_IF_ABSENT, Op.DEL, Op.SOFTEN, Op.TAKE, Op.INCREMENT, Op.EXPIRE, Op.END]),
+  /** @type {number[]} */ ([
+    Op.SET,
+    Op.SET_IF_ABSENT,
+    Op.DEL,
+    Op.SOFTEN,
+    Op.END_TAG,
+    Op.TAKE,
+    Op.INCREMENT,
+    Op.EXPIRE,
+    Op.END,
+  ]),
 );
 // Long work; src/binding/bridge.rs reads them.
 const Task = Object.freeze({ DEL_PATTERN: 0, CLEAR: 1, FLUSH_DB: 2, STATS: 3, SCAN: 4 });
-// A tag is a key of this prefix (src/engine/value/tags.rs): deleting the key invalidates the entries that carry the
-// tag.
+// A tag is a key of this prefix (src/engine/value/tags.rs).
 const TAG = '\0tag\0';
 // The prefix of the locks of refreshes.
 const REFRESH = '\0refresh\0';

@@ -21,7 +21,7 @@ const { tellLogger } = require('../options/logging.js');
 const { answered } = require('../bridge/turn.js');
 const { getOrComputeMany } = require('../once/compute-many.js');
 const { Listeners } = require('./listeners.js');
-const { delAll, delMany, existsMany, getMany, invalidateTags, scan, setMany } = require('./many.js');
+const { delAll, delMany, existsMany, getMany, invalidateTags, scan, setMany, tagTimes } = require('./many.js');
 const { memoize } = require('./memoize.js');
 const { opened } = require('./opening.js');
 const { healthOf, healthSince, statsOf } = require('./report.js');
@@ -285,9 +285,17 @@ class Cache {
     return setMany(channel, codec, entries, ttlOf(given, ttl), extrasOf(given));
   }
 
-  /** @param {string | readonly string[]} tags */
-  async invalidateTags(tags) {
-    return invalidateTags(this.use().channel, tags);
+  /**
+   * @param {string | readonly string[]} tags
+   * @param {import('../../../index').InvalidateOptions} [options]
+   */
+  async invalidateTags(tags, options) {
+    return invalidateTags(this.use().channel, tags, staleOf(options));
+  }
+
+  /** @param {readonly string[]} tags */
+  async tagTimes(tags) {
+    return tagTimes(this.use().channel, tags);
   }
 
   /** @param {import('../../../index').ClearOptions} [options] */

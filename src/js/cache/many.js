@@ -110,21 +110,32 @@ async function delMany(channel, keys) {
  * @returns {Promise<number>} how many existed
  */
 async function delAll(channel, keys, stale) {
-  const removed = await delEach(channel, checkKeys(keys), undefined, stale);
+  const removed = await delEach(channel, checkKeys(keys), stale);
   return removed.reduce((sum, count) => sum + count, 0);
 }
 
 /**
  * @param {Channel} channel
  * @param {unknown} tags one or many
+ * @param {number} stale milliseconds
  */
-async function invalidateTags(channel, tags) {
+async function invalidateTags(channel, tags, stale) {
   const checked = isArray(tags) ? checkKeys(tags, checkTag) : [checkTag(tags)];
   const keys = Array.from(new Set(checked), (tag) => TAG + tag);
   // All chunks at once: the keys of later reads do not tell which tags concern them.
-  const removed = delEach(channel, keys, Infinity);
+  const ended = writeEach(channel, Op.END_TAG, keys, stale, Infinity);
   channel.flushAhead();
-  await removed;
+  await ended;
+}
+
+/**
+ * @param {Channel} channel
+ * @param {unknown} tags
+ * @returns {Promise<number[]>} of each, when it was last ended, in milliseconds since 1970
+ */
+async function tagTimes(channel, tags) {
+  const keys = checkKeys(tags, checkTag).map((tag) => TAG + tag);
+  return askEach(channel, Op.TAG_TIME, keys);
 }
 
 /**
@@ -150,17 +161,28 @@ async function* scan(open, glob, options) {
  * Removes keys.
  * @param {Channel} channel
  * @param {string[]} keys
- * @param {number} [atOnce]
  * @param {number} [stale] for how long they are of use to who takes stale values, in milliseconds
  * @returns {Promise<number[]>} of each, 1 where it existed, else 0
  */
-function delEach(channel, keys, atOnce = CHUNKS_AT_ONCE, stale = 0) {
-  const kind = stale === 0 ? Op.DEL : Op.SOFTEN;
+function delEach(channel, keys, stale = 0) {
+  return writeEach(channel, stale === 0 ? Op.DEL : Op.SOFTEN, keys, stale);
+}
+
+/**
+ * Does the same to keys.
+ * @param {Channel} channel
+ * @param {number} kind
+ * @param {string[]} keys
+ * @param {number} a
+ * @param {number} [atOnce]
+ * @returns {Promise<number[]>}
+ */
+function writeEach(channel, kind, keys, a, atOnce = CHUNKS_AT_ONCE) {
   return writeInChunks(
     channel,
     keys,
     (key) => key,
-    (push, key) => push(kind, key, '', stale),
+    (push, key) => push(kind, key, '', a),
     (key) => key.length,
     '',
     CHUNK,
@@ -261,4 +283,4 @@ function chunkAt(items, from, lengthOf, most) {
   return items.slice(from, end);
 }
 
-module.exports = { delAll, delMany, existsMany, getMany, invalidateTags, scan, setMany };
+module.exports = { delAll, delMany, existsMany, getMany, invalidateTags, scan, setMany, tagTimes };

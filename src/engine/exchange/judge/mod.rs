@@ -216,7 +216,7 @@ impl Judge {
                     self.verdict.behind.push(take_back(call.key, *amount, self.denied));
                 }
                 let stored = reply == Reply::Flag(true) && matches!(call.op, Op::SetIfAbsent { .. });
-                if stored || matches!(call.op, Op::Set { .. } | Op::Del { .. }) {
+                if stored || matches!(call.op, Op::Set { .. } | Op::Del { .. } | Op::EndTag { .. }) {
                     self.held.remove(call.key);
                 }
                 // An earlier write of this batch was refused, and this one replaced what it would have.
@@ -286,13 +286,13 @@ impl Judge {
         match op {
             // Not stored; and what was there before must not be taken for it: it is removed, and reads that are behind
             // this write miss it until it is.
-            Op::Set { .. } | Op::End { .. } | Op::Soften { .. } => {
+            Op::Set { .. } | Op::End { .. } | Op::Soften { .. } | Op::EndTag { .. } => {
                 self.distrust(call);
                 // A later write has replaced it, where this one was noted before.
                 if !self.noted || call.server.journal.holds(call.key) {
                     self.verdict.stale.insert(call.key.to_owned());
                 }
-                Some(if matches!(op, Op::Soften { .. }) { Reply::Number(0) } else { Reply::Done })
+                Some(if matches!(op, Op::Soften { .. } | Op::EndTag { .. }) { Reply::Number(0) } else { Reply::Done })
             }
             // Still there, and not to be read any more.
             Op::Del { .. } => {

@@ -21,6 +21,7 @@ use crate::engine::call::sink::ReplyTo;
 use crate::engine::exchange::expiry;
 use crate::engine::exchange::plan::{Computing, Head, Line, Plan, Question, Step};
 use crate::engine::exchange::softening;
+use crate::engine::exchange::tokens;
 use crate::engine::exchange::writes::{self, Computed, holder, remove, renewed, set, set_new, store, with_key};
 use crate::engine::fleet::server::Server;
 use crate::engine::net::denied::Denied;
@@ -52,6 +53,7 @@ pub fn plan(cache: &Cache, line: &Line<'_>, batch: &Batch, to: &ReplyTo, tokens:
         named: Vec::new(),
         run: None,
         wrote: false,
+        ended_tags: false,
         by_hash: false,
         denied,
         answers: Answers::default(),
@@ -80,6 +82,8 @@ struct Planner {
     run: Option<OpenRun>,
     /// Something was stored by this batch.
     wrote: bool,
+    /// Tags were ended by this batch: what was asked in front of it is no longer known.
+    ended_tags: bool,
     /// The script of `expire` stands in this pipeline already, so the server has it.
     by_hash: bool,
     denied: Denied,
@@ -191,10 +195,23 @@ impl Planner {
                 cache.shared().note_grace();
                 self.command(softening::soften(cache, key, stale_ms), Step::Write);
             }
-            Op::Del { .. } | Op::Soften { .. } => {
+            Op::EndTag { stale_ms, .. } if !self.denied.scripts.is() && !server.journal.covers(key) => {
+                flights.fence_tag(key);
+                // What was ended for good, and is still to be removed, is of use to nobody.
+                let stale_ms = if server.journal.supersede(key) { 0 } else { stale_ms };
+                self.ended_tags = true;
+                self.command(tokens::end(cache, key, stale_ms), Step::Write);
+            }
+            Op::TagTime { .. } => {
+                let record = if self.ended_tags { None } else { self.tokens.get(key).cloned() };
+                let record = record.or_else(|| cache.near_token(key, self.now).filter(|_| !self.ended_tags));
+                self.steps.push(Step::Answered(local::tag_time(record.as_deref(), true)));
+            }
+            Op::Del { .. } | Op::Soften { .. } | Op::EndTag { .. } => {
                 flights.fence(key);
                 if given.is_some_and(|given| key::is_internal(given.as_bytes())) {
                     flights.fence_tag(key);
+                    self.ended_tags = true;
                 }
                 self.uncover(key);
                 server.journal.supersede(key);

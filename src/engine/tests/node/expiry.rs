@@ -9,12 +9,13 @@ use redis::{Connection, Value};
 use crate::engine::base::clock::Ttl;
 use crate::engine::base::key;
 use crate::engine::cache::tell::status::Mode;
-use crate::engine::call::batch::Op;
+use crate::engine::call::batch::{Extras, Op};
 use crate::engine::call::reply::Reply;
 use crate::engine::exchange::plan::{Came, Line};
 use crate::engine::exchange::planner;
 use crate::engine::net::denied::Denied;
 use crate::engine::once::lease::Holder;
+use crate::engine::tests::node::world::value;
 use crate::engine::tests::now_ms;
 use crate::engine::tests::support::{Calls, Client, Server, cache, in_mode, patient, until};
 use crate::engine::value::codec::Codec;
@@ -233,4 +234,37 @@ fn a_soft_end_that_the_server_refuses_is_a_delete() {
     assert_eq!(replies, [Reply::Number(0), Reply::Miss]);
     let mut there = |key| redis::cmd("EXISTS").arg(key).query::<i64>(&mut admin).expect("exists") == 1;
     until("what was to end is removed", || (!there("app:a")).then_some(()));
+}
+
+#[test]
+fn entries_of_a_tag_that_was_softly_ended_are_of_use_to_who_takes_old_values_alone() {
+    let server = Server::start();
+    let cache = patient(&server, "app", true);
+    let client = Client::new();
+    let tagged = |calls: Calls| {
+        let mut calls = calls.set("a", "1");
+        calls.0.extras.push(Extras { tags: vec!["t".into()], ..Extras::default() });
+        if let Some(Op::Set { more, .. }) = calls.0.ops.last_mut() {
+            *more = Some(0);
+        }
+        calls.0
+    };
+    let end = || Calls::default().add("\0tag\0t", "", |key, _| Op::EndTag { key, stale_ms: 60_000 });
+    let asks = |window| {
+        let begin = |key, _| Op::Begin { key, waiter: 0, lock: false, many: false, early: false, more: Some(0) };
+        let mut calls = Calls::default().add("a", "", begin);
+        calls.0.extras.push(Extras { window, extra: window, ..Extras::default() });
+        calls.0
+    };
+    client.run(&cache, tagged(Calls::default()));
+    assert_eq!(client.run(&cache, Calls::default().get("a").0), [value("1")]);
+    assert_eq!(client.run(&cache, end().0), [Reply::Number(1)]);
+    assert_eq!(client.run(&cache, Calls::default().get("a").0), [Reply::Miss]);
+    let of_use = &client.run(&cache, asks(60_000))[0];
+    assert!(matches!(of_use, Reply::LeadOver(_, age, json) if *age < 60_000 && &**json == "1"), "{of_use:?}");
+    client.run(&cache, Calls::default().del("a").0);
+    client.run(&cache, tagged(Calls::default()));
+    client.run(&cache, end().0);
+    let of_no_use = &client.run(&cache, asks(0))[0];
+    assert!(matches!(of_no_use, Reply::Lead(_)), "{of_no_use:?}");
 }

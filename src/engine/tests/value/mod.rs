@@ -1,6 +1,7 @@
 //! Tests of the layer `value`.
 
 mod entry;
+mod record;
 mod room;
 #[cfg(feature = "drive")]
 mod tokens;

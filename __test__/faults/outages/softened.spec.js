@@ -1,0 +1,92 @@
+// Soft ends and tagTimes while Redis goes away: what was ended is a miss in the outage and behind it, and nothing that
+// was ended for good is of use to anybody.
+'use strict';
+
+const { closeCaches, openWatched } = require('../../support/holdfast');
+const { startProxy } = require('../../support/network/fault-proxy');
+const { startRedis } = require('../../support/redis-server');
+const { untilMode, until } = require('../../support/until');
+
+let server;
+let proxy;
+beforeEach(async () => {
+  server = await startRedis();
+  proxy = await startProxy(server);
+});
+afterEach(async () => {
+  await closeCaches();
+  await proxy.stop();
+  await server.stop();
+});
+
+const connected = () => openWatched({ url: proxy.url(), namespace: 'n', timeoutMs: 250 });
+
+async function away(cache) {
+  proxy.refuse();
+  proxy.reset();
+  await untilMode(cache, 'memory');
+}
+
+async function back({ told }) {
+  await proxy.accept();
+  await until(() => told.count('recovered') === 1, 'recovered');
+}
+
+const failing = async () => {
+  throw new Error('on purpose');
+};
+/** What is left of `k` for a caller who takes a stale value where the function fails. */
+const left = (cache) => cache.getOrCompute('k', failing, { grace: 60 }).catch(() => null);
+
+test('what is softly deleted in an outage is a miss, and is removed behind it', async () => {
+  const one = await connected();
+  await one.cache.set('k', 'v', 600);
+  expect(await one.cache.get('k')).toBe('v');
+  await away(one.cache);
+  await one.cache.del('k', { stale: 60 });
+  expect(await one.cache.get('k')).toBeNull();
+  expect(await left(one.cache)).toBeNull();
+  await back(one);
+  expect(await left(one.cache)).toBeNull();
+  expect(await server.cli('exists', 'n:k')).toBe('0');
+});
+
+test('a tag that is softly ended in an outage: misses in it and behind it', async () => {
+  const one = await connected();
+  const two = await openWatched({ url: server.url(), namespace: 'n' });
+  await one.cache.set('k', 'v', { ttl: 600, tags: ['t'] });
+  expect(await two.cache.get('k')).toBe('v');
+  await away(one.cache);
+  await one.cache.set('here', 'w', { ttl: 600, tags: ['t'] });
+  const before = Date.now();
+  await one.cache.invalidateTags('t', { stale: 60 });
+  expect(await one.cache.getMany(['k', 'here'])).toEqual([null, null]);
+  // What it stored itself in the outage is of use.
+  expect(await one.cache.getOrCompute('here', failing, { grace: 60 })).toBe('w');
+  expect((await one.cache.tagTimes(['t']))[0]).toBeGreaterThanOrEqual(before);
+  await back(one);
+  await until(async () => (await two.cache.get('k')) === null, 'the other one misses it');
+  expect([await left(one.cache), await left(two.cache)]).toEqual([null, null]);
+  expect(await one.cache.get('here')).toBeNull();
+});
+
+test('a tag that nobody can be asked about may have been ended just now', async () => {
+  const one = await connected();
+  expect(await one.cache.tagTimes(['t'])).toEqual([0]);
+  await away(one.cache);
+  const before = Date.now();
+  expect((await one.cache.tagTimes(['other']))[0]).toBeGreaterThanOrEqual(before);
+  await back(one);
+  expect(await one.cache.tagTimes(['other'])).toEqual([0]);
+});
+
+test('an outage between a soft end and its reply: it may have been done, and is a miss in any case', async () => {
+  const one = await connected();
+  await one.cache.set('k', 'v', { ttl: 600, tags: ['t'] });
+  proxy.inject({ hold: true });
+  await one.cache.invalidateTags('t', { stale: 60 });
+  expect(await one.cache.get('k')).toBeNull();
+  proxy.inject({ hold: false });
+  await until(() => one.cache.getMode() === 'redis', 'Redis is back');
+  expect(await one.cache.get('k')).toBeNull();
+});
