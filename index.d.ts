@@ -26,7 +26,8 @@ export type HoldfastErrorCode =
   | 'ERR_INVALID_TTL'
   /**
    * The cache's codec cannot carry a value. `json`: `undefined`, a function, a symbol, a BigInt, a cycle. `structured`:
-   * a function, a symbol, a proxy. `raw`: anything but bytes and well-formed strings.
+   * a function, a symbol, a proxy. `raw`: anything but bytes and well-formed strings. `text`: anything but well-formed
+   * strings.
    */
   | 'ERR_UNSERIALIZABLE'
   /** A value has more than `maxValueBytes` bytes in its stored form, before compression. The stored value stays. */
@@ -531,11 +532,13 @@ export interface NearCacheOptions {
  *   it is a miss there, and a decode error.
  * - `raw`: bytes as they are. Takes Buffer, any other view of an ArrayBuffer, and strings (as UTF-8); always gives a
  *   Buffer.
+ * - `text`: strings as their plain UTF-8. Takes well-formed strings and gives the same. Stored bytes that are no valid
+ *   UTF-8 are a miss, and a decode error.
  *
- * A counter of `increment` is an integer with every codec: `json` and `structured` give the number, `raw` its decimal
- * digits.
+ * A counter of `increment` is an integer with every codec: `json` and `structured` give the number, `raw` and `text`
+ * its decimal digits.
  */
-export type Codec = 'json' | 'structured' | 'raw';
+export type Codec = 'json' | 'structured' | 'raw' | 'text';
 
 export interface CompressionOptions {
   /** Bytes of a value above which it is compressed, 0 to 268,435,456. Default 1,024. */

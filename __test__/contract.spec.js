@@ -6,7 +6,8 @@ const { closeCaches } = require('./support/holdfast');
 const { DRIVEN } = require('./support/modes');
 
 const SUBJECTS = {
-  entries: ['values', 'ttl', 'expires-at', 'many', 'increment', 'take', 'set-if-absent', 'arguments', 'codecs'],
+  entries: ['values', 'ttl', 'expires-at', 'many', 'increment', 'take', 'set-if-absent', 'arguments'],
+  codecs: ['codecs', 'text'],
   keys: ['glob', 'namespaces', 'scan', 'soft-ends', 'soft-tags', 'tags'],
   computing: [
     'compute',

@@ -7,9 +7,14 @@ const { closeCaches, freshNamespace, openCache } = require('../support/holdfast'
 const { serverForAll } = require('../support/redis-server');
 const { until } = require('../support/until');
 
-const CODECS = ['json', 'structured', 'raw'];
-const VALUES = { json: { a: [1] }, structured: new Map([['a', 1n]]), raw: Buffer.from('abc') };
-const PAYLOADS = { json: Buffer.from('{"a":[1]}'), structured: v8.serialize(VALUES.structured), raw: VALUES.raw };
+const CODECS = ['json', 'structured', 'raw', 'text'];
+const VALUES = { json: { a: [1] }, structured: new Map([['a', 1n]]), raw: Buffer.from('abc'), text: 'naïve' };
+const PAYLOADS = {
+  json: Buffer.from('{"a":[1]}'),
+  structured: v8.serialize(VALUES.structured),
+  raw: VALUES.raw,
+  text: Buffer.from(VALUES.text),
+};
 const FLAGS = { ZSTD: 1, LIFE: 2, TAGS: 4 };
 const { ZSTD, LIFE, TAGS } = FLAGS;
 // Nonce, extra and delta.
@@ -71,7 +76,7 @@ function unreadable(codec) {
       `the unknown flags ${flags}`,
       header(own, flags, LIVES, u32(3), TAG, payload),
     ]),
-    ...[3, 255].map((other) => [`the unknown codec ${other}`, header(other, 0, payload)]),
+    ...[4, 255].map((other) => [`the unknown codec ${other}`, header(other, 0, payload)]),
     ...CODECS.filter((other) => other !== codec).map((other) => [
       `what codec ${other} stored`,
       header(CODECS.indexOf(other), LIFE, LIVES, PAYLOADS[other]),

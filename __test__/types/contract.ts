@@ -337,10 +337,11 @@ export function caches(): Cache {
   createCache({ namespace: 'a', logger: null });
   createCache({ namespace: 'a', nearCache: false });
   createCache({ namespace: 'a', nearCache: { maxMemory: '16mb', maxAge: 10, values: 'frozen' } });
-  same<Codec, 'json' | 'structured' | 'raw'>(true);
+  same<Codec, 'json' | 'structured' | 'raw' | 'text'>(true);
   createCache({ namespace: 'a', codec: 'structured', compression: 'zstd', maxValueBytes: 1_048_576 });
   createCache({ namespace: 'a', codec: 'raw', compression: { threshold: 4096 } });
   createCache({ namespace: 'a', codec: 'json', compression: false });
+  createCache<{ page: string }>({ namespace: 'a', codec: 'text' });
   // @ts-expect-error a codec that does not exist
   createCache({ namespace: 'a', codec: 'msgpack' });
   // @ts-expect-error an algorithm that does not exist

@@ -36,7 +36,7 @@ const OPTIONS = [
   'io',
   'spin',
 ];
-const CODECS = /** @type {const} */ (['json', 'structured', 'raw']);
+const CODECS = /** @type {const} */ (['json', 'structured', 'raw', 'text']);
 const NEAR_OPTIONS = ['maxMemory', 'maxAge', 'values'];
 const TLS_OPTIONS = ['ca', 'cert', 'key', 'insecure', 'servername'];
 const DEFAULT_TTL_SECONDS = 300;
@@ -112,7 +112,7 @@ function sizeOption(size) {
  */
 function codecOption(codec = 'json') {
   const name = CODECS.find((known) => known === codec);
-  if (name === undefined) throw misconfigured("codec must be 'json', 'structured' or 'raw'");
+  if (name === undefined) throw misconfigured("codec must be 'json', 'structured', 'raw' or 'text'");
   return name;
 }
 
@@ -194,7 +194,8 @@ function fromOptions(options) {
   const { near, frozen, nearMaxMemory, nearMaxAge } = nearOption(own.nearCache, codec, readFrom);
   const ttl = own.ttl === undefined ? (number('HOLDFAST_TTL') ?? DEFAULT_TTL_SECONDS) : own.ttl;
   return {
-    hot: near && codec === 'json',
+    // Values of the others are objects that each reader decodes for itself.
+    hot: near && (codec === 'json' || codec === 'text'),
     frozen,
     codec,
     maxValueBytes,

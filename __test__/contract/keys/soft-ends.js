@@ -94,6 +94,7 @@ module.exports = function softEnds(mode) {
     ['one with tags and grace', {}, () => cache.getOrCompute('k', () => 'old', { ttl: 600, grace: 600, tags: ['t'] })],
     ['a long one, compressed', { compression: 'zstd' }, () => cache.set('k', 'old'.repeat(2000), 600)],
     ['one of structured', { codec: 'structured' }, () => cache.set('k', new Map([['old', 1n]]), 600)],
+    ['one of text', { codec: 'text' }, () => cache.set('k', 'old', 600)],
     ['one of bytes', { codec: 'raw' }, () => cache.set('k', Buffer.from('old'), 600)],
     ['bytes like a header', { codec: 'raw' }, () => cache.set('k', Buffer.from([255, 1, 2, 2]), 600)],
     ['no bytes', { codec: 'raw' }, () => cache.set('k', Buffer.alloc(0), 600)],

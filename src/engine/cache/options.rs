@@ -43,7 +43,7 @@ pub struct Given {
     pub near_max_memory: Option<String>,
     /// Seconds.
     pub near_max_age: Option<f64>,
-    /// `json` (also where it is not said), `structured` or `raw`.
+    /// `json` (also where it is not said), `structured`, `raw` or `text`.
     pub codec: Option<String>,
     /// Bytes above which values are compressed; none for never.
     pub compress_above: Option<f64>,
@@ -223,8 +223,9 @@ fn format(given: &Given) -> Result<Format, CallError> {
     let codec = match given.codec.as_deref() {
         None | Some("json") => Codec::Json,
         Some("structured") => Codec::Structured,
+        Some("text") => Codec::Text,
         Some("raw") => Codec::Raw,
-        Some(_) => return Err(CallError::config("codec must be json, structured or raw")),
+        Some(_) => return Err(CallError::config("codec must be json, structured, raw or text")),
     };
     let max_bytes = given.max_value_bytes.map_or(DEFAULT_MAX_VALUE, |bytes| bytes as usize);
     Ok(Format { codec, compress_above: given.compress_above.map(|bytes| bytes as usize), max_bytes })

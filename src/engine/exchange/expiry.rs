@@ -46,7 +46,7 @@ macro_rules! judged {
       local first, version, codec, flags = string.byte(v, 1, 4) \
       if first == 254 then return false end \
       if first ~= 255 then return 0 end \
-      if version ~= 1 or not flags or codec > 2 or flags > 7 then return false end \
+      if version ~= 1 or not flags or codec > 3 or flags > 7 then return false end \
       local at, cut = 5, nil \
       if #v < most then cut = false end \
       local function number(bytes) local n = 0 \

@@ -1,5 +1,7 @@
 //! How a cache's values become bytes, and how these cross the bridge: as JSON texts all of them.
 
+use std::borrow::Cow;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
@@ -14,27 +16,48 @@ pub enum Codec {
     Structured = 1,
     /// The application's own bytes; cross the bridge as base64.
     Raw = 2,
+    /// Texts, stored as their UTF-8.
+    Text = 3,
 }
 
 impl Codec {
     /// The integer that a value is to Redis' INCRBY, by its text on the bridge.
     pub fn integer(self, text: &str) -> Option<i64> {
-        if self != Self::Raw {
+        if !self.is_quoted() {
             return canonical(text);
         }
-        let bytes = STANDARD.decode(text.strip_prefix('"')?.strip_suffix('"')?).ok()?;
-        canonical(std::str::from_utf8(&bytes).ok()?)
+        canonical(std::str::from_utf8(&self.payload(text)?).ok()?)
     }
 
     /// And back.
     pub fn of_integer(self, number: i64) -> String {
         let digits = number.to_string();
-        if self == Self::Raw { quoted(digits.as_bytes()) } else { digits }
+        match self {
+            Self::Raw => quoted(digits.as_bytes()),
+            Self::Text => string(&digits),
+            Self::Json | Self::Structured => digits,
+        }
+    }
+
+    /// The bytes of a value, by its text on the bridge; None where that is not what this codec sends.
+    pub fn payload(self, text: &str) -> Option<Cow<'_, [u8]>> {
+        match self {
+            Self::Json => Some(Cow::Borrowed(text.as_bytes())),
+            Self::Text => serde_json::from_str::<String>(text).ok().map(|text| Cow::Owned(text.into_bytes())),
+            Self::Structured | Self::Raw => {
+                STANDARD.decode(text.strip_prefix('"')?.strip_suffix('"')?).ok().map(Cow::Owned)
+            }
+        }
+    }
+
+    /// Whether all its values are JSON strings on the bridge, digits included.
+    fn is_quoted(self) -> bool {
+        matches!(self, Self::Raw | Self::Text)
     }
 
     /// By the number it has in a header.
     pub fn of(byte: u8) -> Option<Self> {
-        [Self::Json, Self::Structured, Self::Raw].into_iter().find(|codec| *codec as u8 == byte)
+        [Self::Json, Self::Structured, Self::Raw, Self::Text].into_iter().find(|codec| *codec as u8 == byte)
     }
 }
 
@@ -45,6 +68,11 @@ pub fn quoted(bytes: &[u8]) -> String {
     STANDARD.encode_string(bytes, &mut text);
     text.push('"');
     text
+}
+
+/// A text as it crosses the bridge.
+pub fn string(text: &str) -> String {
+    serde_json::to_string(text).unwrap_or_default()
 }
 
 /// An integer of 64 bits as Redis writes it, and nothing else that a parser would take for one: no sign but `-`, no

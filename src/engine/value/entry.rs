@@ -35,15 +35,13 @@ use std::borrow::Cow;
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use zstd::bulk::{Compressor, Decompressor};
 
 use crate::engine::base::text::Json;
 use crate::engine::value::codec;
 pub use crate::engine::value::codec::Codec;
 use crate::engine::value::codec::Room;
-use crate::engine::value::codec::{integer, quoted};
+use crate::engine::value::codec::{integer, quoted, string};
 use crate::engine::value::tag_list::Tags;
 
 /// The first byte of a header.
@@ -115,7 +113,7 @@ impl Format {
     /// The bytes to store for `text`, the value as it crosses the bridge.
     pub fn encode<'a>(&self, text: &'a str, meta: Option<&Meta>) -> Cow<'a, [u8]> {
         // No base64 under a codec of bytes: an integer that `increment` made, on which Redis shall go on counting.
-        let Some(payload) = self.payload(text) else { return Cow::Borrowed(text.as_bytes()) };
+        let Some(payload) = self.codec.payload(text) else { return Cow::Borrowed(text.as_bytes()) };
         let meta = meta.filter(|meta| meta.has_life() || !meta.tags.is_empty());
         let packed = self.compress(&payload);
         if meta.is_none() && packed.is_none() && self.goes_plain(&payload) {
@@ -137,18 +135,9 @@ impl Format {
         (entry.json.as_str().len() <= MAX_JSON).then_some(entry)
     }
 
-    /// The bytes of a value; None where `text` is not what the codec sends.
-    fn payload<'a>(&self, text: &'a str) -> Option<Cow<'a, [u8]>> {
-        if self.codec == Codec::Json {
-            return Some(Cow::Borrowed(text.as_bytes()));
-        }
-        let base64 = text.strip_prefix('"')?.strip_suffix('"')?;
-        STANDARD.decode(base64).ok().map(Cow::Owned)
-    }
-
     fn goes_plain(&self, payload: &[u8]) -> bool {
         match self.codec {
-            Codec::Json => true,
+            Codec::Json | Codec::Text => true,
             Codec::Structured => false,
             Codec::Raw => payload.first() != Some(&MAGIC) && !codec::is_marker(payload),
         }
@@ -171,6 +160,7 @@ impl Format {
             Codec::Json => json(bytes),
             Codec::Structured => integer(bytes),
             Codec::Raw => Some(Json::of(quoted(&bytes))),
+            Codec::Text => std::str::from_utf8(&bytes).ok().map(|text| Json::of(string(text))),
         }
     }
 
@@ -191,6 +181,7 @@ impl Format {
         let json = match codec {
             Codec::Json => json(payload.into_owned())?,
             Codec::Structured | Codec::Raw => Json::of(quoted(&payload)),
+            Codec::Text => Json::of(string(std::str::from_utf8(&payload).ok()?)),
         };
         Some(Entry { json, meta: (flags & (LIFE | TAGS) != 0).then(|| Arc::new(meta)) })
     }

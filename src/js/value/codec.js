@@ -1,8 +1,8 @@
 // The codecs: how a value becomes the JSON text that crosses to Rust, and a reply becomes a value.
 //
-// The bridge carries JSON: with `json` the text is the value's own, and a reply is the value itself. Bytes cross as a
-// JSON string of base64, and Rust stores the bytes. The exception is a value that `increment` made: it stays an integer
-// that Redis can count with, and comes as a number.
+// The bridge carries JSON: with `json` the text is the value's own, and a reply is the value itself; a `text` crosses
+// as a JSON string. Bytes cross as a JSON string of base64, and Rust stores the bytes. The exception is a value that
+// `increment` made: it stays an integer that Redis can count with, and comes as a number.
 'use strict';
 
 const { HoldfastError } = require('../base/errors.js');
@@ -35,15 +35,23 @@ const UNREADABLE = Symbol('unreadable');
  */
 
 /**
- * @param {'json' | 'structured' | 'raw'} name
+ * @param {import('../../../index').Codec} name
  * @param {number} maxBytes of a value as it is stored, without compression
  * @param {boolean} frozen
  * @param {import('./leaves').Leaves} leaves
  * @returns {Codec}
  */
 function codecOf(name, maxBytes, frozen, leaves) {
-  if (name === 'json') return json(maxBytes, frozen, leaves);
-  return name === 'raw' ? raw(maxBytes) : structured(maxBytes);
+  switch (name) {
+    case 'json':
+      return json(maxBytes, frozen, leaves);
+    case 'structured':
+      return structured(maxBytes);
+    case 'raw':
+      return raw(maxBytes);
+    case 'text':
+      return plainText(maxBytes);
+  }
 }
 
 /**
@@ -65,7 +73,7 @@ function json(maxBytes, frozen, leaves) {
     read: frozen ? frozenCopy : null,
     parse,
     copy: frozen ? (value) => frozenCopy(copyOf(value)) : copyOf,
-    made: (value) => value,
+    made: itself,
     unreadable: 0,
   };
 }
@@ -111,7 +119,7 @@ function structured(maxBytes) {
     },
     parse: (text) => decode(text.slice(1, -1)),
     copy: (value) => v8.deserialize(v8.serialize(value)),
-    made: (value) => value,
+    made: itself,
     unreadable: 0,
   };
   return codec;
@@ -140,6 +148,28 @@ function raw(maxBytes) {
   };
 }
 
+/**
+ * Texts cross as JSON strings.
+ * @param {number} maxBytes
+ * @returns {Codec}
+ */
+function plainText(maxBytes) {
+  return {
+    encode(value) {
+      if (!isWellFormed(value)) throw unserializable("codec 'text' stores well-formed strings, and nothing else");
+      if (value.length * 3 > maxBytes) checkSize(Buffer.byteLength(value), maxBytes);
+      return textOf(value);
+    },
+    take: nothing,
+    decode: null,
+    read: null,
+    parse,
+    copy: itself,
+    made: itself,
+    unreadable: 0,
+  };
+}
+
 /** @param {any} value */
 function copyOf(value) {
   if (value === null || typeof value !== 'object') return value;
@@ -157,6 +187,11 @@ function copyOf(value) {
 
 function nothing() {
   return null;
+}
+
+/** @param {any} value that cannot change, so that all owners share it */
+function itself(value) {
+  return value;
 }
 
 /**
@@ -183,10 +218,18 @@ function stringify(value, maxBytes) {
  */
 function bytesOf(value) {
   if (ArrayBuffer.isView(value)) return Buffer.from(value.buffer, value.byteOffset, value.byteLength);
-  // Strings that are not well-formed would come back changed. Node 20 has isWellFormed; the types of its standard
-  // library are older.
-  if (typeof value === 'string' && /** @type {any} */ (value).isWellFormed()) return Buffer.from(value);
+  if (isWellFormed(value)) return Buffer.from(value);
   throw unserializable("codec 'raw' stores bytes: a Buffer, another view of an ArrayBuffer, or a well-formed string");
+}
+
+/**
+ * Whether a value is a string that UTF-8 carries: others would come back changed.
+ * @param {unknown} value
+ * @returns {value is string}
+ */
+function isWellFormed(value) {
+  // Node 20 has it; the types of its standard library are older.
+  return typeof value === 'string' && /** @type {any} */ (value).isWellFormed();
 }
 
 /**

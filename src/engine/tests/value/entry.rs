@@ -13,7 +13,7 @@ use crate::engine::value::codec::Room;
 use crate::engine::value::entry::{self, Codec, Entry, Format, HEAD, MAX_TAGS, Meta};
 use crate::engine::value::tag_list::{Tag, Tags};
 
-const CODECS: [Codec; 3] = [Codec::Json, Codec::Structured, Codec::Raw];
+const CODECS: [Codec; 4] = [Codec::Json, Codec::Structured, Codec::Raw, Codec::Text];
 
 fn format(codec: Codec) -> Format {
     Format { codec, compress_above: None, max_bytes: 1 << 20 }
@@ -26,6 +26,15 @@ fn packing(codec: Codec) -> Format {
 /// Bytes as they cross the bridge.
 fn quoted(bytes: &[u8]) -> String {
     format!("\"{}\"", STANDARD.encode(bytes))
+}
+
+/// A payload of any codec but `json` as it crosses.
+fn crossing(codec: Codec, payload: &[u8]) -> String {
+    if codec == Codec::Text {
+        serde_json::json!(std::str::from_utf8(payload).unwrap()).to_string()
+    } else {
+        quoted(payload)
+    }
 }
 
 fn read(format: Format, bytes: &[u8]) -> Option<String> {
@@ -51,7 +60,7 @@ fn list() -> String {
 }
 
 fn long(codec: Codec) -> String {
-    if codec == Codec::Json { list() } else { quoted(list().as_bytes()) }
+    if codec == Codec::Json { list() } else { crossing(codec, list().as_bytes()) }
 }
 
 #[test]
@@ -64,6 +73,10 @@ fn plain_values_lie_in_redis_as_other_clients_write_them() {
     assert_eq!(read(format(Codec::Json), b" [1] ").as_deref(), Some(" [1] "));
     assert_eq!(read(format(Codec::Raw), b"{\"a\":1}"), Some(quoted(b"{\"a\":1}")));
     assert_eq!(read(format(Codec::Raw), b"").as_deref(), Some("\"\""));
+    let text = "naïve \"text\"\n";
+    assert_eq!(*format(Codec::Text).encode(&crossing(Codec::Text, text.as_bytes()), None), *text.as_bytes());
+    assert_eq!(read(format(Codec::Text), text.as_bytes()), Some(crossing(Codec::Text, text.as_bytes())));
+    assert_eq!(read(format(Codec::Text), b"").as_deref(), Some("\"\""));
     // A meta that says nothing needs no header.
     assert_eq!(*format(Codec::Json).encode("1", Some(&Meta::default())), *b"1");
 }
@@ -86,7 +99,9 @@ fn integers_of_increment_stay_plain_under_every_codec() {
         }
         assert_eq!(read(format(Codec::Json), number.as_bytes()).as_deref(), Some(number));
         assert_eq!(read(format(Codec::Structured), number.as_bytes()).as_deref(), Some(number));
-        assert_eq!(read(format(Codec::Raw), number.as_bytes()), Some(quoted(number.as_bytes())));
+        for codec in [Codec::Raw, Codec::Text] {
+            assert_eq!(read(format(codec), number.as_bytes()), Some(crossing(codec, number.as_bytes())));
+        }
     }
 }
 
@@ -145,7 +160,11 @@ fn every_value_and_meta_comes_back() {
     });
     let result = runner.run(&input, |(bytes, meta, compress_above, codec)| {
         let format = Format { codec, compress_above, max_bytes: 4_000 };
-        let text = if codec == Codec::Json { serde_json::json!(bytes).to_string() } else { quoted(&bytes) };
+        let text = match codec {
+            Codec::Json => serde_json::json!(bytes).to_string(),
+            Codec::Text => serde_json::json!(String::from_utf8_lossy(&bytes)).to_string(),
+            Codec::Structured | Codec::Raw => quoted(&bytes),
+        };
         let stored = format.encode(&text, meta.as_ref()).into_owned();
         let nonce = meta.as_ref().map_or(0, |meta| meta.nonce);
         prop_assert_eq!(entry::identity(&stored).is_some(), nonce != 0);
@@ -203,7 +222,7 @@ fn what_is_malformed_is_no_entry() {
         ("no header", b"\xFF"),
         ("version 0", b"\xFF\x00\x00\x00[]"),
         ("a later version", b"\xFF\x02\x00\x00[]"),
-        ("an unknown codec", b"\xFF\x01\x03\x00[]"),
+        ("an unknown codec", b"\xFF\x01\x04\x00[]"),
         ("an unknown flag", b"\xFF\x01\x00\x08[]"),
         ("no payload", b"\xFF\x01\x00\x00"),
         ("no JSON", b"\xFF\x01\x00\x00[1,"),
@@ -221,6 +240,9 @@ fn what_is_malformed_is_no_entry() {
     }
     assert!(read(format(Codec::Json), b"\xFF\x01\x00\x04\x01\x01\0n\x01t[]").is_some());
     assert_eq!(read(format(Codec::Raw), b"\xFEholdfast:lease:0:0:1"), None);
+    for bytes in [&b"a\xFF"[..], b"\x80", b"\xED\xA0\x80", b"\xC0\x80", b"\xFF\x01\x03\x00\xC3"] {
+        assert_eq!(read(format(Codec::Text), bytes), None, "no UTF-8: {bytes:?}");
+    }
 }
 
 #[test]
@@ -241,7 +263,8 @@ fn no_truncation_and_no_damaged_byte_is_read_as_what_it_is_not() {
             for end in 0..stored.len() {
                 // Bytes with a whole header are checked by who deserializes them; nothing at all is a raw value.
                 let payload = format.compress_above.is_none() && end >= stored.len() - list().len();
-                let whole = (codec != Codec::Json && payload) || (codec == Codec::Raw && end == 0);
+                let whole =
+                    (codec != Codec::Json && payload) || (matches!(codec, Codec::Raw | Codec::Text) && end == 0);
                 assert_eq!(read(format, stored.get(..end).unwrap()).is_some(), whole, "{codec:?} {end}");
             }
             for (at, byte) in
@@ -256,7 +279,7 @@ fn no_truncation_and_no_damaged_byte_is_read_as_what_it_is_not() {
                 }
                 assert!(at > 2 || byte == before, "{codec:?}: magic number, version and codec are checked");
                 let valid = match codec {
-                    Codec::Json => serde_json::from_str::<serde::de::IgnoredAny>(&text).is_ok(),
+                    Codec::Json | Codec::Text => serde_json::from_str::<serde::de::IgnoredAny>(&text).is_ok(),
                     _ => text
                         .strip_prefix('"')
                         .and_then(|t| t.strip_suffix('"'))

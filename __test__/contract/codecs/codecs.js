@@ -1,5 +1,5 @@
 // Contract: the codecs `structured` and `raw`, compression, and the bound of one value. What the codec `json` carries
-// is in values.js.
+// is in entries/values.js, the codec `text` in text.js.
 'use strict';
 
 const { randomBytes } = require('node:crypto');
@@ -216,9 +216,10 @@ module.exports = function codecs(mode) {
     for (const [codec, fits] of [
       ['json', 'x'.repeat(1_022)],
       ['raw', Buffer.alloc(1_024)],
+      ['text', 'x'.repeat(1_024)],
     ]) {
       const cache = await mode.cache({ codec, maxValueBytes: 1_024 });
-      const tooLarge = codec === 'raw' ? Buffer.alloc(1_025) : 'x'.repeat(1_023);
+      const tooLarge = codec === 'raw' ? Buffer.alloc(1_025) : 'x'.repeat(fits.length + 1);
       await cache.set('k', fits);
       for (const options of [undefined, { tags: ['a'] }]) {
         await expectCode(() => cache.set('k', tooLarge, options), 'ERR_VALUE_TOO_LARGE');
@@ -235,6 +236,12 @@ module.exports = function codecs(mode) {
     const cache = await mode.cache({ maxValueBytes: 1_024 });
     await cache.set('k', 'é'.repeat(511));
     await expectCode(() => cache.set('k', 'é'.repeat(512)), 'ERR_VALUE_TOO_LARGE');
+    const texts = await mode.cache({ codec: 'text', maxValueBytes: 1_024 });
+    await texts.set('k', 'é'.repeat(512));
+    await expectCode(() => texts.set('k', 'é'.repeat(513)), 'ERR_VALUE_TOO_LARGE');
+    // As JSON each would take six bytes.
+    await texts.set('k', '\0'.repeat(1_024));
+    expect(await texts.get('k')).toBe('\0'.repeat(1_024));
     const structured = await mode.cache({ codec: 'structured', maxValueBytes: 1_024 });
     await expectCode(() => structured.set('k', new Uint8Array(1_024)), 'ERR_VALUE_TOO_LARGE');
     await structured.set('k', new Uint8Array(1_000));
@@ -246,6 +253,7 @@ module.exports = function codecs(mode) {
     ['json', { list: Array(2_000).fill('again and again') }, RANDOM.toString('base64')],
     ['structured', new Map([['list', Array(2_000).fill('again and again')]]), RANDOM.toString('base64')],
     ['raw', Buffer.from('again and again'.repeat(2_000)), RANDOM],
+    ['text', 'naïve — again and again'.repeat(2_000), RANDOM.toString('latin1')],
   ])('compressed values come back as they were: %s', async (codec, regular, random) => {
     const namespace = freshNamespace();
     const cache = await mode.cache({ namespace, codec, compression: 'zstd' });
@@ -292,6 +300,7 @@ module.exports = function codecs(mode) {
       { maxValueBytes: Infinity },
       { maxValueBytes: '1kb' },
       { codec: 'raw', nearCache: { values: 'frozen' } },
+      { codec: 'text', nearCache: { values: 'frozen' } },
     ]) {
       expectThrows(() => makeCache({ url: mode.url, ...options }), 'ERR_CONFIG');
     }
