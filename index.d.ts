@@ -63,8 +63,14 @@ export type HoldfastErrorCode =
   /** The function given to `getOrCompute` asked, before its first `await`, for the very key that it computes. */
   | 'ERR_COMPUTE_DEADLOCK'
   /**
-   * `increment`, `take` or `setIfAbsent` with `onOutage: 'reject'` while Redis is away, or when its reply was lost. The
-   * increment counts once at most; the value may be gone, or stored.
+   * `runExclusive`: another call ran under this name, for as long as this one was to `wait`. The function did not run.
+   */
+  | 'ERR_LEASE_HELD'
+  /** `runExclusive`: the `reason` of the signal that the function was given, when the lease is lost. */
+  | 'ERR_LEASE_LOST'
+  /**
+   * `increment`, `take`, `setIfAbsent` or `runExclusive` with `onOutage: 'reject'` while Redis is away, or when its
+   * reply was lost. The increment counts once at most; the value may be gone, or stored; the function did not run.
    */
   | 'ERR_REDIS_UNAVAILABLE'
   /**
@@ -270,6 +276,34 @@ export interface Memoized<T, Args extends unknown[], This = unknown> {
   readonly del: (this: unknown, ...args: Args) => Promise<number>;
   /** Computes the value of these arguments anew, as a call with `forceFresh`. */
   readonly refresh: (this: unknown, ...args: Args) => Promise<T>;
+}
+
+/** What the function of `runExclusive` is given. */
+export interface ExclusiveContext {
+  /**
+   * Aborted with `ERR_LEASE_LOST` when the lease is lost: it could not be renewed for `ttl`, as Redis was away or the
+   * event loop was blocked, or it is gone from Redis. Another call may run from then on. Never aborted otherwise.
+   */
+  readonly signal: AbortSignal;
+}
+
+export interface ExclusiveOptions {
+  /**
+   * Seconds for which the lease lives without a renewal, 1 to 86,400, else `ERR_INVALID_TTL`: how long the others wait
+   * when a process dies. It is renewed three times in this time, for as long as the function runs. Default 10. Choose
+   * more than the event loop is ever blocked, and more than a failover takes.
+   */
+  ttl?: number;
+  /**
+   * Seconds to wait while another call runs under the name; `Infinity` for as long as it takes. Then the call rejects
+   * with `ERR_LEASE_HELD`. Default 0.
+   */
+  wait?: number;
+  /**
+   * While Redis is away, or refuses the lease: `local` runs the function once at a time in this process, so that each
+   * process may run it; `reject` rejects with `ERR_REDIS_UNAVAILABLE`. Default `local`.
+   */
+  onOutage?: 'local' | 'reject';
 }
 
 /** Options of `increment`. */
@@ -1006,6 +1040,22 @@ export interface Cache<Schema extends object = NoSchema> extends CacheEmitter {
     options: MemoizeOptions<Awaited<ReturnType<Fn>>, Parameters<Fn>, ThisParameterType<Fn>>,
   ): Memoized<Awaited<ReturnType<Fn>>, Parameters<Fn>, ThisParameterType<Fn>>;
   /**
+   * Runs `fn` while no other call runs under `name`, in all threads and, while Redis is up, in all processes of the
+   * namespace; resolves to its result. What `fn` throws reaches the caller, and frees the name. A call that finds the
+   * name held waits for `wait`, then rejects with `ERR_LEASE_HELD`. `name`: a well-formed text of 1 to 512 bytes of
+   * UTF-8, else `ERR_INVALID_KEY`; it is no key, and no value is ever stored there.
+   *
+   * A process that is paused for longer than `ttl` does not know that its lease is over until it goes on: for a moment
+   * two calls may run. So may they after an eviction, `FLUSHALL`, an asynchronous failover, or in an outage without
+   * `reject`. `fn` should heed `context.signal`, and what must never happen twice needs a check where it is written
+   * (docs/computing-once.md). `close()` waits for `fn`; calls that wait then reject with `ERR_CLOSED`.
+   */
+  runExclusive<T>(
+    name: string,
+    fn: (context: ExclusiveContext) => T | Promise<T>,
+    options?: ExclusiveOptions,
+  ): Promise<T>;
+  /**
    * Adds a safe integer (default 1, may be negative) to the integer at `key`, or to 0 if the key does not exist;
    * atomic. Resolves to the sum; rejects with `ERR_UNSAFE_INTEGER` if a JavaScript number cannot hold the sum exactly.
    */
@@ -1085,6 +1135,7 @@ export const setIfAbsent: Cache['setIfAbsent'];
 export const getOrCompute: Cache['getOrCompute'];
 export const getOrComputeMany: Cache['getOrComputeMany'];
 export const memoize: Cache['memoize'];
+export const runExclusive: Cache['runExclusive'];
 export const increment: Cache['increment'];
 export const incrementWithTtl: Cache['incrementWithTtl'];
 export const exists: Cache['exists'];

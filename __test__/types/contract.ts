@@ -13,6 +13,7 @@ import {
   del,
   delMany,
   type ErrorKind,
+  type ExclusiveOptions,
   existsMany,
   expire,
   type FallbackEvent,
@@ -37,6 +38,7 @@ import {
   memoize,
   on,
   type ready,
+  runExclusive,
   type Stats,
   scan,
   set,
@@ -219,6 +221,20 @@ export async function memoized(isPrice: (value: unknown) => value is Price): Pro
   memoize(() => 1, { ttl: 60 });
   // @ts-expect-error a signal is that of one call
   memoize(() => 1, { key: 'one', signal: AbortSignal.timeout(1) });
+}
+
+export async function exclusive(): Promise<void> {
+  const inferred = await runExclusive('nightly', ({ signal }) => signal.aborted);
+  same<typeof inferred, boolean>(true);
+  const options: Required<ExclusiveOptions> = { ttl: 30, wait: Number.POSITIVE_INFINITY, onOutage: 'reject' };
+  const asynchronous = await runExclusive('nightly', async (): Promise<Price> => ({ symbol: 'A', cents: 1 }), options);
+  same<typeof asynchronous, Price>(true);
+  // @ts-expect-error options have names: a bare number could be either time
+  await runExclusive('nightly', () => 1, 30);
+  // @ts-expect-error a name comes first
+  await runExclusive(() => 1);
+  // @ts-expect-error there is no such way
+  await runExclusive('nightly', () => 1, { onOutage: 'wait' });
 }
 
 export async function computationsOfMany(): Promise<void> {

@@ -24,6 +24,7 @@ const FUNCTIONS = /** @type {const} */ ([
   'getOrCompute',
   'getOrComputeMany',
   'memoize',
+  'runExclusive',
   'increment',
   'incrementWithTtl',
   'exists',
@@ -102,6 +103,7 @@ exports.setIfAbsent = functions.setIfAbsent;
 exports.getOrCompute = functions.getOrCompute;
 exports.getOrComputeMany = functions.getOrComputeMany;
 exports.memoize = functions.memoize;
+exports.runExclusive = functions.runExclusive;
 exports.increment = functions.increment;
 exports.incrementWithTtl = functions.incrementWithTtl;
 exports.exists = functions.exists;

@@ -56,8 +56,15 @@ pub fn is_namespace(name: &str) -> bool {
 pub const TAG: &str = "\0tag\0";
 /// And the locks of refreshes (refresh.rs).
 pub const REFRESH: &str = "\0refresh\0";
+/// And the leases of `runExclusive` (once/exclusive.rs).
+pub const LEASE: &str = "\0lease\0";
 
 /// Whether a key without its prefix is ours and not the caller's.
 pub fn is_internal(rest: &[u8]) -> bool {
-    rest.starts_with(TAG.as_bytes()) || rest.starts_with(REFRESH.as_bytes())
+    rest.starts_with(TAG.as_bytes()) || rest.starts_with(REFRESH.as_bytes()) || is_lease(rest)
+}
+
+/// Whether a key without its prefix is that of a lease. No sweep removes it: what it is about still runs.
+pub fn is_lease(rest: &[u8]) -> bool {
+    rest.starts_with(LEASE.as_bytes())
 }

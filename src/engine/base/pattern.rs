@@ -15,7 +15,7 @@ use crate::engine::base::mutant;
 pub struct Pattern {
     pub prefix: Box<str>,
     pub glob: Box<str>,
-    /// The cache's own keys too (`clear`).
+    /// The cache's own keys too, but for leases (`clear`).
     pub internal: bool,
     /// Of these only those.
     pub only: Option<Only>,
@@ -77,7 +77,7 @@ impl Pattern {
     /// Whether a stored key is one of them.
     pub fn matches(&self, key: &[u8]) -> bool {
         self.rest(key).is_some_and(|rest| {
-            (self.internal || !key::is_internal(rest))
+            !(if self.internal { key::is_lease(rest) } else { key::is_internal(rest) })
                 && (&*self.glob == "*" || glob::matches(self.glob.as_bytes(), rest))
                 && self.only.as_ref().is_none_or(|only| only.0(key))
         })

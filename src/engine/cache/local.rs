@@ -13,6 +13,7 @@ use crate::engine::call::batch::Extras;
 use crate::engine::call::batch::{Batch, More, Op};
 use crate::engine::call::reply::Reply;
 use crate::engine::call::sink::ReplyTo;
+use crate::engine::once::exclusive::Who;
 use crate::engine::once::waiters::{Answers, Begin, Caller, Lease, Led, Outcome, Over};
 use crate::engine::tier::memory::{Entry, Memory, Uncountable};
 use crate::engine::value::entry::Meta;
@@ -44,11 +45,15 @@ pub fn one(cache: &Cache, batch: &Batch, op: &Op, to: &ReplyTo, now: u64, buffer
             Some(value) => Reply::Value(value),
             None => Reply::Miss,
         },
-        Op::Take { more, .. } | Op::SetIfAbsent { more, .. } | Op::Increment { more, .. }
+        Op::Take { more, .. } | Op::SetIfAbsent { more, .. } | Op::Increment { more, .. } | Op::Hold { more, .. }
             if cache.has_redis && batch.more(more).reject =>
         {
+            if let Op::Hold { token, .. } = *op {
+                cache.shared().exclusive.release(key, Who { client: to.sink.client(), token });
+            }
             Reply::Error(CallError::unavailable())
         }
+        Op::Hold { .. } => Reply::Number(if hold(cache, op, key, to, now) { 2 } else { 0 }),
         Op::Set { value, ttl, more, .. } => {
             set(cache, batch, key, (value, ttl, more), now, |_| false);
             Reply::Done
@@ -159,6 +164,21 @@ pub fn one(cache: &Cache, batch: &Batch, op: &Op, to: &ReplyTo, now: u64, buffer
             Reply::Done
         }
         Op::Malformed | Op::Answered | Op::Known(_) => keyless(batch, op),
+    }
+}
+
+/// What `Op::Hold` does in this process, with Redis or without; whether the name is held then.
+pub fn hold(cache: &Cache, op: &Op, key: &str, to: &ReplyTo, now: u64) -> bool {
+    let Op::Hold { ttl, token, renews, .. } = *op else { return false };
+    let who = Who { client: to.sink.client(), token };
+    let (held, until) = (&cache.shared().exclusive, now.saturating_add(ttl));
+    match (renews, ttl) {
+        (false, _) => held.take(key, who, until, now),
+        (true, 0) => {
+            held.release(key, who);
+            false
+        }
+        (true, _) => held.renew(key, who, until, now),
     }
 }
 

@@ -16,6 +16,7 @@ use crate::engine::fleet::cluster::Cluster;
 use crate::engine::fleet::members::Fleet;
 use crate::engine::fleet::server::Server;
 use crate::engine::net::target::Habits;
+use crate::engine::once::exclusive::Exclusive;
 use crate::engine::once::flight::Flights;
 use crate::engine::once::lease::Misses;
 use crate::engine::once::waiting::Waiting;
@@ -36,6 +37,7 @@ pub struct Shared {
     pub waiting: Waiting,
     pub flights: Flights,
     pub misses: Misses,
+    pub exclusive: Exclusive,
     pub status: Status,
     pub errors: Errors,
     /// What callers' threads ask for the time; the machine is told it.
@@ -77,6 +79,7 @@ impl Shared {
             waiting: Waiting::default(),
             flights: Flights::default(),
             misses: Misses::default(),
+            exclusive: Exclusive::default(),
             status: Status::new(id, mode),
             errors: Errors::default(),
             clock,

@@ -77,6 +77,16 @@ pub enum Op {
         ttl: Option<Ttl>,
         more: More,
     },
+    /// Takes the lease of `runExclusive` for `ttl` milliseconds, as the environment's number `token`; or `renews` it,
+    /// and with a TTL of 0 gives it up. The reply says whether it is had: 0 no, 1 yes, 2 in this process, as Redis is
+    /// away.
+    Hold {
+        key: Span,
+        ttl: u64,
+        token: u32,
+        renews: bool,
+        more: More,
+    },
     Exists {
         key: Span,
     },
@@ -149,9 +159,10 @@ impl Op {
             Self::Set { key, value, more, .. }
             | Self::SetIfAbsent { key, value, more, .. }
             | Self::End { key, value, more, .. } => ([Some(key), Some(value)], Some(more)),
-            Self::Take { key, more } | Self::Increment { key, more, .. } | Self::Begin { key, more, .. } => {
-                ([Some(key), None], Some(more))
-            }
+            Self::Take { key, more }
+            | Self::Increment { key, more, .. }
+            | Self::Hold { key, more, .. }
+            | Self::Begin { key, more, .. } => ([Some(key), None], Some(more)),
             Self::Get { key, .. }
             | Self::Del { key }
             | Self::Soften { key, .. }
@@ -178,6 +189,7 @@ impl Op {
             | Self::TagTime { key }
             | Self::Take { key, .. }
             | Self::Increment { key, .. }
+            | Self::Hold { key, .. }
             | Self::Exists { key }
             | Self::Ttl { key }
             | Self::Expire { key, .. }
@@ -304,7 +316,8 @@ pub struct Extras {
     pub window: u64,
     /// `Begin`: how eagerly an entry is refreshed before it expires; 0 for not at all. See `life::early`.
     pub beta: f64,
-    /// `Increment`, `Take`, `SetIfAbsent`: rather fail than be answered by the in-process tier while Redis is away.
+    /// `Increment`, `Take`, `SetIfAbsent`, `Hold`: rather fail than be answered by the in-process tier while Redis is
+    /// away.
     pub reject: bool,
     /// `End`: how long the entry is kept beyond its TTL, in milliseconds.
     pub extra: u64,

@@ -15,6 +15,7 @@ use crate::engine::fleet::server::Server;
 use crate::engine::fleet::slot;
 use crate::engine::net::denied::Denied;
 use crate::engine::net::reply::{classify, integer, out_of_step};
+use crate::engine::once::exclusive;
 use crate::engine::once::flight::Landing;
 use crate::engine::once::lease::{self, Holder};
 use crate::engine::once::waiters::Lease;
@@ -120,6 +121,40 @@ pub(super) fn take(to: &mut Pipeline, key: &str, denied: Denied, asks: bool) -> 
         to.cmd("EXEC");
     }
     how
+}
+
+/// A lease of `runExclusive`, and what is to become of it: see `Op::Hold`.
+pub(super) struct Holding<'a> {
+    pub(super) key: &'a str,
+    pub(super) marker: &'a [u8],
+    pub(super) ttl: u64,
+    pub(super) renews: bool,
+}
+
+/// Takes, renews or gives up a lease; the number of replies, of which the last is 1 where it was done.
+pub(super) fn hold(to: &mut Pipeline, cache: &Cache, how: &Holding<'_>, denied: Denied) -> usize {
+    let Holding { key, marker, ttl, renews } = *how;
+    let with_marker = |name: &str, key: &str| {
+        let mut command = with_key(name, key);
+        command.arg(marker);
+        command
+    };
+    let commands = match (denied.scripts.is(), renews, ttl) {
+        (false, false, _) => vec![exclusive::take(key, marker, ttl)],
+        (false, true, _) => vec![exclusive::renew(key, marker, ttl)],
+        (true, true, 0) => vec![with_marker("SREM", key)],
+        // Of whoever's lease: that lasts the longer, once, as this call learns that it has none.
+        (true, true, _) => vec![pexpire(key, ttl), with_marker("SISMEMBER", key)],
+        (true, false, _) => {
+            let mut new = slot::companion(&cache.prefix, key::LEASE, key);
+            new.push_str(&String::from_utf8_lossy(marker));
+            let mut rename = with_key("RENAMENX", &new);
+            rename.arg(key);
+            vec![with_marker("SADD", &new), pexpire(&new, ttl), rename]
+        }
+    };
+    commands.iter().for_each(|command| _ = to.add_command(command.clone()));
+    commands.len()
 }
 
 /// The result of a computation.
@@ -283,6 +318,7 @@ pub(super) fn written(
             end_leftover(cache, key);
             Ok(if is_safe(sum) { Reply::Number(sum) } else { Reply::Error(CallError::unsafe_integer()) })
         }
+        Op::Hold { .. } => integer(value).map(Reply::Number),
         _ => integer(value).map(|n| Reply::Flag(n > 0)),
     }
 }

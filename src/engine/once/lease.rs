@@ -73,7 +73,7 @@ static PROBE: Lazy<Script> = Lazy::new(|| Script::new(PROBE_TEXT));
 static REPLACE: Lazy<Script> = Lazy::new(|| Script::new(REPLACE_TEXT));
 static ACQUIRE: Lazy<Script> = Lazy::new(|| Script::new(ACQUIRE_TEXT));
 static STORE: Lazy<Script> = Lazy::new(|| Script::new(STORE_TEXT));
-static RENEW: Lazy<Script> = Lazy::new(|| Script::new(RENEW_TEXT));
+pub(super) static RENEW: Lazy<Script> = Lazy::new(|| Script::new(RENEW_TEXT));
 
 /// A script and its text, known to the server by its hash once it has seen it.
 pub struct Script {

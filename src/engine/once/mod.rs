@@ -2,6 +2,7 @@
 //!
 //! Uses base, call, value and tier.
 
+pub mod exclusive;
 pub mod fences;
 pub mod flight;
 pub mod held;

@@ -48,14 +48,22 @@ pub fn refresh_key(prefix: &Prefix, key: &str) -> String {
 }
 
 /// Checks a key that a call names. Ours are none: a caller who wrote a tag's token could revive what was invalidated,
-/// and whoever wrote a lock could keep a key from being refreshed. Deleting one is how a tag is invalidated.
+/// and whoever wrote a lock could keep a key from being refreshed. Deleting one is how a tag is invalidated. A lease is
+/// nobody's but `Hold`'s.
 pub fn check(op: &Op, key: &str) -> Result<(), CallError> {
     key::check(key)?;
-    let ours = matches!(op, Op::Del { .. } | Op::EndTag { .. } | Op::TagTime { .. });
-    if key::is_internal(key.as_bytes()) && !ours {
-        return Err(CallError::invalid_key("a key must not begin as the keys of tags and refreshes do"));
+    let key = key.as_bytes();
+    let may = match op {
+        Op::Hold { .. } => key::is_lease(key),
+        Op::EndTag { .. } | Op::TagTime { .. } => key.starts_with(key::TAG.as_bytes()),
+        Op::Del { .. } => !key::is_lease(key),
+        _ => !key::is_internal(key),
+    };
+    if may {
+        Ok(())
+    } else {
+        Err(CallError::invalid_key("a key must not begin as those of tags, refreshes and leases do"))
     }
-    Ok(())
 }
 
 /// The names of an entry's tags.

@@ -20,6 +20,9 @@ const Op = Object.freeze({
   SOFTEN: 14,
   END_TAG: 15,
   TAG_TIME: 16,
+  // Takes the lease of runExclusive; the next one renews it, or with a TTL of 0 gives it up.
+  HOLD: 17,
+  RENEW: 18,
 });
 // How a GET may be answered.
 const Early = Object.freeze({
@@ -65,5 +68,7 @@ const Task = Object.freeze({ DEL_PATTERN: 0, CLEAR: 1, FLUSH_DB: 2, STATS: 3, SC
 const TAG = '\0tag\0';
 // The prefix of the locks of refreshes.
 const REFRESH = '\0refresh\0';
+// And of the leases of runExclusive.
+const LEASE = '\0lease\0';
 
-module.exports = { Answer, Ask, Early, Op, REFRESH, TAG, Task, WRITES, Why };
+module.exports = { Answer, Ask, Early, LEASE, Op, REFRESH, TAG, Task, WRITES, Why };

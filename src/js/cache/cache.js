@@ -209,6 +209,16 @@ class Cache {
   }
 
   /**
+   * @param {string} name
+   * @param {(context: import('../../../index').ExclusiveContext) => any} fn
+   * @param {import('../../../index').ExclusiveOptions} [options]
+   * @returns {Promise<any>}
+   */
+  async runExclusive(name, fn, options) {
+    return this.use().exclusive.run(name, fn, options);
+  }
+
+  /**
    * @param {string} key
    * @param {number} [amount]
    * @param {import('../../../index').IncrementOptions} [options]
@@ -332,6 +342,7 @@ class Cache {
     this.listeners.decided();
     const { state } = this;
     if (state === null) return;
+    state.exclusive.close();
     // Calls under way settle first, also those that wait for a function.
     await state.channel.drained();
     await state.computer.drained();

@@ -13,6 +13,7 @@ const { Bridge } = require('../bridge/bridge.js');
 const { Channel } = require('../bridge/channel.js');
 const { Computer } = require('../once/compute.js');
 const { Flights } = require('../once/flights.js');
+const { Exclusive } = require('./exclusive.js');
 
 const ANY_CERTIFICATE =
   'holdfast accepts any TLS certificate (tls.insecure): whoever is between can read and change the cache';
@@ -27,7 +28,7 @@ const flights = new Flights();
 /**
  * The parts of an open cache. `problem`: why a default cache is in memory mode although a Redis is configured.
  * @typedef {{ handle: any, channel: Channel, codec: import('../value/codec').Codec, computer: Computer,
- *   hot: Hot | null, ttl: number, lazy: boolean, logger: Logger | null, unlisten: () => void,
+ *   exclusive: Exclusive, hot: Hot | null, ttl: number, lazy: boolean, logger: Logger | null, unlisten: () => void,
  *   problem: { kind: 'config', message: string, at: number } | null }} State
  */
 
@@ -72,7 +73,8 @@ function opened(configure, tolerant, listeners) {
     if (problem !== null) tellLogger(logger, 'warn', `holdfast runs in memory mode: ${problem.message}`);
     if (handle.target === 'tls') warn(settings);
   };
-  return { state: { handle, channel, codec, computer, hot, ttl, lazy, logger, unlisten, problem }, tell };
+  const exclusive = new Exclusive(channel);
+  return { state: { handle, channel, codec, computer, exclusive, hot, ttl, lazy, logger, unlisten, problem }, tell };
 }
 
 /** @param {Config} settings */

@@ -4,7 +4,7 @@
 
 const { HoldfastError } = require('../base/errors.js');
 const { hasOwn, stringify } = require('../base/host.js');
-const { REFRESH, TAG } = require('../base/ops.js');
+const { LEASE, REFRESH, TAG } = require('../base/ops.js');
 
 const SET_OPTIONS = ['ttl', 'expiresAt', 'tags'];
 const MAX_KEY_BYTES = 65_535;
@@ -27,8 +27,8 @@ function checkKey(key) {
   if (typeof key !== 'string')
     throw new HoldfastError('ERR_INVALID_KEY', `a key must be a string, not ${describe(key)}`);
   // One comparison suffices for a key that does not begin with a NUL.
-  if (key.charCodeAt(0) === 0 && (key.startsWith(TAG) || key.startsWith(REFRESH)))
-    throw new HoldfastError('ERR_INVALID_KEY', 'a key must not begin as the keys of tags and refreshes do');
+  if (key.charCodeAt(0) === 0 && (key.startsWith(TAG) || key.startsWith(REFRESH) || key.startsWith(LEASE)))
+    throw new HoldfastError('ERR_INVALID_KEY', 'a key must not begin as those of tags, refreshes and leases do');
   // The engine checks the rest. A key that exceeds the longest text of a turn would make the calls around it fail.
   if (key.length > MAX_KEY_BYTES) throw new HoldfastError('ERR_INVALID_KEY', 'a key may have 65,535 bytes at most');
   return key;
@@ -65,11 +65,29 @@ function checkKeys(keys, check = checkKey) {
  * @returns {string}
  */
 function checkTag(tag) {
+  if (!isTag(tag)) throw invalid(`a tag must be a well-formed text of 1 to ${MAX_TAG_BYTES} bytes`);
+  return tag;
+}
+
+/**
+ * @param {unknown} tag
+ * @returns {tag is string}
+ */
+function isTag(tag) {
   // Node 20 has isWellFormed; the types of its standard library are older.
   const text = /** @type {any} */ (tag);
-  if (typeof tag !== 'string' || tag === '' || Buffer.byteLength(tag) > MAX_TAG_BYTES || !text.isWellFormed())
-    throw invalid(`a tag must be a well-formed text of 1 to ${MAX_TAG_BYTES} bytes`);
-  return tag;
+  return typeof tag === 'string' && tag !== '' && Buffer.byteLength(tag) <= MAX_TAG_BYTES && text.isWellFormed();
+}
+
+/**
+ * A name of runExclusive, which may be what a tag may be.
+ * @param {unknown} name
+ * @returns {string}
+ */
+function checkName(name) {
+  if (!isTag(name))
+    throw new HoldfastError('ERR_INVALID_KEY', `a name must be a well-formed text of 1 to ${MAX_TAG_BYTES} bytes`);
+  return name;
 }
 
 /**
@@ -289,6 +307,7 @@ module.exports = {
   checkFunction,
   checkKey,
   checkKeys,
+  checkName,
   checkOptions,
   checkPattern,
   checkStorable,

@@ -20,6 +20,7 @@ use crate::engine::exchange::writes::{take_back, transaction, written};
 use crate::engine::exchange::{questions, refusals};
 use crate::engine::net::denied::Denied;
 use crate::engine::net::reply::{integer, left, out_of_step};
+use crate::engine::once::exclusive::Who;
 use crate::engine::once::waiters::Outcome;
 use crate::engine::tier::cover::Removal;
 use crate::engine::value::codec::Room;
@@ -231,8 +232,13 @@ impl Judge {
                 None => return call.locally(),
             },
         };
-        if let Op::End { value, token, .. } = *call.op {
-            self.ended(call, value, token);
+        match *call.op {
+            Op::End { value, token, .. } => self.ended(call, value, token),
+            // Redis' word is that of all processes.
+            Op::Hold { token, .. } if reply == Reply::Number(0) => {
+                cache.shared().exclusive.release(key, Who { client: call.to.sink.client(), token });
+            }
+            _ => {}
         }
         reply
     }
@@ -309,6 +315,9 @@ impl Judge {
             }
             Op::Increment { .. } if matches!(trouble.kind, Kind::Oom | Kind::Denied | Kind::Refused) => None,
             Op::Increment { .. } => Some(Reply::Error(CallError::not_an_integer())),
+            // Somebody's whose server denied scripts, or allowed them: see exclusive.rs.
+            Op::Hold { .. } if matches!(trouble.kind, Kind::Wrongtype | Kind::Server) => Some(Reply::Number(0)),
+            Op::Hold { .. } => None,
             Op::Ttl { .. } => Some(Reply::Miss),
             _ => Some(Reply::Flag(false)),
         }

@@ -22,9 +22,12 @@ use crate::engine::exchange::expiry;
 use crate::engine::exchange::plan::{Computing, Head, Line, Plan, Question, Step};
 use crate::engine::exchange::softening;
 use crate::engine::exchange::tokens;
-use crate::engine::exchange::writes::{self, Computed, holder, remove, renewed, set, set_new, store, with_key};
+use crate::engine::exchange::writes::{
+    self, Computed, Holding, holder, remove, renewed, set, set_new, store, with_key,
+};
 use crate::engine::fleet::server::Server;
 use crate::engine::net::denied::Denied;
+use crate::engine::once::exclusive::Who;
 use crate::engine::once::lease::{self, Holder};
 use crate::engine::once::waiters::{Answers, Begin, Caller, Lease, Outcome};
 use crate::engine::tier::cover::Covered;
@@ -228,6 +231,17 @@ impl Planner {
                 let computing: Vec<_> = flights.fence(key).into_iter().map(|token| holder(cache, token)).collect();
                 self.uncover_all(key);
                 self.increment(key, amount, ttl, &computing);
+            }
+            Op::Hold { ttl, token, renews, .. } => {
+                let held = local::hold(cache, op, key, to, self.now);
+                if !held && ttl > 0 {
+                    return self.steps.push(Step::Answered(Reply::Number(0)));
+                }
+                self.close_run();
+                let marker = Who { client: to.sink.client(), token }.marker(cache.shared().name);
+                let how = Holding { key, marker: &marker, ttl, renews };
+                let replies = writes::hold(&mut self.pipeline, cache, &how, self.denied);
+                self.steps.push(Step::Last(replies));
             }
             Op::Exists { .. } => self.question(key, Question::Exists, None),
             Op::Ttl { .. } => self.question(key, Question::Ttl, None),

@@ -1,4 +1,4 @@
-//! What no call may name: the keys of tags and refreshes, with or without JavaScript's own check before it.
+//! What no call may name: the keys of tags, refreshes and leases, with or without JavaScript's own check before it.
 
 use crate::engine::base::clock::Ttl;
 use crate::engine::cache::tell::status::Mode;
@@ -17,7 +17,7 @@ fn calls(key: &str) -> Calls {
 }
 
 #[test]
-fn the_keys_of_tags_and_refreshes_are_refused_but_to_del_in_both_tiers() {
+fn the_keys_of_tags_refreshes_and_leases_are_refused_and_those_of_leases_to_del_too() {
     let server = Server::start();
     for (url, mode) in [(None, Mode::Memory), (server.url(), Mode::Redis)] {
         let cache = cache(url, "app");
@@ -28,6 +28,10 @@ fn the_keys_of_tags_and_refreshes_are_refused_but_to_del_in_both_tiers() {
                 assert!(matches!(&reply, Reply::Error(error) if error.code == "ERR_INVALID_KEY"), "{reply:?}");
             }
             assert_eq!(client.run(&cache, Calls::default().del(key).0), [Reply::Number(0)]);
+        }
+        let del = client.run(&cache, Calls::default().del("\0lease\0n").0);
+        for reply in client.run(&cache, calls("\0lease\0n").0).into_iter().chain(del) {
+            assert!(matches!(&reply, Reply::Error(error) if error.code == "ERR_INVALID_KEY"), "{reply:?}");
         }
         for reply in client.run(&cache, calls("a\0tag\0t").0) {
             assert!(!matches!(reply, Reply::Error(_)), "{reply:?}");

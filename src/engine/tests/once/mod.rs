@@ -1,6 +1,8 @@
 //! Tests of the layer `once`.
 
 #[cfg(feature = "drive")]
+mod exclusive;
+#[cfg(feature = "drive")]
 mod fences;
 #[cfg(feature = "drive")]
 mod flight;
