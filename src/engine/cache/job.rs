@@ -70,7 +70,7 @@ pub struct Part {
     pub number: u64,
     /// How often its calls were sent elsewhere before.
     pub hops: u8,
-    /// Its server has its slots not yet: see net/wire.rs.
+    /// Its server has its slots not yet: see net/wire/asks.rs.
     pub asks: bool,
     /// How often slots had got other owners when its server was chosen.
     pub changes: u64,

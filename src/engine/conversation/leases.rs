@@ -19,7 +19,7 @@ use crate::engine::fleet::server::Server;
 use crate::engine::net::denied::Denied;
 use crate::engine::net::reply::{classify, left, out_of_step};
 use crate::engine::net::wire::Wire;
-use crate::engine::net::wire::{asked, asking};
+use crate::engine::net::wire::asks::{asked, asking};
 use crate::engine::once::lease::{self, Holder, LONGEST, POLL, RENEWAL};
 use crate::engine::once::waiters::{Lease, Led, Outcome};
 use crate::engine::task::executor::Spawner;

@@ -32,7 +32,7 @@ pub(super) const HEAD: usize = 4096;
 pub struct Line<'a> {
     pub server: &'a Arc<Server>,
     pub denied: Denied,
-    /// The server has its slots not yet: see net/wire.rs.
+    /// The server has its slots not yet: see net/wire/asks.rs.
     pub asks: bool,
     /// The server may have lost slots since the batch was given to it.
     pub strays: bool,

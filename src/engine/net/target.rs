@@ -173,7 +173,7 @@ pub const REST: Duration = Duration::from_secs(60);
 pub struct Habits {
     /// How often an idle connection is asked whether it lives; none for never.
     pub heartbeat: Option<Duration>,
-    /// Whether each pipeline ends with a question whose answer nobody can mistake: see wire.rs.
+    /// Whether each pipeline ends with a question whose answer nobody can mistake: see net/wire/mod.rs.
     pub marks: bool,
     /// Whether it is dialled by the first call, and closed when there is none for a while.
     pub lazy: bool,

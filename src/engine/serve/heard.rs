@@ -17,7 +17,7 @@ use crate::engine::exchange::plan::{Came, Verdict};
 use crate::engine::exchange::tokens::{self, Asked, Heard};
 use crate::engine::exchange::writes;
 use crate::engine::net::reply::classify;
-use crate::engine::net::wire::asking;
+use crate::engine::net::wire::asks::asking;
 use crate::engine::serve::pump::{Pump, trust};
 use crate::engine::serve::sent::{self, Cleanup, InFlight, Next, Sent};
 use crate::engine::value::tags::Tokens;

@@ -28,7 +28,7 @@ use crate::engine::exchange::planner;
 use crate::engine::exchange::tokens;
 use crate::engine::net::target::REST;
 use crate::engine::net::wire::HELD_UP;
-use crate::engine::net::wire::asking;
+use crate::engine::net::wire::asks::asking;
 use crate::engine::serve::sent::{Cleanup, InFlight, Next, Place, PlaceOf, Sent};
 use crate::engine::task::executor::Kept;
 use crate::engine::task::queue::Queue;

@@ -14,7 +14,7 @@ use crate::engine::exchange::plan::{Came, Plan, Verdict};
 use crate::engine::exchange::tokens::Asked;
 use crate::engine::fleet::server::Server;
 use crate::engine::net::reply::{classify, is_redirect};
-use crate::engine::net::wire::{asked, asking};
+use crate::engine::net::wire::asks::{asked, asking};
 use crate::engine::once::waiters::Answers;
 use crate::engine::value::tags::Tokens;
 

@@ -22,7 +22,7 @@ use crate::engine::conversation::connection::Steps;
 use crate::engine::exchange::writes;
 use crate::engine::fleet::server::Server;
 use crate::engine::net::reply::integer;
-use crate::engine::net::wire::{asked, asking};
+use crate::engine::net::wire::asks::{asked, asking};
 use crate::engine::task::timers::Timers;
 use crate::engine::tier::journal::Journal;
 

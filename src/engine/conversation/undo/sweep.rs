@@ -11,7 +11,7 @@ use crate::engine::conversation::connection::{Connection, Steps};
 use crate::engine::conversation::undo::owed::Later;
 use crate::engine::exchange::writes;
 use crate::engine::net::reply::{integer, out_of_step};
-use crate::engine::net::wire::{asked, asking};
+use crate::engine::net::wire::asks::{asked, asking};
 use crate::engine::task::executor::Kept;
 use crate::engine::tier::cover::Picked;
 

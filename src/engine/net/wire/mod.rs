@@ -17,6 +17,8 @@
 //! is served without. Bytes that the socket does not take are bounded by the calls that may be under way:
 //! src/js/bridge/window.js.
 
+pub mod asks;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -297,41 +299,4 @@ pub fn closed() -> Trouble {
 /// Whether an error speaks of the mark's own command.
 fn is_own(error: &ServerError) -> bool {
     error.details().is_some_and(|details| details.to_ascii_lowercase().contains("echo"))
-}
-
-// Commands on a slot that is on its way to another server: the one that receives it takes them only behind ASKING,
-// which counts for the next command alone.
-
-/// The same commands, each behind an ASKING.
-pub fn asking(pipeline: &Pipeline) -> Pipeline {
-    let mut asking = Pipeline::with_capacity(pipeline.len() * 2);
-    for command in pipeline.cmd_iter() {
-        asking.cmd("ASKING");
-        asking.add_command(command.clone());
-    }
-    asking
-}
-
-/// The replies to the commands, without those to the ASKING in front of each.
-pub fn asked(values: Vec<Value>) -> Vec<Value> {
-    values.into_iter().skip(1).step_by(2).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use redis::{Pipeline, Value};
-
-    use super::{asked, asking};
-
-    #[test]
-    fn each_command_stands_behind_an_asking_and_each_reply_behind_one() {
-        let mut pipeline = Pipeline::new();
-        pipeline.cmd("GET").arg("a");
-        pipeline.cmd("PTTL").arg("a");
-        let sent = String::from_utf8(asking(&pipeline).get_packed_pipeline()).expect("text");
-        let words: Vec<_> =
-            sent.split("\r\n").filter(|word| word.starts_with(|c: char| c.is_ascii_uppercase())).collect();
-        assert_eq!(words, ["ASKING", "GET", "ASKING", "PTTL"]);
-        assert_eq!(asked(vec![Value::Okay, Value::Int(1), Value::Okay, Value::Int(2)]), [Value::Int(1), Value::Int(2)]);
-    }
 }
