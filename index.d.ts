@@ -474,16 +474,110 @@ export type ErrorKind =
   /** The journal of an outage was full, and the cache has no namespace that could be cleared instead. */
   | 'journal';
 
+/** Reads that found a value, by place. `total` is the sum of `near`, `redis` and `memory`. */
+export interface Hits {
+  total: number;
+  /** In this process, while Redis vouched for it. */
+  near: number;
+  /** Those of `near` that JavaScript answered without a call into Rust. */
+  hot: number;
+  /** In Redis. */
+  redis: number;
+  /** In the in-process tier: in memory mode, and while Redis is away. */
+  memory: number;
+}
+
+/**
+ * How long things took: `buckets[i]` took `bounds[i]` seconds or less. So each bucket holds those before it, as
+ * Prometheus wants them; its bucket `+Inf` is `count`. The bounds of a version of this package never change.
+ */
+export interface Histogram {
+  /** Seconds, ascending. */
+  bounds: number[];
+  buckets: number[];
+  count: number;
+  /** Seconds in all. */
+  sum: number;
+}
+
+/**
+ * What {@link Cache.getCounters} returns: numbers that never go down, so that telemetry can take the difference of two
+ * looks. The first part is this cache's own, since it was made. The second part, from `errors` on, is that of the
+ * connection and of the memory in the process, since the first of the caches that share them was made: caches of one
+ * URL, in all threads, name the same numbers, and all caches in memory mode do. Add these up over processes, and not
+ * over caches. A cluster's are those of all its servers, also of those that have left it.
+ */
+export interface Counters {
+  /** As in {@link Stats}. */
+  hits: Hits;
+  /**
+   * Reads that found no value, by who was asked last: Redis, or the in-process tier without it. A read that the near
+   * cache could not answer is a hit or a miss of Redis.
+   */
+  misses: { total: number; redis: number; memory: number };
+  /** Values stored. */
+  sets: number;
+  /** Keys removed, or named to be. */
+  deletes: number;
+  /** Functions run by `getOrCompute`; those of `getOrComputeMany` count once a key. */
+  computes: number;
+  /** Callers of `getOrCompute` that shared another caller's computation in this process. */
+  coalesced: number;
+  /** Values that `getOrCompute` gave after their TTL, for `swr` or `grace`. */
+  staleServed: number;
+  /** Callers of `getOrCompute` whose `hardTimeout` passed, whether they then got an old value or not. */
+  computeTimeouts: number;
+  /** How long functions ran until they returned or threw; in `getOrComputeMany` once a key. */
+  computeSeconds: Histogram;
+  /** Keys for whose value this process waited while another process computed it under its lease. */
+  leaseWaits: number;
+  /**
+   * Those of `leaseWaits` that brought no value, so that this process got the lease and computes: the other one failed,
+   * gave up, had nothing to store, or its lease ran out.
+   */
+  leaseTakeovers: number;
+  /** Reads that met stored bytes which are no value of this cache's codec; each is a miss, too. */
+  decodeErrors: number;
+  /** Failures by kind, of all kinds. */
+  errors: Record<ErrorKind, number>;
+  /** Entries pushed out of the in-process tier and the near cache by their memory bound. */
+  evictions: number;
+  /** Entries of these dropped because their TTL had passed. */
+  expired: number;
+  /**
+   * How long Redis took to answer the calls of one turn, which are one pipeline to each server, from when it was handed
+   * to the connection. Heartbeats do not count, nor what was not answered.
+   */
+  batchSeconds: Histogram;
+  /** Outages: each server's own. One begins with the first failure, also if it was never connected. */
+  outages: number;
+  /** Seconds of these; an outage under way counts until now. Two servers that are away count twice. */
+  outageSeconds: number;
+  /** Connections made after the first. */
+  reconnects: number;
+  /**
+   * What Redis told of changes to keys that were read here, by this process too: pushes that name keys, the keys in
+   * them, and pushes that mean all keys (FLUSHALL).
+   */
+  invalidations: { pushes: number; keys: number; flushes: number };
+  /**
+   * How often the journal of an outage was full: a namespace is then swept in place of its keys or, without a
+   * namespace, a key is lost, which `errors.journal` counts as well.
+   */
+  journalOverflows: number;
+  /** Bytes to and from Redis and sentinels that say where it is, before TLS. */
+  bytesSent: number;
+  bytesReceived: number;
+}
+
 export interface Stats {
   mode: Mode;
   connected: boolean;
   /** Keys of this cache in memory mode; in redis mode the keys of the whole database (DBSIZE). */
   keys: number;
-  /**
-   * Reads that found a value, by place: `near` in this process while Redis vouched for it, `redis` in Redis, `memory`
-   * in the in-process tier without Redis.
-   */
-  hits: { total: number; near: number; redis: number; memory: number };
+  /** Reads that found a value, by place: as in {@link Counters}. */
+  hits: Hits;
+  /** Reads that found none; `misses.total` of {@link Counters}. */
   misses: number;
   /** hits / (hits + misses), 0 before the first read. */
   hitRate: number;
@@ -1106,6 +1200,11 @@ export interface Cache<Schema extends object = NoSchema> extends CacheEmitter {
   clear(options?: ClearOptions): Promise<number>;
   /** Counts since the cache was made, and the server's own report, for which Redis is asked. */
   getStats(): Promise<Stats>;
+  /**
+   * The counts since the cache was made, for telemetry: synchronous, no I/O. Of a cache that was closed they stay what
+   * they were then. In memory mode, what only Redis can cause is 0.
+   */
+  getCounters(): Counters;
   /** Who answers calls right now: synchronous, no I/O. `memory` after `close()`. */
   getMode(): Mode;
   /** For a `/health` route: synchronous, no I/O. */
@@ -1148,6 +1247,7 @@ export const invalidateTags: Cache['invalidateTags'];
 export const tagTimes: Cache['tagTimes'];
 export const clear: Cache['clear'];
 export const getStats: Cache['getStats'];
+export const getCounters: Cache['getCounters'];
 export const getMode: Cache['getMode'];
 export const health: Cache['health'];
 export const close: Cache['close'];

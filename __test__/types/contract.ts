@@ -9,6 +9,7 @@ import {
   type Codec,
   type ComputeContext,
   type ComputeOptions,
+  type Counters,
   createCache,
   del,
   delMany,
@@ -18,12 +19,14 @@ import {
   expire,
   type FallbackEvent,
   get,
+  getCounters,
   getMany,
   type getMode,
   getOrCompute,
   getOrComputeMany,
   getStats,
   type Health,
+  type Histogram,
   HoldfastError,
   type HoldfastErrorCode,
   health,
@@ -335,6 +338,11 @@ export function states(): void {
   same<ReturnType<typeof health>, Health>(true);
   same<Health['status'], 'ok' | 'degraded'>(true);
   same<Awaited<ReturnType<typeof getStats>>, Stats>(true);
+  same<ReturnType<typeof getCounters>, Counters>(true);
+  same<Counters['hits'], Stats['hits']>(true);
+  same<Counters['errors'][ErrorKind], number>(true);
+  const { bounds, buckets }: Histogram = getCounters().batchSeconds;
+  void [...bounds, ...buckets].map((n) => n.toFixed());
   const kind: ErrorKind | undefined = health().lastError?.kind;
   // @ts-expect-error Redis may be away
   void getStats().then((stats) => stats.redis.version);

@@ -6,6 +6,7 @@ use napi_derive::napi;
 
 use super::ends::Ends;
 use super::text::{Json, Text};
+use crate::engine::cache::tell::stats::counters_json;
 use crate::engine::cache::tell::status::Mode;
 use crate::engine::front::Front;
 use crate::engine::node::steps::Steps;
@@ -73,6 +74,12 @@ impl CacheHandle {
     #[napi]
     pub fn health(&self, production: bool) -> Option<Json> {
         self.cache.as_ref().map(|c| Json(c.health(production)))
+    }
+
+    /// `getCounters()` as JSON, undefined once closed.
+    #[napi]
+    pub fn counters(&self) -> Option<Json> {
+        self.cache.as_ref().map(|c| Json(counters_json(c)))
     }
 
     /// The JSON text of what the near cache holds at `key`, for a lone read: it crosses once, and nothing is gathered

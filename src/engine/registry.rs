@@ -125,6 +125,7 @@ impl Engine {
         link.inspect_err(|why: &String| {
             let trouble = drive::no_thread(why);
             self.shared.errors.count(trouble.kind);
+            self.shared.outages.begin(0, &self.shared.clock);
             self.shared.status.down(&trouble);
             self.shared.status.probing(false);
             self.shared.fleet.servers().for_each(|server| server.set_gate(Gate::Local));

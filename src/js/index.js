@@ -37,6 +37,7 @@ const FUNCTIONS = /** @type {const} */ ([
   'tagTimes',
   'clear',
   'getStats',
+  'getCounters',
   'getMode',
   'health',
   'close',
@@ -116,6 +117,7 @@ exports.invalidateTags = functions.invalidateTags;
 exports.tagTimes = functions.tagTimes;
 exports.clear = functions.clear;
 exports.getStats = functions.getStats;
+exports.getCounters = functions.getCounters;
 exports.getMode = functions.getMode;
 exports.health = functions.health;
 exports.close = functions.close;

@@ -29,7 +29,7 @@ module.exports = function stats(mode) {
       mode: mode.mode,
       connected: mode.shared,
       keys: count,
-      hits: { total: 0, near: 0, redis: 0, memory: 0 },
+      hits: { total: 0, near: 0, hot: 0, redis: 0, memory: 0 },
       misses: 0,
       hitRate: 0,
       sets: 1,

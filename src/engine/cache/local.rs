@@ -323,7 +323,7 @@ pub fn read(cache: &Cache, key: &str, now: u64) -> Option<Json> {
 }
 
 fn count(cache: &Cache, hit: bool) {
-    add(if hit { &cache.counters.hits_memory } else { &cache.counters.misses }, 1);
+    add(if hit { &cache.counters.hits_memory } else { &cache.counters.misses_memory }, 1);
 }
 
 /// What a computed entry has beside its value. `known`: the tokens of its tags when its computation began.

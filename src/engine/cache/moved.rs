@@ -75,6 +75,11 @@ impl Shared {
         if !mutant::lacks("moved") {
             applied.lost.iter().for_each(|server| server.near.end_hot());
         }
+        // Nobody misses a server that serves nothing.
+        if let Some(cluster) = self.fleet.cluster() {
+            let is_used = |place| cluster.server(place).is_some_and(|server| cluster.is_used(server));
+            self.outages.keep(is_used, &self.clock);
+        }
         let mut patterns = Vec::new();
         for server in self.fleet.servers().filter(|_| !mutant::lacks("handed")) {
             // What nobody served was the URL's server's to undo. And one that never had a slot may have been asked to

@@ -15,7 +15,7 @@ use crate::engine::base::pattern::Pattern;
 use crate::engine::base::text::Json;
 use crate::engine::cache::options::{DEFAULT_MAX_AGE, Options};
 use crate::engine::cache::shared::Shared;
-use crate::engine::cache::tell::counters::{Counters, add};
+use crate::engine::cache::tell::counters::Counters;
 use crate::engine::cache::tell::status::Mode;
 use crate::engine::fleet::cluster::Cluster;
 use crate::engine::fleet::server::Server;
@@ -81,10 +81,7 @@ impl Cache {
     /// So many values were passed on and counted as hits, and their caller found them to be no JSON.
     pub fn misread(&self, values: u64) {
         self.wary_until.store(self.shared.clock.now_ms() + WARY_MS, Relaxed);
-        let Counters { hits_redis, misses, decode_errors, .. } = &self.counters;
-        let _ = hits_redis.fetch_update(Relaxed, Relaxed, |hits| Some(hits.saturating_sub(values)));
-        add(misses, values);
-        add(decode_errors, values);
+        self.counters.misread(values);
     }
 
     /// The token of a tag that the near cache vouches for, as far as this cache takes it.

@@ -10,7 +10,8 @@ use crate::engine::base::key::Prefix;
 use crate::engine::base::mutant;
 use crate::engine::base::random::Random;
 use crate::engine::cache::options::{DEFAULT_MAX_MEMORY, DEFAULT_TIMEOUT, Options};
-use crate::engine::cache::tell::counters::Errors;
+use crate::engine::cache::tell::counters::{Errors, Traffic};
+use crate::engine::cache::tell::outages::Outages;
 use crate::engine::cache::tell::status::{Identity, Mode, Status};
 use crate::engine::fleet::cluster::Cluster;
 use crate::engine::fleet::members::Fleet;
@@ -40,6 +41,8 @@ pub struct Shared {
     pub exclusive: Exclusive,
     pub status: Status,
     pub errors: Errors,
+    pub outages: Outages,
+    pub traffic: Traffic,
     /// What callers' threads ask for the time; the machine is told it.
     pub clock: Clock,
     pub random: Random,
@@ -82,6 +85,8 @@ impl Shared {
             exclusive: Exclusive::default(),
             status: Status::new(id, mode),
             errors: Errors::default(),
+            outages: Outages::default(),
+            traffic: Traffic::default(),
             clock,
             name: random.bits(),
             random,
@@ -125,6 +130,7 @@ impl Shared {
         if server.is_replica() {
             return;
         }
+        self.outages.end(server.place, &self.clock);
         match server.name() {
             None => self.status.up(identity, dropped, replayed),
             Some(node) => {
@@ -154,6 +160,9 @@ impl Shared {
         // Its primary is read in its place: no caller sees anything of it.
         if server.is_replica() {
             return;
+        }
+        if self.fleet.cluster().is_none_or(|cluster| cluster.is_used(server)) {
+            self.outages.begin(server.place, &self.clock);
         }
         match server.name() {
             None => self.status.down(trouble),

@@ -141,6 +141,7 @@ impl Task {
     async fn wait_for_lease(&mut self) -> Result<Option<Arc<Signal>>, Trouble> {
         let (cache, key) = (self.cache.clone(), self.key.clone());
         let flights = &cache.shared().flights;
+        let mut waits = false;
         loop {
             let watch = cache.shared().waiting.on(&key);
             // Before the key is read: a push that comes at once is not missed.
@@ -152,7 +153,10 @@ impl Task {
                     return Ok(None);
                 }
                 Found::Void(void) => self.void = void,
-                Found::Lease => return Ok(self.lead(Lease::Key, &key).await),
+                Found::Lease => {
+                    add(&cache.counters.lease_takeovers, waits.into());
+                    return Ok(self.lead(Lease::Key, &key).await);
+                }
                 Found::Foreign => {
                     self.lead_alone();
                     return Ok(None);
@@ -166,6 +170,8 @@ impl Task {
                 }
                 Found::Computing(_) => {
                     flights.elsewhere(&key, self.token).send();
+                    add(&cache.counters.lease_waits, (!waits).into());
+                    waits = true;
                     if self.unwanted() {
                         return Ok(None);
                     }

@@ -98,7 +98,7 @@ pub(super) fn get(call: &Call<'_>, found: Found) -> Reply {
             Reply::Value(entry.json)
         }
         Found::Old(..) | Found::Void(_) => {
-            add(&counters.misses, 1);
+            add(&counters.misses_redis, 1);
             Reply::Miss
         }
     }
@@ -175,7 +175,7 @@ pub(super) fn begin(
             (None, identity)
         }
     };
-    add(&cache.counters.misses, 1);
+    add(&cache.counters.misses_redis, 1);
     let wanted = |led, refresh| Wanted { key: key.to_owned(), token, led, refresh, void, asked: call.asked() };
     match lock {
         Some((waiter, many)) if !leads => {

@@ -211,6 +211,10 @@ impl Server {
 
 /// How many round trips the percentiles look back on.
 const WINDOW: usize = 1024;
+/// The upper bounds of the histogram of batches, in microseconds: from a server beside us to far beyond the usual
+/// `timeoutMs`. `src/js/cache/report.js` names them.
+const BOUNDS: [u32; 13] =
+    [100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000];
 
 /// The last round trips of a server.
 #[derive(Debug, Default)]
@@ -222,18 +226,55 @@ struct Window {
     samples: Vec<u32>,
     /// The oldest, once there are as many as are kept.
     next: usize,
+    batches: Durations,
+}
+
+/// How long all batches took whose replies came.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Durations {
+    /// How many took no longer than each of the bounds, and longer than the one before it; last those beyond all.
+    pub counts: [u64; BOUNDS.len() + 1],
+    /// Microseconds.
+    pub sum: u64,
+}
+
+impl Durations {
+    /// Those of all servers.
+    pub fn of<'a>(all: impl IntoIterator<Item = &'a Latency>) -> Self {
+        let mut sum = Self::default();
+        for one in all {
+            let Window { batches, .. } = &*one.0.lock();
+            sum.sum += batches.sum;
+            sum.counts.iter_mut().zip(batches.counts).for_each(|(sum, count)| *sum += count);
+        }
+        sum
+    }
 }
 
 impl Latency {
+    /// A batch of calls was answered.
+    pub fn record_batch(&self, took: Duration) {
+        let micros = self.note(took);
+        let Window { batches, .. } = &mut *self.0.lock();
+        batches.sum += u64::from(micros);
+        batches.counts[BOUNDS.partition_point(|bound| *bound < micros)] += 1;
+    }
+
+    /// A round trip of another kind.
     pub fn record(&self, took: Duration) {
+        self.note(took);
+    }
+
+    fn note(&self, took: Duration) -> u32 {
         let micros = u32::try_from(took.as_micros()).unwrap_or(u32::MAX);
-        let Window { samples, next } = &mut *self.0.lock();
+        let Window { samples, next, .. } = &mut *self.0.lock();
         if samples.len() < WINDOW {
             samples.push(micros);
         } else {
             samples[*next] = micros;
             *next = (*next + 1) % WINDOW;
         }
+        micros
     }
 }
 
@@ -252,7 +293,7 @@ pub fn percentiles<'a>(all: impl IntoIterator<Item = &'a Latency>) -> (f64, f64)
 mod tests {
     use std::time::Duration;
 
-    use super::{Latency, WINDOW, percentiles};
+    use super::{Durations, Latency, WINDOW, percentiles};
 
     #[test]
     fn the_last_round_trips_of_all_servers_count() {
@@ -263,5 +304,17 @@ mod tests {
         assert_eq!(percentiles([&one]), (1.0, 1.0));
         (0..WINDOW / 50).for_each(|_| other.record(Duration::from_millis(5)));
         assert_eq!(percentiles([&one, &other]), (1.0, 5.0));
+    }
+
+    #[test]
+    fn the_batches_of_all_servers_are_counted_up_to_the_bound_that_they_took() {
+        let (one, other) = (Latency::default(), Latency::default());
+        [99, 100, 101].into_iter().for_each(|micros| one.record_batch(Duration::from_micros(micros)));
+        other.record_batch(Duration::from_secs(2));
+        // A PING is none.
+        other.record(Duration::from_micros(1));
+        let Durations { counts, sum } = Durations::of([&one, &other]);
+        assert_eq!((counts[..3].to_vec(), counts[13], sum), (vec![2, 1, 0], 1, 2_000_300));
+        assert_eq!(counts.iter().sum::<u64>(), 4);
     }
 }

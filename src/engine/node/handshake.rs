@@ -8,6 +8,7 @@ use redis::{Pipeline, PushInfo, PushKind, ServerError, Value};
 use crate::engine::base::error::{Kind, Trouble};
 use crate::engine::base::mutant;
 use crate::engine::cache::shared::Shared;
+use crate::engine::cache::tell::counters::add;
 use crate::engine::cache::tell::status::Identity;
 use crate::engine::conversation::connection::Connection;
 use crate::engine::conversation::finding::ask_node;
@@ -305,6 +306,8 @@ pub fn invalidated(shared: &Shared, server: &Server, push: PushInfo, now: u64) {
     for part in push.data {
         match part {
             Value::Array(keys) => {
+                add(&shared.traffic.pushes, 1);
+                add(&shared.traffic.invalidated, keys.len() as u64);
                 for key in keys {
                     // What is no UTF-8 is no key of ours.
                     if let Value::BulkString(bytes) = key
@@ -319,6 +322,7 @@ pub fn invalidated(shared: &Shared, server: &Server, push: PushInfo, now: u64) {
             }
             _ if mutant::lacks("null") => {}
             _ => {
+                add(&shared.traffic.flushes, 1);
                 server.near.flush(now);
                 shared.waiting.wake_all();
                 shared.flights.outdate_all();

@@ -28,6 +28,7 @@ use crate::engine::base::clock;
 use crate::engine::base::error::Trouble;
 use crate::engine::cache::job::Job;
 use crate::engine::cache::shared::Shared;
+use crate::engine::cache::tell::counters::add;
 use crate::engine::fleet::server::Server;
 use crate::engine::fleet::topology::Topology;
 use crate::engine::net::denied::Denied;
@@ -138,7 +139,11 @@ impl Node {
     /// Moves the bytes that are to be written to the end of `to`.
     pub fn output(&self, to: &mut Vec<u8>) {
         if let Some(wire) = self.state.wire() {
+            let before = to.len();
             wire.output(to);
+            if to.len() > before {
+                add(&self.shared.traffic.sent, (to.len() - before) as u64);
+            }
         }
     }
 
@@ -206,6 +211,7 @@ impl Node {
     pub fn read(&mut self, bytes: &[u8], now: Instant) {
         self.set(now);
         let Some(wire) = self.state.wire().cloned() else { return };
+        add(&self.shared.traffic.received, bytes.len() as u64);
         wire.hear();
         let mut inbound = std::mem::take(&mut self.inbound);
         let result = inbound.feed(bytes, |message| match message {

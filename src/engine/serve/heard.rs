@@ -57,7 +57,7 @@ impl Hearing<'_> {
         }
         match sent {
             Some(Sent::Batch(mut flight)) => {
-                self.pump.connection.server.latency.record(self.now.saturating_duration_since(flight.sent));
+                self.pump.connection.server.latency.record_batch(self.now.saturating_duration_since(flight.sent));
                 let values = flight.answers(values);
                 let Some((cut, pipeline)) = flight.cut(&values) else { return self.judge(flight, values) };
                 flight.hold(values);

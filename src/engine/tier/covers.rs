@@ -69,8 +69,6 @@ pub struct Covers {
     waiting: usize,
     waiting_bytes: usize,
     parked: usize,
-    /// How often a whole namespace took the place of what it had.
-    widened: u64,
 }
 
 impl Covers {
@@ -159,20 +157,17 @@ impl Covers {
         let narrow: Vec<u64> = self.list.values().filter(narrow).map(|cover| cover.id).collect();
         narrow.into_iter().for_each(|id| _ = self.drop(id));
         self.add(pattern, HashSet::new(), Vec::new(), false);
-        self.widened += 1;
     }
 
-    pub fn widened(&self) -> u64 {
-        self.widened
-    }
-
-    /// One pattern for each namespace, in place of those behind it that wait. Raw keys have no such pattern.
-    pub fn widen_all(&mut self) {
+    /// One pattern for each namespace, in place of those behind it that wait; how many. Raw keys have no such pattern.
+    pub fn widen_all(&mut self) -> u64 {
         let waits = self.list.values().filter(|cover| cover.waits() && !cover.pattern.prefix.is_empty());
         let prefixes: BTreeSet<_> = waits.map(|cover| cover.pattern.prefix.clone()).collect();
+        let count = prefixes.len() as u64;
         for prefix in prefixes {
             self.widen(Pattern { prefix, glob: "*".into(), internal: true, only: None });
         }
+        count
     }
 
     /// What is to be swept, and the keys that lie there anew.
@@ -323,8 +318,8 @@ impl Covers {
 
     /// The connection is lost: all wait for the next one.
     pub fn lose(&mut self) {
-        let Self { list, last, walk, widened, .. } = std::mem::take(self);
-        (self.last, self.walk, self.widened) = (last, walk, widened);
+        let Self { list, last, walk, .. } = std::mem::take(self);
+        (self.last, self.walk) = (last, walk);
         let mut walked = false;
         for mut cover in list.into_values() {
             cover.live = Vec::new();

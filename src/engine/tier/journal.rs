@@ -66,8 +66,9 @@ pub struct Journal {
     /// Patterns that hide keys; spares calls the lock while there are none.
     standing: AtomicUsize,
     owing: AtomicBool,
-    /// How often any of them went.
+    /// How often any of them went, and how often a whole namespace took the place of what did not fit.
     went: AtomicU64,
+    widened: AtomicU64,
     /// There is a pattern to be swept, for the task that does so while Redis is in use.
     pub stirred: Signal,
 }
@@ -233,7 +234,7 @@ impl Journal {
         self.change(|covers| {
             covers.lose();
             if covers.waiting() > MAX_PATTERNS || covers.waiting_bytes() > MAX_PATTERN_BYTES {
-                covers.widen_all();
+                self.widened.fetch_add(covers.widen_all(), Ordering::SeqCst);
             }
         });
     }
@@ -253,6 +254,7 @@ impl Journal {
         inner.keys.retain(|key| !key.starts_with(prefix.as_str()));
         inner.bytes = inner.keys.iter().map(|key| key.len()).sum();
         inner.covers.widen(Pattern::everything(prefix));
+        self.widened.fetch_add(1, Ordering::SeqCst);
         self.count(inner);
         Noted::Kept
     }
@@ -300,7 +302,7 @@ impl Journal {
 
     /// How often a whole namespace took the place of keys or patterns that did not fit, since the engine was opened.
     pub fn widened(&self) -> u64 {
-        self.inner.lock().covers.widened()
+        self.widened.load(Ordering::SeqCst)
     }
 
     pub fn keys(&self) -> usize {

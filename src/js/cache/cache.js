@@ -3,7 +3,7 @@
 
 const { LateVariables } = require('../base/environment.js');
 const { HoldfastError, closed } = require('../base/errors.js');
-const { dateNow } = require('../base/host.js');
+const { dateNow, parse, stringify } = require('../base/host.js');
 const { Op, Task } = require('../base/ops.js');
 const {
   checkKey,
@@ -24,7 +24,7 @@ const { Listeners } = require('./listeners.js');
 const { delAll, delMany, existsMany, getMany, invalidateTags, scan, setMany, tagTimes } = require('./many.js');
 const { memoize } = require('./memoize.js');
 const { opened } = require('./opening.js');
-const { healthOf, healthSince, statsOf } = require('./report.js');
+const { countersOf, countersOfNone, healthOf, healthSince, statsOf } = require('./report.js');
 
 /** @typedef {import('./opening').State} State */
 
@@ -41,6 +41,8 @@ class Cache {
     /** @type {Promise<void> | null} */
     this.closing = null;
     this.closedAt = 0;
+    /** @type {string | null} as JSON, as they were when it was closed */
+    this.lastCounters = null;
     this.listeners = new Listeners();
     /** @type {LateVariables | null} of the default cache, until it has warned of one */
     this.late = null;
@@ -321,6 +323,13 @@ class Cache {
     return statsOf(this.use());
   }
 
+  /** @returns {import('../../../index').Counters} */
+  getCounters() {
+    if (this.lastCounters !== null) return parse(this.lastCounters);
+    const state = this.closing === null ? this.use() : this.state;
+    return state === null ? countersOfNone() : countersOf(state);
+  }
+
   /** @returns {import('../../../index').Mode} */
   getMode() {
     return this.closing === null ? this.use().handle.mode : 'memory';
@@ -349,6 +358,7 @@ class Cache {
     await state.channel.drained();
     state.channel.closed = closed();
     state.unlisten();
+    this.lastCounters = stringify(countersOf(state));
     state.handle.close();
     state.channel.line?.turn();
   }

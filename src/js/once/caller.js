@@ -9,6 +9,7 @@
 const { clearTimeout, hasOwn, pause, turn } = require('../base/host.js');
 const { Answer, Op } = require('../base/ops.js');
 const { UNREADABLE } = require('../value/codec.js');
+const { alone } = require('./context.js');
 const { Patience, after, tooLate } = require('./patience.js');
 
 // The pause before a caller asks again for a flight that it was told to follow and that is not here: the message that
@@ -100,7 +101,7 @@ class Caller {
           }
           if (this.settled) return;
           // One that came back after it was removed would come back again.
-          if (this.dropped) return this.settle(this.resolve, await computer.alone(key, this.fn, terms, this.old));
+          if (this.dropped) return this.settle(this.resolve, await alone(computer, key, this.fn, terms, this.old));
           this.drop(value);
           break;
         }
@@ -252,6 +253,7 @@ class Caller {
   /** The caller's patience is over. */
   giveUp() {
     const { leads, follows } = this;
+    if (!this.settled) this.computer.timeouts++;
     if (leads !== null) {
       leads.wanted = false;
       this.computer.overdue(leads);

@@ -5,8 +5,9 @@
 // callers that wait (caller.js).
 'use strict';
 
+const { Durations } = require('../base/durations.js');
 const { HoldfastError } = require('../base/errors.js');
-const { now, turn } = require('../base/host.js');
+const { turn } = require('../base/host.js');
 const { Answer, Ask, Early, Op, Why } = require('../base/ops.js');
 const { checkFunction, toMs } = require('../options/arguments.js');
 const { UNREADABLE } = require('../value/codec.js');
@@ -53,6 +54,10 @@ class Computer {
     /** Questions not answered yet: the answer may be to lead, although the caller has given up. */
     this.asking = 0;
     this.staleServed = 0;
+    /** Callers whose patience was over. */
+    this.timeouts = 0;
+    /** Of the functions that ran. */
+    this.durations = new Durations();
     /** @type {(() => void)[]} */
     this.whenIdle = [];
   }
@@ -178,23 +183,22 @@ class Computer {
    */
   async fly(flight, fn, terms, old) {
     const { key, token } = flight;
-    const run = new Run(flight, this.codec, old);
+    const run = new Run(flight, this.codec, old, this.durations);
     try {
-      const began = terms.beta > 0 ? now() : 0;
       const value = await this.start([key], fn, new Context(run));
-      const took = began > 0 ? now() - began : 0;
       run.end();
       if (terms.validate !== null && value !== undefined) await checkMade(terms.validate, value);
       if (terms.ttlOf !== null && value !== undefined && run.ttl === null && !run.skipped)
         run.ttl = toMs(terms.ttlOf(value));
       const text = value === undefined ? null : this.codec.encode(value);
       const { lost } = flight;
-      const told = lost ? null : this.tell(flight, text, terms, run, took);
+      const told = lost ? null : this.tell(flight, text, terms, run);
       // Should what follows throw, nobody awaits it.
       told?.catch(ignore);
       flight.end({ value: text === null ? value : this.codec.made(value, text), text });
       if (told !== null) await told;
     } catch (error) {
+      run.end();
       flight.end({ error });
       if (!flight.lost) await this.send(Op.ABANDON, key, Why.FAILED, token);
     } finally {
@@ -209,31 +213,15 @@ class Computer {
    * @param {string | null} text the value; null: there is nothing to store
    * @param {Terms} terms
    * @param {Run} run
-   * @param {number} took milliseconds
    */
-  tell({ key, token }, text, terms, run, took) {
+  tell({ key, token }, text, terms, run) {
     if (text === null) return this.channel.call(Op.ABANDON, key, '', Why.NOTHING, token);
     // Only a value that is stored reaches who waits elsewhere: they ask again.
     if (run.skipped) return this.channel.call(Op.ABANDON, key, '', Why.FAILED, token);
     const ttl = ttlFor(run.ttl, terms);
     // A moment that has come: there is nothing to store.
     if (ttl === 0) return this.channel.call(Op.ABANDON, key, '', Why.NOTHING, token);
-    return this.channel.call(Op.END, key, text, ttl, token, false, storingOf(ttl, terms, took));
-  }
-
-  /**
-   * Runs the function for one caller alone, and stores nothing.
-   * @param {string} key
-   * @param {Fn} fn
-   * @param {Terms} terms
-   * @param {any} old the value that the caller refused, or undefined
-   */
-  async alone(key, fn, { validate }, old) {
-    const run = new Run(null, this.codec, old);
-    const value = await this.start([key], fn, new Context(run));
-    run.end();
-    if (validate !== null && value !== undefined) await checkMade(validate, value);
-    return value;
+    return this.channel.call(Op.END, key, text, ttl, token, false, storingOf(ttl, terms, run.took));
   }
 
   /**

@@ -5,8 +5,9 @@
 // that may be taken out (`({ skip }) => …`).
 'use strict';
 
-const { AbortController } = require('../base/host.js');
+const { AbortController, now } = require('../base/host.js');
 const { toMs } = require('../options/arguments.js');
+const { checkMade } = require('./validation.js');
 
 /** @typedef {import('./flights').Flight} Flight */
 /** @typedef {import('../value/codec').Codec} Codec */
@@ -17,8 +18,9 @@ class Run {
    * @param {Flight | null} flight null where the result is for one caller alone
    * @param {Codec} codec
    * @param {any} old a value that nobody else has, or undefined: that of the flight, if there is one
+   * @param {import('../base/durations').Durations} durations where the time that it takes is counted
    */
-  constructor(flight, codec, old) {
+  constructor(flight, codec, old, durations) {
     this.flight = flight;
     this.codec = codec;
     this.old = old;
@@ -26,11 +28,18 @@ class Run {
     this.ttl = /** @type {number | null} */ (null);
     this.skipped = false;
     this.over = false;
+    this.durations = durations;
+    this.began = now();
+    /** Milliseconds, once it is over. */
+    this.took = 0;
   }
 
   /** The function has settled: what it says from here on is not heard. */
   end() {
+    if (this.over) return;
     this.over = true;
+    this.took = now() - this.began;
+    this.durations.add(this.took);
   }
 
   /** The value that is replaced: of this run alone, and the same each time that it is asked for. */
@@ -85,4 +94,24 @@ class Context {
   }
 }
 
-module.exports = { Context, Run };
+/**
+ * Runs the function for one caller alone, and stores nothing.
+ * @param {import('./compute').Computer} computer
+ * @param {string} key
+ * @param {import('./compute').Fn} fn
+ * @param {import('./terms').Terms} terms
+ * @param {any} old the value that the caller refused, or undefined
+ */
+async function alone(computer, key, fn, { validate }, old) {
+  const run = new Run(null, computer.codec, old, computer.durations);
+  let value;
+  try {
+    value = await computer.start([key], fn, new Context(run));
+  } finally {
+    run.end();
+  }
+  if (validate !== null && value !== undefined) await checkMade(validate, value);
+  return value;
+}
+
+module.exports = { Context, Run, alone };

@@ -1,5 +1,6 @@
-//! What is told of an engine: its counters, its statistics, its status and its events.
+//! What is told of an engine: its counters, its outages, its statistics, its status and its events.
 
 pub mod counters;
+pub mod outages;
 pub mod stats;
 pub mod status;

@@ -310,7 +310,7 @@ impl Judge {
                 if trouble.kind != Kind::Wrongtype {
                     self.distrust(call);
                 }
-                add(&call.cache.counters.misses, 1);
+                add(&call.cache.counters.misses_redis, 1);
                 Some(Reply::Miss)
             }
             Op::Increment { .. } if matches!(trouble.kind, Kind::Oom | Kind::Denied | Kind::Refused) => None,

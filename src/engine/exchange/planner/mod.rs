@@ -118,7 +118,7 @@ impl Planner {
         self.wrote |= matches!(op, Op::Set { .. } | Op::End { .. });
         match *op {
             Op::Get { .. } if server.journal.covers(key) => {
-                add(&cache.counters.misses, 1);
+                add(&cache.counters.misses_redis, 1);
                 self.steps.push(Step::Answered(Reply::Miss));
             }
             Op::Exists { .. } | Op::Expire { .. } if server.journal.covers(key) => {
@@ -140,7 +140,7 @@ impl Planner {
                         let lock = lock.then_some((waiter, many));
                         if !self.uncover(key) {
                             // It stays a miss until the sweep is over, for whoever computes it as well.
-                            add(&cache.counters.misses, 1);
+                            add(&cache.counters.misses_redis, 1);
                             let (reply, led) = local::lead(cache, key, token, to, Lease::None, None, self.now);
                             self.answers.append(led.answers);
                             return self.steps.push(Step::Answered(reply));
