@@ -874,6 +874,19 @@ export interface CacheEvents {
   fallback: (event: FallbackEvent) => void;
   /** Redis is back. */
   recovered: (event: RecoveredEvent) => void;
+  /**
+   * Others changed keys of this cache: wrote, removed or let expire what this process had read, as far as Redis tells.
+   * `keys` are named without the namespace; `tags` are those that were invalidated. Both are null where anything may
+   * have changed: behind a FLUSHALL or FLUSHDB (one's own, too), when a connection is lost and when it is back, when
+   * slots of a cluster move, and where more than 10,000 names, or 1 MiB of them, came before the event loop got to
+   * them. What came until then is one event, its names sorted; at least one of the lists is not empty.
+   *
+   * Nothing is gathered while nobody listens. Never emitted in memory mode, nor where Redis cannot push: RESP2, an ACL
+   * without `CLIENT TRACKING`, `readFrom: 'replica'` for what replicas read. What this process writes itself, in any
+   * cache and thread that shares the connection, is not named. A key may be named although its value is the same: Redis
+   * forgets whom to tell of a key that it names (docs/near-cache.md).
+   */
+  invalidate: (keys: string[] | null, tags: string[] | null) => void;
   /** A fact that an operator should know. Without a listener it never throws. */
   error: (error: Error) => void;
 }

@@ -21,7 +21,7 @@ const SUBJECTS = {
     'validate',
     'signal',
   ],
-  cache: ['stats', 'counters', 'events', 'close', 'memoize', 'exclusive'],
+  cache: ['stats', 'counters', 'events', 'invalidate', 'close', 'memoize', 'exclusive'],
 };
 
 describe.each(DRIVEN)('$name', (mode) => {

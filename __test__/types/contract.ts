@@ -386,10 +386,13 @@ export function caches(): Cache {
 }
 
 export function events(cache: Cache): void {
-  same<keyof CacheEvents, 'ready' | 'fallback' | 'recovered' | 'error'>(true);
+  same<keyof CacheEvents, 'ready' | 'fallback' | 'recovered' | 'invalidate' | 'error'>(true);
   on('fallback', ({ kind }) => same<typeof kind, ErrorKind>(true));
   on('recovered', ({ outageMs, dropped }) => same<typeof outageMs, typeof dropped>(true));
   on('error', (error) => same<typeof error, Error>(true));
+  on('invalidate', (keys, tags) => same<typeof keys, typeof tags>(true));
+  // @ts-expect-error anything may have changed
+  on('invalidate', (keys) => keys.length);
   // @ts-expect-error an event that does not exist
   cache.on('connect', () => {});
   // @ts-expect-error `ready` brings nothing

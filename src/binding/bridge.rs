@@ -146,6 +146,17 @@ impl Bridge {
         }
     }
 
+    /// Gathers what others change of a cache's keys from here on, or no longer. The event `invalidate` says that there
+    /// is something to ask for: `CacheHandle.changed`.
+    #[napi]
+    pub fn listen(&self, cache: &mut CacheHandle, listens: bool) {
+        let sink: Arc<dyn Sink> = self.end.sink.clone();
+        cache.ear = cache.cache.as_ref().filter(|_| listens).map(|cache| {
+            let shared = cache.shared();
+            shared.listening.listen(shared.status.id(), &cache.prefix, Arc::downgrade(&sink))
+        });
+    }
+
     /// Frames that could not be parsed, where `null` is in place of what is no JSON; see the engine's `mend`.
     #[napi(catch_unwind)]
     pub fn mend(text: Text) -> Option<Json> {

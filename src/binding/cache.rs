@@ -6,6 +6,7 @@ use napi_derive::napi;
 
 use super::ends::Ends;
 use super::text::{Json, Text};
+use crate::engine::cache::tell::listening::Ear;
 use crate::engine::cache::tell::stats::counters_json;
 use crate::engine::cache::tell::status::Mode;
 use crate::engine::front::Front;
@@ -22,6 +23,8 @@ pub struct CacheHandle {
     pub(super) steps: Option<Arc<Steps>>,
     /// The line of its engine, where this environment has it.
     pub(super) line: Option<Arc<Ends>>,
+    /// While somebody listens to what others change.
+    pub(super) ear: Option<Arc<Ear>>,
 }
 
 impl CacheHandle {
@@ -82,6 +85,12 @@ impl CacheHandle {
         self.cache.as_ref().map(|c| Json(counters_json(c)))
     }
 
+    /// What others changed since this was last asked, as JSON: see the engine's `Ear`. Undefined where that is nothing.
+    #[napi]
+    pub fn changed(&self) -> Option<Json> {
+        self.ear.as_ref()?.take().map(Json)
+    }
+
     /// The JSON text of what the near cache holds at `key`, for a lone read: it crosses once, and nothing is gathered
     /// for it.
     #[napi(catch_unwind)]
@@ -110,5 +119,6 @@ impl CacheHandle {
         self.held.hold(0);
         let _turn = self.line.as_ref().map(|line| line.turn());
         self.cache = None;
+        self.ear = None;
     }
 }

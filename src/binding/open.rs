@@ -162,7 +162,7 @@ pub fn open(bridge: &Bridge, given: GivenOptions) -> Either<CacheHandle, Failure
             let (cache, steps) = registry::open_for(&options, owner);
             let held = Arc::new(Held::new(cache.shared().budget.clone()));
             bridge.watch(&cache, &held);
-            Either::A(CacheHandle { cache: Some(cache), held, steps, line: None })
+            Either::A(CacheHandle { cache: Some(cache), held, steps, line: None, ear: None })
         }
         Err(error) => Either::B(error.into()),
     }

@@ -75,6 +75,9 @@ impl Shared {
         if !mutant::lacks("moved") {
             applied.lost.iter().for_each(|server| server.near.end_hot());
         }
+        if !applied.lost.is_empty() {
+            self.listening.lost();
+        }
         // Nobody misses a server that serves nothing.
         if let Some(cluster) = self.fleet.cluster() {
             let is_used = |place| cluster.server(place).is_some_and(|server| cluster.is_used(server));

@@ -11,6 +11,7 @@ use crate::engine::base::mutant;
 use crate::engine::base::random::Random;
 use crate::engine::cache::options::{DEFAULT_MAX_MEMORY, DEFAULT_TIMEOUT, Options};
 use crate::engine::cache::tell::counters::{Errors, Traffic};
+use crate::engine::cache::tell::listening::Listening;
 use crate::engine::cache::tell::outages::Outages;
 use crate::engine::cache::tell::status::{Identity, Mode, Status};
 use crate::engine::fleet::cluster::Cluster;
@@ -43,6 +44,8 @@ pub struct Shared {
     pub errors: Errors,
     pub outages: Outages,
     pub traffic: Traffic,
+    /// Who wants to know what others change.
+    pub listening: Listening,
     /// What callers' threads ask for the time; the machine is told it.
     pub clock: Clock,
     pub random: Random,
@@ -87,6 +90,7 @@ impl Shared {
             errors: Errors::default(),
             outages: Outages::default(),
             traffic: Traffic::default(),
+            listening: Listening::default(),
             clock,
             name: random.bits(),
             random,

@@ -93,7 +93,10 @@ pub fn open(shared: &Shared, connection: &Connection, replayed: u64, told: &mut 
     let took_over = connection.server.heir.swap(false, Ordering::SeqCst) && !mutant::lacks("heir");
     let drops = (was_away || took_over) && !mutant::lacks("dropped");
     let dropped = if drops { shared.drop_fallback(&connection.server, now) } else { 0 };
-    connection.server.near.thaw(now);
+    if connection.server.near.thaw(now) {
+        // What was read meanwhile is of the in-process tier.
+        shared.listening.lost();
+    }
     if connection.tracking || mutant::lacks("untracked") {
         connection.server.near.arm(now + trust(shared), now);
     }
@@ -108,7 +111,10 @@ fn unvouched(shared: &Shared, server: &Server, now: Instant) {
     if server.is_replica() {
         return server.is_near_until(0);
     }
-    server.near.disarm(clock::millis_of(now));
+    if server.near.is_armed() {
+        server.near.disarm(clock::millis_of(now));
+        shared.listening.lost();
+    }
     shared.waiting.wake_all();
     server.journal.lose();
 }

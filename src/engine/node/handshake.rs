@@ -298,8 +298,8 @@ async fn inspect(shared: &Shared, connection: &mut Connection, protocol: Protoco
     Ok(())
 }
 
-/// A push about keys that changed; a null one means all of them. `now` in milliseconds.
-pub fn invalidated(shared: &Shared, server: &Server, push: PushInfo, now: u64) {
+/// A push about keys that changed; a null one means all of them. `wire`: it came on this; `now` in milliseconds.
+pub fn invalidated(shared: &Shared, server: &Server, wire: &Wire, push: PushInfo, now: u64) {
     if push.kind != PushKind::Invalidate {
         return;
     }
@@ -317,6 +317,9 @@ pub fn invalidated(shared: &Shared, server: &Server, push: PushInfo, now: u64) {
                         shared.waiting.wake(key);
                         shared.flights.fence_tag(key);
                         shared.flights.outdate(key);
+                        if shared.listening.any() && !wire.wrote(key) {
+                            shared.listening.changed(key);
+                        }
                     }
                 }
             }
@@ -326,6 +329,7 @@ pub fn invalidated(shared: &Shared, server: &Server, push: PushInfo, now: u64) {
                 server.near.flush(now);
                 shared.waiting.wake_all();
                 shared.flights.outdate_all();
+                shared.listening.lost();
             }
         }
     }

@@ -216,7 +216,7 @@ impl Node {
         let mut inbound = std::mem::take(&mut self.inbound);
         let result = inbound.feed(bytes, |message| match message {
             Message::Push(push) => {
-                invalidated(&self.shared, &self.server, push, clock::millis_of(now));
+                invalidated(&self.shared, &self.server, &wire, push, clock::millis_of(now));
                 Ok(())
             }
             Message::Reply(value) => self.reply(value, &wire, now),

@@ -81,7 +81,8 @@ pub struct Talk {
 impl Talk {
     /// Asks on a connection that came up for the primary of this name.
     pub fn begin(shared: &Shared, tasks: &Spawner, name: &str, sentinel: &Arc<Target>) -> Self {
-        let wire = Wire::new(shared.random.bits(), shared.habits.marks, tasks.timers().clone());
+        let wire =
+            Wire::new(shared.random.bits(), shared.habits.marks, tasks.timers().clone(), shared.listening.flag());
         let (done, said) = oneshot::channel();
         let (name, sentinel, line) = (name.to_owned(), sentinel.clone(), wire.clone());
         let task = tasks.spawn_for(async move {
@@ -127,7 +128,8 @@ impl State {
         // A function that is asked for the password has as much time as a server, and does not take it from the server.
         let is_asked = target.password.as_ref().is_some_and(Password::is_asked);
         let deadline = if is_asked { deadline + DIAL_TIMEOUT } else { deadline };
-        let wire = Wire::new(shared.random.bits(), shared.habits.marks, tasks.timers().clone());
+        let wire =
+            Wire::new(shared.random.bits(), shared.habits.marks, tasks.timers().clone(), shared.listening.flag());
         let (done, greeted) = oneshot::channel();
         let (on, server, to) = (shared.clone(), server.clone(), target.clone());
         let line = (wire.clone(), tasks.clone());

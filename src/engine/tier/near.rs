@@ -265,11 +265,13 @@ impl Near {
         self.end_hot();
     }
 
-    /// What was held when Redis went is over.
-    pub fn thaw(&self, now: u64) {
-        if self.frozen.swap(NEVER, Ordering::SeqCst) != NEVER && !mutant::lacks("thaw") {
+    /// What was held when Redis went is over; whether a connection that tracked was lost since this was last asked.
+    pub fn thaw(&self, now: u64) -> bool {
+        let was_frozen = self.frozen.swap(NEVER, Ordering::SeqCst) != NEVER;
+        if was_frozen && !mutant::lacks("thaw") {
             self.store.clear(now);
         }
+        was_frozen
     }
 
     /// All hot values end. That is a millisecond's work for each environment, on the thread of whoever calls

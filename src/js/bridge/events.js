@@ -1,15 +1,19 @@
-// Brings changes of an engine's state from Rust to the listeners of each cache and, once each, to their loggers.
+// Brings changes of an engine's state, and of keys that others changed, from Rust to the listeners of each cache; those
+// of its state also, once each, to their loggers.
 //
 // Both are the application's code, so they run in ticks of their own: an exception of a listener is an uncaught one, as
 // with any emitter. A logger that throws causes a process warning: a stream that was closed is no reason to end the
 // process.
 'use strict';
 
-const { nextTick } = require('../base/host.js');
+const { nextTick, parse } = require('../base/host.js');
 const { tellLogger, warnings } = require('../options/logging.js');
 
 /** @typedef {{ emit: (event: string, detail: any) => void, listenerCount: (event: string) => number }} Emitter */
-/** @typedef {{ emitter: Emitter, logger: import('../../../index').Logger | null, ready: boolean }} Listener */
+/**
+ * @typedef {{ handle: WeakRef<any>, emitter: Emitter, logger: import('../../../index').Logger | null, ready: boolean }}
+ * Listener
+ */
 
 class Events {
   constructor() {
@@ -27,7 +31,7 @@ class Events {
    */
   add(handle, emitter, logger) {
     /** @type {Listener} */
-    const listener = { emitter, logger, ready: false };
+    const listener = { handle: new WeakRef(handle), emitter, logger, ready: false };
     const { engine } = handle;
     const known = this.listeners.get(engine) ?? new Set();
     this.listeners.set(engine, known.add(listener));
@@ -51,6 +55,7 @@ class Events {
   tell({ engine, event, detail }) {
     // No cache uses this engine any more, nor will one: engines are not numbered twice.
     if (!this.listeners.has(engine)) return;
+    if (event === 'invalidate') return this.tellChanged(engine);
     if (event === 'error') this.notices.set(engine, detail);
     else this.notices.delete(engine);
     const listeners = this.listeners.get(engine) ?? [];
@@ -58,6 +63,17 @@ class Events {
     const loggers = new Set(Array.from(listeners, (listener) => listener.logger));
     for (const logger of loggers) if (logger !== null) log(logger, event, detail);
     for (const listener of listeners) deliver(listener, event, detail);
+  }
+
+  /**
+   * Takes what has gathered: all that came since the last time is one event.
+   * @param {number} engine
+   */
+  tellChanged(engine) {
+    for (const listener of this.listeners.get(engine) ?? []) {
+      const changed = listener.handle.deref()?.changed();
+      if (changed != null) deliver(listener, 'invalidate', parse(changed));
+    }
   }
 }
 

@@ -358,6 +358,7 @@ class Cache {
     await state.channel.drained();
     state.channel.closed = closed();
     state.unlisten();
+    this.listeners.attach(null);
     this.lastCounters = stringify(countersOf(state));
     state.handle.close();
     state.channel.line?.turn();

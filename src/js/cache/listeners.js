@@ -9,7 +9,7 @@ const { EventEmitter, errorMonitor } = require('node:events');
 const { clearInterval, nextTick, setImmediate, setInterval } = require('../base/host.js');
 const { describe, invalid } = require('../options/arguments.js');
 
-const EVENTS = ['ready', 'fallback', 'recovered', 'error'];
+const EVENTS = ['ready', 'fallback', 'recovered', 'invalidate', 'error'];
 // The events of every EventEmitter.
 const OF_NODE = ['newListener', 'removeListener'];
 // Milliseconds. The longest wait of a timer.
@@ -34,6 +34,9 @@ class Listeners {
     this.waiting = [];
     /** @type {NodeJS.Timeout | undefined} keeps the process alive while a promise waits */
     this.alive = undefined;
+    /** @type {((listens: boolean) => void) | null} of an open cache: gathers for `invalidate`, or no longer */
+    this.gather = null;
+    this.gathers = false;
   }
 
   /**
@@ -45,8 +48,37 @@ class Listeners {
     if (event === 'ready') this.ready = true;
     // Every event but `error` says how the first attempt to connect ended.
     if (event !== 'error') this.decided();
-    if (event !== 'error' || this.emitter.listenerCount('error') > 0) this.emitter.emit(event, detail);
+    if (event === 'invalidate') this.invalidate(detail);
+    else if (event !== 'error' || this.emitter.listenerCount('error') > 0) this.emitter.emit(event, detail);
     else this.emitter.emit(errorMonitor, detail);
+  }
+
+  /** @param {[keys: string[] | null, tags: string[] | null]} changed */
+  invalidate([keys, tags]) {
+    try {
+      this.emitter.emit('invalidate', keys, tags);
+    } finally {
+      // A listener that was called once is gone.
+      this.attend();
+    }
+  }
+
+  /**
+   * The cache opens, or nobody listens any more.
+   * @param {((listens: boolean) => void) | null} gather
+   */
+  attach(gather) {
+    this.gather = gather;
+    this.gathers = false;
+    this.attend();
+  }
+
+  /** Gathering costs something with each change, so it is only done while somebody listens. */
+  attend() {
+    const listens = this.emitter.listenerCount('invalidate') > 0;
+    if (this.gather === null || listens === this.gathers) return;
+    this.gathers = listens;
+    this.gather(listens);
   }
 
   /**
@@ -90,6 +122,7 @@ class Listeners {
   add(how, event, listener) {
     const { emitter } = this;
     emitter[how](checkEvent(event), checkListener(listener));
+    this.attend();
     if (event !== 'ready') return;
     this.hold();
     if (!this.ready) return;
@@ -115,6 +148,7 @@ class Listeners {
     /** @type {(event: unknown, listener: unknown) => any} */
     const remove = (event, listener) => {
       emitter.removeListener(checkEvent(event), checkListener(listener));
+      this.attend();
       return self;
     };
     const functions = {
@@ -125,9 +159,10 @@ class Listeners {
       removeListener: remove,
       prependListener: adder('prependListener'),
       prependOnceListener: adder('prependOnceListener'),
-      removeAllListeners(/** @type {unknown} */ event) {
+      removeAllListeners: (/** @type {unknown} */ event) => {
         if (event === undefined) emitter.removeAllListeners();
         else emitter.removeAllListeners(checkEvent(event));
+        this.attend();
         return self;
       },
       listenerCount: (/** @type {unknown} */ event, /** @type {any} */ listener) =>

@@ -63,6 +63,7 @@ function opened(configure, tolerant, listeners) {
   // Before anybody listens: an attempt that ends from here on is told by an event, which the process waits for.
   const { mode } = handle;
   const unlisten = bridge.events.add(handle, listeners, logger);
+  listeners.attach(gatherer(bridge, handle));
   const computer = new Computer(channel, codec, ttl, settings.given.namespace, flights);
   const { lazy } = settings.given;
   const tell = () => {
@@ -75,6 +76,20 @@ function opened(configure, tolerant, listeners) {
   };
   const exclusive = new Exclusive(channel);
   return { state: { handle, channel, codec, computer, exclusive, hot, ttl, lazy, logger, unlisten, problem }, tell };
+}
+
+/**
+ * What switches the gathering of changes on and off. The bridge knows the listeners of every cache, also of one that
+ * was forgotten: they must not keep its handle, and with it the connection.
+ * @param {Bridge} bridge
+ * @param {any} handle
+ */
+function gatherer(bridge, handle) {
+  const known = new WeakRef(handle);
+  return (/** @type {boolean} */ listens) => {
+    const open = known.deref();
+    if (open !== undefined) bridge.native.listen(open, listens);
+  };
 }
 
 /** @param {Config} settings */

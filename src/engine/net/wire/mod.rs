@@ -18,6 +18,7 @@
 //! src/js/bridge/window.js.
 
 pub mod asks;
+mod writes;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -31,6 +32,7 @@ use redis::{Pipeline, ServerError, Value};
 use crate::engine::base::error::{Kind, Trouble};
 use crate::engine::net::denied::Lack;
 use crate::engine::net::reply::{Denial, classify, command_denied, out_of_step};
+use crate::engine::net::wire::writes::Writes;
 use crate::engine::task::timers::Timers;
 
 /// A moment that is reached so much too late says that this process was stopped, not the server: the replies may be
@@ -43,6 +45,8 @@ pub struct Wire {
     side: Arc<Mutex<Side>>,
     /// Whether there is a failure: who asks at each step is spared the lock.
     failed: Arc<AtomicBool>,
+    /// Whether anybody wants to know what `wrote` says.
+    watched: Arc<AtomicBool>,
     timers: Timers,
 }
 
@@ -61,6 +65,8 @@ struct Side {
     heard: bool,
     /// Why the connection is of no more use.
     failure: Option<Trouble>,
+    /// What the pipeline wrote that was answered last.
+    last: Writes,
 }
 
 /// A pipeline whose replies are still to come.
@@ -70,6 +76,7 @@ struct Waiting {
     mark: Option<u64>,
     /// The task that asked; none for the calls of the node.
     task: Option<Task>,
+    writes: Writes,
 }
 
 /// Where the replies go that a task asked for.
@@ -80,8 +87,8 @@ pub type Replies = Result<Vec<Value>, Trouble>;
 
 impl Wire {
     /// `first`: a random number. From anywhere, so that no stored value is likely to be a mark that is waited for.
-    /// `marks`: whether pipelines end with one.
-    pub fn new(first: u64, marks: bool, timers: Timers) -> Self {
+    /// `marks`: whether pipelines end with one. `watched`: whether `wrote` is to know of what is sent.
+    pub fn new(first: u64, marks: bool, timers: Timers, watched: Arc<AtomicBool>) -> Self {
         let first = first >> 1;
         let side = Side {
             open: true,
@@ -92,8 +99,9 @@ impl Wire {
             echo: if marks { Lack::None } else { Lack::Unwanted },
             heard: false,
             failure: None,
+            last: Writes::default(),
         };
-        Self { side: Arc::new(Mutex::new(side)), failed: Arc::default(), timers }
+        Self { side: Arc::new(Mutex::new(side)), failed: Arc::default(), watched, timers }
     }
 
     pub fn timers(&self) -> &Timers {
@@ -114,7 +122,7 @@ impl Wire {
     pub fn send(&self, pipeline: &mut Pipeline) {
         let mut side = self.side.lock();
         let mark = side.mark(pipeline);
-        side.put(pipeline, mark, None);
+        side.put(pipeline, mark, None, self.watched());
     }
 
     /// Sends a pipeline; what it returns are its replies. The deadline is the caller's.
@@ -150,7 +158,7 @@ impl Wire {
         mark: Option<u64>,
     ) -> impl Future<Output = Replies> + use<> {
         let (task, replies) = oneshot::channel();
-        side.put(pipeline, mark, Some(task));
+        side.put(pipeline, mark, Some(task), self.watched());
         let wire = self.clone();
         async move { replies.await.map_err(|_| wire.why()) }
     }
@@ -168,6 +176,10 @@ impl Wire {
     /// Why it is of no more use, if it is.
     pub fn failure(&self) -> Option<Trouble> {
         if self.failed.load(Ordering::Acquire) { self.side.lock().failure.clone() } else { None }
+    }
+
+    fn watched(&self) -> bool {
+        self.watched.load(Ordering::SeqCst)
     }
 
     fn why(&self) -> Trouble {
@@ -201,6 +213,15 @@ impl Wire {
         } else {
             to.append(&mut side.unsent);
         }
+    }
+
+    /// Whether a push that comes now about a stored key is of a command that was sent here: one that was answered just
+    /// now or, before Redis 7, is about to be. Should somebody else have written the key between two commands of one
+    /// batch, the second of which writes it as well, that is taken for the command's.
+    pub fn wrote(&self, key: &str) -> bool {
+        let side = self.side.lock();
+        let (done, front) = side.waiting.front().map_or((0, None), |front| (front.values.len(), Some(&front.writes)));
+        front.is_some_and(|writes| writes.has(key, done)) || done == 0 && side.last.has(key, side.last.commands)
     }
 
     /// Something came.
@@ -245,13 +266,14 @@ impl Side {
         Some(mark)
     }
 
-    fn put(&mut self, pipeline: &Pipeline, mark: Option<u64>, task: Option<Task>) {
+    fn put(&mut self, pipeline: &Pipeline, mark: Option<u64>, task: Option<Task>, watched: bool) {
         // Closed: dropping the sender tells the task.
         if !self.open {
             return;
         }
         let left = pipeline.len();
-        self.waiting.push_back(Waiting { left, values: Vec::with_capacity(left), mark, task });
+        let writes = if watched { Writes::of(pipeline) } else { Writes::default() };
+        self.waiting.push_back(Waiting { left, values: Vec::with_capacity(left), mark, task, writes });
         let bytes = pipeline.get_packed_pipeline();
         if self.unsent.is_empty() {
             self.unsent = bytes;
@@ -269,6 +291,7 @@ impl Side {
             return Ok(None);
         }
         let Some(mut whole) = self.waiting.pop_front() else { return Ok(None) };
+        self.last = std::mem::take(&mut whole.writes);
         if let Some(mark) = whole.mark {
             self.check(mark, whole.values.pop())?;
         }
