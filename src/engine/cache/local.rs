@@ -3,22 +3,23 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::engine::base::clock::{Ttl, wall_ms};
+use crate::engine::base::clock::Ttl;
 use crate::engine::base::error::CallError;
 use crate::engine::base::key;
 use crate::engine::base::text::{Json, Span};
 use crate::engine::cache::namespace::Cache;
 use crate::engine::cache::tell::counters::add;
+use crate::engine::cache::there;
 use crate::engine::call::batch::Extras;
 use crate::engine::call::batch::{Batch, More, Op};
 use crate::engine::call::reply::Reply;
 use crate::engine::call::sink::ReplyTo;
 use crate::engine::once::exclusive::Who;
 use crate::engine::once::waiters::{Answers, Begin, Caller, Lease, Led, Outcome, Over};
-use crate::engine::tier::memory::{Entry, Memory, Uncountable};
+use crate::engine::tier::memory::{Memory, Uncountable};
 use crate::engine::value::entry::Meta;
 use crate::engine::value::life::{self, Ask, Life, Stale};
-use crate::engine::value::record::{self, Standing};
+use crate::engine::value::record::Standing;
 use crate::engine::value::tag_list::{Tag, Tags};
 use crate::engine::value::tags;
 
@@ -59,7 +60,7 @@ pub fn one(cache: &Cache, batch: &Batch, op: &Op, to: &ReplyTo, now: u64, buffer
             Reply::Done
         }
         Op::SetIfAbsent { value, ttl, more, .. } => {
-            let there = |_: &Memory| fresh(cache, key, now).is_some();
+            let there = |_: &Memory| there::fresh(cache, key, now).is_some();
             Reply::Flag(set(cache, batch, key, (value, ttl, more), now, there))
         }
         Op::Soften { stale_ms, .. } if !cache.has_redis => {
@@ -67,16 +68,8 @@ pub fn one(cache: &Cache, batch: &Batch, op: &Op, to: &ReplyTo, now: u64, buffer
             add(&cache.counters.deletes, 1);
             Reply::Number(i64::from(memory.soften(key, stale_ms, cache.shared().random.bits(), now)))
         }
-        Op::EndTag { stale_ms, .. } => {
-            let old = entry(cache, key, now).map(|entry| entry.value);
-            flights.fence_tag(key);
-            cache.journal(key);
-            let token = tags::new_token(&cache.shared().random);
-            let record = record::replaced(old.as_deref(), &token, stale_ms, wall_ms(), now);
-            memory.set(key, &record, Ttl::Forever, now);
-            Reply::Number(i64::from(old.is_some()))
-        }
-        Op::TagTime { .. } => tag_time(entry(cache, key, now).map(|entry| entry.value).as_deref(), cache.has_redis),
+        Op::EndTag { stale_ms, .. } => there::end_tag(cache, key, stale_ms, now),
+        Op::TagTime { .. } => there::tag_time(there::entry(cache, key, now).map(|entry| entry.value), cache.has_redis),
         // In an outage: what lies in Redis cannot be marked, and is deleted when it is back.
         Op::Del { .. } | Op::Soften { .. } => {
             flights.fence(key);
@@ -92,7 +85,7 @@ pub fn one(cache: &Cache, batch: &Batch, op: &Op, to: &ReplyTo, now: u64, buffer
             flights.fence(key);
             // Not what the near cache held: that lies in Redis, where somebody else may take it, and stays there.
             let found = memory.take(key, now).inspect(|_| cache.journal(key));
-            let found = judged(cache, found, now).filter(|entry| entry.fresh_until() > now);
+            let found = there::judged(cache, found, now).filter(|entry| entry.fresh_until() > now);
             count(cache, found.is_some());
             add(&cache.counters.deletes, u64::from(found.is_some()));
             found.map_or(Reply::Miss, |entry| Reply::Value(Json::Shared(entry.value)))
@@ -106,13 +99,13 @@ pub fn one(cache: &Cache, batch: &Batch, op: &Op, to: &ReplyTo, now: u64, buffer
                 Err(Uncountable::Unsafe) => Reply::Error(CallError::unsafe_integer()),
             }
         }
-        Op::Exists { .. } => Reply::Flag(fresh(cache, key, now).is_some()),
-        Op::Ttl { .. } => match fresh(cache, key, now).and_then(|_| memory.ttl(key, now)) {
+        Op::Exists { .. } => Reply::Flag(there::fresh(cache, key, now).is_some()),
+        Op::Ttl { .. } => match there::fresh(cache, key, now).and_then(|_| memory.ttl(key, now)) {
             Some(left) => Reply::Left(left),
             None => Reply::Miss,
         },
         Op::Expire { ttl, .. } => {
-            let there = fresh(cache, key, now).is_some() && memory.expire(key, cache.local_ttl(ttl), now);
+            let there = there::fresh(cache, key, now).is_some() && memory.expire(key, cache.local_ttl(ttl), now);
             cache.journal(key);
             Reply::Flag(there)
         }
@@ -124,7 +117,7 @@ pub fn one(cache: &Cache, batch: &Batch, op: &Op, to: &ReplyTo, now: u64, buffer
             match flights.begin(key, caller, now) {
                 Begin::Read(token) => {
                     if !extras.tags.is_empty() {
-                        flights.tag(key, token, local_tokens(cache, &extras.tags, now));
+                        flights.tag(key, token, there::tokens(cache, &extras.tags, now));
                     }
                     let (reply, answers) = finish_read(cache, key, token, &to, ask, now);
                     answers.send();
@@ -132,7 +125,7 @@ pub fn one(cache: &Cache, batch: &Batch, op: &Op, to: &ReplyTo, now: u64, buffer
                 }
                 other => {
                     if other == Begin::Wait && !extras.tags.is_empty() {
-                        flights.tag_waiting(key, &to, local_tokens(cache, &extras.tags, now));
+                        flights.tag_waiting(key, &to, there::tokens(cache, &extras.tags, now));
                     }
                     joined(cache, other)
                 }
@@ -193,7 +186,7 @@ fn set(
 ) -> bool {
     let memory = &cache.shared().memory;
     let names = &batch.more(more).tags;
-    let meta = (!names.is_empty()).then(|| meta(cache, 0, 0, local_tokens(cache, names, now)));
+    let meta = (!names.is_empty()).then(|| meta(cache, 0, 0, there::tokens(cache, names, now)));
     cache.shared().flights.fence(key);
     let stored = if meta.is_some() && cache.shared().has_ended_tags(batch.ends) {
         let stays = stays(memory);
@@ -223,10 +216,10 @@ pub fn keyless(batch: &Batch, op: &Op) -> Reply {
 /// The read of a flight on this tier: a hit for all who wait, or the caller leads, with a stale value in hand where
 /// there is one.
 pub fn finish_read(cache: &Cache, key: &str, token: u32, to: &ReplyTo, ask: Ask, now: u64) -> (Reply, Answers) {
-    let found = entry(cache, key, now);
+    let found = there::entry(cache, key, now);
     let life = found.as_ref().map_or(Life::Over, |entry| {
         let life = life::judge(entry.meta.as_deref(), Some(entry.left(now)), ask, &cache.shared().random);
-        match standing(cache, entry, now) {
+        match there::standing(cache, entry, now) {
             Standing::Stands => life,
             Standing::Soft(since) => life::softened(life, since, ask),
             Standing::Ended => Life::Over,
@@ -280,44 +273,8 @@ pub fn joined(cache: &Cache, begin: Begin) -> Reply {
     }
 }
 
-/// What is there, stale or not, and whose tags stand.
-fn valid(cache: &Cache, key: &str, now: u64) -> Option<Entry> {
-    judged(cache, entry(cache, key, now), now)
-}
-
-fn entry(cache: &Cache, key: &str, now: u64) -> Option<Entry> {
-    cache.shared().memory.entry(key, now).or_else(|| held(cache, key, now))
-}
-
-/// What was found, if its tags stand.
-fn judged(cache: &Cache, found: Option<Entry>, now: u64) -> Option<Entry> {
-    found.filter(|entry| standing(cache, entry, now) == Standing::Stands)
-}
-
-fn standing(cache: &Cache, found: &Entry, now: u64) -> Standing {
-    let token = |key: &str| entry(cache, key, now).map(|e| e.value);
-    tags::standing(found.meta.as_deref(), &cache.prefix, token, now)
-}
-
-/// The reply of when a tag was last ended, by its record. Where that may be lost, or was not asked for, it may have
-/// been ended just now.
-pub fn tag_time(record: Option<&str>, may_be_lost: bool) -> Reply {
-    let unknown = || if may_be_lost { wall_ms() } else { 0 };
-    Reply::Number(to_i64(record.map_or_else(unknown, record::ended_ms)))
-}
-
-/// What the near cache held when Redis went, while that is of use. A write here removes it there.
-fn held(cache: &Cache, key: &str, now: u64) -> Option<Entry> {
-    let most = u64::try_from(cache.outage_stale.as_millis()).unwrap_or(u64::MAX);
-    if cache.near { cache.shared().server(key).near.get_frozen(key, most, cache.max_age, now) } else { None }
-}
-
-pub(super) fn fresh(cache: &Cache, key: &str, now: u64) -> Option<Entry> {
-    valid(cache, key, now).filter(|e| e.fresh_until() > now)
-}
-
 pub fn read(cache: &Cache, key: &str, now: u64) -> Option<Json> {
-    let found = fresh(cache, key, now);
+    let found = there::fresh(cache, key, now);
     count(cache, found.is_some());
     found.map(|e| Json::Shared(e.value))
 }
@@ -347,13 +304,4 @@ fn malformed() -> CallError {
 /// Counts of keys fit an i64 long before memory ends.
 pub fn to_i64(n: u64) -> i64 {
     i64::try_from(n).unwrap_or(i64::MAX)
-}
-
-/// The tokens of tags in the in-process tier; made where there are none.
-pub fn local_tokens(cache: &Cache, names: &[Box<str>], now: u64) -> Vec<Tag> {
-    let stored = |name: &str| tags::key(&cache.prefix, name);
-    let random = &cache.shared().random;
-    let new = || tags::new_token(random);
-    let token = |name: &str| Some(cache.shared().memory.get_or_insert(&stored(name), new, now));
-    tags::with_tokens(names, random, token)
 }

@@ -11,3 +11,4 @@ pub mod options;
 pub mod scan;
 pub mod shared;
 pub mod tell;
+pub mod there;

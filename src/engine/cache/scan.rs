@@ -19,9 +19,9 @@ use std::fmt;
 use crate::engine::base::key;
 use crate::engine::base::pattern::Pattern;
 use crate::engine::base::text::Json;
-use crate::engine::cache::local;
 use crate::engine::cache::namespace::Cache;
 use crate::engine::cache::shared::Shared;
+use crate::engine::cache::there;
 use crate::engine::call::batch::Scan;
 use crate::engine::call::reply::Reply;
 use crate::engine::fleet::cluster::Cluster;
@@ -150,7 +150,7 @@ pub fn locally(cache: &Cache, scan: &Scan) -> Reply {
     let is_asked = |key: &str| pattern.matches(key.as_bytes()) && is_of(key);
     let next = memory.page(at, scan.count, is_asked, &mut keys);
     // As a read would find them.
-    keys.retain(|key| local::fresh(cache, key, now).is_some());
+    keys.retain(|key| there::fresh(cache, key, now).is_some());
     let next = match next {
         Some(at) => Some(Start { store, at: at.to_string(), ..from }),
         None if store == Store::Memory && cache.has_redis && cache.near => {

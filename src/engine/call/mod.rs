@@ -4,6 +4,7 @@
 
 pub mod batch;
 pub mod called;
+pub mod extras;
 pub mod leaves;
 pub mod mend;
 pub mod reply;

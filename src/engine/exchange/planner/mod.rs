@@ -15,6 +15,7 @@ use crate::engine::base::mutant;
 use crate::engine::cache::local;
 use crate::engine::cache::namespace::Cache;
 use crate::engine::cache::tell::counters::add;
+use crate::engine::cache::there;
 use crate::engine::call::batch::{Batch, More, Op};
 use crate::engine::call::reply::Reply;
 use crate::engine::call::sink::ReplyTo;
@@ -28,15 +29,14 @@ use crate::engine::exchange::writes::{
 use crate::engine::fleet::server::Server;
 use crate::engine::net::denied::Denied;
 use crate::engine::once::exclusive::Who;
-use crate::engine::once::lease::{self, Holder};
 use crate::engine::once::waiters::{Answers, Begin, Caller, Lease, Outcome};
-use crate::engine::tier::cover::Covered;
 use crate::engine::tier::cover::Removal;
 use crate::engine::value::life::Ask;
 use crate::engine::value::tag_list::Tag;
 use crate::engine::value::tags::{self, Tokens};
 
 mod reading;
+mod several;
 
 use reading::OpenRun;
 
@@ -208,7 +208,7 @@ impl Planner {
             Op::TagTime { .. } => {
                 let record = if self.ended_tags { None } else { self.tokens.get(key).cloned() };
                 let record = record.or_else(|| cache.near_token(key, self.now).filter(|_| !self.ended_tags));
-                self.steps.push(Step::Answered(local::tag_time(record.as_deref(), true)));
+                self.steps.push(Step::Answered(there::tag_time(record, true)));
             }
             Op::Del { .. } | Op::Soften { .. } | Op::EndTag { .. } => {
                 flights.fence(key);
@@ -298,56 +298,9 @@ impl Planner {
         tags
     }
 
-    /// Removes what lies at a key that a sweep is about to remove, in front of the step that comes next. False where
-    /// the key stays covered.
-    fn uncover(&mut self, key: &str) -> bool {
-        let (removal, excepted) = match self.server.journal.uncover(key) {
-            Covered::No => return true,
-            Covered::Excepted(removal) => (removal, true),
-            Covered::Still(removal) => (removal, false),
-        };
-        self.remove_first(key, Some(removal));
-        excepted
-    }
-
-    /// As `uncover`, and what came with a slot, which is neither to be added to nor given to anybody.
-    fn uncover_all(&mut self, key: &str) {
-        let removals = self.uncovered.len();
-        self.uncover(key);
-        if self.server.journal.supersede(key) && self.uncovered.len() == removals {
-            self.remove_first(key, None);
-        }
-    }
-
-    fn remove_first(&mut self, key: &str, removal: Option<Removal>) {
-        self.close_run();
-        self.pipeline.add_command(with_key(remove(self.denied), key));
-        self.uncovered.push((self.steps.len(), removal));
-    }
-
-    /// A computation that stores nothing: its lease goes.
-    fn over(&mut self, cache: &Cache, key: &str, token: u32, leased: bool) {
-        if leased {
-            self.command(lease::release(key, holder(cache, token)), Step::Passed);
-        } else {
-            self.steps.push(Step::Answered(Reply::Done));
-        }
-    }
-
     fn command(&mut self, command: Cmd, step: Step) {
         self.close_run();
         self.pipeline.add_command(command);
         self.steps.push(step);
-    }
-
-    fn increment(&mut self, key: &str, amount: i64, ttl: Option<Ttl>, computing: &[Holder]) {
-        self.close_run();
-        // A number cannot be added to the marker of a computation, which this write ends in any case.
-        computing.iter().for_each(|holder| _ = self.pipeline.add_command(lease::release(key, *holder)));
-        // A MULTI without an end, as of a command that is redirected, would swallow all that follows.
-        let whole = !self.denied.exec.is() && !self.asks;
-        let (replies, transaction) = writes::increment(&mut self.pipeline, key, amount, ttl, whole);
-        let replies = computing.len() + replies;
-        self.steps.push(if transaction { Step::Transaction(replies) } else { Step::Last(replies) });
     }
 }
