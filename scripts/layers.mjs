@@ -37,6 +37,9 @@ const CHECK = ['schedule', 'stage', 'judge', 'lane', 'shrink', 'run'];
 const PASSED_OVER = ['tests', 'node_modules'];
 const RUST = /\.rs$/;
 const SCRIPT = /\.[cm]?js$/;
+const SCRIPT_OR_TYPES = /\.([cm]?js|d\.[cm]?ts)$/;
+/** What an adapter may use of the package: the functions, and their types. */
+const PUBLIC = ['src/js/index.js', 'index'];
 /** Folders hold no more files than this, so that one look takes them in. */
 const MAX_FILES = 10;
 /** Files have no more lines than this, and no fewer: a subject that is smaller lives with its neighbour. */
@@ -149,6 +152,33 @@ export function scriptEdges(folder) {
         return { from, line, type, to: names.find((name) => SCRIPT.test(name) && existsSync(join(root, name))) };
       })
       .filter(({ to }) => to?.startsWith(`${folder}/`)),
+  );
+}
+
+/** The relative paths that the files below a folder name, each from the project's root. */
+function usesOf(folder) {
+  return filesOf(folder, SCRIPT_OR_TYPES).flatMap((from) =>
+    pathsInScript(read(from)).map(({ path, line }) => ({
+      from,
+      line,
+      to: relative(root, resolve(root, dirname(from), path)),
+    })),
+  );
+}
+
+/** The lines by which an adapter uses more than the public contract, its own folder and what the adapters share. */
+export function beyondContract(uses) {
+  return uses.flatMap(({ from, line, to }) => {
+    const own = from.split('/').slice(0, 2).join('/');
+    if (PUBLIC.includes(to) || [own, 'adapters/shared'].some((folder) => to.startsWith(`${folder}/`))) return [];
+    return [`${from}:${line} uses ${to}: an adapter uses the public contract alone`];
+  });
+}
+
+/** The lines by which the package itself uses an adapter: whoever needs none must not load one. */
+export function usingAdapters(uses) {
+  return uses.flatMap(({ from, line, to }) =>
+    to.startsWith('adapters/') ? [`${from}:${line} uses ${to}: the package uses no adapter`] : [],
   );
 }
 
@@ -267,7 +297,7 @@ export function faults() {
     ['src/binding', withoutLists(rustEdges('src/binding'))],
     // The classes of one layer may name each other's types.
     ['src/js', script.filter(({ type }) => !type)],
-    ...['bench', 'check', 'scripts'].map((place) => [place, scriptEdges(place)]),
+    ...['adapters', 'bench', 'check', 'scripts'].map((place) => [place, scriptEdges(place)]),
   ]) {
     const circle = circleOf(edges);
     if (circle) found.push(`${place} has a circle: ${circle.join(' uses ')}`);
@@ -277,8 +307,9 @@ export function faults() {
   }
   for (const place of ['src/engine', 'src/binding', 'sim/src']) found.push(...misSized(place, RUST, MIN_LINES));
   found.push(...misSized('src/js', SCRIPT, MIN_LINES));
-  // Workers and commands may be as small as they are.
-  for (const place of ['bench', 'check', 'scripts']) found.push(...misSized(place, SCRIPT, 0));
+  found.push(...beyondContract(usesOf('adapters')), ...usingAdapters(usesOf('src/js')));
+  // Workers, commands and adapters may be as small as they are.
+  for (const place of ['adapters', 'bench', 'check', 'scripts']) found.push(...misSized(place, SCRIPT, 0));
   found.push(...drawingFaults(read('CONTRIBUTING.md')));
   return found;
 }

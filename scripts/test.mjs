@@ -17,6 +17,7 @@ const usage = `npm test [-- options] [-- arguments of the one selected step]
   npm test -- --only jest -- contract -t 'getMany'`;
 
 const jestResults = join(root, 'target/jest-results.json');
+const adapterResults = join(root, 'target/adapter-results.json');
 const types = join('__test__', 'types');
 const DAY = 86_400_000;
 /** The seed of what runs at random: another one each day, the same all day, so that a failed run can be repeated. */
@@ -83,7 +84,12 @@ const steps = {
   jest: {
     needs: ['setup', 'addon'],
     commands: [[bin('jest'), '--json', `--outputFile=${jestResults}`]],
-    count: countJestTests,
+    count: () => countJestTests(jestResults),
+  },
+  adapters: {
+    needs: ['setup', 'addon'],
+    commands: [['node', 'scripts/adapters/test.mjs', '--json', `--outputFile=${adapterResults}`]],
+    count: () => countJestTests(adapterResults),
   },
 };
 
@@ -105,8 +111,8 @@ function countCargoTests(output) {
   return sum;
 }
 
-function countJestTests() {
-  const results = readJson(jestResults);
+function countJestTests(file) {
+  const results = readJson(file);
   return {
     passed: results.numPassedTests,
     // A file that does not load has no tests to fail, and counts as one.
@@ -225,7 +231,7 @@ async function main() {
   if (options.list) return console.log(Object.keys(steps).join('\n'));
 
   mkdirSync(join(root, 'target'), { recursive: true });
-  rmSync(jestResults, { force: true });
+  for (const file of [jestResults, adapterResults]) rmSync(file, { force: true });
   const results = [];
   for (const name of options.selected) {
     const failedNeed = (steps[name].needs ?? []).some((need) => results.some((done) => done.name === need && !done.ok));

@@ -40,6 +40,25 @@ test('a file in no layer is named, and a layer without a file', () => {
   expect(named[2]).toMatch(/^src\/js has no two/);
 });
 
+test('an adapter that looks behind the public contract is named, and a package that needs an adapter', () => {
+  const uses = [
+    ['adapters/keyv/index.js', 'src/js/index.js'],
+    ['adapters/keyv/index.d.ts', 'index'],
+    ['adapters/keyv/index.js', 'adapters/shared/texts.js'],
+    ['adapters/http/index.js', 'adapters/http/vary.js'],
+    ['adapters/keyv/index.js', 'src/js/cache/cache'],
+    ['adapters/keyv/index.js', 'adapters/http/index.js'],
+  ].map(([from, to]) => ({ from, line: 7, to }));
+  expect(ask('beyondContract', uses)).toEqual([
+    'adapters/keyv/index.js:7 uses src/js/cache/cache: an adapter uses the public contract alone',
+    'adapters/keyv/index.js:7 uses adapters/http/index.js: an adapter uses the public contract alone',
+  ]);
+  const back = { from: 'src/js/index.js', line: 9, to: 'adapters/keyv/index.js' };
+  expect(ask('usingAdapters', [back, uses[4]])).toEqual([
+    'src/js/index.js:9 uses adapters/keyv/index.js: the package uses no adapter',
+  ]);
+});
+
 test('a circle is found, however long', () => {
   const edges = [
     ['a', 'b'],

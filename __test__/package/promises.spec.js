@@ -10,10 +10,12 @@ const { ROOT } = require('../support/holdfast');
 const manifest = require('../../package.json');
 
 test('the package has the JavaScript, the types, and what a reader needs', () => {
-  const sources = fs
-    .readdirSync(path.join(ROOT, 'src', 'js'), { recursive: true })
-    .map((name) => `src/js/${name.replaceAll(path.sep, '/')}`)
-    .filter((name) => fs.statSync(path.join(ROOT, name)).isFile());
+  const sources = ['src/js', 'adapters'].flatMap((folder) =>
+    fs
+      .readdirSync(path.join(ROOT, folder), { recursive: true })
+      .map((name) => `${folder}/${name.replaceAll(path.sep, '/')}`)
+      .filter((name) => fs.statSync(path.join(ROOT, name)).isFile()),
+  );
   const [pack] = JSON.parse(
     execFileSync('npm', ['pack', '--dry-run', '--json', '--loglevel', 'silent'], { cwd: ROOT, encoding: 'utf8' }),
   );
@@ -25,15 +27,37 @@ test('nothing runs at installation, and nothing else is installed', () => {
   for (const hook of ['preinstall', 'install', 'postinstall', 'prepare']) {
     expect(manifest.scripts).not.toHaveProperty(hook);
   }
-  for (const kind of ['dependencies', 'peerDependencies', 'bundleDependencies', 'optionalDependencies']) {
+  for (const kind of ['dependencies', 'bundleDependencies', 'optionalDependencies']) {
     expect(manifest).not.toHaveProperty(kind); // the platforms' packages are added when the release is staged
   }
+  // The frameworks of the adapters: whoever uses one has it.
+  const optional = Object.keys(manifest.peerDependencies).map((name) => [name, { optional: true }]);
+  expect(manifest.peerDependenciesMeta).toEqual(Object.fromEntries(optional));
 });
 
 test('all that package.json points at is in the package', () => {
   const { types, default: main } = manifest.exports['.'];
   expect([`./${manifest.main}`, `./${manifest.types}`]).toEqual([main, types]);
-  for (const file of [main, types]) expect(fs.existsSync(path.join(ROOT, file))).toBe(true);
+  const targets = Object.values(manifest.exports).flatMap((target) =>
+    typeof target === 'string' ? [target] : Object.values(target),
+  );
+  for (const file of targets) expect(fs.existsSync(path.join(ROOT, file))).toBe(true);
+});
+
+const adapters = fs.readdirSync(path.join(ROOT, 'adapters')).filter((name) => name !== 'shared');
+
+test.each(adapters)('the adapter %s is exported with its types, and has a page and an example', (name) => {
+  expect(manifest.exports[`./${name}`]).toEqual({
+    types: `./adapters/${name}/index.d.ts`,
+    default: `./adapters/${name}/index.js`,
+  });
+  expect(fs.existsSync(path.join(ROOT, 'docs', 'adapters', `${name}.md`))).toBe(true);
+  expect(fs.existsSync(path.join(ROOT, 'examples', name, 'package.json'))).toBe(true);
+});
+
+test('the package loads no adapter', () => {
+  const script = "require('.'); console.log(Object.keys(require.cache).filter((file) => /adapters/.test(file)).length)";
+  expect(execFileSync(process.execPath, ['-e', script], { cwd: ROOT, encoding: 'utf8' })).toBe('0\n');
 });
 
 const read = (...parts) => fs.readFileSync(path.join(ROOT, ...parts), 'utf8');

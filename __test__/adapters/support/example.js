@@ -1,0 +1,94 @@
+// Runs an example as its reader would, over a real Redis that is killed and started again in the middle: every request
+// has to be answered, before, meanwhile and afterwards.
+'use strict';
+
+const { spawn } = require('node:child_process');
+const fs = require('node:fs');
+const path = require('node:path');
+const { keptPort, startRedis } = require('../../support/redis-server');
+const { until } = require('../../support/until');
+
+const EXAMPLES = path.join(__dirname, '../../../examples');
+/** Below this package, so that what the example requires is what the tests have installed. */
+const PLACE = path.join(__dirname, '../node_modules');
+const ROUNDS = 20;
+
+/**
+ * Starts an example and gives its address; `stop()` ends it and removes the copy. `aliases`: what it calls by a name
+ * under which another version is installed here.
+ */
+async function startExample(name, redisUrl, aliases) {
+  const dir = fs.mkdtempSync(path.join(PLACE, '.example-'));
+  for (const file of fs.readdirSync(path.join(EXAMPLES, name)).filter((each) => each !== 'node_modules')) {
+    fs.cpSync(path.join(EXAMPLES, name, file), path.join(dir, file), { recursive: true });
+  }
+  fs.mkdirSync(path.join(dir, 'node_modules'));
+  for (const [alias, installed] of Object.entries(aliases)) {
+    fs.symlinkSync(path.join(PLACE, installed), path.join(dir, 'node_modules', alias));
+  }
+  const { start } = JSON.parse(fs.readFileSync(path.join(dir, 'package.json'), 'utf8')).scripts;
+  const [, ...args] = start.split(' '); // `npm start` would stand between us and the process
+  const env = { PATH: process.env.PATH, PORT: '0', REDIS_URL: redisUrl, HOLDFAST_LOG: 'silent' };
+  const child = spawn(process.execPath, args, { cwd: dir, env, stdio: ['ignore', 'pipe', 'pipe'] });
+  const exited = new Promise((resolve) => child.once('exit', resolve));
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding('utf8').on('data', (text) => {
+      output += text;
+    });
+  }
+  const stop = async () => {
+    child.kill('SIGKILL');
+    await exited;
+    fs.rmSync(dir, { recursive: true, force: true });
+  };
+  try {
+    const port = await until(() => {
+      if (child.exitCode !== null) throw new Error(`the example ended:\n${output}`);
+      return /listening on (\d+)/.exec(output)?.[1];
+    }, 'the example listens');
+    return { url: `http://127.0.0.1:${port}`, stop, output: () => output };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+/**
+ * Asks for `paths` again and again while Redis runs, after it was killed, and once it is back; each answer has one of
+ * the statuses `allowed`. `/health` tells the mode. `check(answers, mode)` is given all answers of a phase, as
+ * [path, status, text].
+ */
+async function servesThroughOutage(name, paths, { allowed = [200], check = () => {}, aliases = {} } = {}) {
+  const redis = await startRedis({ pickPort: keptPort });
+  let example;
+  try {
+    example = await startExample(name, redis.url(), aliases);
+    const ask = async (each) => {
+      const response = await fetch(example.url + each, { signal: AbortSignal.timeout(60_000) });
+      return [each, response.status, await response.text()];
+    };
+    const untilMode = (mode) => until(async () => JSON.parse((await ask('/health'))[2]).mode === mode, `mode ${mode}`);
+    const phase = async (mode) => {
+      const answers = [];
+      for (let round = 0; round < ROUNDS; round++) answers.push(...(await Promise.all(paths.map(ask))));
+      const failed = answers.filter(([, status]) => !allowed.includes(status));
+      if (failed.length > 0) throw new Error(`${failed.length} requests failed:\n${example.output()}`);
+      check(answers, mode);
+    };
+    await untilMode('redis');
+    await phase('redis');
+    await redis.kill('SIGKILL');
+    await phase('unknown');
+    await untilMode('memory');
+    await phase('memory');
+    await redis.restart();
+    await untilMode('redis');
+    await phase('redis');
+  } finally {
+    await example?.stop();
+    await redis.stop();
+  }
+}
+
+module.exports = { servesThroughOutage };
