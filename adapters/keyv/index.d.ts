@@ -9,10 +9,10 @@
 
 import { EventEmitter } from 'node:events';
 import type { Cache } from '../../index';
-import type { TextOptions } from '../shared/options';
+import type { AdapterOptions } from '../shared/options';
 
 /** Options of `createCache`, all of them optional; `namespace` is `''` by default: keys as Keyv names them. */
-export type KeyvHoldfastOptions = TextOptions;
+export type KeyvHoldfastOptions = AdapterOptions;
 
 /**
  * One for each Keyv, which assigns its namespace. Functions reject for mistakes of the caller (`HoldfastError`), which

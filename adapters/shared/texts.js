@@ -1,22 +1,13 @@
 // Owns the cache beneath an adapter whose framework hands over texts that it has serialised itself: they lie in Redis
 // as the framework wrote them, byte for byte, so that what another client of the framework stored is read here, and
 // the other way round.
-//
-// Every adapter has a cache of its own. Caches of one URL share the connection and the memory, so that costs nothing,
-// and `close()` of one ends no other.
 'use strict';
 
-const { createCache, HoldfastError } = require('../../src/js/index.js');
+const { openCache } = require('./cache.js');
 
-/**
- * Opens the cache of an adapter by the application's options. `namespace`: where these name none; `''` for keys as the
- * framework names them.
- */
-function openTexts(options = {}, namespace = '') {
-  if (options.codec !== undefined) {
-    throw new HoldfastError('ERR_CONFIG', 'an adapter stores texts as they are: leave the option codec out');
-  }
-  return createCache({ namespace, ...options, codec: 'raw' });
+/** The cache of an adapter by the application's options; keys are as the framework names them, unless they say. */
+function openTexts(options, defaults) {
+  return openCache(options, { namespace: '', ...defaults }, 'raw');
 }
 
 /** What was read, as the text that was stored; undefined on a miss. */
