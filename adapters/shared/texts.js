@@ -29,7 +29,7 @@ function globOf(prefix) {
   return `${prefix.replace(/[\\*?[\]^-]/g, '\\$&')}*`;
 }
 
-/** A prefix and a key as one name; a prefix may be empty, and may end with the colon. */
+/** A prefix and a key as one name. The prefix may be missing, and may end with the colon. */
 function joined(prefix, key) {
   const bare = (prefix ?? '').replace(/:+$/, '');
   return bare === '' ? key : `${bare}:${key}`;
