@@ -1,0 +1,86 @@
+// Owns `holdfast/unstorage`: the driver of unstorage, and with it of Nitro and Nuxt.
+//
+// unstorage calls the functions of a driver detached, so they are closures. Keys are `a:b:c`; texts and bytes lie in
+// Redis as they are. Nitro gives its stale-while-revalidate entries no time to live, so they would stay for ever:
+// `maxTtl` ends them.
+'use strict';
+
+const { openTexts, textOf, globOf, joined } = require('../shared/texts.js');
+
+const NAME = 'holdfast';
+
+/** `base`: a prefix of all keys, as that of unstorage's own drivers. */
+function holdfastDriver(options = {}) {
+  const { base = '', ttl = Infinity, maxTtl = Infinity, ...rest } = options;
+  const cache = openTexts(rest);
+  const prefix = joined(base, '');
+
+  const nameOf = (key) => prefix + key;
+  const keyOf = (name) => name.slice(prefix.length);
+  /** Seconds; no time, or none that is left, is the driver's own. */
+  const lifeOf = (given) => Math.min(given?.ttl > 0 ? given.ttl : ttl, maxTtl);
+  /** unstorage gives a base with its colon, or none. */
+  const patternOf = (within) => globOf(nameOf(within ? joined(within, '') : ''));
+  const bytesOf = (value) => (value instanceof ArrayBuffer ? new Uint8Array(value) : value);
+
+  async function setItem(key, value, given) {
+    await cache.set(nameOf(key), value, lifeOf(given));
+  }
+
+  return {
+    name: NAME,
+    // The options that an application may show: not the URL, which may hold a password.
+    options: { base, ttl, maxTtl },
+    getInstance: () => cache,
+
+    hasItem: (key) => cache.exists(nameOf(key)),
+
+    async getItem(key) {
+      return textOf(await cache.get(nameOf(key))) ?? null;
+    },
+
+    async getItems(items) {
+      const found = await cache.getMany(items.map(({ key }) => nameOf(key)));
+      return items.map(({ key }, at) => ({ key, value: textOf(found[at]) ?? null }));
+    },
+
+    getItemRaw: (key) => cache.get(nameOf(key)),
+
+    setItem,
+
+    async setItems(items) {
+      await Promise.all(items.map(({ key, value, options: given }) => setItem(key, value, given)));
+    },
+
+    setItemRaw: (key, value, given) => setItem(key, bytesOf(value), given),
+
+    async removeItem(key) {
+      await cache.del(nameOf(key));
+    },
+
+    /** Nothing of an entry without an end, nor of none. */
+    async getMeta(key) {
+      const left = await cache.ttl(nameOf(key));
+      return left === null || left === Infinity ? {} : { ttl: left };
+    },
+
+    /** A page of a scan may name a key that another has named. */
+    async getKeys(within) {
+      const keys = new Set();
+      for await (const names of cache.scan(patternOf(within))) for (const name of names) keys.add(keyOf(name));
+      return [...keys];
+    },
+
+    /** The whole cache has to have a name of its own: the database may hold more. */
+    async clear(within) {
+      if (prefix === '' && !within) await cache.clear();
+      else await cache.delPattern(patternOf(within));
+    },
+
+    dispose: () => cache.close(),
+  };
+}
+
+module.exports = holdfastDriver;
+// By name, too. Nitro imports a driver's default.
+module.exports.holdfastDriver = holdfastDriver;
