@@ -28,6 +28,8 @@ async function startExample(name, redisUrl, aliases) {
   }
   const { start } = JSON.parse(fs.readFileSync(path.join(dir, 'package.json'), 'utf8')).scripts;
   const [, ...args] = start.split(' '); // `npm start` would stand between us and the process
+  // An adapter that requires its framework finds it here, as it would where it is installed.
+  args.unshift('--preserve-symlinks');
   const env = { PATH: process.env.PATH, PORT: '0', REDIS_URL: redisUrl, HOLDFAST_LOG: 'silent' };
   const child = spawn(process.execPath, args, { cwd: dir, env, stdio: ['ignore', 'pipe', 'pipe'] });
   const exited = new Promise((resolve) => child.once('exit', resolve));
