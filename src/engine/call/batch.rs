@@ -5,11 +5,8 @@
 
 use crate::engine::base::clock::Ttl;
 use crate::engine::base::text::{Json, Span};
-pub use crate::engine::call::extras::{Extras, NONE};
+pub use crate::engine::call::extras::{Extras, More, NONE};
 use crate::engine::call::leaves::Leaves;
-
-/// Where in `Batch::extras` a call's options are, if it has any.
-pub type More = Option<u32>;
 
 /// Why a computation stores nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

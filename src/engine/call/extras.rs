@@ -1,4 +1,10 @@
 //! The options of a call beyond its key, value and TTL: a JSON object as `src/js` writes it.
+//!
+//! They stand in the text of the batch behind the value. Calls of a group have the same: they are read once, and each
+//! of these calls says where they are.
+
+/// Where in `Batch::extras` a call's options are, if it has any.
+pub type More = Option<u32>;
 
 /// What a call says beyond its key, value and TTL; most calls say nothing of it. `src/js/bridge/channel.js` packs it: a
 /// JSON object with the members that were given.
