@@ -7,7 +7,7 @@ const { DRIVEN } = require('./support/modes');
 
 const SUBJECTS = {
   entries: ['values', 'ttl', 'expires-at', 'many', 'increment', 'take', 'set-if-absent', 'arguments'],
-  codecs: ['codecs', 'text'],
+  codecs: ['codecs', 'text', 'whole'],
   keys: ['glob', 'namespaces', 'scan', 'soft-ends', 'soft-tags', 'tags'],
   computing: [
     'compute',

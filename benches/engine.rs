@@ -238,7 +238,7 @@ fn leaves_render(bencher: Bencher) {
 /// The replies of one batch as one text.
 #[divan::bench(args = SIZES)]
 fn splice_values(bencher: Bencher, bytes: usize) {
-    let value = Json::Shared(json(bytes).into());
+    let value = Json::Shared(json(bytes).as_str().into());
     let replies: Vec<Reply> = (0..BATCH).map(|_| Reply::Value(value.clone())).collect();
     bencher.counter(ItemsCount::new(BATCH)).bench_local(|| {
         let mut out = String::new();

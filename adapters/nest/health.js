@@ -13,8 +13,8 @@ class HoldfastHealthIndicator {
   }
 
   /**
-   * Up, also without Redis: the application serves, and to take it out of rotation would make an outage of the cache one
-   * of the application. `strict` says otherwise. No I/O.
+   * Up, also without Redis: the application serves, and to take it out of rotation would make an outage of the cache
+   * one of the application. `strict` says otherwise. No I/O.
    * @param {string} [key]
    * @param {{ strict?: boolean }} [options]
    */

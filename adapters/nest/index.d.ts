@@ -114,8 +114,8 @@ export interface CachedOptions<Args extends unknown[] = never[]>
 /**
  * Has the results of a method come from the cache: one run for all callers with the same arguments, in all instances.
  * The class must be a provider or a controller of Nest, in a module that sees {@link HoldfastModule}. The method
- * becomes async. `ERR_INVALID_ARGUMENT` where it stands in front of anything else, and for a call on an object that Nest
- * did not make.
+ * becomes async. `ERR_INVALID_ARGUMENT` where it stands in front of anything else, and for a call on an object that
+ * Nest did not make.
  */
 export function Cached<Args extends unknown[] = never[]>(options?: CachedOptions<Args>): MethodDecorator;
 

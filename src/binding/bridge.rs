@@ -12,7 +12,7 @@ use super::cache::CacheHandle;
 use super::decode;
 use super::ends::Ends;
 use super::sink::{EnvSink, SharedVersions};
-use super::text::{Frames, Json, Text};
+use super::text::{Frames, Json, Text, Turn};
 use crate::engine::base::clock::{Clock, Ttl};
 use crate::engine::cache::namespace::Cache;
 use crate::engine::cache::shared::Shared;
@@ -75,19 +75,20 @@ impl Bridge {
         self.shapes.number(&names)
     }
 
-    /// Hands over the calls of one turn: operations in the first `used` of `numbers`, their keys and values in `text`.
-    /// Returns `[[reply,…],asides,hot,later]` where something could be answered at once; what could not comes as the
-    /// frame `id`.
+    /// Hands over the calls of one turn: operations in the first `used` of `numbers`, their keys and values in `text`,
+    /// which is first in a list where some values lie behind it. Returns `[[reply,…],asides,hot,later]`, alone or first
+    /// in a list of what comes beside it, where something could be answered at once; what could not comes as the frame
+    /// `id`.
     #[napi(catch_unwind)]
     pub fn submit(
         &self,
         env: Env,
         cache: &CacheHandle,
         id: u32,
-        text: Text,
+        text: Turn,
         numbers: &[f64],
         used: u32,
-    ) -> Option<Json> {
+    ) -> Option<Frames> {
         let CacheHandle { cache, line, .. } = cache;
         let cache = cache.as_ref()?;
         let _turn = line.as_ref().map(|line| line.turn());
@@ -126,7 +127,7 @@ impl Bridge {
 
     /// Hands over long work: 0 `delPattern`, 1 `clear`, 2 `clear` with FLUSHDB, 3 `getStats`, 4 a page of `scan`.
     #[napi(catch_unwind)]
-    pub fn run(&self, env: Env, cache: &CacheHandle, id: u32, task: u32, pattern: Text) -> Option<Json> {
+    pub fn run(&self, env: Env, cache: &CacheHandle, id: u32, task: u32, pattern: Text) -> Option<Frames> {
         let CacheHandle { cache, line, .. } = cache;
         let cache = cache.as_ref()?;
         let _turn = line.as_ref().map(|line| line.turn());
@@ -179,14 +180,14 @@ impl Bridge {
         ReplyTo { sink: self.end.sink.clone(), id }
     }
 
-    fn answer(&self, env: &Env, replies: &[Reply]) -> Option<Json> {
+    fn answer(&self, env: &Env, replies: &[Reply]) -> Option<Frames> {
         if replies.iter().any(|r| matches!(r, Reply::Wait | Reply::Later)) {
             self.end.sink.keep_alive(env, true);
         }
-        let mut text = String::from("[");
-        splice::at_once(&mut text, replies);
+        let (mut text, mut lone) = (String::from("["), Vec::new());
+        splice::at_once(&mut text, replies, &mut lone);
         text.push(']');
-        Some(Json(text))
+        Some(Frames { text, lone })
     }
 
     pub(super) fn sink(&self) -> Arc<EnvSink> {

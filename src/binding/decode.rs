@@ -4,7 +4,8 @@
 //! for none given; how a read may be answered) and `b` (amount, waiter, token, or how many leaves of a value follow),
 //! and the length of the options. Key, value and options, a JSON object or nothing, stand behind each other in the
 //! text; lengths are in UTF-16 code units. A value of which leaves follow is not its JSON text but the strings among
-//! them: see the engine's `leaves`.
+//! them: see the engine's `leaves`. A negative length stands for the next of the values that do not lie in the
+//! text, but behind it in a list.
 
 use std::sync::Arc;
 
@@ -14,7 +15,7 @@ use crate::engine::call::batch::Extras;
 use crate::engine::call::batch::{Batch, More, Op, Why};
 use crate::engine::call::leaves::{self, Leaves, Shapes, Strings};
 
-use super::text::Text;
+use super::text::{Text, Turn};
 
 /// Numbers an operation, without its leaves.
 const STRIDE: usize = 6;
@@ -22,12 +23,14 @@ const STRIDE: usize = 6;
 const SET: f64 = 1.0;
 
 /// Unpacks a turn. Lengths that do not fit the text give empty keys, which the engine refuses one by one.
-pub fn batch(text: Text, numbers: &[f64], shapes: &Arc<Shapes>) -> Batch {
+pub fn batch(Turn { text, whole }: Turn, numbers: &[f64], shapes: &Arc<Shapes>) -> Batch {
     let mut cutter = match text {
         Text::Ascii(text) => Cutter { wide: None, text, at: 0 },
         Text::Utf16(units) => Cutter { text: String::with_capacity(units.len() * 2), wide: Some(units), at: 0 },
     };
     let mut batch = Batch { ops: Vec::with_capacity(numbers.len() / STRIDE), ..Batch::default() };
+    let mut next_whole = (0..whole.len()).map_while(Span::whole);
+    batch.whole = whole;
     let mut rest = numbers;
     // The options of the call before: those of a group are all the same.
     let mut last = Span::default();
@@ -38,7 +41,9 @@ pub fn batch(text: Text, numbers: &[f64], shapes: &Arc<Shapes>) -> Batch {
         let key = cutter.take(n[1] as usize);
         let length = n[2] as usize;
         // Values are JSON texts, which are well-formed; one that were not would be an empty text, and no value.
-        let value = if given.is_empty() {
+        let value = if n[2] < 0.0 {
+            next_whole.next()
+        } else if given.is_empty() {
             cutter.take(length)
         } else if cutter.wide.is_some() {
             cutter.written(length, given, shapes)

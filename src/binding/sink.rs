@@ -17,6 +17,7 @@ use once_cell::sync::OnceCell;
 use parking_lot::Mutex;
 
 use super::text::Frames;
+use crate::engine::base::text::Json;
 use crate::engine::call::reply::Reply;
 use crate::engine::call::sink::Sink;
 use crate::engine::call::sink::{COUNTERS, Versions};
@@ -86,12 +87,12 @@ struct Frame {
     /// Begins with `[`, which becomes the array's or a comma.
     text: String,
     /// What comes beside it.
-    lone: Vec<Arc<String>>,
+    lone: Vec<Json>,
 }
 
 impl Frame {
     fn bytes(&self) -> usize {
-        self.text.len() + self.lone.iter().map(|text| text.len()).sum::<usize>()
+        self.text.len() + self.lone.iter().map(|json| json.given().size()).sum::<usize>()
     }
 }
 

@@ -1,10 +1,11 @@
-//! Strings in and out of V8, each in one copy.
+//! Strings and bytes in and out of V8, each in one copy.
 
 use std::ptr;
-use std::sync::Arc;
 
-use napi::bindgen_prelude::{FromNapiValue, ToNapiValue, TypeName, ValidateNapiValue};
+use napi::bindgen_prelude::{FromNapiValue, ToNapiValue, TypeName, Uint8ArraySlice, ValidateNapiValue};
 use napi::{Error, Result, Status, ValueType, sys};
+
+use crate::engine::base::text::{self, Kept};
 
 /// A JavaScript string as it came: plain ASCII, which most turns are and whose offsets are bytes already, or UTF-16
 /// code units, in which JavaScript counts, and half a surrogate pair can still be told from a whole one.
@@ -77,6 +78,74 @@ impl FromNapiValue for Text {
     }
 }
 
+/// The text of a turn, alone or first in a list of the values that do not lie in it.
+pub struct Turn {
+    pub text: Text,
+    pub whole: Vec<Kept>,
+}
+
+impl TypeName for Turn {
+    fn type_name() -> &'static str {
+        "String"
+    }
+
+    fn value_type() -> ValueType {
+        ValueType::String
+    }
+}
+
+impl ValidateNapiValue for Turn {}
+
+impl FromNapiValue for Turn {
+    unsafe fn from_napi_value(env: sys::napi_env, value: sys::napi_value) -> Result<Self> {
+        let mut count = 0;
+        // SAFETY: `env` and `value` are live, as napi-rs passes them from the running call; a string is no list, which
+        // is all that is asked of it.
+        if unsafe { sys::napi_get_array_length(env, value, &mut count) } != sys::Status::napi_ok {
+            // SAFETY: as above.
+            return Ok(Self { text: unsafe { Text::from_napi_value(env, value)? }, whole: Vec::new() });
+        }
+        let element = |at: u32| -> Result<sys::napi_value> {
+            let mut element = ptr::null_mut();
+            // SAFETY: as above; `element` is a place for the value.
+            check(unsafe { sys::napi_get_element(env, value, at, &mut element) }, "expected a list of values")?;
+            Ok(element)
+        };
+        // SAFETY: `element` gives values of the running call.
+        let text = unsafe { Text::from_napi_value(env, element(0)?)? };
+        // SAFETY: as above.
+        let whole = (1..count).map(|at| unsafe { whole(env, element(at)?) }).collect::<Result<_>>()?;
+        Ok(Self { text, whole })
+    }
+}
+
+/// A copy of a value that is a string, or bytes.
+///
+/// # Safety
+/// `env` and `value` are live, as napi-rs passes them from the running call.
+unsafe fn whole(env: sys::napi_env, value: sys::napi_value) -> Result<Kept> {
+    let mut length = 0;
+    // SAFETY: as said; a null buffer asks for the length only.
+    let asked = unsafe { sys::napi_get_value_string_utf8(env, value, ptr::null_mut(), 0, &mut length) };
+    if asked != sys::Status::napi_ok {
+        // SAFETY: as said; the memory is copied before anything of JavaScript runs.
+        let bytes = unsafe { Uint8ArraySlice::from_napi_value(env, value)? };
+        return Ok(Kept::bytes(bytes.to_vec()));
+    }
+    let mut bytes: Vec<u8> = Vec::with_capacity(length + 1);
+    let mut copied = 0;
+    // SAFETY: the buffer has room for `length` bytes and the terminating zero, and napi writes no more than it is told
+    // there is.
+    check(
+        unsafe { sys::napi_get_value_string_utf8(env, value, bytes.as_mut_ptr().cast(), length + 1, &mut copied) },
+        "the string could not be read",
+    )?;
+    // SAFETY: napi has initialised the first `copied` bytes, and `copied` <= `length` < capacity.
+    unsafe { bytes.set_len(copied) };
+    let text = String::from_utf8(bytes);
+    text.map(Kept::text).map_err(|_| Error::new(Status::InvalidArg, "the string could not be read".to_owned()))
+}
+
 /// A JSON text on its way to `JSON.parse`.
 pub struct Json<T: AsRef<str> = String>(pub T);
 
@@ -108,11 +177,11 @@ impl<T: AsRef<str>> ToNapiValue for Json<T> {
     }
 }
 
-/// The text of a wake-up, and those that come beside it. Where V8 has no room for one of them JavaScript gets an empty
-/// text in its place, and knows whose replies are lost: an error here would end the process.
+/// The text of a wake-up, and what comes beside it: texts, and bytes. Where V8 has no room for one of them JavaScript
+/// gets an empty text in its place, and knows whose replies are lost: an error here would end the process.
 pub struct Frames {
     pub text: String,
-    pub lone: Vec<Arc<String>>,
+    pub lone: Vec<text::Json>,
 }
 
 impl Default for Frames {
@@ -140,8 +209,13 @@ impl ToNapiValue for Frames {
         if lone.is_empty() {
             return string(&text);
         }
-        let texts = std::iter::once(text.as_str()).chain(lone.iter().map(|text| text.as_str()));
-        let texts = texts.map(string).collect::<Result<Vec<_>>>()?;
+        let beside = |json: &text::Json| match json {
+            text::Json::Shared(Kept::Text(text)) => string(text),
+            // SAFETY: `env` is live, as napi-rs passes it from the running call.
+            text::Json::Shared(Kept::Bytes(bytes)) => unsafe { copy(env, bytes) }.or_else(|_| string("")),
+            text => string(text.as_str()),
+        };
+        let texts = std::iter::once(string(&text)).chain(lone.iter().map(beside)).collect::<Result<Vec<_>>>()?;
         let mut list = ptr::null_mut();
         // SAFETY: `env` as above; `list` is a place for the value.
         check(unsafe { sys::napi_create_array_with_length(env, texts.len(), &mut list) }, "no room for a list")?;
@@ -151,4 +225,19 @@ impl ToNapiValue for Frames {
         }
         Ok(list)
     }
+}
+
+/// Bytes as a Buffer of their reader's own. A copy: memory of ours would have to outlive the environment, and not every
+/// runtime takes it.
+///
+/// # Safety
+/// `env` is live, as napi-rs passes it from the running call.
+unsafe fn copy(env: sys::napi_env, bytes: &[u8]) -> Result<sys::napi_value> {
+    let mut value = ptr::null_mut();
+    // SAFETY: as said; V8 copies the bytes, which live until the call returns, into memory of its own.
+    check(
+        unsafe { sys::napi_create_buffer_copy(env, bytes.len(), bytes.as_ptr().cast(), ptr::null_mut(), &mut value) },
+        "no room for the bytes",
+    )?;
+    Ok(value)
 }

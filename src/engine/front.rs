@@ -5,7 +5,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use crate::engine::base::clock::Ttl;
-use crate::engine::base::text::Json;
+use crate::engine::base::text::{Json, Kept};
 use crate::engine::cache::job::{Link, Work};
 use crate::engine::cache::local;
 use crate::engine::cache::long::{self, Called};
@@ -25,7 +25,7 @@ enum Looked {
     Nothing,
     Reply(Reply),
     /// A value for a caller that waits for its neighbours.
-    Known(Arc<str>),
+    Known(Kept),
 }
 
 /// How calls reach the machine of a server: by a thread that drives it, or by whoever simulates it.
@@ -148,7 +148,7 @@ impl Front {
                             }
                             Reply::Later
                         } else {
-                            early_bytes += hit.value.len();
+                            early_bytes += hit.value.size();
                             Reply::Hit(Json::Shared(hit.value))
                         }
                     }
@@ -183,10 +183,11 @@ impl Front {
             versions.is_some(),
             versions,
         ) {
-            Looked::Known(text) | Looked::Reply(Reply::Value(Json::Shared(text))) => {
+            Looked::Known(Kept::Json(text)) | Looked::Reply(Reply::Value(Json::Shared(Kept::Json(text)))) => {
                 Hot { text, versions: Vec::new(), ttl: Ttl::Forever }
             }
             Looked::Reply(Reply::Hot(hot)) => hot,
+            // What is whole comes with a batch.
             _ => return None,
         };
         add(&self.counters.hits_near, 1);
@@ -213,11 +214,14 @@ impl Front {
             return Looked::Known(hit.value);
         }
         // What may be refreshed early is asked for each time.
-        if versions.is_none() || hit.value.len() > MAX_HOT_BYTES || hit.meta.is_some_and(|meta| meta.delta_ms > 0) {
-            return Looked::Reply(Reply::Value(Json::Shared(hit.value)));
+        let is_due = hit.meta.is_some_and(|meta| meta.delta_ms > 0);
+        match hit.value {
+            Kept::Json(text) if versions.is_some() && text.len() <= MAX_HOT_BYTES && !is_due => {
+                let ttl = Ttl::Millis(hit.deadline.saturating_sub(now));
+                Looked::Reply(Reply::Hot(Hot { text, versions: noted, ttl }))
+            }
+            value => Looked::Reply(Reply::Value(Json::Shared(value))),
         }
-        let ttl = Ttl::Millis(hit.deadline.saturating_sub(now));
-        Looked::Reply(Reply::Hot(Hot { text: hit.value, versions: noted, ttl }))
     }
 
     /// How Redis is reached: `tcp`, `tls` or `unix`; `None` where there is none to reach.

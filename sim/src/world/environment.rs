@@ -13,7 +13,7 @@ use base64::engine::general_purpose::STANDARD;
 use crate::schedule::{CachePlan, Settings};
 use crate::world::mailbox::{Came, Mailbox, Sent};
 use crate::world::process::Native;
-use holdfast::engine::base::text::Span;
+use holdfast::engine::base::text::{Json, Kept, Span};
 use holdfast::engine::call::batch::{Batch, Extras, Op, Task};
 use holdfast::engine::call::reply::{Hot as Found, Reply, Submitted};
 use holdfast::engine::call::sink::{ReplyTo, Sink};
@@ -310,7 +310,7 @@ impl Environment {
                     if keeps {
                         self.admit(key, found, now);
                     }
-                    Reply::Value(holdfast::engine::base::text::Json::Shared(text))
+                    Reply::Value(Json::Shared(Kept::Json(text)))
                 }
                 reply => reply,
             };

@@ -69,7 +69,9 @@ pub fn one(cache: &Cache, batch: &Batch, op: &Op, to: &ReplyTo, now: u64, buffer
             Reply::Number(i64::from(memory.soften(key, stale_ms, cache.shared().random.bits(), now)))
         }
         Op::EndTag { stale_ms, .. } => there::end_tag(cache, key, stale_ms, now),
-        Op::TagTime { .. } => there::tag_time(there::entry(cache, key, now).map(|entry| entry.value), cache.has_redis),
+        Op::TagTime { .. } => {
+            there::tag_time(there::entry(cache, key, now).and_then(|entry| entry.value.json()), cache.has_redis)
+        }
         // In an outage: what lies in Redis cannot be marked, and is deleted when it is back.
         Op::Del { .. } | Op::Soften { .. } => {
             flights.fence(key);
@@ -132,16 +134,16 @@ pub fn one(cache: &Cache, batch: &Batch, op: &Op, to: &ReplyTo, now: u64, buffer
             }
         }
         Op::End { value, ttl, token, more, .. } => {
-            let text: Arc<str> = batch.str(value).into();
+            let value = batch.value(value).keep();
             let extras = batch.more(more);
             let stored = flights.store(key, token, |known| {
-                memory.put(key, &text, end_meta(cache, extras, known, ttl), cache.local_ttl(ttl), now);
+                memory.put(key, &value, end_meta(cache, extras, known, ttl), cache.local_ttl(ttl), now);
                 cache.journal(key);
             });
             if stored {
                 add(&cache.counters.sets, 1);
             }
-            flights.end(key, token, Outcome::Value(text)).send();
+            flights.end(key, token, Outcome::Value(value)).send();
             Reply::Done
         }
         Op::Abandon { token, why, .. } => {
@@ -195,7 +197,7 @@ fn set(
             true
         }
     } else {
-        memory.put_unless(key, batch.str(value), meta, cache.local_ttl(ttl), now, stays)
+        memory.put_unless(key, batch.value(value), meta, cache.local_ttl(ttl), now, stays)
     };
     if stored {
         cache.journal(key);

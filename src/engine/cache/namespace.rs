@@ -86,7 +86,7 @@ impl Cache {
 
     /// The token of a tag that the near cache vouches for, as far as this cache takes it.
     pub fn near_token(&self, key: &str, now: u64) -> Option<Arc<str>> {
-        self.shared.server(key).near.get(key, self.max_age, now).map(|hit| hit.value)
+        self.shared.server(key).near.get(key, self.max_age, now)?.value.json()
     }
 
     /// The token of a tag: among those that were asked for, or in the near cache. None where the server refused to

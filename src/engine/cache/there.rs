@@ -27,7 +27,7 @@ pub fn judged(cache: &Cache, found: Option<Entry>, now: u64) -> Option<Entry> {
 
 /// How the tags of what was found stand.
 pub fn standing(cache: &Cache, found: &Entry, now: u64) -> Standing {
-    let token = |key: &str| entry(cache, key, now).map(|e| e.value);
+    let token = |key: &str| entry(cache, key, now).and_then(|e| e.value.json());
     tags::standing(found.meta.as_deref(), &cache.prefix, token, now)
 }
 
@@ -65,7 +65,7 @@ pub fn tokens(cache: &Cache, names: &[Box<str>], now: u64) -> Vec<Tag> {
 /// Ends a tag; the reply says whether it had a token here.
 pub fn end_tag(cache: &Cache, key: &str, stale_ms: u64, now: u64) -> Reply {
     let shared = cache.shared();
-    let old = entry(cache, key, now).map(|entry| entry.value);
+    let old = entry(cache, key, now).and_then(|entry| entry.value.json());
     shared.flights.fence_tag(key);
     cache.journal(key);
     let token = tags::new_token(&shared.random);

@@ -4,7 +4,7 @@
 //! So a turn of 500 calls is one string and one list, not a thousand small allocations.
 
 use crate::engine::base::clock::Ttl;
-use crate::engine::base::text::{Json, Span};
+use crate::engine::base::text::{Given, Json, Kept, Span};
 pub use crate::engine::call::extras::{Extras, More, NONE};
 use crate::engine::call::leaves::Leaves;
 
@@ -209,6 +209,8 @@ pub struct Batch {
     /// What was noted of its writes when they were called (called.rs), in the order of the writes; it is given back
     /// when they are planned.
     pub called: Vec<u32>,
+    /// Values that do not lie in the text.
+    pub whole: Vec<Kept>,
     /// Values found in the near cache that travel with the rest.
     pub known: Vec<Json>,
     pub extras: Vec<Extras>,
@@ -223,6 +225,14 @@ impl Batch {
     /// A part of the text; empty where a span does not fit it, which the key check then refuses.
     pub fn str(&self, span: Span) -> &str {
         self.text.get(span.range()).unwrap_or("")
+    }
+
+    /// The value at a place.
+    pub fn value(&self, span: Span) -> Given<'_> {
+        match span.number().and_then(|number| self.whole.get(number)) {
+            Some(whole) => Given::Kept(whole),
+            None => Given::Json(self.str(span)),
+        }
     }
 
     /// Writes the texts of values that are still leaves. Whoever runs a batch does this first.
@@ -251,6 +261,11 @@ impl Batch {
         for mut op in ops.into_iter().filter_map(|at| self.ops.get(at).copied()) {
             let (spans, more) = op.parts();
             for span in spans.into_iter().flatten() {
+                if let Some(whole) = span.number().and_then(|number| self.whole.get(number)) {
+                    *span = Span::whole(part.whole.len()).unwrap_or_default();
+                    part.whole.push(whole.clone());
+                    continue;
+                }
                 let start = u32::try_from(part.text.len()).unwrap_or(u32::MAX);
                 part.text.push_str(self.str(*span));
                 *span = Span { start, end: u32::try_from(part.text.len()).unwrap_or(u32::MAX) };

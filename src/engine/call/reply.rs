@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::engine::base::clock::Ttl;
 use crate::engine::base::error::CallError;
-use crate::engine::base::text::Json;
+use crate::engine::base::text::{Json, Kept};
 
 /// What a batch got when it was submitted.
 pub enum Submitted {
@@ -60,7 +60,7 @@ pub enum Reply {
     /// `getOrCompute`: this caller runs the function, for the flight `token`.
     Lead(u32),
     /// As `Lead`, with a value in hand whose age in milliseconds this is; negative while it is still fresh.
-    LeadOver(u32, i64, Arc<str>),
+    LeadOver(u32, i64, Kept),
     /// `getOrCompute`: the flight `token` of the same environment has it under way.
     Follow(u32),
     /// `getOrCompute`: another environment has it under way; the answer comes under the waiter's id.

@@ -2,7 +2,8 @@
 //!
 //! A frame is `id,from,[reply,…],asides`: where among its batch's replies it begins, replies in the order of the
 //! operations, then 0 or a list of what is to be said of some of them: `[index,"CODE","message"]` of one that failed,
-//! `[index]` of one whose value comes as a text of its own. Where several servers answer a batch, `from` may be the
+//! `[index]` of one whose value comes as a text of its own, `[index,1]` of one that comes as what it is: bytes, or a
+//! text that is no JSON. Where several servers answer a batch, `from` may be the
 //! list of the replies' places; an index is then one within the frame. Frames stand one behind the other in one array.
 //! Replies of `getOrCompute` are arrays themselves, so that a stored `null` differs from a miss.
 //!
@@ -12,10 +13,8 @@
 //! loop while it is parsed. So a batch whose replies are longer than [`MAX_FRAME`] goes in several frames, and one
 //! reply is no longer than what `entry::MAX_JSON` lets through.
 
-use std::sync::Arc;
-
 use crate::engine::base::clock::Ttl;
-use crate::engine::base::text::Json;
+use crate::engine::base::text::{Json, Kept};
 use crate::engine::call::reply::{Hot, Reply};
 
 /// Bytes of the replies in one frame; a single longer reply has a frame of its own.
@@ -31,8 +30,8 @@ pub fn size(replies: &[Reply]) -> usize {
 /// Bytes that a reply takes, nearly.
 pub fn size_of(reply: &Reply) -> usize {
     match reply {
-        Reply::Value(json) | Reply::Hit(json) | Reply::Stale(json) => json.as_str().len() + 5,
-        Reply::LeadOver(.., text) => text.len() + 32,
+        Reply::Value(json) | Reply::Hit(json) | Reply::Stale(json) => json.given().size() + 5,
+        Reply::LeadOver(.., kept) => kept.size() + 32,
         Reply::Hot(hot) => hot.text.len() + 32,
         Reply::Error(error) => error.message.len() + 48,
         _ => 5,
@@ -55,8 +54,8 @@ pub fn parts(replies: &[Reply], max: usize) -> impl Iterator<Item = (usize, &[Re
     })
 }
 
-/// Appends one frame, without a separator; adds the texts that come beside it to `lone`.
-pub fn frame(out: &mut String, id: u32, from: usize, replies: &[Reply], lone: &mut Vec<Arc<String>>) {
+/// Appends one frame, without a separator; adds what comes beside it to `lone`.
+pub fn frame(out: &mut String, id: u32, from: usize, replies: &[Reply], lone: &mut Vec<Json>) {
     number(out, i64::from(id));
     out.push(',');
     number(out, index(from));
@@ -65,7 +64,7 @@ pub fn frame(out: &mut String, id: u32, from: usize, replies: &[Reply], lone: &m
 }
 
 /// As `frame`, of replies that are not one behind the other: `id,[place,…],[reply,…],asides`.
-pub fn some(out: &mut String, id: u32, places: &[u32], replies: &[Reply], lone: &mut Vec<Arc<String>>) {
+pub fn some(out: &mut String, id: u32, places: &[u32], replies: &[Reply], lone: &mut Vec<Json>) {
     number(out, i64::from(id));
     let mut sign = ",[";
     for place in places {
@@ -77,7 +76,7 @@ pub fn some(out: &mut String, id: u32, places: &[u32], replies: &[Reply], lone: 
 }
 
 /// Appends `[reply,…],asides`.
-pub fn body(out: &mut String, from: usize, replies: &[Reply], lone: &mut Vec<Arc<String>>) {
+pub fn body(out: &mut String, from: usize, replies: &[Reply], lone: &mut Vec<Json>) {
     out.reserve(size(replies) + 16);
     out.push('[');
     let mut said = false;
@@ -96,17 +95,19 @@ pub fn body(out: &mut String, from: usize, replies: &[Reply], lone: &mut Vec<Arc
     }
 }
 
-/// The text that comes beside the frame of its reply.
-fn lone_of(reply: &Reply) -> Option<&Arc<String>> {
+/// What comes beside the frame of its reply.
+fn lone_of(reply: &Reply) -> Option<Json> {
     match reply {
-        Reply::Value(Json::Lone(text)) | Reply::Hit(Json::Lone(text)) | Reply::Stale(Json::Lone(text)) => Some(text),
+        Reply::Value(json) | Reply::Hit(json) | Reply::Stale(json) => json.is_beside().then(|| json.clone()),
+        Reply::LeadOver(.., Kept::Json(_)) => None,
+        Reply::LeadOver(.., whole) => Some(Json::Shared(whole.clone())),
         _ => None,
     }
 }
 
 /// A value's text, or what stands in its place.
 fn text_of(json: &Json) -> &str {
-    if matches!(json, Json::Lone(_)) { "0" } else { json.as_str() }
+    if json.is_beside() { "0" } else { json.as_str() }
 }
 
 fn one(out: &mut String, reply: &Reply) {
@@ -123,7 +124,10 @@ fn one(out: &mut String, reply: &Reply) {
         Reply::Left(Ttl::Millis(ms)) => number(out, i64::try_from(*ms).unwrap_or(i64::MAX)),
         Reply::Hit(json) => list_of(out, &[0], Some(text_of(json))),
         Reply::Lead(token) => list_of(out, &[1, i64::from(*token)], None),
-        Reply::LeadOver(token, age, text) => list_of(out, &[1, i64::from(*token), *age], Some(text)),
+        Reply::LeadOver(token, age, kept) => {
+            let text = if let Kept::Json(text) = kept { text } else { "0" };
+            list_of(out, &[1, i64::from(*token), *age], Some(text));
+        }
         Reply::Follow(token) => list_of(out, &[2, i64::from(*token)], None),
         Reply::Wait => out.push_str("[3]"),
         Reply::Nothing => out.push_str("[4]"),
@@ -145,7 +149,7 @@ fn list_of(out: &mut String, numbers: &[i64], value: Option<&str>) {
     out.push(']');
 }
 
-fn asides(out: &mut String, from: usize, replies: &[Reply], lone: &mut Vec<Arc<String>>) {
+fn asides(out: &mut String, from: usize, replies: &[Reply], lone: &mut Vec<Json>) {
     let mut sign = '[';
     for (i, reply) in replies.iter().enumerate() {
         let error = if let Reply::Error(error) = reply { Some(error) } else { None };
@@ -162,17 +166,20 @@ fn asides(out: &mut String, from: usize, replies: &[Reply], lone: &mut Vec<Arc<S
             out.push(',');
             string(out, &error.message);
         }
+        if matches!(text, Some(Json::Shared(_))) {
+            out.push_str(",1");
+        }
         out.push(']');
-        lone.extend(text.cloned());
+        lone.extend(text);
     }
     out.push(']');
 }
 
 /// Appends `[reply,…],asides,hot,later`, for replies that are given at once: `hot` is 0 or
 /// `[index,milliseconds,"text",[slot,version,…],…]`, `later` is 0 or the indexes of those whose reply comes as a frame.
-/// What is held in process is shared, and no such value is lone.
-pub fn at_once(out: &mut String, replies: &[Reply]) {
-    body(out, 0, replies, &mut Vec::new());
+/// Adds what comes beside them to `lone`.
+pub fn at_once(out: &mut String, replies: &[Reply], lone: &mut Vec<Json>) {
+    body(out, 0, replies, lone);
     let hot = |r: &Reply| matches!(r, Reply::Hot(_));
     list(out, replies, hot, |out, i, reply| {
         let Reply::Hot(hot) = reply else { return };

@@ -81,7 +81,7 @@ pub fn judge(
     match life {
         Life::Fresh(fresh) => Found::Fresh(entry, left.map_or(0, |_| fresh)),
         Life::Over => Found::Void(identity),
-        life => match Stale::new(entry.json.share(), life, now) {
+        life => match Stale::new(entry.json.given().keep(), life, now) {
             Some(stale) => Found::Old(Over { stale, identity, tags: tags::names(meta) }),
             None => Found::Void(identity),
         },
@@ -129,7 +129,7 @@ pub(super) fn fill(call: &Call<'_>, ticket: u64, found: &Found, sent: u64) {
     match found {
         Found::Fresh(entry, left) if *left > 0 => {
             let ttl = Ttl::Millis(most.min(*left));
-            call.server.near.fill(call.key, ticket, entry.json.as_str(), entry.meta.as_deref(), ttl, sent);
+            call.server.near.fill(call.key, ticket, entry.json.given(), entry.meta.as_deref(), ttl, sent);
         }
         _ => call.server.near.forget(call.key, ticket),
     }

@@ -251,7 +251,7 @@ impl Asked {
                 renewals.add_command(pexpire(&key, millis(LIFE)));
             }
             if let Some(token) = token {
-                tokens.insert(key.into(), token.share());
+                tokens.insert(key.into(), token.as_str().into());
             }
         }
         // They have been answered.

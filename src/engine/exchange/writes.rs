@@ -6,6 +6,7 @@ use crate::engine::base::clock::Ttl;
 use crate::engine::base::error::{CallError, Trouble};
 use crate::engine::base::key;
 use crate::engine::base::mutant;
+use crate::engine::base::text::Given;
 use crate::engine::cache::local;
 use crate::engine::cache::namespace::Cache;
 use crate::engine::cache::tell::counters::add;
@@ -160,16 +161,16 @@ pub(super) fn hold(to: &mut Pipeline, cache: &Cache, how: &Holding<'_>, denied: 
 /// The result of a computation.
 pub(super) struct Computed<'a> {
     pub(super) token: u32,
-    pub(super) text: &'a str,
+    pub(super) value: Given<'a>,
     pub(super) ttl: Ttl,
     pub(super) extras: &'a Extras,
 }
 
 /// Stores a result.
 pub(super) fn store(cache: &Cache, key: &str, result: &Computed<'_>, landing: &Landing) -> Cmd {
-    let Computed { token, text, ttl, extras } = *result;
+    let Computed { token, value, ttl, extras } = *result;
     let meta = local::end_meta(cache, extras, &landing.tags, ttl);
-    let bytes = cache.format.encode(text, meta.as_deref());
+    let bytes = cache.format.encode(value, meta.as_deref());
     let extra = meta.as_ref().map_or(0, |meta| meta.extra_ms);
     if extra > 0 {
         cache.shared().note_grace();

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::engine::base::mutant;
-use crate::engine::base::text::Json;
+use crate::engine::base::text::{Json, Kept};
 use crate::engine::call::batch::Why;
 use crate::engine::call::reply::Reply;
 use crate::engine::call::sink::ReplyTo;
@@ -40,7 +40,7 @@ pub enum Begin {
     /// The answer comes under the waiter's id.
     Wait,
     /// Another environment computes it, and this is of use meanwhile.
-    Stale(Arc<str>),
+    Stale(Kept),
     /// Somebody else computes it, and the caller wanted to know.
     Elsewhere,
 }
@@ -68,7 +68,7 @@ pub struct Over {
 
 /// How a computation ended.
 pub enum Outcome {
-    Value(Arc<str>),
+    Value(Kept),
     /// The function returned undefined.
     Nothing,
     /// It threw.

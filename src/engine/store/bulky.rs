@@ -4,12 +4,13 @@
 use std::sync::Arc;
 
 use crate::engine::base::heap;
+use crate::engine::base::text::Kept;
 use crate::engine::store::segments::Queue;
 use crate::engine::value::entry::Meta;
 
 pub struct Bulk {
     pub key: Box<str>,
-    pub value: Arc<str>,
+    pub value: Kept,
     pub meta: Option<Arc<Meta>>,
     queue: Queue,
 }
@@ -17,7 +18,16 @@ pub struct Bulk {
 impl Bulk {
     fn weight(&self) -> usize {
         let meta = self.meta.as_ref().map_or(0, |meta| heap::shared(size_of::<Meta>()) + meta.tags.weight());
-        heap::block(self.key.len()) + heap::shared(self.value.len()) + meta + size_of::<Option<Self>>()
+        heap::block(self.key.len()) + weight(&self.value) + meta + size_of::<Option<Self>>()
+    }
+}
+
+/// Bytes of the heap behind a value.
+fn weight(value: &Kept) -> usize {
+    match value {
+        Kept::Json(text) => heap::shared(text.len()),
+        Kept::Bytes(bytes) => heap::shared(size_of::<Vec<u8>>()) + heap::block(bytes.capacity()),
+        Kept::Text(text) => heap::shared(size_of::<String>()) + heap::block(text.capacity()),
     }
 }
 
@@ -31,7 +41,7 @@ pub struct Bulky {
 }
 
 impl Bulky {
-    pub fn add(&mut self, key: &str, value: Arc<str>, meta: Option<Arc<Meta>>, queue: Queue) -> Option<u32> {
+    pub fn add(&mut self, key: &str, value: Kept, meta: Option<Arc<Meta>>, queue: Queue) -> Option<u32> {
         let bulk = Bulk { key: key.into(), value, meta, queue };
         self.bytes[queue as usize] += bulk.weight();
         match self.free.pop() {

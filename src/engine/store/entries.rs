@@ -4,6 +4,7 @@
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
+use crate::engine::base::text::{self, Kept};
 use crate::engine::store::Hasher;
 use crate::engine::store::bulky::Bulky;
 use crate::engine::store::index::{Ghosts, Index};
@@ -27,7 +28,7 @@ const SHORT: usize = 24;
 
 /// What is kept at a key.
 pub struct Found {
-    pub value: Arc<str>,
+    pub value: Kept,
     pub life: Life,
     pub meta: Option<Arc<Meta>>,
 }
@@ -35,9 +36,7 @@ pub struct Found {
 /// What is to be kept.
 pub struct Given<'a> {
     pub key: &'a str,
-    pub value: &'a str,
-    /// The value, where it is at hand so.
-    pub shared: Option<Arc<str>>,
+    pub value: text::Given<'a>,
     pub meta: Option<Arc<Meta>>,
     pub life: Life,
 }
@@ -202,7 +201,7 @@ impl Store {
 
     /// Keeps an entry; what is larger than its part of the bound is not kept, and neither is what lay at its key.
     pub fn insert(&mut self, given: Given<'_>, is_over: IsOver<'_>) -> Inserted {
-        let Given { key, value, shared, meta, life } = given;
+        let Given { key, value, meta, life } = given;
         let hash = self.hash(key.as_bytes());
         let old = self.find(hash, key);
         let mut done = Inserted { replaced: old.map(|place| self.life(place)), ..Inserted::default() };
@@ -228,11 +227,11 @@ impl Store {
         }
         let mut number = None;
         if !fits {
-            if key.len() + value.len() > self.max / self.parts {
+            if key.len() + value.size() > self.max / self.parts {
                 return done;
             }
             let before = self.bulky.bytes();
-            number = self.bulky.add(key, shared.unwrap_or_else(|| value.into()), meta, queue);
+            number = self.bulky.add(key, value.keep(), meta, queue);
             let bytes = self.bulky.bytes() - before;
             if bytes + self.segments.size() * 2 > self.max {
                 number.into_iter().for_each(|number| self.bulky.remove(number));
@@ -265,8 +264,10 @@ impl Store {
     }
 
     /// Writes the record of an entry; false where it is too large for a segment.
-    fn encode(&mut self, key: &str, value: &str, meta: Option<&Meta>, life: &Life) -> bool {
+    fn encode(&mut self, key: &str, value: text::Given<'_>, meta: Option<&Meta>, life: &Life) -> bool {
         self.record.clear();
+        // What is whole is too long.
+        let Some(value) = value.json() else { return false };
         let (most, tags) = (self.segments.size() / BULKY, meta.map_or(0, |meta| meta.tags.weight()));
         if key.len() + value.len() + tags > most {
             return false;

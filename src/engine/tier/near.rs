@@ -56,6 +56,7 @@ use crate::engine::base::clock::Ttl;
 use crate::engine::base::mutant;
 use crate::engine::base::pattern::Pattern;
 use crate::engine::base::random::Hashes;
+use crate::engine::base::text::{Given, Kept};
 use crate::engine::tier::budget::Budget;
 use crate::engine::tier::marks::Mark;
 use crate::engine::tier::memory::{Entry, Memory};
@@ -84,7 +85,7 @@ pub struct Near {
 
 /// A near hit: the value, and until when it may be served to who asked (of the monotonic clock, in milliseconds).
 pub struct Hit {
-    pub value: Arc<str>,
+    pub value: Kept,
     pub deadline: u64,
     pub meta: Option<Arc<Meta>>,
 }
@@ -182,7 +183,15 @@ impl Near {
     }
 
     /// The reply of that read: kept, if nothing has touched the key since.
-    pub fn fill(&self, key: &str, ticket: u64, value: &str, meta: Option<&Meta>, ttl: Ttl, sent: u64) {
+    pub fn fill<'a>(
+        &self,
+        key: &str,
+        ticket: u64,
+        value: impl Into<Given<'a>>,
+        meta: Option<&Meta>,
+        ttl: Ttl,
+        sent: u64,
+    ) {
         // What is stale is not kept here: it is only of use while its successor is computed.
         let meta = meta.filter(|meta| meta.delta_ms > 0 || !meta.tags.is_empty());
         let meta =

@@ -1,28 +1,29 @@
-//! How a cache's values become bytes, and how these cross the bridge: as JSON texts all of them.
+//! How a cache's values become bytes, and how these cross the bridge: as JSON texts, or whole where they are long.
 
 use std::borrow::Cow;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::engine::base::text::Json;
+use crate::engine::base::text::{Given, Json, Kept, MOST_WITHIN};
 
 /// How a cache's values become bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Codec {
     /// JSON texts.
     Json = 0,
-    /// What `v8.serialize` makes; crosses the bridge as base64.
+    /// What `v8.serialize` makes; crosses the bridge as base64, or whole.
     Structured = 1,
-    /// The application's own bytes; cross the bridge as base64.
+    /// The application's own bytes; cross the bridge as base64, or whole.
     Raw = 2,
-    /// Texts, stored as their UTF-8.
+    /// Texts, stored as their UTF-8; cross the bridge as JSON strings, or whole.
     Text = 3,
 }
 
 impl Codec {
-    /// The integer that a value is to Redis' INCRBY, by its text on the bridge.
-    pub fn integer(self, text: &str) -> Option<i64> {
+    /// The integer that a value is to Redis' INCRBY, if it is one; none is whole.
+    pub fn integer<'a>(self, value: impl Into<Given<'a>>) -> Option<i64> {
+        let text = value.into().json()?;
         if !self.is_quoted() {
             return canonical(text);
         }
@@ -47,6 +48,21 @@ impl Codec {
             Self::Structured | Self::Raw => {
                 STANDARD.decode(text.strip_prefix('"')?.strip_suffix('"')?).ok().map(Cow::Owned)
             }
+        }
+    }
+
+    /// And back: a value of this codec that has these bytes. `json`: as in [`super::entry::Format::decode`].
+    pub fn value(self, payload: Cow<'_, [u8]>, json: fn(Vec<u8>) -> Option<Json>) -> Option<Json> {
+        match self {
+            Self::Json => json(payload.into_owned()),
+            Self::Text if payload.len() > MOST_WITHIN => {
+                String::from_utf8(payload.into_owned()).ok().map(|text| Json::Shared(Kept::text(text)))
+            }
+            Self::Text => std::str::from_utf8(&payload).ok().map(|text| Json::of(string(text))),
+            Self::Structured | Self::Raw if payload.len() > MOST_WITHIN => {
+                Some(Json::Shared(Kept::bytes(payload.into_owned())))
+            }
+            Self::Structured | Self::Raw => Some(Json::of(quoted(&payload))),
         }
     }
 

@@ -37,11 +37,11 @@ use std::sync::Arc;
 
 use zstd::bulk::{Compressor, Decompressor};
 
-use crate::engine::base::text::Json;
+use crate::engine::base::text::{Given, Json, Kept};
 use crate::engine::value::codec;
 pub use crate::engine::value::codec::Codec;
 use crate::engine::value::codec::Room;
-use crate::engine::value::codec::{integer, quoted, string};
+use crate::engine::value::codec::integer;
 use crate::engine::value::tag_list::Tags;
 
 /// The first byte of a header.
@@ -52,7 +52,7 @@ const ZSTD: u8 = 1;
 const LIFE: u8 = 2;
 const TAGS: u8 = 4;
 
-/// Bytes of a value's text as it crosses the bridge: V8's longest string has some 512 MiB, and a frame needs a little
+/// Bytes of a value as it crosses the bridge: V8's longest string has some 512 MiB, and a frame needs a little
 /// of it.
 const MAX_JSON: usize = 480 << 20;
 
@@ -110,10 +110,18 @@ pub struct Format {
 }
 
 impl Format {
-    /// The bytes to store for `text`, the value as it crosses the bridge.
-    pub fn encode<'a>(&self, text: &'a str, meta: Option<&Meta>) -> Cow<'a, [u8]> {
-        // No base64 under a codec of bytes: an integer that `increment` made, on which Redis shall go on counting.
-        let Some(payload) = self.codec.payload(text) else { return Cow::Borrowed(text.as_bytes()) };
+    /// The bytes to store for a value as it crosses the bridge.
+    pub fn encode<'a>(&self, value: impl Into<Given<'a>>, meta: Option<&Meta>) -> Cow<'a, [u8]> {
+        let payload = match value.into() {
+            Given::Kept(Kept::Bytes(bytes)) => Cow::Borrowed(&***bytes),
+            Given::Kept(Kept::Text(text)) => Cow::Borrowed(text.as_bytes()),
+            Given::Kept(Kept::Json(text)) => return self.encode(&**text, meta),
+            Given::Json(text) => match self.codec.payload(text) {
+                Some(payload) => payload,
+                // An integer that `increment` made, on which Redis shall go on counting.
+                None => return Cow::Borrowed(text.as_bytes()),
+            },
+        };
         let meta = meta.filter(|meta| meta.has_life() || !meta.tags.is_empty());
         let packed = self.compress(&payload);
         if meta.is_none() && packed.is_none() && self.goes_plain(&payload) {
@@ -132,7 +140,7 @@ impl Format {
             _ if codec::is_marker(&bytes) => return None,
             _ => Entry { json: self.plain(bytes, json)?, meta: None },
         };
-        (entry.json.as_str().len() <= MAX_JSON).then_some(entry)
+        (entry.json.given().size() <= MAX_JSON).then_some(entry)
     }
 
     fn goes_plain(&self, payload: &[u8]) -> bool {
@@ -159,8 +167,7 @@ impl Format {
         match self.codec {
             Codec::Json => json(bytes),
             Codec::Structured => integer(bytes),
-            Codec::Raw => Some(Json::of(quoted(&bytes))),
-            Codec::Text => std::str::from_utf8(&bytes).ok().map(|text| Json::of(string(text))),
+            Codec::Raw | Codec::Text => self.codec.value(Cow::Owned(bytes), json),
         }
     }
 
@@ -178,12 +185,7 @@ impl Format {
             None => Cow::Borrowed(rest.0),
             Some(length) => Cow::Owned(expand(rest.0, usize::try_from(length).ok()?, self.max_bytes, room)?),
         };
-        let json = match codec {
-            Codec::Json => json(payload.into_owned())?,
-            Codec::Structured | Codec::Raw => Json::of(quoted(&payload)),
-            Codec::Text => Json::of(string(std::str::from_utf8(&payload).ok()?)),
-        };
-        Some(Entry { json, meta: (flags & (LIFE | TAGS) != 0).then(|| Arc::new(meta)) })
+        Some(Entry { json: codec.value(payload, json)?, meta: (flags & (LIFE | TAGS) != 0).then(|| Arc::new(meta)) })
     }
 }
 

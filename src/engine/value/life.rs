@@ -4,10 +4,9 @@
 //! key's expiry says how old it is: with more than `extra` left it is fresh, with less it is stale. No clock but the
 //! one that expires the key takes part, so clocks that differ between machines, or are moved, change nothing.
 
-use std::sync::Arc;
-
 use crate::engine::base::mutant;
 use crate::engine::base::random::Random;
+use crate::engine::base::text::Kept;
 use crate::engine::value::entry::Meta;
 
 /// What a caller makes of an entry that is not plainly fresh.
@@ -79,7 +78,7 @@ pub fn early(left_ms: u64, delta_ms: u32, beta: f64, random: &Random) -> bool {
 /// A value in hand while its successor is computed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stale {
-    pub json: Arc<str>,
+    pub json: Kept,
     /// Milliseconds since its TTL ended; negative while it is still fresh.
     age: i64,
     /// When that was its age, of the monotonic clock.
@@ -87,7 +86,7 @@ pub struct Stale {
 }
 
 impl Stale {
-    pub fn new(json: Arc<str>, life: Life, now: u64) -> Option<Self> {
+    pub fn new(json: Kept, life: Life, now: u64) -> Option<Self> {
         let millis = |ms: u64| i64::try_from(ms).unwrap_or(i64::MAX);
         let age = match life {
             Life::Early(left) => -millis(left).max(1),

@@ -1,12 +1,13 @@
-// A batch: the calls of one turn as they cross, in one text and an array of numbers, with the slots that wait for the
-// replies; and how replies reach their slots.
+// A batch: the calls of one turn as they cross, in one text and an array of numbers, and values that do not lie in the
+// text; with the slots that wait for the replies; and how replies reach their slots.
 'use strict';
 
 const { HoldfastError, replyLost } = require('../base/errors.js');
 const { Answer } = require('../base/ops.js');
 
 // Numbers of an operation: its kind, the lengths of key and value, two that depend on the kind, and the length of its
-// extras; the leaves of its value stand behind them. src/binding/decode.rs reads them.
+// extras; the leaves of its value stand behind them. A value that is whole has a negative length. src/binding/decode.rs
+// reads them.
 const STRIDE = 6;
 // Numbers. A longer array is not kept for the next turn.
 const LARGE = 65536;
@@ -22,10 +23,11 @@ const LARGE = 65536;
  * @typedef {{ resolve: (value: any) => void, reject: (error: unknown) => void, key: string, count: number,
  *   many: boolean, waiter: number, quiet: boolean, done: boolean,
  *   gathered: { replies: any[], missing: number } | null }} Slot
- * `channel`: the channel of all its calls. `used`: how many of the numbers are used. `task`: of `Task`, where the batch
- * is long work.
+ * `channel`: the channel of all its calls. `used`: how many of the numbers are used. `whole`: the values that are, if
+ * any, and `wholeLength` the length of all. `task`: of `Task`, where the batch is long work.
  * @typedef {{ channel: Channel | null, text: string, numbers: Float64Array, used: number, count: number, slots: Slot[],
- *   task: number | undefined }} Batch
+ *   whole: Whole[] | null, wholeLength: number, task: number | undefined }} Batch
+ * @typedef {import('../value/whole').Whole} Whole
  * @typedef {{ count: number, numbers: Float64Array }} Leaves
  */
 
@@ -42,6 +44,8 @@ function newBatch(handedOver) {
     used: 0,
     count: 0,
     slots: [],
+    whole: null,
+    wholeLength: 0,
     // An own property: an absent one would be looked for on Object.prototype.
     task: undefined,
   };
@@ -51,7 +55,7 @@ function newBatch(handedOver) {
  * @param {Batch} batch
  * @param {number} kind
  * @param {string} key
- * @param {string} value
+ * @param {string | Whole} value
  * @param {number} a
  * @param {number} b
  * @param {string} extras
@@ -64,16 +68,35 @@ function append(batch, kind, key, value, a, b, extras, leaves) {
   const numbers = batch.numbers;
   numbers[at] = kind;
   numbers[++at] = key.length;
-  numbers[++at] = value.length;
+  numbers[++at] = typeof value === 'string' ? value.length : -1;
   numbers[++at] = a;
   numbers[++at] = leaves === null ? b : leaves.count;
   numbers[++at] = extras.length;
   if (leaves !== null) for (let i = 0; i < leaves.count; i++) numbers[++at] = leaves.numbers[i];
   batch.used = end;
   batch.text += key;
-  if (value !== '') batch.text += value;
+  if (typeof value !== 'string') addWhole(batch, value);
+  else if (value !== '') batch.text += value;
   if (extras !== '') batch.text += extras;
   batch.count++;
+}
+
+/**
+ * @param {Batch} batch
+ * @param {Whole} value
+ */
+function addWhole(batch, value) {
+  batch.whole ??= [];
+  batch.whole.push(value);
+  batch.wholeLength += value.length;
+}
+
+/**
+ * The text of a batch, alone or first in a list of what is whole. It crosses now, or never.
+ * @param {Batch} batch
+ */
+function crossingOf({ text, whole }) {
+  return whole === null ? text : [text, ...whole.map((value) => value.cross())];
 }
 
 /**
@@ -256,4 +279,4 @@ function fail(slot, failed, at) {
   return false;
 }
 
-module.exports = { append, newBatch, newSlot, rejectAll, settle, settleSome };
+module.exports = { append, crossingOf, newBatch, newSlot, rejectAll, settle, settleSome };

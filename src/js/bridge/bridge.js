@@ -27,6 +27,10 @@ const { afterWake } = require('./turn.js');
 const { Window } = require('./window.js');
 
 /** @typedef {import('./lane').Sent} Sent */
+/**
+ * Frames, as the engine's splice.rs writes them, alone or first in a list of what comes beside them.
+ * @typedef {string | [string, ...(string | Buffer)[]]} Came
+ */
 
 /** @type {never[]} */
 const NONE = [];
@@ -46,7 +50,7 @@ class Bridge {
     // The counters against which hot values are checked; a page of them costs memory once it is written.
     this.versions = new Int32Array(new SharedArrayBuffer(native.Bridge.slots() * Int32Array.BYTES_PER_ELEMENT));
     this.native = new native.Bridge(
-      (/** @type {string | string[]} */ came) => (busy.bridge ?? self.deref())?.wake(came),
+      (/** @type {Came} */ came) => (busy.bridge ?? self.deref())?.wake(came),
       this.versions,
     );
     /** @type {Map<number, Sent>} */
@@ -118,7 +122,7 @@ class Bridge {
     return line;
   }
 
-  /** @param {string | string[]} came frames, as the engine's splice.rs writes them; and texts that come beside them */
+  /** @param {Came} came */
   wake(came) {
     // The flush after the last wake-up never came: a fake timer holds it.
     if (this.woken !== null) this.flush();
@@ -149,11 +153,11 @@ class Bridge {
 
   /**
    * @param {any[]} frames
-   * @param {number} length of their texts
-   * @param {string[]} texts that of the frames, and those beside it
+   * @param {number} length of all that came
+   * @param {(string | Buffer)[]} came the text of the frames, and what comes beside it
    */
-  take(frames, length, texts) {
-    const beside = new Beside(texts);
+  take(frames, length, came) {
+    const beside = new Beside(came);
     let count = 0;
     for (let i = 0; i < frames.length; i += 4) {
       const id = frames[i];
@@ -195,7 +199,7 @@ class Bridge {
    * @param {number | number[]} from the place of the first reply among those of the batch; or those of all of them
    * @param {any[]} replies
    * @param {0 | import('./frames').Aside[]} asides
-   * @param {string[]} lone the texts that came beside this frame
+   * @param {(string | Buffer)[]} lone what came beside this frame
    */
   finish(id, from, replies, asides, lone) {
     const sent = this.sent.get(id);
@@ -238,10 +242,10 @@ class Bridge {
   }
 }
 
-/** @param {string[]} texts */
-function lengthOf(texts) {
+/** @param {(string | Buffer)[]} came */
+function lengthOf(came) {
   let length = 0;
-  for (let i = 0; i < texts.length; i++) length += texts[i].length;
+  for (let i = 0; i < came.length; i++) length += came[i].length;
   return length;
 }
 

@@ -12,6 +12,7 @@ const HIT_CREDIT = 8;
 const PEEK_ONE_IN = 16;
 
 /** @typedef {import('./batch').Leaves} Leaves */
+/** @typedef {import('./batch').Whole} Whole */
 /** @typedef {import('./batch').Slot} Slot */
 /** @typedef {import('./bridge').Bridge} Bridge */
 /** @typedef {import('../base/errors').HoldfastError} HoldfastError */
@@ -52,7 +53,7 @@ class Channel {
    * Adds an operation to this turn. `slot` is null where it shares the slot of the one before.
    * @param {number} kind
    * @param {string} key
-   * @param {string} value
+   * @param {string | Whole} value
    * @param {number} a
    * @param {number} b
    * @param {Slot | null} slot
@@ -78,7 +79,7 @@ class Channel {
    * One operation and the promise of its reply.
    * @param {number} kind
    * @param {string} key
-   * @param {string} value
+   * @param {string | Whole} value
    * @param {number} a
    * @param {number} b
    * @param {boolean} [quiet] resolves to undefined
@@ -106,10 +107,10 @@ class Channel {
    */
   set(key, value, codec, ttl, extras) {
     const leaves = codec.take(value);
-    const text = leaves === null ? codec.encode(value) : leaves.strings();
+    const given = leaves === null ? codec.encode(value) : leaves.strings();
     // It would replace what lies there, and end at once.
     if (ttl === 0) return this.call(Op.DEL, key, '', 0, 0, true);
-    return this.call(Op.SET, key, text, ttl, 0, true, extras, leaves);
+    return this.call(Op.SET, key, given, ttl, 0, true, extras, leaves);
   }
 
   /**
@@ -180,8 +181,8 @@ class Channel {
   /**
    * Many operations of one kind, and the promise of the array of their replies.
    * @param {number} count
-   * @param {(push: (kind: number, key: string, value: string, a: number, leaves?: Leaves | null) => void) => void} fill
-   *   calls push `count` times
+   * @param {(push: (kind: number, key: string, value: string | Whole, a: number, leaves?: Leaves | null) => void) =>
+   *   void} fill calls push `count` times
    * @param {string} [extras] of each of them
    * @param {import('./unsent').Unsent | null} [by] the large write that they are a part of
    * @returns {Promise<any[]>}
@@ -211,7 +212,8 @@ class Channel {
     return new Promise((resolve, reject) => {
       if (task !== Task.STATS && task !== Task.SCAN) this.lane.forgetAll();
       const slots = [newSlot(resolve, reject, '')];
-      this.lane.add({ channel: this, text: given, numbers: NONE, used: 0, count: 1, slots, task });
+      const none = { numbers: NONE, used: 0, whole: null, wholeLength: 0 };
+      this.lane.add({ channel: this, text: given, ...none, count: 1, slots, task });
     });
   }
 

@@ -2,8 +2,8 @@
 //
 // One JSON.parse turns a text into all of its values. A value that is only passed on was not checked to be JSON, only
 // to be balanced, so that it takes no other's place (src/engine/base/balance.rs). Where one is no JSON the parse of all
-// of them fails: Rust then looks at each, and puts null in its place. Long values come as texts of their own, beside
-// that of the frames, and are parsed alone.
+// of them fails: Rust then looks at each, and puts null in its place. Long values come beside the text of the frames:
+// as texts of their own, which are parsed alone, or as what they are, bytes or a text that is no JSON.
 'use strict';
 
 const { replyLost } = require('../base/errors.js');
@@ -14,7 +14,8 @@ const native = require('../addon/native.js');
 const NONE = [];
 
 /**
- * What is said of one reply: that it failed; that its value comes beside the frames; or, with a 0, that it is no JSON.
+ * What is said of one reply: that it failed; that its value comes beside the frames, with a 1 as what it is; or, with a
+ * 0, that it is no JSON.
  * @typedef {[number, string, string] | [number] | [number, number]} Aside
  * @typedef {[number, string, string]} Failure
  */
@@ -34,25 +35,30 @@ function framesOf(text) {
   }
 }
 
-/** The texts that come beside some frames, in the order of these. */
+/** @param {Aside} aside */
+function isBeside(aside) {
+  return aside.length === 1 || (aside.length === 2 && aside[1] === 1);
+}
+
+/** What comes beside some frames, in the order of these. */
 class Beside {
-  /** @param {string[]} texts behind that of the frames */
-  constructor(texts) {
-    this.texts = texts;
+  /** @param {(string | Buffer)[]} list behind the text of the frames */
+  constructor(list) {
+    this.list = list;
     this.next = 1;
   }
 
   /**
    * Those of the next frame: they are counted before anything is done with them, so that no error gives a later frame
-   * the text of an earlier one.
+   * the value of an earlier one.
    * @param {0 | Aside[]} asides
-   * @returns {string[]}
+   * @returns {(string | Buffer)[]}
    */
   take(asides) {
     if (asides === 0) return NONE;
     const first = this.next;
-    for (let i = 0; i < asides.length; i++) if (asides[i].length === 1) this.next++;
-    return this.texts.slice(first, this.next);
+    for (let i = 0; i < asides.length; i++) if (isBeside(asides[i])) this.next++;
+    return this.list.slice(first, this.next);
   }
 }
 
@@ -61,11 +67,11 @@ class Beside {
  * @param {any[]} replies
  * @param {number} from the place of the first of them among those of the batch
  * @param {Aside[]} asides
- * @param {string[]} texts
+ * @param {(string | Buffer)[]} beside
  * @returns {{ errors: 0 | Failure[], misread: number }} the replies that failed, and how many values are no JSON: those
  *   are null, as is what is not there
  */
-function place(replies, from, asides, texts) {
+function place(replies, from, asides, beside) {
   /** @type {Failure[]} */
   const errors = [];
   let misread = 0;
@@ -73,16 +79,18 @@ function place(replies, from, asides, texts) {
   for (const aside of asides) {
     const at = aside[0] - from;
     if (aside.length === 3) errors.push(aside);
-    else if (aside.length === 2) misread++;
+    else if (!isBeside(aside)) misread++;
     else {
-      const text = texts[next++];
-      const value = parsed(text);
-      const inList = Array.isArray(replies[at]);
-      if (inList) replies[at][1] = value;
+      const given = beside[next++];
+      // V8 had no room for it where it is an empty text.
+      const value = aside.length === 2 && given !== '' ? given : parsed(/** @type {string} */ (given));
+      const reply = replies[at];
+      const inList = Array.isArray(reply);
+      if (inList) reply[reply.length - 1] = value;
       else replies[at] = value ?? null;
       if (value !== undefined) continue;
-      // V8 has no room for the text; or it was checked, and is no JSON to V8 alone.
-      if (text === '' || inList) errors.push([aside[0], 'ERR_REPLY_LOST', replyLost(undefined).message]);
+      // Or it was checked, and is no JSON to V8 alone.
+      if (given === '' || inList) errors.push([aside[0], 'ERR_REPLY_LOST', replyLost(undefined).message]);
       else misread++;
     }
   }

@@ -9,7 +9,8 @@
 const { replyLost } = require('../base/errors.js');
 const { now, parse, setImmediate } = require('../base/host.js');
 const { Answer } = require('../base/ops.js');
-const { newBatch, rejectAll, settle } = require('./batch.js');
+const { crossingOf, newBatch, rejectAll, settle } = require('./batch.js');
+const { place } = require('./frames.js');
 const { isBatchDue, laterBy } = require('./turn.js');
 const { sizeOf } = require('./window.js');
 
@@ -111,7 +112,7 @@ class Lane {
    * The batch that takes a call.
    * @param {Channel} channel
    * @param {Slot} slot waits for its reply
-   * @param {number} length of its text
+   * @param {number} length of its value
    */
   batchFor(channel, { count, many }, length) {
     // Before the first call of a group: the group stays together.
@@ -120,7 +121,8 @@ class Lane {
     if (open.count > 0) {
       // Groups of one turn share a batch up to the size of a part.
       const most = many ? PART : MAX_OPS;
-      if (open.channel === channel && open.count + count <= most && open.text.length + length <= MAX_TEXT) return open;
+      const fits = open.text.length + open.wholeLength + length <= MAX_TEXT;
+      if (open.channel === channel && open.count + count <= most && fits) return open;
       this.sealOpen();
     }
     this.open.channel = channel;
@@ -156,8 +158,9 @@ class Lane {
    * Whether a batch is large enough to go before the turn is over.
    * @param {Batch} batch
    */
-  isPart({ count, text, used }) {
-    return count >= PART || text.length + used * 8 >= PART_TEXT || count * this.bridge.replyLength >= PART_TEXT;
+  isPart(batch) {
+    const { count } = batch;
+    return count >= PART || sizeOf(batch) >= PART_TEXT || count * this.bridge.replyLength >= PART_TEXT;
   }
 
   /** @param {Batch} batch goes behind all earlier calls */
@@ -211,6 +214,7 @@ class Lane {
     const { bridge } = this;
     const { text, numbers, used, count, slots } = batch;
     const channel = /** @type {Channel} */ (batch.channel);
+    const given = crossingOf(batch);
     // Rust answers nothing for a handle that was closed.
     if (channel.closed !== null) return rejectAll(bridge, slots, channel.closed);
     const id = bridge.nextId();
@@ -220,11 +224,13 @@ class Lane {
     try {
       const answer =
         batch.task === undefined
-          ? bridge.native.submit(channel.handle, id, text, numbers, used)
+          ? bridge.native.submit(channel.handle, id, given, numbers, used)
           : bridge.native.run(channel.handle, id, batch.task, text);
       channel.line?.turn();
       if (answer !== null && answer !== undefined) {
-        const [replies, errors, found, rest] = parse(answer);
+        const alone = typeof answer === 'string';
+        const [replies, asides, found, rest] = parse(alone ? answer : answer[0]);
+        const errors = alone ? asides : place(replies, 0, asides, answer.slice(1)).errors;
         if (found !== 0) this.admit(channel, found, slots, replies, asked);
         if (rest === 0) {
           this.later = laterBy(true);

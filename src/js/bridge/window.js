@@ -41,11 +41,11 @@ class Window {
 }
 
 /**
- * The text of a batch, its numbers included.
+ * What a batch carries, in code units and bytes, its numbers included.
  * @param {import('./batch').Batch} batch
  */
-function sizeOf({ text, used }) {
-  return text.length + used * 8;
+function sizeOf({ text, used, wholeLength }) {
+  return text.length + used * 8 + wholeLength;
 }
 
 module.exports = { MAX_CALLS, MAX_TEXT, Window, sizeOf };

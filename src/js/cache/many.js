@@ -220,7 +220,7 @@ function askEach(channel, kind, keys) {
  * @param {Channel} channel
  * @param {T[]} items
  * @param {(item: T) => string} keyOf
- * @param {(push: (kind: number, key: string, value: string, a: number, leaves?: any) => void, item: T) => void} write
+ * @param {(push: (kind: number, key: string, value: any, a: number, leaves?: any) => void, item: T) => void} write
  *   pushes one operation
  * @param {(item: T) => number} lengthOf the text of an item
  * @param {string} extras of each

@@ -190,7 +190,7 @@ class Computer {
       if (terms.validate !== null && value !== undefined) await checkMade(terms.validate, value);
       if (terms.ttlOf !== null && value !== undefined && run.ttl === null && !run.skipped)
         run.ttl = toMs(terms.ttlOf(value));
-      const text = value === undefined ? null : this.codec.encode(value);
+      const text = value === undefined ? null : this.codec.encode(value, true);
       const { lost } = flight;
       const told = lost ? null : this.tell(flight, text, terms, run);
       // Should what follows throw, nobody awaits it.
@@ -210,7 +210,7 @@ class Computer {
   /**
    * Tells Rust what the function of a flight returned.
    * @param {Flight} flight
-   * @param {string | null} text the value; null: there is nothing to store
+   * @param {string | import('../value/whole').Whole | null} text the value; null: there is nothing to store
    * @param {Terms} terms
    * @param {Run} run
    */

@@ -17,7 +17,7 @@ const MAX_OVERDUE = 1_000;
 /** @typedef {import('./compute').Computer} Computer */
 /**
  * How a flight ended; `text` is null where the function returned undefined.
- * @typedef {{ value: any, text: string | null } | { error: unknown }} Ended
+ * @typedef {{ value: any, text: string | import('../value/whole').Whole | null } | { error: unknown }} Ended
  */
 
 /** One run of a caller's function. */

@@ -40,7 +40,9 @@ class Stale {
    */
   take(codec) {
     const { reply } = this;
-    return codec.decode === null ? codec.copy(reply) : codec.decode(reply);
+    if (codec.decode === null) return codec.copy(reply);
+    // Bytes become their reader's own.
+    return codec.decode(Buffer.isBuffer(reply) ? Buffer.from(reply) : reply);
   }
 }
 

@@ -1,35 +1,39 @@
-// The codecs: how a value becomes the JSON text that crosses to Rust, and a reply becomes a value.
+// The codecs: how a value becomes what crosses to Rust, and a reply becomes a value.
 //
 // The bridge carries JSON: with `json` the text is the value's own, and a reply is the value itself; a `text` crosses
-// as a JSON string. Bytes cross as a JSON string of base64, and Rust stores the bytes. The exception is a value that
-// `increment` made: it stays an integer that Redis can count with, and comes as a number.
+// as a JSON string, bytes as one of base64, and Rust stores the bytes. Of long values that costs more than all the
+// rest, so these cross whole: as a string, or as a Buffer. The exception is a value that `increment` made: it stays an
+// integer that Redis can count with, and comes as a number.
 'use strict';
 
 const { HoldfastError } = require('../base/errors.js');
 const { parse, stringify: textOf } = require('../base/host.js');
 const { copyTree, frozenCopy } = require('./copy.js');
+const { Whole } = require('./whole.js');
 
 // In place of a value, for a reply that does not decode.
 const UNREADABLE = Symbol('unreadable');
+// Bytes, or code units of a text; longer values cross whole. `MOST_WITHIN` of src/engine/base/text.rs.
+const MOST_WITHIN = 4 * 1024;
 
 /**
  * The codec of one cache.
- * `encode`: the text of a value.
+ * `encode`: a value as it crosses: what it is at this moment. `keeps`: it is used behind that too.
  * `take`: a value as its leaves, until the next one is taken; null where it must be encoded.
  * `decode`: the value of a reply (null stays null), or UNREADABLE; null where the reply is the value.
  * `read`: as `decode`, for `get`: an unreadable reply is counted, and null.
- * `parse`: the value of a text that `encode` made, for a further owner.
+ * `parse`: the value of what `encode` made, for a further owner.
  * `copy`: a value for a further owner.
  * `made`: the value that a caller gets from its own function.
  * `unreadable`: how many replies did not decode.
  * @typedef {{
- *   encode: (value: unknown) => string,
+ *   encode: (value: unknown, keeps?: boolean) => string | Whole,
  *   take: (value: unknown) => import('./leaves').Leaves | null,
  *   decode: ((reply: any) => any) | null,
  *   read: ((reply: any) => any) | null,
- *   parse: (text: string) => any,
+ *   parse: (crossing: any) => any,
  *   copy: (value: any) => any,
- *   made: (value: any, text: string) => any,
+ *   made: (value: any, crossing: any) => any,
  *   unreadable: number,
  * }} Codec
  */
@@ -87,12 +91,9 @@ function structured(maxBytes) {
   const v8 = require('node:v8');
   /** @param {any} reply */
   const decode = (reply) => {
-    if (typeof reply !== 'string') return reply;
-    // Not from Buffer's pool: typed arrays within the value become views of this memory.
-    const bytes = Buffer.allocUnsafeSlow(Buffer.byteLength(reply, 'base64'));
-    bytes.write(reply, 'base64');
+    if (typeof reply !== 'string' && !Buffer.isBuffer(reply)) return reply;
     try {
-      return v8.deserialize(bytes);
+      return v8.deserialize(typeof reply === 'string' ? ownBytes(reply) : reply);
     } catch {
       // Written by a later version of V8, or by another program.
       return UNREADABLE;
@@ -107,7 +108,7 @@ function structured(maxBytes) {
       } catch (cause) {
         throw unserializable('the value has no structured clone (a function, a symbol, a getter that throws)', cause);
       }
-      return quoted(bytes, maxBytes);
+      return crossing(bytes, maxBytes);
     },
     take: nothing,
     decode,
@@ -117,7 +118,7 @@ function structured(maxBytes) {
       codec.unreadable++;
       return null;
     },
-    parse: (text) => decode(text.slice(1, -1)),
+    parse: (crossing) => decode(replyOf(crossing)),
     copy: (value) => v8.deserialize(v8.serialize(value)),
     made: itself,
     unreadable: 0,
@@ -132,24 +133,28 @@ function structured(maxBytes) {
 function raw(maxBytes) {
   /** @param {any} reply */
   const decode = (reply) => {
-    if (reply === null) return null;
+    if (reply === null || Buffer.isBuffer(reply)) return reply;
     return typeof reply === 'string' ? Buffer.from(reply, 'base64') : Buffer.from(String(reply));
   };
   return {
-    encode: (value) => quoted(bytesOf(value), maxBytes),
+    encode(value, keeps = false) {
+      const bytes = bytesOf(value);
+      // The caller may write to them before they cross.
+      const copy = keeps ? ownCopy : Whole.of;
+      return crossing(bytes, maxBytes, typeof value === 'string' ? null : copy);
+    },
     take: nothing,
     decode,
     read: decode,
-    parse: (text) => decode(text.slice(1, -1)),
+    parse: (crossing) => decode(replyOf(crossing)),
     // The value may be undefined, which a function may return.
     copy: (value) => value && Buffer.from(bytesOf(value)),
-    made: (value, text) => (Buffer.isBuffer(value) ? value : decode(text.slice(1, -1))),
+    made: (value, crossing) => (Buffer.isBuffer(value) ? value : decode(replyOf(crossing))),
     unreadable: 0,
   };
 }
 
 /**
- * Texts cross as JSON strings.
  * @param {number} maxBytes
  * @returns {Codec}
  */
@@ -158,12 +163,12 @@ function plainText(maxBytes) {
     encode(value) {
       if (!isWellFormed(value)) throw unserializable("codec 'text' stores well-formed strings, and nothing else");
       if (value.length * 3 > maxBytes) checkSize(Buffer.byteLength(value), maxBytes);
-      return textOf(value);
+      return value.length > MOST_WITHIN ? new Whole(value) : textOf(value);
     },
     take: nothing,
     decode: null,
     read: null,
-    parse,
+    parse: (crossing) => (typeof crossing === 'string' ? parse(crossing) : crossing.content),
     copy: itself,
     made: itself,
     unreadable: 0,
@@ -189,7 +194,7 @@ function nothing() {
   return null;
 }
 
-/** @param {any} value that cannot change, so that all owners share it */
+/** @param {any} value for an owner who may have the same one: it cannot change, or nobody else has it */
 function itself(value) {
   return value;
 }
@@ -233,13 +238,38 @@ function isWellFormed(value) {
 }
 
 /**
- * Bytes as they cross: a JSON string of base64.
+ * Bytes as they cross: a JSON string of base64, or whole.
  * @param {Buffer} bytes
  * @param {number} maxBytes
+ * @param {((bytes: Buffer) => Whole) | null} [copy] where somebody else has them too
  */
-function quoted(bytes, maxBytes) {
+function crossing(bytes, maxBytes, copy = null) {
   checkSize(bytes.length, maxBytes);
-  return `"${bytes.toString('base64')}"`;
+  if (bytes.length <= MOST_WITHIN) return `"${bytes.toString('base64')}"`;
+  return copy === null ? new Whole(bytes) : copy(bytes);
+}
+
+/** @param {Buffer} bytes */
+function ownCopy(bytes) {
+  return new Whole(Buffer.from(bytes));
+}
+
+/**
+ * Bytes that cross, as those of a reply: the reader's own.
+ * @param {string | Whole} crossing
+ */
+function replyOf(crossing) {
+  return typeof crossing === 'string' ? crossing.slice(1, -1) : Buffer.from(crossing.content);
+}
+
+/**
+ * Bytes of base64, not from Buffer's pool: typed arrays within a value become views of this memory.
+ * @param {string} base64
+ */
+function ownBytes(base64) {
+  const bytes = Buffer.allocUnsafeSlow(Buffer.byteLength(base64, 'base64'));
+  bytes.write(base64, 'base64');
+  return bytes;
 }
 
 /**

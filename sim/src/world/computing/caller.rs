@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use holdfast::engine::base::text::Kept;
 use holdfast::engine::call::batch::{Op, Why};
 use holdfast::engine::call::reply::Reply;
 
@@ -58,8 +59,9 @@ pub struct Stale {
 }
 
 impl Stale {
-    pub(super) fn new(text: Arc<str>, age: i64, now: Nanos) -> Self {
-        Self { text, ended: (now / MILLI) as i64 - age }
+    pub(super) fn new(text: Kept, age: i64, now: Nanos) -> Self {
+        // The values of a schedule are short, and none is whole.
+        Self { text: text.json().unwrap_or_default(), ended: (now / MILLI) as i64 - age }
     }
 
     fn age(&self, now: Nanos) -> i64 {

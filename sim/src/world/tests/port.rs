@@ -97,7 +97,7 @@ struct Engine {
 
 /// What a read finds, by its batch and its place there.
 fn found(id: u32, at: usize) -> Reply {
-    Reply::Value(Json::Shared((u64::from(id) * 100 + at as u64).to_string().into()))
+    Reply::Value(Json::Shared((u64::from(id) * 100 + at as u64).to_string().as_str().into()))
 }
 
 fn hot(key: &str, text: String, ms: u64, versions: &dyn Versions) -> Hot {

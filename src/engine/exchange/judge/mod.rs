@@ -245,7 +245,7 @@ impl Judge {
 
     /// The flight whose result was to be stored is over.
     fn ended(&mut self, call: &Call<'_>, value: Span, token: u32) {
-        let outcome = Outcome::Value(call.batch.str(value).into());
+        let outcome = Outcome::Value(call.batch.value(value).keep());
         self.verdict.answers.append(call.cache.shared().flights.end(call.key, token, outcome));
     }
 

@@ -161,14 +161,14 @@ impl Planner {
                 server.journal.supersede(key);
                 let tagged = !batch.more(more).tags.is_empty();
                 let meta = tagged.then(|| local::meta(cache, 0, 0, self.tags(cache, batch, more)));
-                self.command(set(key, &cache.format.encode(batch.str(value), meta.as_deref()), ttl), Step::Write);
+                self.command(set(key, &cache.format.encode(batch.value(value), meta.as_deref()), ttl), Step::Write);
             }
             Op::SetIfAbsent { value, ttl, more, .. } => {
                 flights.fence(key);
                 self.uncover_all(key);
                 let tagged = !batch.more(more).tags.is_empty();
                 let meta = tagged.then(|| local::meta(cache, 0, 0, self.tags(cache, batch, more)));
-                let bytes = cache.format.encode(batch.str(value), meta.as_deref());
+                let bytes = cache.format.encode(batch.value(value), meta.as_deref());
                 let command = if self.denied.scripts.is() {
                     set_new(key, &bytes, ttl)
                 } else {
@@ -182,12 +182,12 @@ impl Planner {
                         self.uncover(key);
                     }
                     server.journal.supersede(key);
-                    let result = Computed { token, text: batch.str(value), ttl, extras: batch.more(more) };
+                    let result = Computed { token, value: batch.value(value), ttl, extras: batch.more(more) };
                     self.command(store(cache, key, &result, &landing), Step::Write);
                 }
                 None => {
                     let leased = flights.leased(key, token);
-                    self.answers.append(flights.end(key, token, Outcome::Value(batch.str(value).into())));
+                    self.answers.append(flights.end(key, token, Outcome::Value(batch.value(value).keep())));
                     self.over(cache, key, token, leased);
                 }
             },

@@ -261,7 +261,7 @@ fn entries_of_a_tag_that_was_softly_ended_are_of_use_to_who_takes_old_values_alo
     assert_eq!(client.run(&cache, end().0), [Reply::Number(1)]);
     assert_eq!(client.run(&cache, Calls::default().get("a").0), [Reply::Miss]);
     let of_use = &client.run(&cache, asks(60_000))[0];
-    assert!(matches!(of_use, Reply::LeadOver(_, age, json) if *age < 60_000 && &**json == "1"), "{of_use:?}");
+    assert!(matches!(of_use, Reply::LeadOver(_, age, json) if *age < 60_000 && *json == "1".into()), "{of_use:?}");
     client.run(&cache, Calls::default().del("a").0);
     client.run(&cache, tagged(Calls::default()));
     client.run(&cache, end().0);

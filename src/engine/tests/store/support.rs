@@ -12,11 +12,11 @@ pub fn never(_: &str, _: &Life) -> bool {
 }
 
 pub fn set(store: &mut Store, key: &str, value: &str) -> Inserted {
-    store.insert(Given { key, value, shared: None, meta: None, life: FOREVER }, &never)
+    store.insert(Given { key, value: value.into(), meta: None, life: FOREVER }, &never)
 }
 
 pub fn get(store: &mut Store, key: &str) -> Option<String> {
-    store.read(key).map(|found| String::from(&*found.value))
+    store.read(key).and_then(|found| found.value.json()).map(|text| String::from(&*text))
 }
 
 pub fn remove(store: &mut Store, key: &str) -> bool {

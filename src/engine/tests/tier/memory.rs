@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::engine::base::clock::Ttl;
+use crate::engine::base::text::Kept;
 use crate::engine::task::executor::Tasks;
 use crate::engine::tests::leaps::run_until;
 use crate::engine::tests::now_ms;
@@ -19,7 +20,7 @@ const FOREVER: Ttl = Ttl::Forever;
 fn an_entry_is_there_until_its_deadline_and_not_at_it() {
     let memory = Memory::new(1 << 20);
     memory.set("k", "1", Ttl::Millis(10), 1_000);
-    assert_eq!(memory.get("k", 1_009).as_deref(), Some("1"));
+    assert_eq!(memory.get("k", 1_009), Some("1".into()));
     assert_eq!(memory.ttl("k", 1_004), Some(Ttl::Millis(6)));
     assert_eq!(memory.get("k", 1_010), None);
     assert_eq!(memory.usage().expired, 1);
@@ -67,7 +68,7 @@ fn increment_counts_what_redis_would() {
     for not in ["\"5\"", "1.5", "05", "+5", " 5", "9223372036854775808", "null"] {
         memory.set("x", not, FOREVER, 0);
         assert_eq!(memory.increment(Codec::Json, "x", 1, FOREVER, 0), Err(Uncountable::NotAnInteger), "{not}");
-        assert_eq!(memory.get("x", 0).as_deref(), Some(not), "stays as it was");
+        assert_eq!(memory.get("x", 0), Some(not.into()), "stays as it was");
     }
     memory.set("max", &i64::MAX.to_string(), FOREVER, 0);
     assert_eq!(memory.increment(Codec::Json, "max", 1, FOREVER, 0), Err(Uncountable::NotAnInteger));
@@ -106,7 +107,7 @@ fn what_javascript_cannot_hold_is_not_counted_and_the_counter_stays_as_it_was() 
     for (start, amount) in [(MAX_SAFE_INTEGER, 1), (-MAX_SAFE_INTEGER, -1), (MAX_SAFE_INTEGER + 2, -1)] {
         memory.set("n", &start.to_string(), FOREVER, 0);
         assert_eq!(memory.increment(Codec::Json, "n", amount, FOREVER, 0), Err(Uncountable::Unsafe), "{start}");
-        assert_eq!(memory.get("n", 0).as_deref(), Some(&*start.to_string()));
+        assert_eq!(memory.get("n", 0), Some(start.to_string().as_str().into()));
     }
     memory.set("n", "9007199254740990", FOREVER, 0);
     assert_eq!(memory.increment(Codec::Json, "n", 1, FOREVER, 0), Ok(MAX_SAFE_INTEGER));
@@ -136,4 +137,24 @@ fn a_value_too_large_for_its_shard_is_a_miss_whatever_room_is_left_elsewhere() {
     assert_eq!(memory.get("k", 1), None, "and the older value is gone");
     memory.set("k", &"9".repeat(15 << 20), FOREVER, 0);
     assert!(memory.get("k", 1).is_some());
+}
+
+#[test]
+fn a_whole_value_is_shared_by_its_readers_and_weighs_what_it_is() {
+    for memory in [Memory::new(1 << 20), Memory::new(256 << 10)] {
+        let before = memory.usage().bytes;
+        let bytes = Kept::bytes(vec![0xFF; 50_000]);
+        memory.put("bytes", &bytes, None, Ttl::Forever, 0);
+        memory.put("text", &Kept::text("é".repeat(10_000)), None, Ttl::Forever, 0);
+        let weight = memory.usage().bytes - before;
+        assert!((70_000..200_000).contains(&weight), "{weight}");
+        let (Kept::Bytes(given), Some(Kept::Bytes(found))) = (&bytes, memory.get("bytes", 1)) else { panic!("bytes") };
+        assert!(std::sync::Arc::ptr_eq(given, &found), "not copied");
+        assert!(memory.expire("bytes", Ttl::Forever, 1));
+        assert_eq!(memory.get("bytes", 1), Some(bytes));
+        assert_eq!(memory.get("text", 1), Some(Kept::text("é".repeat(10_000))));
+        assert!(memory.increment(Codec::Raw, "bytes", 1, Ttl::Forever, 1).is_err());
+        memory.put("text", "1", None, Ttl::Forever, 1);
+        assert_eq!(memory.get("text", 1), Some("1".into()));
+    }
 }

@@ -59,7 +59,7 @@ fn lose(near: &Near) {
 }
 
 fn value(near: &Near, key: &str) -> Option<Arc<str>> {
-    near.get(key, AGE, 1).map(|hit| hit.value)
+    near.get(key, AGE, 1).and_then(|hit| hit.value.json())
 }
 
 #[test]

@@ -49,5 +49,5 @@ fn a_store_that_is_dropped_is_empty_at_once_and_freed_in_the_background() {
     let timers = tasks.spawner().timers().clone();
     tasks.spawner().spawn(Memory::sweep(Arc::downgrade(&memory), timers));
     run_until(&mut tasks, || memory.usage().entries == 1);
-    assert_eq!(memory.get("7", now_ms()).as_deref(), Some("2"));
+    assert_eq!(memory.get("7", now_ms()), Some("2".into()));
 }

@@ -15,7 +15,7 @@ use crate::engine::value::tag_list::{Tag, Tags};
 
 const CODECS: [Codec; 4] = [Codec::Json, Codec::Structured, Codec::Raw, Codec::Text];
 
-fn format(codec: Codec) -> Format {
+pub(super) fn format(codec: Codec) -> Format {
     Format { codec, compress_above: None, max_bytes: 1 << 20 }
 }
 
@@ -29,7 +29,7 @@ fn quoted(bytes: &[u8]) -> String {
 }
 
 /// A payload of any codec but `json` as it crosses.
-fn crossing(codec: Codec, payload: &[u8]) -> String {
+pub(super) fn crossing(codec: Codec, payload: &[u8]) -> String {
     if codec == Codec::Text {
         serde_json::json!(std::str::from_utf8(payload).unwrap()).to_string()
     } else {
@@ -45,7 +45,7 @@ fn tag(name: &str) -> Tag {
     Tag { name: name.into(), token: "\"00112233445566aa\"".into() }
 }
 
-fn meta() -> Meta {
+pub(super) fn meta() -> Meta {
     Meta {
         nonce: 0x0123_4567_89AB_CDEF,
         extra_ms: 60_000,
@@ -162,7 +162,7 @@ fn every_value_and_meta_comes_back() {
         let format = Format { codec, compress_above, max_bytes: 4_000 };
         let text = match codec {
             Codec::Json => serde_json::json!(bytes).to_string(),
-            Codec::Text => serde_json::json!(String::from_utf8_lossy(&bytes)).to_string(),
+            Codec::Text => serde_json::json!(String::from_utf8_lossy(bytes.get(..1_000).unwrap_or(&bytes))).to_string(),
             Codec::Structured | Codec::Raw => quoted(&bytes),
         };
         let stored = format.encode(&text, meta.as_ref()).into_owned();
@@ -203,15 +203,6 @@ fn a_value_is_compressed_only_where_that_saves_an_eighth_and_it_can_be_read_back
         })
         .collect();
     assert_eq!(*packing(Codec::Raw).encode(&quoted(&random), None), *random, "noise stays as it is");
-}
-
-#[test]
-fn a_value_longer_than_the_window_of_its_compression_comes_back() {
-    let text = quoted(&(0..4_000_000_u32).flat_map(u32::to_le_bytes).collect::<Vec<_>>());
-    let format = Format { codec: Codec::Raw, compress_above: Some(1_024), max_bytes: 64 << 20 };
-    let stored = format.encode(&text, None).into_owned();
-    assert!(stored.len() < 14_000_000, "{}", stored.len());
-    assert!(read(format, &stored) == Some(text));
 }
 
 #[test]

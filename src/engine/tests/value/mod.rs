@@ -5,3 +5,4 @@ mod record;
 mod room;
 #[cfg(feature = "drive")]
 mod tokens;
+mod whole;

@@ -1,4 +1,4 @@
-//! The in-process tier: a bounded map from stored keys to JSON texts, shared by every environment of the process.
+//! The in-process tier: a bounded map from stored keys to values, shared by every environment of the process.
 //!
 //! The store (src/engine/store) keeps it within its bound of bytes and decides what to evict (S3-FIFO); it knows no
 //! time, so each entry carries its deadline and is checked when read. What walks the map does so a little at a time
@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use parking_lot::Mutex;
 
 use crate::engine::base::clock::Ttl;
+use crate::engine::base::text::{Given as Value, Kept};
 use crate::engine::store::entries::{Given, Store};
 use crate::engine::store::record::Life;
 use crate::engine::task::signal::Signal;
@@ -22,7 +23,7 @@ mod updates;
 /// What is kept at a key.
 #[derive(Clone)]
 pub struct Entry {
-    pub value: Arc<str>,
+    pub value: Kept,
     /// When it goes, of the monotonic clock in milliseconds; `u64::MAX` for never. An entry with grace is stale before
     /// that.
     pub deadline: u64,
@@ -122,7 +123,6 @@ impl Memory {
         }
     }
 
-    /// `shared`: the value, where it is at hand so.
     fn insert(&self, given: Given<'_>, now: u64) {
         let key = given.key;
         let (done, grown) = {
@@ -208,7 +208,7 @@ impl Memory {
         self.live(key, now).filter(|e| e.fresh_until() > now)
     }
 
-    pub fn get(&self, key: &str, now: u64) -> Option<Arc<str>> {
+    pub fn get(&self, key: &str, now: u64) -> Option<Kept> {
         self.fresh(key, now).map(|e| e.value)
     }
 
@@ -229,44 +229,47 @@ impl Memory {
         })
     }
 
-    pub fn set(&self, key: &str, value: &str, ttl: Ttl, now: u64) {
+    pub fn set<'a>(&self, key: &str, value: impl Into<Value<'a>>, ttl: Ttl, now: u64) {
         self.put(key, value, None, ttl, now);
     }
 
     /// As `set`; an entry with grace is kept longer than its TTL.
-    pub fn put(&self, key: &str, value: &str, meta: Option<Arc<Meta>>, ttl: Ttl, now: u64) {
-        self.put_unless(key, value, meta, ttl, now, |_| false);
+    pub fn put<'a>(&self, key: &str, value: impl Into<Value<'a>>, meta: Option<Arc<Meta>>, ttl: Ttl, now: u64) {
+        self.put_unless(key, value.into(), meta, ttl, now, |_| false);
     }
 
     /// As `put`, unless what is there `stays`; whether it was put.
-    pub fn put_unless<S>(&self, key: &str, value: &str, meta: Option<Arc<Meta>>, ttl: Ttl, now: u64, stays: S) -> bool
-    where
-        S: FnOnce(&Self) -> bool,
-    {
+    pub fn put_unless(
+        &self,
+        key: &str,
+        value: Value<'_>,
+        meta: Option<Arc<Meta>>,
+        ttl: Ttl,
+        now: u64,
+        stays: impl FnOnce(&Self) -> bool,
+    ) -> bool {
         let extra = meta.as_ref().map_or(0, |meta| meta.extra_ms);
         // What may lie outside of the segments is copied while nobody waits for it.
-        let shared = (value.len() > LONG).then(|| Arc::from(value));
+        let shared = (value.size() > LONG).then(|| value.keep());
         let _guard = self.updates.lock();
         if stays(self) {
             return false;
         }
         let deadline = ttl.deadline(now).saturating_add(extra);
-        let stamp = self.marks.stamp();
-        let life = Life { deadline, since: now, stamp, extra };
-        self.insert(Given { key, value, shared, meta, life }, now);
+        let life = Life { deadline, since: now, stamp: self.marks.stamp(), extra };
+        self.insert(Given { key, value: shared.as_ref().map_or(value, Value::Kept), meta, life }, now);
         true
     }
 
-    /// The value at `key`, or, where there is none, the one that `make` makes, which stays.
+    /// The text at `key`, or, where there is none, the one that `make` makes, which stays.
     pub fn get_or_insert(&self, key: &str, make: impl FnOnce() -> Arc<str>, now: u64) -> Arc<str> {
         let _guard = self.updates.lock();
-        if let Some(entry) = self.live(key, now) {
-            return entry.value;
+        if let Some(text) = self.live(key, now).and_then(|entry| entry.value.json()) {
+            return text;
         }
         let value = make();
-        let stamp = self.marks.stamp();
-        let life = Life { deadline: u64::MAX, since: now, stamp, extra: 0 };
-        self.insert(Given { key, value: &value, shared: Some(value.clone()), meta: None, life }, now);
+        let life = Life { deadline: u64::MAX, since: now, stamp: self.marks.stamp(), extra: 0 };
+        self.insert(Given { key, value: Value::Json(&value), meta: None, life }, now);
         value
     }
 

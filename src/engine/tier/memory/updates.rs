@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::engine::base::clock::Ttl;
+use crate::engine::base::text::Given as Value;
 use crate::engine::store::entries::Given;
 use crate::engine::store::record::Life;
 use crate::engine::tier::memory::{Entry, Memory, Uncountable, is_safe};
@@ -11,11 +12,10 @@ use crate::engine::value::entry::{Codec, Meta};
 impl Memory {
     pub fn expire(&self, key: &str, ttl: Ttl, now: u64) -> bool {
         let _guard = self.updates.lock();
-        let Some(entry) = self.fresh(key, now) else { return false };
-        let Entry { value, since, meta, stamp, .. } = entry;
+        let Some(Entry { value, since, meta, stamp, .. }) = self.fresh(key, now) else { return false };
         let extra = meta.as_ref().map_or(0, |meta| meta.extra_ms);
         let life = Life { deadline: ttl.deadline(now).saturating_add(extra), since, stamp, extra };
-        self.insert(Given { key, value: &value, shared: Some(value.clone()), meta, life }, now);
+        self.insert(Given { key, value: Value::Kept(&value), meta, life }, now);
         true
     }
 
@@ -33,7 +33,7 @@ impl Memory {
         let extra = age.saturating_add(stale);
         let life = Life { deadline: now.saturating_add(stale), since, stamp, extra };
         let meta = Some(Arc::new(Meta { nonce, extra_ms: extra, ..meta }));
-        self.insert(Given { key, value: &value, shared: Some(value.clone()), meta, life }, now);
+        self.insert(Given { key, value: Value::Kept(&value), meta, life }, now);
         true
     }
 
@@ -50,7 +50,7 @@ impl Memory {
             return Err(Uncountable::Unsafe);
         }
         let life = Life { deadline, since: now, stamp: self.marks.stamp(), extra: 0 };
-        self.insert(Given { key, value: &codec.of_integer(new), shared: None, meta: None, life }, now);
+        self.insert(Given { key, value: Value::Json(&codec.of_integer(new)), meta: None, life }, now);
         Ok(new)
     }
 }

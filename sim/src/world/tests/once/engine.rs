@@ -101,7 +101,11 @@ impl State {
                 self.tokens += 1;
                 leads.push(self.tokens);
                 let token = self.tokens;
-                if what == "over" { Reply::LeadOver(token, n, self.value().into()) } else { Reply::Lead(token) }
+                if what == "over" {
+                    Reply::LeadOver(token, n, self.value().as_str().into())
+                } else {
+                    Reply::Lead(token)
+                }
             }
         }
     }
