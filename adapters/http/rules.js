@@ -119,15 +119,20 @@ const ageAt = (stored, now) => stored.age + Math.max(0, now - stored.time) / 100
  */
 function useOf(stored, demands, now) {
   if (stored.time >= now) return 'fresh';
+  // It stands in for a handler that has just failed, whatever was asked for (RFC 5861, 4).
+  if (stored.retryAt > now) return 'stale';
   const age = ageAt(stored, now);
   if (demands.noCache || age > demands.maxAge) return undefined;
   if (stored.lifetime - age > demands.minFresh) return 'fresh';
   if (demands.minFresh > 0) return undefined;
-  return age < stored.lifetime + stored.swr || stored.retryAt > now ? 'stale' : undefined;
+  return age < stored.lifetime + stored.swr ? 'stale' : undefined;
 }
 
-/** Whether it may stand in for a handler that fails: `stale-if-error`, and any that is still fresh. */
-const standsIn = (stored, now) => ageAt(stored, now) < stored.lifetime + Math.max(stored.swr, stored.grace);
+/** Whether it may stand in for a handler that fails, which is for the response to say (RFC 5861). */
+function standsIn(stored, now) {
+  const window = Math.max(stored.swr, stored.grace);
+  return window > 0 && ageAt(stored, now) < stored.lifetime + window;
+}
 
 /** The fields to store: none of one connection, also as `Connection` names them (RFC 9110, 7.6.1). */
 function storedFields(headers) {

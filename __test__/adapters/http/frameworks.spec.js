@@ -1,9 +1,12 @@
 // What is particular to a framework: where the cache stands among its middleware and hooks, and how it is set up.
 'use strict';
 
+const { execFileSync } = require('node:child_process');
 const { once } = require('node:events');
 const compress = require('@fastify/compress');
 const express = require('express');
+const { serve } = require('@hono/node-server');
+const { RESPONSE_ALREADY_SENT } = require('@hono/node-server/utils/response');
 const { fastify } = require('fastify');
 const { Hono } = require('hono');
 const { HoldfastError } = require('../../..');
@@ -91,8 +94,10 @@ describe('Express', () => {
   test('on a route of a mounted application: the new response comes by way of all that is in front', async () => {
     const passed = [];
     const router = express();
-    const cached = holdfast.express({ cache: await rawCache() });
-    router.get('/page', cached, cached, (req, res) => {
+    // A second cache on the way would wait for the first one, which waits for what is behind it.
+    const cached = holdfast.express({ cache: await rawCache(), wait: 3600 });
+    const later = (_req, _res, next) => setImmediate(next);
+    router.get('/page', cached, later, cached, (req, res) => {
       res.set('cache-control', 'max-age=0, stale-while-revalidate=60').send(`${req.user} ${passed.length}`);
     });
     const app = express();
@@ -203,6 +208,29 @@ test('Hono: without the whole application nothing could be made anew', async () 
     return seen.size === 2;
   }, 'there is a hit');
   expect([...seen]).toEqual(['MISS', 'HIT']);
+});
+
+test('Hono: what a handler writes to the response of Node itself is not stored', async () => {
+  const app = new Hono();
+  let runs = 0;
+  app.use(holdfast.hono({ app, cache: await rawCache(), ttl: 60 }));
+  app.get('/', (c) => {
+    c.env.outgoing.end(`run ${++runs}`);
+    return RESPONSE_ALREADY_SENT;
+  });
+  const server = serve({ fetch: app.fetch, port: 0, hostname: '127.0.0.1' });
+  await once(server, 'listening');
+  open.push(() => new Promise((resolve) => server.close(resolve)));
+  for (const text of ['run 1', 'run 2']) {
+    expect((await ask(`http://127.0.0.1:${server.address().port}`)).text).toBe(text);
+  }
+});
+
+test('ES modules import the functions by their names', () => {
+  const code = `import { express, fastify, hono } from 'holdfast/http'; console.log(typeof express, typeof fastify, typeof hono)`;
+  const args = ['--input-type=module', '-e', code];
+  const printed = execFileSync(process.execPath, args, { cwd: __dirname, encoding: 'utf8' });
+  expect(printed).toBe('function function function\n');
 });
 
 test.each([

@@ -255,6 +255,23 @@ describe.each(APPS)('$name', (app) => {
     }
   });
 
+  test('RFC 5861, 4: who demands a new response from a handler that fails takes the old one from nobody', async () => {
+    let answer = () => ({ headers: { 'cache-control': 'max-age=60, stale-if-error=60' }, body: 'good' });
+    const url = await app.start(() => answer(), { cache: await rawCache() });
+    await ask(url);
+    answer = () => ({ status: 503, body: 'bad' });
+    expect((await ask(url, withDemand('no-cache'))).text).toBe('good');
+    expect((await ask(url)).text).toBe('good');
+  });
+
+  test('5.2.1.4: what has no stale-if-error does not stand in for a handler that fails', async () => {
+    let answer = () => ({ headers: PLAIN, body: 'good' });
+    const url = await app.start(() => answer(), { cache: await rawCache() });
+    await ask(url);
+    answer = () => ({ status: 503, body: 'bad' });
+    expect((await ask(url, withDemand('no-cache'))).status).toBe(503);
+  });
+
   test('a failing handler without an old response fails each of its requests itself', async () => {
     let count = 0;
     const handler = () => {

@@ -88,9 +88,13 @@ function fieldsOf(headers) {
   return { ...Object.fromEntries(headers), ...(cookies.length > 0 && { 'set-cookie': cookies }) };
 }
 
+/** Of the response of a handler that has written to Node's own: what it answered is not in it. */
+const SENT = 'x-hono-already-sent';
+
 /** Listens to the answer of the handler, and leaves one of the same content in its place. */
 function listen(c, capture, before) {
   const { status, headers, body } = c.res;
+  if (headers.has(SENT)) return capture.head(0, {});
   const fields = fieldsOf(headers);
   capture.head(status, fields, changed(fields, before));
   if (capture.over) return;

@@ -1,8 +1,8 @@
 // The same application in each framework, behind the response cache: what a handler does is written once.
 //
-// A handler is given `{ method, path, header(name) }`, and returns `{ status, headers, body }` or throws; a body that
-// is neither text nor bytes is an async iterable of chunks, which are streamed. `options.front` and `options.behind`
-// are Express middleware on either side of the cache.
+// A handler is given `{ method, path, header(name), gone() }`, and returns `{ status, headers, body }` or throws; a
+// body that is neither text nor bytes is an async iterable of chunks, which are streamed. `options.front` and
+// `options.behind` are Express middleware on either side of the cache.
 'use strict';
 
 const { once } = require('node:events');
@@ -36,7 +36,12 @@ function onExpress(name, packageName) {
       for (const middleware of behind) app.use(middleware);
       app.use(async (req, res, next) => {
         try {
-          const asked = { method: req.method, path: req.originalUrl, header: (field) => req.headers[field] };
+          const asked = {
+            method: req.method,
+            path: req.originalUrl,
+            header: (field) => req.headers[field],
+            gone: () => once(res, 'close'),
+          };
           const { status = 200, headers = {}, body } = await handler(asked);
           res.status(status);
           for (const [field, value] of Object.entries(headers)) res.append(field, value);
@@ -64,7 +69,12 @@ const onFastify = {
     app.register(holdfast.fastify, options);
     app.register(async (scope) => {
       scope.all('/*', async (request, reply) => {
-        const asked = { method: request.method, path: request.url, header: (field) => request.headers[field] };
+        const asked = {
+          method: request.method,
+          path: request.url,
+          header: (field) => request.headers[field],
+          gone: () => once(reply.raw, 'close'),
+        };
         const { status = 200, headers = {}, body } = await handler(asked);
         reply.code(status);
         for (const [field, value] of Object.entries(headers)) reply.header(field, value);
@@ -79,13 +89,20 @@ const onFastify = {
 
 const onHono = {
   name: 'Hono 4',
+  /** A stream goes on for those who wait when its client has gone. */
+  readsOn: true,
   async start(handler, options = {}) {
     const app = new Hono();
     app.use(holdfast.hono({ app, ...options }));
     app.onError(() => new Response('failed', { status: 500 }));
     app.all('*', async (c) => {
       const { pathname, search } = new URL(c.req.url);
-      const asked = { method: c.req.method, path: pathname + search, header: (field) => c.req.header(field) };
+      const asked = {
+        method: c.req.method,
+        path: pathname + search,
+        header: (field) => c.req.header(field),
+        gone: () => once(c.req.raw.signal, 'abort'),
+      };
       const { status = 200, headers = {}, body } = await handler(asked);
       const fields = Object.entries(headers).flatMap(([field, value]) => isTexts(value).map((text) => [field, text]));
       const bare = status === 204 || status === 304;
