@@ -1149,7 +1149,7 @@ export interface Cache<Schema extends object = NoSchema> extends CacheEmitter {
   /**
    * Runs `fn` while no other call runs under `name`, in all threads and, while Redis is up, in all processes of the
    * namespace; resolves to its result. What `fn` throws reaches the caller, and frees the name. A call that finds the
-   * name held waits for `wait`, then rejects with `ERR_LEASE_HELD`. `name`: a well-formed text of 1 to 512 bytes of
+   * name held waits for `wait`, then rejects with `ERR_LEASE_HELD`. `name`: a well-formed text of 1 to 1,024 bytes of
    * UTF-8, else `ERR_INVALID_KEY`; it is no key, and no value is ever stored there.
    *
    * A process that is paused for longer than `ttl` does not know that its lease is over until it goes on: for a moment
