@@ -190,7 +190,7 @@ impl World {
                 let name = format!("{TAG}t{tag}");
                 let environment = &mut self.environments[environment];
                 environment.group(1);
-                environment.push(&name, "", None, waits, |key, _, _| Op::Del { key });
+                environment.push(&name, "", None, waits, |key, _, _| Op::EndTag { key, stale_ms: 0 });
                 environment.flush_ahead(ms);
             }
             Verb::Sweep { pattern } => {

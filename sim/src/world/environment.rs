@@ -206,7 +206,7 @@ impl Environment {
             batch.extras.len() as u32 - 1
         });
         let op = make(key_at, value_at, more);
-        if matches!(op, Op::Set { .. } | Op::Del { .. } | Op::Increment { .. } | Op::Expire { .. } | Op::End { .. }) {
+        if op.writes() {
             // Now, and not only when the engine sees the write at the end of the turn.
             self.hot.remove(key);
         }

@@ -267,9 +267,8 @@ impl Asked {
     }
 }
 
-/// Ends the tag at this stored key; the reply is 1 where it had a token.
-pub fn end(cache: &Cache, key: &str, stale_ms: u64) -> Cmd {
-    let token = tags::new_token(&cache.shared().random);
+/// Ends the tag at this stored key, and gives it this token; the reply is 1 where it had a token.
+pub fn end(key: &str, token: &str, stale_ms: u64) -> Cmd {
     let mut command = END.call(true, &[key], token.trim_matches('"').as_bytes());
     command.arg(stale_ms).arg(millis(LIFE)).arg(record::MAX_OLD);
     command

@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 
 use holdfast::engine::base::clock::Ttl;
 use holdfast::engine::base::key::Prefix;
-use holdfast::engine::exchange::{expiry, writes};
+use holdfast::engine::exchange::{expiry, tokens, writes};
 use holdfast::engine::net::denied::Denied;
 use holdfast::engine::once::lease::{self, Holder};
 use redis::{Arg, Cmd};
@@ -46,6 +46,7 @@ static KNOWN: LazyLock<Vec<Known>> = LazyLock::new(|| {
         (Native::Try, probe),
         (Native::Expire, expiry::expire(true, &Prefix::new(""), "", Ttl::Forever)),
         (Native::ExpireSame, expiry::expire_same("", b"", Ttl::Forever, 0)),
+        (Native::EndTag, tokens::end("", "", 0)),
         (Native::TakeBack, writes::take_back("", 0, Denied::default())),
     ];
     let own = [(Native::Found, PROBE.as_bytes().to_vec()), (Native::One, b"return 1".to_vec())];

@@ -16,6 +16,8 @@ pub enum Native {
     /// Of src/engine/exchange/expiry.rs.
     Expire,
     ExpireSame,
+    /// Of src/engine/exchange/tokens.rs.
+    EndTag,
     /// Of src/engine/exchange/writes.rs.
     TakeBack,
     /// The checker's.
@@ -36,6 +38,7 @@ pub fn run(native: Native, lua: &mut Running<'_>) -> Outcome {
         Native::Try => attempt(lua),
         Native::Expire => expire(lua),
         Native::ExpireSame => expire_same(lua),
+        Native::EndTag => end_tag(lua),
         Native::TakeBack => take_back(lua),
         Native::Found => found(lua),
         Native::One => Ok(Reply::Int(1)),
@@ -195,6 +198,28 @@ fn expire_same(lua: &mut Running<'_>) -> Outcome {
     Ok(Reply::Int(1))
 }
 
+/// A tag's record without what stands behind its token.
+fn current(record: &[u8]) -> Vec<u8> {
+    match record.iter().position(|byte| *byte == b'@') {
+        Some(at) => [&record[..at], b"\""].concat(),
+        None => record.to_vec(),
+    }
+}
+
+/// The simulation ends tags for good alone: old tokens are the real server's to try.
+fn end_tag(lua: &mut Running<'_>) -> Outcome {
+    let (key, token, stale, ms) = (lua.key(1), lua.arg(1), lua.arg(2), lua.arg(3));
+    if stale != b"0" {
+        return Err("ERR the model of the server knows no soft ends".to_owned());
+    }
+    let old = lua.get(&key)?;
+    lua.call(&[b"PTTL", &key])?;
+    let time = lua.server.now.to_string();
+    let record = [b"\"", &token[..], b"@", time.as_bytes(), b"\""].concat();
+    lua.call(&[b"SET", &key, &record, b"PX", &ms])?;
+    Ok(Reply::Int(i64::from(old != Reply::Nil)))
+}
+
 /// How long an entry is kept beyond its TTL.
 #[derive(PartialEq)]
 enum Extra {
@@ -215,7 +240,7 @@ fn extra_of(lua: &mut Running<'_>, key: &[u8], tag: &[u8], most: usize) -> Extra
         Some(255) => {}
         _ => return Extra::Millis(0.0),
     }
-    let (Some(1), Some(0..=2), Some(flags @ 0..=7)) = (byte(1), byte(2), byte(3)) else { return Extra::Void };
+    let (Some(1), Some(0..=3), Some(flags @ 0..=7)) = (byte(1), byte(2), byte(3)) else { return Extra::Void };
     let cut = if v.len() < most { Extra::Void } else { Extra::Cut };
     let mut at = 4;
     let number = |bytes: usize, at: &mut usize| {
@@ -246,7 +271,7 @@ fn extra_of(lua: &mut Running<'_>, key: &[u8], tag: &[u8], most: usize) -> Extra
             }
             let key = [tag, name].concat();
             match lua.get(&key) {
-                Ok(Reply::Bulk(there)) if there == token => {}
+                Ok(Reply::Bulk(there)) if current(&there) == token => {}
                 _ => return Extra::Void,
             }
         }

@@ -31,7 +31,13 @@ class Engine {
       const key = text.slice(at, at + keyLength);
       const value = text.slice(at + keyLength, at + keyLength + valueLength);
       at += keyLength + valueLength;
-      const names = { 0: ['get', key, READS[a]], 1: ['set', key, value], 2: ['del', key], 6: ['expire', key] };
+      const names = {
+        0: ['get', key, READS[a]],
+        1: ['set', key, value],
+        2: ['del', key],
+        6: ['expire', key],
+        15: ['end', key],
+      };
       said.push(names[kind]);
       ops.push({ key, reads: kind === 0, alone: kind === 0 && a > 0, keeps: kind === 0 && a === 2 });
     }
@@ -105,7 +111,7 @@ async function play(script) {
       gives(one ? channel.call(Op.DEL, keys[0], '', 0, 0) : many.delMany(channel, keys), keys.length, false);
     },
     expire: (key, ms) => gives(channel.call(Op.EXPIRE, key, '', ms, 0), 1, false),
-    invalidate: (tag) => gives(many.invalidateTags(channel, tag), 1, false),
+    invalidate: (tag) => gives(many.invalidateTags(channel, tag, 0), 1, false),
     clear: () => gives(channel.run(Task.CLEAR, ''), 1, false),
     delPattern: (pattern) => gives(channel.run(Task.DEL_PATTERN, pattern), 1, false),
   };

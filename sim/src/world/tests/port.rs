@@ -127,6 +127,7 @@ impl Native for Engine {
                 Op::Get { early, hot, .. } => (json!(["get", key, reads(*early, *hot)]), *hot),
                 Op::Set { value, .. } => (json!(["set", key, batch.str(*value)]), false),
                 Op::Del { .. } => (json!(["del", key]), false),
+                Op::EndTag { .. } => (json!(["end", key]), false),
                 _ => (json!(["expire", key]), false),
             };
             let read = matches!(op, Op::Get { .. });
@@ -285,7 +286,7 @@ fn make(to: &mut Environment, call: &Value, waits: &mut u64, now: u64, got: &mut
         }
         "invalidate" => {
             to.group(1);
-            to.push(&format!("\0tag\0{key}"), "", None, next(), |key, _, _| Op::Del { key });
+            to.push(&format!("\0tag\0{key}"), "", None, next(), |key, _, _| Op::EndTag { key, stale_ms: 0 });
             to.flush_ahead(now);
         }
         "clear" => to.run(Task::Clear { flush_db: false }, next(), now),

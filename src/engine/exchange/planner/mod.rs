@@ -203,7 +203,8 @@ impl Planner {
                 // What was ended for good, and is still to be removed, is of use to nobody.
                 let stale_ms = if server.journal.supersede(key) { 0 } else { stale_ms };
                 self.ended_tags = true;
-                self.command(tokens::end(cache, key, stale_ms), Step::Write);
+                let token = tags::new_token(&cache.shared().random);
+                self.command(tokens::end(key, &token, stale_ms), Step::Write);
             }
             Op::TagTime { .. } => {
                 let record = if self.ended_tags { None } else { self.tokens.get(key).cloned() };
