@@ -131,3 +131,20 @@ test('fault 59: many small entries that expand to the bound of one: what fits is
   // A batch has room for itself alone.
   expect((await cache.get('k19')).length).toBe(text.length);
 });
+
+test('memory in which bytes wait for the end of their turn is used again, also where a value never crosses', () => {
+  const { Whole } = require('../../src/js/value/whole');
+  const bytes = Buffer.alloc(200_000, 1);
+  const memories = new Set();
+  for (let i = 0; i < 100; i++) {
+    const value = Whole.of(bytes);
+    memories.add(value.content.buffer);
+    // The call of every tenth is refused behind it.
+    if (i % 10 !== 0) expect(value.cross()).toEqual(bytes);
+  }
+  // One for each that never crossed, and not one for each value.
+  expect(memories.size).toBeLessThanOrEqual(11);
+  const first = Whole.of(bytes);
+  const second = Whole.of(Buffer.alloc(200_000, 2));
+  expect([first.cross()[199_999], second.cross()[0]]).toEqual([1, 2]);
+});

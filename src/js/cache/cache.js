@@ -62,7 +62,8 @@ class Cache extends Lifecycle {
     const { channel, codec, ttl } = this.use();
     const given = setOptions(options, ['onOutage']);
     const life = Math.max(1, ttlOf(given, ttl));
-    return channel.call(Op.SET_IF_ABSENT, checkKey(key), codec.encode(value), life, 0, false, extrasOf(given));
+    const extras = extrasOf(given);
+    return channel.call(Op.SET_IF_ABSENT, checkKey(key), codec.encode(value), life, 0, false, extras);
   }
 
   /**
