@@ -2,37 +2,13 @@
 'use strict';
 
 const { computation } = require('../../support/computation');
-const { closeCaches, expectCode, makeCache, openCache, openWatched } = require('../../support/holdfast');
-const { startProxy } = require('../../support/network/fault-proxy');
-const { startRedis } = require('../../support/redis-server');
-const { untilMode, until } = require('../../support/until');
+const { expectCode, makeCache, openCache, openWatched } = require('../../support/holdfast');
+const { outages } = require('../../support/outages');
+const { until } = require('../../support/until');
 
-let server;
-let proxy;
-beforeEach(async () => {
-  server = await startRedis();
-  proxy = await startProxy(server);
-});
-afterEach(async () => {
-  await closeCaches();
-  await proxy.stop();
-  await server.stop();
-});
-
-const connected = () => openWatched({ url: proxy.url(), namespace: 'n', timeoutMs: 250 });
+const { at, connected, away, back } = outages();
 /** Another process, which reaches Redis all the while. */
-const elsewhere = () => openCache({ url: server.url(), namespace: 'n' });
-
-async function away({ cache }) {
-  proxy.refuse();
-  proxy.reset();
-  await untilMode(cache, 'memory');
-}
-
-async function back({ told }) {
-  await proxy.accept();
-  await until(() => told.count('recovered') === 1, 'recovered');
-}
+const elsewhere = () => openCache({ url: at.server.url(), namespace: 'n' });
 
 async function holding(cache, options) {
   const held = computation();
@@ -54,7 +30,7 @@ test('Redis away in the middle for longer than the ttl: the function is told, an
   const one = await connected();
   const two = await elsewhere();
   const held = await holding(one.cache, { ttl: 4 });
-  await away(one);
+  await away(one.cache);
   await expectHeld(one.cache);
   await expectHeld(two);
   expect(await two.runExclusive('x', () => held.signal.aborted, { wait: Infinity })).toBe(true);
@@ -64,12 +40,12 @@ test('Redis away in the middle for longer than the ttl: the function is told, an
 });
 
 test('a renewal without an answer: the function is told when the ttl is over, however long calls wait', async () => {
-  const { cache } = await openWatched({ url: proxy.url(), namespace: 'n', timeoutMs: 20_000 });
+  const { cache } = await openWatched({ url: at.proxy.url(), namespace: 'n', timeoutMs: 20_000 });
   const two = await elsewhere();
   const held = await holding(cache, { ttl: 1 });
-  proxy.inject({ hold: true });
+  at.proxy.inject({ hold: true });
   expect(await two.runExclusive('x', () => held.signal.aborted, { wait: Infinity })).toBe(true);
-  proxy.inject({ hold: false });
+  at.proxy.inject({ hold: false });
   held.open(1);
   await held.running;
 });
@@ -78,7 +54,7 @@ test('Redis away for less than the ttl: the lease is kept', async () => {
   const one = await connected();
   const two = await elsewhere();
   const held = await holding(one.cache, { ttl: 600 });
-  await away(one);
+  await away(one.cache);
   await expectHeld(one.cache);
   await back(one);
   await expectHeld(two);
@@ -90,11 +66,11 @@ test('Redis away for less than the ttl: the lease is kept', async () => {
 
 test('in an outage one call of this process runs at a time', async () => {
   const one = await connected();
-  await away(one);
+  await away(one.cache);
   const held = await holding(one.cache);
   await expectHeld(one.cache);
   // Another cache of the connection, as in another thread.
-  await expectHeld(makeCache({ url: proxy.url(), namespace: 'n' }));
+  await expectHeld(makeCache({ url: at.proxy.url(), namespace: 'n' }));
   held.open('here');
   expect(await held.running).toBe('here');
   expect(await one.cache.runExclusive('x', () => 'next')).toBe('next');
@@ -104,10 +80,10 @@ test('with reject the function does not run, and a reply that never comes is an 
   const one = await connected();
   const fn = jest.fn();
   const options = { onOutage: 'reject' };
-  proxy.inject({ hold: true });
+  at.proxy.inject({ hold: true });
   await expectCode(() => one.cache.runExclusive('x', fn, options), 'ERR_REDIS_UNAVAILABLE');
-  proxy.inject({ hold: false });
-  await away(one);
+  at.proxy.inject({ hold: false });
+  await away(one.cache);
   await expectCode(() => one.cache.runExclusive('x', fn, options), 'ERR_REDIS_UNAVAILABLE');
   expect(fn).not.toHaveBeenCalled();
   // Nothing of it is left in this process.
@@ -116,13 +92,13 @@ test('with reject the function does not run, and a reply that never comes is an 
 
 test('begun in an outage: when Redis is back it keeps other processes out', async () => {
   const one = await connected();
-  await away(one);
+  await away(one.cache);
   const held = await holding(one.cache, { ttl: 3 });
   await back(one);
   const two = await elsewhere();
   // Not by asking for it, which would keep the first one out. Lua has escapes for what no argument may hold.
   const asked = "return redis.call('exists', 'n:\\0lease\\0x')";
-  await until(async () => (await server.cli('eval', asked, '0')) === '1', 'the lease is in Redis');
+  await until(async () => (await at.server.cli('eval', asked, '0')) === '1', 'the lease is in Redis');
   await expectHeld(two);
   expect(held.signal.aborted).toBe(false);
   held.open(1);
@@ -133,7 +109,7 @@ test('begun in an outage: when Redis is back it keeps other processes out', asyn
 test('begun in an outage: where another process has the lease, the function is told when Redis is back', async () => {
   const one = await connected();
   const there = await holding(await elsewhere(), { ttl: 600 });
-  await away(one);
+  await away(one.cache);
   const here = await holding(one.cache, { ttl: 3 });
   await back(one);
   await until(() => here.signal.aborted, 'the signal');

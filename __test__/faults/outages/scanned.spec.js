@@ -1,37 +1,14 @@
 // scan while Redis goes away and comes back: it ends, and names what answers calls then.
 'use strict';
 
-const { closeCaches, openWatched } = require('../../support/holdfast');
-const { startProxy } = require('../../support/network/fault-proxy');
+const { closeCaches } = require('../../support/holdfast');
 const { startRedis } = require('../../support/redis-server');
+const { outages } = require('../../support/outages');
 const { untilMode, until } = require('../../support/until');
 
 const KEYS = Array.from({ length: 2_000 }, (_, n) => `k${n}`);
 
-let server;
-let proxy;
-beforeEach(async () => {
-  server = await startRedis();
-  proxy = await startProxy(server);
-});
-afterEach(async () => {
-  await closeCaches();
-  await proxy.stop();
-  await server.stop();
-});
-
-const connected = () => openWatched({ url: proxy.url(), namespace: 'n', timeoutMs: 250 });
-
-async function away(cache) {
-  proxy.refuse();
-  proxy.reset();
-  await untilMode(cache, 'memory');
-}
-
-async function back({ told }) {
-  await proxy.accept();
-  await until(() => told.count('recovered') === 1, 'recovered');
-}
+const { at, connected, away, back } = outages();
 
 async function rest(pages) {
   const names = [];
@@ -60,11 +37,11 @@ test('Redis goes away in the middle of a page: it ends all the same', async () =
   await cache.setMany(KEYS.map((key) => [key, key]));
   const pages = cache.scan('*', { count: 50 });
   await pages.next();
-  proxy.inject({ hold: true });
+  at.proxy.inject({ hold: true });
   const named = rest(pages);
   await untilMode(cache, 'memory');
   expect(Array.isArray(await named)).toBe(true);
-  proxy.inject({ hold: false });
+  at.proxy.inject({ hold: false });
 });
 
 test('Redis is back in the middle: all of its keys are named', async () => {
@@ -82,7 +59,7 @@ test('Redis is back in the middle: all of its keys are named', async () => {
 });
 
 test('a server that does not say who it is: it ends, and every key is named', async () => {
-  await server.cli('acl', 'setuser', 'default', '-info');
+  await at.server.cli('acl', 'setuser', 'default', '-info');
   const { cache } = await connected();
   await cache.setMany(KEYS.map((key) => [key, key]));
   expect(await rest(cache.scan('*', { count: 100 }))).toEqual([...KEYS].sort());
@@ -94,7 +71,7 @@ test('another server behind the address in the middle: its keys are named from t
   const pages = one.cache.scan('*', { count: 50 });
   await pages.next();
   await away(one.cache);
-  const other = await startRedis({ port: proxy.port });
+  const other = await startRedis({ port: at.proxy.port });
   try {
     for (const key of ['a', 'b', 'c']) await other.cli('set', `n:${key}`, '1');
     await until(() => one.told.count('recovered') === 1, 'recovered');

@@ -2,35 +2,11 @@
 // was ended for good is of use to anybody.
 'use strict';
 
-const { closeCaches, openWatched } = require('../../support/holdfast');
-const { startProxy } = require('../../support/network/fault-proxy');
-const { startRedis } = require('../../support/redis-server');
-const { untilMode, until } = require('../../support/until');
+const { openWatched } = require('../../support/holdfast');
+const { outages } = require('../../support/outages');
+const { until } = require('../../support/until');
 
-let server;
-let proxy;
-beforeEach(async () => {
-  server = await startRedis();
-  proxy = await startProxy(server);
-});
-afterEach(async () => {
-  await closeCaches();
-  await proxy.stop();
-  await server.stop();
-});
-
-const connected = () => openWatched({ url: proxy.url(), namespace: 'n', timeoutMs: 250 });
-
-async function away(cache) {
-  proxy.refuse();
-  proxy.reset();
-  await untilMode(cache, 'memory');
-}
-
-async function back({ told }) {
-  await proxy.accept();
-  await until(() => told.count('recovered') === 1, 'recovered');
-}
+const { at, connected, away, back } = outages();
 
 const failing = async () => {
   throw new Error('on purpose');
@@ -48,12 +24,12 @@ test('what is softly deleted in an outage is a miss, and is removed behind it', 
   expect(await left(one.cache)).toBeNull();
   await back(one);
   expect(await left(one.cache)).toBeNull();
-  expect(await server.cli('exists', 'n:k')).toBe('0');
+  expect(await at.server.cli('exists', 'n:k')).toBe('0');
 });
 
 test('a tag that is softly ended in an outage: misses in it and behind it', async () => {
   const one = await connected();
-  const two = await openWatched({ url: server.url(), namespace: 'n' });
+  const two = await openWatched({ url: at.server.url(), namespace: 'n' });
   await one.cache.set('k', 'v', { ttl: 600, tags: ['t'] });
   expect(await two.cache.get('k')).toBe('v');
   await away(one.cache);
@@ -83,10 +59,10 @@ test('a tag that nobody can be asked about may have been ended just now', async 
 test('an outage between a soft end and its reply: it may have been done, and is a miss in any case', async () => {
   const one = await connected();
   await one.cache.set('k', 'v', { ttl: 600, tags: ['t'] });
-  proxy.inject({ hold: true });
+  at.proxy.inject({ hold: true });
   await one.cache.invalidateTags('t', { stale: 60 });
   expect(await one.cache.get('k')).toBeNull();
-  proxy.inject({ hold: false });
+  at.proxy.inject({ hold: false });
   await until(() => one.cache.getMode() === 'redis', 'Redis is back');
   expect(await one.cache.get('k')).toBeNull();
 });

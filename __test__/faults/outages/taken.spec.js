@@ -2,35 +2,10 @@
 // is locked so stays it where `reject` asks for that.
 'use strict';
 
-const { closeCaches, expectCode, openWatched } = require('../../support/holdfast');
-const { startProxy } = require('../../support/network/fault-proxy');
-const { startRedis } = require('../../support/redis-server');
-const { untilMode, until } = require('../../support/until');
+const { expectCode, openWatched } = require('../../support/holdfast');
+const { outages } = require('../../support/outages');
 
-let server;
-let proxy;
-beforeEach(async () => {
-  server = await startRedis();
-  proxy = await startProxy(server);
-});
-afterEach(async () => {
-  await closeCaches();
-  await proxy.stop();
-  await server.stop();
-});
-
-const connected = (options) => openWatched({ url: proxy.url(), namespace: 'n', timeoutMs: 250, ...options });
-
-async function away(cache) {
-  proxy.refuse();
-  proxy.reset();
-  await untilMode(cache, 'memory');
-}
-
-async function back({ told }) {
-  await proxy.accept();
-  await until(() => told.count('recovered') === 1, 'recovered');
-}
+const { at, connected, away, back } = outages();
 
 test('what lies in Redis is nobody’s in an outage, and is still there behind it', async () => {
   const one = await connected();
@@ -52,16 +27,16 @@ test('what was written in the outage is taken once, and does not come back', asy
   expect(await one.cache.get('k')).toBeNull();
   await back(one);
   expect(await one.cache.get('k')).toBeNull();
-  expect(await server.cli('exists', 'n:k')).toBe('0');
+  expect(await at.server.cli('exists', 'n:k')).toBe('0');
 });
 
 test('an outage between take and its reply: nobody has the value twice', async () => {
   const one = await connected();
-  const two = await openWatched({ url: server.url(), namespace: 'n' });
+  const two = await openWatched({ url: at.server.url(), namespace: 'n' });
   await one.cache.set('k', 'v');
-  proxy.inject({ hold: true });
+  at.proxy.inject({ hold: true });
   expect(await one.cache.take('k')).toBeNull();
-  proxy.inject({ hold: false });
+  at.proxy.inject({ hold: false });
   const taken = await Promise.all([one.cache.take('k'), two.cache.take('k'), one.cache.take('k')]);
   expect(taken.filter((value) => value !== null).length).toBeLessThanOrEqual(1);
 });
@@ -78,9 +53,9 @@ test('with reject the caller is told', async () => {
 test('a reply that is late is told as an outage, too', async () => {
   const one = await connected();
   await one.cache.set('k', 'v');
-  proxy.inject({ hold: true });
+  at.proxy.inject({ hold: true });
   await expectCode(() => one.cache.take('k', { onOutage: 'reject' }), 'ERR_REDIS_UNAVAILABLE');
-  proxy.inject({ hold: false });
+  at.proxy.inject({ hold: false });
 });
 
 describe('setIfAbsent', () => {
@@ -112,9 +87,9 @@ describe('setIfAbsent', () => {
 
   test('a reply that never comes: it is told, and nothing of it is left in process', async () => {
     const one = await connected();
-    proxy.inject({ hold: true });
+    at.proxy.inject({ hold: true });
     await expectCode(() => one.cache.setIfAbsent('k', 1, { onOutage: 'reject' }), 'ERR_REDIS_UNAVAILABLE');
     expect(await one.cache.get('k')).toBeNull();
-    proxy.inject({ hold: false });
+    at.proxy.inject({ hold: false });
   });
 });
