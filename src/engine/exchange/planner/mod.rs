@@ -201,7 +201,8 @@ impl Planner {
             Op::EndTag { stale_ms, .. } if !self.denied.scripts.is() && !server.journal.covers(key) => {
                 flights.fence_tag(key);
                 // What was ended for good, and is still to be removed, is of use to nobody.
-                let stale_ms = if server.journal.supersede(key) { 0 } else { stale_ms };
+                let stale_ms = if server.journal.holds(key) { 0 } else { stale_ms };
+                server.journal.supersede(key);
                 self.ended_tags = true;
                 let token = tags::new_token(&cache.shared().random);
                 self.command(tokens::end(key, &token, stale_ms), Step::Write);

@@ -268,3 +268,21 @@ fn entries_of_a_tag_that_was_softly_ended_are_of_use_to_who_takes_old_values_alo
     let of_no_use = &client.run(&cache, asks(0))[0];
     assert!(matches!(of_no_use, Reply::Lead(_)), "{of_no_use:?}");
 }
+
+#[test]
+fn what_was_ended_for_good_is_of_use_to_nobody_though_its_removal_is_still_to_come() {
+    let server = Server::start();
+    let cache = patient(&server, "app", true);
+    let client = Client::new();
+    let key = "app:\0tag\0t";
+    let mut admin = server.connection();
+    let () = redis::cmd("SET").arg(key).arg("\"00000000000000aa\"").query(&mut admin).expect("set");
+    let end = || Calls::default().add("\0tag\0t", "", |key, _| Op::EndTag { key, stale_ms: 60_000 }).0;
+    let mut record = || redis::cmd("GET").arg(key).query::<String>(&mut admin).expect("get");
+    client.run(&cache, end());
+    assert!(record().contains(";00000000000000aa+0/60000"), "{}", record());
+    // As an outage leaves it, in which the tag was ended.
+    let _ = cache.shared().server(key).journal.note(&cache.prefix, key);
+    client.run(&cache, end());
+    assert!(!record().contains(';'), "{}", record());
+}
