@@ -75,6 +75,24 @@ const microtask = isReal(globalThis.queueMicrotask, 'queueMicrotask') ? globalTh
 /** @type {() => number} milliseconds of a monotonic clock */
 const now = isReal(hrtime, 'hrtime') ? byHrtime : byPerformance();
 
+/** @type {{ idleTime?: number } | undefined} once it was asked for */
+let timing;
+
+/** Milliseconds for which the event loop has slept so far; always 0 where the runtime does not say. */
+function slept() {
+  timing ??= timingOf();
+  return timing.idleTime ?? 0;
+}
+
+function timingOf() {
+  try {
+    return require('node:perf_hooks').performance.nodeTiming ?? {};
+  } catch {
+    // A module registry that has been torn down (Jest).
+    return {};
+  }
+}
+
 /** Resolves in the next turn of the event loop. */
 function turn() {
   return new Promise((resolve) => {
@@ -118,6 +136,7 @@ module.exports = {
   setImmediate,
   setInterval,
   setTimeout,
+  slept,
   stringify,
   surface,
   turn,

@@ -23,7 +23,7 @@ const { Events } = require('./events.js');
 const { Beside, framesOf, place } = require('./frames.js');
 const { Lane } = require('./lane.js');
 const { Line } = require('./line.js');
-const { afterWake } = require('./turn.js');
+const { Shares, afterWake } = require('./turn.js');
 const { Window } = require('./window.js');
 
 /** @typedef {import('./lane').Sent} Sent */
@@ -68,6 +68,9 @@ class Bridge {
     this.lines = new Map();
     /** @type {Lane[] | null} the lanes of calls made by callers that one text of replies has woken, while they run */
     this.woken = null;
+    this.shares = new Shares();
+    /** How many of their calls go together; Infinity: all of them. */
+    this.share = Infinity;
     this.flush = this.flush.bind(this);
   }
 
@@ -126,7 +129,10 @@ class Bridge {
   wake(came) {
     // The flush after the last wake-up never came: a fake timer holds it.
     if (this.woken !== null) this.flush();
-    if (afterWake(this.flush)) this.woken = [];
+    if (afterWake(this.flush)) {
+      this.woken = [];
+      this.share = this.shares.of(this.window.calls);
+    }
     try {
       if (typeof came === 'string') this.take(framesOf(came), came.length, NONE);
       else this.take(framesOf(came[0]), lengthOf(came), came);
@@ -184,6 +190,7 @@ class Bridge {
   flush() {
     const lanes = this.woken ?? [];
     this.woken = null;
+    this.share = Infinity;
     for (let i = 0; i < lanes.length; i++) {
       try {
         lanes[i].flush();

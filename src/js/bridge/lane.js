@@ -11,7 +11,7 @@ const { now, parse, setImmediate } = require('../base/host.js');
 const { Answer } = require('../base/ops.js');
 const { crossingOf, newBatch, rejectAll, settle } = require('./batch.js');
 const { place } = require('./frames.js');
-const { isBatchDue, laterBy } = require('./turn.js');
+const { SHARED, isBatchDue, laterBy } = require('./turn.js');
 const { sizeOf } = require('./window.js');
 
 // A turn with more calls than this goes in parts, each handed over as soon as it is full: Rust and Redis work on the
@@ -159,8 +159,10 @@ class Lane {
    * @param {Batch} batch
    */
   isPart(batch) {
-    const { count } = batch;
-    return count >= PART || sizeOf(batch) >= PART_TEXT || count * this.bridge.replyLength >= PART_TEXT;
+    const { count, channel } = batch;
+    const { replyLength, sent, share } = this.bridge;
+    if (count >= share && sent.size < SHARED && channel?.line) return true;
+    return count >= PART || sizeOf(batch) >= PART_TEXT || count * replyLength >= PART_TEXT;
   }
 
   /** @param {Batch} batch goes behind all earlier calls */
