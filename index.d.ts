@@ -154,6 +154,14 @@ export interface ComputeContext {
    */
   readonly setTtl: (seconds: Ttl) => void;
   /**
+   * Tags of this result, beside those of the option `tags`: for what is known only once the source was read. The last
+   * call counts. The result is not stored where one of them was invalidated after the function had begun (or so shortly
+   * before that the two cannot be told apart, some milliseconds); the caller who ran the function has it all the same,
+   * and the others ask again. Throws `ERR_INVALID_ARGUMENT` for what are no tags, or more than 128 with those of the
+   * option. Without effect once the function has settled. Limits: docs/tags.md.
+   */
+  readonly setTags: (tags: Tags) => void;
+  /**
    * The result is returned, but not stored; what is stored stays. The callers of this thread get it; those of other
    * threads and processes ask again. The codec must be able to carry it all the same. Without effect once the function
    * has settled.

@@ -17,6 +17,7 @@ const SUBJECTS = {
     'fences',
     'stale',
     'context',
+    'set-tags',
     'fresh',
     'validate',
     'signal',

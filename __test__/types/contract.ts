@@ -146,6 +146,9 @@ export async function contexts(): Promise<void> {
     same<typeof context.stale, unknown>(true);
     const old = context.stale as Price | undefined;
     context.setTtl(60);
+    context.setTags(['prices'] as const);
+    // @ts-expect-error: a list of them
+    context.setTags('prices');
     context.skip();
     return { cents: old?.cents ?? 1, aborted: context.signal.aborted };
   });
@@ -440,7 +443,7 @@ export function doubles(): Cache['get'][] {
     },
     async set(_key: string, _value: Price) {},
     async getOrCompute(_key, fn) {
-      return fn({ stale: undefined, signal: new AbortController().signal, setTtl() {}, skip() {} });
+      return fn({ stale: undefined, signal: new AbortController().signal, setTags() {}, setTtl() {}, skip() {} });
     },
   };
   class Prices implements Pick<Cache, 'getMany' | 'del'> {

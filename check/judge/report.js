@@ -20,7 +20,7 @@ function line(op, marked) {
   };
   const what = `${op.op} ${args[op.op] ?? op.keys ?? op.tag ?? op.pattern ?? ''}`;
   const more = [
-    op.tag && op.op !== 'invalidate' ? `tag ${op.tag}` : '',
+    op.tag && op.op !== 'invalidate' ? `${op.named ? 'names' : 'tag'} ${op.tag}` : '',
     op.ttl < 1 ? `ttl ${op.ttl}` : '',
     op.soft ? `soft ${op.soft} ms` : '',
     ...(op.runs ?? []).map((run) => `[ran ${ms(run.start)}..${ms(run.end ?? null)} ${run.key} = ${run.value}]`),

@@ -89,7 +89,7 @@ function withoutComputations(themes) {
 const WATCHERS = { lie: 1, mute: 1 };
 
 const sentinel = {
-  ...withFaults(OF_ONE, WATCHERS),
+  ...withFaults([...OF_ONE, 'naming'], WATCHERS),
   ...falling('failover', {
     falls: { die: 2, hang: 2, promote: 3 },
     faults: { ...NETWORK, lie: 3, mute: 2 },

@@ -210,7 +210,10 @@ class Planner {
     const write = { op, key, value, ttl, tag: this.chance(tagged) ? this.pick(this.tags) : null };
     if (op !== 'compute') return write;
     const compute = { ...write, ms: this.int(computes), lock: this.chance(0.9), ...this.terms() };
-    return this.chance(0.2) ? { ...compute, op: 'computeMany', key: undefined, keys: this.keys } : compute;
+    if (this.chance(0.2)) return { ...compute, op: 'computeMany', key: undefined, keys: this.keys };
+    // Themes without it draw nothing for it.
+    const named = this.theme.named > 0 && compute.tag !== null && this.chance(this.theme.named);
+    return named ? { ...compute, named } : compute;
   }
 
   /** Whether a computation takes old values, for how many milliseconds; refreshes early; fails. */

@@ -10,8 +10,8 @@ const RESTARTED = { get: 8, getMany: 1, set: 4, del: 3, compute: 2, increment: 1
 // What each kind of schedule does more often than others, so that each fence matters often. `ops` and `faults`:
 // weights. `bursts`: how many calls one turn makes; `pause`: milliseconds between turns; `lasts`: how long a fault
 // lasts; `crowd`: how many keys of others there are, so that a sweep takes several steps; `stale`: how many
-// computations take old values, refresh early, or fail; `soft`: how many deletes and invalidations are soft; `once`: of
-// these faults a schedule has exactly one.
+// computations take old values, refresh early, or fail; `soft`: how many deletes and invalidations are soft; `named`:
+// how many computations name their tag once they have run; `once`: of these faults a schedule has exactly one.
 const THEMES = {
   mixed: {
     ops: {
@@ -67,6 +67,14 @@ const THEMES = {
     ops: { get: 6, set: 4, invalidate: 4, compute: 3, sync: 3, getMany: 1 },
     faults: { blackhole: 2, cut: 1, stall: 1 },
     tagged: 0.8,
+  },
+  naming: {
+    ops: { compute: 8, get: 5, invalidate: 5, sync: 3, set: 0.5, del: 0.5, getMany: 0.5 },
+    faults: { blackhole: 2, cut: 2, stall: 1, stop: 1, deafen: 1, kill: 1 },
+    tagged: 0.9,
+    named: 0.85,
+    computes: [1, 25],
+    keys: [1, 2],
   },
   sweeps: {
     ops: { get: 6, set: 5, sweep: 3, sync: 2, compute: 1 },

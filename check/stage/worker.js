@@ -102,7 +102,13 @@ const verbs = {
   expire: ({ key, ttl }) => cache.expire(key, ttl),
   compute({ key, ...call }, record) {
     const fn = computation(call, record);
-    return cache.getOrCompute(key, async () => (await fn([key]))[0], optionsOf(call));
+    const named = call.named ? { ...call, tag: null } : call;
+    const run = async ({ setTags }) => {
+      const [computed] = await fn([key]);
+      if (call.named) setTags([call.tag]);
+      return computed;
+    };
+    return cache.getOrCompute(key, run, optionsOf(named));
   },
   computeMany: ({ keys, ...call }, record) => cache.getOrComputeMany(keys, computation(call, record), optionsOf(call)),
 };

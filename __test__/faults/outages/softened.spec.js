@@ -43,6 +43,8 @@ test('a tag that is softly ended in an outage: misses in it and behind it', asyn
   await back(one);
   await until(async () => (await two.cache.get('k')) === null, 'the other one misses it');
   expect([await left(one.cache), await left(two.cache)]).toEqual([null, null]);
+  // Ended once more, and this time by the server's clock.
+  expect((await two.cache.tagTimes(['t']))[0]).toBeGreaterThanOrEqual(before);
   expect(await one.cache.get('here')).toBeNull();
 });
 

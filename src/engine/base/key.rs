@@ -59,6 +59,12 @@ pub const REFRESH: &str = "\0refresh\0";
 /// And the leases of `runExclusive` (once/exclusive.rs).
 pub const LEASE: &str = "\0lease\0";
 
+/// Whether a stored key is that of a tag, of whichever namespace.
+pub fn is_tag(stored: &str) -> bool {
+    let Some((prefix, _)) = stored.split_once(TAG) else { return false };
+    prefix.is_empty() || prefix.strip_suffix(':').is_some_and(is_namespace)
+}
+
 /// Whether a key without its prefix is ours and not the caller's.
 pub fn is_internal(rest: &[u8]) -> bool {
     rest.starts_with(TAG.as_bytes()) || rest.starts_with(REFRESH.as_bytes()) || is_lease(rest)

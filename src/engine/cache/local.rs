@@ -136,8 +136,13 @@ pub fn one(cache: &Cache, batch: &Batch, op: &Op, to: &ReplyTo, now: u64, buffer
         Op::End { value, ttl, token, more, .. } => {
             let value = batch.value(value).keep();
             let extras = batch.more(more);
+            let Some(named) = there::named(cache, extras, key, token, now) else {
+                flights.end(key, token, Outcome::Failed).send();
+                return Reply::Again;
+            };
             let stored = flights.store(key, token, |known| {
-                memory.put(key, &value, end_meta(cache, extras, known, ttl), cache.local_ttl(ttl), now);
+                let known = [known, &named].concat();
+                memory.put(key, &value, end_meta(cache, extras, &known, ttl), cache.local_ttl(ttl), now);
                 cache.journal(key);
             });
             if stored {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::engine::base::clock::{Ttl, wall_ms};
 use crate::engine::cache::namespace::Cache;
+use crate::engine::call::extras::Extras;
 use crate::engine::call::reply::Reply;
 use crate::engine::tier::memory::Entry;
 use crate::engine::value::record::{self, Standing};
@@ -60,6 +61,21 @@ pub fn tokens(cache: &Cache, names: &[Box<str>], now: u64) -> Vec<Tag> {
     let new = || tags::new_token(random);
     let token = |name: &str| Some(cache.shared().memory.get_or_insert(&stored(name), new, now));
     tags::with_tokens(names, random, token)
+}
+
+/// The tags that the function of a result named; none where one may have been ended since it began: here, or by this
+/// process while Redis was there, whose records are not here.
+pub fn named(cache: &Cache, extras: &Extras, key: &str, token: u32, now: u64) -> Option<Vec<Tag>> {
+    if extras.named.is_empty() {
+        return Some(Vec::new());
+    }
+    let shared = cache.shared();
+    if cache.has_redis && shared.flights.outlived(key, token) {
+        return None;
+    }
+    let new = || tags::new_token(&shared.random);
+    let record = |stored: &str| Some(shared.memory.get_or_insert(stored, new, now));
+    tags::named(extras, &[], &cache.prefix, true, record)
 }
 
 /// Ends a tag; the reply says whether it had a token here.

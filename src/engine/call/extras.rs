@@ -12,6 +12,10 @@ pub type More = Option<u32>;
 pub struct Extras {
     /// Names, each once.
     pub tags: Vec<Box<str>>,
+    /// `End`: those of them that the function named.
+    pub named: Vec<Box<str>>,
+    /// `End`: when the function began, in milliseconds of the engine's clock; it names tags by what it read since.
+    pub since: u64,
     /// `Begin`: a stale value of up to this age, in milliseconds, is of use to the caller.
     pub window: u64,
     /// `Begin`: how eagerly an entry is refreshed before it expires; 0 for not at all. See `life::early`.
@@ -26,21 +30,22 @@ pub struct Extras {
 }
 
 /// Of calls that say nothing.
-pub static NONE: Extras = Extras { tags: Vec::new(), window: 0, beta: 0.0, reject: false, extra: 0, delta: 0 };
+pub static NONE: Extras =
+    Extras { tags: Vec::new(), named: Vec::new(), since: 0, window: 0, beta: 0.0, reject: false, extra: 0, delta: 0 };
 
 impl Extras {
     /// Reads the text; what it does not hold is not said.
     pub fn parse(text: &str) -> Self {
         let given: serde_json::Value = serde_json::from_str(text).unwrap_or_default();
         let millis = |name: &str| given[name].as_f64().map_or(0, |ms| ms as u64);
+        let names = |name: &str| {
+            let texts = given[name].as_array().into_iter().flatten().filter_map(serde_json::Value::as_str);
+            texts.map(Box::from).collect()
+        };
         Self {
-            tags: given["tags"]
-                .as_array()
-                .into_iter()
-                .flatten()
-                .filter_map(serde_json::Value::as_str)
-                .map(Box::from)
-                .collect(),
+            tags: names("tags"),
+            named: names("named"),
+            since: millis("since"),
             window: millis("window"),
             beta: given["beta"].as_f64().unwrap_or(0.0),
             reject: given["reject"].as_bool().unwrap_or(false),

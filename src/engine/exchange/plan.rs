@@ -48,8 +48,8 @@ pub(super) enum Step {
     Write,
     /// By the last of so many replies.
     Last(usize),
-    /// Answered; a reply that says nothing is to be passed over.
-    Passed,
+    /// Answered so; a reply of the server that says nothing is to be passed over.
+    Passed(Reply),
     /// By what an entry's first bytes and its time left say.
     Held(Question),
     /// By the second element of EXEC, the last of so many replies.

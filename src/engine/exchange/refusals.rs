@@ -127,7 +127,7 @@ impl Plan {
                 Step::Answered(_) => 0,
                 Step::Read(read) if read.run.keys == 0 => 0,
                 Step::Read(read) => 1 + read.run.fills + read.run.leases,
-                Step::Write | Step::Passed => 1,
+                Step::Write | Step::Passed(_) => 1,
                 Step::Last(replies) | Step::Transaction(replies) => *replies,
                 Step::Taken(how) => how.replies(),
                 Step::Held(_) => 2,

@@ -12,6 +12,7 @@ use crate::engine::base::clock::Ttl;
 use crate::engine::base::error::Trouble;
 use crate::engine::base::key;
 use crate::engine::base::mutant;
+use crate::engine::base::random::Random;
 use crate::engine::base::text::Json;
 use crate::engine::cache::namespace::Cache;
 use crate::engine::cache::options::DEFAULT_MAX_AGE;
@@ -37,7 +38,8 @@ pub const MAX_ASKED: usize = 512;
 
 /// Gives a tag the token ARGV[1] (src/engine/value/record.rs). ARGV[2]: for how many milliseconds entries with the one
 /// of before are of use to who takes stale values. ARGV[3]: how long a record lives. ARGV[4]: old tokens at most.
-/// Servers before Redis 7 must be told that what it writes depends on the clock.
+/// Servers before Redis 7 must be told that what it writes depends on the clock. A server without memory left can still
+/// remove it.
 const END_TEXT: &str = "if redis.replicate_commands then redis.replicate_commands() end \
     local old, left, time = redis.pcall('GET', KEYS[1]), redis.call('PTTL', KEYS[1]), redis.call('TIME') \
     local new = '\"' .. ARGV[1] .. '@' .. string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000)) \
@@ -50,7 +52,7 @@ const END_TEXT: &str = "if redis.replicate_commands then redis.replicate_command
         if count < tonumber(ARGV[4]) and age < tonumber(life) then \
           new = new .. ';' .. was .. '+' .. string.format('%.0f', age) .. '/' .. life \
           count = count + 1 end end end \
-    redis.call('SET', KEYS[1], new .. '\"', 'PX', ARGV[3]) \
+    if redis.pcall('SET', KEYS[1], new .. '\"', 'PX', ARGV[3]).err then redis.call('DEL', KEYS[1]) end \
     return old and 1 or 0";
 
 static END: Lazy<Script> = Lazy::new(|| Script::new(END_TEXT));
@@ -89,13 +91,19 @@ pub fn wanted(cache: &Cache, batch: &Batch, now: u64) -> (Vec<String>, Tokens) {
             keys.look(batch.str(*key).strip_prefix(key::TAG).unwrap_or_default(), |_| false);
             continue;
         }
-        let (Op::Set { more, .. } | Op::SetIfAbsent { more, .. } | Op::Begin { more, .. }) = op else { continue };
+        let (Op::Set { more, .. } | Op::SetIfAbsent { more, .. } | Op::Begin { more, .. } | Op::End { more, .. }) = op
+        else {
+            continue;
+        };
         // Calls of a group have the same options.
         if *more == last {
             continue;
         }
         last = *more;
-        for name in &batch.more(*more).tags {
+        let extras = batch.more(*more);
+        // Those of a result were asked for when its computation began, but for the ones that it named.
+        let names = if matches!(op, Op::End { .. }) { &extras.named } else { &extras.tags };
+        for name in names {
             keys.look(name, |_| false);
         }
     }
@@ -197,15 +205,17 @@ pub enum Heard {
 }
 
 impl Asked {
-    /// A record as this process keeps it. `ms`: what is left of its life.
-    fn anchored(&self, record: Json, ms: Option<u64>) -> Json {
+    /// A record as this process keeps it. `ms`: what is left of its life. It was read between `sent` and `now`.
+    fn anchored(&self, record: Json, ms: Option<u64>, now: u64) -> Json {
         match ms {
-            Some(ms) if record::is_soft(record.as_str()) => {
+            Some(ms) => {
                 let age = i64::try_from(millis(LIFE).saturating_sub(ms)).unwrap_or(i64::MAX);
                 let sent = i64::try_from(self.sent).unwrap_or(i64::MAX);
-                Json::of(record::anchored(record.as_str(), sent.saturating_sub(age)))
+                // Whole milliseconds, on both sides.
+                let trip = now.saturating_sub(self.sent).saturating_add(2);
+                Json::of(record::anchored(record.as_str(), sent.saturating_sub(age), trip))
             }
-            _ => record,
+            None => record,
         }
     }
 
@@ -237,7 +247,7 @@ impl Asked {
                 _ => None,
             };
             let ms = values.next().and_then(left);
-            let token = token.map(|token| self.anchored(token, ms));
+            let token = token.map(|token| self.anchored(token, ms, now));
             match (&token, ms, ticket) {
                 (Some(token), Some(ms), Some(ticket)) => {
                     let ttl = Ttl::Millis(ms.min(millis(DEFAULT_MAX_AGE)).max(1));
@@ -272,6 +282,16 @@ pub fn end(key: &str, token: &str, stale_ms: u64) -> Cmd {
     let mut command = END.call(true, &[key], token.trim_matches('"').as_bytes());
     command.arg(stale_ms).arg(millis(LIFE)).arg(record::MAX_OLD);
     command
+}
+
+/// Undoes what Redis has at a stored key. A tag's is not only removed: who stores what names it (record.rs) must learn
+/// that it was ended, and when.
+pub fn undo(pipeline: &mut Pipeline, key: &str, random: &Random, denied: Denied) {
+    if key::is_tag(key) && !denied.scripts.is() && !mutant::lacks("undone") {
+        pipeline.add_command(end(key, &tags::new_token(random), 0));
+    } else {
+        pipeline.cmd(writes::remove(denied)).arg(key);
+    }
 }
 
 /// A reply, unless it is an error: one that concerns the whole connection ends it, another one leaves the tag without a

@@ -120,6 +120,15 @@ impl Flights {
     }
 }
 
+impl Flights {
+    /// Whether this process ended a tag while this computation ran, whichever.
+    pub fn outlived(&self, key: &str, token: u32) -> bool {
+        let mut table = self.table.lock();
+        let ends = table.tag_ends;
+        table.find(key, token).is_some_and(|flight| flight.tag_ends != ends)
+    }
+}
+
 impl Table {
     /// What a flight's read found is to be replaced. A tag of that may have ended since the read was sent: the token
     /// was asked for before that, and with those of other servers it was waited for.

@@ -30,6 +30,7 @@ use crate::engine::base::key::{self, Prefix};
 use crate::engine::base::mutant;
 use crate::engine::base::random::Random;
 use crate::engine::call::batch::Op;
+use crate::engine::call::extras::Extras;
 use crate::engine::value::entry::Meta;
 use crate::engine::value::record::{self, Standing};
 use crate::engine::value::tag_list::Tag;
@@ -98,6 +99,26 @@ pub fn standing(meta: Option<&Meta>, prefix: &Prefix, token: impl Fn(&str) -> Op
         }
     }
     worst
+}
+
+/// The tags that a computation named, beside those that were `known` when it began, `record` by stored key; none where
+/// one may have been ended since, as the result may be older than that. `vouched`: a record that names no end says that
+/// there was none.
+pub fn named(
+    extras: &Extras,
+    known: &[Tag],
+    prefix: &Prefix,
+    vouched: bool,
+    record: impl Fn(&str) -> Option<Arc<str>>,
+) -> Option<Vec<Tag>> {
+    let new = extras.named.iter().filter(|name| !known.iter().any(|tag| *tag.name == ***name));
+    let tag = |name: &Box<str>| {
+        let record = record(&key(prefix, name))?;
+        let is_new = vouched && !record::has_ended(&record);
+        let stands = is_new || record::is_older(&record, extras.since) || mutant::lacks("named");
+        stands.then(|| Tag { name: Arc::from(&**name), token: record::current(&record) })
+    };
+    new.map(tag).collect()
 }
 
 /// The tags of an entry that is to be stored, `token` by name. One whose token is not known gets one that nothing

@@ -15,13 +15,13 @@
 // So: calls made in the promise jobs after a wake-up go when these jobs have run; other calls go at `setImmediate`, or
 // at `process.nextTick` while answers come at once.
 //
-// **Callers in lockstep.** Calls that travel together come back together, make the next calls together, and so on: while
-// Redis works the event loop sleeps, and the other way round, and waking a sleeper takes longer than either works. Where
-// the event loop has slept, it has the time for more batches than one. So the callers that it was woken by are not
-// waited for: their calls go as soon as they are an eighth of all, while less than four batches are under way. From
-// then on they come back apart, and neither side sleeps. An event loop that does not sleep gathers, as what it does
-// then costs throughput. Two callers in step are as fast as two apart, and three, for less CPU. The engine's thread has
-// to be woken for each batch, so this is for the event loop's own socket alone. Measured: docs/bridge.md.
+// **Callers in lockstep.** Calls that travel together come back together, make the next calls together, and so on:
+// while Redis works the event loop sleeps, and the other way round, and waking a sleeper takes longer than either
+// works. Where the event loop has slept, it has the time for more batches than one. So the callers that it was woken by
+// are not waited for: their calls go as soon as they are an eighth of all, while less than four batches are under way.
+// From then on they come back apart, and neither side sleeps. An event loop that does not sleep gathers, as what it
+// does then costs throughput. Two callers in step are as fast as two apart, and three, for less CPU. The engine's
+// thread has to be woken for each batch, so this is for the event loop's own socket alone. Measured: docs/bridge.md.
 //
 // A loop of awaited calls that are answered at once, or from hot values, would then never let the event loop poll: no
 // timer fires and no request is read while it runs. So now and then an answer waits for the next turn (`isDue`).

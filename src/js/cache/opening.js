@@ -64,7 +64,7 @@ function opened(configure, tolerant, listeners) {
   const { mode } = handle;
   const unlisten = bridge.events.add(handle, listeners, logger);
   listeners.attach(gatherer(bridge, handle));
-  const computer = new Computer(channel, codec, ttl, settings.given.namespace, flights);
+  const computer = new Computer(channel, codec, ttl, settings.given.namespace, flights, native.Bridge.now);
   const { lazy } = settings.given;
   const tell = () => {
     // In a tick of its own, as all events are.

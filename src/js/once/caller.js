@@ -203,8 +203,8 @@ class Caller {
   landed(flight, ended) {
     try {
       if (failed(ended)) {
-        // Told to stop when nobody waited, and this one came since.
-        if (flight.aborted) return this.again();
+        // Told to stop when nobody waited, and this one came since; or out of date.
+        if (flight.aborted || flight.outlived) return this.again();
         return this.fallBack(ended.error);
       }
       // A follower's own copy, which no other caller can change.

@@ -9,7 +9,7 @@ const { Durations } = require('../base/durations.js');
 const { HoldfastError } = require('../base/errors.js');
 const { turn } = require('../base/host.js');
 const { Answer, Ask, Early, Op, Why } = require('../base/ops.js');
-const { checkFunction, toMs } = require('../options/arguments.js');
+const { checkFunction, isArray, toMs } = require('../options/arguments.js');
 const { UNREADABLE } = require('../value/codec.js');
 const { isDue } = require('../bridge/turn.js');
 const { Caller } = require('./caller.js');
@@ -37,10 +37,12 @@ class Computer {
    * @param {number} ttl the default, in milliseconds
    * @param {string} namespace
    * @param {import('./flights').Flights} flights those of all caches of this environment
+   * @param {() => number} clock milliseconds, as the engine counts them
    */
-  constructor(channel, codec, ttl, namespace, flights) {
+  constructor(channel, codec, ttl, namespace, flights, clock) {
     this.channel = channel;
     this.codec = codec;
+    this.clock = clock;
     this.usual = usualTerms(ttl);
     const { engine } = channel.handle;
     this.firstId = engine * TOKENS;
@@ -183,7 +185,7 @@ class Computer {
    */
   async fly(flight, fn, terms, old) {
     const { key, token } = flight;
-    const run = new Run(flight, this.codec, old, this.durations);
+    const run = new Run(flight, this.codec, old, this.durations, terms.tags);
     try {
       const value = await this.start([key], fn, new Context(run));
       run.end();
@@ -195,7 +197,13 @@ class Computer {
       const told = lost ? null : this.tell(flight, text, terms, run);
       // Should what follows throw, nobody awaits it.
       told?.catch(ignore);
-      flight.end({ value: text === null ? value : this.codec.made(value, text), text });
+      const ended = { value: text === null ? value : this.codec.made(value, text), text };
+      if (told !== null && run.named.length > 0) {
+        flight.lead(ended);
+        // One of its tags has been ended since it began: who asked behind that is to get something newer.
+        if (isArray(await told.catch(ignore))) flight.outlive();
+      }
+      flight.end(ended);
       if (told !== null) await told;
     } catch (error) {
       run.end();
@@ -221,7 +229,8 @@ class Computer {
     const ttl = ttlFor(run.ttl, terms);
     // A moment that has come: there is nothing to store.
     if (ttl === 0) return this.channel.call(Op.ABANDON, key, '', Why.NOTHING, token);
-    return this.channel.call(Op.END, key, text, ttl, token, false, storingOf(ttl, terms, run.took));
+    const since = run.named.length > 0 ? Math.max(0, this.clock() - run.age) : 0;
+    return this.channel.call(Op.END, key, text, ttl, token, false, storingOf(ttl, terms, run, since));
   }
 
   /**

@@ -6,7 +6,7 @@
 'use strict';
 
 const { AbortController, now } = require('../base/host.js');
-const { toMs } = require('../options/arguments.js');
+const { checkTags, toMs } = require('../options/arguments.js');
 const { checkMade } = require('./validation.js');
 
 /** @typedef {import('./flights').Flight} Flight */
@@ -19,14 +19,18 @@ class Run {
    * @param {Codec} codec
    * @param {any} old a value that nobody else has, or undefined: that of the flight, if there is one
    * @param {import('../base/durations').Durations} durations where the time that it takes is counted
+   * @param {string[]} [known] the tags that its caller gave
    */
-  constructor(flight, codec, old, durations) {
+  constructor(flight, codec, old, durations, known = []) {
     this.flight = flight;
     this.codec = codec;
     this.old = old;
     /** Milliseconds; null: as the terms say. */
     this.ttl = /** @type {number | null} */ (null);
     this.skipped = false;
+    this.known = known;
+    /** @type {string[]} the tags that it named beside those */
+    this.named = [];
     this.over = false;
     this.durations = durations;
     this.began = now();
@@ -60,8 +64,21 @@ class Run {
     if (!this.over) this.ttl = ms;
   }
 
+  /** @param {unknown} tags */
+  setTags(tags) {
+    const given = checkTags(tags) ?? [];
+    // Together they may be too many.
+    const all = checkTags([...this.known, ...given]) ?? [];
+    if (!this.over) this.named = all.slice(this.known.length);
+  }
+
   skip() {
     if (!this.over) this.skipped = true;
+  }
+
+  /** Milliseconds since its function began, and no less. */
+  get age() {
+    return Math.ceil(now() - this.began) + 1;
   }
 }
 
@@ -86,6 +103,11 @@ class Context {
   get setTtl() {
     const run = this.#run;
     return (/** @type {unknown} */ seconds) => run.setTtl(seconds);
+  }
+
+  get setTags() {
+    const run = this.#run;
+    return (/** @type {unknown} */ tags) => run.setTags(tags);
   }
 
   get skip() {

@@ -46,6 +46,8 @@ class Flight {
     /** All callers of this environment who waited have given up. */
     this.deserted = false;
     this.overdue = false;
+    /** Its result is older than an end of one of its tags. */
+    this.outlived = false;
     /** It may no longer store its result, and Rust has forgotten it. */
     this.lost = false;
   }
@@ -99,6 +101,24 @@ class Flight {
       this.followers.clear();
       this.patience?.release();
     }
+  }
+
+  /**
+   * Its leader gets the result; the others wait until it is known whether it is for them as well.
+   * @param {Ended} ended
+   */
+  lead(ended) {
+    for (const follower of this.followers) {
+      if (follower.leads !== this) continue;
+      this.followers.delete(follower);
+      follower.landed(this, ended);
+    }
+  }
+
+  /** What it returned is out of date: the callers that still wait ask anew. */
+  outlive() {
+    this.outlived = true;
+    this.end({ error: undefined });
   }
 
   /** Its function never begins: the callers that wait for it ask anew. */

@@ -161,7 +161,7 @@ function numberOf(value, name, most) {
  */
 function askingOf(terms) {
   const { tags, extra, beta } = terms;
-  terms.asking ??= extrasFor(tags, [
+  terms.asking ??= extrasFor(tags ?? [], [
     ['window', extra],
     ['beta', beta],
   ]);
@@ -172,21 +172,26 @@ function askingOf(terms) {
  * The extras of END.
  * @param {number} ttl milliseconds
  * @param {Terms} terms
- * @param {number} ms how long the function ran
+ * @param {{ took: number, named: string[] }} run of the function
+ * @param {number} since when it began, by the engine's clock, where it named tags
  */
-function storingOf(ttl, { tags, extra, beta }, ms) {
-  return extrasFor(tags, [
+function storingOf(ttl, { tags = [], extra, beta }, { took, named }, since) {
+  const members = /** @type {[string, number][]} */ ([
     ['extra', ttl === Infinity ? 0 : extra],
-    ['delta', beta > 0 ? Math.max(1, Math.round(ms)) : 0],
+    ['delta', beta > 0 ? Math.max(1, Math.round(took)) : 0],
+    ['since', since],
   ]);
+  return extrasFor([...tags, ...named], members, named);
 }
 
 /**
- * @param {string[] | undefined} tags
+ * @param {string[]} tags
  * @param {[string, number][]} members written where they are not 0
+ * @param {string[]} [named] those of the tags that the function named
  */
-function extrasFor(tags, members) {
-  let text = tags === undefined ? '' : `,"tags":${listOf(tags)}`;
+function extrasFor(tags, members, named = []) {
+  let text = tags.length === 0 ? '' : `,"tags":${listOf(tags)}`;
+  if (named.length > 0) text += `,"named":${listOf(named)}`;
   for (const [name, value] of members) if (value !== 0) text += `,"${name}":${value}`;
   return text === '' ? '' : `{${text.slice(1)}}`;
 }

@@ -19,7 +19,7 @@ use redis::Pipeline;
 use crate::engine::base::error::Trouble;
 use crate::engine::cache::shared::Shared;
 use crate::engine::conversation::connection::Steps;
-use crate::engine::exchange::writes;
+use crate::engine::exchange::tokens;
 use crate::engine::fleet::server::Server;
 use crate::engine::net::reply::integer;
 use crate::engine::net::wire::asks::{asked, asking};
@@ -77,7 +77,7 @@ impl Steps {
             return Ok(());
         }
         let mut pipeline = Pipeline::with_capacity(owed.len());
-        owed.iter().for_each(|key| _ = pipeline.cmd(writes::remove(self.denied)).arg(&**key));
+        owed.iter().for_each(|key| tokens::undo(&mut pipeline, key, &shared.random, self.denied));
         let is_cluster = shared.fleet.cluster().is_some();
         if is_cluster {
             pipeline = asking(&pipeline);

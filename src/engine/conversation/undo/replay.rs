@@ -17,10 +17,11 @@ use std::sync::Arc;
 use redis::{Pipeline, cmd};
 
 use crate::engine::base::error::Trouble;
+use crate::engine::base::key;
 use crate::engine::base::mutant;
 use crate::engine::cache::shared::Shared;
 use crate::engine::conversation::connection::{Connection, Steps};
-use crate::engine::exchange::writes;
+use crate::engine::exchange::tokens;
 use crate::engine::net::reply::integer;
 use crate::engine::tier::journal::MAX_KEYS;
 
@@ -97,22 +98,29 @@ impl<'a> Undoing<'a> {
         Ok(undone)
     }
 
-    /// Unlinks the keys that were taken; where the server refuses that of one of them, each for itself.
+    /// Unlinks the keys that were taken; where the server refuses that of one of them, each for itself. Tags are ended
+    /// in any case.
     async fn unlink(&mut self, steps: &mut Steps) -> Result<u64, Trouble> {
+        // Those that are tags stand in front.
+        self.taken.sort_by_key(|key| !key::is_tag(key));
+        let tags = self.taken.partition_point(|key| key::is_tag(key));
+        let (mut each, mut undone) = (self.taken.len(), 0);
         // Those of a cluster's slots that are on their way are redirected one by one.
-        if self.shared.fleet.cluster().is_none() {
-            match steps.unlink(&self.taken).await {
-                Ok(_) => return Ok(self.taken.len() as u64),
+        if self.shared.fleet.cluster().is_none() && tags < each {
+            match steps.unlink(&self.taken[tags..]).await {
+                Ok(_) => (each, undone) = (tags, (each - tags) as u64),
                 Err(trouble) if trouble.kind.is_outage() => return Err(trouble),
                 Err(_) => {}
             }
         }
-        let mut pipeline = Pipeline::with_capacity(self.taken.len());
-        for key in &self.taken {
-            pipeline.cmd(writes::remove(steps.denied)).arg(&**key);
+        if each == 0 {
+            return Ok(undone);
+        }
+        let mut pipeline = Pipeline::with_capacity(each);
+        for key in &self.taken[..each] {
+            tokens::undo(&mut pipeline, key, &self.shared.random, steps.denied);
         }
         let replies = steps.pipeline(pipeline).await?;
-        let mut undone = 0;
         for (key, reply) in self.taken.iter().zip(replies) {
             match self.shared.owed_elsewhere(key, &reply, &steps.server) {
                 Some(owner) if !Arc::ptr_eq(&owner, &steps.server) => _ = owner.journal.owe(key),

@@ -110,9 +110,9 @@ impl Judge {
         match step {
             Step::Answered(reply) => reply,
             Step::Read(read) => self.read(call, read),
-            Step::Passed => {
+            Step::Passed(reply) => {
                 self.replies.next();
-                Reply::Done
+                reply
             }
             Step::Held(question) => self.question(call, question),
             Step::Write => {

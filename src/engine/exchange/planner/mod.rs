@@ -17,6 +17,7 @@ use crate::engine::cache::namespace::Cache;
 use crate::engine::cache::tell::counters::add;
 use crate::engine::cache::there;
 use crate::engine::call::batch::{Batch, More, Op};
+use crate::engine::call::extras::Extras;
 use crate::engine::call::reply::Reply;
 use crate::engine::call::sink::ReplyTo;
 use crate::engine::exchange::expiry;
@@ -169,7 +170,7 @@ impl Planner {
                 let tagged = !batch.more(more).tags.is_empty();
                 let meta = tagged.then(|| local::meta(cache, 0, 0, self.tags(cache, batch, more)));
                 let bytes = cache.format.encode(batch.value(value), meta.as_deref());
-                let command = if self.denied.scripts.is() {
+                let command = if self.denied.scripts.is() || mutant::lacks("absent") {
                     set_new(key, &bytes, ttl)
                 } else {
                     expiry::set_if_absent(&cache.prefix, (key, &bytes, ttl), self.denied.many.is())
@@ -177,18 +178,29 @@ impl Planner {
                 self.command(command, Step::Write);
             }
             Op::End { value, ttl, token, more, .. } => match flights.landing(key, token) {
-                Some(landing) => {
+                Some(mut landing) => {
+                    let extras = batch.more(more);
+                    let Some(named) = self.named(cache, extras, (key, token), &landing.tags) else {
+                        let leased = flights.leased(key, token);
+                        self.answers.append(flights.end(key, token, Outcome::Failed));
+                        return self.over(cache, key, token, leased, Reply::Again);
+                    };
+                    if !named.is_empty() {
+                        // From here on their ends fence it, as they do the others'.
+                        flights.tag(key, token, named.clone());
+                        landing.tags.extend(named);
+                    }
                     if landing.lease == Lease::None {
                         self.uncover(key);
                     }
                     server.journal.supersede(key);
-                    let result = Computed { token, value: batch.value(value), ttl, extras: batch.more(more) };
+                    let result = Computed { token, value: batch.value(value), ttl, extras };
                     self.command(store(cache, key, &result, &landing), Step::Write);
                 }
                 None => {
                     let leased = flights.leased(key, token);
                     self.answers.append(flights.end(key, token, Outcome::Value(batch.value(value).keep())));
-                    self.over(cache, key, token, leased);
+                    self.over(cache, key, token, leased, Reply::Done);
                 }
             },
             Op::Soften { stale_ms, .. }
@@ -271,7 +283,7 @@ impl Planner {
             Op::Abandon { token, why, .. } => {
                 let leased = flights.leased(key, token);
                 self.answers.append(flights.end(key, token, why.into()));
-                self.over(cache, key, token, leased);
+                self.over(cache, key, token, leased, Reply::Done);
             }
             Op::Overdue { token, .. } => {
                 self.answers.append(flights.overdue(key, token));
@@ -298,6 +310,17 @@ impl Planner {
         });
         self.tags = Some((more, tags.clone()));
         tags
+    }
+
+    /// The tags that the function of a result named, beside those that were `known` when it began; none where one was
+    /// ended since.
+    fn named(&self, cache: &Cache, extras: &Extras, (key, token): (&str, u32), known: &[Tag]) -> Option<Vec<Tag>> {
+        if extras.named.is_empty() {
+            return Some(Vec::new());
+        }
+        let vouched = !self.denied.scripts.is() && !cache.shared().flights.outlived(key, token);
+        let record = |key: &str| self.tokens.get(key).cloned().or_else(|| cache.near_token(key, self.now));
+        tags::named(extras, known, &cache.prefix, vouched, record)
     }
 
     fn command(&mut self, command: Cmd, step: Step) {

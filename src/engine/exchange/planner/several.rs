@@ -39,11 +39,11 @@ impl Planner {
     }
 
     /// A computation that stores nothing: its lease goes.
-    pub(super) fn over(&mut self, cache: &Cache, key: &str, token: u32, leased: bool) {
+    pub(super) fn over(&mut self, cache: &Cache, key: &str, token: u32, leased: bool, reply: Reply) {
         if leased {
-            self.command(lease::release(key, holder(cache, token)), Step::Passed);
+            self.command(lease::release(key, holder(cache, token)), Step::Passed(reply));
         } else {
-            self.steps.push(Step::Answered(Reply::Done));
+            self.steps.push(Step::Answered(reply));
         }
     }
 

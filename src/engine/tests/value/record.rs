@@ -22,7 +22,7 @@ fn a_token_stands_until_another_one_takes_its_place() {
     assert_eq!(record::standing(&token(0), &token(0), NOW), Standing::Stands);
     assert_eq!(record::standing(&token(0), &token(1), NOW), Standing::Ended);
     let whole = record::replaced(Some(&token(0)), &token(1), 0, 7_000, NOW);
-    assert_eq!(whole, format!("{}@7000\"", token(1).trim_end_matches('"')));
+    assert_eq!(whole, format!("{}@7000#{NOW}~0\"", token(1).trim_end_matches('"')));
     assert_eq!(record::standing(&whole, &token(1), NOW), Standing::Stands);
     assert_eq!(record::standing(&whole, &token(0), NOW), Standing::Ended);
     assert_eq!(*record::current(&Arc::from(&*whole)), token(1));
@@ -58,7 +58,7 @@ fn of_many_soft_ends_the_last_ones_are_remembered_and_none_gets_younger() {
 fn what_redis_has_says_how_old_it_is_only_once_its_moment_is_known() {
     let stored = "\"0000000000000001@7000;0000000000000000+500/5000\"";
     assert_eq!(record::standing(stored, &token(0), NOW), Standing::Ended);
-    let kept = record::anchored(stored, -200);
+    let kept = record::anchored(stored, -200, 5);
     assert_eq!(record::standing(&kept, &token(0), 1_000), Standing::Soft(1_700));
     assert_eq!(record::standing(&kept, &token(1), 1_000), Standing::Stands);
     assert_eq!(record::ended_ms(&kept), 7_000);
@@ -87,6 +87,31 @@ fn what_anybody_may_have_written_is_no_more_than_a_token() {
         record::ended_ms(record);
         record::current(&Arc::from(record));
         record::replaced(Some(record), &token(1), 60_000, 0, NOW);
-        record::anchored(record, i64::MIN);
+        record::anchored(record, i64::MIN, u64::MAX);
+        record::is_older(record, NOW);
     }
+}
+
+#[test]
+fn whether_a_tag_was_ended_since_is_known_by_when_its_record_was_written() {
+    // Nobody knows.
+    assert!(!record::is_older(&token(1), u64::MAX) && !record::has_ended(&token(1)));
+    // Whole and soft ends, of this process.
+    for stale_ms in [0, 5_000] {
+        let ended = record::replaced(Some(&token(0)), &token(1), stale_ms, 7_000, NOW);
+        let older = [NOW - 1, NOW, NOW + 1].map(|moment| record::is_older(&ended, moment));
+        assert_eq!(older, [false, false, true], "{ended}");
+        assert!(record::has_ended(&ended));
+    }
+    // What was read may have been written later than at its moment, by the time that the reading took.
+    let stored = ["\"a@7000\"", "\"a@7000;b+500/5000\"", "\"a\""];
+    for stored in stored {
+        let read = record::anchored(stored, 1_000, 20);
+        let older = [1_000, 1_020, 1_021].map(|moment| record::is_older(&read, moment));
+        assert_eq!(older, [false, false, true], "{read}");
+        assert_eq!(record::standing(&read, "\"a\"", NOW), Standing::Stands);
+        assert_eq!(*record::current(&Arc::from(&*read)), *"\"a\"");
+    }
+    // Ended, and nobody knows when.
+    assert!(stored.iter().chain(&["\"a@1#x~1\""]).all(|record| !record::is_older(record, u64::MAX)));
 }
