@@ -111,12 +111,12 @@ pub fn named(
     vouched: bool,
     record: impl Fn(&str) -> Option<Arc<str>>,
 ) -> Option<Vec<Tag>> {
-    let new = extras.named.iter().filter(|name| !known.iter().any(|tag| *tag.name == ***name));
-    let tag = |name: &Box<str>| {
+    let new = extras.named.iter().map(|name| &**name).filter(|name| !known.iter().any(|tag| *tag.name == **name));
+    let tag = |name: &str| {
         let record = record(&key(prefix, name))?;
         let is_new = vouched && !record::has_ended(&record);
         let stands = is_new || record::is_older(&record, extras.since) || mutant::lacks("named");
-        stands.then(|| Tag { name: Arc::from(&**name), token: record::current(&record) })
+        stands.then(|| Tag { name: Arc::from(name), token: record::current(&record) })
     };
     new.map(tag).collect()
 }

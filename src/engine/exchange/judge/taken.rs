@@ -2,7 +2,6 @@
 
 use redis::Value;
 
-use crate::engine::base::mutant;
 use crate::engine::cache::tell::counters::add;
 use crate::engine::call::reply::Reply;
 use crate::engine::exchange::judge::Judge;
@@ -66,7 +65,7 @@ impl Judge {
         end_leftover(call.cache, call.key);
         self.held.remove(call.key);
         let found = self.find(call, Some(value), left, Ask::default(), true);
-        let found = if is_held && !mutant::lacks("taken") { Found::miss() } else { found };
+        let found = if is_held { Found::miss() } else { found };
         add(&call.cache.counters.deletes, u64::from(matches!(found, Found::Fresh(..))));
         reads::get(call, found)
     }

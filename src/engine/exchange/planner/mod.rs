@@ -17,20 +17,17 @@ use crate::engine::cache::namespace::Cache;
 use crate::engine::cache::tell::counters::add;
 use crate::engine::cache::there;
 use crate::engine::call::batch::{Batch, More, Op};
-use crate::engine::call::extras::Extras;
 use crate::engine::call::reply::Reply;
 use crate::engine::call::sink::ReplyTo;
 use crate::engine::exchange::expiry;
 use crate::engine::exchange::plan::{Computing, Head, Line, Plan, Question, Step};
 use crate::engine::exchange::softening;
 use crate::engine::exchange::tokens;
-use crate::engine::exchange::writes::{
-    self, Computed, Holding, holder, remove, renewed, set, set_new, store, with_key,
-};
+use crate::engine::exchange::writes::{self, Holding, holder, remove, renewed, set, set_new, with_key};
 use crate::engine::fleet::server::Server;
 use crate::engine::net::denied::Denied;
 use crate::engine::once::exclusive::Who;
-use crate::engine::once::waiters::{Answers, Begin, Caller, Lease, Outcome};
+use crate::engine::once::waiters::{Answers, Begin, Caller, Lease};
 use crate::engine::tier::cover::Removal;
 use crate::engine::value::life::Ask;
 use crate::engine::value::tag_list::Tag;
@@ -40,6 +37,7 @@ mod reading;
 mod several;
 
 use reading::OpenRun;
+use several::End;
 
 /// Plans a batch. Registers its flights and fences, in the order of the engine's queue. `tokens`: those of its tags
 /// that the near cache did not have.
@@ -177,32 +175,7 @@ impl Planner {
                 };
                 self.command(command, Step::Write);
             }
-            Op::End { value, ttl, token, more, .. } => match flights.landing(key, token) {
-                Some(mut landing) => {
-                    let extras = batch.more(more);
-                    let Some(named) = self.named(cache, extras, (key, token), &landing.tags) else {
-                        let leased = flights.leased(key, token);
-                        self.answers.append(flights.end(key, token, Outcome::Failed));
-                        return self.over(cache, key, token, leased, Reply::Again);
-                    };
-                    if !named.is_empty() {
-                        // From here on their ends fence it, as they do the others'.
-                        flights.tag(key, token, named.clone());
-                        landing.tags.extend(named);
-                    }
-                    if landing.lease == Lease::None {
-                        self.uncover(key);
-                    }
-                    server.journal.supersede(key);
-                    let result = Computed { token, value: batch.value(value), ttl, extras };
-                    self.command(store(cache, key, &result, &landing), Step::Write);
-                }
-                None => {
-                    let leased = flights.leased(key, token);
-                    self.answers.append(flights.end(key, token, Outcome::Value(batch.value(value).keep())));
-                    self.over(cache, key, token, leased, Reply::Done);
-                }
-            },
+            Op::End { value, ttl, token, more, .. } => self.end(cache, batch, key, &End { value, ttl, token, more }),
             Op::Soften { stale_ms, .. }
                 if !self.denied.scripts.is() && !server.journal.covers(key) && !server.journal.holds(key) =>
             {
@@ -236,7 +209,9 @@ impl Planner {
             }
             Op::Take { .. } => {
                 flights.fence(key);
-                self.uncover_all(key);
+                if !mutant::lacks("taken") {
+                    self.uncover_all(key);
+                }
                 self.close_run();
                 let taking = writes::take(&mut self.pipeline, key, self.denied, self.asks);
                 self.steps.push(Step::Taken(taking));
@@ -310,17 +285,6 @@ impl Planner {
         });
         self.tags = Some((more, tags.clone()));
         tags
-    }
-
-    /// The tags that the function of a result named, beside those that were `known` when it began; none where one was
-    /// ended since.
-    fn named(&self, cache: &Cache, extras: &Extras, (key, token): (&str, u32), known: &[Tag]) -> Option<Vec<Tag>> {
-        if extras.named.is_empty() {
-            return Some(Vec::new());
-        }
-        let vouched = !self.denied.scripts.is() && !cache.shared().flights.outlived(key, token);
-        let record = |key: &str| self.tokens.get(key).cloned().or_else(|| cache.near_token(key, self.now));
-        tags::named(extras, known, &cache.prefix, vouched, record)
     }
 
     fn command(&mut self, command: Cmd, step: Step) {

@@ -154,3 +154,17 @@ fn what_is_to_go_for_two_reasons_goes_once_and_the_calls_behind_it_get_their_own
     server.signal("-CONT");
     assert_eq!(until("the replies", || client.reply(1)), [Reply::Flag(true), value("3"), value("2")]);
 }
+
+#[test]
+fn what_a_sweep_is_about_to_remove_is_nobodys() {
+    let server = Server::start();
+    let cache = patient(&server, "app", false);
+    let client = Client::new();
+    client.run(&cache, Calls::default().set("a", "1").set("b", "2").0);
+    server.signal("-STOP");
+    let _swept = cache.shared().server("app:a").journal.raise(Pattern::new(&cache.prefix, "a*", false));
+    cache.submit(Calls::default().take("a").take("b").0, &client.to(1));
+    std::thread::sleep(std::time::Duration::from_millis(50));
+    server.signal("-CONT");
+    assert_eq!(until("the replies", || client.reply(1)), [Reply::Miss, value("2")]);
+}
