@@ -61,6 +61,7 @@ const MUTANTS = [
   { fence: 'heir', tests: 'fleet::moved' },
   { fence: 'leftover', tests: 'fleet::moved' },
   { fence: 'stray', tests: 'fleet::moved' },
+  { fence: 'spared', tests: 'fleet::moved' },
   { fence: 'role', tests: 'node::sentinels' },
   { fence: 'undeclared', tests: 'node::refusals' },
   { fence: 'undoing', tests: 'node::sentinels' },

@@ -26,6 +26,9 @@ impl Bounds {
         self.check(process, at, ("keys with flights", shared.flights.len(), most));
         self.check(process, at, ("keys waited for", shared.waiting.len(), most));
         self.check(process, at, ("sweeps in process", shared.memory.sweeping() + near, 2 * most));
+        for spared in shared.sparing.measures() {
+            self.check(process, at, spared);
+        }
         for (what, held, bound) in shared.fleet.servers().flat_map(|server| server.journal.measures()) {
             // In an outage the sweeps of raw keys that were under way join what waits. What is too much for a namespace
             // is one pattern, beside those of the others.
@@ -52,6 +55,9 @@ impl Bounds {
         }
         if !ended && !gave_up {
             self.check(process, at, ("keys waited for at rest", shared.waiting.len(), 0));
+        }
+        if undone {
+            self.check(process, at, ("sweeps that spare keys at rest", shared.sparing.len(), 0));
         }
         for server in servers.into_iter().filter(|_| undone) {
             self.check(process, at, ("the journal at rest", server.journal.len(), 0));

@@ -1,5 +1,6 @@
 //! Which keys a sweep is about: those behind a prefix that match a glob, with the cache's own keys or without;
-//! also those of them that something else picks, such as the slots of one server.
+//! also those of them that something else picks, such as the slots of one server, and without those that it is to leave
+//! alone for now.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -19,6 +20,8 @@ pub struct Pattern {
     pub internal: bool,
     /// Of these only those.
     pub only: Option<Only>,
+    /// And of those, for now, not these.
+    pub but: But,
 }
 
 /// Picks stored keys. Each is another one.
@@ -47,14 +50,36 @@ impl Hash for Only {
     }
 }
 
+/// Picks keys that are to be left alone. Patterns that differ in nothing else are the same.
+#[derive(Clone, Default)]
+pub struct But(Option<Arc<Pick>>);
+
+impl fmt::Debug for But {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("But")
+    }
+}
+
+impl PartialEq for But {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for But {}
+
+impl Hash for But {
+    fn hash<H: Hasher>(&self, _: &mut H) {}
+}
+
 impl Pattern {
     pub fn new(prefix: &Prefix, glob: &str, internal: bool) -> Self {
-        Self { prefix: prefix.as_str().into(), glob: glob.into(), internal, only: None }
+        Self { prefix: prefix.as_str().into(), glob: glob.into(), internal, only: None, but: But::default() }
     }
 
     /// Stored keys of whatever cache that `only` picks.
     pub fn of(only: impl Fn(&[u8]) -> bool + Send + Sync + 'static) -> Self {
-        Self { prefix: "".into(), glob: "*".into(), internal: true, only: Some(Only(Arc::new(only))) }
+        Self { only: Some(Only(Arc::new(only))), ..Self::new(&Prefix::new(""), "*", true) }
     }
 
     /// Those of them that `only` picks too.
@@ -62,6 +87,21 @@ impl Pattern {
         let before = self.only.clone();
         let both = move |key: &[u8]| only(key) && before.as_ref().is_none_or(|before| before.0(key));
         Self { only: Some(Only(Arc::new(both))), ..self.clone() }
+    }
+
+    /// The same, which leaves these alone; `spared` is asked each time.
+    pub fn sparing(&self, spared: impl Fn(&[u8]) -> bool + Send + Sync + 'static) -> Self {
+        Self { but: But(Some(Arc::new(spared))), ..self.clone() }
+    }
+
+    /// The same, which leaves none alone.
+    pub fn unsparing(&self) -> Self {
+        Self { but: But::default(), ..self.clone() }
+    }
+
+    /// Whether it leaves a stored key alone that it matches.
+    pub fn spares(&self, key: &[u8]) -> bool {
+        self.but.0.as_ref().is_some_and(|spared| spared(key))
     }
 
     /// Bytes of its texts.

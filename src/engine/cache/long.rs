@@ -21,12 +21,15 @@ use crate::engine::call::batch::Task;
 use crate::engine::call::reply::Reply;
 use crate::engine::call::sink::ReplyTo;
 use crate::engine::tier::marks::Mark;
+use crate::engine::tier::spared::Spared;
 
 /// A task that was called, and what it hides since then.
 pub struct Called {
     pub task: Task,
     /// The place of the server whose part of it this is; none for all of it.
     only: Option<u16>,
+    /// What none of the parts is to remove.
+    spared: Option<Arc<Spared>>,
     sweep: Option<(Pattern, Vec<Arc<Mark>>)>,
 }
 
@@ -42,17 +45,22 @@ impl Called {
             let near = cache.shared().fleet.servers().map(|server| server.near.cover(&pattern)).collect();
             (pattern, near)
         });
-        Self { task, only: None, sweep }
+        Self { task, only: None, spared: None, sweep }
     }
 
     /// The part of it that concerns one server of several.
-    pub fn of(cache: &Cache, task: Task, place: u16) -> Self {
-        Self { only: Some(place), ..Self::new(cache, task) }
+    pub fn of(cache: &Cache, task: Task, place: u16, spared: Option<Arc<Spared>>) -> Self {
+        Self { only: Some(place), spared, ..Self::new(cache, task) }
+    }
+
+    /// What its parts for the servers at these places spare; none where it sweeps nothing.
+    pub fn spared(&self, cache: &Cache, places: impl Iterator<Item = u16>) -> Option<Arc<Spared>> {
+        self.sweep.as_ref().map(|(pattern, _)| cache.shared().sparing.begin(pattern, places))
     }
 
     /// Once more.
     fn anew(&self, cache: &Cache) -> Self {
-        Self { only: self.only, ..Self::new(cache, self.task.clone()) }
+        Self { only: self.only, spared: self.spared.clone(), ..Self::new(cache, self.task.clone()) }
     }
 
     /// It takes its place in the order of calls; nothing where it sweeps nothing, or did so already.
@@ -62,13 +70,25 @@ impl Called {
         shared.flights.fence_matching(&pattern);
         shared.fleet.servers().zip(&near).for_each(|(server, mark)| server.near.uncover(&pattern, mark));
         let memory = shared.memory.raise(&pattern, false);
-        Some(Sweep { pattern, near, memory })
+        Some(Sweep { there: self.there(shared, &pattern), pattern, near, memory })
+    }
+
+    /// What its server is to remove. One that serves nothing may be left with that for good, and nobody notes for so
+    /// long what is spared.
+    fn there(&self, shared: &Shared, pattern: &Pattern) -> Pattern {
+        let (Some(spared), Some(place)) = (&self.spared, self.only) else { return pattern.clone() };
+        spared.placed(place);
+        let cluster = shared.fleet.cluster();
+        let is_used = cluster.is_some_and(|cluster| cluster.server(place).is_some_and(|one| cluster.is_used(one)));
+        if is_used { spared.rest_of(pattern) } else { pattern.clone() }
     }
 }
 
 /// A sweep of both stores that is under way.
 pub struct Sweep {
     pub pattern: Pattern,
+    /// As it is for the server that it is about.
+    pub there: Pattern,
     /// One for each server.
     near: Vec<Arc<Mark>>,
     memory: Arc<Mark>,
@@ -111,7 +131,7 @@ pub fn locally(cache: &Arc<Cache>, mut called: Called, to: &ReplyTo) -> Option<R
     // Where its server did a part of it, and is gone: once more, behind what was called meanwhile.
     let sweep = called.take_place(cache).or_else(|| called.anew(cache).take_place(cache));
     if let Some(sweep) = &sweep {
-        cache.journal_pattern(&sweep.pattern, false, called.only);
+        cache.journal_pattern(&sweep.there, false, called.only);
     } else if called.task != Task::Stats {
         return Some(Reply::Error(CallError::needs_namespace()));
     }

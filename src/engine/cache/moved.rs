@@ -54,6 +54,15 @@ impl Shared {
         (owner != server.place).then_some(Bounce { slot, asks: false, to: owner, unserved: false })
     }
 
+    /// A server has stored what was planned for it at that moment: sweeps that had their place there by then leave it
+    /// alone, wherever its slot goes.
+    pub fn stored(&self, server: &Server, key: &str, planned: u64) {
+        // Beyond the bound of exceptions it is still covered.
+        if !self.sparing.is_empty() && !server.journal.covers(key) {
+            self.sparing.stored(server.place, key, planned);
+        }
+    }
+
     /// What lies at a key is to be removed there, and no longer here.
     pub fn owe(&self, key: &str, from: &Arc<Server>, owner: &Arc<Server>) -> Noted {
         if !Arc::ptr_eq(from, owner) {
@@ -91,7 +100,9 @@ impl Shared {
             if !has_lost && (server.place == 0 || server.journal.is_empty()) {
                 continue;
             }
-            let (keys, of_one) = server.journal.part(|key| !Arc::ptr_eq(self.server(key), server), server.place == 0);
+            let is_idle = self.fleet.cluster().is_some_and(|cluster| !cluster.is_used(server));
+            let is_others = |key: &str| !Arc::ptr_eq(self.server(key), server);
+            let (keys, of_one) = server.journal.part(is_others, [is_idle, server.place == 0]);
             patterns.extend(of_one.into_iter().filter(|_| has_lost));
             for key in keys {
                 let _ = self.server(&key).journal.owe(&key);

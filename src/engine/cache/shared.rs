@@ -25,6 +25,7 @@ use crate::engine::once::waiting::Waiting;
 use crate::engine::task::executor::Spawner;
 use crate::engine::tier::budget::{Bounded, Budget};
 use crate::engine::tier::memory::{Memory, Usage};
+use crate::engine::tier::spared::Sparing;
 
 /// What the callers' threads and the engine's thread share.
 pub struct Shared {
@@ -35,6 +36,8 @@ pub struct Shared {
     pub memory: Arc<Memory>,
     /// What bounds that, the near caches, and hot values.
     pub budget: Arc<Budget>,
+    /// What sweeps of several servers leave alone.
+    pub sparing: Sparing,
     /// Those who wait for another process's computation.
     pub waiting: Waiting,
     pub flights: Flights,
@@ -82,6 +85,7 @@ impl Shared {
             habits: options.habits,
             memory,
             budget,
+            sparing: Sparing::default(),
             waiting: Waiting::default(),
             flights: Flights::default(),
             misses: Misses::default(),

@@ -62,7 +62,7 @@ pub fn place(cache: &Cache, called: &mut Called, connection: &Connection) -> Pla
         pipeline.cmd("DBSIZE").cmd("FLUSHDB").arg("ASYNC");
         return Placed::Flush(sweep, Box::pin(wire.ask(pipeline, cache.timeout)));
     }
-    let swept = server.journal.raise(sweep.pattern.clone());
+    let swept = server.journal.raise(sweep.there.clone());
     Placed::Sweep(sweep, swept)
 }
 
@@ -173,7 +173,7 @@ impl Tasks<'_> {
 
     /// Some are left: the next recovery tries it again.
     fn refused(&self, sweep: &Sweep, trouble: Trouble) {
-        self.cache.journal_pattern(&sweep.pattern, true, Some(self.steps.server.place));
+        self.cache.journal_pattern(&sweep.there, true, Some(self.steps.server.place));
         self.cache.shared().errors.count(trouble.kind);
         self.cache.shared().status.notice(&trouble);
     }

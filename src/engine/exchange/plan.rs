@@ -232,6 +232,8 @@ pub struct Plan {
     pub(super) answers: Answers,
     /// When it was made, which is before the server sees it.
     pub(super) now: u64,
+    /// And which sweeps had their place before it: see tier/spared.rs.
+    pub(super) planned: u64,
     /// The tokens of tags that were asked for, which the near cache need not have.
     pub tokens: Tokens,
     /// The steps that begin with the removal of their key, in their order, and the cover that is told of it; none where

@@ -101,6 +101,7 @@ impl Plan {
             let reply = reply.and_then(|at| telling(came.get(at)?));
             if is_replaced(op, reply) {
                 self.server.journal.replaced(key);
+                cache.shared().stored(&self.server, key, self.planned);
             } else if is_refused(removal) || (replaces(op) && is_refused(reply)) {
                 distrust(cache, &self.server, key);
             }
@@ -156,7 +157,7 @@ fn replaces(op: &Op) -> bool {
     matches!(op, Op::Set { .. } | Op::End { .. } | Op::Del { .. } | Op::EndTag { .. } | Op::Take { .. })
 }
 
-fn is_replaced(op: &Op, reply: Option<&Value>) -> bool {
+pub(super) fn is_replaced(op: &Op, reply: Option<&Value>) -> bool {
     match op {
         Op::Set { .. } | Op::SetIfAbsent { .. } | Op::End { .. } => {
             matches!(reply, Some(Value::Okay | Value::Int(1)))

@@ -75,6 +75,8 @@ pub struct Asked {
     /// Whether tokens are made where there are none.
     make: bool,
     sent: u64,
+    /// Which sweeps had their place before that: see tier/spared.rs.
+    planned: u64,
 }
 
 /// The tags of a batch whose tokens must be known before it is planned: the stored keys of those that are not, and the
@@ -193,7 +195,8 @@ fn ask_more(server: &Server, cache: &Cache, asked: Asked, mut keys: Vec<String>,
         pipeline.cmd("GET").arg(key);
         pipeline.cmd("PTTL").arg(key);
     }
-    (pipeline, Asked { keys, rest, tokens, tickets, covered, removals, denied, make, sent: now })
+    let planned = cache.shared().sparing.moment();
+    (pipeline, Asked { keys, rest, tokens, tickets, covered, removals, denied, make, sent: now, planned })
 }
 
 /// How far the asking has come.
@@ -261,6 +264,9 @@ impl Asked {
                 renewals.add_command(pexpire(&key, millis(LIFE)));
             }
             if let Some(token) = token {
+                if self.make {
+                    cache.shared().stored(server, &key, self.planned);
+                }
                 tokens.insert(key.into(), token.as_str().into());
             }
         }

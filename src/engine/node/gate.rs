@@ -117,6 +117,7 @@ fn unvouched(shared: &Shared, server: &Server, now: Instant) {
     }
     shared.waiting.wake_all();
     server.journal.lose();
+    shared.sparing.lost(server.place);
 }
 
 /// The connection is given up for another one elsewhere.

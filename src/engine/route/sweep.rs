@@ -33,11 +33,12 @@ pub fn split(mut job: Job, together: &Arc<Together>) -> Option<Vec<(Arc<Server>,
     if servers.is_empty() {
         servers.push(fleet.first().clone());
     }
+    let spared = called.spared(&cache, servers.iter().map(|server| server.place));
     // Before the whole has its place: nothing that matches is served in between.
     let parts: Vec<_> = servers
         .into_iter()
         .map(|server| {
-            let part = Called::of(&cache, task.clone(), server.place);
+            let part = Called::of(&cache, task.clone(), server.place, spared.clone());
             (server, part)
         })
         .collect();

@@ -36,6 +36,8 @@
 //! does not know. *A token in each key's name* that `clear` changes: `redis-cli get key` finds nothing, and no pattern
 //! but all can be cleared so.
 //!
+//! **On a cluster** each server has covers of its own; what is written behind a sweep at one all spare: see spared.rs.
+//!
 //! **The limit.** A key that another process writes while a walk is under way may go as well, as with any SCAN.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -46,7 +48,7 @@ use redis::Value;
 
 use crate::engine::base::error::Trouble;
 use crate::engine::base::mutant;
-use crate::engine::base::pattern::Pattern;
+use crate::engine::base::pattern::{But, Pattern};
 use crate::engine::task::signal::{Ending, Watched};
 use crate::engine::tier::cover::{Cover, Covered, Passed, Picked, Removal, Swept, Walk};
 use crate::engine::tier::heads::Heads;
@@ -91,6 +93,7 @@ impl Covers {
         match last.and_then(|id| self.list.get_mut(&id)).filter(|cover| !begun && !cover.waits() && !cover.parked) {
             Some(cover) => {
                 let except = std::mem::take(&mut cover.except);
+                cover.pattern = pattern;
                 cover.live.push(told);
                 self.forget(&except);
             }
@@ -138,7 +141,8 @@ impl Covers {
     }
 
     fn matching<'a>(&'a self, key: &'a [u8]) -> impl Iterator<Item = &'a Cover> {
-        self.heads.matching(key).filter_map(|id| self.list.get(id))
+        let covers = self.heads.matching(key).filter_map(|id| self.list.get(id));
+        covers.filter(|cover| !cover.pattern.spares(key))
     }
 
     /// Whether a whole walk for this pattern is still to come: one that is under way has passed some keys already.
@@ -165,14 +169,17 @@ impl Covers {
         let prefixes: BTreeSet<_> = waits.map(|cover| cover.pattern.prefix.clone()).collect();
         let count = prefixes.len() as u64;
         for prefix in prefixes {
-            self.widen(Pattern { prefix, glob: "*".into(), internal: true, only: None });
+            self.widen(Pattern { prefix, glob: "*".into(), internal: true, only: None, but: But::default() });
         }
         count
     }
 
-    /// What is to be swept, and the keys that lie there anew.
-    pub fn patterns(&self) -> Vec<Passed> {
-        self.list.values().map(|cover| (cover.pattern.clone(), cover.except.clone())).collect()
+    /// What is to be swept, and the keys that lie there anew. `idle`: none lie here, and nobody says how long for.
+    pub fn patterns(&mut self, idle: bool) -> Vec<Passed> {
+        let patterns = self.list.values().map(|cover| (cover.pattern.clone(), cover.except.clone())).collect();
+        let covers = self.list.values_mut().filter(|_| idle);
+        covers.for_each(|cover| cover.pattern = cover.pattern.unsparing());
+        patterns
     }
 
     pub fn waiting(&self) -> usize {

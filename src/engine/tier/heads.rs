@@ -30,7 +30,7 @@ impl<T> Heads<T> {
         let patterns = self.heads.entry(head.into()).or_default();
         match patterns.get_mut(pattern) {
             Some(items) => items.push(item),
-            None => _ = patterns.insert(pattern.clone(), vec![item]),
+            None => _ = patterns.insert(pattern.unsparing(), vec![item]),
         }
     }
 

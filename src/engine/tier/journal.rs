@@ -138,15 +138,16 @@ impl Journal {
         inner.owed.len() < before
     }
 
-    /// Takes out the keys, and copies the patterns, of what is another server's from here on. `ends`: and drops these.
-    pub fn part(&self, is_others: impl Fn(&str) -> bool, ends: bool) -> (BTreeSet<Box<str>>, Vec<Passed>) {
+    /// Takes out the keys, and copies the patterns, of what is another server's from here on. `idle`: all is. `ends`:
+    /// and drops these.
+    pub fn part(&self, is_others: impl Fn(&str) -> bool, [idle, ends]: [bool; 2]) -> (BTreeSet<Box<str>>, Vec<Passed>) {
         let mut inner = self.inner.lock();
         let (theirs, ours) = std::mem::take(&mut inner.keys).into_iter().partition(|key| is_others(key));
         inner.keys = ours;
         inner.bytes = inner.keys.iter().map(|key| key.len()).sum();
-        let patterns = if ends { std::mem::take(&mut inner.covers).patterns() } else { inner.covers.patterns() };
+        let passed = if ends { std::mem::take(&mut inner.covers).patterns(idle) } else { inner.covers.patterns(idle) };
         self.count(&inner);
-        (theirs, patterns)
+        (theirs, passed)
     }
 
     /// Nor at the keys that match. `parked`: a connected server refuses the search for them; a recovery tries it again.

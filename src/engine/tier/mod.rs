@@ -10,4 +10,5 @@ pub mod journal;
 pub mod marks;
 pub mod memory;
 pub mod near;
+pub mod spared;
 pub mod walk;

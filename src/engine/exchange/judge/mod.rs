@@ -64,6 +64,7 @@ impl Plan {
             lost,
             noted: self.noted,
             sent: self.now,
+            planned: self.planned,
             tokens: self.tokens,
             uncovered: self.uncovered.into_iter().peekable(),
             room: Room::default(),
@@ -94,6 +95,8 @@ struct Judge {
     noted: bool,
     /// When the batch was sent.
     sent: u64,
+    /// See `Plan::planned`.
+    planned: u64,
     tokens: Tokens,
     uncovered: Peekable<vec::IntoIter<(usize, Option<Removal>)>>,
     /// For what its compressed entries expand to.
@@ -210,9 +213,14 @@ impl Judge {
         }
         let &Call { cache, batch, op, key, server, .. } = call;
         let late = self.lost || self.noted;
+        let replaced = refusals::is_replaced(op, result.as_ref());
         let outcome = result.ok_or(None).and_then(|v| written(cache, server, batch, op, key, v, late).map_err(Some));
         let reply = match outcome {
             Ok(reply) => {
+                let added = matches!((op, &reply), (Op::Increment { .. }, Reply::Number(_)));
+                if (replaced || added) && !self.lost {
+                    cache.shared().stored(server, key, self.planned);
+                }
                 if let (Op::Increment { amount, .. }, Reply::Error(_)) = (call.op, &reply) {
                     self.verdict.behind.push(take_back(call.key, *amount, self.denied));
                 }

@@ -68,8 +68,8 @@ pub fn plan(cache: &Cache, line: &Line<'_>, batch: &Batch, to: &ReplyTo, tokens:
     }
     planner.close_run();
     let Planner { server, pipeline, steps, heads, named, answers, tokens, uncovered, .. } = planner;
-    let held = BTreeSet::new();
-    Plan { server, asks, pipeline, steps, heads, named, answers, now, tokens, denied, uncovered, held, noted: false }
+    let (planned, held, noted) = (cache.shared().sparing.moment(), BTreeSet::new(), false);
+    Plan { server, asks, pipeline, steps, heads, named, answers, now, planned, tokens, uncovered, held, noted, denied }
 }
 
 struct Planner {

@@ -9,9 +9,10 @@ use redis::Value;
 
 use crate::engine::base::clock::Ttl;
 use crate::engine::base::text::Json;
-use crate::engine::cache::job::{Job, Part, Whole};
+use crate::engine::cache::job::{Job, Part, Whole, Work};
+use crate::engine::cache::long::Called;
 use crate::engine::cache::namespace::Cache;
-use crate::engine::call::batch::Batch;
+use crate::engine::call::batch::{Batch, Task};
 use crate::engine::call::reply::{Bounce, Reply};
 use crate::engine::call::sink::{COUNTERS, ReplyTo, Versions};
 use crate::engine::exchange::plan::Came;
@@ -24,7 +25,8 @@ use crate::engine::fleet::slot::slot_of;
 use crate::engine::front::Front;
 use crate::engine::net::denied::Denied;
 use crate::engine::once::waiters::{Begin, Caller, Lease};
-use crate::engine::tests::fleet::{as_named, asked, slots};
+use crate::engine::route::sweep;
+use crate::engine::tests::fleet::{as_named, asked, error, slots};
 use crate::engine::tests::support::{Calls, Client, cache};
 use crate::engine::value::codec::Codec;
 use crate::engine::value::tags::Tokens;
@@ -79,6 +81,40 @@ impl Bench {
         let shared = self.cache.shared();
         shared.memory.set(KEY, "1", TTL, shared.clock.now_ms());
     }
+
+    /// A server is sent a `set` of the key, which it answers so; how many commands that took.
+    fn set(&self, server: &Arc<Server>, answer: Value) -> usize {
+        let (client, cache): (_, &Arc<Cache>) = (Client::new(), &self.cache.cache);
+        let (calls, to) = (Calls::default().set("k", "2"), client.to(1));
+        let line = Line { server, denied: Denied::default(), asks: false, strays: false };
+        let now = cache.shared().clock.now_ms();
+        let plan = planner::plan(cache, &line, &calls.0, &to, Tokens::new(), now);
+        let commands = plan.pipeline.len();
+        // Whatever the sweep removes in front of it was not there.
+        let mut came = vec![Value::Int(0); commands - 1];
+        came.push(answer);
+        drop(plan.settle(cache, &calls.0, &to, Came::All(came), now));
+        commands
+    }
+
+    /// `delPattern` is called: a part for each of the two servers.
+    fn sweep(&self, client: &Arc<Client>) -> [Job; 2] {
+        let cache = &self.cache.cache;
+        let called = Work::Task(Called::new(cache, Task::DelPattern("*".into())));
+        let job = Job::new(cache.clone(), cache.shared().fleet.first().clone(), called, client.to(1));
+        let mut parts = sweep::split(job, &Arc::default()).expect("a cluster");
+        parts.sort_by_key(|(server, _)| !Arc::ptr_eq(server, &self.first));
+        let jobs: Vec<Job> = parts.into_iter().map(|(_, job)| job).collect();
+        jobs.try_into().unwrap_or_else(|_| panic!("two servers"))
+    }
+}
+
+/// The part of a sweep takes its place at its server.
+fn takes_place(part: &mut Job) {
+    let cache = part.cache.clone();
+    let Work::Task(called) = &mut part.work else { panic!("it is a task") };
+    let sweep = called.take_place(&cache).expect("a sweep");
+    drop(part.server().journal.raise(sweep.there));
 }
 
 /// A batch of which one part is told of.
@@ -231,4 +267,50 @@ fn what_a_lost_connection_left_open_comes_behind_what_waits_of_its_slot() {
     let in_process = Reply::Bounced(Bounce { slot, asks: true, to: 0, unserved: false });
     let elsewhere = Reply::Bounced(Bounce { slot, asks: false, to: bench.second.place, unserved: false });
     assert_eq!(lost(Calls::default().set("k", "2").get("k")), [in_process, elsewhere]);
+}
+
+#[test]
+fn what_was_stored_behind_a_sweep_stays_where_its_slot_goes_to_a_server_that_is_still_to_do_its_part() {
+    const BESIDE: &str = "moved:{moved:k}";
+    assert_eq!(slot_of(BESIDE.as_bytes()), slot_of(KEY.as_bytes()));
+    for (id, [is_over, had_place]) in (30..).zip([[false, false], [false, true], [true, false], [true, true]]) {
+        let bench = Bench::new(id);
+        let client = Client::new();
+        let [mut here, mut there] = bench.sweep(&client);
+        takes_place(&mut here);
+        if had_place {
+            takes_place(&mut there);
+        }
+        if is_over {
+            bench.first.journal.walk(None);
+            bench.first.journal.walked(None);
+        }
+        assert_eq!(bench.set(&bench.first, Value::Okay), if is_over { 1 } else { 2 });
+        bench.moves(&bench.second);
+        if !had_place {
+            takes_place(&mut there);
+        }
+        assert!(!bench.second.journal.covers(KEY), "its walk would find what is newer");
+        assert!(bench.second.journal.covers(BESIDE), "nobody wrote that since");
+        assert_eq!(bench.set(&bench.second, Value::Okay), 1, "nothing is to be removed in front of it");
+        bench.second.journal.walk(None);
+        bench.second.journal.walked(None);
+        drop([here, there]);
+        assert_eq!(client.reply(1).map(|replies| replies.len()), Some(1));
+    }
+}
+
+#[test]
+fn a_sweep_spares_nothing_that_its_server_did_not_store_behind_it() {
+    let asks = || Value::ServerError(error("ASK 1 b:6379"));
+    for (id, [is_behind, is_stored]) in (34..).zip([[false, true], [true, false], [true, true]]) {
+        let bench = Bench::new(id);
+        let [mut here, mut there] = bench.sweep(&Client::new());
+        takes_place(&mut there);
+        if is_behind {
+            takes_place(&mut here);
+        }
+        bench.set(&bench.first, if is_stored { Value::Okay } else { asks() });
+        assert_eq!(bench.second.journal.covers(KEY), !(is_behind && is_stored));
+    }
 }

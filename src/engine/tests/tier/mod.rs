@@ -8,6 +8,7 @@ mod journal;
 mod memory;
 #[cfg(feature = "drive")]
 mod near;
+mod spared;
 #[cfg(feature = "drive")]
 mod sweeps;
 mod walks;
