@@ -88,7 +88,9 @@ export type HoldfastErrorCode =
 /** The only error class of Holdfast. Its message says what to do; it never holds a value, a URL or a password. */
 export class HoldfastError extends Error {
   constructor(code: HoldfastErrorCode, message: string, options?: { cause?: unknown });
+  /** Always `HoldfastError`: tells it from other errors where there are two copies of the package. */
   readonly name: 'HoldfastError';
+  /** What went wrong, for programs: it never changes for a kind of error, as messages may. */
   readonly code: HoldfastErrorCode;
 }
 
@@ -171,6 +173,7 @@ export interface ComputeContext {
 
 /** A schema of Standard Schema (Zod, Valibot, ArkType): only whether it finds issues is looked at. */
 export interface ValueSchema {
+  /** The schema, by the rules of Standard Schema. */
   readonly '~standard': { readonly validate: (value: unknown) => unknown };
 }
 
@@ -295,6 +298,7 @@ export interface ExclusiveContext {
   readonly signal: AbortSignal;
 }
 
+/** Options of `runExclusive`. */
 export interface ExclusiveOptions {
   /**
    * Seconds for which the lease lives without a renewal, 1 to 86,400, else `ERR_INVALID_TTL`: how long the others wait
@@ -343,6 +347,7 @@ export interface Counted {
   ttl: number | null;
 }
 
+/** Options of `setIfAbsent`; a number in their place is `ttl`. */
 export interface SetIfAbsentOptions extends SetOptions {
   /**
    * While Redis is away: `local` looks at what this process holds, and stores there, as `set` does, so that another
@@ -351,6 +356,7 @@ export interface SetIfAbsentOptions extends SetOptions {
   onOutage?: 'local' | 'reject';
 }
 
+/** Options of `take`. */
 export interface TakeOptions {
   /**
    * While Redis is away: `local` takes from what this process wrote meanwhile, and leaves what lies in Redis there;
@@ -359,6 +365,7 @@ export interface TakeOptions {
   onOutage?: 'local' | 'reject';
 }
 
+/** Options of `scan`. */
 export interface ScanOptions {
   /**
    * About how many keys a page looks at, 1 to 10,000: Redis serves nobody else meanwhile. A page names those that
@@ -404,12 +411,14 @@ export interface ClearOptions {
 /** `initializing` until the first connection is up or known to fail, `redis` while connected, else `memory`. */
 export type Mode = 'initializing' | 'redis' | 'memory';
 
+/** What `health()` returns: whether all is well, and what is wrong. For a `/health` route as it is. */
 export interface Health {
   /**
    * `degraded`: the in-process tier answers calls although Redis is configured, or in production without a `REDIS_URL`;
    * or the server's ACL denies keys of this cache's namespace.
    */
   status: 'ok' | 'degraded';
+  /** Who answers calls right now. */
   mode: Mode;
   /** When `mode` last changed, in milliseconds since 1970. */
   since: number;
@@ -445,6 +454,7 @@ export interface NodeHealth {
   mode: 'redis' | 'memory';
   /** When `mode` began, in milliseconds since 1970; 0 before the first attempt to connect is over. */
   since?: number;
+  /** Why it, or a part of it, is not used; null if nothing is wrong. Not given for slots that nobody serves. */
   lastError?: { kind: ErrorKind; message: string; at: number } | null;
   /** Round trips of its last 1,024 pipelines, in milliseconds. */
   latencyMs?: { p50: number; p99: number };
@@ -484,6 +494,7 @@ export type ErrorKind =
 
 /** Reads that found a value, by place. `total` is the sum of `near`, `redis` and `memory`. */
 export interface Hits {
+  /** `near`, `redis` and `memory` together. */
   total: number;
   /** In this process, while Redis vouched for it. */
   near: number;
@@ -502,7 +513,9 @@ export interface Hits {
 export interface Histogram {
   /** Seconds, ascending. */
   bounds: number[];
+  /** How many took `bounds[i]` seconds or less. */
   buckets: number[];
+  /** How many there were. */
   count: number;
   /** Seconds in all. */
   sum: number;
@@ -575,11 +588,15 @@ export interface Counters {
   journalOverflows: number;
   /** Bytes to and from Redis and sentinels that say where it is, before TLS. */
   bytesSent: number;
+  /** As `bytesSent`, in the other direction. */
   bytesReceived: number;
 }
 
+/** What `getStats()` resolves to: this cache's counts since it was made, and the server's own report. */
 export interface Stats {
+  /** Who answers calls right now. */
   mode: Mode;
+  /** Whether that is Redis. */
   connected: boolean;
   /** Keys of this cache in memory mode; in redis mode the keys of the whole database (DBSIZE). */
   keys: number;
@@ -589,7 +606,9 @@ export interface Stats {
   misses: number;
   /** hits / (hits + misses), 0 before the first read. */
   hitRate: number;
+  /** Values stored. */
   sets: number;
+  /** Keys removed, or named to be. */
   deletes: number;
   /** Functions run by `getOrCompute`. */
   computes: number;
@@ -627,14 +646,19 @@ export interface Stats {
   memoryUsed: number;
   /** Entries of the in-process tier dropped because their TTL had passed. */
   expired: number;
+  /** `memory.bytes`, under another name of the older service. */
   sizeBytes: number;
   /** `sizeBytes` / 1,024, rounded. */
   sizeKB: number;
 }
 
+/** Where state changes are told. What a logger throws is ignored, and keeps no call from settling. */
 export interface Logger {
+  /** Redis is in use, again or for the first time. */
   info(message: string): void;
+  /** Redis is away, or a part of the configuration is not used. */
   warn(message: string): void;
+  /** A fact that an operator should know: what the event `error` tells. */
   error(message: string): void;
 }
 
@@ -676,11 +700,13 @@ export interface NearCacheOptions {
  */
 export type Codec = 'json' | 'structured' | 'raw' | 'text';
 
+/** Options of compression, in place of `'zstd'`. */
 export interface CompressionOptions {
   /** Bytes of a value above which it is compressed, 0 to 268,435,456. Default 1,024. */
   threshold?: number;
 }
 
+/** How TLS is spoken with servers of `rediss://`, and with sentinels that speak it. */
 export interface TlsOptions {
   /**
    * PEM text of one or more certificates to trust besides the system's roots. Line breaks may be written as `\n`, as in
@@ -700,6 +726,7 @@ export interface TlsOptions {
 /** Where one server listens: `host`, `host:port`, `[v6]:port`, or an object. */
 export type NodeAddress = string | { host: string; port?: number };
 
+/** Where the sentinels are, and who they are asked for; docs/sentinel.md. */
 export interface SentinelOptions {
   /** 1 to 64 sentinels, port 26379 where none is said. Those that they name are asked as well. */
   nodes: NodeAddress[];
@@ -718,6 +745,7 @@ export interface SentinelOptions {
   addressMap?: Record<string, string>;
 }
 
+/** Where the nodes of a cluster are; docs/cluster.md. */
 export interface ClusterOptions {
   /** 1 to 64 nodes, port 6379 where none is said; each leads to all. Default: those of `url`. */
   nodes?: NodeAddress[];
@@ -841,6 +869,7 @@ export interface CacheOptions {
    * loop sleeps.
    */
   spin?: number;
+  /** How TLS is spoken, where the URL says that it is (`rediss://`). Without effect for servers without TLS. */
   tls?: TlsOptions;
   /**
    * Receives state changes. Default: one `process.emitWarning` for each change; with `HOLDFAST_LOG=silent` none, with
@@ -853,7 +882,9 @@ export interface CacheOptions {
 export interface FallbackEvent {
   /** On a cluster: which of its servers. */
   node?: string;
+  /** What failed. */
   kind: ErrorKind;
+  /** The same in words. Never holds a URL or a password. */
   message: string;
 }
 
@@ -871,6 +902,7 @@ export interface RecoveredEvent {
   replayed: number;
 }
 
+/** The events of a cache, and what their listeners are given. */
 export interface CacheEvents {
   /**
    * Emitted once: when the first connection is up or, without a configured Redis, in the tick after the cache was
@@ -907,6 +939,7 @@ export interface EmitterEvents {
   removeListener: (event: string | symbol, listener: (...args: never[]) => void) => void;
 }
 
+/** All events that a listener can be added for. */
 type ListenedEvents = CacheEvents & EmitterEvents;
 
 /**
@@ -917,29 +950,49 @@ type ListenedEvents = CacheEvents & EmitterEvents;
  * settling.
  */
 export interface CacheEmitter {
+  /** Adds a listener. */
   on<E extends keyof ListenedEvents>(event: E, listener: ListenedEvents[E]): this;
+  /** Adds a listener: of `events.errorMonitor`, for what `error` is given. */
   on(errorMonitor: symbol, listener: CacheEvents['error']): this;
+  /** Adds a listener for the next event alone. */
   once<E extends keyof ListenedEvents>(event: E, listener: ListenedEvents[E]): this;
+  /** Adds a listener for the next event alone: of `events.errorMonitor`, for what `error` is given. */
   once(errorMonitor: symbol, listener: CacheEvents['error']): this;
+  /** Takes a listener away. */
   off<E extends keyof ListenedEvents>(event: E, listener: ListenedEvents[E]): this;
+  /** Takes a listener away: of `events.errorMonitor`, for what `error` is given. */
   off(errorMonitor: symbol, listener: CacheEvents['error']): this;
+  /** As `on`. */
   addListener<E extends keyof ListenedEvents>(event: E, listener: ListenedEvents[E]): this;
+  /** As `on`: of `events.errorMonitor`, for what `error` is given. */
   addListener(errorMonitor: symbol, listener: CacheEvents['error']): this;
+  /** As `off`. */
   removeListener<E extends keyof ListenedEvents>(event: E, listener: ListenedEvents[E]): this;
+  /** As `off`: of `events.errorMonitor`, for what `error` is given. */
   removeListener(errorMonitor: symbol, listener: CacheEvents['error']): this;
+  /** As `on`, in front of the others. */
   prependListener<E extends keyof ListenedEvents>(event: E, listener: ListenedEvents[E]): this;
+  /** As `on`, in front of the others: of `events.errorMonitor`, for what `error` is given. */
   prependListener(errorMonitor: symbol, listener: CacheEvents['error']): this;
+  /** As `once`, in front of the others. */
   prependOnceListener<E extends keyof ListenedEvents>(event: E, listener: ListenedEvents[E]): this;
+  /** As `once`, in front of the others: of `events.errorMonitor`, for what `error` is given. */
   prependOnceListener(errorMonitor: symbol, listener: CacheEvents['error']): this;
   /** Removes the listeners of one event, or of all events. The cache's own waits go on. */
   removeAllListeners(event?: keyof ListenedEvents | symbol): this;
+  /** How many listeners an event has; or how often it has this one. */
   listenerCount(event: keyof ListenedEvents | symbol, listener?: (...args: never[]) => void): number;
+  /** The listeners of an event. */
   listeners<E extends keyof ListenedEvents>(event: E): Array<ListenedEvents[E]>;
+  /** Those of `events.errorMonitor`. */
   listeners(errorMonitor: symbol): Array<CacheEvents['error']>;
+  /** As `listeners`, with the wrappers of `once`. */
   rawListeners(event: keyof ListenedEvents | symbol): Array<(...args: never[]) => void>;
+  /** The events that have listeners. */
   eventNames(): Array<keyof ListenedEvents | symbol>;
   /** A number of 0 or more; 0 and `Infinity` turn off Node's warning of many listeners. */
   setMaxListeners(most: number): this;
+  /** The number of `setMaxListeners`. */
   getMaxListeners(): number;
   /** Throws `ERR_INVALID_ARGUMENT`: the events of a cache are its own. */
   emit(event: string | symbol, ...args: unknown[]): never;
@@ -972,30 +1025,47 @@ export type ValuesOf<Schema, Keys extends readonly KeyOf<Schema>[], Miss = never
 
 /** The functions of keys as a cache without a schema has them; what they do stands at {@link Cache}. */
 export interface UntypedFunctions {
+  /** {@link Cache.get} */
   get<T = unknown>(key: string): Promise<T | null>;
+  /** {@link Cache.set} */
   set(key: string, value: unknown, ttl?: Ttl | SetOptions): Promise<void>;
+  /** {@link Cache.del} */
   del(key: string | readonly string[], options?: DelOptions): Promise<number>;
+  /** {@link Cache.delMany} */
   delMany(keys: readonly string[]): Promise<boolean[]>;
+  /** {@link Cache.scan} */
   scan(pattern?: string, options?: ScanOptions): AsyncGenerator<string[], void, undefined>;
+  /** {@link Cache.setIfAbsent} */
   setIfAbsent(key: string, value: unknown, ttl?: Ttl | SetIfAbsentOptions): Promise<boolean>;
+  /** {@link Cache.take} */
   take<T = unknown>(key: string, options?: TakeOptions): Promise<T | null>;
+  /** {@link Cache.getOrCompute} */
   getOrCompute<T>(
     key: string,
     fn: (context: ComputeContext) => T | Promise<T>,
     ttl?: Ttl | ComputeOptions<T>,
   ): Promise<T>;
+  /** {@link Cache.getOrComputeMany} */
   getOrComputeMany<T>(
     keys: readonly string[],
     fn: (missing: string[]) => readonly T[] | Promise<readonly T[]>,
     ttl?: Ttl | ComputeOptions<T>,
   ): Promise<T[]>;
+  /** {@link Cache.increment} */
   increment(key: string, amount?: number, options?: IncrementOptions): Promise<number>;
+  /** {@link Cache.incrementWithTtl} */
   incrementWithTtl(key: string, amount?: number, options?: IncrementOptions): Promise<Counted>;
+  /** {@link Cache.exists} */
   exists(key: string): Promise<boolean>;
+  /** {@link Cache.existsMany} */
   existsMany(keys: readonly string[]): Promise<boolean[]>;
+  /** {@link Cache.ttl} */
   ttl(key: string): Promise<number | null>;
+  /** {@link Cache.expire} */
   expire(key: string, ttl: Ttl | ExpireOptions): Promise<boolean>;
+  /** {@link Cache.getMany} */
   getMany<T = unknown>(keys: readonly string[]): Promise<Array<T | null>>;
+  /** {@link Cache.setMany} */
   setMany(
     entries: Iterable<readonly [string, unknown]> | Record<string, unknown>,
     ttl?: Ttl | SetOptions,
@@ -1004,22 +1074,31 @@ export interface UntypedFunctions {
 
 /** The functions of keys as a cache with a schema has them; what they do stands at {@link Cache}. */
 export interface TypedFunctions<Schema> {
+  /** {@link Cache.get} */
   get<Key extends KeyOf<Schema>>(key: Key): Promise<ValueOf<Schema, Key> | null>;
+  /** {@link Cache.set} */
   set<Key extends KeyOf<Schema>>(key: Key, value: ValueOf<Schema, Key>, ttl?: Ttl | SetOptions): Promise<void>;
+  /** {@link Cache.del} */
   del(key: KeyOf<Schema> | readonly KeyOf<Schema>[], options?: DelOptions): Promise<number>;
+  /** {@link Cache.delMany} */
   delMany(keys: readonly KeyOf<Schema>[]): Promise<boolean[]>;
+  /** {@link Cache.scan} */
   scan(pattern?: string, options?: ScanOptions): AsyncGenerator<Array<KeyOf<Schema>>, void, undefined>;
+  /** {@link Cache.setIfAbsent} */
   setIfAbsent<Key extends KeyOf<Schema>>(
     key: Key,
     value: ValueOf<Schema, Key>,
     ttl?: Ttl | SetIfAbsentOptions,
   ): Promise<boolean>;
+  /** {@link Cache.take} */
   take<Key extends KeyOf<Schema>>(key: Key, options?: TakeOptions): Promise<ValueOf<Schema, Key> | null>;
+  /** {@link Cache.getOrCompute} */
   getOrCompute<Key extends KeyOf<Schema>>(
     key: Key,
     fn: (context: ComputeContext) => ValueOf<Schema, Key> | Promise<ValueOf<Schema, Key>>,
     ttl?: Ttl | ComputeOptions<ValueOf<Schema, Key>>,
   ): Promise<ValueOf<Schema, Key>>;
+  /** {@link Cache.getOrComputeMany} */
   getOrComputeMany<Keys extends readonly KeyOf<Schema>[] | []>(
     keys: Keys,
     fn: (
@@ -1027,13 +1106,21 @@ export interface TypedFunctions<Schema> {
     ) => ReadonlyArray<ValueOf<Schema, Keys[number]>> | Promise<ReadonlyArray<ValueOf<Schema, Keys[number]>>>,
     ttl?: Ttl | ComputeOptions<ValueOf<Schema, Keys[number]>>,
   ): Promise<ValuesOf<Schema, Keys>>;
+  /** {@link Cache.increment} */
   increment(key: CounterOf<Schema>, amount?: number, options?: IncrementOptions): Promise<number>;
+  /** {@link Cache.incrementWithTtl} */
   incrementWithTtl(key: CounterOf<Schema>, amount?: number, options?: IncrementOptions): Promise<Counted>;
+  /** {@link Cache.exists} */
   exists(key: KeyOf<Schema>): Promise<boolean>;
+  /** {@link Cache.existsMany} */
   existsMany(keys: readonly KeyOf<Schema>[]): Promise<boolean[]>;
+  /** {@link Cache.ttl} */
   ttl(key: KeyOf<Schema>): Promise<number | null>;
+  /** {@link Cache.expire} */
   expire(key: KeyOf<Schema>, ttl: Ttl | ExpireOptions): Promise<boolean>;
+  /** {@link Cache.getMany} */
   getMany<Keys extends readonly KeyOf<Schema>[] | []>(keys: Keys): Promise<ValuesOf<Schema, Keys, null>>;
+  /** {@link Cache.setMany} */
   setMany(entries: Iterable<EntryOf<Schema>> | Partial<Schema>, ttl?: Ttl | SetOptions): Promise<void>;
 }
 
@@ -1243,47 +1330,91 @@ export interface Cache<Schema extends object = NoSchema> extends CacheEmitter {
  */
 export function createCache<Schema extends object = NoSchema>(options: CacheOptions): Cache<Schema>;
 
+/** {@link Cache.ready}, of the default cache. */
 export const ready: Cache['ready'];
+/** {@link Cache.get}, of the default cache. */
 export const get: Cache['get'];
+/** {@link Cache.set}, of the default cache. */
 export const set: Cache['set'];
+/** {@link Cache.del}, of the default cache. */
 export const del: Cache['del'];
+/** {@link Cache.delMany}, of the default cache. */
 export const delMany: Cache['delMany'];
+/** {@link Cache.delPattern}, of the default cache. */
 export const delPattern: Cache['delPattern'];
+/** {@link Cache.scan}, of the default cache. */
 export const scan: Cache['scan'];
+/** {@link Cache.take}, of the default cache. */
 export const take: Cache['take'];
+/** {@link Cache.setIfAbsent}, of the default cache. */
 export const setIfAbsent: Cache['setIfAbsent'];
+/** {@link Cache.getOrCompute}, of the default cache. */
 export const getOrCompute: Cache['getOrCompute'];
+/** {@link Cache.getOrComputeMany}, of the default cache. */
 export const getOrComputeMany: Cache['getOrComputeMany'];
+/** {@link Cache.memoize}, of the default cache. */
 export const memoize: Cache['memoize'];
+/** {@link Cache.runExclusive}, of the default cache. */
 export const runExclusive: Cache['runExclusive'];
+/** {@link Cache.increment}, of the default cache. */
 export const increment: Cache['increment'];
+/** {@link Cache.incrementWithTtl}, of the default cache. */
 export const incrementWithTtl: Cache['incrementWithTtl'];
+/** {@link Cache.exists}, of the default cache. */
 export const exists: Cache['exists'];
+/** {@link Cache.existsMany}, of the default cache. */
 export const existsMany: Cache['existsMany'];
+/** {@link Cache.ttl}, of the default cache. */
 export const ttl: Cache['ttl'];
+/** {@link Cache.expire}, of the default cache. */
 export const expire: Cache['expire'];
+/** {@link Cache.getMany}, of the default cache. */
 export const getMany: Cache['getMany'];
+/** {@link Cache.setMany}, of the default cache. */
 export const setMany: Cache['setMany'];
+/** {@link Cache.invalidateTags}, of the default cache. */
 export const invalidateTags: Cache['invalidateTags'];
+/** {@link Cache.tagTimes}, of the default cache. */
 export const tagTimes: Cache['tagTimes'];
+/** {@link Cache.clear}, of the default cache. */
 export const clear: Cache['clear'];
+/** {@link Cache.getStats}, of the default cache. */
 export const getStats: Cache['getStats'];
+/** {@link Cache.getCounters}, of the default cache. */
 export const getCounters: Cache['getCounters'];
+/** {@link Cache.getMode}, of the default cache. */
 export const getMode: Cache['getMode'];
+/** {@link Cache.health}, of the default cache. */
 export const health: Cache['health'];
+/** {@link Cache.close}, of the default cache. */
 export const close: Cache['close'];
+/** {@link CacheEmitter.on}, of the default cache. */
 export const on: Cache['on'];
+/** {@link CacheEmitter.once}, of the default cache. */
 export const once: Cache['once'];
+/** {@link CacheEmitter.off}, of the default cache. */
 export const off: Cache['off'];
+/** {@link CacheEmitter.addListener}, of the default cache. */
 export const addListener: Cache['addListener'];
+/** {@link CacheEmitter.removeListener}, of the default cache. */
 export const removeListener: Cache['removeListener'];
+/** {@link CacheEmitter.prependListener}, of the default cache. */
 export const prependListener: Cache['prependListener'];
+/** {@link CacheEmitter.prependOnceListener}, of the default cache. */
 export const prependOnceListener: Cache['prependOnceListener'];
+/** {@link CacheEmitter.removeAllListeners}, of the default cache. */
 export const removeAllListeners: Cache['removeAllListeners'];
+/** {@link CacheEmitter.listenerCount}, of the default cache. */
 export const listenerCount: Cache['listenerCount'];
+/** {@link CacheEmitter.listeners}, of the default cache. */
 export const listeners: Cache['listeners'];
+/** {@link CacheEmitter.rawListeners}, of the default cache. */
 export const rawListeners: Cache['rawListeners'];
+/** {@link CacheEmitter.eventNames}, of the default cache. */
 export const eventNames: Cache['eventNames'];
+/** {@link CacheEmitter.setMaxListeners}, of the default cache. */
 export const setMaxListeners: Cache['setMaxListeners'];
+/** {@link CacheEmitter.getMaxListeners}, of the default cache. */
 export const getMaxListeners: Cache['getMaxListeners'];
+/** {@link CacheEmitter.emit}, of the default cache. */
 export const emit: Cache['emit'];
