@@ -37,7 +37,8 @@ test.each(MODES)('fault 35: the small calls of others go on beside it in $name',
 test('calls of one turn travel together, large values in parts', async () => {
   const mode = MODES[1];
   await mode.start();
-  const cache = await mode.cache({ nearCache: false });
+  // Over the event loop's own socket they may go in shares: process/bounds/shares.spec.js.
+  const cache = await mode.cache({ nearCache: false, io: 'thread' });
   const submitted = jest.spyOn(Lane.prototype, 'submit');
   const batches = async (calls) => {
     submitted.mockClear();
