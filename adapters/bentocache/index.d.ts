@@ -21,7 +21,7 @@ export interface HoldfastDriverOptions extends AdapterOptions {
 /** Functions reject for mistakes of the caller (`HoldfastError`), and never because Redis is away. */
 export interface HoldfastDriver {
   readonly type: 'l2';
-  /** The cache beneath: `health()`, `getStats()`, the events of outages. Its values are the bytes of texts. */
+  /** The cache beneath: `health()`, `getStats()`, the events of outages. Its values are texts. */
   readonly cache: Cache;
   /** A driver of the same cache; its keys stand behind this one's prefix and the name. */
   namespace(name: string): HoldfastDriver;

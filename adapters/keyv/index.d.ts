@@ -22,7 +22,7 @@ export type KeyvHoldfastOptions = AdapterOptions;
 export class KeyvHoldfast extends EventEmitter {
   /** Throws `ERR_CONFIG` for options that do not parse. Connecting begins in the background. */
   constructor(options?: KeyvHoldfastOptions);
-  /** The cache beneath: `health()`, `getStats()`, the events of outages. Its values are the bytes of Keyv's texts. */
+  /** The cache beneath: `health()`, `getStats()`, the events of outages. Its values are Keyv's texts. */
   readonly cache: Cache;
   namespace: string | undefined;
   readonly opts: { dialect: string };

@@ -43,7 +43,7 @@ export interface KeyvHoldfastCapabilities {
 export class KeyvHoldfast extends EventEmitter {
   /** Throws `ERR_CONFIG` for options that do not parse. Connecting begins in the background. */
   constructor(options?: KeyvHoldfastOptions);
-  /** The cache beneath: `health()`, `getStats()`, the events of outages. Its values are the bytes of Keyv's texts. */
+  /** The cache beneath: `health()`, `getStats()`, the events of outages. Its values are Keyv's texts. */
   readonly cache: Cache;
   readonly capabilities: KeyvHoldfastCapabilities;
   namespace: string | undefined;

@@ -21,7 +21,7 @@ export interface SessionOptions extends AdapterOptions {
 
 /** Errors reach the callback: mistakes of the caller (`HoldfastError`), and never that Redis is away. */
 export interface SessionStore extends Store {
-  /** The cache beneath: `health()`, `getStats()`, the events of outages. Its values are the bytes of JSON texts. */
+  /** The cache beneath: `health()`, `getStats()`, the events of outages. Its values are JSON texts. */
   readonly cache: Cache;
   /** All sessions, each with its `id`. */
   all(callback: (error: unknown, sessions?: Array<SessionData & { id: string }>) => void): void;

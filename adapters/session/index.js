@@ -9,7 +9,7 @@
 'use strict';
 
 const { callbackify } = require('node:util');
-const { openTexts, textOf } = require('../shared/texts.js');
+const { openTexts } = require('../shared/texts.js');
 
 /** The prefix, and the seconds for sessions whose cookie ends with the browser: both as with connect-redis. */
 const NAMESPACE = 'sess';
@@ -68,9 +68,9 @@ function sessionStore(session, options = {}) {
 }
 
 /** What was stored, as a session; null where it is none, which must not fail the request. */
-function sessionOf(bytes) {
+function sessionOf(text) {
   try {
-    const data = JSON.parse(textOf(bytes) ?? 'null');
+    const data = JSON.parse(text ?? 'null');
     return typeof data?.cookie === 'object' && data.cookie !== null ? data : null;
   } catch {
     return null;

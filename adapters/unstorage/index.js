@@ -1,18 +1,19 @@
 // Owns `holdfast/unstorage`: the driver of unstorage, and with it of Nitro and Nuxt.
 //
 // unstorage calls the functions of a driver detached, so they are closures. Keys are `a:b:c`; texts and bytes lie in
-// Redis as they are. Nitro gives its stale-while-revalidate entries no time to live, so they would stay for ever:
-// `maxTtl` ends them.
+// Redis as they are, and which of the two an item is, only its reader knows: so the codec is `raw`. Nitro gives its
+// stale-while-revalidate entries no time to live, so they would stay for ever: `maxTtl` ends them.
 'use strict';
 
-const { openTexts, textOf, globOf, joined } = require('../shared/texts.js');
+const { openCache } = require('../shared/cache.js');
+const { globOf, joined } = require('../shared/texts.js');
 
 const NAME = 'holdfast';
 
 /** `base`: a prefix of all keys, as that of unstorage's own drivers. */
 function holdfastDriver(options = {}) {
   const { base = '', ttl = Infinity, maxTtl = Infinity, ...rest } = options;
-  const cache = openTexts(rest);
+  const cache = openCache(rest, { namespace: '' }, 'raw');
   const prefix = joined(base, '');
 
   const nameOf = (key) => prefix + key;
@@ -22,6 +23,7 @@ function holdfastDriver(options = {}) {
   /** unstorage gives a base with its colon, or none. */
   const patternOf = (within) => globOf(nameOf(within ? joined(within, '') : ''));
   const bytesOf = (value) => (value instanceof ArrayBuffer ? new Uint8Array(value) : value);
+  const textOf = (bytes) => (bytes === null ? null : bytes.toString());
 
   async function setItem(key, value, given) {
     await cache.set(nameOf(key), value, lifeOf(given));
@@ -36,12 +38,12 @@ function holdfastDriver(options = {}) {
     hasItem: (key) => cache.exists(nameOf(key)),
 
     async getItem(key) {
-      return textOf(await cache.get(nameOf(key))) ?? null;
+      return textOf(await cache.get(nameOf(key)));
     },
 
     async getItems(items) {
       const found = await cache.getMany(items.map(({ key }) => nameOf(key)));
-      return items.map(({ key }, at) => ({ key, value: textOf(found[at]) ?? null }));
+      return items.map(({ key }, at) => ({ key, value: textOf(found[at]) }));
     },
 
     getItemRaw: (key) => cache.get(nameOf(key)),
