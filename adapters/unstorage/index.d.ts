@@ -26,6 +26,8 @@ declare namespace holdfastDriver {
     ttl?: Ttl;
     /** The most seconds for which any entry is kept. Default `Infinity`. */
     maxTtl?: Ttl;
+    /** The name by which Nitro finds the driver: without effect here. */
+    driver?: string;
   }
 
   /** What unstorage gives with an item. */

@@ -10,16 +10,19 @@ const { globOf, joined } = require('../shared/texts.js');
 
 const NAME = 'holdfast';
 
-/** `base`: a prefix of all keys, as that of unstorage's own drivers. */
-function holdfastDriver(options = {}) {
-  const { base = '', ttl = Infinity, maxTtl = Infinity, ...rest } = options;
+/**
+ * `base`: a prefix of all keys, as that of unstorage's own drivers. Nitro hands over all that its configuration says of
+ * a mount, the name of the driver among it, and as JSON, in which Infinity is null.
+ */
+function holdfastDriver({ driver, base, ttl, maxTtl, ...rest } = {}) {
+  const own = { base: base ?? '', ttl: ttl ?? Infinity, maxTtl: maxTtl ?? Infinity };
   const cache = openCache(rest, { namespace: '' }, 'raw');
-  const prefix = joined(base, '');
+  const prefix = joined(own.base, '');
 
   const nameOf = (key) => prefix + key;
   const keyOf = (name) => name.slice(prefix.length);
   /** Seconds; no time, or none that is left, is the driver's own. */
-  const lifeOf = (given) => Math.min(given?.ttl > 0 ? given.ttl : ttl, maxTtl);
+  const lifeOf = (given) => Math.min(given?.ttl > 0 ? given.ttl : own.ttl, own.maxTtl);
   /** unstorage gives a base with its colon, or none. */
   const patternOf = (within) => globOf(nameOf(within ? joined(within, '') : ''));
   const bytesOf = (value) => (value instanceof ArrayBuffer ? new Uint8Array(value) : value);
@@ -32,7 +35,7 @@ function holdfastDriver(options = {}) {
   return {
     name: NAME,
     // The options that an application may show: not the URL, which may hold a password.
-    options: { base, ttl, maxTtl },
+    options: own,
     getInstance: () => cache,
 
     hasItem: (key) => cache.exists(nameOf(key)),

@@ -137,6 +137,15 @@ describeModes('unstorage', ({ options }) => {
     expect(await left('long')).toBeLessThanOrEqual(600);
   });
 
+  test('all that a Nitro configuration says of a mount is taken, as JSON', async () => {
+    const mount = { driver: 'holdfast/unstorage', ttl: Number.POSITIVE_INFINITY, maxTtl: Number.POSITIVE_INFINITY };
+    const { storage, driver } = makeStorage(JSON.parse(JSON.stringify(mount)));
+    await storage.setItem('kept', 1);
+    expect(await storage.getItem('kept')).toBe(1);
+    expect(await storage.getMeta('kept', { nativeOnly: true })).toEqual({});
+    expect(driver.options).toMatchObject({ ttl: Infinity, maxTtl: Infinity });
+  });
+
   test('without a time to live an item stays, and with a short one it ends', async () => {
     const { storage, cache, driver } = makeStorage();
     await storage.setItem('kept', 1);
