@@ -13,6 +13,8 @@ await runCommand('adapters', () => {
   buildAddon();
   ensurePrograms('redis-server');
   installDependencies(folder);
+  // A test builds this example with what it has of its own.
+  installDependencies(join(root, 'examples/nitro'));
   run([bin('tsc'), '--project', join(folder, 'types')], "the adapters' types do not fit the frameworks'");
   const chosen = process.argv.slice(2).map((name) => (name.startsWith('-') ? name : `/adapters/${name}/`));
   // Some frameworks are ES modules alone, which Jest loads with this flag.

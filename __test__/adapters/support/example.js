@@ -14,10 +14,10 @@ const PLACE = path.join(__dirname, '../node_modules');
 const ROUNDS = 20;
 
 /**
- * Starts an example and gives its address; `stop()` ends it and removes the copy. `aliases`: what it calls by a name
+ * Copies an example to where it finds what the tests have installed, and starts it. `aliases`: what it calls by a name
  * under which another version is installed here.
  */
-async function startExample(name, redisUrl, aliases) {
+function startExample(name, redisUrl, aliases) {
   const dir = fs.mkdtempSync(path.join(PLACE, '.example-'));
   for (const file of fs.readdirSync(path.join(EXAMPLES, name)).filter((each) => each !== 'node_modules')) {
     fs.cpSync(path.join(EXAMPLES, name, file), path.join(dir, file), { recursive: true });
@@ -30,8 +30,17 @@ async function startExample(name, redisUrl, aliases) {
   const [, ...args] = start.split(' '); // `npm start` would stand between us and the process
   // An adapter that requires its framework finds it here, as it would where it is installed.
   args.unshift('--preserve-symlinks');
-  const env = { PATH: process.env.PATH, PORT: '0', REDIS_URL: redisUrl, HOLDFAST_LOG: 'silent' };
-  const child = spawn(process.execPath, args, { cwd: dir, env, stdio: ['ignore', 'pipe', 'pipe'] });
+  return startProgram(args, dir, redisUrl, { tidyUp: () => fs.rmSync(dir, { recursive: true, force: true }) });
+}
+
+/**
+ * Starts a program that says on which port it listens, by default a free one, and gives its address; `stop()` ends it
+ * and tidies up.
+ */
+async function startProgram(args, cwd, redisUrl, { port = 0, tidyUp = () => {} } = {}) {
+  const environment = { PORT: String(port), HOST: '127.0.0.1', REDIS_URL: redisUrl, HOLDFAST_LOG: 'silent' };
+  const env = { PATH: process.env.PATH, ...environment };
+  const child = spawn(process.execPath, args, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] });
   const exited = new Promise((resolve) => child.once('exit', resolve));
   let output = '';
   for (const stream of [child.stdout, child.stderr]) {
@@ -42,14 +51,14 @@ async function startExample(name, redisUrl, aliases) {
   const stop = async () => {
     child.kill('SIGKILL');
     await exited;
-    fs.rmSync(dir, { recursive: true, force: true });
+    tidyUp();
   };
   try {
-    const port = await until(() => {
+    const found = await until(() => {
       if (child.exitCode !== null) throw new Error(`the example ended:\n${output}`);
-      return /listening on (\d+)/.exec(output)?.[1];
+      return /listening (?:on )?(?:http:\S*:)?(\d+)/i.exec(output)?.[1];
     }, 'the example listens');
-    return { url: `http://127.0.0.1:${port}`, stop, output: () => output };
+    return { url: `http://127.0.0.1:${found}`, stop, output: () => output };
   } catch (error) {
     await stop();
     throw error;
@@ -58,14 +67,14 @@ async function startExample(name, redisUrl, aliases) {
 
 /**
  * Asks for `paths` again and again while Redis runs, after it was killed, and once it is back; each answer has one of
- * the statuses `allowed`. `/health` tells the mode. `check(answers, mode)` is given all answers of a phase, as
- * [path, status, text].
+ * the statuses `allowed`. `/health` tells the mode. `check(answers, mode, redis)` is given all answers of a phase, as
+ * [path, status, text], and the server. `launch(redisUrl)`: how the example is started.
  */
-async function servesThroughOutage(name, paths, { allowed = [200], check = () => {}, aliases = {} } = {}) {
+async function servesThroughOutage(name, paths, { allowed = [200], check = () => {}, aliases = {}, launch } = {}) {
   const redis = await startRedis({ pickPort: keptPort });
   let example;
   try {
-    example = await startExample(name, redis.url(), aliases);
+    example = await (launch?.(redis.url()) ?? startExample(name, redis.url(), aliases));
     const ask = async (each) => {
       const response = await fetch(example.url + each, { signal: AbortSignal.timeout(60_000) });
       return [each, response.status, await response.text()];
@@ -76,7 +85,7 @@ async function servesThroughOutage(name, paths, { allowed = [200], check = () =>
       for (let round = 0; round < ROUNDS; round++) answers.push(...(await Promise.all(paths.map(ask))));
       const failed = answers.filter(([, status]) => !allowed.includes(status));
       if (failed.length > 0) throw new Error(`${failed.length} requests failed:\n${example.output()}`);
-      check(answers, mode);
+      await check(answers, mode, redis);
     };
     await untilMode('redis');
     await phase('redis');
@@ -93,4 +102,4 @@ async function servesThroughOutage(name, paths, { allowed = [200], check = () =>
   }
 }
 
-module.exports = { servesThroughOutage };
+module.exports = { EXAMPLES, servesThroughOutage, startProgram };
