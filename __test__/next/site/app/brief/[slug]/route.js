@@ -1,0 +1,6 @@
+import { brief } from '../../../lib/cached.mjs';
+
+export async function GET(_request, { params }) {
+  const { slug } = await params;
+  return new Response(await brief(slug));
+}
