@@ -1,6 +1,6 @@
 // examples/next, as its reader would build and start it: with cacheComponents, and Redis killed in the middle.
 import assert from 'node:assert/strict';
-import { cpSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -10,11 +10,21 @@ import { build, startInstance } from './site.mjs';
 const require = createRequire(import.meta.url);
 const { freePort, keptPort, startRedis } = require('../../support/redis-server.js');
 const { until } = require('../../support/until.js');
-const EXAMPLE = fileURLToPath(new URL('../../../examples/next', import.meta.url));
+const PACKAGE = fileURLToPath(new URL('../../..', import.meta.url));
+const EXAMPLE = join(PACKAGE, 'examples/next');
 /** Beside the site, so that what it requires is what is installed here. */
 const PLACE = fileURLToPath(new URL('..', import.meta.url));
 const NOT_COPIED = ['node_modules', '.next', 'package-lock.json'];
 const ROUNDS = 20;
+
+/** The package as it is installed: a link to its sources would be bundled, which a binary cannot be. */
+function installInto(dir) {
+  const { files } = JSON.parse(readFileSync(join(PACKAGE, 'package.json'), 'utf8'));
+  const binaries = readdirSync(PACKAGE).filter((name) => name.endsWith('.node'));
+  for (const name of ['package.json', ...files, ...binaries]) {
+    cpSync(join(PACKAGE, name), join(dir, 'node_modules/holdfast', name), { recursive: true });
+  }
+}
 
 test('examples/next is built without Redis, and serves through an outage', async () => {
   const dir = mkdtempSync(join(PLACE, '.example-'));
@@ -24,6 +34,7 @@ test('examples/next is built without Redis, and serves through an outage', async
     for (const name of readdirSync(EXAMPLE).filter((each) => !NOT_COPIED.includes(each))) {
       cpSync(join(EXAMPLE, name), join(dir, name), { recursive: true });
     }
+    installInto(dir);
     await build(`redis://127.0.0.1:${await freePort('127.0.0.1')}`, dir);
     redis = await startRedis({ pickPort: keptPort });
     instance = await startInstance({ redisUrl: redis.url(), dir, ready: '/health' });
