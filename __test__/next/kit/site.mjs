@@ -1,5 +1,6 @@
 // Builds the site of the kit, and starts instances of it.
 import { spawn } from 'node:child_process';
+import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -37,6 +38,13 @@ export async function build(redisUrl, dir = SITE) {
   clearTimeout(bound);
   if (code !== 0) throw new Error(`next build ended with ${code}:\n${output()}`);
   return output();
+}
+
+/** A copy of the built site: instances of one folder would share what Next keeps on the disk. `remove()` deletes it. */
+export function copySite() {
+  const dir = mkdtempSync(join(SITE, '../.copy-'));
+  cpSync(SITE, dir, { recursive: true, verbatimSymlinks: true });
+  return { dir, remove: () => rmSync(dir, { recursive: true, force: true }) };
 }
 
 /** Starts `next start`, or the program `server`; resolves once it answers. */

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { createRequire } from 'node:module';
 import { startOrigin } from './origin.mjs';
-import { build, startInstance } from './site.mjs';
+import { build, copySite, startInstance } from './site.mjs';
 
 const require = createRequire(import.meta.url);
 const { freePort, keptPort, startRedis } = require('../../support/redis-server.js');
@@ -21,7 +21,8 @@ class Stage {
     this.redis = await startRedis({ pickPort: keptPort });
     this.instances = [];
     this.one = await this.start();
-    this.two = await this.start();
+    this.copy = copySite();
+    this.two = await this.start({ dir: this.copy.dir });
     return this;
   }
 
@@ -34,6 +35,7 @@ class Stage {
 
   async close() {
     await Promise.all((this.instances ?? []).map((instance) => instance.stop()));
+    this.copy?.remove();
     this.origin?.close();
     await this.redis?.stop();
   }
