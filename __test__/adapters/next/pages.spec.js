@@ -6,7 +6,7 @@ const path = require('node:path');
 const { makeFolder } = require('../../support/folder');
 const { untilMode } = require('../../support/until');
 const { describeModes } = require('../support/modes');
-const { closeHandlers, makePages } = require('./support');
+const { closeHandlers, makePages, nextMoment } = require('./support');
 
 afterEach(closeHandlers);
 
@@ -151,9 +151,12 @@ describeModes('a class for cacheHandler', ({ options, isShared, place }) => {
         return lastModified + cacheControl.revalidate * 1_000 < Date.now();
       };
       expect([await isDue(), await isDue(), await isDue()]).toEqual([true, false, false]);
+      await nextMoment();
       await request().set('/a', page('<p>new', 'x'), inSeconds(revalidate, 3_600));
       const found = await request().get('/a', { kind: 'APP_PAGE' });
       expect(found).toMatchObject({ value: { html: '<p>new' }, cacheControl: { revalidate, expire: 3_600 } });
+      await request().revalidateTag('x', { expire: 3_600 });
+      expect([await isDue(), await isDue()]).toEqual([true, false]);
     },
   );
 
@@ -176,6 +179,7 @@ describeModes('a class for cacheHandler', ({ options, isShared, place }) => {
     const one = request();
     expect(await one.get('/a', { kind: 'APP_PAGE' })).toBeNull();
     await request().revalidateTag('x');
+    await nextMoment();
     await one.set('/a', page('<p>old', 'x'), inSeconds(60));
     expect(await request().get('/a', { kind: 'APP_PAGE' })).toBeNull();
   });

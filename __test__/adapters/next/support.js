@@ -5,6 +5,7 @@ const { text } = require('node:stream/consumers');
 const useCache = require('holdfast/next-use-cache');
 const pages = require('holdfast/next');
 const { silent } = require('../../support/holdfast');
+const { until } = require('../../support/until');
 
 const opened = [];
 
@@ -54,4 +55,10 @@ async function read(handler, key, softTags = []) {
 
 const textOf = async (...args) => (await read(...args))?.value;
 
-module.exports = { makeUseCache, makePages, closeHandlers, entry, put, read, textOf };
+/** Waits for the next millisecond: what is begun within that of an end counts as begun before it. */
+async function nextMoment() {
+  const now = Date.now();
+  await until(() => Date.now() > now, 'the next millisecond');
+}
+
+module.exports = { makeUseCache, makePages, closeHandlers, entry, put, read, textOf, nextMoment };

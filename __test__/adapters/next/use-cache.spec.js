@@ -61,6 +61,18 @@ describeModes('a handler for use cache', ({ options, isShared, place }) => {
     await set;
   });
 
+  test('a read that finds nothing just before a store is done reads once more', async () => {
+    const handler = await open();
+    const set = put(handler, 'quick', 'rendered');
+    const late = async (nothing) => {
+      await set;
+      return nothing;
+    };
+    jest.spyOn(handler.cache, 'get').mockImplementationOnce(() => late(null));
+    jest.spyOn(handler.cache, 'getOrCompute').mockImplementationOnce(() => late(Buffer.from('old ')));
+    expect(await textOf(handler, 'quick')).toBe('rendered');
+  });
+
   test('a render that fails is not stored, and fails nothing else', async () => {
     const handler = await open();
     await handler.set('rejected', Promise.reject(new Error('on purpose')));
@@ -118,6 +130,15 @@ describeModes('a handler for use cache', ({ options, isShared, place }) => {
     await handler.updateTags(['a']);
     resolve(entry('old', { tags: ['a'], timestamp }));
     await set;
+    expect(await read(handler, 'page')).toBeUndefined();
+  });
+
+  test('what was begun before its tag ended is not served as stale either', async () => {
+    const handler = await open();
+    const timestamp = Date.now();
+    await handler.updateTags(['a']);
+    await put(handler, 'page', 'old', { tags: ['a'], timestamp });
+    await handler.updateTags(['a'], { expire: 3_600 });
     expect(await read(handler, 'page')).toBeUndefined();
   });
 
