@@ -91,6 +91,28 @@ test('tiered: reads hot keys, none of them from Redis, and a crowd of holdfast c
   expect(stdout).toContain('## A stampede');
 });
 
+test('adapters: each beside the usual one: calls and requests, a crowd at one cold key, an outage', async () => {
+  const subjects = [
+    ...['@keyv/redis', "Keyv's memory", 'holdfast/keyv', "unstorage's redis", 'holdfast/unstorage'],
+    ...['@nestjs/cache-manager', 'holdfast/nest'],
+    ...['rate-limit-redis', 'holdfast/rate-limit', 'connect-redis', 'holdfast/session'],
+  ];
+  const { stdout, data } = await quickRun('adapters', '--only', subjects.join(';'));
+  expect([...new Set(data.windows.map(({ client }) => client))]).toEqual(subjects);
+  expect(data.windows.every(({ failed }) => failed === 0)).toBe(true);
+  expect(data.crowds.map(({ client, runs }) => [client, runs])).toEqual([
+    ['cache-manager over @keyv/redis', 2],
+    ['cache-manager over holdfast/keyv', 2],
+    ['@nestjs/cache-manager', 2],
+    ['holdfast/nest', 1],
+  ]);
+  // What waits for Redis, and for how long, is for the page; ours never fail for it.
+  expect(data.outages.map(({ client }) => client)).toEqual(subjects.filter((name) => name !== "Keyv's memory"));
+  const own = data.outages.filter(({ client }) => client.startsWith('holdfast'));
+  expect(own.map(({ failed }) => failed)).toEqual(own.map(() => 0));
+  expect(stdout).toContain('## Redis is away');
+});
+
 test('http: loads a route of both frameworks, as much as it takes and at a fixed rate, and a plain one', async () => {
   const { stdout, data } = await quickRun('http', '--only', 'holdfast');
   expect(data.windows.map(({ framework, load }) => `${framework}, ${load}`)).toEqual([

@@ -10,6 +10,7 @@ const USAGE = `npm run bench [-- [part] [options]]
   processors         the same with the client on one processor, and with client and server on one (Linux)
   matrix             the clients with values of 20 B to 50 KB, mixed calls, getMany
   cluster            holdfast beside the clients over three primaries; what one, three and six cost
+  adapters           the adapters of Keyv, NestJS, unstorage, limits and sessions, beside the usual ones
   tiered             hot keys, cold keys, stampedes: beside the caches that keep values in process and in Redis
   http               three cache reads in a route of Express and Fastify, and six in a plain one
   memory             a million entries in process: heap, resident memory, stalls of the event loop
@@ -18,7 +19,7 @@ const USAGE = `npm run bench [-- [part] [options]]
   coherence          how soon near caches see a write
   outage             the first answers, and the later ones, when Redis stops under load
   flush              when to flush a batch: the adaptive way and three fixed ones
-  all                these, one after the other, each with its own rounds, then the targets: 45 minutes
+  all                these, one after the other, each with its own rounds, then the targets: 50 minutes
   targets            the targets beside the figures of docs/benchmarks, put into docs/performance.md
 
   --rounds <n>       interleaved rounds, of which the median counts
@@ -33,6 +34,7 @@ const PARTS = {
   processors: './clients/processors',
   matrix: './clients/matrix',
   cluster: './clients/cluster',
+  adapters: './adapters/adapters',
   tiered: './tiered/tiered',
   http: './http/http',
   memory: './process/memory',

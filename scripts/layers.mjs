@@ -31,7 +31,7 @@ export const ENGINE = [
 /** The same for src/js; its index.js uses them all, and none of them uses it. */
 export const JS = ['base', 'addon', 'options', 'config', 'value', 'hot', 'bridge', 'once', 'cache'];
 /** And for the benchmarks and the checker, whose run.js uses the rest. */
-const BENCH = ['lab', 'clients', 'http', 'tiered', 'process', 'targets', 'run'];
+const BENCH = ['lab', 'clients', 'http', 'tiered', 'adapters', 'process', 'targets', 'run'];
 const CHECK = ['schedule', 'stage', 'judge', 'lane', 'shrink', 'run'];
 /** Folders below which nothing is looked at. */
 const PASSED_OVER = ['tests', 'node_modules'];

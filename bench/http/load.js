@@ -62,6 +62,7 @@ async function pace(child, { rate, connections, duration }) {
   return { ...cost, busy, calls: latencies.length, failed, ...percentiles(latencies) };
 }
 
+/** The status of an answer, once it has come whole. */
 function get(url, agent) {
   return new Promise((resolve, reject) => {
     const request = http.get(url, { agent }, (response) => {
@@ -71,4 +72,4 @@ function get(url, agent) {
   });
 }
 
-module.exports = { shoot, pace };
+module.exports = { get, shoot, pace };

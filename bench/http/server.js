@@ -5,7 +5,7 @@
 
 const http = require('node:http');
 const { adapters } = require('../clients/adapters');
-const { serve, startMeter, stopMeter } = require('../lab/child');
+const { listen, serve } = require('../lab/child');
 const { workloadOf } = require('../lab/workload');
 
 const servers = {
@@ -74,23 +74,6 @@ const routes = {
     },
   },
 };
-
-/** Lets a server listen on a free port of loopback; resolves to what the child answers to `shoot` of load.js. */
-async function listen(server) {
-  // The default backlog is shorter than the burst of connections, and a connection that does not fit waits for a
-  // second.
-  await new Promise((resolve) => server.listen({ port: 0, host: '127.0.0.1', backlog: 2048 }, resolve));
-  let started = null;
-  const answers = {
-    url: () => `http://127.0.0.1:${server.address().port}/`,
-    start: () => {
-      started = startMeter();
-      return 'started';
-    },
-    stop: () => stopMeter(started),
-  };
-  return (request) => answers[request]();
-}
 
 serve(async ([framework, route, name, url]) => {
   const { keys, values } = workloadOf();

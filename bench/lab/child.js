@@ -24,6 +24,26 @@ async function serve(setUp) {
   }
 }
 
+/**
+ * Lets a server listen on a free port of loopback; resolves to what the child answers to `shoot` of
+ * http/load.js.
+ */
+async function listen(server) {
+  // The default backlog is shorter than the burst of connections, and a connection that does not fit waits for a
+  // second.
+  await new Promise((resolve) => server.listen({ port: 0, host: '127.0.0.1', backlog: 2048 }, resolve));
+  let started = null;
+  const answers = {
+    url: () => `http://127.0.0.1:${server.address().port}/`,
+    start: () => {
+      started = startMeter();
+      return 'started';
+    },
+    stop: () => stopMeter(started),
+  };
+  return (request) => answers[request]();
+}
+
 function startMeter() {
   return {
     at: performance.now(),
@@ -57,4 +77,4 @@ function mainThreadMicros() {
   }
 }
 
-module.exports = { serve, startMeter, stopMeter };
+module.exports = { listen, serve, startMeter, stopMeter };

@@ -1,12 +1,11 @@
 // Owns one cache in a process of its own: computes what is cold, alone or in a crowd, whenever the parent asks.
 'use strict';
 
-const assert = require('node:assert');
 const { performance } = require('node:perf_hooks');
-const { setTimeout: sleep } = require('node:timers/promises');
 const { serve, startMeter, stopMeter } = require('../lab/child');
+const { stampede } = require('../lab/crowd');
 const { adapters } = require('./adapters');
-const { now, workloadOf, percentiles } = require('../lab/workload');
+const { workloadOf, percentiles } = require('../lab/workload');
 
 /** What is computed is kept in process: a window ends with so many keys. */
 const MOST_CALLS = 20_000;
@@ -44,24 +43,6 @@ async function computeCold(getOrCompute, { callers, seconds }) {
   await Promise.all(Array.from({ length: callers }, caller));
   const cost = stopMeter(started);
   return { calls: latencies.length, failed, ...cost, ...percentiles(latencies) };
-}
-
-/**
- * So many callers ask for `key` at the moment `at`; resolves to how often the function ran, and in how many
- * milliseconds all had its result.
- */
-async function stampede(getOrCompute, { key, callers, at, works }) {
-  let runs = 0;
-  const compute = async () => {
-    runs += 1;
-    await sleep(works);
-    return values[7];
-  };
-  await sleep(at - now());
-  const got = await Promise.all(Array.from({ length: callers }, () => getOrCompute(key, compute)));
-  const ms = now() - at;
-  for (const value of got) assert.deepStrictEqual(value, values[7]);
-  return { runs, ms };
 }
 
 serve(main);

@@ -2,10 +2,10 @@
 // them at the same moment.
 'use strict';
 
+const { rush, WORKS_MS } = require('../lab/crowd');
 const { best, costColumns, fixed, grouped, integer, median, summarize, table } = require('../lab/figures');
 const { ask, end, measureWindow } = require('../lab/lab');
 const { inTurn } = require('../lab/page');
-const { now } = require('../lab/workload');
 const { COMPUTING, IN_PROCESS } = require('./adapters');
 
 const CALLERS = [1, 64];
@@ -18,10 +18,6 @@ const QUICK_CROWDS = [
   { processes: 1, each: 100 },
   { processes: 2, each: 100 },
 ];
-/** Milliseconds that the function of a crowd works. */
-const WORKS_MS = 100;
-/** Milliseconds until the callers begin, for all processes to hear of it. */
-const SOON_MS = 100;
 
 /** `{ windows, crowds }` of all rounds; ends the processes that it starts. */
 async function measureCompute(lab, names, { rounds, seconds, quick }) {
@@ -62,16 +58,6 @@ async function measureCompute(lab, names, { rounds, seconds, quick }) {
   return {
     windows: windows.sort((a, b) => a.callers - b.callers || place(a) - place(b)),
     crowds: crowds.sort((a, b) => a.processes - b.processes || place(a) - place(b)),
-  };
-}
-
-async function rush(processes, key, callers) {
-  const at = now() + SOON_MS;
-  const request = { kind: 'stampede', key, callers, at, works: WORKS_MS };
-  const results = await Promise.all(processes.map((child) => ask(child, request)));
-  return {
-    runs: results.reduce((sum, { runs }) => sum + runs, 0),
-    ms: Math.max(...results.map(({ ms }) => ms)),
   };
 }
 
