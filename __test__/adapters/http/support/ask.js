@@ -22,8 +22,16 @@ function begin(url, { method = 'GET', headers = {}, body } = {}) {
   return { response, answer, stop: () => request.destroy() };
 }
 
-/** A whole request. */
-const ask = (url, options) => begin(url, options).answer;
+/**
+ * A whole request that follows others. Within the millisecond in which its response is stored it gets the copy as one
+ * of those who waited, with MISS: what a test says of hits is for the requests behind that, so it asks again.
+ */
+async function ask(url, options) {
+  for (;;) {
+    const answer = await begin(url, options).answer;
+    if (!answer.headers['cache-status']?.endsWith('collapsed')) return answer;
+  }
+}
 
 /** How the answer was made: HIT, STALE, MISS, BYPASS. */
 const how = async (url, options) => (await ask(url, options)).headers['x-cache'];
