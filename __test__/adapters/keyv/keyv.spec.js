@@ -34,7 +34,7 @@ afterEach(async () => {
   await Promise.all(stores.splice(0).map((store) => store.disconnect()));
 });
 
-test('an entry lies in Redis as @keyv/redis leaves it: prefixed once, the plain text', async () => {
+test('an entry lies in Redis as the plain text of Keyv, behind its namespace, once', async () => {
   const { keyv } = await makeKeyv({ namespace: 'users' });
   await keyv.set('7', { name: 'Ada', text: 'naïve ☃' });
   expect(await server.cli('keys', '*')).toBe('users:7');
