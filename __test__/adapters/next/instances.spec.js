@@ -1,5 +1,5 @@
-// Both handlers of Next in several instances, and while Redis is away: each instance has a connection of its own, one of
-// them through a proxy that takes Redis away from it.
+// Both handlers of Next in several instances, and while Redis is away: each instance has a connection of its own, one
+// of them through a proxy that takes Redis away from it.
 'use strict';
 
 const { watch } = require('../../support/holdfast');

@@ -1,5 +1,5 @@
-// What all that is rendered comes from: the kit's origin, asked past Next's own `fetch`, so that each answer it gives is
-// one rendering. While the site is built there is none.
+// What all that is rendered comes from: the kit's origin, asked past Next's own `fetch`, so that each answer it gives
+// is one rendering. While the site is built there is none.
 import { get } from 'node:http';
 
 export function source(name) {
