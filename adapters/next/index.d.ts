@@ -1,5 +1,5 @@
 /**
- * `holdfast/next`: the `cacheHandler` of Next.js 15 and 16, for ISR pages, route handlers, fetches and images.
+ * `holdfast/next`: the `cacheHandler` of Next.js 16, for ISR pages, route handlers, fetches and images.
  *
  * ```js
  * module.exports = { cacheHandler: require.resolve('holdfast/next'), cacheMaxMemorySize: 0 }; // next.config.js
