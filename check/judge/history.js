@@ -126,9 +126,14 @@ class History {
         break;
       case 'take':
         this.#read(op, op.key, op.result);
-        // What found nothing ended nothing, as far as is known.
         if ((op.result ?? null) !== null) this.ends.push({ op, covers: (write) => write.key === op.key });
-        else if (op.where === 'unknown') this.perhaps.push({ op, covers: (write) => write.key === op.key });
+        // What found nothing ended nothing, as far as is known; but what it removed may have had a tag that ended until
+        // its token was there.
+        else
+          this.perhaps.push({
+            op,
+            covers: (write) => write.key === op.key && (op.where === 'unknown' || Boolean(write.op.tag)),
+          });
         break;
       case 'compute':
       case 'computeMany':

@@ -55,9 +55,14 @@ function windowsOf({ op, write }) {
   return [Math.min((op.swr ?? 0) * 1e6, write.window), Math.min(windowOf(op), write.window)];
 }
 
-/** Whether a caller's own function had returned a value for this key: it gets that, and no older one. */
+/**
+ * Whether a caller's own function had returned a value for this key, in time: it gets that, and no older one. Each key
+ * of several has a timer of its own, and a function that takes just as long may return between two of them.
+ */
 function returned({ op, key }) {
-  return !op.fails && (op.runs ?? []).some((run) => run.key === key && run.end !== undefined && run.end < op.end);
+  const late = op.timeout > 0 ? op.start + op.timeout * 1e6 - TICK : Infinity;
+  const inTime = ({ end }) => end !== undefined && end < Math.min(op.end, late);
+  return !op.fails && (op.runs ?? []).some((run) => run.key === key && inTime(run));
 }
 
 /**
