@@ -162,7 +162,7 @@ class Visit {
     } catch (error) {
       // Whoever led this request's flight has lost its client: another one leads.
       if (error instanceof Gone && !this.answered) return { kind: 'again' };
-      if (error?.code === 'ERR_INVALID_ARGUMENT') warnOnce('the option tags gave what are no tags');
+      if (error?.code === 'ERR_INVALID_ARGUMENT') warnOnce('the option tags, or responseTags, gave what are no tags');
       if (error?.code === 'ERR_INVALID_KEY') warnOnce('the option key gave what is no key');
       // It took too long, or the cache was closed, or the response did not fit: the handler answers.
       return undefined;
@@ -224,6 +224,8 @@ class Visit {
    */
   async keep({ status, headers, plan, body }, now, context, vary) {
     const { vary: names, ...life } = plan;
+    const tags = await this.tagsOf({ status, headers });
+    context.setTags(tags);
     const fields = storedFields(headers);
     if (status === 200 && headers.etag === undefined) fields.push(['etag', etagOf(body)]);
     const bytes = encode({ kind: 'response', status, fields, time: now, retryAt: 0, ...life, body });
@@ -234,7 +236,8 @@ class Visit {
       return bytes;
     }
     const next = varyBy([...new Set([...known, ...names])].sort(), now + VARY_S * 1000);
-    if (vary === undefined) {
+    // A computation of its own would begin only now, behind what the handler has read.
+    if (vary === undefined && tags.length === 0) {
       const own = variantKey(this.base, next, this.exchange);
       await this.http.cache.getOrCompute(own, () => bytes, { ...this.terms(), ttl });
       context.setTtl(VARY_S);
@@ -245,6 +248,16 @@ class Visit {
     await this.http.cache.set(this.base, encode(next), { ttl: VARY_S, tags: this.tags });
     context.skip();
     return encode({ kind: 'again', until: now + FAILED_S * 1000 });
+  }
+
+  /** @param {{ status: number, headers: Record<string, any> }} response */
+  async tagsOf(response) {
+    try {
+      return (await this.options.responseTags?.(response)) ?? [];
+    } catch (error) {
+      warnOnce('the option responseTags threw');
+      throw error;
+    }
   }
 
   /** @param {Capture} capture */

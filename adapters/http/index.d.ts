@@ -47,6 +47,15 @@ export interface HttpCacheOptions<Request = unknown> {
     | readonly string[]
     | ((request: Request) => readonly string[] | undefined | Promise<readonly string[] | undefined>);
   /**
+   * Tags that are only known once the handler has answered, beside those of `tags`: its names of response fields are in
+   * lower case. May be async. A response is not stored where one of its tags was invalidated after the request had
+   * begun. The first response of a URL that turns out to vary is not stored where it has such tags. Default: none.
+   */
+  responseTags?: (response: {
+    status: number;
+    headers: Readonly<Record<string, string | readonly string[] | undefined>>;
+  }) => readonly string[] | undefined | Promise<readonly string[] | undefined>;
+  /**
    * Request headers that say who asks. What is made for such a request is stored only where it says `public` or
    * `s-maxage`, and it never gets what was made for a request without. Default `['authorization', 'cookie']`.
    */

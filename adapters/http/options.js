@@ -7,7 +7,7 @@ const MIB = 1_048_576;
 /** Seconds for which a response is kept beyond its freshness at least, if its own headers want that. */
 const MAX_STALE_S = 300;
 const NAMES = [
-  ...['cache', 'ttl', 'swr', 'grace', 'maxStale', 'maxBytes', 'wait', 'key', 'tags', 'credentials'],
+  ...['cache', 'ttl', 'swr', 'grace', 'maxStale', 'maxBytes', 'wait', 'key', 'tags', 'responseTags', 'credentials'],
   ...['withoutSetCookie', 'requestDirectives', 'statusHeaders'],
 ];
 
@@ -31,10 +31,12 @@ function optionsOf(given = {}) {
     if (typeof value === 'boolean') return value;
     throw invalid(`${name} must be true or false`);
   };
-  const { key, tags, cache, credentials = ['authorization', 'cookie'] } = given;
+  const { key, tags, responseTags, cache, credentials = ['authorization', 'cookie'] } = given;
   if (key !== undefined && typeof key !== 'function') throw invalid('key must be a function of the request');
   if (tags !== undefined && typeof tags !== 'function' && !isTexts(tags))
     throw invalid('tags must be an array of texts, or a function of the request that returns one');
+  if (responseTags !== undefined && typeof responseTags !== 'function')
+    throw invalid('responseTags must be a function of the response');
   if (!isTexts(credentials)) throw invalid('credentials must be an array of names of request headers');
   if (cache !== undefined && typeof cache?.getOrCompute !== 'function')
     throw invalid("cache must be a cache of Holdfast, with codec 'raw'");
@@ -49,6 +51,7 @@ function optionsOf(given = {}) {
     wait: numberOf('wait', 10, 0.001),
     key,
     tags: typeof tags === 'function' ? tags : () => tags,
+    responseTags,
     credentials: credentials.map((name) => name.toLowerCase()),
     withoutSetCookie: switchOf('withoutSetCookie', false),
     requestDirectives: switchOf('requestDirectives', true),

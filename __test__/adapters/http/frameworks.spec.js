@@ -240,6 +240,7 @@ test.each([
   [{ wait: 0 }],
   [{ tags: 'a' }],
   [{ tags: [7] }],
+  [{ responseTags: ['a'] }],
   [{ key: 'url' }],
   [{ credentials: 'cookie' }],
   [{ statusHeaders: 1 }],

@@ -164,11 +164,14 @@ describe.each(APPS)('$name', (app) => {
       { key: thrower },
       { tags: () => [''] },
       { tags: thrower },
+      { responseTags: thrower },
+      { responseTags: () => [''] },
     ]) {
       const other = await app.start(counting(PLAIN), { cache: await rawCache(), ...wrong });
       for (const text of ['run 1', 'run 2']) expect((await ask(other)).text).toBe(text);
     }
-    for (const [message] of warn.mock.calls) expect(message).toMatch(/^holdfast\/http: the option (key|tags)/);
+    for (const [message] of warn.mock.calls)
+      expect(message).toMatch(/^holdfast\/http: the option (key|tags|responseTags)/);
     warn.mockRestore();
   });
 
