@@ -216,7 +216,9 @@ fn end_tag(lua: &mut Running<'_>) -> Outcome {
     lua.call(&[b"PTTL", &key])?;
     let time = lua.server.now.to_string();
     let record = [b"\"", &token[..], b"@", time.as_bytes(), b"\""].concat();
-    lua.call(&[b"SET", &key, &record, b"PX", &ms])?;
+    if lua.call(&[b"SET", &key, &record, b"PX", &ms]).is_err() {
+        lua.call(&[b"DEL", &key])?;
+    }
     Ok(Reply::Int(i64::from(old != Reply::Nil)))
 }
 
