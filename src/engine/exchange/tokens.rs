@@ -93,19 +93,18 @@ pub fn wanted(cache: &Cache, batch: &Batch, now: u64) -> (Vec<String>, Tokens) {
             keys.look(batch.str(*key).strip_prefix(key::TAG).unwrap_or_default(), |_| false);
             continue;
         }
-        let (Op::Set { more, .. } | Op::SetIfAbsent { more, .. } | Op::Begin { more, .. } | Op::End { more, .. }) = op
-        else {
+        if let Op::End { more, .. } = op {
+            // The others were asked for when its computation began.
+            batch.more(*more).named.iter().for_each(|name| keys.look(name, |_| false));
             continue;
-        };
+        }
+        let (Op::Set { more, .. } | Op::SetIfAbsent { more, .. } | Op::Begin { more, .. }) = op else { continue };
         // Calls of a group have the same options.
         if *more == last {
             continue;
         }
         last = *more;
-        let extras = batch.more(*more);
-        // Those of a result were asked for when its computation began, but for the ones that it named.
-        let names = if matches!(op, Op::End { .. }) { &extras.named } else { &extras.tags };
-        for name in names {
+        for name in &batch.more(*more).tags {
             keys.look(name, |_| false);
         }
     }

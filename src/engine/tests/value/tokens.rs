@@ -3,11 +3,11 @@
 
 use crate::engine::base::key::Prefix;
 use crate::engine::base::random::Random;
-use crate::engine::call::extras::Extras;
+use crate::engine::call::batch::{Extras, Op};
 use crate::engine::exchange::tokens::{self, Heard, LIFE, MAX_ASKED, Missing, ask};
 use crate::engine::net::denied::{Denied, Lack};
 use crate::engine::tests::now_ms;
-use crate::engine::tests::support::cache;
+use crate::engine::tests::support::{Calls, cache};
 use crate::engine::value::record;
 use crate::engine::value::tag_list::Tag;
 use crate::engine::value::tags::{self, Tokens};
@@ -119,4 +119,29 @@ fn what_is_undone_of_a_tag_leaves_a_record_of_its_end() {
     for key in ["app:a", "app:a\0tag\0a", "app:a:\0tag\0a", "app:\0refresh\0a", "x\0tag\0a"] {
         assert!(sent(key, Denied::default()).contains("\r\nUNLINK\r\n"), "{key}");
     }
+}
+
+#[test]
+fn of_a_result_only_the_tags_that_it_named_are_asked_for_and_of_a_call_behind_it_all() {
+    let cache = cache(None, "app");
+    let keys = |extras: &Extras, behind: bool| {
+        let mut batch = Calls::default().set("a", "1").set("b", "2").0;
+        batch.extras.push(extras.clone());
+        for op in &mut batch.ops {
+            if let Op::Set { more, .. } = op {
+                *more = Some(0);
+            }
+        }
+        if let Op::Set { key, value, ttl, more } = batch.ops[0] {
+            batch.ops[0] = Op::End { key, value, ttl, token: 1, more };
+        }
+        batch.ops.truncate(if behind { 2 } else { 1 });
+        tokens::wanted(&cache, &batch, now_ms()).0
+    };
+    let plain = Extras { tags: vec!["t".into()], ..Extras::default() };
+    let named = Extras { named: vec!["n".into()], tags: vec!["t".into(), "n".into()], ..Extras::default() };
+    assert_eq!(keys(&plain, false), [""; 0]);
+    assert_eq!(keys(&plain, true), ["app:\0tag\0t"]);
+    assert_eq!(keys(&named, false), ["app:\0tag\0n"]);
+    assert_eq!(keys(&named, true), ["app:\0tag\0n", "app:\0tag\0t"]);
 }
