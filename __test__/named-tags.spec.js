@@ -108,3 +108,34 @@ test('its own invalidation, and an outage before it stores: nothing of before is
   await closeCaches();
   await proxy.stop();
 });
+
+test('its own invalidation counts although Redis has lost the record of it', async () => {
+  const one = await here();
+  const { held, result } = computing(one, ['a']);
+  await held.begun();
+  await one.invalidateTags('a');
+  await server.cli('eval', "return redis.call('DEL', ARGV[1] .. ':\\0tag\\0a')", '0', namespace);
+  held.open('before');
+  expect(await result).toBe('before');
+  expect(await one.get('k')).toBeNull();
+});
+
+test('a function of an outage, and an invalidation in it: who asked behind that does not get its result', async () => {
+  const proxy = await startProxy(server);
+  const one = await instance(proxy.url());
+  proxy.refuse();
+  proxy.reset();
+  await untilMode(one, 'memory');
+  const { held, result } = computing(one, ['a']);
+  await held.begun();
+  await one.invalidateTags('a');
+  const follower = one.getOrCompute('k', () => 'after');
+  await one.getStats(); // behind it
+  await proxy.accept();
+  await untilMode(one, 'redis');
+  held.open('before');
+  expect(await result).toBe('before');
+  expect(await follower).toBe('after');
+  await closeCaches();
+  await proxy.stop();
+});

@@ -19,7 +19,7 @@ const USAGE = `npm run bench [-- [part] [options]]
   coherence          how soon near caches see a write
   outage             the first answers, and the later ones, when Redis stops under load
   flush              when to flush a batch: the adaptive way and three fixed ones
-  all                these, one after the other, each with its own rounds, then the targets: 50 minutes
+  all                these, one after the other, each with its own rounds, then the targets: about an hour
   targets            the targets beside the figures of docs/benchmarks, put into docs/performance.md
 
   --rounds <n>       interleaved rounds, of which the median counts

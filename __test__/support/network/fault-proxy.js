@@ -40,6 +40,8 @@ class FaultProxy {
 
   async listen(port = 0) {
     this.#server = net.createServer({ noDelay: true }, (client) => this.#link(client));
+    // A test that fails does not stop it, and Jest ends all the same.
+    this.#server.unref();
     await new Promise((resolve, reject) => {
       this.#server.once('error', reject).listen(port, '127.0.0.1', resolve);
     });
