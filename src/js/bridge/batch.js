@@ -279,4 +279,18 @@ function fail(slot, failed, at) {
   return false;
 }
 
-module.exports = { append, crossingOf, newBatch, newSlot, rejectAll, settle, settleSome };
+/**
+ * Whether one of these callers is to follow a flight, which may have ended by the next turn.
+ * @param {Slot[]} slots
+ * @param {any[]} replies
+ */
+function follows(slots, replies) {
+  let at = 0;
+  for (const { waiter, count } of slots) {
+    if (waiter !== 0 && replies[at]?.[0] === Answer.FOLLOW) return true;
+    at += count;
+  }
+  return false;
+}
+
+module.exports = { append, crossingOf, follows, newBatch, newSlot, rejectAll, settle, settleSome };

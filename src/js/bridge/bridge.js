@@ -69,6 +69,8 @@ class Bridge {
     /** @type {Lane[] | null} the lanes of calls made by callers that one text of replies has woken, while they run */
     this.woken = null;
     this.shares = new Shares();
+    /** The calls of the callers just woken wait for the end of the turn, and for calls of others. */
+    this.gathers = false;
     /** How many of their calls go together; Infinity: all of them. */
     this.share = Infinity;
     this.flush = this.flush.bind(this);
@@ -129,7 +131,8 @@ class Bridge {
   wake(came) {
     // The flush after the last wake-up never came: a fake timer holds it.
     if (this.woken !== null) this.flush();
-    if (afterWake(this.flush)) {
+    this.gathers = !this.shares.mayGoAhead() || !afterWake(this.flush);
+    if (!this.gathers) {
       this.woken = [];
       this.share = this.shares.of(this.window.calls);
     }

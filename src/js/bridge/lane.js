@@ -8,8 +8,7 @@
 
 const { replyLost } = require('../base/errors.js');
 const { now, parse, setImmediate } = require('../base/host.js');
-const { Answer } = require('../base/ops.js');
-const { crossingOf, newBatch, rejectAll, settle } = require('./batch.js');
+const { crossingOf, follows, newBatch, rejectAll, settle } = require('./batch.js');
 const { place } = require('./frames.js');
 const { SHARED, isBatchDue, laterBy } = require('./turn.js');
 const { sizeOf } = require('./window.js');
@@ -141,8 +140,11 @@ class Lane {
       this.scheduled = true;
       this.since = now();
       // A round of the event loop for nothing would be more than a tenth of what a lone call costs it.
-      if (this.bridge.woken === null) this.later(this.flush);
-      else this.bridge.woken.push(this);
+      if (this.bridge.woken !== null) this.bridge.woken.push(this);
+      else {
+        if (!this.bridge.gathers) this.bridge.shares.other();
+        this.later(this.flush);
+      }
     } else if (single && (open.count & (open.count - 1)) === 0 && this.overdue) {
       // Asked at the second, fourth, eighth … call, as it costs a look at the clock.
       this.flush();
@@ -176,6 +178,7 @@ class Lane {
   /** Hands over the gathered calls, as far as the window allows. */
   flush() {
     this.scheduled = false;
+    this.bridge.gathers = false;
     const batch = this.open;
     if (batch.count > 0 && this.sealed.length === 0 && this.admits(batch)) {
       this.open = newBatch(batch);
@@ -330,20 +333,6 @@ class Lane {
       (this.open.count > 0 && this.open.channel === channel) || this.sealed.some((batch) => batch.channel === channel)
     );
   }
-}
-
-/**
- * Whether one of these callers is to follow a flight, which may have ended by the next turn.
- * @param {Slot[]} slots
- * @param {any[]} replies
- */
-function follows(slots, replies) {
-  let at = 0;
-  for (const { waiter, count } of slots) {
-    if (waiter !== 0 && replies[at]?.[0] === Answer.FOLLOW) return true;
-    at += count;
-  }
-  return false;
 }
 
 module.exports = { Lane };

@@ -12,8 +12,9 @@
 // - Where Rust answers at once (memory mode), a lone caller would pay a round of the event loop for each call with
 //   `setImmediate`.
 //
-// So: calls made in the promise jobs after a wake-up go when these jobs have run; other calls go at `setImmediate`, or
-// at `process.nextTick` while answers come at once.
+// So: calls made in the promise jobs after a wake-up go when these jobs have run, where the event loop has slept and
+// all calls are such; other calls go at `setImmediate`, or at `process.nextTick` while answers come at once. A server
+// has calls of requests, too, which no reply has woken: there the ones gather with the others.
 //
 // **Callers in lockstep.** Calls that travel together come back together, make the next calls together, and so on:
 // while Redis works the event loop sleeps, and the other way round, and waking a sleeper takes longer than either
@@ -42,6 +43,8 @@ const MIN_CALLERS = 4;
 const SHARES = 8;
 /** Batches under way up to which calls go in shares. */
 const SHARED = 4;
+/** Wake-ups for which a call that no reply has woken is taken for a sign of more of them. */
+const EXPECTED = 16;
 
 // For the benchmark, which compares the moments.
 const FORCED = new Map([
@@ -78,6 +81,21 @@ function afterWake(flush) {
 class Shares {
   constructor() {
     this.slept = 0;
+    /** Wake-ups until no further calls of others are expected. */
+    this.others = 0;
+  }
+
+  /** A call was made, and not by a caller that a reply had woken. */
+  other() {
+    this.others = EXPECTED;
+  }
+
+  /** Whether the calls of the callers that are woken now need not wait for the end of the turn. Once a wake-up. */
+  mayGoAhead() {
+    const before = this.slept;
+    this.slept = slept();
+    if (this.others > 0) this.others--;
+    return this.others === 0 && this.slept - before > REST_MS;
   }
 
   /**
@@ -86,10 +104,7 @@ class Shares {
    * @returns {number} how many calls of theirs go together, if not all of them
    */
   of(underWay) {
-    const before = this.slept;
-    this.slept = slept();
-    const rests = this.slept - before > REST_MS;
-    return rests && underWay >= MIN_CALLERS ? Math.ceil(underWay / SHARES) : Infinity;
+    return underWay >= MIN_CALLERS ? Math.ceil(underWay / SHARES) : Infinity;
   }
 }
 
