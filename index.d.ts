@@ -438,6 +438,12 @@ export interface Health {
   /** Calls handed to the engine and not answered yet, including `delPattern`, `clear` and `getStats`. */
   inFlight: number;
   /**
+   * The in-process contents of all caches of one URL in all threads: the near cache, the tier that answers without
+   * Redis, and hot values in JavaScript, which are entries of the near cache too. Bytes count keys, values and
+   * overhead, and stay within `maxBytes`; docs/memory.md.
+   */
+  memory: { entries: number; bytes: number; maxBytes: number };
+  /**
    * The servers of a cluster that serve slots, and the replicas that are read; or the primary behind sentinels. Not
    * given where there is one server.
    */
@@ -622,11 +628,7 @@ export interface Stats {
   decodeErrors: number;
   /** Entries pushed out of the in-process tier by its memory bound. */
   evictions: number;
-  /**
-   * The in-process contents of all caches of one URL in all threads: the near cache, the tier that answers without
-   * Redis, and hot values in JavaScript, which are entries of the near cache too. Bytes count keys, values and
-   * overhead, and stay within `maxBytes`; docs/memory.md.
-   */
+  /** As in {@link Health}. */
   memory: { entries: number; bytes: number; maxBytes: number };
   /** The server's own report; null while it is not connected. */
   redis: {
@@ -929,6 +931,81 @@ export interface CacheEvents {
   invalidate: (keys: string[] | null, tags: string[] | null) => void;
   /** A fact that an operator should know. Without a listener it never throws. */
   error: (error: Error) => void;
+}
+
+/**
+ * The message of the TracingChannel `holdfast:operation` of `node:diagnostics_channel`: one call that the application
+ * made, of a function that gives a promise. One object for all events of a call; docs/monitoring.md.
+ */
+export interface OperationMessage {
+  /** The name of the function: `get`, `getOrCompute`, … */
+  operation: string;
+  /** The namespace; empty for none. */
+  cache: string;
+  /** Where the first argument is a key. */
+  key?: string;
+  /** Where it is an array of keys or entries: how many. */
+  keys?: number;
+  /** At the end of a `get`, `take` or `getMany`: for how many keys there was a value. */
+  hits?: number;
+  /** At the end: milliseconds from the call until its promise settles. */
+  durationMs?: number;
+  /** What the promise rejects with, if it does. */
+  error?: unknown;
+}
+
+/** The message of the TracingChannel `holdfast:batch`: what one cache handed over at once, as a rule a turn's calls. */
+export interface BatchMessage {
+  /** The namespace; empty for none. */
+  cache: string;
+  /** How many operations; each key of `getMany` is one, and a part of a `getOrCompute` is. */
+  size: number;
+  /** Those that were answered at once, from the process's own memory. If all were, the batch ends with its begin. */
+  atOnce: number;
+  /** At the end: milliseconds from when it was handed over until the last reply. */
+  durationMs?: number;
+  /** Its replies could not be read, which is a bug of this package. */
+  error?: unknown;
+}
+
+/** The message of the TracingChannel `holdfast:compute`: one run of a function that computes values. */
+export interface ComputeMessage {
+  /** The namespace; empty for none. */
+  cache: string;
+  /** The keys that it computes; one, but for `getOrComputeMany`. */
+  keys: string[];
+  /** At the end: milliseconds until it returned or threw, or its promise settled. */
+  durationMs?: number;
+  /** What it threw. */
+  error?: unknown;
+}
+
+/** The message of the channel `holdfast:state`: what happened to a connection, once for all caches that share it. */
+export type StateMessage = (
+  | { event: 'ready' }
+  | ({ event: 'fallback' | 'error' } & FallbackEvent)
+  | ({ event: 'recovered' } & RecoveredEvent)
+) & {
+  /** The namespaces of the caches of this thread that use it. */
+  caches: string[];
+};
+
+/** The message of the channel `holdfast:invalidation`: what a listener of `invalidate` is given, for one cache. */
+export interface InvalidationMessage {
+  /** The namespace; empty for none. */
+  cache: string;
+  /** null: any key may have changed. */
+  keys: string[] | null;
+  /** null: any tag may have been ended. */
+  tags: string[] | null;
+}
+
+/** The message of the channel `holdfast:eviction`: the memory bound pushed entries out since the last message. */
+export interface EvictionMessage {
+  /** The namespace of a cache that was in use meanwhile; the entries may be another's of the same URL. */
+  cache: string;
+  /** How many. */
+  count: number;
 }
 
 /** The events that every emitter of Node has. */

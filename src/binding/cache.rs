@@ -85,6 +85,12 @@ impl CacheHandle {
         self.cache.as_ref().map(|c| Json(counters_json(c)))
     }
 
+    /// Entries that the memory bound has pushed out so far, of all caches of its engine; 0 once closed.
+    #[napi(getter)]
+    pub fn evictions(&self) -> f64 {
+        self.cache.as_ref().map_or(0, |c| c.shared().usage().evictions) as f64
+    }
+
     /// What others changed since this was last asked, as JSON: see the engine's `Ear`. Undefined where that is nothing.
     #[napi]
     pub fn changed(&self) -> Option<Json> {

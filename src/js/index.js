@@ -10,6 +10,7 @@ const { HoldfastError } = require('./base/errors.js');
 const { setImmediate } = require('./base/host.js');
 const config = require('./config.js');
 const { Cache } = require('./cache/cache.js');
+const { told } = require('./cache/telling.js');
 
 const FUNCTIONS = /** @type {const} */ ([
   'ready',
@@ -54,7 +55,7 @@ const FUNCTIONS = /** @type {const} */ ([
 function functionsOf(cache, self) {
   /** @type {any} */
   const functions = cache.listeners.functionsOf(self);
-  for (const name of FUNCTIONS) functions[name] = /** @type {any} */ (cache)[name].bind(cache);
+  for (const name of FUNCTIONS) functions[name] = told(cache, name);
   return functions;
 }
 

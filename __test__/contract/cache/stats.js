@@ -101,6 +101,7 @@ module.exports = function stats(mode) {
       lastError: mode.lacks ? { kind: 'denied', message: expect.any(String), at: expect.any(Number) } : null,
       journal: 0,
       inFlight: 0,
+      memory: { entries: expect.any(Number), bytes: expect.any(Number), maxBytes: expect.any(Number) },
       ...(mode.isFleet ? { nodes: expect.any(Array) } : {}),
     });
     const { since } = cache.health();

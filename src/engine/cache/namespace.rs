@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::engine::base::clock::Ttl;
 use crate::engine::base::error::{Kind, Trouble};
@@ -166,6 +166,8 @@ impl Cache {
         }
         health["status"] = Value::from(if degraded { "degraded" } else { "ok" });
         health["journal"] = Value::from(self.shared.fleet.servers().map(|server| server.journal.len()).sum::<usize>());
+        let usage = self.shared().usage();
+        health["memory"] = json!({ "entries": usage.entries, "bytes": usage.bytes, "maxBytes": usage.max_bytes });
         health["inFlight"] = Value::from(self.shared().in_flight() + self.shared().long());
         health.to_string()
     }

@@ -13,6 +13,7 @@
 // When a turn is over: turn.js.
 'use strict';
 
+const { batches, ended, failed } = require('../base/channels.js');
 const { replyLost } = require('../base/errors.js');
 const { surface } = require('../base/host.js');
 const native = require('../addon/native.js');
@@ -131,6 +132,7 @@ class Bridge {
   wake(came) {
     // The flush after the last wake-up never came: a fake timer holds it.
     if (this.woken !== null) this.flush();
+    this.events.attend();
     this.gathers = !this.shares.mayGoAhead() || !afterWake(this.flush);
     if (!this.gathers) {
       this.woken = [];
@@ -237,7 +239,10 @@ class Bridge {
   drop(id, cause) {
     const sent = this.sent.get(id);
     if (sent === undefined) return;
-    rejectAll(this, sent.slots, replyLost(cause));
+    const error = replyLost(cause);
+    rejectAll(this, sent.slots, error);
+    if (sent.told !== null) failed(batches, sent.told, error);
+    sent.told = null;
     this.over(id, sent);
   }
 
@@ -246,9 +251,10 @@ class Bridge {
    * @param {number} id
    * @param {Sent} sent
    */
-  over(id, { channel, count, length }) {
+  over(id, { channel, count, length, told }) {
     this.sent.delete(id);
     channel.lane.end(channel, count, length);
+    if (told !== null) ended(batches, told);
   }
 }
 

@@ -5,6 +5,7 @@
 const { now, parse } = require('../base/host.js');
 const { Early, Op, Task, WRITES } = require('../base/ops.js');
 const { append, newSlot } = require('./batch.js');
+const { namespaceOf } = require('./events.js');
 
 const NONE = new Float64Array(0);
 // After a hit in the near cache, peek for this many reads that follow; else for one read in PEEK_ONE_IN.
@@ -29,6 +30,7 @@ class Channel {
     this.bridge = bridge;
     this.handle = handle;
     this.hot = hot;
+    this.namespace = namespaceOf(handle);
     this.lane = bridge.laneOf(handle);
     this.line = bridge.lineOf(handle);
     if (this.line !== null) this.line.spin = Math.max(this.line.spin, spin);
@@ -168,7 +170,7 @@ class Channel {
       const waiter = this.bridge.nextId();
       const slot = newSlot(resolve, reject, key);
       slot.waiter = waiter;
-      this.bridge.sent.set(waiter, { channel: this, slots: [slot], count: 0, left: 1, length: 0 });
+      this.bridge.sent.set(waiter, { channel: this, slots: [slot], count: 0, left: 1, length: 0, told: null });
       try {
         this.push(Op.BEGIN, key, '', flags, waiter, slot, extras);
       } catch (error) {

@@ -1,15 +1,19 @@
 // Brings changes of an engine's state, and of keys that others changed, from Rust to the listeners of each cache; those
-// of its state also, once each, to their loggers.
+// of its state also, once each, to their loggers. And what happens on the bridge, to the subscribers of its channels.
 //
-// Both are the application's code, so they run in ticks of their own: an exception of a listener is an uncaught one, as
-// with any emitter. A logger that throws causes a process warning: a stream that was closed is no reason to end the
-// process.
+// Listeners and loggers are the application's code, so they run in ticks of their own: an exception of a listener is an
+// uncaught one, as with any emitter. A logger that throws causes a process warning: a stream that was closed is no
+// reason to end the process.
 'use strict';
 
+const { batches, begun, ended, evictions, invalidations, isWatched, states } = require('../base/channels.js');
 const { nextTick, parse } = require('../base/host.js');
 const { tellLogger, warnings } = require('../options/logging.js');
 
-/** @typedef {{ emit: (event: string, detail: any) => void, listenerCount: (event: string) => number }} Emitter */
+/**
+ * @typedef {{ emit: (event: string, detail: any) => void, listenerCount: (event: string) => number,
+ *   attend: () => void }} Emitter
+ */
 /**
  * @typedef {{ handle: WeakRef<any>, emitter: Emitter, logger: import('../../../index').Logger | null, ready: boolean }}
  * Listener
@@ -21,6 +25,15 @@ class Events {
     this.listeners = new Map();
     /** @type {Map<number, any>} the standing error of each engine's connection, for caches that are made later */
     this.notices = new Map();
+    /** Whether somebody subscribes to the channel of changed keys. */
+    this.subscribed = invalidations.hasSubscribers;
+  }
+
+  /** Nobody says when a channel gets its first subscriber, or loses its last one: asked at each wake-up. */
+  attend() {
+    if (this.subscribed === invalidations.hasSubscribers) return;
+    this.subscribed = invalidations.hasSubscribers;
+    for (const listeners of this.listeners.values()) for (const { emitter } of listeners) emitter.attend();
   }
 
   /**
@@ -59,6 +72,8 @@ class Events {
     if (event === 'error') this.notices.set(engine, detail);
     else this.notices.delete(engine);
     const listeners = this.listeners.get(engine) ?? [];
+    if (states.hasSubscribers)
+      states.publish({ event, ...detail, caches: Array.from(listeners, ({ handle }) => namespaceOf(handle.deref())) });
     // Caches of one engine share its changes: a logger that several of them share is called once.
     const loggers = new Set(Array.from(listeners, (listener) => listener.logger));
     for (const logger of loggers) if (logger !== null) log(logger, event, detail);
@@ -71,10 +86,54 @@ class Events {
    */
   tellChanged(engine) {
     for (const listener of this.listeners.get(engine) ?? []) {
-      const changed = listener.handle.deref()?.changed();
-      if (changed != null) deliver(listener, 'invalidate', parse(changed));
+      const handle = listener.handle.deref();
+      const changed = handle?.changed();
+      if (changed == null) continue;
+      const [keys, tags] = parse(changed);
+      deliver(listener, 'invalidate', [keys, tags]);
+      if (invalidations.hasSubscribers) invalidations.publish({ cache: namespaceOf(handle), keys, tags });
     }
   }
+}
+
+/** @param {any} handle the native cache; undefined where it was forgotten */
+function namespaceOf(handle) {
+  return handle?.prefix.slice(0, -1) ?? '';
+}
+
+/** @type {WeakMap<any, number>} how many evictions were told, by handle */
+const evicted = new WeakMap();
+
+/** Whether somebody is to hear of batches, or of what Rust does within them. */
+function isHeard() {
+  return evictions.hasSubscribers || isWatched(batches);
+}
+
+/**
+ * A batch was handed over.
+ * @param {import('./channel').Channel} channel
+ * @param {number} size how many operations it has
+ * @param {number} atOnce how many of these were answered within the call
+ * @returns {import('../base/channels').Told | null} what is to be told of its end, if that is still to come
+ */
+function tellBatch({ handle, namespace }, size, atOnce) {
+  if (evictions.hasSubscribers) tellEvictions(handle, namespace);
+  if (!isWatched(batches)) return null;
+  const told = begun(batches, { cache: namespace, size, atOnce });
+  if (atOnce < size) return told;
+  ended(batches, told);
+  return null;
+}
+
+/**
+ * @param {any} handle the native cache
+ * @param {string} namespace
+ */
+function tellEvictions(handle, namespace) {
+  const now = handle.evictions;
+  const count = now - (evicted.get(handle) ?? now);
+  evicted.set(handle, now);
+  if (count > 0) evictions.publish({ cache: namespace, count });
 }
 
 /**
@@ -113,4 +172,4 @@ function log(logger, event, detail) {
   else if (event === 'ready' && logger !== warnings) tellLogger(logger, 'info', 'holdfast: connected to Redis');
 }
 
-module.exports = { Events };
+module.exports = { Events, isHeard, namespaceOf, tellBatch };

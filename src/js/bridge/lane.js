@@ -9,6 +9,7 @@
 const { replyLost } = require('../base/errors.js');
 const { now, parse, setImmediate } = require('../base/host.js');
 const { crossingOf, follows, newBatch, rejectAll, settle } = require('./batch.js');
+const { isHeard, tellBatch } = require('./events.js');
 const { place } = require('./frames.js');
 const { SHARED, isBatchDue, laterBy } = require('./turn.js');
 const { sizeOf } = require('./window.js');
@@ -36,8 +37,9 @@ const OVERDUE_MS = 1000;
 /** @typedef {import('./unsent').Unsent} Unsent */
 /**
  * A batch, or a waiter, whose replies are to come. `left`: how many of the `count` are still missing. `length`: of its
- * text, in code units.
- * @typedef {{ channel: Channel, slots: Slot[], count: number, left: number, length: number }} Sent
+ * text, in code units. `told`: what subscribers know of it.
+ * @typedef {{ channel: Channel, slots: Slot[], count: number, left: number, length: number,
+ *   told: import('../base/channels').Told | null }} Sent
  */
 
 class Lane {
@@ -226,6 +228,7 @@ class Lane {
     // Taken before Rust looks at its clock: the rest of a TTL must not count from a later moment.
     const asked = channel.hot === null ? 0 : now();
     let length = 0;
+    let atOnce = 0;
     try {
       const answer =
         batch.task === undefined
@@ -240,12 +243,14 @@ class Lane {
         if (rest === 0) {
           this.later = laterBy(true);
           this.answer(channel, batch, replies, errors);
+          if (isHeard()) tellBatch(channel, count, count);
           return;
         }
         settle(bridge, slots, 0, replies, errors, new Set(rest));
+        atOnce = count - rest.length;
       }
       length = sizeOf(batch);
-      bridge.sent.set(id, { channel, slots, count, left: count, length });
+      bridge.sent.set(id, { channel, slots, count, left: count, length, told: null });
       channel.line?.sent();
     } catch (cause) {
       rejectAll(bridge, slots, replyLost(cause));
@@ -255,6 +260,8 @@ class Lane {
     this.later = laterBy(false);
     this.begin(channel, count, length);
     bridge.busy.bridge = bridge;
+    // Only now: a subscriber may make calls of its own, which go behind these.
+    if (isHeard()) /** @type {Sent} */ (bridge.sent.get(id)).told = tellBatch(channel, count, atOnce);
   }
 
   /**

@@ -48,6 +48,11 @@ class Lifecycle {
     return this.state ?? this.open();
   }
 
+  /** Its namespace, for those who are told of it; empty for none, and until it is open. */
+  get namespace() {
+    return this.state?.channel.namespace ?? '';
+  }
+
   /**
    * Warns, once, of variables that came too late: they change nothing, which would otherwise go unnoticed.
    * @param {LateVariables} late

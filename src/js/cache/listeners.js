@@ -6,6 +6,7 @@
 'use strict';
 
 const { EventEmitter, errorMonitor } = require('node:events');
+const { invalidations } = require('../base/channels.js');
 const { clearInterval, nextTick, setImmediate, setInterval } = require('../base/host.js');
 const { describe, invalid } = require('../options/arguments.js');
 
@@ -75,7 +76,7 @@ class Listeners {
 
   /** Gathering costs something with each change, so it is only done while somebody listens. */
   attend() {
-    const listens = this.emitter.listenerCount('invalidate') > 0;
+    const listens = this.emitter.listenerCount('invalidate') > 0 || invalidations.hasSubscribers;
     if (this.gather === null || listens === this.gathers) return;
     this.gathers = listens;
     this.gather(listens);

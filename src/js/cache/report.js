@@ -102,6 +102,7 @@ function healthSince(closedAt) {
     breaker: 'open',
     journal: 0,
     inFlight: 0,
+    memory: { entries: 0, bytes: 0, maxBytes: 0 },
   };
 }
 

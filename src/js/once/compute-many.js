@@ -15,6 +15,7 @@ const { UNREADABLE } = require('../value/codec.js');
 const { inOrder } = require('../value/copy.js');
 const { isDue } = require('../bridge/turn.js');
 const { Caller } = require('./caller.js');
+const { told } = require('./context.js');
 const { Careful } = require('./careful.js');
 const { Listening, Patience, checkSignal, tooLate } = require('./patience.js');
 const { termsOf } = require('./terms.js');
@@ -55,7 +56,8 @@ class Joint {
 
   async call() {
     const { computer, fn, keys } = this;
-    const values = await computer.start(keys, () => fn(keys.slice()));
+    const run = () => fn(keys.slice());
+    const values = await computer.start(keys, told(computer, keys, run));
     if (!Array.isArray(values) || values.length !== keys.length)
       throw invalid(
         'the function given to getOrComputeMany must return an array of as many values as it was given keys',

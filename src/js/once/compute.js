@@ -14,7 +14,7 @@ const { UNREADABLE } = require('../value/codec.js');
 const { isDue } = require('../bridge/turn.js');
 const { Caller } = require('./caller.js');
 const { Careful } = require('./careful.js');
-const { Context, Run } = require('./context.js');
+const { Context, Run, told } = require('./context.js');
 const { Flight } = require('./flights.js');
 const { checkSignal } = require('./patience.js');
 const { staleOf } = require('./stale.js');
@@ -73,7 +73,7 @@ class Computer {
     checkFunction(fn, 'getOrCompute');
     const terms = termsOf(given, this.usual);
     this.refuseOwn(key);
-    if (terms.special) return this.attend(key, fn, terms);
+    if (terms.special) return this.attend(key, told(this, [key], fn), terms);
     // Most calls hit: a Caller is only made for the others.
     const hot = this.hot(key, terms);
     if (hot !== undefined) {
@@ -86,7 +86,7 @@ class Computer {
       const value = this.read(answer[1]);
       if (value !== UNREADABLE) return value;
     }
-    return new Caller(this, key, fn, terms).wait(answer);
+    return new Caller(this, key, told(this, [key], fn), terms).wait(answer);
   }
 
   /**

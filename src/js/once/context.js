@@ -5,6 +5,7 @@
 // that may be taken out (`({ skip }) => …`).
 'use strict';
 
+const { computations, isWatched, traced } = require('../base/channels.js');
 const { AbortController, now } = require('../base/host.js');
 const { checkTags, toMs } = require('../options/arguments.js');
 const { checkMade } = require('./validation.js');
@@ -117,6 +118,18 @@ class Context {
 }
 
 /**
+ * The function of a call, so that subscribers hear of its runs.
+ * @param {import('./compute').Computer} computer
+ * @param {string[]} keys
+ * @param {(context: any) => unknown} fn
+ */
+function told({ channel }, keys, fn) {
+  if (!isWatched(computations)) return fn;
+  return (/** @type {any} */ context) =>
+    traced(computations, { cache: channel.namespace, keys: [...keys] }, () => fn(context));
+}
+
+/**
  * Runs the function for one caller alone, and stores nothing.
  * @param {import('./compute').Computer} computer
  * @param {string} key
@@ -136,4 +149,4 @@ async function alone(computer, key, fn, { validate }, old) {
   return value;
 }
 
-module.exports = { Context, Run, alone };
+module.exports = { Context, Run, alone, told };
