@@ -598,6 +598,30 @@ export interface Counters {
   bytesReceived: number;
 }
 
+/** What {@link Cache.inspect} says of a key. */
+export interface EntryInfo {
+  /**
+   * `fresh`: a value for every reader. `stale`: over, and of use to `swr` and `grace`. `ended`: one of its tags was
+   * invalidated. `computing`: the marker of a computation under way. `foreign`: a list, a hash or the like, of somebody
+   * else. `unreadable`: written by another version of this package, or damaged. All but the first are misses.
+   */
+  state: 'fresh' | 'stale' | 'ended' | 'computing' | 'foreign' | 'unreadable';
+  /** Seconds for which it is a value yet; `Infinity` without expiry, 0 where it is none. */
+  ttl: number;
+  /** Seconds until nothing lies there any more; `Infinity` without expiry. */
+  kept: number;
+  /** Bytes in Redis, with what is stored beside the value; in process those of the value. */
+  bytes: number;
+  /** Of an entry with a header; null where plain JSON, text, bytes or a counter lie there, and in process. */
+  codec: Codec | null;
+  /** Whether the value is compressed in Redis. */
+  compressed: boolean;
+  /** The tags that it was stored with. */
+  tags: string[];
+  /** How long its function ran, in seconds, where that is known: for `earlyRefresh`. */
+  computeSeconds: number | null;
+}
+
 /** What `getStats()` resolves to: this cache's counts since it was made, and the server's own report. */
 export interface Stats {
   /** Who answers calls right now. */
@@ -1138,6 +1162,7 @@ export interface UntypedFunctions {
   existsMany(keys: readonly string[]): Promise<boolean[]>;
   /** {@link Cache.ttl} */
   ttl(key: string): Promise<number | null>;
+  inspect(key: string): Promise<EntryInfo | null>;
   /** {@link Cache.expire} */
   expire(key: string, ttl: Ttl | ExpireOptions): Promise<boolean>;
   /** {@link Cache.getMany} */
@@ -1193,6 +1218,7 @@ export interface TypedFunctions<Schema> {
   existsMany(keys: readonly KeyOf<Schema>[]): Promise<boolean[]>;
   /** {@link Cache.ttl} */
   ttl(key: KeyOf<Schema>): Promise<number | null>;
+  inspect(key: KeyOf<Schema>): Promise<EntryInfo | null>;
   /** {@link Cache.expire} */
   expire(key: KeyOf<Schema>, ttl: Ttl | ExpireOptions): Promise<boolean>;
   /** {@link Cache.getMany} */
@@ -1354,6 +1380,11 @@ export interface Cache<Schema extends object = NoSchema> extends CacheEmitter {
   /** Seconds left (fractions, to the millisecond), `Infinity` without expiry, null if the key does not exist. */
   ttl: FunctionsOf<Schema>['ttl'];
   /**
+   * What lies at `key`, but for its value: for people and tools. It asks Redis, does not count as a read, and changes
+   * nothing. null where nothing lies there.
+   */
+  inspect: FunctionsOf<Schema>['inspect'];
+  /**
    * Sets a new TTL (`Infinity` removes it), or a moment at which the entry expires; in the past, the key is removed.
    * False if the key does not exist.
    */
@@ -1443,6 +1474,8 @@ export const exists: Cache['exists'];
 export const existsMany: Cache['existsMany'];
 /** {@link Cache.ttl}, of the default cache. */
 export const ttl: Cache['ttl'];
+/** {@link Cache.inspect}, of the default cache. */
+export const inspect: Cache['inspect'];
 /** {@link Cache.expire}, of the default cache. */
 export const expire: Cache['expire'];
 /** {@link Cache.getMany}, of the default cache. */

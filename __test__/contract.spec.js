@@ -6,7 +6,7 @@ const { closeCaches } = require('./support/holdfast');
 const { DRIVEN } = require('./support/modes');
 
 const SUBJECTS = {
-  entries: ['values', 'ttl', 'expires-at', 'many', 'increment', 'take', 'set-if-absent', 'arguments'],
+  entries: ['values', 'ttl', 'expires-at', 'many', 'increment', 'take', 'set-if-absent', 'inspect', 'arguments'],
   codecs: ['codecs', 'text', 'whole'],
   keys: ['glob', 'namespaces', 'scan', 'soft-ends', 'soft-tags', 'tags'],
   computing: [

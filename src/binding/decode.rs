@@ -104,6 +104,7 @@ fn op(n: &[f64; STRIDE], key: Span, value: Span, more: More) -> Op {
         15 => Op::EndTag { key, stale_ms: a as u64 },
         16 => Op::TagTime { key },
         17 | 18 => Op::Hold { key, ttl: a as u64, token: b as u32, renews: n[0] > 17.0, more },
+        19 => Op::Inspect { key },
         _ => Op::Malformed,
     }
 }

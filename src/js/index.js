@@ -31,6 +31,7 @@ const FUNCTIONS = /** @type {const} */ ([
   'exists',
   'existsMany',
   'ttl',
+  'inspect',
   'expire',
   'getMany',
   'setMany',
@@ -111,6 +112,7 @@ exports.incrementWithTtl = functions.incrementWithTtl;
 exports.exists = functions.exists;
 exports.existsMany = functions.existsMany;
 exports.ttl = functions.ttl;
+exports.inspect = functions.inspect;
 exports.expire = functions.expire;
 exports.getMany = functions.getMany;
 exports.setMany = functions.setMany;

@@ -7,6 +7,7 @@ use crate::engine::cache::namespace::Cache;
 use crate::engine::call::extras::Extras;
 use crate::engine::call::reply::Reply;
 use crate::engine::tier::memory::Entry;
+use crate::engine::value::description::{self, Stored};
 use crate::engine::value::record::{self, Standing};
 use crate::engine::value::tag_list::Tag;
 use crate::engine::value::tags;
@@ -52,6 +53,14 @@ fn held(cache: &Cache, key: &str, now: u64) -> Option<Entry> {
 /// What is there, if it is a value for every caller.
 pub fn fresh(cache: &Cache, key: &str, now: u64) -> Option<Entry> {
     valid(cache, key, now).filter(|e| e.fresh_until() > now)
+}
+
+/// What is there, but for the value.
+pub fn described(cache: &Cache, key: &str, now: u64) -> Option<String> {
+    let entry = entry(cache, key, now)?;
+    let (left, bytes) = (entry.left(now), u64::try_from(entry.value.size()).unwrap_or(u64::MAX));
+    let standing = standing(cache, &entry, now);
+    Some(description::of_entry(Stored { meta: entry.meta.as_deref(), left, bytes, standing }))
 }
 
 /// The tokens of tags in the in-process tier; made where there are none.

@@ -91,6 +91,10 @@ pub enum Op {
     Ttl {
         key: Span,
     },
+    /// Everything about what lies there, but the value.
+    Inspect {
+        key: Span,
+    },
     Expire {
         key: Span,
         ttl: Ttl,
@@ -168,6 +172,7 @@ impl Op {
             | Self::TagTime { key }
             | Self::Exists { key }
             | Self::Ttl { key }
+            | Self::Inspect { key }
             | Self::Expire { key, .. }
             | Self::Abandon { key, .. }
             | Self::Overdue { key, .. }
@@ -190,6 +195,7 @@ impl Op {
             | Self::Hold { key, .. }
             | Self::Exists { key }
             | Self::Ttl { key }
+            | Self::Inspect { key }
             | Self::Expire { key, .. }
             | Self::Begin { key, .. }
             | Self::End { key, .. }

@@ -58,11 +58,13 @@ pub(super) enum Step {
     Taken(Taking),
 }
 
-/// What a question about a key wants to know. Two replies tell it: the entry's first bytes, and its time left.
+/// What a question about a key wants to know. Two replies tell it: the entry's first bytes, and its time left; what is
+/// inspected has a third one, its length.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Question {
     Exists,
     Ttl,
+    Inspect,
     /// Whether its TTL may be set, where no script can decide that.
     Expire,
 }

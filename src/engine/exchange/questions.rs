@@ -11,12 +11,14 @@ use redis::{Pipeline, Value};
 
 use crate::engine::base::clock::Ttl;
 use crate::engine::base::error::{Kind, Trouble};
+use crate::engine::base::text::Json;
 use crate::engine::cache::namespace::Cache;
 use crate::engine::call::reply::Reply;
 use crate::engine::exchange::expiry;
 use crate::engine::exchange::plan::{Call, Head, Plan, Question};
 use crate::engine::exchange::writes::renewed;
-use crate::engine::net::reply::{classify, left};
+use crate::engine::net::reply::{classify, integer, left};
+use crate::engine::value::description::{self, Stored};
 use crate::engine::value::life::{self, Ask, Life};
 use crate::engine::value::{codec, entry, tags};
 
@@ -35,12 +37,34 @@ pub(super) fn answer(
         // What `renewals` made of it.
         (Question::Expire, head) => Reply::Flag(matches!(head, Value::Int(_)) && !call.is_held()),
         (Question::Exists, head) => Reply::Flag(found(head).fresh.is_some()),
-        (Question::Ttl, head) => match found(head).fresh {
+        (Question::Ttl | Question::Inspect, head) => match found(head).fresh {
             None => Reply::Miss,
             Some(u64::MAX) => Reply::Left(Ttl::Forever),
             Some(left) => Reply::Left(Ttl::Millis(left)),
         },
     })
+}
+
+/// What lies at a key, by its first bytes, its time left and its length.
+pub(super) fn inspected(
+    call: &Call<'_>,
+    [head, pttl, length]: [Value; 3],
+    token: impl Fn(&str) -> Option<Arc<str>>,
+) -> Result<Reply, Trouble> {
+    if let Some(trouble) = [&head, &pttl].into_iter().find_map(trouble) {
+        return Err(trouble);
+    }
+    let Some(left) = left(pttl).filter(|_| !call.is_held()) else { return Ok(Reply::Miss) };
+    let Value::BulkString(head) = head else { return Ok(told(description::of_foreign(left))) };
+    let meta = entry::meta_of(&head);
+    let standing = tags::standing(meta.as_ref(), &call.cache.prefix, token, call.now);
+    // An ACL may deny it.
+    let bytes = integer(length).ok().and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(0);
+    Ok(told(description::of_head(&head, Stored { meta: meta.as_ref(), left, bytes, standing })))
+}
+
+fn told(description: String) -> Reply {
+    Reply::Value(Json::of(description))
 }
 
 /// Why it is no answer. Another type than a string lies there, and is there.

@@ -71,6 +71,16 @@ impl Codec {
         matches!(self, Self::Raw | Self::Text)
     }
 
+    /// As in the options of a cache.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Json => "json",
+            Self::Structured => "structured",
+            Self::Raw => "raw",
+            Self::Text => "text",
+        }
+    }
+
     /// By the number it has in a header.
     pub fn of(byte: u8) -> Option<Self> {
         [Self::Json, Self::Structured, Self::Raw, Self::Text].into_iter().find(|codec| *codec as u8 == byte)

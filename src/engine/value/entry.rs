@@ -215,6 +215,11 @@ pub fn meta_of(bytes: &[u8]) -> Option<Meta> {
     Some(meta)
 }
 
+/// The codec that a header names, and whether its payload is compressed.
+pub fn form_of(bytes: &[u8]) -> Option<(Codec, bool)> {
+    Head::read(&mut Reader(bytes)).map(|head| (head.codec, head.flags & ZSTD != 0))
+}
+
 /// Whether bytes begin with a header, of this version or another.
 pub fn is_headed(bytes: &[u8]) -> bool {
     bytes.first() == Some(&MAGIC)

@@ -3,6 +3,7 @@
 //! Uses base and call.
 
 pub mod codec;
+pub mod description;
 pub mod entry;
 pub mod life;
 pub mod record;

@@ -23,6 +23,7 @@ const Op = Object.freeze({
   // Takes the lease of runExclusive; the next one renews it, or with a TTL of 0 gives it up.
   HOLD: 17,
   RENEW: 18,
+  INSPECT: 19,
 });
 // How a GET may be answered.
 const Early = Object.freeze({

@@ -199,6 +199,17 @@ class Cache extends Lifecycle {
 
   /**
    * @param {string} key
+   * @returns {Promise<import('../../../index').EntryInfo | null>}
+   */
+  async inspect(key) {
+    const found = await this.use().channel.call(Op.INSPECT, checkKey(key), '', 0, 0);
+    if (found === null) return null;
+    const { ttlMs, keptMs, computeMs, ...rest } = found;
+    return { ...rest, ttl: secondsOf(ttlMs), kept: secondsOf(keptMs), computeSeconds: computeMs && computeMs / 1000 };
+  }
+
+  /**
+   * @param {string} key
    * @param {number | import('../../../index').ExpireOptions} options a TTL or options
    */
   async expire(key, options) {
@@ -248,6 +259,11 @@ class Cache extends Lifecycle {
     if (typeof flushDb !== 'boolean') throw invalid(`flushDb must be true or false, not ${describe(flushDb)}`);
     return channel.run(flushDb ? Task.FLUSH_DB : Task.CLEAR, '');
   }
+}
+
+/** @param {number | null} ms null: for ever */
+function secondsOf(ms) {
+  return ms === null ? Infinity : ms / 1000;
 }
 
 module.exports = { Cache };

@@ -20,6 +20,7 @@ const KEYED = new Set([
   'exists',
   'existsMany',
   'ttl',
+  'inspect',
   'expire',
   'getMany',
   'setMany',

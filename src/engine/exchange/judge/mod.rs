@@ -183,6 +183,7 @@ impl Judge {
 
     fn question(&mut self, call: &Call<'_>, question: Question) -> Reply {
         let replies = (self.replies.next(), self.replies.next());
+        let length = if question == Question::Inspect { self.replies.next() } else { None };
         let (Some(head), Some(pttl)) = replies else { return Self::elsewhere(call) };
         if self.lost {
             return Self::elsewhere(call);
@@ -191,7 +192,11 @@ impl Judge {
             return Reply::Bounced(bounce);
         }
         let known = |key: &str| call.cache.token(key, |key| self.tokens.get(key).cloned(), call.now);
-        match questions::answer(call, question, [head, pttl], known) {
+        let answer = match length {
+            Some(length) => questions::inspected(call, [head, pttl, length], known),
+            None => questions::answer(call, question, [head, pttl], known),
+        };
+        match answer {
             Ok(reply) => reply,
             Err(trouble) => self.refused(call, trouble).unwrap_or_else(|| call.locally()),
         }

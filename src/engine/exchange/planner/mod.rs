@@ -123,7 +123,7 @@ impl Planner {
             Op::Exists { .. } | Op::Expire { .. } if server.journal.covers(key) => {
                 self.steps.push(Step::Answered(Reply::Flag(false)));
             }
-            Op::Ttl { .. } if server.journal.covers(key) => self.steps.push(Step::Answered(Reply::Miss)),
+            Op::Ttl { .. } | Op::Inspect { .. } if server.journal.covers(key) => self.steps.push(Step::Answered(Reply::Miss)),
             Op::Get { .. } => self.read(cache, key, None),
             Op::Begin { waiter, lock, many, early, more, .. } => {
                 let extras = batch.more(more);
@@ -234,6 +234,10 @@ impl Planner {
             }
             Op::Exists { .. } => self.question(key, Question::Exists, None),
             Op::Ttl { .. } => self.question(key, Question::Ttl, None),
+            Op::Inspect { .. } => {
+                self.question(key, Question::Inspect, None);
+                self.pipeline.add_command(with_key("STRLEN", key));
+            }
             // What reads as a miss here keeps its time, unless it was replaced just now.
             Op::Expire { .. } if !self.wrote && server.journal.holds(key) => {
                 self.steps.push(Step::Answered(Reply::Flag(false)));
