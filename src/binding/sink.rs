@@ -188,7 +188,7 @@ impl Sink for EnvSink {
 
     fn complete(&self, id: u32, replies: &[Reply]) {
         for (from, part) in splice::parts(replies, splice::MAX_FRAME) {
-            let (mut text, mut lone) = (String::from("["), Vec::new());
+            let (mut text, mut lone) = (opened(part), Vec::new());
             splice::frame(&mut text, id, from, part, &mut lone);
             self.push(Frame { id, text, lone });
         }
@@ -197,7 +197,7 @@ impl Sink for EnvSink {
     fn complete_some(&self, id: u32, places: &[u32], replies: &[Reply]) {
         for (from, part) in splice::parts(replies, splice::MAX_FRAME) {
             let Some(places) = places.get(from..from + part.len()) else { return };
-            let (mut text, mut lone) = (String::from("["), Vec::new());
+            let (mut text, mut lone) = (opened(part), Vec::new());
             splice::some(&mut text, id, places, part, &mut lone);
             self.push(Frame { id, text, lone });
         }
@@ -210,6 +210,13 @@ impl Sink for EnvSink {
     fn event(&self, json: String) {
         self.push(Frame { id: 0, text: format!("[0,0,{json},0"), lone: Vec::new() });
     }
+}
+
+/// The beginning of a frame's text, with room for the rest.
+fn opened(replies: &[Reply]) -> String {
+    let mut text = String::with_capacity(splice::size(replies) + 48);
+    text.push('[');
+    text
 }
 
 /// Takes what has gathered, as one array of frames: as much as one frame may have, or a single one. Runs on the

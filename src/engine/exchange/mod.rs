@@ -4,6 +4,7 @@
 
 pub mod expiry;
 pub mod judge;
+pub mod plain;
 pub mod plan;
 pub mod planner;
 pub mod questions;

@@ -249,6 +249,26 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// Of a batch of reads that have been asked for. `made`: when, and which sweeps had their place before it.
+    pub(super) fn of_reads(server: Arc<Server>, denied: Denied, steps: Vec<Step>, made: (u64, u64)) -> Self {
+        Self {
+            server,
+            asks: false,
+            pipeline: Pipeline::new(),
+            steps,
+            heads: Vec::new(),
+            named: Vec::new(),
+            answers: Answers::default(),
+            now: made.0,
+            planned: made.1,
+            tokens: Tokens::default(),
+            uncovered: Vec::new(),
+            held: BTreeSet::new(),
+            noted: false,
+            denied,
+        }
+    }
+
     /// The entries whose header goes on beyond what was read of them: where among the replies, and the commands that
     /// read all of it.
     pub fn cut(&self, values: &[Value]) -> Option<(Vec<usize>, Pipeline)> {

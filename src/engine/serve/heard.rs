@@ -49,6 +49,7 @@ impl Hearing<'_> {
         let shared = self.pump.shared.clone();
         let since = match &sent {
             Some(Sent::Batch(flight)) => Some(flight.sent),
+            Some(Sent::Reads(reads)) => Some(reads.sent),
             Some(Sent::Ping(sent, _)) => Some(*sent),
             _ => None,
         };
@@ -63,6 +64,13 @@ impl Hearing<'_> {
                 flight.hold(values);
                 self.pump.send(pipeline, Sent::Heads(cut, flight));
                 Ok(())
+            }
+            Some(Sent::Reads(reads)) => {
+                self.pump.connection.server.latency.record_batch(self.now.saturating_duration_since(reads.sent));
+                match reads.settle(values, self.ms()) {
+                    None => Ok(()),
+                    Some((flight, values)) => self.judge(flight, values),
+                }
             }
             Some(Sent::Heads(cut, mut flight)) => {
                 let replies = std::mem::take(&mut flight.came);

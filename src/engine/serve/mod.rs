@@ -4,4 +4,5 @@
 
 pub mod heard;
 pub mod pump;
+mod reads;
 pub mod sent;

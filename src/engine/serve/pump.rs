@@ -29,6 +29,7 @@ use crate::engine::exchange::tokens;
 use crate::engine::net::target::REST;
 use crate::engine::net::wire::HELD_UP;
 use crate::engine::net::wire::asks::asking;
+use crate::engine::serve::reads::{self, Reads};
 use crate::engine::serve::sent::{Cleanup, InFlight, Next, Place, PlaceOf, Sent};
 use crate::engine::task::executor::Kept;
 use crate::engine::task::queue::Queue;
@@ -101,8 +102,8 @@ impl Pump {
         }
     }
 
-    pub(super) fn send(&mut self, mut pipeline: Pipeline, sent: Sent) {
-        self.connection.wire.send(&mut pipeline);
+    pub(super) fn send(&mut self, pipeline: Pipeline, sent: Sent) {
+        self.connection.wire.send(&pipeline);
         let deadline = sent.deadline();
         self.sent.push_back(sent, deadline);
     }
@@ -137,6 +138,10 @@ impl Pump {
     }
 
     fn begin(&mut self, mut job: Job, now: Instant) {
+        if let Some(plain) = reads::send(&job, &self.connection, now) {
+            let deadline = job.deadline();
+            return self.sent.push_back(Sent::Reads(Box::new(Reads::new(job, plain, now))), deadline);
+        }
         if let Some(awaited) = job.tokens.take() {
             self.stalled = true;
             let next = Next::Plan(Box::new(job));

@@ -16,11 +16,14 @@ use crate::engine::fleet::server::Server;
 use crate::engine::net::reply::{classify, is_redirect};
 use crate::engine::net::wire::asks::{asked, asking};
 use crate::engine::once::waiters::Answers;
+use crate::engine::serve::reads::Reads;
 use crate::engine::value::tags::Tokens;
 
 /// A pipeline under way.
 pub(super) enum Sent {
     Batch(Box<InFlight>),
+    /// Nothing but plain reads.
+    Reads(Box<Reads>),
     /// Since when, and until when it must be answered.
     Ping(Instant, Instant),
     /// Fire-and-forget commands.
@@ -215,6 +218,7 @@ impl Sent {
     pub(super) fn deadline(&self) -> Instant {
         match self {
             Self::Batch(b) | Self::Heads(_, b) | Self::Renewals(_, b) => b.deadline(),
+            Self::Reads(reads) => reads.deadline(),
             Self::Tokens(_, next) => next.deadline(),
             Self::Sweep(place) => place.0.deadline,
             Self::Ping(_, deadline) => *deadline,

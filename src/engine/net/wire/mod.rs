@@ -21,12 +21,13 @@ pub mod asks;
 mod writes;
 
 use std::collections::VecDeque;
+use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_channel::oneshot;
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use redis::{Pipeline, ServerError, Value};
 
 use crate::engine::base::error::{Kind, Trouble};
@@ -115,21 +116,26 @@ impl Wire {
 
     /// Asks before the server lets anybody ask for a mark: without one.
     pub fn greet(&self, pipeline: &Pipeline) -> impl Future<Output = Replies> + use<> {
-        self.put(self.side.lock(), pipeline, None)
+        self.put(pipeline, false)
     }
 
     /// Sends a pipeline of the node, whose replies `reply` gives back.
-    pub fn send(&self, pipeline: &mut Pipeline) {
+    pub fn send(&self, pipeline: &Pipeline) {
+        self.side.lock().put(pipeline, true, None, self.watched());
+    }
+
+    /// As `send`: so many commands that write nothing, by whoever knows their bytes.
+    pub fn read(&self, commands: usize, encode: impl FnOnce(&mut Vec<u8>)) {
         let mut side = self.side.lock();
-        let mark = side.mark(pipeline);
-        side.put(pipeline, mark, None, self.watched());
+        if side.open {
+            encode(&mut side.unsent);
+            side.wait(commands, true, None, Writes::default());
+        }
     }
 
     /// Sends a pipeline; what it returns are its replies. The deadline is the caller's.
-    pub fn request(&self, mut pipeline: Pipeline) -> impl Future<Output = Replies> + use<> {
-        let mut side = self.side.lock();
-        let mark = side.mark(&mut pipeline);
-        self.put(side, &pipeline, mark)
+    pub fn request(&self, pipeline: Pipeline) -> impl Future<Output = Replies> + use<> {
+        self.put(&pipeline, true)
     }
 
     /// As `request`, with a deadline. One that is missed is an outage, whoever missed it.
@@ -151,14 +157,9 @@ impl Wire {
         }
     }
 
-    fn put(
-        &self,
-        mut side: MutexGuard<'_, Side>,
-        pipeline: &Pipeline,
-        mark: Option<u64>,
-    ) -> impl Future<Output = Replies> + use<> {
+    fn put(&self, pipeline: &Pipeline, marks: bool) -> impl Future<Output = Replies> + use<> {
         let (task, replies) = oneshot::channel();
-        side.put(pipeline, mark, Some(task), self.watched());
+        self.side.lock().put(pipeline, marks, Some(task), self.watched());
         let wire = self.clone();
         async move { replies.await.map_err(|_| wire.why()) }
     }
@@ -256,30 +257,25 @@ impl Wire {
 }
 
 impl Side {
-    fn mark(&mut self, pipeline: &mut Pipeline) -> Option<u64> {
-        if self.echo.is() {
-            return None;
-        }
-        let mark = self.next;
-        self.next += 1;
-        pipeline.cmd("ECHO").arg(mark);
-        Some(mark)
-    }
-
-    fn put(&mut self, pipeline: &Pipeline, mark: Option<u64>, task: Option<Task>, watched: bool) {
+    fn put(&mut self, pipeline: &Pipeline, marks: bool, task: Option<Task>, watched: bool) {
         // Closed: dropping the sender tells the task.
         if !self.open {
             return;
         }
-        let left = pipeline.len();
+        pipeline.cmd_iter().for_each(|command| command.write_packed_command(&mut self.unsent));
         let writes = if watched { Writes::of(pipeline) } else { Writes::default() };
-        self.waiting.push_back(Waiting { left, values: Vec::with_capacity(left), mark, task, writes });
-        let bytes = pipeline.get_packed_pipeline();
-        if self.unsent.is_empty() {
-            self.unsent = bytes;
-        } else {
-            self.unsent.extend_from_slice(&bytes);
+        self.wait(pipeline.len(), marks, task, writes);
+    }
+
+    /// The replies to so many commands are to come, and behind them that to a mark.
+    fn wait(&mut self, commands: usize, marks: bool, task: Option<Task>, writes: Writes) {
+        let mark = (marks && !self.echo.is()).then_some(self.next);
+        if let Some(mark) = mark {
+            self.next += 1;
+            write_mark(&mut self.unsent, mark);
         }
+        let left = commands + usize::from(mark.is_some());
+        self.waiting.push_back(Waiting { left, values: Vec::with_capacity(left), mark, task, writes });
     }
 
     fn reply(&mut self, value: Value) -> Result<Option<Waiting>, Trouble> {
@@ -300,7 +296,7 @@ impl Side {
 
     fn check(&mut self, mark: u64, last: Option<Value>) -> Result<(), Trouble> {
         match last {
-            Some(Value::BulkString(bytes)) if bytes == mark.to_string().as_bytes() => Ok(()),
+            Some(Value::BulkString(bytes)) if decimal(&bytes) == Some(mark) => Ok(()),
             // Such as LOADING, which is said to every command.
             Some(Value::ServerError(error)) if classify(&error).kind.is_outage() => Err(classify(&error)),
             // An ACL may change at any time; a proxy that does not pass the command on says so at once, in words of its
@@ -313,6 +309,18 @@ impl Side {
             _ => Err(out_of_step()),
         }
     }
+}
+
+/// Asks for a mark.
+fn write_mark(to: &mut Vec<u8>, mark: u64) {
+    let digits = mark.checked_ilog10().unwrap_or(0) + 1;
+    // A Vec takes all that is written.
+    let _ = write!(to, "*2\r\n$4\r\nECHO\r\n${digits}\r\n{mark}\r\n");
+}
+
+/// A number as `write_mark` writes it.
+fn decimal(bytes: &[u8]) -> Option<u64> {
+    std::str::from_utf8(bytes).ok().filter(|text| !text.starts_with(['0', '+']) || *text == "0")?.parse().ok()
 }
 
 pub fn closed() -> Trouble {
