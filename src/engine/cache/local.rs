@@ -106,7 +106,9 @@ pub fn one(cache: &Cache, batch: &Batch, op: &Op, to: &ReplyTo, now: u64, buffer
             Some(left) => Reply::Left(left),
             None => Reply::Miss,
         },
-        Op::Inspect { .. } => there::described(cache, key, now).map_or(Reply::Miss, |text| Reply::Value(Json::of(text))),
+        Op::Inspect { .. } => {
+            there::described(cache, key, now).map_or(Reply::Miss, |text| Reply::Value(Json::of(text)))
+        }
         Op::Expire { ttl, .. } => {
             let there = there::fresh(cache, key, now).is_some() && memory.expire(key, cache.local_ttl(ttl), now);
             cache.journal(key);

@@ -123,7 +123,9 @@ impl Planner {
             Op::Exists { .. } | Op::Expire { .. } if server.journal.covers(key) => {
                 self.steps.push(Step::Answered(Reply::Flag(false)));
             }
-            Op::Ttl { .. } | Op::Inspect { .. } if server.journal.covers(key) => self.steps.push(Step::Answered(Reply::Miss)),
+            Op::Ttl { .. } | Op::Inspect { .. } if server.journal.covers(key) => {
+                self.steps.push(Step::Answered(Reply::Miss))
+            }
             Op::Get { .. } => self.read(cache, key, None),
             Op::Begin { waiter, lock, many, early, more, .. } => {
                 let extras = batch.more(more);
