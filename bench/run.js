@@ -10,7 +10,7 @@ const USAGE = `npm run bench [-- [part] [options]]
   processors         the same with the client on one processor, and with client and server on one (Linux)
   matrix             the clients with values of 20 B to 50 KB, mixed calls, getMany
   cluster            holdfast beside the clients over three primaries; what one, three and six cost
-  adapters           the adapters of Keyv, NestJS, unstorage, limits and sessions, beside the usual ones
+  adapters           the adapters of Keyv, NestJS, Next.js, unstorage, limits and sessions, beside the usual ones
   tiered             hot keys, cold keys, stampedes: beside the caches that keep values in process and in Redis
   http               three cache reads in a route of Express and Fastify, and six in a plain one
   memory             a million entries in process: heap, resident memory, stalls of the event loop
@@ -86,9 +86,14 @@ function whyNotHere(name) {
   return reason && `cannot measure «${name}»: ${reason}`;
 }
 
-/** Runs a part and resolves to the folder of its page. A run that is `short` proves less than the part's own. */
-function measure(name, { rounds, seconds, only, quick }) {
-  const { run, defaults } = require(PARTS[name]);
+/**
+ * Runs a part and resolves to the folder of its page. A run that is `short` proves less than the part's own. `folders`:
+ * those with dependencies that this part alone has.
+ */
+async function measure(name, { rounds, seconds, only, quick }) {
+  const { run, defaults, folders = [] } = require(PARTS[name]);
+  const { installDependencies } = await import('../scripts/setup.mjs');
+  for (const folder of folders) installDependencies(folder);
   const usual = quick ? { ...QUICK, seconds: defaults.quickSeconds ?? QUICK.seconds } : defaults;
   const options = { rounds: rounds ?? usual.rounds, seconds: seconds ?? usual.seconds, only, quick };
   const short = options.rounds < defaults.rounds || options.seconds < defaults.seconds;

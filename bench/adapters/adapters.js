@@ -1,4 +1,4 @@
-// Owns the page `adapters`, each adapter of Holdfast beside the one that users of its framework mostly have, in
+// Owns the page `adapters`, each adapter of Holdfast beside those that users of its framework mostly have, in
 // interleaved rounds: what a call or a request costs, a crowd at one cold key, an outage.
 'use strict';
 
@@ -10,6 +10,8 @@ const { end, measureWindow } = require('../lab/lab');
 const { inTurn, runPage } = require('../lab/page');
 const { VALUE_BYTES } = require('../lab/workload');
 const { measureOutages, outagePanel, outageText } = require('./outage');
+const { extremes, measureRenders, renderText } = require('./renders');
+const { FOLDER, removeSites } = require('./sites');
 const { CALLERS, COMPUTING, CONNECTIONS, startSubject, subjects } = require('./subjects');
 
 /** A window of requests begins with the opening of its connections. */
@@ -18,6 +20,10 @@ const defaults = { rounds: 3, seconds: 1, quickSeconds: 0.5 };
 const PACKAGES = [
   ...['holdfast', 'keyv', '@keyv/redis', 'cache-manager', '@nestjs/core', '@nestjs/cache-manager', 'unstorage'],
   ...['ioredis', 'redis', 'express', 'express-rate-limit', 'rate-limit-redis', 'express-session', 'connect-redis'],
+  ...['next', '@fortedigital/nextjs-cache-handler', '@trieb.work/nextjs-turbo-redis-cache'].map((name) => [
+    name,
+    FOLDER,
+  ]),
 ];
 /** Processes of a crowd, and callers of each. */
 const CROWD = { processes: 2, each: 500 };
@@ -30,11 +36,16 @@ function run(options) {
 }
 
 async function measureAll(lab, names, options) {
-  return {
-    windows: await measureCosts(lab, names, options),
-    crowds: await measureCrowds(lab, names, options),
-    outages: await measureOutages(lab, names, options),
-  };
+  try {
+    return {
+      windows: await measureCosts(lab, names, options),
+      crowds: await measureCrowds(lab, names, options),
+      renders: await measureRenders(lab, names, options),
+      outages: await measureOutages(lab, names, options),
+    };
+  } finally {
+    await removeSites();
+  }
 }
 
 /** Windows of calls and requests; ends the processes that it starts. */
@@ -61,7 +72,8 @@ async function measureCosts(lab, names, { rounds, seconds }) {
   await end(...new Set(measured.map(({ child }) => child)));
   const place = ({ client, op }) => measured.findIndex((each) => each.name === client && each.op === op);
   const families = Object.values(subjects).map(({ family }) => family);
-  const order = (window) => families.indexOf(window.family) * 100 + (window.op === 'set' ? 50 : 0) + place(window);
+  const ordinal = ({ client, op }) => Object.keys(subjects[client].ops).indexOf(op);
+  const order = (window) => families.indexOf(window.family) * 100 + ordinal(window) * 50 + place(window);
   return windows.sort((a, b) => order(a) - order(b));
 }
 
@@ -86,13 +98,14 @@ async function measureCrowds(lab, names, { rounds, quick }) {
   return crowds.sort((a, b) => order.indexOf(a.client) - order.indexOf(b.client));
 }
 
-function report({ windows, crowds, outages }) {
+function report({ windows, crowds, renders, outages }) {
   const rows = summarize(windows, [...BY, 'client']);
   const costs = table(rows, { ...families, adapter: (row) => row.client, ...costColumns('per second', { digits: 2 }) });
   const figures = [
     `## Calls and requests\n\n${COSTS}\n\n${costs}`,
     `### Ratios\n\n${RATIOS}\n\n${compare(rows)}`,
     ...(crowds.length > 0 ? [crowdText(crowds)] : []),
+    ...(renders.length > 0 ? [renderText(renders)] : []),
     outageText(outages),
   ];
   return {
@@ -101,7 +114,7 @@ function report({ windows, crowds, outages }) {
     about: INTRODUCTION,
     figures: figures.join('\n\n').trim(),
     panels: [...bars(rows), ...(outages.length > 0 ? [outagePanel(outages)] : [])],
-    raw: { windows, crowds, outages },
+    raw: { windows, crowds, renders, outages },
     windows,
   };
 }
@@ -112,8 +125,10 @@ documentation shows and otherwise with its defaults; 1,000 keys with objects who
 - **Keyv 5** and **unstorage**: ${CALLERS} callers await one \`get\` or \`set\` after another. *Near cache off*: every read goes to Redis, as with the others. *Keyv's memory* is a Map in the process, without a Redis.
 - **NestJS**: a route that \`wrap\`s one of the keys by \`CACHE_MANAGER\`; **express-rate-limit**: a route behind a limit; **express-session**: a route that reads its session, of which there are 100. ${CONNECTIONS} connections
   of autocannon, which runs on the same machine, with \`NODE_ENV=production\`. Costs are those of the server's process, per request.
+- **Next.js**: \`next build\` and \`next start\` of one site with each handler, asked in the same way for 100 ISR pages of some 20 KB, and for 100 functions with \`'use cache'\`, in a route that is run for each request; all
+  were rendered before. *holdfast/next* has \`holdfast/next-use-cache\` beside it; @fortedigital/nextjs-cache-handler has no handler for \`'use cache'\`. *Next's own* are the memory and the files of each instance, which share nothing.
 
-Holdfast's reads of what is in process are coherent: it learns of a change in Redis by client tracking. The peers here ask Redis each time.`;
+Holdfast's reads of what is in process are coherent: it learns of a change in Redis by client tracking. The peers here ask Redis each time; @trieb.work/nextjs-turbo-redis-cache keeps an answer for 10 s.`;
 
 const COSTS = `Of stores per call, of applications per request.`;
 
@@ -138,12 +153,11 @@ function compare(rows) {
 
 function crowdText(crowds) {
   const rows = [...grouped(crowds, ({ client }) => client).values()];
-  const runsOf = (rounds) => rounds.map(({ runs }) => runs);
   const figures = table(rows, {
     processes: ([first]) => first.processes,
     callers: ([first]) => integer(first.processes * first.each),
     adapter: ([first]) => first.client,
-    runs: (rounds) => [...new Set([Math.min(...runsOf(rounds)), Math.max(...runsOf(rounds))])].map(integer).join('–'),
+    runs: (rounds) => extremes(rounds.map(({ runs }) => runs)),
     'all had it, ms': (rounds) => fixed(median(rounds.map(({ ms }) => ms)), 1),
     'slowest round': (rounds) => fixed(Math.max(...rounds.map(({ ms }) => ms)), 1),
   });
@@ -164,4 +178,4 @@ function bars(rows) {
   ];
 }
 
-module.exports = { run, defaults };
+module.exports = { run, defaults, folders: [FOLDER] };

@@ -9,6 +9,7 @@ const { panel } = require('../lab/chart');
 const { fixed, grouped, integer, median, table } = require('../lab/figures');
 const { ask, end } = require('../lab/lab');
 const { inTurn } = require('../lab/page');
+const { rendersOf } = require('./sites');
 const { startStrain } = require('./strain');
 const { startSubject, subjects } = require('./subjects');
 
@@ -35,7 +36,7 @@ async function measureOutages(lab, names, { rounds, quick }) {
 
 async function stopUnder(lab, subject, awaySeconds) {
   const child = await startSubject(lab, subject, {});
-  const load = await (subject.isStore ? loadOfCalls : loadOfRequests)(child);
+  const load = await (subject.isStore ? loadOfCalls : loadOfRequests)(child, subject);
   await sleep(AROUND_MS);
   process.kill(lab.serverPid, 'SIGSTOP');
   try {
@@ -58,11 +59,12 @@ async function loadOfCalls(child) {
 }
 
 /** The callers are here, over HTTP. */
-async function loadOfRequests(child) {
+async function loadOfRequests(child, { isSite, paths = [''] }) {
   const url = await ask(child, 'url');
   const agent = new http.Agent({ keepAlive: true, maxSockets: CALLERS });
-  const call = async () => {
-    const status = await get(url, agent);
+  const before = isSite && (await rendersOf());
+  const call = async (n) => {
+    const status = await get(url + paths[n % paths.length], agent);
     if (status !== 200 && status !== 401) throw new Error(`answered with ${status}`);
     return status === 200;
   };
@@ -70,7 +72,7 @@ async function loadOfRequests(child) {
   const finish = async () => {
     const seen = await strain.end();
     agent.destroy();
-    return seen;
+    return isSite ? { ...seen, missed: (await rendersOf()) - before } : seen;
   };
   return { mark: strain.mark, end: finish };
 }
@@ -92,7 +94,7 @@ function rowsOf(outages) {
 
 const OUTAGE = `${CALLERS} callers, of the stores with \`get\` and \`set\` in turns, when Redis is stopped (SIGSTOP) for AWAY s: its connections stay open and say nothing. *Longest wait*: of all
 calls, the median of the rounds; one of AWAY s is a call that waited until Redis went on. *Served meanwhile*: calls that began and ended in between. *Errors* and *misses*: the most of a round. An error is a call that rejected, or
-of which Keyv told by its event, or an answer of 500; a miss a read that found nothing, or a request whose session was not found, though it had been stored. A call that had no answer 10 s later counts as an error.`;
+of which Keyv told by its event, or an answer of 500; a miss a read that found nothing, a request whose session was not found, or a rendering of what Next.js had stored. A call that had no answer 10 s later counts as an error.`;
 
 function outageText(outages) {
   if (outages.length === 0) return '';

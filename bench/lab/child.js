@@ -24,17 +24,19 @@ async function serve(setUp) {
   }
 }
 
-/**
- * Lets a server listen on a free port of loopback; resolves to what the child answers to `shoot` of
- * http/load.js.
- */
+/** Lets a server listen on a free port of loopback; resolves to what the child answers, see `metered`. */
 async function listen(server) {
   // The default backlog is shorter than the burst of connections, and a connection that does not fit waits for a
   // second.
   await new Promise((resolve) => server.listen({ port: 0, host: '127.0.0.1', backlog: 2048 }, resolve));
+  return metered(`http://127.0.0.1:${server.address().port}/`);
+}
+
+/** What a child whose server is at `url` answers to `shoot` of http/load.js. */
+function metered(url) {
   let started = null;
   const answers = {
-    url: () => `http://127.0.0.1:${server.address().port}/`,
+    url: () => url,
     start: () => {
       started = startMeter();
       return 'started';
@@ -77,4 +79,4 @@ function mainThreadMicros() {
   }
 }
 
-module.exports = { listen, serve, startMeter, stopMeter };
+module.exports = { listen, metered, serve, startMeter, stopMeter };

@@ -34,9 +34,9 @@ async function startLab({ quick }, primaries = 0) {
   const controls = servers.map((server) => new Redis(server.url()));
   const children = new Set();
 
-  /** Starts a script as a child that answers one message at a time; see `ask`. */
-  async function start(script, args, env = {}) {
-    const child = fork(script, args, { env: { ...process.env, ...env } });
+  /** Starts a script as a child that answers one message at a time; see `ask`. `log`: a file for what it prints. */
+  async function start(script, args, env = {}, log = 'inherit') {
+    const child = fork(script, args, { env: { ...process.env, ...env }, stdio: ['inherit', log, log, 'ipc'] });
     children.add(child);
     child.once('exit', () => children.delete(child));
     await answer(child);
@@ -139,15 +139,15 @@ async function machineUse({ controls }) {
   };
 }
 
-/** Machine and versions, for the head of a report. */
+/** Machine and versions, for the head of a report. `packages`: names, those of another folder than ours behind it. */
 async function describe(lab, packages) {
   const [, redis] = /redis_version:(\S+)/.exec(await lab.controls[0].info('server'));
-  const version = (file) => JSON.parse(fs.readFileSync(path.join(BENCH, file), 'utf8')).version;
-  const versions = packages.map((name) =>
-    name === 'holdfast'
-      ? `holdfast ${version('../package.json')}`
-      : `${name} ${version(`node_modules/${name}/package.json`)}`,
-  );
+  const version = (file) => JSON.parse(fs.readFileSync(file, 'utf8')).version;
+  const versions = packages.map((each) => {
+    if (each === 'holdfast') return `holdfast ${version(path.join(BENCH, '../package.json'))}`;
+    const [name, folder = BENCH] = [each].flat();
+    return `${name} ${version(path.join(folder, 'node_modules', name, 'package.json'))}`;
+  });
   const cpus = os.cpus();
   const memory = Math.round(os.totalmem() / 2 ** 30);
   return [
