@@ -38,8 +38,8 @@ const PASSED_OVER = ['tests', 'node_modules'];
 const RUST = /\.rs$/;
 const SCRIPT = /\.[cm]?js$/;
 const SCRIPT_OR_TYPES = /\.([cm]?js|d\.[cm]?ts)$/;
-/** What an adapter may use of the package: the functions, and their types. */
-const PUBLIC = ['src/js/index.js', 'index'];
+/** What an adapter may use of the package: the functions, their types, and the manifest, which is exported as well. */
+const PUBLIC = ['src/js/index.js', 'index', 'package.json'];
 /** Folders hold no more files than this, so that one look takes them in. */
 const MAX_FILES = 10;
 /** Files have no more lines than this, and no fewer: a subject that is smaller lives with its neighbour. */
