@@ -67,8 +67,9 @@ async function startProgram(args, cwd, redisUrl, { port = 0, tidyUp = () => {} }
 
 /**
  * Asks for `paths` again and again while Redis runs, after it was killed, and once it is back; each answer has one of
- * the statuses `allowed`. `/health` tells the mode. `check(answers, mode, redis)` is given all answers of a phase, as
- * [path, status, text], and the server. `launch(redisUrl)`: how the example is started.
+ * the statuses `allowed`. `/health` tells the mode. `check(answers, mode, redis, output)` is given all answers of a
+ * phase, as [path, status, text], the server, and what gives all that the example has printed. `launch(redisUrl)`: how
+ * the example is started.
  */
 async function servesThroughOutage(name, paths, { allowed = [200], check = () => {}, aliases = {}, launch } = {}) {
   const redis = await startRedis({ pickPort: keptPort });
@@ -85,7 +86,7 @@ async function servesThroughOutage(name, paths, { allowed = [200], check = () =>
       for (let round = 0; round < ROUNDS; round++) answers.push(...(await Promise.all(paths.map(ask))));
       const failed = answers.filter(([, status]) => !allowed.includes(status));
       if (failed.length > 0) throw new Error(`${failed.length} requests failed:\n${example.output()}`);
-      await check(answers, mode, redis);
+      await check(answers, mode, redis, () => example.output());
     };
     await untilMode('redis');
     await phase('redis');
