@@ -4,5 +4,4 @@
 
 pub mod heard;
 pub mod pump;
-mod reads;
 pub mod sent;

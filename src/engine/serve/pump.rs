@@ -22,6 +22,7 @@ use crate::engine::conversation::gather;
 use crate::engine::conversation::stand_in;
 use crate::engine::conversation::tasks;
 use crate::engine::conversation::undo::sweep;
+use crate::engine::exchange::plain::Plain;
 use crate::engine::exchange::plan::Came;
 use crate::engine::exchange::plan::Line;
 use crate::engine::exchange::planner;
@@ -29,8 +30,7 @@ use crate::engine::exchange::tokens;
 use crate::engine::net::target::REST;
 use crate::engine::net::wire::HELD_UP;
 use crate::engine::net::wire::asks::asking;
-use crate::engine::serve::reads::{self, Reads};
-use crate::engine::serve::sent::{Cleanup, InFlight, Next, Place, PlaceOf, Sent};
+use crate::engine::serve::sent::{Cleanup, InFlight, Next, Place, PlaceOf, Reads, Sent};
 use crate::engine::task::executor::Kept;
 use crate::engine::task::queue::Queue;
 use crate::engine::task::signal::Ending;
@@ -138,7 +138,7 @@ impl Pump {
     }
 
     fn begin(&mut self, mut job: Job, now: Instant) {
-        if let Some(plain) = reads::send(&job, &self.connection, now) {
+        if let Some(plain) = self.ask(&job, now) {
             let deadline = job.deadline();
             return self.sent.push_back(Sent::Reads(Box::new(Reads::new(job, plain, now))), deadline);
         }
@@ -167,6 +167,20 @@ impl Pump {
             _ => {}
         }
         self.plan(job, Tokens::new(), now);
+    }
+
+    /// Sends what a job asks for, if that is plain reads.
+    fn ask(&self, job: &Job, now: Instant) -> Option<Plain> {
+        let Work::Batch(batch) = &job.work else { return None };
+        // Some are called for with tokens, whatever they are.
+        if job.tokens.is_some() {
+            return None;
+        }
+        let Connection { server, denied, wire, .. } = &self.connection;
+        let line = Line { server, denied: *denied, asks: job.asks(), strays: job.strays() };
+        let plain = Plain::of(&job.cache, &line, batch, clock::millis_of(now))?;
+        wire.read(plain.commands(), |to| plain.encode(&job.cache, batch, to));
+        Some(plain)
     }
 
     pub(super) fn plan(&mut self, mut job: Job, tokens: Tokens, now: Instant) {

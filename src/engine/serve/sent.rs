@@ -10,13 +10,13 @@ use crate::engine::base::pattern::Pattern;
 use crate::engine::cache::job::{Job, Work};
 use crate::engine::cache::namespace::Cache;
 use crate::engine::call::reply::Reply;
+use crate::engine::exchange::plain::Plain;
 use crate::engine::exchange::plan::{Came, Plan, Verdict};
 use crate::engine::exchange::tokens::Asked;
 use crate::engine::fleet::server::Server;
 use crate::engine::net::reply::{classify, is_redirect};
 use crate::engine::net::wire::asks::{asked, asking};
 use crate::engine::once::waiters::Answers;
-use crate::engine::serve::reads::Reads;
 use crate::engine::value::tags::Tokens;
 
 /// A pipeline under way.
@@ -178,6 +178,51 @@ impl InFlight {
         let (job, plan) = (self.job.as_ref()?, self.plan.as_ref()?);
         let (unknown, known) = plan.unknown_tags(&job.cache, values, now);
         Some((job.cache.clone(), unknown, known))
+    }
+}
+
+/// A batch of plain reads under way (exchange/plain.rs).
+pub(super) struct Reads {
+    /// What is asked, and by whom; none once it is settled.
+    asked: Option<(Job, Plain)>,
+    pub(super) sent: Instant,
+}
+
+impl Reads {
+    pub(super) fn new(job: Job, plain: Plain, sent: Instant) -> Self {
+        Self { asked: Some((job, plain)), sent }
+    }
+
+    pub(super) fn deadline(&self) -> Instant {
+        self.asked.as_ref().map_or(self.sent, |(job, _)| job.deadline())
+    }
+
+    /// Answers its callers. Where that takes a plan, it is as any other batch from here on.
+    pub(super) fn settle(mut self: Box<Self>, values: Vec<Value>, now: u64) -> Option<(Box<InFlight>, Vec<Value>)> {
+        let (job, plain) = self.asked.take()?;
+        let Work::Batch(batch) = &job.work else { return None };
+        match plain.settle(&job.cache, batch, &job.to, values, now) {
+            Ok(replies) => {
+                job.finish(&replies);
+                None
+            }
+            Err(values) => Some((planned(job, plain, self.sent), values)),
+        }
+    }
+}
+
+fn planned(job: Job, plain: Plain, sent: Instant) -> Box<InFlight> {
+    let none: &[_] = &[];
+    let plan = plain.plan(if let Work::Batch(batch) = &job.work { &batch.ops } else { none });
+    Box::new(InFlight::new(job, plan, sent))
+}
+
+impl Drop for Reads {
+    fn drop(&mut self) {
+        // By its plan, which gives back the placeholders.
+        if let Some((job, plain)) = self.asked.take() {
+            drop(planned(job, plain, self.sent));
+        }
     }
 }
 

@@ -286,3 +286,13 @@ fn what_was_ended_for_good_is_of_use_to_nobody_though_its_removal_is_still_to_co
     client.run(&cache, end());
     assert!(!record().contains(';'), "{}", record());
 }
+
+#[test]
+fn a_read_without_a_near_cache_gives_what_is_kept_for_grace_once_such_an_entry_was_seen() {
+    let server = Server::start();
+    let (cache, client) = (patient(&server, "n", false), Client::new());
+    let kept = Meta { nonce: 7, extra_ms: HOUR, ..Meta::default() };
+    put(&mut server.connection(), "n:k", &entry(&kept, false), 2 * HOUR);
+    let get = || client.run(&cache, Calls::default().add("k", "", |key, _| Op::Get { key, early: true, hot: false }).0);
+    until("its time is asked for", || matches!(get()[..], [Reply::Value(_)]).then_some(()));
+}
