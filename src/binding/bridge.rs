@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use super::cache::CacheHandle;
 use super::decode;
 use super::ends::Ends;
+use super::external;
 use super::sink::{EnvSink, SharedVersions};
 use super::text::{Frames, Json, Text, Turn};
 use crate::engine::base::clock::{Clock, Ttl};
@@ -36,9 +37,12 @@ pub struct Bridge {
 impl Bridge {
     /// `wake` is called with `[id,from,[reply,…],asides,…]` whenever replies have come, alone or first in a list of the
     /// texts that come beside it; see the engine's `splice`.
-    /// `versions` lies on a SharedArrayBuffer.
+    /// `versions` lies on a SharedArrayBuffer. `lends`: the runtime is one that gives back what strings were lent.
     #[napi(constructor)]
-    pub fn new(env: Env, wake: Function<'_, Frames, ()>, versions: Int32Array) -> Result<Self> {
+    pub fn new(env: Env, wake: Function<'_, Frames, ()>, versions: Int32Array, lends: bool) -> Result<Self> {
+        if lends {
+            external::allow();
+        }
         let shared: Arc<dyn Versions> = Arc::new(SharedVersions::new(&versions)?);
         let end = Arc::new(End {
             sink: EnvSink::new(&wake, shared.clone())?,

@@ -4,6 +4,7 @@ mod bridge;
 mod cache;
 mod decode;
 mod ends;
+mod external;
 mod line;
 mod open;
 mod sink;

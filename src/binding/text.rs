@@ -1,10 +1,12 @@
 //! Strings and bytes in and out of V8, each in one copy.
 
 use std::ptr;
+use std::sync::Arc;
 
 use napi::bindgen_prelude::{FromNapiValue, ToNapiValue, TypeName, Uint8ArraySlice, ValidateNapiValue};
 use napi::{Error, Result, Status, ValueType, sys};
 
+use super::external;
 use crate::engine::base::text::{self, Kept};
 
 /// A JavaScript string as it came: plain ASCII, which most turns are and whose offsets are bytes already, or UTF-16
@@ -177,6 +179,17 @@ impl<T: AsRef<str>> ToNapiValue for Json<T> {
     }
 }
 
+/// A long text that may have other readers.
+struct Long(Arc<String>);
+
+impl AsRef<str> for Long {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl external::Lying for Long {}
+
 /// The text of a wake-up, and what comes beside it: texts, and bytes. Where V8 has no room for one of them JavaScript
 /// gets an empty text in its place, and knows whose replies are lost: an error here would end the process.
 pub struct Frames {
@@ -209,13 +222,18 @@ impl ToNapiValue for Frames {
         if lone.is_empty() {
             return string(&text);
         }
-        let beside = |json: &text::Json| match json {
-            text::Json::Shared(Kept::Text(text)) => string(text),
+        // SAFETY: `env` as above.
+        let long = |text: Arc<String>| match unsafe { external::string(env, Long(text)) } {
+            Ok(string) => Ok(string),
+            Err(Long(text)) => string(&text),
+        };
+        let beside = |json: text::Json| match json {
+            text::Json::Shared(Kept::Text(text)) | text::Json::Lone(text) => long(text),
             // SAFETY: `env` is live, as napi-rs passes it from the running call.
-            text::Json::Shared(Kept::Bytes(bytes)) => unsafe { copy(env, bytes) }.or_else(|_| string("")),
+            text::Json::Shared(Kept::Bytes(bytes)) => unsafe { copy(env, &bytes) }.or_else(|_| string("")),
             text => string(text.as_str()),
         };
-        let texts = std::iter::once(string(&text)).chain(lone.iter().map(beside)).collect::<Result<Vec<_>>>()?;
+        let texts = std::iter::once(string(&text)).chain(lone.into_iter().map(beside)).collect::<Result<Vec<_>>>()?;
         let mut list = ptr::null_mut();
         // SAFETY: `env` as above; `list` is a place for the value.
         check(unsafe { sys::napi_create_array_with_length(env, texts.len(), &mut list) }, "no room for a list")?;

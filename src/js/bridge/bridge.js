@@ -53,6 +53,7 @@ class Bridge {
     this.native = new native.Bridge(
       (/** @type {Came} */ came) => (busy.bridge ?? self.deref())?.wake(came),
       this.versions,
+      process.versions.bun === undefined && process.versions.deno === undefined,
     );
     /** @type {Map<number, Sent>} */
     this.sent = new Map();
