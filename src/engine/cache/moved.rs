@@ -15,6 +15,7 @@ use crate::engine::fleet::cluster::Applied;
 use crate::engine::fleet::endpoint::Redirect;
 use crate::engine::fleet::server::Server;
 use crate::engine::fleet::slot::{Slots, slot_of};
+use crate::engine::net::reply::is_unserved;
 use crate::engine::tier::budget::Noted;
 
 impl Shared {
@@ -24,8 +25,8 @@ impl Shared {
         if error.code() == "TRYAGAIN" {
             return Some(Bounce { slot: 0, asks: false, to: by.place, unserved: false });
         }
-        if error.code() == "CLUSTERDOWN" && error.details().is_some_and(|details| details.starts_with("Hash slot")) {
-            // That slot alone. Where the whole cluster is down, its servers say so of all: an outage of each.
+        if is_unserved(error) {
+            // Where the whole cluster is down it is an outage of each server.
             return Some(Bounce { slot: 0, asks: false, to: 0, unserved: true });
         }
         let (host, port) = by.at.as_ref().map(|at| (at.host().to_owned(), at.port()))?;

@@ -209,6 +209,11 @@ pub fn is_redirect(error: &ServerError) -> bool {
     matches!(error.code(), "MOVED" | "ASK" | "TRYAGAIN")
 }
 
+/// Whether nobody serves the slot of a key: that one alone. Where the whole cluster is down, its servers say so of all.
+pub fn is_unserved(error: &ServerError) -> bool {
+    error.code() == "CLUSTERDOWN" && error.details().is_some_and(|details| details.starts_with("Hash slot"))
+}
+
 /// A reply of a kind that its command never gives: the stream is out of step, and nothing behind it can be trusted.
 pub fn out_of_step() -> Trouble {
     Trouble::new(Kind::Protocol, "the server's replies do not fit the commands")

@@ -16,7 +16,7 @@ use crate::engine::fleet::members::DIAL_TIMEOUT;
 use crate::engine::fleet::server::Server;
 use crate::engine::fleet::topology::Topology;
 use crate::engine::net::denied::{Denied, Lack};
-use crate::engine::net::reply::{CLUSTER, SENTINEL, classify, field, integer, is_redirect, text};
+use crate::engine::net::reply::{CLUSTER, SENTINEL, classify, field, integer, is_redirect, is_unserved, text};
 use crate::engine::net::target::{Address, Target};
 use crate::engine::net::tls::{self, Asked};
 use crate::engine::net::wire::Wire;
@@ -277,7 +277,7 @@ async fn inspect(shared: &Shared, connection: &mut Connection, protocol: Protoco
     for reply in &replies {
         if let Value::ServerError(error) = reply {
             let trouble = classify(error);
-            if trouble.kind.is_outage() && !(is_cluster && is_redirect(error)) {
+            if trouble.kind.is_outage() && !(is_cluster && (is_redirect(error) || is_unserved(error))) {
                 return Err(trouble);
             }
         }

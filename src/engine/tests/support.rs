@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::TcpListener;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -180,15 +181,40 @@ pub fn in_mode(cache: &Cache, mode: Mode) {
 pub struct Server {
     child: Child,
     pub port: u16,
+    /// What it wrote, where it had to.
+    folder: Option<PathBuf>,
 }
 
 impl Server {
     pub fn start() -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").port();
-        Self::on(port)
+        Self::on(free_port())
     }
 
     pub fn on(port: u16) -> Self {
+        Self::with(port, &[], None)
+    }
+
+    /// The only server of a cluster that serves so many slots, the first ones, and nobody the others.
+    pub fn cluster(slots: u16) -> Self {
+        let (port, bus) = (free_port(), free_port().to_string());
+        let folder = std::env::temp_dir().join(format!("holdfast-cluster-{}-{port}", std::process::id()));
+        std::fs::create_dir_all(&folder).expect("a folder");
+        let lines = [
+            ["--cluster-enabled", "yes"],
+            ["--cluster-require-full-coverage", "no"],
+            // One that knows no other has heard of no address of its own.
+            ["--cluster-announce-ip", "127.0.0.1"],
+            ["--cluster-port", &bus],
+        ];
+        let server = Self::with(port, lines.as_flattened(), Some(folder));
+        until("its slots", || server.try_cli(&["CLUSTER", "ADDSLOTSRANGE", "0", &(slots - 1).to_string()]));
+        until("the cluster to serve", || {
+            server.try_cli(&["CLUSTER", "INFO"]).filter(|info| info.starts_with("cluster_state:ok"))
+        });
+        server
+    }
+
+    fn with(port: u16, lines: &[&str], folder: Option<PathBuf>) -> Self {
         let program = std::env::var("HOLDFAST_TEST_SERVER").ok().filter(|program| !program.is_empty());
         let child = Command::new(program.as_deref().unwrap_or("redis-server"))
             .args([
@@ -203,11 +229,13 @@ impl Server {
                 "--daemonize",
                 "no",
             ])
+            .args(lines)
+            .current_dir(folder.as_deref().unwrap_or(Path::new(".")))
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
             .expect("a server must be installed for these tests");
-        let server = Self { child, port };
+        let server = Self { child, port, folder };
         until("the server to answer", || server.try_cli(&["PING"]).filter(|out| out == "PONG"));
         server
     }
@@ -250,5 +278,12 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.kill();
+        if let Some(folder) = &self.folder {
+            let _ = std::fs::remove_dir_all(folder);
+        }
     }
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").port()
 }

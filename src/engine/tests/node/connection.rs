@@ -8,6 +8,7 @@ use crate::engine::cache::options::{Given, Options};
 use crate::engine::cache::tell::status::Mode;
 use crate::engine::call::batch::{Op, Task};
 use crate::engine::call::reply::{Reply, Submitted};
+use crate::engine::fleet::slot::slot_of;
 use crate::engine::net::resp::{Message, Parser};
 use crate::engine::registry;
 use crate::engine::tests::node::world::value;
@@ -238,4 +239,17 @@ fn a_server_without_users_is_given_the_password_alone() {
     });
     let cache = cache(Some(format!("redis://somebody:secret@127.0.0.1:{port}")), "");
     in_mode(&cache, Mode::Redis);
+}
+
+#[test]
+fn a_server_of_a_cluster_is_used_though_nobody_serves_the_slot_at_which_it_is_tried() {
+    let server = Server::cluster(8_192);
+    let is_unserved = |name: &String| slot_of(format!("{name}:\0holdfast\0probe\0a").as_bytes()) >= 8_192;
+    let namespace = (0..).map(|n| format!("n{n}")).find(is_unserved).unwrap_or_default();
+    let cache = patient(&server, &namespace, false);
+    let is_served = |key: &String| slot_of(format!("{namespace}:{key}").as_bytes()) < 8_192;
+    let key = (0..).map(|n| format!("k{n}")).find(is_served).unwrap_or_default();
+    assert_eq!(Client::new().run(&cache, Calls::default().set(&key, "1").0), [Reply::Done]);
+    let lies = redis::cmd("GET").arg(format!("{namespace}:{key}")).query::<String>(&mut server.connection());
+    assert_eq!(lies, Ok("1".into()));
 }
