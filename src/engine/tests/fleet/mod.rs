@@ -32,7 +32,7 @@ fn map(resp3: bool, entries: impl IntoIterator<Item = (&'static str, Value)>) ->
 }
 
 /// The node that is asked.
-fn asked() -> Address {
+pub(super) fn asked() -> Address {
     Address::Tcp { host: "asked".into(), port: 7_000, tls: None }
 }
 
@@ -49,7 +49,7 @@ fn at(host: &str, port: u16) -> Endpoint {
 }
 
 /// Nothing has another address.
-fn as_named() -> AddressMap {
+pub(super) fn as_named() -> AddressMap {
     AddressMap::new()
 }
 
@@ -69,7 +69,7 @@ fn owners(topology: &Topology) -> String {
 
 /// An answer to CLUSTER SLOTS: ranges, each with the ids of its primary and replicas. The host is the id's, the port
 /// the same for all.
-fn slots(ranges: &[(i64, i64, &[&str])]) -> Value {
+pub(super) fn slots(ranges: &[(i64, i64, &[&str])]) -> Value {
     let node = |id: &&str| list([text(&format!("host-{id}")), Value::Int(7_000), text(id)]);
     list(ranges.iter().map(|(first, last, nodes)| {
         list([Value::Int(*first), Value::Int(*last)].into_iter().chain(nodes.iter().map(node)))

@@ -21,6 +21,8 @@ use crate::engine::cache::tell::status::Mode;
 use crate::engine::call::batch::{Batch, Extras, NONE, Op};
 use crate::engine::call::reply::Reply;
 use crate::engine::call::sink::{ReplyTo, Sink, Versions};
+#[cfg(feature = "drive")]
+use crate::engine::fleet;
 use crate::engine::front::{Front, Reach};
 use crate::engine::net::resp::{Message, Parser};
 use crate::engine::net::target::{Address, Target};
@@ -43,7 +45,7 @@ pub struct Server {
     pub role: Option<&'static str>,
     /// What it says to each SET, and to each script.
     pub refusal: Option<&'static str>,
-    /// It never answers what names this key.
+    /// It never answers what names this key, or this command.
     pub hangs: Option<&'static str>,
     pub commands: Vec<String>,
 }
@@ -74,7 +76,7 @@ impl Server {
         let bulk = |text: &str| format!("${}\r\n{text}\r\n", text.chars().count());
         let value = |text: Option<&String>| text.map_or("$-1\r\n".into(), |text| bulk(text));
         match words[0].as_str() {
-            _ if words[1..].iter().any(|word| Some(word.as_str()) == self.hangs) => String::new(),
+            _ if words.iter().any(|word| Some(word.as_str()) == self.hangs) => String::new(),
             "SET" | "EVAL" | "EVALSHA" if self.refusal.is_some() => {
                 format!("-{}\r\n", self.refusal.unwrap_or_default())
             }
@@ -106,7 +108,7 @@ impl Server {
             "ECHO" | "PING" => bulk(words.get(1).map_or("PONG", String::as_str)),
             "EXEC" => "-ERR EXEC without MULTI\r\n".into(),
             "EVAL" | "EVALSHA" | "PEXPIRE" => ":1\r\n".into(),
-            "GETRANGE" => bulk(""),
+            "GETRANGE" => bulk(self.stored.get(&words[1]).map_or("", String::as_str)),
             _ => "+OK\r\n".into(),
         }
     }
@@ -288,6 +290,13 @@ impl World {
     pub fn submit_batch(&mut self, batch: Batch, to: &ReplyTo) {
         let server = self.cache.shared().server("").clone();
         self.node.call(Job::new(self.cache.clone(), server, Work::Batch(batch), to.clone()), self.now);
+    }
+
+    /// To one of several servers: that of the node.
+    #[cfg(feature = "drive")]
+    pub fn submit_to(&mut self, server: &Arc<fleet::server::Server>, batch: Batch, id: u32) {
+        let job = Job::new(self.cache.clone(), server.clone(), Work::Batch(batch), self.to(id));
+        self.node.call(job, self.now);
     }
 
     pub fn to(&self, id: u32) -> ReplyTo {

@@ -21,6 +21,7 @@ use crate::engine::call::batch::Extras;
 use crate::engine::call::batch::{Batch, Op, Why};
 use crate::engine::call::reply::Reply;
 use crate::engine::front::Front;
+use crate::engine::tests::node::world::{self, World};
 use crate::engine::tests::support::{Calls, Client, Server, until};
 use crate::engine::value::tags;
 
@@ -221,4 +222,23 @@ fn where_nothing_is_pushed_keys_that_were_computed_leave_no_one_who_waits_for_th
     }
     until("no waiter", || a.shared().waiting.is_empty().then_some(()));
     assert!(a.shared().flights.is_empty());
+}
+
+/// As nodes do whose servers have lost their slots.
+#[test]
+fn who_waits_for_a_lease_asks_anew_where_the_node_ends_that_asks_for_it() {
+    let mut world = World::new(world::Server::default());
+    world.settle();
+    // The script that asks for leases is never answered.
+    world.server.hangs = Some("EVALSHA");
+    world.server.commands.clear();
+    world.submit_batch(begin("k", 7, Extras::default()), &world.to(1));
+    world.submit_batch(begin("k", 8, Extras::default()), &world.to(2));
+    world.settle();
+    assert_eq!((world.reply(1), world.reply(2)), (Some(vec![Reply::Wait]), Some(vec![Reply::Wait])));
+    assert_eq!((world.reply(7), world.reply(8)), (None, None));
+    assert!(world.server.commands.contains(&"EVALSHA".to_owned()));
+    world.node.close(world.now);
+    assert!(world.node.is_ended(), "no call is under way: these wait for whoever computes");
+    assert_eq!((world.reply(7), world.reply(8)), (Some(vec![Reply::Again]), Some(vec![Reply::Again])));
 }
