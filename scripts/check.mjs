@@ -13,12 +13,13 @@ const usage = `npm run check:guarantees -- [options]
   --seed S           (1)
   --topology NAME    single, sentinel (a primary and its replica behind three sentinels) or cluster (three
                      primaries), each with faults of its own (single)
+  --kind NAME        schedules of one kind alone (check/schedule)
   --keep-going       do not stop at the first that is violated
   --schedule I       this one alone, up to 50 times, as what it finds depends on real time, too
   --plan FILE        the plan that a report names, likewise
   --pools P          so many Redis servers with their processes side by side (2)
   --io DRIVER        who has the sockets: thread or loop (HOLDFAST_IO, else what the package does by itself)
-  --mutant FENCE     a build without this fence, or \`all\` of them in turn, which must be caught; with --schedule or --plan: that on such a build`;
+  --mutant FENCE     a build without this fence, or \`all\` of the topology's in turn, which must be caught; with --schedule or --plan: that on such a build`;
 
 const mutants = join(root, 'target', 'mutants');
 const libraries = { linux: 'libholdfast.so', darwin: 'libholdfast.dylib', win32: 'holdfast.dll' };

@@ -94,7 +94,7 @@ class History {
    * lost it, or the end of a server or a process.
    */
   reaches = (change, read, write) =>
-    !this.mishaps.undoes(change, read, write) && this.fleet.reaches(change, read, (op, from) => this.backOf(op, from));
+    !this.mishaps.undoes(change, read, write) && this.fleet.reaches(change, read, this.backOf);
 
   /** From when on nothing of a call can take effect any more. */
   #until(op) {
@@ -105,9 +105,7 @@ class History {
   }
 
   /** From when on the process of a call is known to use Redis, at this moment or later. */
-  backOf({ process, group }, from) {
-    return this.back.get(`${process}:${group}`)?.find((at) => at >= from) ?? Infinity;
-  }
+  backOf = ({ process, group }, from) => this.back.get(`${process}:${group}`)?.find((at) => at >= from) ?? Infinity;
 
   #sort(op) {
     op.until = this.#until(op);

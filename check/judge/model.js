@@ -23,13 +23,14 @@ function* written({ reads, plan }) {
 }
 
 /** G1: what this process has replaced, deleted or invalidated it does not read again, whatever happens to Redis. */
-function* ownWrites({ reads, ends, reaches }) {
+function* ownWrites({ plan, reads, ends, reaches }) {
   for (const read of valued(reads)) {
     for (const end of ends) {
       if (end.op.process !== read.op.process || !end.covers(read.write) || serves(end, read)) continue;
       // A `get` that is called behind a write or a sweep is behind it; a computation may share a flight until the write
-      // has resolved.
-      const behind = computes(read.op) ? over(end.op, read.op) : made(end.op, read.op);
+      // has resolved. On a cluster a tag ends at a server of its own, and so for reads that are called once it has.
+      const waits = computes(read.op) || (plan.topology === 'cluster' && end.op.op === 'invalidate');
+      const behind = waits ? over(end.op, read.op) : made(end.op, read.op);
       if (!behind || !precedes(read.write, end) || !reaches(end.op, read.op, read.write)) continue;
       const rule = read.write.kind === 'compute' ? 'G4' : end.op.where === 'redis' ? 'G1' : 'G3';
       yield violation(rule, `${show(read)}, older than its own ${name(end)}`, [read.write.op, end.op, read.op]);
@@ -89,14 +90,16 @@ function* forwards({ reads }) {
 }
 
 /**
- * G3: what an outage stored in a process stays there, and is gone when Redis is back. What a function returns that
- * began in an outage is for those who wait for it alone.
+ * G3: what an outage stored in a process stays there, and is gone when Redis is back, in the next outage too. What a
+ * function returns that began in an outage is for those who wait for it alone.
  */
-function* apart({ reads }) {
+function* apart({ reads, backOf }) {
   for (const read of valued(reads)) {
     const { op, write } = read;
     if (write.where !== 'memory' && !write.away) continue;
     if (op.process === write.op.process) {
+      if (op.where === 'memory' && write.where === 'memory' && backOf(write.op, write.until) < op.start)
+        yield violation('G3', `${show(read)}, written in an outage before this one`, [write.op, op]);
       if (op.where !== 'redis' || (write.where !== 'memory' && computes(op))) continue;
     }
     yield violation('G3', `${show(read)}, written in ${write.op.process} while Redis was away`, [write.op, op]);

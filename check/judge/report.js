@@ -42,7 +42,7 @@ function keysOf(op) {
   return op.keys ?? (op.key ? [op.key] : null);
 }
 
-function report({ plan, raw, found, times, tries }, { file, mutant, io, topology }) {
+function report({ plan, raw, found, times, tries }, { file, mutant, io, topology, kind }) {
   const lines = found.slice(0, 5).map(({ guarantee, text }) => `  ${guarantee}: ${text}`);
   if (raw !== null) {
     const calls = new Set(found[0].calls);
@@ -65,7 +65,7 @@ function report({ plan, raw, found, times, tries }, { file, mutant, io, topology
   lines.push('', `  it showed in ${times} of ${tries} runs of this smallest plan`);
   lines.push(`  the smallest plan again:  npm run check:guarantees -- --plan ${file}${build}`);
   lines.push(
-    `  the schedule again:       npm run check:guarantees -- --seed ${plan.seed} --schedule ${plan.index}${build}`,
+    `  the schedule again:       npm run check:guarantees -- --seed ${plan.seed} --schedule ${plan.index}${kind ? ` --kind ${kind}` : ''}${build}`,
   );
   return lines.join('\n');
 }

@@ -56,6 +56,68 @@ const OF_ONE = [
   'deaths',
 ];
 
+/**
+ * Calls of a thread that do not wait for each other, to one key above all, while replies take their time and its slot
+ * moves: some are with the old owner, some on their way back, some called then. `tagged`: their batches read what has
+ * tags, whose tokens have to be asked for elsewhere, and store and end such.
+ *
+ * They are run where they are asked for (`--kind`, `--mutant`): docs/reliability.md says what they find.
+ */
+const STREAM = {
+  weight: 0,
+  faults: { lag: 1 },
+  faulty: ['a'],
+  certain: true,
+  at: { lag: [0, 10] },
+  lasts: [150, 300],
+  lag: [5, 20],
+  falls: { move: 3, half: 1 },
+  fallAt: [0, 80],
+  timeoutMs: [500, 700],
+  stream: [20, 50],
+  focus: 0.6,
+  newsMs: 5,
+};
+const STREAMS = {
+  'stream-plain': { ...STREAM, ops: { get: 6, set: 6, del: 2, sync: 0.3 }, keys: [1, 3] },
+  'stream-tagged': {
+    ...STREAM,
+    ops: { set: 6, get: 4, getMany: 4, del: 2, invalidate: 3, sync: 0.3 },
+    keys: [3, 6],
+    tagged: 0.7,
+    near: 0.2,
+  },
+};
+
+/** A slot moves while a process does not reach its owner, and does on to others what it has to undo then. */
+const BEHIND = {
+  behind: {
+    ops: { get: 6, getMany: 2, set: 4, del: 6, invalidate: 1, sync: 2 },
+    faults: { blackhole: 2, cut: 1, lag: 1 },
+    falls: { behind: 1 },
+    fallAt: [0, 60],
+    at: { blackhole: [300, 900], cut: [0, 900] },
+    lasts: [60, 250],
+    pause: [0, 90],
+    tagged: 0.3,
+    keys: [1, 3],
+    focus: 0.6,
+    newsMs: 10,
+  },
+};
+
+/** Sentinels name a replica that takes writes. */
+const MISLED = {
+  misled: {
+    ops: { get: 6, getMany: 1, set: 5, del: 3, sync: 4, increment: 1 },
+    faults: { mislead: 1 },
+    certain: true,
+    at: { mislead: [5, 60] },
+    lasts: [100, 300],
+    pause: [0, 40],
+  },
+};
+
 const NETWORK = { blackhole: 2, stall: 1, deafen: 1, cut: 1, kill: 1, freeze: 1, lag: 1 };
 
 /** The mixes of calls, each in schedules with one of these falls. */
@@ -95,10 +157,13 @@ const sentinel = {
     faults: { ...NETWORK, lie: 3, mute: 2 },
     pace: SLOW,
   }),
+  ...MISLED,
 };
 
 const cluster = {
   ...withFaults(OF_ONE, {}),
+  ...STREAMS,
+  ...BEHIND,
   ...falling('failover', {
     falls: { die: 2, hang: 2, promote: 3, force: 1, takeover: 1 },
     faults: { ...NETWORK, stop: 1 },

@@ -35,11 +35,12 @@ function random(seed) {
 }
 
 class Planner {
-  constructor(seed, index, topology) {
+  constructor(seed, index, topology, kind) {
     this.topology = topology;
     this.random = random(Math.imul(seed, 0x9e3779b1) ^ Math.imul(index + 1, 0x85ebca6b));
     const themes = FLEETS[topology];
-    this.name = this.pick(Object.keys(themes).flatMap((name) => Array(themes[name].weight ?? 1).fill(name)));
+    const any = this.pick(Object.keys(themes).flatMap((name) => Array(themes[name].weight ?? 1).fill(name)));
+    this.name = kind ?? any;
     this.theme = themes[this.name];
     this.values = 0;
     this.digits = new Map();
@@ -82,7 +83,7 @@ class Planner {
     if (this.theme.once) faults.push(this.once());
     const options = {
       timeoutMs: this.int(this.theme.timeoutMs ?? [30, 60]),
-      nearCache: this.chance(0.9),
+      nearCache: this.chance(this.theme.near ?? 0.9),
       ...(this.chance(0.3) ? { outageStale: 0 } : {}),
     };
     const { keys, tags, counters: numbers, name: theme } = this;
@@ -131,10 +132,17 @@ class Planner {
 
   /** Whose server a fault of a fleet befalls: by a key, and where there are more to choose from, by a number. */
   aim() {
-    return { key: this.pick([...this.keys, ...this.counters]), nth: this.int([0, 5]) };
+    const key = this.theme.focus ? this.keys[0] : this.pick([...this.keys, ...this.counters]);
+    return { key, nth: this.int([0, 5]) };
+  }
+
+  /** A key; where the kind has a focus, that is the first one, for so many of the calls. */
+  key() {
+    return this.theme.focus && this.chance(this.theme.focus) ? this.keys[0] : this.pick(this.keys);
   }
 
   client(place, name) {
+    if (this.theme.stream) return { place, name, steps: this.stream() };
     const { pause = [0, 8], bursts = [1, 3] } = this.theme;
     const steps = Array.from({ length: this.int([6, 16]) }, () => {
       const wait = this.chance(0.3) ? 0 : this.int(pause);
@@ -143,6 +151,22 @@ class Planner {
       return calls.some(({ op }) => op === 'flood') ? this.flood() : [{ pause: wait, calls }];
     }).flat();
     return { place, name, steps };
+  }
+
+  /**
+   * Calls of a thread that do not wait for each other, so that many of a key are under way at once: each is made in the
+   * turn of the one before it, or a moment later.
+   */
+  stream() {
+    const { stream, gap = [1, 2] } = this.theme;
+    return Array.from({ length: this.int([2, 4]) }, () => {
+      let after = 0;
+      const calls = Array.from({ length: this.int(stream) }, () => {
+        if (this.chance(0.5)) after += this.int(gap);
+        return { ...this.call(), after };
+      });
+      return { pause: this.int([0, 10]), calls };
+    });
   }
 
   /**
@@ -170,7 +194,7 @@ class Planner {
   call(op = this.weighted(this.theme.ops)) {
     switch (op) {
       case 'get':
-        return { op, key: this.pick(this.theme.ops.increment && this.chance(0.3) ? this.counters : this.keys) };
+        return { op, key: this.theme.ops.increment && this.chance(0.3) ? this.pick(this.counters) : this.key() };
       case 'getMany':
         return { op, keys: [...this.keys, ...(this.chance(0.3) ? this.counters : [])] };
       case 'sync':
@@ -185,7 +209,7 @@ class Planner {
       case 'probe':
         return { op, key: this.pick(this.keys) };
       case 'take':
-        return { op, key: this.pick(this.keys) };
+        return { op, key: this.key() };
       case 'increment':
         return this.increment();
       case 'invalidate':
@@ -200,7 +224,7 @@ class Planner {
 
   /** A call that says what a key is to hold, or that it is to hold nothing. */
   write(op) {
-    const key = this.pick(this.keys);
+    const key = this.key();
     if (op === 'del') return { op, keys: this.chance(0.2) ? this.keys : [key], ...this.softly() };
     const { short = 0.15, tagged = 0.15, computes = [0, 12], longs = [LONG] } = this.theme;
     const ttl = this.chance(short) ? this.int([8, 60]) / 1000 : this.pick(longs);
@@ -240,9 +264,14 @@ class Planner {
   }
 }
 
-/** The schedule of this index, for one server or for a fleet: `single`, `sentinel` or `cluster`. */
-function planOf(seed, index, topology = 'single') {
-  return new Planner(seed, index, topology).plan(seed, index);
+/**
+ * The schedule of this index, for one server or for a fleet: `single`, `sentinel` or `cluster`; of this kind, or any.
+ */
+function planOf(seed, index, topology = 'single', kind = undefined) {
+  return new Planner(seed, index, topology, kind).plan(seed, index);
 }
 
-module.exports = { BASE, DIGITS, HEAD, planOf };
+/** The names of the kinds. */
+const kindsOf = (topology) => Object.keys(FLEETS[topology]);
+
+module.exports = { BASE, DIGITS, HEAD, kindsOf, planOf };

@@ -209,9 +209,10 @@ async function landed() {
   while (landings.size > 0) await Promise.all(landings);
 }
 
-/** So many turns of the event loop later, whatever has settled by then. */
+/** So many milliseconds later, or turns of the event loop, whatever has settled by then. */
 async function makeLater(call, name) {
-  for (let i = 0; i < call.turns; i++) await turn();
+  if (call.after) await sleep(call.after);
+  for (let i = 0; i < (call.turns ?? 0); i++) await turn();
   return make(call, name);
 }
 
@@ -219,7 +220,7 @@ async function runClient({ name, steps }) {
   for (const { pause, calls } of steps) {
     if (pause === 0) await turn();
     else if (pause > 0) await sleep(pause);
-    await Promise.all(calls.map((call) => (call.turns ? makeLater(call, name) : make(call, name))));
+    await Promise.all(calls.map((call) => (call.turns || call.after ? makeLater(call, name) : make(call, name))));
   }
 }
 

@@ -13,6 +13,8 @@ const { Network, Networks } = require('../network');
 const { Servers } = require('./servers');
 
 const TOKEN = '\0tag\0';
+/** While a server is away a process asks the others for their slots five times a second. */
+const HEARD_MS = 500;
 /** A call that no node has executed is tried anew so much later. */
 const AGAIN_MS = 20;
 
@@ -189,6 +191,16 @@ class Cluster extends Servers {
       }),
     /** A slot moves and its keys do not: its old owner deletes them. */
     drop: (_pool, fault) => this.#move(fault.for, (_slot, _to, wait) => sleep(wait / 2)),
+    /** A slot moves with its keys while a process does not reach its owner, until that process has heard of it. */
+    behind: async (_pool, { key, nth, for: wait }) => {
+      const owner = this.#owner(key);
+      const parts = Object.values(this.networks)[nth % 2].parts.filter(({ target }) => target.port === owner.port);
+      for (const part of parts) part.hold(true);
+      await sleep(wait);
+      await this.#move(0, (slot, to) => this.#cluster.migrate(slot, to));
+      await sleep(HEARD_MS);
+      for (const part of parts) part.release();
+    },
   };
 
   async stop() {
@@ -198,6 +210,6 @@ class Cluster extends Servers {
 }
 
 /** Faults that move a slot. */
-const MOVES = ['move', 'half', 'drop'];
+const MOVES = ['move', 'half', 'drop', 'behind'];
 
 module.exports = { Cluster };

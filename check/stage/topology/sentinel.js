@@ -92,6 +92,14 @@ class Sentinel extends Servers {
     await super.begin(plan);
   }
 
+  /** From now on what passes these networks names this server alone; null: what is meant. */
+  #twist(networks, named) {
+    const ports = this.#fleet.servers.map(({ port }) => `\r\n${port}\r\n`);
+    const name = (text, port) => text.replaceAll(port, `\r\n${named.port}\r\n`);
+    const lie = (reply) => Buffer.from(ports.reduce(name, reply.toString('latin1')), 'latin1');
+    for (const network of networks) network.twist(named && lie);
+  }
+
   async #replace(ways) {
     const [old] = this.primaries();
     this.#hurt = true;
@@ -113,18 +121,20 @@ class Sentinel extends Servers {
     /** A sentinel names the same server all the time, primary or not. */
     lie: (_pool, { nth }) => {
       const { servers } = this.#fleet;
-      const named = servers[nth % servers.length];
       const networks = this.#watchers[nth % this.#watchers.length];
-      const ports = servers.map(({ port }) => `\r\n${port}\r\n`);
-      const lie = (reply) =>
-        Buffer.from(
-          ports.reduce((text, port) => text.replaceAll(port, `\r\n${named.port}\r\n`), reply.toString('latin1')),
-          'latin1',
-        );
-      for (const network of networks) network.twist(lie);
-      return () => {
-        for (const network of networks) network.twist(null);
-      };
+      this.#twist(networks, servers[nth % servers.length]);
+      return () => this.#twist(networks, null);
+    },
+    /** All sentinels name the replica, which takes writes for once, to a process that has to look for its server. */
+    mislead: async (_pool, { process, for: lasts }) => {
+      const replica = this.#fleet.servers.find((server) => server !== this.primaries()[0]);
+      const takesWrites = (yes) => this.ask(replica, ['CONFIG', 'SET', 'replica-read-only', yes ? 'no' : 'yes']);
+      await takesWrites(true);
+      for (const networks of this.#watchers) this.#twist(networks, replica);
+      this.networks[process].cut();
+      await sleep(lasts);
+      for (const networks of this.#watchers) this.#twist(networks, null);
+      await takesWrites(false);
     },
     /** A sentinel stands still: it answers nobody, and is behind the others when it goes on. */
     mute: (_pool, { nth }) => {
