@@ -79,6 +79,7 @@ const steps = {
       ...['thread', 'loop'].map((io) => ['--schedules', '300', '--io', io]),
       // A failover takes seconds.
       ['--topology', 'sentinel', '--schedules', '60', '--seconds', '60'],
+      ['--topology', 'cluster', '--schedules', '100', '--seconds', '60'],
     ].map((args) => ['node', 'scripts/check.mjs', '--seed', today, ...args]),
   },
   jest: {
