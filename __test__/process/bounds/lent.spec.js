@@ -1,5 +1,5 @@
-// Long texts whose bytes V8 is lent (src/binding/external.rs): they are right, they are given back, and neither a worker
-// thread that ends nor the end of the process meets bytes that are gone.
+// Long texts whose bytes V8 is lent (src/binding/external.rs): they are right, they are given back, and neither a
+// worker thread that ends nor the end of the process meets bytes that are gone.
 'use strict';
 
 const { closeCaches, openCache } = require('../../support/holdfast');
