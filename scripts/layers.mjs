@@ -33,6 +33,8 @@ export const JS = ['base', 'addon', 'options', 'config', 'value', 'hot', 'bridge
 /** And for the benchmarks and the checker, whose run.js uses the rest. */
 const BENCH = ['lab', 'clients', 'http', 'tiered', 'adapters', 'process', 'targets', 'run'];
 const CHECK = ['schedule', 'stage', 'judge', 'lane', 'shrink', 'run'];
+/** And for the command line, whose holdfast.js is the program: the frame, what commands share, the commands. */
+export const CLI = ['frame', 'redis', 'stored', 'doctor', 'commands', 'holdfast'];
 /** Folders below which nothing is looked at. */
 const PASSED_OVER = ['tests', 'node_modules'];
 const RUST = /\.rs$/;
@@ -40,6 +42,11 @@ const SCRIPT = /\.[cm]?js$/;
 const SCRIPT_OR_TYPES = /\.([cm]?js|d\.[cm]?ts)$/;
 /** What an adapter may use of the package: the functions, their types, and the manifest, which is exported as well. */
 const PUBLIC = ['src/js/index.js', 'index', 'package.json'];
+/**
+ * What the command line may use of the package beside that: what says how the cache would be configured, and the
+ * addon, which may be missing.
+ */
+const CONFIGURATION = ['src/js/base/environment.js', 'src/js/options/certificates.js', 'src/js/addon/native.js'];
 /** Folders hold no more files than this, so that one look takes them in. */
 const MAX_FILES = 10;
 /** Files have no more lines than this, and no fewer: a subject that is smaller lives with its neighbour. */
@@ -175,11 +182,20 @@ export function beyondContract(uses) {
   });
 }
 
-/** The lines by which the package itself uses an adapter: whoever needs none must not load one. */
+/** The lines by which the command line uses more than the public contract and the cache's configuration. */
+export function beyondConfiguration(uses) {
+  return uses.flatMap(({ from, line, to }) => {
+    if (to.startsWith('cli/') || [...PUBLIC, ...CONFIGURATION].includes(to)) return [];
+    return [`${from}:${line} uses ${to}: a command uses the public contract and the configuration alone`];
+  });
+}
+
+/** The lines by which the package itself uses an adapter or a command: whoever needs none must not load one. */
 export function usingAdapters(uses) {
-  return uses.flatMap(({ from, line, to }) =>
-    to.startsWith('adapters/') ? [`${from}:${line} uses ${to}: the package uses no adapter`] : [],
-  );
+  return uses.flatMap(({ from, line, to }) => {
+    const what = to.startsWith('adapters/') ? 'adapter' : to.startsWith('cli/') ? 'command' : undefined;
+    return what === undefined ? [] : [`${from}:${line} uses ${to}: the package uses no ${what}`];
+  });
 }
 
 /** The first circle among the edges, as the list of its files; undefined where there is none. */
@@ -289,6 +305,7 @@ export function faults() {
     ['src/js', SCRIPT, JS, script],
     ['bench', SCRIPT, BENCH, scriptEdges('bench')],
     ['check', SCRIPT, CHECK, scriptEdges('check')],
+    ['cli', SCRIPT, CLI, scriptEdges('cli')],
   ]) {
     found.push(...reachingBack(edges, folder, layers), ...outsideOf(filesOf(folder, ending), folder, layers));
   }
@@ -297,7 +314,7 @@ export function faults() {
     ['src/binding', withoutLists(rustEdges('src/binding'))],
     // The classes of one layer may name each other's types.
     ['src/js', script.filter(({ type }) => !type)],
-    ...['adapters', 'bench', 'check', 'scripts'].map((place) => [place, scriptEdges(place)]),
+    ...['adapters', 'bench', 'check', 'cli', 'scripts'].map((place) => [place, scriptEdges(place)]),
   ]) {
     const circle = circleOf(edges);
     if (circle) found.push(`${place} has a circle: ${circle.join(' uses ')}`);
@@ -308,8 +325,9 @@ export function faults() {
   for (const place of ['src/engine', 'src/binding', 'sim/src']) found.push(...misSized(place, RUST, MIN_LINES));
   found.push(...misSized('src/js', SCRIPT, MIN_LINES));
   found.push(...beyondContract(usesOf('adapters')), ...usingAdapters(usesOf('src/js')));
+  found.push(...beyondConfiguration(usesOf('cli')));
   // Workers, commands and adapters may be as small as they are.
-  for (const place of ['adapters', 'bench', 'check', 'scripts']) found.push(...misSized(place, SCRIPT, 0));
+  for (const place of ['adapters', 'bench', 'check', 'cli', 'scripts']) found.push(...misSized(place, SCRIPT, 0));
   found.push(...drawingFaults(read('CONTRIBUTING.md')));
   return found;
 }

@@ -59,6 +59,21 @@ test('an adapter that looks behind the public contract is named, and a package t
   ]);
 });
 
+test('a command that looks behind the contract and the configuration is named, and a package that needs a command', () => {
+  const uses = [
+    ['cli/doctor/index.js', 'src/js/index.js'],
+    ['cli/doctor/index.js', 'src/js/base/environment.js'],
+    ['cli/doctor/index.js', 'cli/redis/open.js'],
+    ['cli/doctor/index.js', 'src/js/cache/cache.js'],
+  ].map(([from, to]) => ({ from, line: 7, to }));
+  expect(ask('beyondConfiguration', uses)).toEqual([
+    'cli/doctor/index.js:7 uses src/js/cache/cache.js: a command uses the public contract and the configuration alone',
+  ]);
+  expect(ask('usingAdapters', [{ from: 'src/js/index.js', line: 9, to: 'cli/commands.js' }])).toEqual([
+    'src/js/index.js:9 uses cli/commands.js: the package uses no command',
+  ]);
+});
+
 test('a circle is found, however long', () => {
   const edges = [
     ['a', 'b'],

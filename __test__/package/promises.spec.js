@@ -10,7 +10,7 @@ const { ROOT } = require('../support/holdfast');
 const manifest = require('../../package.json');
 
 test('the package has the JavaScript, the types, and what a reader needs', () => {
-  const sources = ['src/js', 'adapters'].flatMap((folder) =>
+  const sources = ['src/js', 'adapters', 'cli'].flatMap((folder) =>
     fs
       .readdirSync(path.join(ROOT, folder), { recursive: true })
       .map((name) => `${folder}/${name.replaceAll(path.sep, '/')}`)
@@ -41,6 +41,7 @@ test('all that package.json points at is in the package', () => {
   const targets = Object.values(manifest.exports).flatMap((target) =>
     typeof target === 'string' ? [target] : Object.values(target),
   );
+  targets.push(...Object.values(manifest.bin));
   for (const file of targets) expect(fs.existsSync(path.join(ROOT, file))).toBe(true);
 });
 
