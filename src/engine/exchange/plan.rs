@@ -69,6 +69,13 @@ pub(super) enum Question {
     Expire,
 }
 
+impl Question {
+    /// The replies that tell it.
+    pub(super) fn replies(self) -> usize {
+        if self == Self::Inspect { 3 } else { 2 }
+    }
+}
+
 /// A read, by an MGET of many.
 pub(super) struct Read {
     pub(super) run: Run,

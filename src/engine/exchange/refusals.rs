@@ -131,7 +131,7 @@ impl Plan {
                 Step::Write | Step::Passed(_) => 1,
                 Step::Last(replies) | Step::Transaction(replies) => *replies,
                 Step::Taken(how) => how.replies(),
-                Step::Held(_) => 2,
+                Step::Held(question) => question.replies(),
             };
         }
         written

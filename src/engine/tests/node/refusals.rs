@@ -101,6 +101,26 @@ fn a_refusal_counts_from_when_it_comes_though_its_batch_waits_for_a_token() {
 }
 
 #[test]
+fn nor_does_what_is_inspected_in_front_of_it_hide_the_refusal() {
+    let server = Server::start();
+    let cache = patient(&server, "app", false);
+    let client = Client::new();
+    client.run(&cache, tagged("b", "1").set("a", "1").0);
+    let mut admin = full(&server);
+    // The token of `b` is asked for once its value is there: a push has ended what the near cache had of it.
+    let lives: i64 = redis::cmd("PEXPIRE").arg("app:\0tag\0t").arg(60_000_000).query(&mut admin).expect("pexpire");
+    assert_eq!(lives, 1);
+    server.signal("-STOP");
+    let inspected = Calls::default().add("none", "", |key, _| Op::Inspect { key });
+    cache.submit(inspected.set("a", "2").get("b").0, &client.to(1));
+    cache.submit(Calls::default().get("a").0, &client.to(2));
+    std::thread::sleep(std::time::Duration::from_millis(50));
+    server.signal("-CONT");
+    assert_eq!(until("the read behind it", || client.reply(2)), [Reply::Miss]);
+    assert_eq!(until("the refused write", || client.reply(1)), [Reply::Miss, Reply::Done, value("1")]);
+}
+
+#[test]
 fn what_stands_between_a_refused_write_and_a_removal_is_a_miss_however_late_it_is_judged() {
     let server = Server::start();
     let cache = patient(&server, "app", false);
