@@ -331,7 +331,7 @@ impl Judge {
             // Somebody's whose server denied scripts, or allowed them: see exclusive.rs.
             Op::Hold { .. } if matches!(trouble.kind, Kind::Wrongtype | Kind::Server) => Some(Reply::Number(0)),
             Op::Hold { .. } => None,
-            Op::Ttl { .. } => Some(Reply::Miss),
+            Op::Ttl { .. } | Op::Inspect { .. } => Some(Reply::Miss),
             _ => Some(Reply::Flag(false)),
         }
     }

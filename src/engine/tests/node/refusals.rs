@@ -121,6 +121,20 @@ fn nor_does_what_is_inspected_in_front_of_it_hide_the_refusal() {
 }
 
 #[test]
+fn of_what_may_not_be_asked_nothing_is_told() {
+    let server = Server::start();
+    let cache = patient(&server, "app", false);
+    let client = Client::new();
+    client.run(&cache, Calls::default().set("a", "1").0);
+    let mut admin = server.connection();
+    for denied in ["-getrange", "-pttl"] {
+        let () = redis::cmd("ACL").arg(&["SETUSER", "default", "+@all", denied]).query(&mut admin).expect("acl");
+        let inspected = Calls::default().add("a", "", |key, _| Op::Inspect { key });
+        assert_eq!(client.run(&cache, inspected.0), [Reply::Miss], "{denied}");
+    }
+}
+
+#[test]
 fn what_stands_between_a_refused_write_and_a_removal_is_a_miss_however_late_it_is_judged() {
     let server = Server::start();
     let cache = patient(&server, "app", false);
