@@ -293,3 +293,19 @@ test('holdfast:eviction tells how many entries the memory bound pushed out', asy
   expect(told.count).toBeGreaterThan(1000);
   expect(told.count).toBe(told.evictions);
 });
+
+test('and tells each of them once, whichever cache of the connection is used', async () => {
+  const told = await runForJson(`
+    const { createCache } = require('holdfast');
+    const caches = ['a', 'b'].map((namespace) => createCache({ url: '', namespace, maxMemory: '1mb' }));
+    let count = 0;
+    require('node:diagnostics_channel').subscribe('holdfast:eviction', (message) => { count += message.count; });
+    (async () => {
+      for (const cache of caches) await cache.set('first', 1);
+      for (let n = 0; n < 4000; n++) await caches[n % 2].set('k' + n, 'x'.repeat(1000));
+      console.log(JSON.stringify({ count, evictions: caches.at(-1).getCounters().evictions }));
+    })();
+  `);
+  expect(told.count).toBeGreaterThan(1000);
+  expect(told.count).toBe(told.evictions);
+});

@@ -61,6 +61,7 @@ class Events {
       if (known.size > 0) return;
       this.listeners.delete(engine);
       this.notices.delete(engine);
+      evicted.delete(engine);
     };
   }
 
@@ -101,8 +102,8 @@ function namespaceOf(handle) {
   return handle?.prefix.slice(0, -1) ?? '';
 }
 
-/** @type {WeakMap<any, number>} how many evictions were told, by handle */
-const evicted = new WeakMap();
+/** @type {Map<number, number>} how many evictions were told, by engine: its caches have one memory */
+const evicted = new Map();
 
 /** Whether somebody is to hear of batches, or of what Rust does within them. */
 function isHeard() {
@@ -130,10 +131,11 @@ function tellBatch({ handle, namespace }, size, atOnce) {
  * @param {string} namespace
  */
 function tellEvictions(handle, namespace) {
-  const now = handle.evictions;
-  const count = now - (evicted.get(handle) ?? now);
-  evicted.set(handle, now);
-  if (count > 0) evictions.publish({ cache: namespace, count });
+  const { engine, evictions: now } = handle;
+  const before = evicted.get(engine);
+  if (before !== undefined && now <= before) return;
+  evicted.set(engine, now);
+  if (before !== undefined) evictions.publish({ cache: namespace, count: now - before });
 }
 
 /**
