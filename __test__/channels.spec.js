@@ -4,7 +4,7 @@
 
 const { AsyncLocalStorage } = require('node:async_hooks');
 const diagnostics = require('node:diagnostics_channel');
-const { closeCaches, freshNamespace, makeCache, openCache } = require('./support/holdfast');
+const { closeCaches, expectCode, freshNamespace, makeCache, openCache } = require('./support/holdfast');
 const { serverForAll, startRedis } = require('./support/redis-server');
 const { runForJson } = require('./support/run-script');
 const { until, untilMode } = require('./support/until');
@@ -137,6 +137,21 @@ describe('holdfast:operation', () => {
       }));
     `);
     expect(seen).toEqual({ value: 7, uncaught: ['batch', 'compute', 'operation'] });
+  });
+
+  test('a message that a subscriber has frozen fails no call', async () => {
+    const namespace = freshNamespace();
+    const cache = await openCache({ url: server.url(), namespace, nearCache: false });
+    await cache.set('k', 1);
+    for (const name of ['operation', 'compute', 'batch']) {
+      const channel = `tracing:holdfast:${name}:start`;
+      diagnostics.subscribe(channel, Object.freeze);
+      ends.push(() => diagnostics.unsubscribe(channel, Object.freeze));
+    }
+    expect(await cache.get('k')).toBe(1);
+    expect(await cache.getMany(['k', 'none'])).toEqual([1, null]);
+    expect(await cache.getOrCompute('n', () => 2)).toBe(2);
+    await expectCode(() => cache.get(''), 'ERR_INVALID_KEY');
   });
 
   test('a store that is bound to the begin is there in what the call runs', async () => {

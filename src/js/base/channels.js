@@ -85,6 +85,16 @@ function isWatched({ start, asyncEnd, error, end, asyncStart }) {
 }
 
 /**
+ * Adds to a message. A subscriber may have frozen it: that is no reason for a call to fail.
+ * @param {any} message
+ * @param {string} name
+ * @param {unknown} value
+ */
+function note(message, name, value) {
+  Reflect.set(message, name, value);
+}
+
+/**
  * Tells of something that has begun, and goes on.
  * @param {Tracing} channels
  * @param {any} message the same object for all events
@@ -103,7 +113,7 @@ function begun({ start, end }, message) {
  * @param {Told} told
  */
 function ended({ asyncStart, asyncEnd }, { message, began }) {
-  message.durationMs = now() - began;
+  note(message, 'durationMs', now() - began);
   asyncStart.publish(message);
   asyncEnd.publish(message);
 }
@@ -125,8 +135,8 @@ function failed(channels, told, error) {
  * @param {unknown} error
  */
 function tellError({ error: channel }, { message, began }, error) {
-  message.durationMs = now() - began;
-  message.error = error;
+  note(message, 'durationMs', now() - began);
+  note(message, 'error', error);
   channel.publish(message);
 }
 
@@ -180,6 +190,7 @@ module.exports = {
   failed,
   invalidations,
   isWatched,
+  note,
   operations,
   states,
   traced,

@@ -2,7 +2,7 @@
 // gives is never told, only of how many keys there was a value.
 'use strict';
 
-const { isWatched, operations, traced } = require('../base/channels.js');
+const { isWatched, note, operations, traced } = require('../base/channels.js');
 const { isArray } = require('../options/arguments.js');
 
 /** The functions whose first argument is a key, or many keys, or entries. */
@@ -51,7 +51,7 @@ function told(cache, name) {
   return (/** @type {any} */ a, /** @type {any} */ b, /** @type {any} */ c) => {
     if (!isWatched(operations)) return act.call(cache, a, b, c);
     const message = { operation: name, cache: cache.namespace, ...(keyed ? keysOf(a) : null) };
-    const look = hits && ((/** @type {any} */ value) => Object.assign(message, { hits: hits(value) }));
+    const look = hits && ((/** @type {any} */ value) => note(message, 'hits', hits(value)));
     return traced(operations, message, () => act.call(cache, a, b, c), look);
   };
 }
