@@ -293,6 +293,21 @@ test('holdfast:invalidation tells what others changed, for a subscriber that cam
   expect(messages).toEqual([{ cache: namespace, keys: ['k'], tags: [] }]);
 });
 
+test('what a subscriber does to its lists, no listener of invalidate sees', async () => {
+  const namespace = freshNamespace();
+  const cache = await openCache({ url: server.url(), namespace });
+  const empty = ({ cache: name, keys }) => name === namespace && keys.splice(0);
+  diagnostics.subscribe('holdfast:invalidation', empty);
+  ends.push(() => diagnostics.unsubscribe('holdfast:invalidation', empty));
+  const listened = [];
+  cache.on('invalidate', (keys) => listened.push(keys));
+  await cache.set('k', 1);
+  await cache.get('k');
+  await server.cli('set', `${namespace}:k`, '2');
+  await until(() => listened.length > 0);
+  expect(listened).toEqual([['k']]);
+});
+
 test('holdfast:eviction tells how many entries the memory bound pushed out', async () => {
   const told = await runForJson(`
     const { createCache } = require('holdfast');

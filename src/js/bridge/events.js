@@ -92,7 +92,9 @@ class Events {
       if (changed == null) continue;
       const [keys, tags] = parse(changed);
       deliver(listener, 'invalidate', [keys, tags]);
-      if (invalidations.hasSubscribers) invalidations.publish({ cache: namespaceOf(handle), keys, tags });
+      // Lists of its own: listeners hear of it later.
+      if (invalidations.hasSubscribers)
+        invalidations.publish({ cache: namespaceOf(handle), keys: keys && [...keys], tags: tags && [...tags] });
     }
   }
 }
