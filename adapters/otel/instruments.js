@@ -99,6 +99,9 @@ const KINDS = [
     [{ 'network.io.direction': 'receive' }, bytesReceived],
   ]),
   connectionNow('in_flight', '{call}', 'Calls that were not answered yet', (_, { inFlight }) => inFlight),
+  connectionNow('cache.entry.count', '{entry}', 'Entries held in the process', (_, { memory }) => memory.entries),
+  connectionNow('cache.size', 'By', 'Bytes held in the process', (_, { memory }) => memory.bytes),
+  connectionNow('cache.limit', 'By', 'The bound of these bytes', (_, { memory }) => memory.maxBytes),
   connection(
     'cache.evictions',
     '{entry}',

@@ -7,7 +7,6 @@
 const { version } = require('../../package.json');
 const { modesOf, requestsOf } = require('../shared/telemetry/watched.js');
 
-/** @typedef {import('../shared/telemetry/watched').Seen} Seen */
 /** @typedef {import('../../index').Histogram} Histogram */
 /**
  * `of` gives a number, a list of [labels, number], or a histogram of the contract.
@@ -77,6 +76,9 @@ const KINDS = [
   connection('sent_bytes_total', 'Bytes to Redis, before TLS', ({ bytesSent }) => bytesSent),
   connection('received_bytes_total', 'Bytes from Redis, before TLS', ({ bytesReceived }) => bytesReceived),
   connection('in_flight_calls', 'Calls that were not answered yet', (_, { inFlight }) => inFlight, 'gauge'),
+  connection('memory_entries', 'Entries held in the process', (_, { memory }) => memory.entries, 'gauge'),
+  connection('memory_bytes', 'Bytes held in the process', (_, { memory }) => memory.bytes, 'gauge'),
+  connection('memory_max_bytes', 'The bound of these bytes', (_, { memory }) => memory.maxBytes, 'gauge'),
   connection('evictions_total', 'Entries pushed out of the process by its memory bound', ({ evictions }) => evictions),
   connection('expired_total', 'Entries in the process dropped after their TTL', ({ expired }) => expired),
   connection('invalidated_keys_total', 'Keys that Redis told had changed', ({ invalidations }) => invalidations.keys),
@@ -92,13 +94,6 @@ const KINDS = [
   ),
   connection('journal_entries', 'Keys and patterns still to be removed in Redis', (_, { journal }) => journal, 'gauge'),
   connection('journal_overflows_total', 'How often the journal was full', ({ journalOverflows }) => journalOverflows),
-];
-
-/** What only `getStats()` knows, for which Redis is asked: [name, help, of]. */
-const MEMORY = [
-  ['memory_bytes', 'Bytes held in the process', ({ memory }) => memory.bytes],
-  ['memory_max_bytes', 'The bound of these bytes', ({ memory }) => memory.maxBytes],
-  ['memory_entries', 'Entries held in the process', ({ memory }) => memory.entries],
 ];
 
 /**
@@ -135,7 +130,7 @@ class Family {
 
   /**
    * @param {{ name: string, help: string, type: Kind['type'] }} about
-   * @param {(name: string) => object[] | Promise<object[]>} values
+   * @param {(name: string) => object[]} values
    * @param {string} [aggregator] how a cluster's primary makes one value of those of its workers
    */
   constructor({ name, help, type }, values, aggregator = 'sum') {
@@ -147,39 +142,13 @@ class Family {
     this.#values = values;
   }
 
-  async get() {
+  get() {
     const { name, help, type, aggregator } = this;
-    return { name, help, type, aggregator, values: await this.#values(name) };
+    return { name, help, type, aggregator, values: this.#values(name) };
   }
 
   /** `resetMetrics()` of the registry: what a cache counts never goes down. */
   reset() {}
-}
-
-/** What a look has had of `getStats()`, so that each scrape asks each connection once. */
-const statistics = new WeakMap();
-
-/**
- * `getStats()` of one cache of each connection whose memory is told of: [connection, stats]. What fails has no values
- * in this scrape.
- * @param {{ caches: Seen[] }} look
- * @returns {Promise<Array<[string, any]>>}
- */
-function statsOf(look) {
-  let asked = statistics.get(look);
-  if (asked === undefined) {
-    const members = new Map();
-    for (const { member, isClosed } of look.caches) {
-      if (member.memory && !isClosed) members.set(member.connection, member);
-    }
-    const ask = async ([connection, { cache }]) => {
-      const stats = await cache.getStats().catch(() => null);
-      return stats === null ? [] : [[connection, stats]];
-    };
-    asked = Promise.all([...members].map(ask)).then((lists) => lists.flat());
-    statistics.set(look, asked);
-  }
-  return asked;
 }
 
 /**
@@ -199,13 +168,6 @@ function familiesOf(prefix, watched) {
   );
   const info = { name: `${prefix}info`, help: 'The version of the package', type: 'gauge' };
   families.push(new Family(info, () => [{ labels: { version }, value: 1 }], 'first'));
-  for (const [name, help, of] of MEMORY) {
-    families.push(
-      new Family({ name: prefix + name, help, type: 'gauge' }, async () =>
-        (await statsOf(watched.look())).map(([connection, stats]) => ({ labels: { connection }, value: of(stats) })),
-      ),
-    );
-  }
   return families;
 }
 

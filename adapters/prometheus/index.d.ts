@@ -1,9 +1,9 @@
 /**
  * holdfast/prometheus: what caches count, as metrics of prom-client (15 or newer).
  *
- * A scrape reads `getCounters()` and `health()` of each cache once; nothing is added to the calls of a cache. Labels
- * are bounded: `cache` and `connection` as the application names them, `tier`, `result`, `kind` (of `errors`), `mode`.
- * docs/adapters/prometheus.md lists the metrics.
+ * A scrape reads `getCounters()` and `health()` of each cache once, without I/O; nothing is added to the calls of a
+ * cache. Labels are bounded: `cache` and `connection` as the application names them, `tier`, `result`, `kind` (of
+ * `errors`), `mode`. docs/adapters/prometheus.md lists the metrics.
  */
 import type { Cache } from '../../index';
 
@@ -27,11 +27,6 @@ export interface PrometheusOptions {
    * the same one are taken to share them, which are told once; so name one for each further URL. Default `default`.
    */
   connection?: string;
-  /**
-   * Whether a scrape asks `getStats()` of this connection for `memory_bytes`, `memory_max_bytes` and `memory_entries`:
-   * nothing else here does I/O. Redis is asked with it (INFO, DBSIZE), for `timeoutMs` at most. Default false.
-   */
-  memory?: boolean;
   /** Begins the names of the metrics. The dashboard and the rules of alerts expect the default, `holdfast_`. */
   prefix?: string;
   /** Where the metrics go. Default: prom-client's own, `register`. */

@@ -56,9 +56,8 @@ function exporterOf(registry, prefix) {
 
 /** @param {Record<string, any>} [options] */
 function register(options = {}) {
-  const member = memberOf(options, ['memory', 'prefix', 'registry']);
-  const { memory = false, prefix = 'holdfast_' } = options;
-  if (typeof memory !== 'boolean') throw invalid('memory must be true or false');
+  const member = memberOf(options, ['prefix', 'registry']);
+  const { prefix = 'holdfast_' } = options;
   if (typeof prefix !== 'string' || !PREFIX.test(prefix)) {
     throw invalid('prefix must be the beginning of the name of a metric, as holdfast_');
   }
@@ -66,11 +65,10 @@ function register(options = {}) {
   const registry = options.registry ?? require('prom-client').register;
   if (typeof registry?.registerMetric !== 'function') throw invalid('registry must be a Registry of prom-client');
   const exporter = exporterOf(registry, prefix);
-  const added = { ...member, memory };
-  exporter.watched.add(added);
+  exporter.watched.add(member);
   return {
     unregister() {
-      exporter.watched.remove(added);
+      exporter.watched.remove(member);
       if (exporter.watched.isEmpty) exporter.leave();
     },
   };

@@ -9,7 +9,7 @@ const { register } = require('holdfast/prometheus');
 const prometheus = require('prom-client');
 
 prometheus.collectDefaultMetrics();
-register({ name: 'shop', memory: true });
+register({ name: 'shop' });
 
 const app = express();
 

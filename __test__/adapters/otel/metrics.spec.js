@@ -73,6 +73,8 @@ describeModes('a reader', ({ options, isShared }) => {
     await use(cache);
     const { metrics, points, value } = await collect();
     const counters = cache.getCounters();
+    const { memory } = cache.health();
+    expect([memory.entries > 0, memory.bytes > 0, memory.maxBytes > 0]).toEqual([true, true, true]);
     const { hits, misses } = counters;
     expect(
       points('holdfast.cache.requests').map(({ attributes, value }) => [
@@ -110,6 +112,9 @@ describeModes('a reader', ({ options, isShared }) => {
       ['reconnects', counters.reconnects],
       ['batches', counters.batchSeconds.count],
       ['batch.time', counters.batchSeconds.sum],
+      ['cache.entry.count', memory.entries],
+      ['cache.size', memory.bytes],
+      ['cache.limit', memory.maxBytes],
       ['cache.evictions', counters.evictions],
       ['cache.expirations', counters.expired],
       ['cache.invalidations', counters.invalidations.keys],
@@ -134,7 +139,7 @@ describeModes('a reader', ({ options, isShared }) => {
     expect(value('holdfast.cache.degraded')).toBe(0);
     for (const { descriptor, dataPointType, isMonotonic } of metrics) {
       expect([descriptor.name, descriptor.unit, descriptor.description]).not.toContain('');
-      const rises = !/\.(mode|degraded|in_flight|size)$/.test(descriptor.name);
+      const rises = !/\.(mode|degraded|in_flight|count|size|limit)$/.test(descriptor.name);
       expect([descriptor.name, dataPointType, isMonotonic]).toEqual([descriptor.name, DataPointType.SUM, rises]);
     }
   });
@@ -201,7 +206,7 @@ test('caches have points of their own, and those of one connection are told once
   for (const name of ['holdfast.cache.sets', 'holdfast.cache.compute.duration']) {
     expect(namesOf(name, 'cache.name')).toEqual(['one', 'two', 'other']);
   }
-  for (const name of ['holdfast.outages', 'db.client.operation.duration']) {
+  for (const name of ['holdfast.outages', 'holdfast.cache.size', 'db.client.operation.duration']) {
     expect(namesOf(name, 'holdfast.connection')).toEqual(['default', 'elsewhere']);
   }
   const sets = ['one', 'two'].map((name) => value('holdfast.cache.sets', { 'cache.name': name }));

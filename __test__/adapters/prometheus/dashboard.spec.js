@@ -39,7 +39,7 @@ beforeAll(async () => {
   const registry = new Registry();
   const cache = makeCache({ url: server.url() });
   await untilMode(cache, 'redis');
-  register({ cache, memory: true, registry });
+  register({ cache, registry });
   for (const { name, labels } of samplesOf(await registry.metrics())) {
     const known = written.get(name) ?? new Map();
     for (const [label, value] of Object.entries(labels)) known.set(label, (known.get(label) ?? new Set()).add(value));

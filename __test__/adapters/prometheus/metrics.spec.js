@@ -111,25 +111,22 @@ describeModes('a registry', ({ options, isShared }) => {
     }
   });
 
-  test('tells of the memory where it is asked to', async () => {
+  test('tells what the process holds', async () => {
     const registry = new Registry();
     const cache = makeCache(options());
     await cache.ready();
-    register({ cache, connection: 'main', memory: true, registry });
-    const without = new Registry();
-    register({ cache, registry: without });
+    register({ cache, connection: 'main', registry });
     await cache.set('a', 'x'.repeat(1_000));
     await cache.get('a');
-    const of = askerOf(await registry.metrics());
-    const { memory } = await cache.getStats();
-    expect(of('holdfast_memory_max_bytes', { connection: 'main' })).toBe(memory.maxBytes);
-    expect(of('holdfast_memory_bytes')).toBeGreaterThan(1_000);
-    expect(of('holdfast_memory_entries')).toBeGreaterThan(0);
-    const names = samplesOf(await without.metrics()).map(({ name }) => name);
-    expect(names.filter((name) => name.startsWith('holdfast_memory'))).toEqual([]);
-    // One that was closed has none to tell.
-    await cache.close();
-    expect(samplesOf(await registry.metrics()).filter(({ name }) => name.startsWith('holdfast_memory'))).toEqual([]);
+    const [scrape, { memory }] = [registry.metrics(), cache.health()]; // of one moment
+    const text = await scrape;
+    const of = askerOf(text);
+    const told = ['entries', 'bytes', 'max_bytes'].map((name) => {
+      expect(typesOf(text).get(`holdfast_memory_${name}`)).toBe('gauge');
+      return of(`holdfast_memory_${name}`, { connection: 'main' });
+    });
+    expect(told).toEqual([memory.entries, memory.bytes, memory.maxBytes]);
+    expect([memory.entries > 0, memory.bytes > 1_000]).toEqual([true, true]);
   });
 });
 
@@ -150,30 +147,28 @@ test('a scrape reads each cache once, and asks Redis for nothing', async () => {
   for (const each of stats) expect(each).not.toHaveBeenCalled();
 });
 
-test('asks for the statistics once a scrape', async () => {
-  const registry = new Registry();
-  const cache = makeCache();
-  register({ cache, memory: true, registry });
-  const asked = jest.spyOn(cache, 'getStats');
-  await registry.metrics();
-  expect(asked).toHaveBeenCalledTimes(1);
-});
-
-test('memory that cannot be told of keeps nothing else from being told', async () => {
+test('memory is told once for a connection, by a cache that is open', async () => {
   const registry = new Registry();
   const [one, two, other] = [makeCache(), makeCache(), makeCache()];
-  register({ cache: one, name: 'one', memory: true, registry });
-  register({ cache: two, name: 'two', memory: true, registry });
-  register({ cache: other, name: 'other', connection: 'elsewhere', memory: true, registry });
+  register({ cache: one, name: 'one', registry });
+  register({ cache: two, name: 'two', registry });
+  register({ cache: other, name: 'other', connection: 'elsewhere', registry });
   const told = async () =>
-    samplesOf(await registry.metrics()).flatMap(({ name, labels }) =>
-      name === 'holdfast_memory_max_bytes' ? [labels.connection] : [],
+    samplesOf(await registry.metrics()).flatMap(({ name, labels, value }) =>
+      name === 'holdfast_memory_max_bytes' ? [[labels.connection, value]] : [],
     );
+  const { maxBytes } = one.health().memory;
+  expect(maxBytes).toBeGreaterThan(0);
+  await one.close();
+  expect(await told()).toEqual([
+    ['default', maxBytes],
+    ['elsewhere', maxBytes],
+  ]);
   await two.close();
-  expect(await told()).toEqual(['default', 'elsewhere']);
-  // As when it is closed between the look and the question.
-  jest.spyOn(one, 'getStats').mockRejectedValue(new Error('closed'));
-  expect(await told()).toEqual(['elsewhere']);
+  expect(await told()).toEqual([
+    ['default', 0],
+    ['elsewhere', maxBytes],
+  ]);
 });
 
 test('caches have series of their own, and those of one connection are told once', async () => {
@@ -251,7 +246,7 @@ test.each([
   [{ name: 'a b' }],
   [{ name: 'x'.repeat(65) }],
   [{ connection: 'redis://user:password@host/0' }],
-  [{ memory: 1 }],
+  [{ memory: true }],
   [{ prefix: '' }],
   [{ prefix: 'my-' }],
   [{ registry: {} }],
@@ -307,7 +302,7 @@ describe('beside a Redis with a password', () => {
   test('an outage is told, and nothing that is secret', async () => {
     const registry = new Registry();
     const cache = makeCache({ url: server.url(), timeoutMs: 250 });
-    register({ cache, memory: true, registry });
+    register({ cache, registry });
     await untilMode(cache, 'redis');
     await cache.set('key-of-this-test', 1);
     await cache.get('key-of-this-test');

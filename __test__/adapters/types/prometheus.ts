@@ -13,7 +13,6 @@ const registration: PrometheusRegistration = register({
   cache: createCache<Schema>({ namespace: 'users' }),
   name: 'users',
   connection: 'main',
-  memory: true,
   prefix: 'app_',
   registry: new Registry(),
 });
@@ -21,5 +20,7 @@ registration.unregister();
 register({ registry: new Registry<OpenMetricsContentType>() });
 // @ts-expect-error no such option
 register({ labels: {} });
+// @ts-expect-error no option: memory is always told
+register({ memory: true });
 // @ts-expect-error no registry
 register({ registry: {} });

@@ -11,7 +11,7 @@ const holdfast = require('../../../src/js/index.js');
 const NAME = /^[\w.:-]{1,64}$/;
 
 /** @typedef {{ cache: any, name: string, connection: string }} Member */
-/** @typedef {{ member: Member, name: string, counters: any, health: any, isClosed: boolean }} Seen */
+/** @typedef {{ name: string, counters: any, health: any, isClosed: boolean }} Seen */
 
 /** @param {string} message */
 const invalid = (message) => new holdfast.HoldfastError('ERR_INVALID_ARGUMENT', message);
@@ -39,7 +39,7 @@ function memberOf(given, others) {
 
 /**
  * Whether this is the health of a closed cache: no open one has its breaker open for no reason. Its counters stand
- * still, so another one had better tell of the connection.
+ * still and it holds no memory, so another one had better tell of the connection.
  */
 const isOfClosed = ({ mode, breaker, lastError }) => mode === 'memory' && breaker === 'open' && lastError === null;
 
@@ -89,10 +89,9 @@ class Watched {
   #read() {
     /** @type {Map<string, Seen>} */
     const connections = new Map();
-    const caches = [...this.#members.values()].map((member) => {
-      const { name, cache, connection } = member;
+    const caches = [...this.#members.values()].map(({ name, cache, connection }) => {
       const health = cache.health();
-      const seen = { member, name, counters: cache.getCounters(), health, isClosed: isOfClosed(health) };
+      const seen = { name, counters: cache.getCounters(), health, isClosed: isOfClosed(health) };
       const other = connections.get(connection);
       if (other === undefined || (other.isClosed && !seen.isClosed)) {
         connections.set(connection, { ...seen, name: connection });
