@@ -106,6 +106,18 @@ test('a URL has these parts', () => {
   ]);
 });
 
+test('TLS is spoken where the scheme says so, and nowhere else', () => {
+  const tls = (url) =>
+    seeds(url).targets.every((target) => target.tls === seeds(url).access.tls) && seeds(url).access.tls;
+  for (const kind of ['', '+cluster', '-cluster', '+sentinel', '-sentinel']) {
+    for (const name of ['redis', 'valkey']) {
+      const rest = `${kind}://h:1/${kind.endsWith('sentinel') ? 'name' : ''}`;
+      expect({ url: name + rest, tls: tls(name + rest) }).toEqual({ url: name + rest, tls: false });
+      expect({ url: `${name}s${rest}`, tls: tls(`${name}s${rest}`) }).toEqual({ url: `${name}s${rest}`, tls: true });
+    }
+  }
+});
+
 test('replies are read from any pieces', () => {
   const bytes = Buffer.from(
     '+OK\r\n-NOPERM no\r\n:7\r\n$3\r\na\r\n\r\n$-1\r\n*2\r\n:1\r\n$1\r\nx\r\n%1\r\n$4\r\nmode\r\n$1\r\nm\r\n' +
