@@ -238,7 +238,7 @@ class Pool {
       ended: [...Object.keys(PLACES).filter((_, i) => told[i].ended), ...(breaks(plan) ? ['foreign'] : [])],
       deaths,
       restarts: topology.restarts,
-      lost: looked.filter((_, i) => kept[i] !== 'theirs'),
+      lost: looked.filter((key, i) => kept[i] !== 'theirs' && !topology.hasDropped(key)),
       fleet: topology.story(base),
     };
   }

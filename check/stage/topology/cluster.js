@@ -141,6 +141,10 @@ class Cluster extends Servers {
     return { ...this.#story, promotions, shardOf };
   }
 
+  hasDropped(key) {
+    return this.#story.moves.some(({ slot, keys, from }) => !keys && from !== null && slot === slotOf(key));
+  }
+
   #owner(key) {
     return this.serverFor(`${this.#namespace}:${key}`);
   }

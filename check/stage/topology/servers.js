@@ -139,6 +139,11 @@ class Servers {
     return undefined;
   }
 
+  /** Whether a key went in this schedule as its slot moved without its keys, whosever it was. */
+  hasDropped(_key) {
+    return false;
+  }
+
   /** Before a schedule: all is well, whatever the one before it did. */
   async heal() {}
 
