@@ -36,6 +36,7 @@ const COMMANDS = [
     ['PTTL', key],
   ]),
   command('GETRANGE', 'warning', 'exists, ttl and expire know nothing', (key) => [['GETRANGE', key, 0, 0]]),
+  command('STRLEN', 'note', 'inspect says 0 bytes', (key) => [['STRLEN', key]]),
   writing('SETRANGE', 'note', 'soft ends of entries that have a header are whole ones', (key) => [
     ['SETRANGE', key, 0, ''],
   ]),
