@@ -1,6 +1,6 @@
 // Owns `npm run test:next`: installs Next, checks the handlers' types against its own, and runs the kit over HTTP: one
-// build, two instances, one Redis. `KIT_CACHE_HANDLER` and `KIT_USE_CACHE_HANDLER` name other handlers to run it with.
-// Arguments are the kit's files, or options of Node's test runner.
+// build, two instances, one Redis. `KIT_CACHE_HANDLER` and `KIT_USE_CACHE_HANDLER` name other handlers to run it with,
+// `KIT_BUNDLER` another bundler. Arguments are the kit's files, or options of Node's test runner.
 
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';

@@ -11,6 +11,8 @@ const { until } = require('../../support/until.js');
 
 export const SITE = fileURLToPath(new URL('../site', import.meta.url));
 const NEXT = join(dirname(require.resolve('next/package.json')), 'dist/bin/next');
+/** `KIT_BUNDLER` names the bundler of the builds: `webpack` in place of Next's own choice, Turbopack. */
+const BUNDLER = process.env.KIT_BUNDLER ? [`--${process.env.KIT_BUNDLER}`] : [];
 /** Against hangs alone. */
 const ANSWER_BOUND_MS = 60_000;
 const BUILD_BOUND_MS = 300_000;
@@ -32,7 +34,7 @@ function start(args, env, cwd = SITE) {
 
 /** Builds a site, where there is no Redis: `redisUrl` leads nowhere. */
 export async function build(redisUrl, dir = SITE) {
-  const { child, exited, output } = start([NEXT, 'build'], { REDIS_URL: redisUrl }, dir);
+  const { child, exited, output } = start([NEXT, 'build', ...BUNDLER], { REDIS_URL: redisUrl }, dir);
   const bound = setTimeout(() => child.kill('SIGKILL'), BUILD_BOUND_MS);
   const code = await exited;
   clearTimeout(bound);
