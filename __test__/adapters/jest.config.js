@@ -3,4 +3,7 @@
 
 const { testEnvironment, testMatch, testTimeout } = require('../../jest.config');
 
-module.exports = { testEnvironment, testMatch, testTimeout, roots: ['<rootDir>'] };
+// The package is a link to its sources here. An adapter that requires its framework finds it as where it is installed.
+const modulePaths = ['<rootDir>/node_modules'];
+
+module.exports = { testEnvironment, testMatch, testTimeout, roots: ['<rootDir>'], modulePaths };

@@ -1,5 +1,6 @@
 /**
- * holdfast/otel: what caches count, as metrics of OpenTelemetry (@opentelemetry/api 1.3 or newer).
+ * holdfast/otel: what caches count, as metrics of OpenTelemetry (@opentelemetry/api 1.3 or newer), and what they do, as
+ * spans.
  *
  * A collection reads `getCounters()` and `health()` of each cache, and once more for histograms; nothing is added to
  * the calls of a cache, and nothing here does I/O. Attributes are bounded: `cache.name` and `holdfast.connection` as
@@ -55,3 +56,32 @@ export const metricProducer: {
   // biome-ignore lint/suspicious/noExplicitAny: the types of the SDK, which need not be installed.
   collect(): Promise<any>;
 };
+
+/** What is used of a `TracerProvider` of OpenTelemetry. */
+export interface TracerSource {
+  getTracer(name: string, version?: string): object;
+}
+
+export interface TraceOptions {
+  /** Default: the global one, also where it is set later. */
+  tracerProvider?: TracerSource;
+  /** A span for each call as well: `get`, `getOrCompute`, … Default false. */
+  operations?: boolean;
+  /** Whether spans have keys, as `holdfast.keys`. Keys may be personal data, and are without bounds. Default false. */
+  keys?: boolean;
+}
+
+/** What {@link trace} returns. */
+export interface Tracing {
+  /** No more spans, and none of what is under way. */
+  stop(): void;
+}
+
+/**
+ * Makes spans of what all caches of this thread do from now on: one for each run of a function of `getOrCompute`, which
+ * is active while it runs, and one for each batch that Redis is asked. Start the SDK first: the context manager is
+ * taken as it is now. Until this is called nothing is subscribed to.
+ *
+ * Throws `ERR_INVALID_ARGUMENT` for options that do not fit, and while the caches are traced already.
+ */
+export function trace(options?: TraceOptions): Tracing;

@@ -1,13 +1,11 @@
-// holdfast/otel: the counters of caches as metrics of OpenTelemetry. The documentation is in index.d.ts.
+// holdfast/otel: the counters of caches as metrics of OpenTelemetry, and what they do as spans. The documentation is in
+// index.d.ts.
 'use strict';
 
-const { version } = require('../../package.json');
 const { Watched, invalid, memberOf } = require('../shared/telemetry/watched.js');
 const { metricsOf } = require('./histograms.js');
-const { instrumentsOf } = require('./instruments.js');
-
-/** The scope of all that comes from here. */
-const SCOPE = { name: 'holdfast', version };
+const { SCOPE, instrumentsOf } = require('./instruments.js');
+const { trace } = require('./spans.js');
 
 /** @type {Map<object, { watched: Watched, end: () => void }>} by meter provider, as long as it has caches */
 const exporters = new Map();
@@ -56,4 +54,4 @@ const metricProducer = {
   },
 };
 
-module.exports = { metricProducer, register };
+module.exports = { metricProducer, register, trace };

@@ -4,6 +4,7 @@
 // the unit apart from the name, no plurals for what goes up and down.
 'use strict';
 
+const { version } = require('../../package.json');
 const { modesOf, requestsOf } = require('../shared/telemetry/watched.js');
 
 /**
@@ -141,6 +142,9 @@ const KINDS = [
   ),
 ];
 
+/** The scope of all that comes from here. */
+const SCOPE = { name: 'holdfast', version };
+
 /** The attribute that tells caches apart, and the one that tells connections apart. */
 const ATTRIBUTE = { caches: 'cache.name', connections: 'holdfast.connection' };
 
@@ -170,4 +174,4 @@ function instrumentsOf(meter, watched) {
   return () => meter.removeBatchObservableCallback(observe, instruments);
 }
 
-module.exports = { ATTRIBUTE, instrumentsOf };
+module.exports = { ATTRIBUTE, SCOPE, instrumentsOf };

@@ -1,5 +1,5 @@
-// A shop: `/products/ID` comes from the cache, whose metrics are printed every five seconds. `REDIS_URL` names the
-// Redis; stop it, and see `holdfast.cache.mode` and `holdfast.outage.duration`.
+// A shop: `/products/ID` comes from the cache, whose metrics and spans are printed every five seconds. `REDIS_URL`
+// names the Redis; stop it, and see `holdfast.cache.mode` and `holdfast.outage.duration`.
 'use strict';
 
 require('./telemetry.js');

@@ -1,10 +1,13 @@
-// Starts the metrics of OpenTelemetry, in front of all else. They go to the console here: an exporter of OTLP takes its
-// place, as that of `@opentelemetry/exporter-metrics-otlp-http`, or NodeSDK with `metricReaders: [reader]`.
+// Starts the metrics and the spans of OpenTelemetry, in front of all else. They go to the console here: exporters of
+// OTLP take its place, as that of `@opentelemetry/exporter-metrics-otlp-http`; or NodeSDK, which starts all of it, with
+// `metricReaders: [reader]`.
 'use strict';
 
-const { metrics } = require('@opentelemetry/api');
+const { context, metrics, trace: tracers } = require('@opentelemetry/api');
+const { AsyncLocalStorageContextManager } = require('@opentelemetry/context-async-hooks');
 const { ConsoleMetricExporter, MeterProvider, PeriodicExportingMetricReader } = require('@opentelemetry/sdk-metrics');
-const { metricProducer, register } = require('holdfast/otel');
+const { BasicTracerProvider, BatchSpanProcessor, ConsoleSpanExporter } = require('@opentelemetry/sdk-trace-base');
+const { metricProducer, register, trace } = require('holdfast/otel');
 
 const reader = new PeriodicExportingMetricReader({
   exporter: new ConsoleMetricExporter(),
@@ -14,3 +17,8 @@ const reader = new PeriodicExportingMetricReader({
 });
 metrics.setGlobalMeterProvider(new MeterProvider({ readers: [reader] }));
 register({ name: 'shop' });
+
+context.setGlobalContextManager(new AsyncLocalStorageContextManager());
+const processor = new BatchSpanProcessor(new ConsoleSpanExporter());
+tracers.setGlobalTracerProvider(new BasicTracerProvider({ spanProcessors: [processor] }));
+trace();
