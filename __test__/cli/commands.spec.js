@@ -14,7 +14,7 @@ const ENGINE = path.join(ROOT, 'src', 'engine');
 /** Commands that have commands of their own. */
 const CONTAINERS = ['CLIENT', 'CLUSTER', 'SCRIPT', 'SENTINEL'];
 
-/** What the engine's sources send: by `cmd("…")`, `with_key("…"` and its like, and within scripts. */
+/** What the engine's sources send: by `cmd("…")`, `with_key("…"` and its like, within scripts, and as bytes. */
 function sentByEngine() {
   const files = fs
     .readdirSync(ENGINE, { recursive: true })
@@ -31,6 +31,9 @@ function sentByEngine() {
     }
     for (const [, name] of text.matchAll(/\bwith_(?:key|marker)\(\s*"([A-Z]+)"/g)) words.add(name);
     for (const [, name] of text.matchAll(/\bp?call\('([A-Z]+)'/g)) words.add(name);
+    // As bytes.
+    for (const [, name] of text.matchAll(/\\r\\n([A-Z]+)\\r\\n/g)) words.add(name);
+    for (const [, name] of text.matchAll(/\bbulk\(to, "([A-Z]+)"/g)) words.add(name);
   }
   return words;
 }
