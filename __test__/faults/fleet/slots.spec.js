@@ -91,6 +91,21 @@ test('fault 48: the calls of a key keep their order while its slot moves', async
   expect({ wrong, backwards }).toEqual({ wrong: 0, backwards: 0 });
 });
 
+test('fault 48: a long list of tags is read whole where its key has left before its slot', async () => {
+  const { namespace, caches } = await openTwo({ nearCache: false });
+  const [cache] = caches;
+  const tags = Array.from({ length: 60 }, (_, n) => `${n}`.padStart(100, 'tag'));
+  await cache.set('{l}k', 'value', { ttl: 100, tags });
+  const { slot, to } = await movable(`${namespace}:{l}k`);
+  await cluster.beginMove(slot, to);
+  await cluster.migrate(slot, to);
+  expect(await cache.exists('{l}k')).toBe(true);
+  expect(await cache.ttl('{l}k')).toBeGreaterThan(0);
+  expect(await cache.inspect('{l}k')).toMatchObject({ state: 'fresh', tags });
+  await cluster.endMove(slot, to);
+  expect(await cache.inspect('{l}k')).toMatchObject({ state: 'fresh', tags });
+});
+
 test('fault 48: what was held of a slot that moved without its keys ends with the first call that is redirected', async () => {
   const { namespace, caches } = await openTwo();
   const [cache, other] = caches;

@@ -73,7 +73,7 @@ impl Hearing<'_> {
                 }
             }
             Some(Sent::Heads(cut, mut flight)) => {
-                let replies = std::mem::take(&mut flight.came);
+                let (replies, values) = (std::mem::take(&mut flight.came), flight.answers(values));
                 self.judge(flight, sent::whole(replies, cut, values))
             }
             Some(Sent::Renewals(places, mut flight)) => {

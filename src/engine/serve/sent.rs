@@ -163,14 +163,20 @@ impl InFlight {
 
     /// The replies that hold a part of a header, if any, and the commands that read all of it.
     pub(super) fn cut(&self, values: &[Value]) -> Option<(Vec<usize>, Pipeline)> {
-        self.plan.as_ref()?.cut(values)
+        let (places, pipeline) = self.plan.as_ref()?.cut(values)?;
+        Some((places, self.asking(pipeline)))
     }
 
     /// The entries that are to get a new TTL, and the commands that give it to them.
     pub(super) fn renewals(&self, values: &mut [Value], now: u64) -> Option<(Vec<usize>, Pipeline)> {
         let (job, plan) = (self.job.as_ref()?, self.plan.as_ref()?);
         let (places, pipeline) = plan.renewals(&job.cache, values, now)?;
-        Some((places, if job.asks() { asking(&pipeline) } else { pipeline }))
+        Some((places, self.asking(pipeline)))
+    }
+
+    /// As its calls were sent: the server may have their slot not yet.
+    fn asking(&self, pipeline: Pipeline) -> Pipeline {
+        if self.job.as_ref().is_some_and(Job::asks) { asking(&pipeline) } else { pipeline }
     }
 
     /// Its cache, the tags of what it read whose tokens are not known, and the tokens of the others.
