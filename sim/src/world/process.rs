@@ -1,6 +1,5 @@
 //! One process of the simulation: its engine, as a driver sees it. Stands still while it is frozen.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Wake, Waker};
@@ -54,6 +53,11 @@ pub struct Process {
     pub cut_off: bool,
     /// How often its journal has put a namespace in the place of keys.
     widened: u64,
+    /// Of a cluster: which of its servers were up, and how often that has changed.
+    ups: Vec<bool>,
+    turns: u64,
+    /// What it says of itself, which only its driver changes.
+    state: State,
 }
 
 /// Raised when a task can go on.
@@ -104,7 +108,7 @@ impl Process {
         let _ = way.0.set(Link::new(server.clone(), sender));
         let node = Node::new(shared.clone(), server.clone(), tasks, now);
         let woken = Arc::new(Woken::default());
-        Self {
+        let mut process = Self {
             shared,
             lines: vec![Line::new(node, server, jobs)],
             crew: None,
@@ -118,7 +122,12 @@ impl Process {
             slots,
             cut_off: false,
             widened: 0,
-        }
+            ups: Vec::new(),
+            turns: 0,
+            state: State { mode: Mode::Initializing, since: 0 },
+        };
+        process.went_on();
+        process
     }
 
     /// Opens a cache.
@@ -136,6 +145,27 @@ impl Process {
 
     /// What it says of itself.
     pub fn state(&self) -> State {
+        debug_assert_eq!(self.state, self.tell(), "its driver went on, and did not say so");
+        self.state
+    }
+
+    /// Its driver went on: it may say something else. No server comes and goes within one step.
+    pub fn went_on(&mut self) {
+        if let Some(cluster) = self.shared.fleet.cluster() {
+            for (at, server) in cluster.servers().enumerate() {
+                let is_up = server.standing.lock().up;
+                match self.ups.get_mut(at) {
+                    Some(was_up) if *was_up == is_up => continue,
+                    Some(was_up) => *was_up = is_up,
+                    None => self.ups.push(is_up),
+                }
+                self.turns += 1;
+            }
+        }
+        self.state = self.tell();
+    }
+
+    fn tell(&self) -> State {
         if let Some(state) = self.standing(&self.slots) {
             return state;
         }
@@ -300,16 +330,13 @@ impl Process {
     }
 
     /// How a process stands whose servers may be away one by one. Two moments with the same state have no change of
-    /// any server between them; and it is in redis mode where all servers are that have keys of the schedule.
+    /// any server between them (that is counted here, as a server tells since when it is so by the clock of the
+    /// machine); and it is in redis mode where all servers are that have keys of the schedule.
     pub(in crate::world) fn standing(&self, slots: &[u16]) -> Option<State> {
         let cluster = self.shared.fleet.cluster()?;
-        let mut hash = DefaultHasher::new();
-        for server in cluster.servers() {
-            let standing = server.standing.lock();
-            (standing.up, standing.since).hash(&mut hash);
-        }
-        let is_up = |slot: &u16| cluster.server(cluster.owner(*slot)).is_some_and(|server| server.standing.lock().up);
-        let since = hash.finish() >> 8;
+        // The places of servers begin with 1: nobody's is 0.
+        let up_at = |place: u16| usize::from(place).checked_sub(1).and_then(|at| self.ups.get(at));
+        let is_up = |slot: &u16| up_at(cluster.owner(*slot)).is_some_and(|is_up| *is_up);
         let mode = if slots.iter().all(is_up) && !self.lines.iter().any(Line::is_away) {
             Mode::Redis
         } else if slots.iter().any(is_up)
@@ -320,6 +347,6 @@ impl Process {
         } else {
             Mode::Memory
         };
-        Some(State { mode, since })
+        Some(State { mode, since: self.turns })
     }
 }

@@ -48,6 +48,7 @@ impl World {
             let at = moment.saturating_duration_since(self.base).as_nanos() as Nanos;
             self.drive_at(process, at.max(self.now + MICRO));
         }
+        self.processes[process].went_on();
         // What it did may have told listeners.
         self.listen();
         self.measure(process);
@@ -133,6 +134,7 @@ impl World {
             self.connections.push(connection);
             self.processes[process].lines[line].connected(number, now);
         }
+        self.processes[process].went_on();
         self.drive_soon(process);
     }
 
