@@ -67,6 +67,8 @@ pub struct Write {
     pub ttl: Nanos,
     /// For how long behind its TTL it is kept.
     pub window: Nanos,
+    /// The slots of what it is known by: its key, and its tag, where it has one.
+    pub slots: [u16; 2],
 }
 
 /// A value of a key, as a call resolved to it.
@@ -124,8 +126,11 @@ pub struct Facts<'a> {
     pub(super) expiries: Vec<Vec<usize>>,
     /// Writes by key, in the order of their values.
     pub(super) values: Vec<Vec<(i64, usize)>>,
-    /// Reads of the server itself, each behind all its pushes until then.
-    pub(super) syncs: Vec<usize>,
+    /// Reads of the server itself, each behind all its pushes until then, and the slot of each.
+    pub(super) syncs: Vec<(usize, u16)>,
+    /// Sweeps that were not Redis' alone to do.
+    pub(super) swept_later: Vec<usize>,
+    pub(super) backs: Backs,
     /// The outages of all processes: when each was noticed, and when that process was back.
     pub outages: Vec<(Nanos, Nanos)>,
 }
@@ -157,30 +162,16 @@ impl<'a> Facts<'a> {
 
     /// The last read of the server itself, that of this slot, in the same era that was over before a call.
     pub fn sync_before(&self, call: &Call, slot: u16) -> Option<usize> {
-        let made = self.syncs.partition_point(|at| self.calls[*at].start <= call.start);
-        let before = |at: &usize| {
-            self.calls[*at].era == call.era && over(&self.calls[*at], call) && self.slot_of_sync(*at) == slot
+        let made = self.syncs.partition_point(|(at, _)| self.calls[*at].start <= call.start);
+        let before = |(at, of): &&(usize, u16)| {
+            *of == slot && self.calls[*at].era == call.era && over(&self.calls[*at], call)
         };
-        self.syncs[..made].iter().copied().rfind(before)
-    }
-
-    fn slot_of_sync(&self, at: usize) -> u16 {
-        match self.record(at).verb {
-            Verb::Sync { key } => self.history.plan.slot_of(key),
-            _ => 0,
-        }
-    }
-
-    /// The slots of what a value is known by: its key, and its tag, where it has one.
-    pub fn slots(&self, write: &Write) -> [u16; 2] {
-        let plan = &self.history.plan;
-        let key = plan.slot_of(write.key);
-        [key, write.tag.map_or(key, |tag| plan.slot_of_tag(plan.space_of(write.key), tag))]
+        self.syncs[..made].iter().rfind(before).map(|(at, _)| *at)
     }
 
     /// A mishap as it befell a value: the failover of a server is a restart to what it served.
     pub fn of_write(&self, mishap: &Mishap, write: &Write) -> Option<Mishap> {
-        Self::as_restart(mishap, |slots| self.slots(write).iter().all(|slot| self.history.plan.spares(slots, *slot)))
+        Self::as_restart(mishap, |slots| write.slots.iter().all(|slot| self.history.plan.spares(slots, *slot)))
     }
 
     /// Whether a call ends keys of several servers. These know nothing of each other: what the same thread called and
@@ -193,7 +184,7 @@ impl<'a> Facts<'a> {
     /// once, and the value is a miss where the answer is that it is elsewhere; nor is there one for what is stored
     /// meanwhile. Nor is it waited for to the end.
     pub fn misses_token(&self, write: &Write, reader: &Call) -> bool {
-        let [_, tag] = self.slots(write);
+        let [_, tag] = write.slots;
         let plan = &self.history.plan;
         let moved = |mishap: &Mishap| match *mishap {
             Mishap::Moved { slots, from, .. } => from <= reader.end && !plan.spares(slots, tag),
@@ -243,19 +234,46 @@ impl<'a> Facts<'a> {
 
     /// From when on a process is known to use Redis, at this moment or later.
     pub fn back(&self, process: usize, from: Nanos) -> Nanos {
-        back(self.history, process, from)
+        self.backs.from(process, from)
     }
 }
 
-pub(super) fn back(history: &History, process: usize, from: Nanos) -> Nanos {
-    let redis = |state: &State| state.mode == Mode::Redis;
-    let events =
-        history.events.iter().filter(|event| event.process == process && !event.fallback).map(|event| event.at);
-    let calls = history.records.iter().filter(|record| process_of(record.place) == process).flat_map(|record| {
-        let end = record.end.filter(|_| record.after.as_ref().is_some_and(redis));
-        [redis(&record.before).then_some(record.start), end].into_iter().flatten()
-    });
-    events.chain(calls).filter(|at| *at >= from).min().unwrap_or(NEVER)
+/// The moments at which each process is known to use Redis, in their order: the rules ask for each call of an outage,
+/// and would search all records each time.
+pub(super) struct Backs(Vec<(usize, Vec<Nanos>)>);
+
+impl Backs {
+    pub fn new(history: &History) -> Self {
+        let redis = |state: &State| state.mode == Mode::Redis;
+        let mut backs = Self(Vec::new());
+        for event in history.events.iter().filter(|event| !event.fallback) {
+            backs.note(event.process, event.at);
+        }
+        for record in &history.records {
+            let process = process_of(record.place);
+            if redis(&record.before) {
+                backs.note(process, record.start);
+            }
+            if let Some(end) = record.end.filter(|_| record.after.as_ref().is_some_and(redis)) {
+                backs.note(process, end);
+            }
+        }
+        backs.0.iter_mut().for_each(|(_, moments)| moments.sort_unstable());
+        backs
+    }
+
+    fn note(&mut self, process: usize, at: Nanos) {
+        match self.0.iter_mut().find(|(known, _)| *known == process) {
+            Some((_, moments)) => moments.push(at),
+            None => self.0.push((process, vec![at])),
+        }
+    }
+
+    /// From when on a process is known to use Redis, at this moment or later.
+    pub fn from(&self, process: usize, from: Nanos) -> Nanos {
+        let known = self.0.iter().find(|(known, _)| *known == process);
+        known.and_then(|(_, moments)| moments.get(moments.partition_point(|at| *at < from))).copied().unwrap_or(NEVER)
+    }
 }
 
 pub(super) fn process_of(place: Place) -> usize {

@@ -1,22 +1,25 @@
 //! Gathers the facts from a history, in one walk over its calls for the writes and one for what ends and reads them.
 
-use super::facts::{Call, Effect, End, Facts, NEVER, Reach, Read, Write, back, effect, process_of};
+use super::facts::{Backs, Call, Effect, End, Facts, NEVER, Reach, Read, Write, effect, process_of};
 use super::pattern;
 use crate::history::{Compute, History, Key, MILLI, Nanos, Outcome, Record, Run, Tag, Verb};
 
 impl<'a> Facts<'a> {
     pub fn new(history: &'a History) -> Self {
         let keys = count_keys(history);
+        let backs = Backs::new(history);
         let mut facts = Self {
             history,
-            calls: calls(history),
+            calls: calls(history, &backs),
             writes: Vec::new(),
             reads: Vec::new(),
             ends: vec![Vec::new(); keys],
             expiries: vec![Vec::new(); keys],
             values: vec![Vec::new(); keys],
             syncs: Vec::new(),
-            outages: outages(history),
+            swept_later: Vec::new(),
+            outages: outages(history, &backs),
+            backs,
         };
         // All writes first: a call that reads may have begun before the one that wrote.
         for record in 0..history.records.len() {
@@ -50,6 +53,7 @@ impl<'a> Facts<'a> {
                 tag: *tag,
                 ttl: nanos(*ttl),
                 window: 0,
+                slots: self.slots(*key, *tag),
             }),
             // What a function threw instead is nobody's value.
             Verb::Compute(compute) if !compute.fails => {
@@ -67,12 +71,19 @@ impl<'a> Facts<'a> {
         self.writes.push(write);
     }
 
+    /// The slots of a key and of a tag; twice that of the key where there is none.
+    fn slots(&self, key: Key, tag: Option<Tag>) -> [u16; 2] {
+        let plan = &self.history.plan;
+        let of_key = plan.slot_of(key);
+        [of_key, tag.map_or(of_key, |tag| plan.slot_of_tag(plan.space_of(key), tag))]
+    }
+
     /// A value that a function returned.
     fn computed(&self, at: usize, compute: &Compute, run: &Run) -> Write {
         let (record, call) = (self.record(at), self.calls[at]);
         let (effect, until) = match (run.after, run.landed) {
             (Some(after), Some((at, state))) => match effect(after, Some(state)) {
-                Effect::Unknown => (Effect::Unknown, back(self.history, call.process, at)),
+                Effect::Unknown => (Effect::Unknown, self.back(call.process, at)),
                 known => (known, at),
             },
             // It may still be on its way.
@@ -96,6 +107,7 @@ impl<'a> Facts<'a> {
             tag: compute.tag,
             ttl: nanos(compute.ttl),
             window: window(compute),
+            slots: self.slots(run.key, compute.tag),
         }
     }
 
@@ -117,6 +129,9 @@ impl<'a> Facts<'a> {
                 }
             }
             Verb::Sweep { pattern } => {
+                if self.calls[at].effect != Effect::Redis {
+                    self.swept_later.push(at);
+                }
                 let plan = &self.history.plan;
                 let home = plan.home_of(record.place);
                 let swept = |key: Key| {
@@ -135,7 +150,9 @@ impl<'a> Facts<'a> {
                 }
             }),
             Verb::Expire { key, .. } => self.expiries[*key].push(at),
-            Verb::Sync { .. } if self.calls[at].effect == Effect::Redis => self.syncs.push(at),
+            Verb::Sync { key } if self.calls[at].effect == Effect::Redis => {
+                self.syncs.push((at, self.history.plan.slot_of(*key)));
+            }
             _ => {}
         }
     }
@@ -173,7 +190,7 @@ impl<'a> Facts<'a> {
 }
 
 /// What the rules ask of records.
-fn calls(history: &History) -> Vec<Call> {
+fn calls(history: &History, backs: &Backs) -> Vec<Call> {
     let (mut eras, mut places) = (Vec::new(), Vec::new());
     let mut calls = Vec::with_capacity(history.records.len());
     for record in &history.records {
@@ -190,7 +207,7 @@ fn calls(history: &History) -> Vec<Call> {
             effect,
             era: known.then(|| number(&mut eras, (process, record.before))),
             // Of a thread that has ended nobody is told; its process may still do what it called.
-            until: if known || end == NEVER { end } else { back(history, process, end) },
+            until: if known || end == NEVER { end } else { backs.from(process, end) },
             computes: matches!(record.verb, Verb::Compute(_)),
         });
     }
@@ -206,9 +223,9 @@ fn number<T: PartialEq>(met: &mut Vec<T>, each: T) -> u32 {
     at as u32
 }
 
-fn outages(history: &History) -> Vec<(Nanos, Nanos)> {
+fn outages(history: &History, backs: &Backs) -> Vec<(Nanos, Nanos)> {
     let noticed = history.events.iter().filter(|event| event.fallback);
-    noticed.map(|event| (event.at, back(history, event.process, event.at + 1))).collect()
+    noticed.map(|event| (event.at, backs.from(event.process, event.at + 1))).collect()
 }
 
 fn count_keys(history: &History) -> usize {

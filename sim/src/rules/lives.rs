@@ -216,9 +216,11 @@ fn taken(facts: &Facts, write: &Write, reader: &Call) -> bool {
         // What ends a tag and is not heard of yet makes a miss of what is stored with it.
         let call = &facts.calls[at];
         // And what an outage left to be undone follows its slot.
-        let follows = call.effect != Effect::Redis && facts.follows(write, reader.end);
-        let lasts = ends_tag(facts, at, write) || is_swept_later(facts, at) || follows;
-        at != write.record && !spares(facts, at, write) && meanwhile(call.start, if lasts { NEVER } else { call.until })
+        let follows = || call.effect != Effect::Redis && facts.follows(write, reader.end);
+        let lasts = || ends_tag(facts, at, write) || is_swept_later(facts, at) || follows();
+        at != write.record
+            && !spares(facts, at, write)
+            && (meanwhile(call.start, call.until) || meanwhile(call.start, NEVER) && lasts())
     };
     let computed = |other: &Write| other.computed && !other.leased && meanwhile(other.start, other.until);
     // The latest first: it is the likeliest.
@@ -233,7 +235,7 @@ fn taken(facts: &Facts, write: &Write, reader: &Call) -> bool {
             Mishap::Refusal { from, deletes: true, .. } if facts.history.plan.cluster => from <= reader.end,
             Mishap::Refusal { from, until, .. } | Mishap::Eviction { from, until } => meanwhile(from, until),
             Mishap::Unserved { slots, from, until } => {
-                !facts.history.plan.spares(slots, facts.slots(write)[0]) && meanwhile(from, until)
+                !facts.history.plan.spares(slots, write.slots[0]) && meanwhile(from, until)
             }
             Mishap::Widened { at, .. } => at <= reader.end,
             // A failover is a restart here, where it befell the value at all.

@@ -61,7 +61,7 @@ impl Facts<'_> {
         let Mishap::Failover { slots, down, snapshot: Some(snapshot), .. } = *mishap else { return false };
         let ended = &self.calls[end];
         matches!(self.record(end).verb, Verb::Invalidate { .. })
-            && !self.history.plan.spares(slots, self.slots(write)[1])
+            && !self.history.plan.spares(slots, write.slots[1])
             && self.calls[reader].end >= down
             && (ended.effect != Effect::Memory && ended.start <= down || ended.effect != Effect::Redis)
             && ended.until >= snapshot
@@ -76,10 +76,10 @@ impl Facts<'_> {
         let call = &self.calls[end];
         let later = call.effect != Effect::Redis;
         let swept = || later && (self.widened(call) || self.beside_sweep(call));
-        (matches!(self.record(end).verb, Verb::Sweep { .. }) || swept())
-            && !self.history.plan.spares(slots, self.slots(write)[0])
-            // An outage's process hears of the move when it is back.
-            && (later || call.start <= until && from <= call.until)
+        // An outage's process hears of the move when it is back.
+        (later || call.start <= until && from <= call.until)
+            && !self.history.plan.spares(slots, write.slots[0])
+            && (matches!(self.record(end).verb, Verb::Sweep { .. }) || swept())
     }
 
     fn undoes(&self, mishap: &Mishap, write: &Write, at: usize, reader: usize) -> bool {
@@ -134,7 +134,7 @@ impl Facts<'_> {
     /// Whether what is to be undone of a value may have had to follow its slot, which took longer than its process was
     /// away.
     pub fn follows(&self, write: &Write, by: Nanos) -> bool {
-        let slot = self.slots(write)[0];
+        let slot = write.slots[0];
         self.history.mishaps.iter().any(|mishap| match *mishap {
             Mishap::Moved { slots, from, .. } => from <= by && !self.history.plan.spares(slots, slot),
             _ => false,
@@ -163,10 +163,9 @@ impl Facts<'_> {
 
     /// Whether its process called a sweep in the same outage: the keys of that are in no journal beside it.
     fn beside_sweep(&self, end: &Call) -> bool {
-        let back = self.back(end.process, end.end);
-        self.history.records.iter().zip(&self.calls).any(|(record, call)| {
-            let mine = call.process == end.process && call.effect != Effect::Redis && call.start <= end.end;
-            mine && matches!(record.verb, Verb::Sweep { .. }) && self.back(call.process, call.end) == back
+        self.swept_later.iter().map(|at| &self.calls[*at]).any(|call| {
+            let mine = call.process == end.process && call.start <= end.end;
+            mine && self.back(call.process, call.end) == self.back(end.process, end.end)
         })
     }
 

@@ -63,7 +63,7 @@ pub fn pushes(facts: &Facts, found: &mut Found) {
             continue;
         }
         // Who ends a tag tells by way of the tag's server.
-        let syncs = facts.slots(write).map(|slot| facts.sync_before(reader, slot));
+        let syncs = write.slots.map(|slot| facts.sync_before(reader, slot));
         let Some(last) = syncs.iter().flatten().map(|sync| facts.calls[*sync].start).max() else { continue };
         for at in facts.ends(write, last) {
             let by_tag = matches!(facts.record(at).verb, Verb::Invalidate { .. });

@@ -54,7 +54,7 @@ impl World {
     pub(in crate::world) fn machine_of(&self, key: &str) -> usize {
         let Some(truth) = &self.truth else { return self.primary };
         let slot = slot_of(key.as_bytes());
-        let owner = truth.owner(slot).or(self.unserved_by(slot)).unwrap_or(0);
+        let owner = truth.owner(slot).or_else(|| self.unserved_by(slot)).unwrap_or(0);
         let leaving = self.machines[owner].server.cluster.as_ref().and_then(|node| node.leaving.get(&slot));
         match leaving {
             Some(to) if !self.machines[owner].server.has(key.as_bytes(), self.server_ms()) => *to,
