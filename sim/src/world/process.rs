@@ -1,8 +1,7 @@
 //! One process of the simulation: its engine, as a driver sees it. Stands still while it is frozen.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::task::{Context, Wake, Waker};
+use std::task::{Context, Waker};
 use std::time::Instant;
 
 use futures_channel::mpsc::unbounded;
@@ -27,6 +26,7 @@ use crate::world::World;
 use crate::world::fleet::crew::Crew;
 use crate::world::fleet::line::{Deed, Line};
 use crate::world::fleet::sentinels;
+use crate::world::fleet::woken::Woken;
 use crate::world::mailbox::Mailbox;
 
 /// Jobs that are handed over before replies are looked for again, as on the engine's thread.
@@ -58,20 +58,6 @@ pub struct Process {
     turns: u64,
     /// What it says of itself, which only its driver changes.
     state: State,
-}
-
-/// Raised when a task can go on.
-#[derive(Default)]
-struct Woken(AtomicBool);
-
-impl Wake for Woken {
-    fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        self.0.store(true, Ordering::Release);
-    }
 }
 
 /// How its caches reach the node.
@@ -110,10 +96,10 @@ impl Process {
         let woken = Arc::new(Woken::default());
         let mut process = Self {
             shared,
-            lines: vec![Line::new(node, server, jobs)],
+            lines: vec![Line::new(node, server, jobs, &woken)],
             crew: None,
             way,
-            waker: Waker::from(woken.clone()),
+            waker: woken.waker(),
             woken,
             polled: None,
             frozen: false,
@@ -185,21 +171,19 @@ impl Process {
 
     /// Whether a task can go on.
     pub fn is_woken(&self) -> bool {
-        self.woken.0.load(Ordering::Acquire)
+        self.woken.is_raised()
     }
 
     /// When it wants to go on next.
     pub fn next_moment(&self) -> Option<Instant> {
         let router = self.crew.as_ref().and_then(|crew| crew.router.next_moment());
-        let nodes = self.lines.iter().filter(|line| !line.node.is_ended()).filter_map(|line| line.node.next_moment());
-        nodes.chain(router).min()
+        self.lines.iter().filter_map(Line::next_moment).chain(router).min()
     }
 
     /// Goes on with what can go on: jobs, tasks, moments. What it wants done is pushed to `deeds`, each with the number
     /// of its line; whether anything went on.
     pub fn round(&mut self, now: Instant, jobs: usize, deeds: &mut Vec<(usize, Deed)>) -> bool {
-        let was_woken = self.is_woken();
-        self.woken.0.store(false, Ordering::Release);
+        let was_woken = self.woken.take();
         let waker = self.waker.clone();
         let mut context = Context::from_waker(&waker);
         let mut went_on = self.lead(now, jobs, &mut context);
@@ -207,7 +191,7 @@ impl Process {
         self.polled = Some(now);
         let jobs = if self.crew.is_some() { MAX_JOBS } else { jobs };
         for (at, line) in self.lines.iter_mut().enumerate() {
-            went_on |= line.round(at, now, jobs, woken.then_some(&mut context), deeds);
+            went_on |= line.round(at, now, jobs, woken, deeds);
         }
         went_on
     }
@@ -316,7 +300,7 @@ impl Process {
             went_on = true;
         }
         match &mut self.crew {
-            Some(crew) => crew.round(now, jobs, context, &mut self.lines) || went_on,
+            Some(crew) => crew.round(now, jobs, context, &mut self.lines, &self.woken) || went_on,
             None => went_on,
         }
     }

@@ -68,7 +68,7 @@ impl World {
             None => false,
             Some(Piece::Bytes(bytes)) => {
                 self.note(|| format!("{} reads {}", name(process), words::replies(&bytes)));
-                self.processes[process].lines[line].node.read(&bytes, now);
+                self.processes[process].lines[line].read(&bytes, now);
                 true
             }
             Some(Piece::End) => {

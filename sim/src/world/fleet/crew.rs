@@ -14,6 +14,7 @@ use holdfast::engine::route::router::{Router, Wish};
 use holdfast::engine::task::executor::Tasks;
 
 use crate::world::fleet::line::Line;
+use crate::world::fleet::woken::Woken;
 
 pub struct Crew {
     pub router: Router,
@@ -30,7 +31,14 @@ impl Crew {
         Self { router: Router::new(shared, tasks, &topology, now), jobs, waiting, scout: None }
     }
 
-    pub fn round(&mut self, now: Instant, jobs: usize, context: &mut Context<'_>, lines: &mut Vec<Line>) -> bool {
+    pub fn round(
+        &mut self,
+        now: Instant,
+        jobs: usize,
+        context: &mut Context<'_>,
+        lines: &mut Vec<Line>,
+        woken: &Arc<Woken>,
+    ) -> bool {
         let mut went_on = false;
         while let Some(job) = self.waiting.pop_front() {
             self.router.call(job, now);
@@ -55,11 +63,11 @@ impl Crew {
         while let Some(wish) = self.router.wish() {
             went_on = true;
             match wish {
-                Wish::Open(server, jobs) => lines.push(Line::new(self.node(&server, now), server, jobs)),
+                Wish::Open(server, jobs) => lines.push(Line::new(self.node(&server, now), server, jobs, woken)),
                 Wish::Scout if self.scout.is_none() => {
                     self.scout = Some(lines.len());
                     let first = self.router.shared.fleet.first().clone();
-                    lines.push(Line::scout(self.node(&first, now), first));
+                    lines.push(Line::scout(self.node(&first, now), first, woken));
                 }
                 Wish::Scout => {}
             }

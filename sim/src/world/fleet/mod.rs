@@ -6,3 +6,4 @@ pub mod line;
 pub mod machine;
 mod moves;
 pub mod sentinels;
+pub mod woken;
