@@ -15,6 +15,7 @@
 //! anew as such, and no connection ever turns from one into the other.
 
 use std::collections::HashMap;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
 
@@ -24,7 +25,7 @@ use serde_json::{Value, json};
 
 use crate::engine::fleet::endpoint::{AddressMap, Endpoint};
 use crate::engine::fleet::server::Server;
-use crate::engine::fleet::slot::{SLOTS, Slots, slot_of};
+use crate::engine::fleet::slot::{Past, SLOTS, Slots, slot_of};
 use crate::engine::fleet::topology::{MAX_NODES, Node, Topology};
 use crate::engine::net::target::Target;
 
@@ -39,6 +40,7 @@ pub struct Cluster {
     /// By place, from 1 on.
     servers: Box<[OnceCell<Arc<Server>>]>,
     known: Mutex<Known>,
+    /// Who had which slots; who changes an owner holds it.
     past: Mutex<Past>,
     /// How often a slot got another owner.
     changes: AtomicU64,
@@ -48,15 +50,6 @@ pub struct Cluster {
     pub access: Target,
     /// Where they are read: those of each primary that serves slots, by its place.
     replicas: Option<RwLock<Replicas>>,
-}
-
-/// Who had which slots; who changes an owner holds it.
-#[derive(Default)]
-struct Past {
-    /// By place, the slots that it ever had.
-    had: Vec<Slots>,
-    /// The slots that have left a server since this was last asked, each with the place of the first one.
-    left: Vec<(u16, Slots)>,
 }
 
 type Replicas = HashMap<u16, Vec<Arc<Server>>>;
@@ -225,7 +218,7 @@ impl Cluster {
     /// A slot is served by this one from here on, as the one that served it before says.
     pub fn moved(&self, slot: u16, to: &Arc<Server>) -> Applied {
         let mut applied = Applied::default();
-        self.give(&mut self.past.lock(), slot, Some(to), &mut applied);
+        self.give(&mut self.past.lock(), slot..=slot, Some(to), &mut applied);
         applied
     }
 
@@ -233,7 +226,7 @@ impl Cluster {
     pub fn unserved(&self, slot: u16, by: u16) -> Applied {
         let mut applied = Applied::default();
         if self.owner(slot) == by {
-            self.give(&mut self.past.lock(), slot, None, &mut applied);
+            self.give(&mut self.past.lock(), slot..=slot, None, &mut applied);
         }
         applied
     }
@@ -241,27 +234,46 @@ impl Cluster {
     /// The slots that have left a server since this was last asked, by its place.
     pub fn take_left(&self) -> Vec<(u16, Slots)> {
         let any = self.has_left.swap(false, Ordering::SeqCst);
-        if any { std::mem::take(&mut self.past.lock().left) } else { Vec::new() }
+        if any { self.past.lock().take_left() } else { Vec::new() }
     }
 
-    fn give(&self, past: &mut Past, slot: u16, to: Option<&Arc<Server>>, applied: &mut Applied) {
-        let Some(cell) = self.owners.get(usize::from(slot)) else { return };
+    /// A run of slots is this server's from here on, or nobody's.
+    fn give(&self, past: &mut Past, slots: RangeInclusive<u16>, to: Option<&Arc<Server>>, applied: &mut Applied) {
         let place = to.map_or(NOBODY, |server| server.place);
-        // As for nearly all, whenever the cluster is asked.
-        let before = cell.load(Ordering::SeqCst);
-        if before == place {
-            return;
+        let (mut next, last) = slots.into_inner();
+        let Some(cells) = self.owners.get(usize::from(next)..=usize::from(last)) else { return };
+        let owner = |cell: &AtomicU16| cell.load(Ordering::SeqCst);
+        for cells in cells.chunk_by(|one, other| owner(one) == owner(other)) {
+            let (first, count) = (next, cells.len() as u16);
+            next += count;
+            // As for nearly all, whenever the cluster is asked.
+            if let Some(before) = cells.first().map(owner).filter(|before| *before != place) {
+                // Whoever sees the count of changes below sees them all.
+                cells.iter().for_each(|cell| cell.store(place, Ordering::Release));
+                self.gave(past, first..=next - 1, before, to, applied);
+            }
         }
-        cell.store(place, Ordering::SeqCst);
-        let again = to.is_some_and(|to| past.note(slot, to.place));
+    }
+
+    /// A run of slots that were all this one's are another one's.
+    fn gave(
+        &self,
+        past: &mut Past,
+        slots: RangeInclusive<u16>,
+        before: u16,
+        to: Option<&Arc<Server>>,
+        applied: &mut Applied,
+    ) {
+        let count = slots.end() - slots.start() + 1;
+        let again = to.is_some_and(|to| past.note(slots.clone(), to.place));
         let share = |of: u16| self.shares.get(usize::from(of));
-        share(place).inspect(|share| _ = share.fetch_add(1, Ordering::SeqCst));
-        share(before).inspect(|share| _ = share.fetch_sub(1, Ordering::SeqCst));
-        self.changes.fetch_add(1, Ordering::SeqCst);
+        share(to.map_or(NOBODY, |to| to.place)).inspect(|share| _ = share.fetch_add(count, Ordering::SeqCst));
+        share(before).inspect(|share| _ = share.fetch_sub(count, Ordering::SeqCst));
+        self.changes.fetch_add(u64::from(count), Ordering::SeqCst);
         applied.changed = true;
-        applied.slots.insert(slot);
+        applied.slots.insert_run(slots.clone());
         if before != NOBODY {
-            past.leave(slot, before);
+            past.leave(slots, before);
             self.has_left.store(true, Ordering::SeqCst);
         }
         match self.server(before) {
@@ -288,8 +300,7 @@ impl Cluster {
         let mut applied = Applied::default();
         for (slots, owner) in topology.ranges() {
             let to = owner.and_then(|node| self.at(&node.at, |place| make(place, &node.at)));
-            let mut past = self.past.lock();
-            slots.for_each(|slot| self.give(&mut past, slot, to.as_ref(), &mut applied));
+            self.give(&mut self.past.lock(), slots, to.as_ref(), &mut applied);
         }
         applied.idle = applied.lost.iter().filter(|server| !self.is_used(server)).cloned().collect();
         self.list_replicas(topology, make, &mut applied);
@@ -314,27 +325,6 @@ impl Cluster {
         applied.replicas = now.iter().filter(|one| !has(&before, one)).cloned().collect();
         let gone = before.into_iter().filter(|one| !has(&now, one));
         applied.idle.extend(gone.inspect(|one| one.is_near_until(0)));
-    }
-}
-
-impl Past {
-    /// Notes that a server has a slot; whether it had it before.
-    fn note(&mut self, slot: u16, place: u16) -> bool {
-        let place = usize::from(place);
-        if self.had.len() <= place {
-            self.had.resize_with(place + 1, Slots::default);
-        }
-        self.had.get_mut(place).is_some_and(|had| !had.insert(slot))
-    }
-
-    fn leave(&mut self, slot: u16, place: u16) {
-        if self.left.iter().any(|(_, slots)| slots.contains(slot)) {
-            return;
-        }
-        match self.left.iter_mut().find(|(from, _)| *from == place) {
-            Some((_, slots)) => _ = slots.insert(slot),
-            None => self.left.push((place, Slots::from_iter([slot]))),
-        }
     }
 }
 

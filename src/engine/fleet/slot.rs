@@ -21,10 +21,13 @@
 //! the look at the entry (`TAKE` in src/engine/once/lease.rs).
 //!
 //! **A set of them** ([`Slots`]) is a bit each, 2 KB: when a cluster is found all have an owner at once, and a tree of
-//! 16,384 numbers took most of that moment.
+//! 16,384 numbers took most of that moment. Which ones a server ever had, and which have left it, are such sets
+//! ([`Past`]).
 //!
 //! **The limit.** Processes that reach the same server in both ways, as a cluster and as a single one, would not see
 //! each other's locks. A server is one or the other, and says so.
+
+use std::ops::RangeInclusive;
 
 use crate::engine::base::key::Prefix;
 
@@ -47,6 +50,22 @@ impl Slots {
         *word != before
     }
 
+    /// As `insert`, for a run of slots: whether any of them was there before.
+    pub fn insert_run(&mut self, slots: RangeInclusive<u16>) -> bool {
+        if self.0.is_empty() {
+            self.0 = vec![0; usize::from(SLOTS) / 64];
+        }
+        let (first, last) = (*slots.start(), *slots.end());
+        let mut any = false;
+        for (at, word) in (0..).zip(&mut self.0).take(usize::from(last) / 64 + 1).skip(usize::from(first) / 64) {
+            let low = if at == first / 64 { u64::MAX << (first % 64) } else { u64::MAX };
+            let high = if at == last / 64 { u64::MAX >> (63 - last % 64) } else { u64::MAX };
+            any |= *word & low & high != 0;
+            *word |= low & high;
+        }
+        any
+    }
+
     pub fn contains(&self, slot: u16) -> bool {
         self.0.get(usize::from(slot) / 64).is_some_and(|word| word & (1 << (slot % 64)) != 0)
     }
@@ -61,6 +80,43 @@ impl FromIterator<u16> for Slots {
         let mut all = Self::default();
         slots.into_iter().for_each(|slot| _ = all.insert(slot));
         all
+    }
+}
+
+/// Who had which slots.
+#[derive(Default)]
+pub(super) struct Past {
+    /// By place, the slots that it ever had.
+    had: Vec<Slots>,
+    /// The slots that have left a server since this was last asked, each with the place of the first one.
+    left: Vec<(u16, Slots)>,
+}
+
+impl Past {
+    /// Notes that a server has slots; whether it had any of them before.
+    pub(super) fn note(&mut self, slots: RangeInclusive<u16>, place: u16) -> bool {
+        let place = usize::from(place);
+        if self.had.len() <= place {
+            self.had.resize_with(place + 1, Slots::default);
+        }
+        self.had.get_mut(place).is_some_and(|had| had.insert_run(slots))
+    }
+
+    /// Slots have left a server.
+    pub(super) fn leave(&mut self, slots: RangeInclusive<u16>, place: u16) {
+        for slot in slots {
+            if self.left.iter().any(|(_, slots)| slots.contains(slot)) {
+                continue;
+            }
+            match self.left.iter_mut().find(|(from, _)| *from == place) {
+                Some((_, slots)) => _ = slots.insert(slot),
+                None => self.left.push((place, Slots::from_iter([slot]))),
+            }
+        }
+    }
+
+    pub(super) fn take_left(&mut self) -> Vec<(u16, Slots)> {
+        std::mem::take(&mut self.left)
     }
 }
 
