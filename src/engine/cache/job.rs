@@ -113,6 +113,11 @@ impl Job {
         chosen.is_some_and(|part| changes != Some(part.changes)) && !mutant::lacks("stray")
     }
 
+    /// The tokens that were known where it was called: they may leave the near cache until it is planned.
+    pub fn known_tokens(&self) -> Tokens {
+        self.part.as_ref().and_then(|part| part.tokens.get()).cloned().unwrap_or_default()
+    }
+
     /// The tokens with which it is planned.
     pub fn note_tokens(&self, tokens: &Tokens) {
         if let Some(part) = self.part.as_ref().filter(|_| !tokens.is_empty()) {

@@ -166,7 +166,8 @@ impl Pump {
             }
             _ => {}
         }
-        self.plan(job, Tokens::new(), now);
+        let known = job.known_tokens();
+        self.plan(job, known, now);
     }
 
     /// Sends what a job asks for, if that is plain reads.
