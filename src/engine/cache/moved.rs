@@ -120,19 +120,21 @@ impl Shared {
             }
         }
         // Servers that are there and send a call in circles leave what is answered in process alone.
-        let was_away = applied.lost.iter().any(|server| !server.standing.lock().up);
+        // What nobody served was answered in process, in an outage too.
+        let was_away = applied.found || applied.lost.iter().any(|server| !server.standing.lock().up);
         if was_away {
             applied.won.iter().for_each(|server| self.inherits(server, now));
         }
         // What began while nobody could be asked for a lease is stored nowhere, as where its own server is back.
-        if (was_away || applied.found) && !mutant::lacks("unleased") {
+        if was_away && !mutant::lacks("unleased") {
             self.flights.fence_unleased(|key| in_slots(key.as_bytes(), &applied.slots));
         }
         self.waiting.wake_all();
         self.flights.outdate_all();
     }
 
-    /// What was written in process while another server of its slots was away goes: at once, or when it is in use.
+    /// What was written in process while another server of its slots was away, or nobody served them, goes: at once, or
+    /// when it is in use.
     fn inherits(&self, server: &Server, now: u64) {
         server.heir.store(true, Ordering::SeqCst);
         if server.standing.lock().up && !mutant::lacks("heir") {

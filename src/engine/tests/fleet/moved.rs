@@ -174,6 +174,21 @@ fn what_was_written_in_process_goes_when_another_server_has_the_slot_and_is_ther
 }
 
 #[test]
+fn what_was_written_in_process_while_nobody_served_the_slot_goes_when_somebody_does() {
+    for is_up in [true, false] {
+        let bench = Bench::new(if is_up { 37 } else { 38 });
+        let shared = bench.cache.shared();
+        let unserved = shared.fleet.unserved(slot_of(KEY.as_bytes()), bench.first.place);
+        shared.moved(&unserved, shared.clock.now_ms());
+        bench.write_in_process();
+        bench.second.standing.lock().up = is_up;
+        bench.moves(&bench.second);
+        assert_eq!(bench.is_in_process(), !is_up, "the next outage would show it");
+        assert!(bench.second.heir.load(Ordering::SeqCst), "it goes when that is in use");
+    }
+}
+
+#[test]
 fn a_write_that_is_done_ends_what_was_written_in_process_before() {
     let bench = Bench::new(24);
     let (client, cache): (_, &Arc<Cache>) = (Client::new(), &bench.cache.cache);
