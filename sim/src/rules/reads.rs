@@ -196,13 +196,15 @@ pub fn aged(facts: &Facts, found: &mut Found) {
     }
 }
 
-/// G3: what an outage stored in a process stays there, and is gone when Redis is back. What a function returns that
-/// began in an outage is for those who wait for it alone.
+/// G3: what an outage stored in a process stays there, and is gone when Redis is back, in the next outage, too. What a
+/// function returns that began in an outage is for those who wait for it alone.
 pub fn apart(facts: &Facts, found: &mut Found) {
     for (read, write) in facts.valued() {
         let (reader, writer) = (&facts.calls[read.record], &facts.calls[write.record]);
         let (memory, mine) = (write.effect == Effect::Memory, reader.process == writer.process);
-        if !(memory || write.away) || (mine && (reader.effect != Effect::Redis || (!memory && reader.computes))) {
+        let was_back = || memory && facts.back(writer.process, write.until) < reader.start;
+        let is_back = || reader.effect == Effect::Redis || was_back();
+        if !(memory || write.away) || (mine && (!is_back() || (!memory && reader.computes))) {
             continue;
         }
         found.tell("G3", [write.record, read.record], || {

@@ -180,6 +180,25 @@ fn what_an_outage_stored_is_gone_when_redis_is_back() {
 }
 
 #[test]
+fn what_an_outage_stored_is_gone_in_the_next_outage_too() {
+    let later = State { since: 4, ..AWAY };
+    let found = |was_back: bool| {
+        let mut story = Story::new();
+        story.event(0, true, 0);
+        story.within(A, 5..6, (AWAY, AWAY), set(1), Outcome::Done);
+        if was_back {
+            story.event(0, false, 7);
+            story.event(0, true, 8);
+        }
+        story.within(A, 10..11, (later, later), Verb::Get { key: K }, Outcome::Value(Some(1)));
+        story.found()
+    };
+    assert_eq!(found(true), ["G3"]);
+    // Where nobody has seen it back, it was not.
+    assert_eq!(found(false), NOTHING);
+}
+
+#[test]
 fn what_was_computed_while_its_key_was_deleted_is_nobodys() {
     let found = |deletes| {
         let mut story = Story::new();
