@@ -163,9 +163,8 @@ impl<'a> Facts<'a> {
     /// The last read of the server itself, that of this slot, in the same era that was over before a call.
     pub fn sync_before(&self, call: &Call, slot: u16) -> Option<usize> {
         let made = self.syncs.partition_point(|(at, _)| self.calls[*at].start <= call.start);
-        let before = |(at, of): &&(usize, u16)| {
-            *of == slot && self.calls[*at].era == call.era && over(&self.calls[*at], call)
-        };
+        let before =
+            |(at, of): &&(usize, u16)| *of == slot && self.calls[*at].era == call.era && over(&self.calls[*at], call);
         self.syncs[..made].iter().rfind(before).map(|(at, _)| *at)
     }
 

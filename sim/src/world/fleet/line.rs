@@ -120,14 +120,7 @@ impl Line {
     /// `at`; whether anything went on. `woken`: whether a task of the process can go on, or time has.
     ///
     /// Most rounds are about one of a cluster's nodes: the others are passed over, as nothing of them can go on.
-    pub fn round(
-        &mut self,
-        at: usize,
-        now: Instant,
-        jobs: usize,
-        woken: bool,
-        deeds: &mut Vec<(usize, Deed)>,
-    ) -> bool {
+    pub fn round(&mut self, at: usize, now: Instant, jobs: usize, woken: bool, deeds: &mut Vec<(usize, Deed)>) -> bool {
         let mut went_on = false;
         while let Some(wish) = self.node.wish() {
             went_on = true;

@@ -45,3 +45,20 @@ impl Wake for Woken {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::Woken;
+
+    #[test]
+    fn who_is_woken_raises_the_flag_of_all_and_no_other() {
+        let all = Arc::new(Woken::default());
+        let (one, other) = (Woken::one_of(&all), Woken::one_of(&all));
+        assert!(one.take() && other.take() && !all.is_raised(), "each is polled once in any case");
+        one.waker().wake_by_ref();
+        assert!(all.take() && one.take() && !other.is_raised());
+        assert!(!one.take(), "it was taken");
+    }
+}

@@ -133,7 +133,11 @@ proptest! {
     }
 
     #[test]
-    fn a_run_of_slots_is_each_of_them(before in prop::collection::vec(0..SLOTS, 0..8), first in 0..SLOTS, more in 0..300_u16) {
+    fn a_run_of_slots_is_each_of_them(
+        before in prop::collection::vec(0..SLOTS, 0..8),
+        first in 0..SLOTS,
+        more in 0..300_u16,
+    ) {
         let last = (first + more).min(SLOTS - 1);
         let (mut at_once, mut each) = (Slots::from_iter(before.clone()), Slots::from_iter(before));
         let any = (first..=last).fold(false, |any, slot| !each.insert(slot) || any);
