@@ -108,10 +108,11 @@ fn arguments() -> Result<(Search, Option<Vec<String>>), String> {
 
 /// Those of a cluster: the order behind a redirect, of what comes back late, and of what waited where its slot was;
 /// what is to be undone in a slot that moves; the tokens of what is sent once more; what a call left in process while
-/// its server was there, and what an outage did, once another server has its place. The tests of the engine alone
+/// its server was there, and what an outage did, once another server has its place; and what was stored behind a sweep
+/// that some server is still to do. The tests of the engine alone
 /// notice `moved` and `again`, hot values of a slot that moves and what is held of one that comes back (servers of
 /// today push each key that leaves them), and `epoch`, an old answer (it costs detours).
-const CLUSTER_FENCES: [&str; 7] = ["detour", "late", "stray", "handed", "pinned", "leftover", "heir"];
+const CLUSTER_FENCES: [&str; 8] = ["detour", "late", "stray", "handed", "pinned", "leftover", "heir", "spared"];
 
 /// And of sentinels: that the server which they name is proved to be the primary.
 const SENTINEL_FENCES: [&str; 1] = ["role"];

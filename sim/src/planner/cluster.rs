@@ -67,9 +67,67 @@ pub const THEMES: &[Theme] = &[
         foreign_steps: [10, 20],
         ..MIXED
     },
+    // All servers are lost at once, and come back one by one: those first that have the slots of others by now. What
+    // was written in process meanwhile would show when they are lost again.
+    Theme {
+        name: "heirs",
+        ops: &[(Name::Get, 8.0), (Name::Set, 3.0), (Name::GetMany, 1.0)],
+        faults: &[(Kind::Cut, 1.0)],
+        count: [3, 6],
+        changing: 0.5,
+        changes: &[(Kind::Move, 5.0), (Kind::Failover, 1.0), (Kind::Unserve, 1.0)],
+        faulty: &[0],
+        when: [0, 200],
+        lasts: [10, 60],
+        keys: [1, 3],
+        pause: [4, 20],
+        tagged: 0.0,
+        short: 0.0,
+        foreigners: 0,
+        ..MIXED
+    },
+    // Tokens leave the near cache while what is stored with them is sent once more.
+    Theme {
+        name: "aging",
+        ops: &[(Name::Get, 6.0), (Name::Set, 5.0), (Name::Sync, 0.5)],
+        faults: &[(Kind::Lag, 1.0)],
+        count: [2, 5],
+        changing: 0.6,
+        changes: &[(Kind::Move, 4.0), (Kind::Migrate, 2.0)],
+        when: [0, 60],
+        lasts: [30, 80],
+        lag: [2, 10],
+        timeout_ms: [90, 120],
+        keys: [2, 4],
+        pause: [0, 6],
+        tagged: 1.0,
+        short: 0.0,
+        aged: 1.0,
+        ages: [1, 6],
+        foreigners: 0,
+        ..MIXED
+    },
+    // A sweep is done at some servers and still to come at others, which stand still, while slots move between them.
+    Theme {
+        name: "halfway",
+        ops: &[(Name::Get, 6.0), (Name::Set, 6.0), (Name::Sweep, 1.5)],
+        faults: &[(Kind::Stop, 1.0)],
+        count: [3, 7],
+        changing: 0.5,
+        changes: &[(Kind::Move, 1.0)],
+        when: [0, 80],
+        lasts: [8, 30],
+        timeout_ms: [90, 120],
+        keys: [1, 3],
+        pause: [0, 6],
+        tagged: 0.0,
+        short: 0.0,
+        foreigners: 0,
+        ..MIXED
+    },
 ];
 /// How many schedules of a cluster are of these kinds.
-const OWN: f64 = 0.3;
+const OWN: f64 = 0.4;
 
 /// The kind of a schedule of a cluster.
 pub fn theme(random: &Random) -> &'static Theme {

@@ -151,7 +151,7 @@ impl Planner {
             // The user of raw keys may touch all.
             walled: self.chance(0.1) && self.groups.iter().all(|group| group.space != 2),
             tracked: if self.chance(0.05) { Some(self.int([1, 3]) as usize) } else { None },
-            max_age: if self.chance(0.15) { Some(self.int([1, 20])) } else { None },
+            max_age: if self.chance(theme.aged) { Some(self.int(theme.ages)) } else { None },
         };
         let patience = caches.iter().map(|cache| cache.timeout_ms).fold(LEAST_DEADLINE, u64::max);
         let least = caches.iter().map(|cache| cache.timeout_ms).min().filter(|_| self.cluster);

@@ -50,6 +50,9 @@ pub struct Theme {
     pub foreign_steps: [u64; 2],
     /// How many schedules have two caches of other options, namespaces or codecs beside each other.
     pub several: f64,
+    /// How many have a `nearCache.maxAge`, and which.
+    pub aged: f64,
+    pub ages: [u64; 2],
 }
 
 pub const MIXED: Theme = Theme {
@@ -110,4 +113,6 @@ pub const MIXED: Theme = Theme {
     foreigners: 1,
     foreign_steps: [2, 10],
     several: 0.1,
+    aged: 0.15,
+    ages: [1, 20],
 };

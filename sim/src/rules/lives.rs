@@ -212,12 +212,15 @@ pub fn kept(facts: &Facts, found: &mut Found) {
 /// Whether something may have taken a value away before it was read.
 fn taken(facts: &Facts, write: &Write, reader: &Call) -> bool {
     let meanwhile = |start: Nanos, until: Nanos| start <= reader.end && until >= write.start;
+    // A sweep that finds a slot moved is answered before the slot's new owner has been swept.
+    let moved =
+        |at: usize| matches!(facts.record(at).verb, Verb::Sweep { .. }) && facts.follows(write, facts.calls[at].until);
     let ended = |at: usize| {
         // What ends a tag and is not heard of yet makes a miss of what is stored with it.
         let call = &facts.calls[at];
         // And what an outage left to be undone follows its slot.
         let follows = || call.effect != Effect::Redis && facts.follows(write, reader.end);
-        let lasts = || ends_tag(facts, at, write) || is_swept_later(facts, at) || follows();
+        let lasts = || ends_tag(facts, at, write) || is_swept_later(facts, at) || moved(at) || follows();
         at != write.record
             && !spares(facts, at, write)
             && (meanwhile(call.start, call.until) || meanwhile(call.start, NEVER) && lasts())
