@@ -125,7 +125,7 @@ documentation shows and otherwise with its defaults; 1,000 keys with objects who
 - **Keyv 5** and **unstorage**: ${CALLERS} callers await one \`get\` or \`set\` after another. *Near cache off*: every read goes to Redis, as with the others. *Keyv's memory* is a Map in the process, without a Redis.
 - **NestJS**: a route that \`wrap\`s one of the keys by \`CACHE_MANAGER\`; **express-rate-limit**: a route behind a limit; **express-session**: a route that reads its session, of which there are 100. ${CONNECTIONS} connections
   of autocannon, which runs on the same machine, with \`NODE_ENV=production\`. Costs are those of the server's process, per request.
-- **Next.js**: \`next build\` and \`next start\` of one site with each handler, asked in the same way for 100 ISR pages of some 20 KB, and for 100 functions with \`'use cache'\`, in a route that is run for each request; all
+- **Next.js**: \`next build\` and \`next start\` of one site with each handler, asked in the same way for 100 ISR pages of some 30 KB, and for 100 functions with \`'use cache'\`, in a route that is run for each request; all
   were rendered before. *holdfast/next* has \`holdfast/next-use-cache\` beside it; @fortedigital/nextjs-cache-handler has no handler for \`'use cache'\`. *Next's own* are the memory and the files of each instance, which share nothing.
 
 Holdfast's reads of what is in process are coherent: it learns of a change in Redis by client tracking. The peers here ask Redis each time; @trieb.work/nextjs-turbo-redis-cache keeps an answer for 10 s.`;

@@ -2,7 +2,7 @@
 // gives is one rendering. While the site is built there is none.
 import { get } from 'node:http';
 
-/** Products of a page: enough that it has some 20 KB, as pages have. */
+/** Products of a page: enough that it has some 30 KB, as pages have. */
 const PRODUCTS = 100;
 
 function answerOf(name) {
