@@ -98,9 +98,9 @@ function* apart({ reads, backOf }) {
     const { op, write } = read;
     if (write.where !== 'memory' && !write.away) continue;
     if (op.process === write.op.process) {
-      if (op.where === 'memory' && write.where === 'memory' && backOf(write.op, write.until) < op.start)
-        yield violation('G3', `${show(read)}, written in an outage before this one`, [write.op, op]);
-      if (op.where !== 'redis' || (write.where !== 'memory' && computes(op))) continue;
+      const wasBack = write.where === 'memory' && backOf(write.op, write.until) < op.start;
+      const isBack = op.where === 'redis' || wasBack;
+      if (!isBack || (write.where !== 'memory' && computes(op))) continue;
     }
     yield violation('G3', `${show(read)}, written in ${write.op.process} while Redis was away`, [write.op, op]);
   }
