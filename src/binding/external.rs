@@ -11,8 +11,9 @@
 //! before that; where there is none there is a copy, and so where V8 keeps strings in a cage of its own (Electron says
 //! that it copied). Bun and Deno have the function too, and nobody has tried what becomes of the bytes there.
 //!
-//! **Unloading.** Where a worker thread was the last to use the addon, Node unloads it with that thread's environment,
-//! and frees the thread's strings after that. So the addon holds itself, once it has lent anything: see `pinned`.
+//! **Unloading.** Where a worker thread was the last to use the addon, Node closes it with that thread's environment,
+//! and frees the thread's strings after that. With glibc it was seen to stay mapped all the same; not to depend on it,
+//! the addon holds itself once it is to lend anything: see `pinned`.
 
 use std::ffi::{c_char, c_void};
 use std::ptr;
