@@ -76,6 +76,12 @@ describe('holdfast:operation', () => {
     expect(JSON.stringify(events)).not.toContain('secret');
   });
 
+  test('every function that gives a promise is told, but for those that are about the cache itself', () => {
+    const cache = makeCache({ url: '', namespace: freshNamespace() });
+    const untold = Object.keys(cache).filter((name) => cache[name].name.startsWith('bound '));
+    expect(untold.sort()).toEqual(['close', 'getCounters', 'getMode', 'health', 'memoize', 'ready', 'scan']);
+  });
+
   test('a hot hit is a call as well', async () => {
     const namespace = freshNamespace();
     const cache = makeCache({ url: server.url(), namespace });

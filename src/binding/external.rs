@@ -60,7 +60,7 @@ pub unsafe fn string<T: Lying>(env: sys::napi_env, text: T) -> Result<sys::napi_
     let (start, length) = (bytes.as_ptr(), bytes.len());
     let hint = Box::into_raw(Box::new(text));
     let (mut value, mut copied) = (ptr::null_mut(), false);
-    // SAFETY: `env` as said. The bytes live until `release` is called with `hint`, which V8 does once, wherever it
+    // SAFETY: `env` as said. The bytes live until `release` is called with `hint`, which V8 does once, whether it
     // copied them or not; nobody writes them.
     let status = unsafe { create(env, start.cast(), length, release::<T>, hint.cast(), &mut value, &mut copied) };
     if status == sys::Status::napi_ok {

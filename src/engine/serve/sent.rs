@@ -187,47 +187,36 @@ impl InFlight {
     }
 }
 
-/// A batch of plain reads under way (exchange/plain.rs).
+/// A batch of plain reads under way (exchange/plain.rs). Dropped, its job answers it on the in-process tier; of its
+/// placeholders in the near cache nothing is left by then, as the connection is gone.
 pub(super) struct Reads {
-    /// What is asked, and by whom; none once it is settled.
-    asked: Option<(Job, Plain)>,
+    job: Job,
+    plain: Plain,
     pub(super) sent: Instant,
 }
 
 impl Reads {
     pub(super) fn new(job: Job, plain: Plain, sent: Instant) -> Self {
-        Self { asked: Some((job, plain)), sent }
+        Self { job, plain, sent }
     }
 
     pub(super) fn deadline(&self) -> Instant {
-        self.asked.as_ref().map_or(self.sent, |(job, _)| job.deadline())
+        self.job.deadline()
     }
 
     /// Answers its callers. Where that takes a plan, it is as any other batch from here on.
-    pub(super) fn settle(mut self: Box<Self>, values: Vec<Value>, now: u64) -> Option<(Box<InFlight>, Vec<Value>)> {
-        let (job, plain) = self.asked.take()?;
+    pub(super) fn settle(self, values: Vec<Value>, now: u64) -> Option<(Box<InFlight>, Vec<Value>)> {
+        let Self { job, plain, sent } = self;
         let Work::Batch(batch) = &job.work else { return None };
         match plain.settle(&job.cache, batch, &job.to, values, now) {
             Ok(replies) => {
                 job.finish(&replies);
                 None
             }
-            Err(values) => Some((planned(job, plain, self.sent), values)),
-        }
-    }
-}
-
-fn planned(job: Job, plain: Plain, sent: Instant) -> Box<InFlight> {
-    let none: &[_] = &[];
-    let plan = plain.plan(if let Work::Batch(batch) = &job.work { &batch.ops } else { none });
-    Box::new(InFlight::new(job, plan, sent))
-}
-
-impl Drop for Reads {
-    fn drop(&mut self) {
-        // By its plan, which gives back the placeholders.
-        if let Some((job, plain)) = self.asked.take() {
-            drop(planned(job, plain, self.sent));
+            Err(values) => {
+                let plan = plain.plan(&batch.ops);
+                Some((Box::new(InFlight::new(job, plan, sent)), values))
+            }
         }
     }
 }
