@@ -188,7 +188,9 @@ impl Judge {
         if self.lost {
             return Self::elsewhere(call);
         }
-        if let Some(bounce) = call.bounced(Some(&head)) {
+        // The key may leave between two of them.
+        if let Some(bounce) = [Some(&head), Some(&pttl), length.as_ref()].into_iter().find_map(|one| call.bounced(one))
+        {
             return Reply::Bounced(bounce);
         }
         let known = |key: &str| call.cache.token(key, |key| self.tokens.get(key).cloned(), call.now);

@@ -12,7 +12,7 @@ use crate::engine::base::text::Json;
 use crate::engine::cache::job::{Job, Part, Whole, Work};
 use crate::engine::cache::long::Called;
 use crate::engine::cache::namespace::Cache;
-use crate::engine::call::batch::{Batch, Task};
+use crate::engine::call::batch::{Batch, Op, Task};
 use crate::engine::call::reply::{Bounce, Reply};
 use crate::engine::call::sink::{COUNTERS, ReplyTo, Versions};
 use crate::engine::exchange::plan::Came;
@@ -328,4 +328,16 @@ fn a_sweep_spares_nothing_that_its_server_did_not_store_behind_it() {
         bench.set(&bench.first, if is_stored { Value::Okay } else { asks() });
         assert_eq!(bench.second.journal.covers(KEY), !(is_behind && is_stored));
     }
+}
+
+#[test]
+fn a_question_whose_key_leaves_between_its_commands_is_asked_where_that_is() {
+    let bench = Bench::new(29);
+    let (client, cache, server) = (Client::new(), &bench.cache.cache, &bench.first);
+    let calls = Calls::default().add("k", "", |key, _| Op::Ttl { key });
+    let line = Line { server, denied: Denied::default(), asks: false, strays: false };
+    let plan = planner::plan(cache, &line, &calls.0, &client.to(1), Tokens::new(), 0);
+    let came = vec![Value::BulkString(b"1".to_vec()), Value::ServerError(error("ASK 1 b:6379"))];
+    let (replies, _) = plan.settle(cache, &calls.0, &client.to(1), Came::All(came), 0);
+    assert!(matches!(replies[..], [Reply::Bounced(Bounce { asks: true, .. })]), "{replies:?}");
 }
